@@ -1,0 +1,39 @@
+"""The one interface of all random transforms: draw a few numbers a row on the CPU, then move pixels on the device."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Draws = dict[str, Tensor]  # each (B, ...) on the CPU
+
+
+@dataclass(frozen=True)
+class ImageShape:
+    """The shape of one image, in pixels."""
+
+    channels: int
+    height: int
+    width: int
+
+
+class View(ABC):
+    """A random transform of a batch in which each row has its own draw.
+
+    `draw` is called for the rows of all ranks together and sliced, so that the number of ranks changes no view.
+    """
+
+    @abstractmethod
+    def draw(self, rows: int, shape: ImageShape, generator: torch.Generator) -> Draws:
+        """The random numbers of `rows` images, from `generator` alone."""
+
+    @abstractmethod
+    def apply(self, images: Tensor, draws: Draws) -> Tensor:
+        """(B, C, H, W) uint8 to (B, C, H', W') uint8 on the same device; `draws` may still lie on the CPU."""
+
+    @abstractmethod
+    def describe(self, draws: Draws, row: int) -> str:
+        """What happened to a row, in a few words for a person: `"rotate 12, flip"`."""

@@ -1,0 +1,69 @@
+"""What a method is given at each step, and what it gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class Samples:
+    """One stream of a step, collated. `len()` is its number of rows, B.
+
+    Attributes:
+        views: in the order the method asked for, each (B, C, *S) float32, standardized.
+        index: (B,) int64, the row of the training set that each sample is.
+        label: (B,) or (B, *S) int64, or None in the unlabeled stream: an unlabeled item has no label to look at.
+        extra: further numbers per row, such as CTAugment's policy.
+    """
+
+    views: tuple[Tensor, ...]
+    index: Tensor
+    label: Tensor | None = None
+    extra: dict[str, Tensor] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return self.index.shape[0]
+
+    def to(self, device: torch.device) -> Samples:
+        """The same samples on `device`."""
+        return replace(
+            self,
+            views=tuple(view.to(device, non_blocking=True) for view in self.views),
+            index=self.index.to(device, non_blocking=True),
+            label=None if self.label is None else self.label.to(device, non_blocking=True),
+            extra={name: value.to(device, non_blocking=True) for name, value in self.extra.items()},
+        )
+
+
+@dataclass
+class Batch:
+    """Both streams of a step; a method without one of them gets None there."""
+
+    labeled: Samples | None
+    unlabeled: Samples | None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where training is: `step` optimizer steps are done, of `total`."""
+
+    step: int
+    total: int
+
+
+@dataclass
+class StepOutput:
+    """What `Method.forward` returns.
+
+    Attributes:
+        loss: scalar, to be minimized.
+        log: named scalars for the log; kept on the device until a log line is written.
+        keep: what `Method.remember` writes into the method's state after the optimizer step.
+    """
+
+    loss: Tensor
+    log: dict[str, Tensor | float]
+    keep: dict[str, Tensor] = field(default_factory=dict)

@@ -1,0 +1,68 @@
+"""The student's moving average: every teacher here, and MoCo's key encoder."""
+
+from __future__ import annotations
+
+import copy
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+BufferSource = Literal["own", "copy"]
+
+
+class EMATeacher(nn.Module):
+    """A frozen deep copy of the student whose parameters follow the student's as a moving average.
+
+    After step s (counted from 1): teacher <- a teacher + (1 - a) student, with a = `decay`, or with warm-up
+    a = min(decay, 1 - 1 / (s + 1)) (Mean Teacher's rule, arXiv:1703.01780): until the warm-up ends the teacher is the
+    plain mean of its start and all students so far.
+
+    Args:
+        student: copied once, here. Its later weights reach the teacher through `update` alone.
+        decay: in [0, 1].
+        warmup: average plainly over the first 1 / (1 - decay) steps.
+        buffers: "own": batch-norm statistics are those of the teacher's own forward passes in training mode (Mean
+            Teacher); "copy": they are copied from the student at each update (FixMatch).
+
+    Raises:
+        ValueError: `decay` is outside [0, 1].
+    """
+
+    def __init__(
+        self, student: nn.Module, decay: float, *, warmup: bool = True, buffers: BufferSource = "own"
+    ) -> None:
+        super().__init__()
+        if not 0.0 <= decay <= 1.0:
+            raise ValueError(f"decay must be in [0, 1], got {decay}")
+        self.network = copy.deepcopy(student).requires_grad_(False)
+        self.decay, self.warmup, self.buffers_from = decay, warmup, buffers
+
+    def decay_at(self, step: int) -> float:
+        """The factor of the teacher's old weights in the update after optimizer step `step`, counted from 1."""
+        return min(self.decay, 1.0 - 1.0 / (step + 1)) if self.warmup else self.decay
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        """The teacher's logits, without gradient, in whatever mode the network is in."""
+        return self.network(images)
+
+    @torch.no_grad()
+    def update(self, student: nn.Module, step: int, allowed: Tensor | None = None) -> None:
+        """Move the teacher towards the student after optimizer step `step`, counted from 1.
+
+        Args:
+            allowed: 0-dim bool on the device; where it is false the update changes nothing. It stands in for an `if`,
+                which would have to wait for the device.
+        """
+        mine, theirs = list(self.network.parameters()), list(student.parameters())
+        share = 1.0 - self.decay_at(step)
+        if allowed is None:
+            torch._foreach_lerp_(mine, theirs, share)
+        else:
+            distance = torch._foreach_sub(theirs, mine)
+            torch._foreach_mul_(distance, allowed * share)
+            torch._foreach_add_(mine, distance)
+        if self.buffers_from == "copy":
+            for buffer, source in zip(self.network.buffers(), student.buffers(), strict=True):
+                buffer.copy_(source if allowed is None else torch.where(allowed, source, buffer))

@@ -1,0 +1,69 @@
+"""What every method is: a module whose forward pass is its loss."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from torch import nn
+
+from tutelage.batch import Batch, Progress, StepOutput
+from tutelage.ema import EMATeacher
+from tutelage.tasks.base import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """What a method may know of the data before the first step.
+
+    `train_rows` bounds `Samples.index`; a stream's batch size is that of all ranks together.
+    """
+
+    num_classes: int
+    train_rows: int
+    labeled_rows: int
+    unlabeled_rows: int
+    labeled_batch: int
+    unlabeled_batch: int
+
+
+class Method(nn.Module, ABC):
+    """A way to learn from both streams.
+
+    The loop calls, at each step and in this order: `forward`, backward, the optimizer, `teacher.update` (the only
+    place where a teacher changes), `remember`. `forward` reads the method's state and writes none of it, but for the
+    batch-norm statistics that a forward pass in training mode moves.
+
+    Attributes:
+        evaluated: which network is scored, exported and used to predict.
+        labeled_views, unlabeled_views: the names of the views that `forward` expects, in order.
+    """
+
+    name: ClassVar[str]
+    Config: ClassVar[type]
+    evaluated: ClassVar[Literal["student", "teacher"]]
+    labeled_views: ClassVar[tuple[str, ...]] = ()
+    unlabeled_views: ClassVar[tuple[str, ...]] = ()
+
+    student: nn.Module
+    teacher: EMATeacher | None
+
+    def __init__(self, student: nn.Module, task: Task, problem: Problem, cfg: Any) -> None:
+        super().__init__()
+        self.student, self.task, self.problem, self.cfg = student, task, problem, cfg
+        self.teacher = None
+
+    @abstractmethod
+    def forward(self, batch: Batch, t: Progress) -> StepOutput:
+        """The loss of a step."""
+
+    def remember(self, out: StepOutput) -> None:  # noqa: B027  (most methods remember nothing)
+        """Write what the next steps need of this one into registered buffers."""
+
+    @property
+    def predictor(self) -> nn.Module:
+        """The network that is scored, exported and used to predict."""
+        if self.evaluated == "teacher" and self.teacher is not None:
+            return self.teacher.network
+        return self.student
