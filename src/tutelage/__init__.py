@@ -1,0 +1,37 @@
+"""Train image classifiers from a few labels and many unlabeled images.
+
+    import tutelage
+    run = tutelage.train("photos/", labels="labels.csv", out="runs/a", method="mean-teacher", budget="30m")
+    model = tutelage.load("runs/a")
+    model.predict("new/")           # DataFrame: path, label, confidence, one column a class
+    model.evaluate("photos-test/")  # metrics by name
+
+Importing this does no work: torch is loaded when a function is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["Model", "Run", "__version__", "load", "train"]
+
+if TYPE_CHECKING:
+    from tutelage.api import Run, load, train
+    from tutelage.model import Model
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Run", "load", "train"):
+        from tutelage import api
+
+        return getattr(api, name)
+    if name == "Model":
+        from tutelage.model import Model
+
+        return Model
+    raise AttributeError(f"module 'tutelage' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return __all__

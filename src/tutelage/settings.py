@@ -44,3 +44,121 @@ class DataConfig:
             self.image_size is None or 4 <= self.image_size <= 4096, "data.image_size", "in [4, 4096]", self.image_size
         )
         require(self.memory_limit_mb >= 0, "data.memory_limit_mb", "at least 0", self.memory_limit_mb)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """How weights move. Lengths are shares of the whole training, so that a schedule stretches with it."""
+
+    name: Annotated[Literal["sgd", "adam", "adamw"], "optimizer"] = "sgd"
+    lr: Annotated[float, "peak learning rate"] = 0.03
+    momentum: Annotated[float, "SGD's momentum, or Adam's beta1"] = 0.9
+    nesterov: Annotated[bool, "Nesterov's form of SGD's momentum"] = True
+    beta2: Annotated[float, "Adam's beta2"] = 0.999
+    weight_decay: Annotated[float, "L2 penalty in sgd and adam, decoupled (times the learning rate) in adamw"] = 5e-4
+    decay_all: Annotated[bool, "decay biases and normalization weights too, not kernels alone"] = False
+    schedule: Annotated[
+        Literal["constant", "cosine-7-16", "cosine", "ramps", "step"],
+        "learning-rate schedule: cosine-7-16 ends at 0.195 of the peak, cosine at 0; ramps is sigmoid up and down",
+    ] = "cosine-7-16"
+    warmup: Annotated[float, "linear warm-up, as a share of training; in ramps the length of the ramp-up"] = 0.0
+    cosine_length: Annotated[float, "where cosine would reach 0, as a multiple of training; at least 1"] = 1.0
+    rampdown: Annotated[float, "in ramps: length of the ramp-down, as a share of training"] = 0.0
+    momentum_end: Annotated[float | None, "in ramps: momentum (beta1) at the end of the ramp-down"] = None
+    step_at: Annotated[float, "in step: where the rate drops, as a share of training"] = 0.8
+    step_factor: Annotated[float, "in step: the factor of the drop"] = 0.2
+    clip_norm: Annotated[float | None, "largest gradient norm; None does not clip"] = None
+
+    def __post_init__(self) -> None:
+        for name in ("momentum", "beta2"):
+            value = getattr(self, name)
+            require(0.0 <= value < 1.0, f"optimizer.{name}", "in [0, 1)", value)
+        for name in ("warmup", "rampdown", "step_at"):
+            value = getattr(self, name)
+            require(0.0 <= value <= 1.0, f"optimizer.{name}", "in [0, 1]", value)
+        require(self.lr > 0, "optimizer.lr", "above 0", self.lr)
+        require(self.weight_decay >= 0, "optimizer.weight_decay", "at least 0", self.weight_decay)
+        require(self.cosine_length >= 1, "optimizer.cosine_length", "at least 1", self.cosine_length)
+        require(0 < self.step_factor <= 1, "optimizer.step_factor", "in (0, 1]", self.step_factor)
+        require(self.clip_norm is None or self.clip_norm > 0, "optimizer.clip_norm", "above 0", self.clip_norm)
+        require(
+            self.momentum_end is None or 0.0 <= self.momentum_end < 1.0,
+            "optimizer.momentum_end",
+            "in [0, 1)",
+            self.momentum_end,
+        )
+        self._refuse_what_does_nothing()
+
+    def _refuse_what_does_nothing(self) -> None:
+        used_by = {
+            "cosine_length": ("schedule", "cosine"),
+            "rampdown": ("schedule", "ramps"),
+            "momentum_end": ("schedule", "ramps"),
+            "step_at": ("schedule", "step"),
+            "step_factor": ("schedule", "step"),
+        }
+        defaults = type(self).__dataclass_fields__
+        for name, (selector, value) in used_by.items():
+            if getattr(self, selector) != value and getattr(self, name) != defaults[name].default:
+                raise ConfigError(
+                    f"optimizer.{name} does nothing with optimizer.{selector} = {getattr(self, selector)!r}; "
+                    f"it belongs to {value!r}"
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How long and on what is trained. Everything is counted in optimizer steps."""
+
+    steps: Annotated[int | None, "optimizer steps; without it they are planned from the budget"] = None
+    budget: Annotated[str | None, "time to train, e.g. 90s, 30m, 2h: the steps that fit it are planned"] = None
+    batch_size: Annotated[int, "labeled images a step"] = 64
+    unlabeled_ratio: Annotated[float, "unlabeled images a step for each labeled one (mu)"] = 1.0
+    seed: Annotated[int, "everything random follows from it: split, batches, augmentation, weights"] = 0
+    device: Annotated[str, "auto, cpu, cuda, cuda:1, mps"] = "auto"
+    precision: Annotated[Literal["auto", "fp32", "bf16", "fp16"], "auto is bf16 on GPUs that have it, else fp32"] = (
+        "auto"
+    )
+    channels_last: Annotated[bool | None, "memory format of images; None is channels last on CUDA"] = None
+    compile: Annotated[bool, "compile the networks with torch.compile"] = False
+    workers: Annotated[int, "threads that decode images and fetch batches ahead"] = 2
+    log_every: Annotated[int, "steps between two log lines"] = 50
+    eval_every: Annotated[int | None, "steps between two evaluations; None is a twentieth of the training"] = None
+    checkpoint_every: Annotated[int | None, "steps between two checkpoints; None is at every evaluation"] = None
+    init_from: Annotated[str | None, "run folder whose network is taken as a start; the head too if it fits"] = None
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "eval_every", "checkpoint_every"):
+            value = getattr(self, name)
+            require(value is None or value >= 1, f"train.{name}", "at least 1", value)
+        for name in ("batch_size", "log_every"):
+            require(getattr(self, name) >= 1, f"train.{name}", "at least 1", getattr(self, name))
+        require(self.unlabeled_ratio > 0, "train.unlabeled_ratio", "above 0", self.unlabeled_ratio)
+        require(0 <= self.workers <= 256, "train.workers", "in [0, 256]", self.workers)
+        require(0 <= self.seed < 2**63, "train.seed", "in [0, 2^63)", self.seed)
+        if self.steps is not None and self.budget is not None:
+            raise ConfigError("train.steps and train.budget exclude each other: give one of them")
+        if self.budget is not None:
+            seconds(self.budget)
+
+    @property
+    def unlabeled_batch(self) -> int:
+        """Unlabeled images a step."""
+        return max(1, round(self.batch_size * self.unlabeled_ratio))
+
+
+def seconds(budget: str) -> float:
+    """Seconds in a time such as `"90s"`, `"30m"`, `"1.5h"`; a bare number is minutes.
+
+    Raises:
+        ConfigError: it is no time, or not above zero.
+    """
+    text = budget.strip().lower()
+    unit = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(text[-1:], None)
+    try:
+        value = float(text if unit is None else text[:-1]) * (60.0 if unit is None else unit)
+    except ValueError:
+        value = float("nan")
+    if not 0.0 < value < float("inf"):
+        raise ConfigError(f"train.budget must be a time such as 90s, 30m or 2h, got {budget!r}")
+    return value

@@ -1,0 +1,158 @@
+"""Affine maps of whole batches: rotate, shear, translate, with Pillow's arithmetic and Pillow's conventions.
+
+A matrix (a, b, c, d, e, f) says where an output pixel comes from: x' = a x + b y + c and y' = d x + e y + f, at pixel
+centers (x + 1/2, y + 1/2), as in `PIL.Image.transform(size, AFFINE, matrix)`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from tutelage.augment.image_ops.checks import check_images, check_rows
+
+Fill = int | tuple[int, ...] | Literal["reflect"]  # a gray level, a color, or the image mirrored at its edges
+Resample = Literal["nearest", "bilinear"]
+
+
+def rotate(images: Tensor, degrees: Tensor, *, fill: Fill = 0) -> Tensor:
+    """Turned counterclockwise about the center by `degrees` (B,), nearest pixel, as `PIL.Image.rotate`."""
+    shape = check_images(images)
+    return affine(images, rotation(degrees, shape.height, shape.width), fill=fill)
+
+
+def shear_x(images: Tensor, slope: Tensor, *, fill: Fill = 0) -> Tensor:
+    """Row y taken from `slope` (B,) * y further right; nearest pixel."""
+    return affine(images, matrix_of(slope, b=slope), fill=fill)
+
+
+def shear_y(images: Tensor, slope: Tensor, *, fill: Fill = 0) -> Tensor:
+    """Column x taken from `slope` (B,) * x further down; nearest pixel."""
+    return affine(images, matrix_of(slope, d=slope), fill=fill)
+
+
+def translate_x(images: Tensor, pixels: Tensor, *, fill: Fill = 0) -> Tensor:
+    """Every pixel taken from `pixels` (B,) further right; nearest pixel, so that less than half of one does nothing."""
+    return affine(images, matrix_of(pixels, c=pixels), fill=fill)
+
+
+def translate_y(images: Tensor, pixels: Tensor, *, fill: Fill = 0) -> Tensor:
+    """Every pixel taken from `pixels` (B,) further down; nearest pixel, so that less than half of one does nothing."""
+    return affine(images, matrix_of(pixels, f=pixels), fill=fill)
+
+
+def matrix_of(
+    like: Tensor, *, b: Tensor | float = 0.0, c: Tensor | float = 0.0, d: Tensor | float = 0.0, f: Tensor | float = 0.0
+) -> Tensor:
+    """(B, 6) float64: the identity but for the entries given, on the device of `like` (B,)."""
+    matrix = torch.zeros(len(like), 6, dtype=torch.float64, device=like.device)
+    matrix[:, 0], matrix[:, 1], matrix[:, 2], matrix[:, 3], matrix[:, 4], matrix[:, 5] = 1.0, b, c, d, 1.0, f
+    return matrix
+
+
+def rotation(degrees: Tensor, height: int, width: int) -> Tensor:
+    """(B, 6) float64: the turn about the center of an image, rounded to 15 digits as Pillow does."""
+    angle = -torch.deg2rad(degrees.double())
+    cosine, sine = torch.round(angle.cos(), decimals=15), torch.round(angle.sin(), decimals=15)
+    x, y = width / 2.0, height / 2.0
+    left = cosine * -x + sine * -y + x
+    top = -sine * -x + cosine * -y + y
+    return torch.stack([cosine, sine, left, -sine, cosine, top], dim=1)
+
+
+def affine(images: Tensor, matrix: Tensor, *, resample: Resample = "nearest", fill: Fill = 0) -> Tensor:
+    """(B, C, H, W) uint8 images under the map of their row of `matrix` (B, 6); `fill` where it leaves the image.
+
+    With "nearest" positions are 16.16 fixed point, as in Pillow: whole-number arithmetic, the same on every device.
+
+    Raises:
+        ValueError: the shapes do not fit, or `fill` is a color of another number of channels.
+    """
+    check_images(images)
+    check_rows(images, matrix, "matrix")
+    matrix = matrix.double()
+    a, b, c, d, e, f = matrix.unbind(1)
+    origin_x, origin_y = c + a * 0.5 + b * 0.5, f + d * 0.5 + e * 0.5  # where the first pixel's center comes from
+    if resample == "nearest":
+        # Without rotation and shear Pillow truncates in float64: what is just below a whole number is not rounded up.
+        straight = (b == 0) & (d == 0)
+        origin_x = torch.where(straight & (a == 1), origin_x.floor(), origin_x)
+        origin_y = torch.where(straight & (e == 1), origin_y.floor(), origin_y)
+        fixed = torch.stack([a, b, origin_x, d, e, origin_y], dim=1).mul_(65536.0).add_(0.5).floor_()
+        x, y = positions(fixed.to(images.device, torch.int32, non_blocking=True), images.shape)
+        return pick(images, x.bitwise_right_shift_(16), y.bitwise_right_shift_(16), fill)
+    steps = torch.stack([a, b, origin_x, d, e, origin_y], dim=1).to(images.device, non_blocking=True)
+    return interpolate(images, *positions(steps, images.shape), fill)
+
+
+def positions(steps: Tensor, shape: torch.Size) -> tuple[Tensor, Tensor]:
+    """Where each output pixel comes from: x and y, each (B, H, W), in the number type of `steps` (B, 6)."""
+    a, b, c, d, e, f = steps.view(-1, 6, 1, 1).unbind(1)
+    x = torch.arange(shape[3], dtype=steps.dtype, device=steps.device)
+    y = torch.arange(shape[2], dtype=steps.dtype, device=steps.device)[:, None]
+    return a * x + (b * y + c), d * x + (e * y + f)
+
+
+def pick(images: Tensor, x: Tensor, y: Tensor, fill: Fill) -> Tensor:
+    """The pixels at column x and line y, (B, H, W) int32; `fill` where there is none. Overwrites x and y."""
+    rows, channels, height, width = images.shape
+    if fill == "reflect":
+        source = images
+        x, y = reflect(x, width), reflect(y, height)
+    else:
+        # A frame of one pixel holds the fill, so that the index alone decides and no mask is needed.
+        source = framed(images, fill)
+        x.clamp_(-1, width).add_(1)
+        y.clamp_(-1, height).add_(1)
+    index = y.mul_(source.shape[3]).add_(x).long().view(rows, 1, -1).expand(-1, channels, -1)
+    return source.flatten(2).gather(2, index).view(images.shape)
+
+
+def reflect(position: Tensor, size: int) -> Tensor:
+    """Positions mirrored at both edges until they lie in [0, size); the edge pixel is not repeated."""
+    if size == 1:
+        return torch.zeros_like(position)
+    period = 2 * (size - 1)
+    position = position.remainder(period)
+    return torch.minimum(position, period - position)
+
+
+def framed(images: Tensor, fill: int | tuple[int, ...]) -> Tensor:
+    """(B, C, H + 2, W + 2): the images in a frame of one pixel of `fill`."""
+    rows, channels, height, width = images.shape
+    if isinstance(fill, int):
+        source = images.new_full((rows, channels, height + 2, width + 2), fill)
+    else:
+        if len(fill) != channels:
+            raise ValueError(f"fill must have one level for each of {channels} channels, got {fill}")
+        source = images.new_tensor(fill).view(-1, 1, 1).repeat(rows, 1, height + 2, width + 2)
+    source[..., 1:-1, 1:-1] = images
+    return source
+
+
+def interpolate(images: Tensor, x: Tensor, y: Tensor, fill: Fill) -> Tensor:
+    """Bilinear values at the positions x and y, (B, H, W) float64; the edge pixel goes on for half a pixel.
+
+    Truncated, as Pillow does.
+    """
+    rows, channels, height, width = images.shape
+    outside = (x < 0) | (x >= width) | (y < 0) | (y >= height)
+    x, y = x - 0.5, y - 0.5
+    left, top = x.floor(), y.floor()
+    across, down = (x - left).unsqueeze(1), (y - top).unsqueeze(1)
+
+    def corner(dx: int, dy: int) -> Tensor:
+        column, line = (left + dx).to(torch.int32), (top + dy).to(torch.int32)
+        if fill != "reflect":
+            column, line = column.clamp_(0, width - 1), line.clamp_(0, height - 1)
+        return pick(images, column, line, "reflect").double()
+
+    upper = torch.lerp(corner(0, 0), corner(1, 0), across.expand(-1, channels, -1, -1))
+    lower = torch.lerp(corner(0, 1), corner(1, 1), across.expand(-1, channels, -1, -1))
+    mixed = torch.lerp(upper, lower, down.expand(-1, channels, -1, -1)).to(torch.uint8)
+    if fill == "reflect":
+        return mixed
+    color = framed(images[:, :, :1, :1], fill)[..., :1, :1]
+    return torch.where(outside.unsqueeze(1), color, mixed)

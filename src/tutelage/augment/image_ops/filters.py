@@ -1,0 +1,70 @@
+"""Filters with a small fixed kernel. As in Pillow, border pixels without a full neighborhood stay as they are."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tutelage.augment.image_ops.blending import blend
+from tutelage.augment.image_ops.checks import check_images
+
+
+def box_sum(planes: Tensor, width: int, side: int) -> Tensor:
+    """(N, P - (side - 1) * (width + 1)): sums over side x side pixels, for each flat position of the first of them.
+
+    The planes are summed as flat lines, so that every operand is one long run of memory. Positions whose box crosses
+    the right edge hold no meaning.
+
+    Args:
+        planes: (N, P) int16, images of `width` pixels a line, row after row.
+    """
+    length = planes.shape[1] - (side - 1)
+    across = planes[:, :length].clone()
+    for k in range(1, side):
+        across += planes[:, k : k + length]
+    length -= (side - 1) * width
+    total = across[:, :length].clone()
+    for k in range(1, side):
+        total += across[:, k * width : k * width + length]
+    return total
+
+
+def with_border_of(images: Tensor, flat: Tensor, border: int) -> Tensor:
+    """The images with all but a `border` of pixels replaced by `flat` (N, P'), which `box_sum` laid out."""
+    rows, channels, height, width = images.shape
+    inner_height, inner_width = height - 2 * border, width - 2 * border
+    stride = (channels * flat.shape[1], flat.shape[1], width, 1)
+    inner = flat.contiguous().as_strided((rows, channels, inner_height, inner_width), stride)
+    result = images.clone(memory_format=torch.contiguous_format)
+    result[..., border:-border, border:-border] = inner
+    return result
+
+
+def smooth(images: Tensor) -> Tensor:
+    """`PIL.ImageFilter.SMOOTH`: 3 x 3, the center counted five times, divided by 13."""
+    shape = check_images(images)
+    if min(shape.height, shape.width) < 3:
+        return images.clone()
+    planes = images.reshape(-1, shape.height * shape.width).to(torch.int16)
+    total = box_sum(planes, shape.width, 3)
+    total.add_(planes[:, shape.width + 1 : shape.width + 1 + total.shape[1]], alpha=4)
+    # 13 is odd: no sum lies half-way between two levels, so float32 rounds each as Pillow does.
+    mean = total.to(torch.float32).add_(6.5).mul_(1 / 13).to(torch.int16).to(torch.uint8)
+    return with_border_of(images, mean, 1)
+
+
+def blur(images: Tensor) -> Tensor:
+    """`PIL.ImageFilter.BLUR`: the mean of the 16 outermost of 5 x 5 pixels."""
+    shape = check_images(images)
+    if min(shape.height, shape.width) < 5:
+        return images.clone()
+    planes = images.reshape(-1, shape.height * shape.width).to(torch.int16)
+    total = box_sum(planes, shape.width, 5)
+    inner = box_sum(planes, shape.width, 3)
+    ring = total.sub_(inner[:, shape.width + 1 : shape.width + 1 + total.shape[1]])
+    return with_border_of(images, ring.add_(8).bitwise_right_shift_(4).to(torch.uint8), 2)
+
+
+def sharpness(images: Tensor, factor: Tensor) -> Tensor:
+    """`PIL.ImageEnhance.Sharpness`: 0 is the smoothed image, 1 the image, 2 a sharpened one; `factor` (B,)."""
+    return blend(smooth(images), images, factor)

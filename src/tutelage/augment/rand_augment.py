@@ -1,0 +1,199 @@
+"""RandAugment: a few operations, drawn evenly and with replacement, each with its own random magnitude.
+
+Cubuk et al. 2020, arXiv:1909.13719, in the three variants that semi-supervised results were published with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+
+from tutelage.augment.cutout import Cutout
+from tutelage.augment.image_ops.affine import Fill
+from tutelage.augment.image_ops.blending import brightness, color, contrast
+from tutelage.augment.image_ops.filters import sharpness
+from tutelage.augment.image_ops.tables import autocontrast, equalize, posterize, solarize
+from tutelage.augment.operations import GEOMETRIC, Operation, apply_operations
+from tutelage.augment.settings import StrongConfig
+from tutelage.augment.view import Draws, ImageShape, View
+
+OPERATIONS = (
+    Operation("identity"),
+    Operation("autocontrast", lambda images, v: autocontrast(images)),
+    Operation("equalize", lambda images, v: equalize(images)),
+    Operation("brightness", lambda images, v: brightness(images, v[:, 0])),
+    Operation("color", lambda images, v: color(images, v[:, 0])),
+    Operation("contrast", lambda images, v: contrast(images, v[:, 0])),
+    Operation("sharpness", lambda images, v: sharpness(images, v[:, 0])),
+    Operation("posterize", lambda images, v: posterize(images, v[:, 0])),
+    Operation("solarize", lambda images, v: solarize(images, v[:, 0])),
+    *GEOMETRIC.values(),
+)
+
+Values = Callable[[Tensor, Tensor, ImageShape], Tensor]  # (magnitude, sign, shape) to numbers, all (N,) float64
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What differs between published RandAugments.
+
+    Attributes:
+        operations: how many an image undergoes.
+        probability: that each of them is done.
+        magnitudes: "levels" draws whole numbers from 1 to 9, "uniform" numbers in [0, 1).
+        values: maps magnitude and sign to what an operation is given; operations that are not named take nothing.
+        fill: of the gaps that geometric operations leave; "transparent" is explained at `fill_gaps`.
+        cutout_last: whether the weak view comes first; in the toolboxes it comes last.
+    """
+
+    operations: int
+    probability: float
+    magnitudes: str
+    values: Mapping[str, Values]
+    fill: str
+    cutout_last: bool
+
+
+def enhance(scale: float, offset: float) -> Mapping[str, Values]:
+    """The one range of brightness, color, contrast and sharpness."""
+    return dict.fromkeys(("brightness", "color", "contrast", "sharpness"), lambda m, s, shape: scale * m + offset)
+
+
+# The sums are written as the published code writes them: their rounding decides a pixel or a bit.
+LEVELS: Mapping[str, Values] = {
+    "rotate": lambda m, s, shape: s * (30.0 * m / 10.0).trunc(),
+    "shear_x": lambda m, s, shape: s * (0.3 * m / 10.0),
+    "shear_y": lambda m, s, shape: s * (0.3 * m / 10.0),
+    "solarize": lambda m, s, shape: 256.0 - (256.0 * m / 10.0).trunc(),
+}
+VARIANTS: Mapping[str, Variant] = MappingProxyType(
+    {
+        "paper": Variant(
+            operations=2,
+            probability=0.5,
+            magnitudes="levels",
+            values={
+                **LEVELS,
+                **enhance(0.09, 0.05),
+                "posterize": lambda m, s, shape: 4.0 + (4.0 * m / 10.0).trunc(),
+                "translate_x": lambda m, s, shape: s * (0.3 * m / 10.0 * shape.width).trunc(),
+                "translate_y": lambda m, s, shape: s * (0.3 * m / 10.0 * shape.height).trunc(),
+            },
+            fill="black",
+            cutout_last=True,
+        ),
+        "official": Variant(
+            operations=2,
+            probability=0.5,
+            magnitudes="levels",
+            values={
+                **LEVELS,
+                **enhance(0.18, 0.1),
+                "posterize": lambda m, s, shape: 4.0 - (4.0 * m / 10.0).trunc(),
+                "translate_x": lambda m, s, shape: s * m,
+                "translate_y": lambda m, s, shape: s * m,
+            },
+            fill="transparent",
+            cutout_last=True,
+        ),
+        "toolbox": Variant(
+            operations=3,
+            probability=1.0,
+            magnitudes="uniform",
+            values={
+                **enhance(0.9, 0.05),
+                "rotate": lambda m, s, shape: 60.0 * m - 30.0,
+                "shear_x": lambda m, s, shape: 0.6 * m - 0.3,
+                "shear_y": lambda m, s, shape: 0.6 * m - 0.3,
+                "solarize": lambda m, s, shape: 256.0 * m,
+                "posterize": lambda m, s, shape: (4.0 * m + 4.0).trunc(),
+                "translate_x": lambda m, s, shape: (0.6 * m - 0.3) * shape.width,
+                "translate_y": lambda m, s, shape: (0.6 * m - 0.3) * shape.height,
+            },
+            fill="black",
+            cutout_last=False,
+        ),
+    }
+)
+
+
+class RandAugment(View):
+    """The weak view and RandAugment with Cutout, in the order of the variant.
+
+    Draws: those of the weak view and of Cutout, `op` (B, S) int64 positions in `OPERATIONS`, `value` (B, S) float64.
+    """
+
+    def __init__(self, cfg: StrongConfig, weak: View) -> None:
+        self.cfg, self.weak, self.variant = cfg, weak, VARIANTS[cfg.variant]
+        self.cutout = Cutout(cfg.cutout, cfg.variant)
+
+    def draw(self, rows: int, shape: ImageShape, generator: torch.Generator) -> Draws:
+        weak = self.weak.draw(rows, shape, generator)
+        steps = self.variant.operations if self.cfg.operations is None else self.cfg.operations
+        probability = self.variant.probability if self.cfg.probability is None else self.cfg.probability
+        allowed = torch.tensor([k for k, op in enumerate(OPERATIONS) if shape.channels > 1 or op.name != "color"])
+        op = allowed[torch.randint(len(allowed), (rows, steps), generator=generator)]
+        sign = torch.randint(2, (rows, steps), generator=generator, dtype=torch.float64) * 2.0 - 1.0
+        if self.variant.magnitudes == "levels":
+            magnitude = torch.randint(1, 10, (rows, steps), generator=generator, dtype=torch.float64)
+        else:
+            magnitude = torch.rand(rows, steps, generator=generator, dtype=torch.float64)
+        done = torch.rand(rows, steps, generator=generator) < probability
+        op = torch.where(done, op, 0)
+        value = torch.zeros(rows, steps, dtype=torch.float64)
+        for k, operation in enumerate(OPERATIONS):
+            if operation.name in self.variant.values:
+                computed = self.variant.values[operation.name](magnitude, sign, shape)
+                value = torch.where(op == k, computed, value)
+        return {**weak, "op": op, "value": value, **self.cutout.draw(rows, shape, generator)}
+
+    def apply(self, images: Tensor, draws: Draws) -> Tensor:
+        if self.variant.cutout_last:
+            return self.cutout.apply(self.operate(self.weak.apply(images, draws), draws), draws)
+        return self.weak.apply(self.cutout.apply(self.operate(images, draws), draws), draws)
+
+    def operate(self, images: Tensor, draws: Draws) -> Tensor:
+        """The operations alone, one after the other."""
+        op, value = draws["op"].cpu(), draws["value"].cpu()
+        fill = self.variant.fill if self.cfg.fill == "published" else self.cfg.fill
+        plain: Fill = "reflect" if fill == "reflect" else 127 if fill == "gray" else 0
+        result = images
+        for step in range(op.shape[1]):
+            result = apply_operations(result, OPERATIONS, op[:, step], value[:, step, None], fill=plain)
+        return fill_gaps(result, op, value) if fill == "transparent" else result
+
+    def describe(self, draws: Draws, row: int) -> str:
+        words = []
+        for op, value in zip(draws["op"][row].tolist(), draws["value"][row].tolist(), strict=True):
+            name = OPERATIONS[op].name
+            if name in self.variant.values:
+                words.append(f"{name} {value:.3g}")
+            elif name != "identity":
+                words.append(name)
+        parts = [self.weak.describe(draws, row), ", ".join(words) or "no operation", self.cutout.describe(draws, row)]
+        return "; ".join(parts if self.variant.cutout_last else [*parts[1:], parts[0]])
+
+
+# The official code keeps an alpha channel; these four drop it, and what was transparent is black from then on.
+OPAQUE = ("autocontrast", "equalize", "posterize", "solarize")
+ALPHA_OPERATIONS = tuple(
+    Operation(op.name, lambda alpha, v: torch.full_like(alpha, 255))
+    if op.name in OPAQUE
+    else Operation(op.name, matrix=op.matrix)
+    for op in OPERATIONS
+)
+
+
+def fill_gaps(images: Tensor, op: Tensor, value: Tensor) -> Tensor:
+    """What geometric operations left black made gray, unless an operation of `OPAQUE` came later.
+
+    The official code does so with an alpha channel. Its gray is 0 after standardizing to [-1, 1], so 127.5; here 127.
+    """
+    alpha = images.new_full((images.shape[0], 1, *images.shape[2:]), 255)
+    for step in range(op.shape[1]):
+        alpha = apply_operations(alpha, ALPHA_OPERATIONS, op[:, step], value[:, step, None], fill=0)
+    return images.bitwise_and(alpha).bitwise_or_(alpha.bitwise_not().bitwise_and_(127))

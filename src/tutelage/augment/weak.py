@@ -1,0 +1,81 @@
+"""The weak view: a horizontal flip and a small translation whose gap is filled by reflection."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tutelage.augment.image_ops.checks import check_images, check_rows
+from tutelage.augment.settings import WeakConfig
+from tutelage.augment.view import Draws, ImageShape, View
+
+
+class Weak(View):
+    """Flip with probability 0.5, then translate by up to `round(translate * side)` pixels along each axis.
+
+    The edge pixel is not repeated by the reflection, as in Mean Teacher and FixMatch. Draws: `flip` (B,) bool and
+    `shift` (B, 2) int64, pixels down and to the right.
+    """
+
+    def __init__(self, cfg: WeakConfig) -> None:
+        self.cfg = cfg
+
+    def reach(self, shape: ImageShape) -> tuple[int, int]:
+        """The largest translation down and to the right, in pixels."""
+        return (
+            min(round(self.cfg.translate * shape.height), shape.height - 1),
+            min(round(self.cfg.translate * shape.width), shape.width - 1),
+        )
+
+    def draw(self, rows: int, shape: ImageShape, generator: torch.Generator) -> Draws:
+        coin = torch.rand(rows, generator=generator)
+        shifts = [
+            torch.randint(-most, most + 1, (rows,), generator=generator, dtype=torch.int64)
+            for most in self.reach(shape)
+        ]
+        return {"flip": (coin < 0.5) & self.cfg.flip, "shift": torch.stack(shifts, dim=1)}
+
+    def apply(self, images: Tensor, draws: Draws) -> Tensor:
+        check_images(images)
+        check_rows(images, draws["flip"], "flip")
+        check_rows(images, draws["shift"], "shift")
+        return flip_and_translate(images, draws["flip"].cpu(), draws["shift"].cpu())
+
+    def describe(self, draws: Draws, row: int) -> str:
+        down, right = draws["shift"][row].tolist()
+        words = ["flip"] if draws["flip"][row] else []
+        words += [f"shift {right},{down}"] if (down, right) != (0, 0) else []
+        return ", ".join(words) or "unchanged"
+
+
+def flip_and_translate(images: Tensor, flip: Tensor, shift: Tensor) -> Tensor:
+    """(B, C, H, W) images mirrored where `flip` says, then moved by `shift`, the gap filled by reflection.
+
+    Each source line is laid out as mirror image, line, mirror image (sharing their edge pixels), so that every line of
+    the result is a window of W pixels and is copied whole: a gather of single pixels moves an 8-byte index for each
+    byte of image.
+
+    Args:
+        images: (B, C, H, W) uint8.
+        flip: (B,) bool on the CPU.
+        shift: (B, 2) int64 on the CPU, pixels down and to the right, smaller than (H, W) in size.
+    """
+    rows, channels, height, width = images.shape
+    if rows == 0:
+        return images.clone()
+    mirrored = images.flip(-1)
+    lines = images.new_empty(rows, channels, height, 3 * width - 2)
+    lines[..., :width] = mirrored
+    lines[..., 2 * width - 2 :] = mirrored
+    lines[..., width - 1 : 2 * width - 1] = images
+
+    down, right = shift[:, :1], shift[:, 1]
+    line = (torch.arange(height) - down).abs()  # (B, H), reflected at the top
+    line = (height - 1) - ((height - 1) - line).abs()  # and at the bottom
+    plane = torch.arange(rows * channels).view(rows, channels, 1)
+    # A mirrored row starts in the mirror image that goes on in the direction of its window.
+    first = torch.where(flip, (right > 0) * (2 * width - 2), width - 1) - right
+    start = (plane * height + line[:, None]) * lines.shape[-1] + first[:, None, None]  # (B, C, H)
+    windows = lines.view(-1).as_strided((lines.numel() - width + 1, width), (1, 1))
+    picked = windows.index_select(0, start.flatten().to(images.device, non_blocking=True))
+    return picked.view(rows, channels, height, width)

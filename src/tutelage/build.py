@@ -1,0 +1,196 @@
+"""From settings to objects: the only module that knows both."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import torch
+from torch import nn
+
+from tutelage import options
+from tutelage.augment.view import ImageShape
+from tutelage.augment.views import build_views
+from tutelage.config import RunConfig
+from tutelage.data.dataset import Dataset
+from tutelage.data.loader import Loader, Normalization, Stream
+from tutelage.data.sampler import StreamSampler
+from tutelage.distributed import local_rows
+from tutelage.errors import ConfigError, did_you_mean
+from tutelage.methods import METHODS
+from tutelage.methods.base import Method, Problem
+from tutelage.networks.build import build_network
+from tutelage.seeding import derived_seed
+from tutelage.tasks.classification import Classification
+from tutelage.training.loop import Training
+from tutelage.training.optimizer import build_optimizer
+
+EVALUATIONS = 20
+_PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def method_class(name: str) -> type[Method]:
+    """The method of that name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    known = {method.name: method for method in METHODS}
+    if name not in known:
+        raise ConfigError(f"unknown method '{name}'{did_you_mean(name, known)}")
+    return known[name]
+
+
+def method_settings(cfg: RunConfig) -> Any:
+    """The method's settings, checked.
+
+    Raises:
+        ConfigError: the method or one of its settings is unknown or out of range.
+    """
+    return options.build(method_class(cfg.method).Config, cfg.method_settings, "method.")
+
+
+def resolved(cfg: RunConfig) -> RunConfig:
+    """`cfg` with every setting of the method written out, defaults too.
+
+    Raises:
+        ConfigError: as `method_settings`.
+    """
+    return dataclasses.replace(cfg, method_settings=dataclasses.asdict(method_settings(cfg)))
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name; `auto` is CUDA, then Apple's, then the CPU.
+
+    Raises:
+        ConfigError: it is no device, or not there.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ConfigError(f"train.device must be auto, cpu, cuda, cuda:N or mps, got {name!r}") from None
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise ConfigError(f"train.device must be auto, cpu, cuda, cuda:N or mps, got {name!r}")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(f"train.device {name}: this machine has {torch.cuda.device_count()} CUDA devices")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError("train.device mps: this machine has none")
+    return device
+
+
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """The number format of forward passes; `auto` is bf16 on GPUs that have it, else fp32.
+
+    Raises:
+        ConfigError: the device has no such format.
+    """
+    if name == "auto":
+        return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
+    if name == "fp16" and device.type == "cpu":
+        raise ConfigError("train.precision fp16 is for GPUs; on a CPU use fp32 or bf16")
+    return _PRECISIONS[name]
+
+
+def build_task(classes: tuple[str, ...]) -> Classification:
+    """The task of a data set."""
+    return Classification(classes)
+
+
+def build_predictor(cfg: RunConfig, *, num_classes: int, channels: int, image_size: int) -> nn.Module:
+    """The network of the settings, with the weights that follow from the seed."""
+    torch.manual_seed(derived_seed(cfg.train.seed, "weights"))
+    return build_network(cfg.network, num_classes=num_classes, channels=channels, image_size=image_size)
+
+
+def check_streams(cfg: RunConfig, dataset: Dataset) -> None:
+    """Check the batches against the data.
+
+    Raises:
+        ConfigError: a stream that the method needs is empty or smaller than its batch, or a batch cannot be shared by
+            the processes.
+    """
+    method = method_class(cfg.method)
+    local_rows(cfg.train.batch_size)
+    if not method.unlabeled_views:
+        return
+    local_rows(cfg.train.unlabeled_batch)
+    have, want = len(dataset.unlabeled_rows), cfg.train.unlabeled_batch
+    if have == 0:
+        raise ConfigError(
+            f"{cfg.method} learns from unlabeled images, and there are none; add some (a folder 'unlabeled', or "
+            "--unlabeled), or use --method supervised"
+        )
+    if want > have:
+        raise ConfigError(
+            f"the unlabeled batch of {want} (train.batch_size {cfg.train.batch_size} x train.unlabeled_ratio "
+            f"{cfg.train.unlabeled_ratio:g}) is larger than the unlabeled stream of {have} images; lower one of them"
+        )
+
+
+def build_training(
+    cfg: RunConfig, dataset: Dataset, normalization: Normalization, device: torch.device, student: nn.Module
+) -> Training:
+    """Everything that training needs. Without `train.steps` its length is to be planned and set with `set_length`."""
+    channels, height, width = dataset.train.images.shape[1:]
+    method_type, train = method_class(cfg.method), cfg.train
+    precision = choose_precision(train.precision, device)
+    channels_last = train.channels_last if train.channels_last is not None else device.type == "cuda"
+    problem = Problem(
+        num_classes=len(dataset.classes),
+        train_rows=len(dataset.train.images),
+        labeled_rows=len(dataset.labeled_rows),
+        unlabeled_rows=len(dataset.unlabeled_rows),
+        labeled_batch=train.batch_size,
+        unlabeled_batch=train.unlabeled_batch,
+    )
+    torch.manual_seed(derived_seed(train.seed, "method"))
+    method = method_type(student, build_task(dataset.classes), problem, method_settings(cfg)).to(device)
+    if channels_last:
+        method = method.to(memory_format=torch.channels_last)
+    if train.compile:
+        method.student.compile()
+        if method.teacher is not None:
+            method.teacher.network.compile()
+    shape = ImageShape(channels, height, width)
+
+    def stream(name: str, rows: Any, batch: int, views: tuple[str, ...], labels: Any) -> Stream | None:
+        if not views:
+            return None
+        sampler = StreamSampler(rows, batch, seed=train.seed, stream=name)
+        return Stream(sampler, build_views(views, cfg.augment, shape), labels)
+
+    loader = Loader(
+        dataset.train.images,
+        labeled=stream("labeled", dataset.labeled_rows, train.batch_size, method.labeled_views, dataset.train.labels),
+        unlabeled=stream("unlabeled", dataset.unlabeled_rows, train.unlabeled_batch, method.unlabeled_views, None),
+        normalization=normalization,
+        seed=train.seed,
+        device=device,
+        workers=train.workers,
+        channels_last=channels_last,
+    )
+    training = Training(
+        method=method,
+        loader=loader,
+        optimizer=build_optimizer(method, cfg.optimizer),
+        schedule=cfg.optimizer,
+        total=train.steps or 1_000_000,
+        seed=train.seed,
+        device=device,
+        precision=precision,
+        log_every=train.log_every,
+        eval_every=train.eval_every or 1,
+        checkpoint_every=train.checkpoint_every or 1,
+    )
+    if train.steps is not None:
+        set_length(training, cfg, train.steps)
+    return training
+
+
+def set_length(training: Training, cfg: RunConfig, steps: int) -> None:
+    """Stretch the schedules to `steps`; evaluations and checkpoints come every twentieth of them by default."""
+    training.total = steps
+    training.eval_every = cfg.train.eval_every or max(1, steps // EVALUATIONS)
+    training.checkpoint_every = cfg.train.checkpoint_every or training.eval_every

@@ -1,0 +1,145 @@
+"""What is in the data and what is wrong with it, found before anything is trained."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tutelage.data.inventory import Inventory, Part, take_inventory
+from tutelage.data.names import shown
+from tutelage.data.split import keep_labels
+from tutelage.errors import DataError
+from tutelage.settings import DataConfig
+
+
+@dataclass(frozen=True)
+class PartSummary:
+    """One source in its role.
+
+    Attributes:
+        images: those that can be read; `unreadable` ones come on top.
+        classes: labeled images of each class, also of those that have none.
+        sizes: images of each size, e.g. `{"32 x 32": 50000}`.
+        modes: images of each Pillow mode, e.g. `{"RGB": 50000}`.
+    """
+
+    source: str
+    kind: str
+    images: int
+    labeled: int
+    unreadable: int
+    classes: dict[str, int]
+    sizes: dict[str, int]
+    modes: dict[str, int]
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """The outcome of `check`. Faults stop a training run, warnings do not; both are safe to print."""
+
+    parts: dict[str, PartSummary]
+    faults: list[str]
+    warnings: list[str]
+    inventory: Inventory
+
+    @property
+    def ok(self) -> bool:
+        return not self.faults
+
+    def raise_faults(self) -> None:
+        """Raise a DataError that lists all faults, if there are any."""
+        if self.faults:
+            raise DataError(self.faults)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the inventory, ready for JSON."""
+        parts = {role: asdict(part) for role, part in self.parts.items()}
+        return {"ok": self.ok, "parts": parts, "faults": self.faults, "warnings": self.warnings}
+
+
+def check(config: DataConfig, *, workers: int = 1) -> CheckReport:
+    """List and read everything that a run with `config` would use, and collect all faults and warnings.
+
+    Nothing is raised for what is wrong with the data. Pass `.inventory` on to `load_dataset`, which then lists and
+    surveys nothing again.
+    """
+    inventory = take_inventory(config, workers=workers)
+    parts = {role: _summary(part, inventory.classes) for role, part in inventory.parts.items()}
+    faults = list(inventory.faults)
+    train = inventory.parts.get("train")
+    if train is not None and all(train.class_counts()[name] for name in inventory.classes):
+        try:
+            _keep_labels(train, inventory.classes, config)
+        except DataError as error:
+            faults += error.faults
+    return CheckReport(parts, faults, list(inventory.warnings), inventory)
+
+
+def print_report(report: CheckReport, console: Console, *, shown_faults: int = 20) -> None:
+    """Print the counts of all parts, then warnings, then faults. Text from outside is never read as markup."""
+    for role, part in report.parts.items():
+        title = f"{role}: {shown(part.source)} ({part.kind})"
+        console.print(Text(title, style="bold"))
+        unreadable = f", {part.unreadable} unreadable" if part.unreadable else ""
+        console.print(Text(f"  {part.images} images, {part.labeled} labeled{unreadable}"))
+        if part.images:
+            console.print(Text(f"  sizes: {_most_common(part.sizes)}; modes: {_most_common(part.modes)}"))
+    classes = _class_table(report)
+    if classes.row_count:
+        console.print(classes)
+    _print_list("warning", "yellow", report.warnings, console, shown_faults)
+    _print_list("fault", "red", report.faults, console, shown_faults)
+    if report.ok:
+        console.print(Text("The data can be trained on.", style="green"))
+
+
+def _summary(part: Part, classes: tuple[str, ...]) -> PartSummary:
+    counts = part.class_counts()
+    names = [*classes, *sorted(set(counts) - set(classes))]
+    return PartSummary(
+        source=part.listing.where,
+        kind=part.listing.kind,
+        images=len(part.items),
+        labeled=sum(counts.values()),
+        unreadable=len(part.listing.items) - len(part.items),
+        classes={name: counts[name] for name in names},
+        sizes=dict(Counter(f"{look.size[0]} x {look.size[1]}" for look in part.looks).most_common()),
+        modes=dict(Counter(look.mode for look in part.looks).most_common()),
+    )
+
+
+def _keep_labels(train: Part, classes: tuple[str, ...], config: DataConfig) -> None:
+    """Raises where there are too few labels for `label_count`; whether there are does not depend on the seed."""
+    index = {name: number for number, name in enumerate(classes)}
+    labels = np.array([-1 if item.label is None else index[item.label] for item in train.items], np.int64)
+    names = [item.name for item in train.items]
+    keep_labels(labels, names, classes, count=config.label_count, balance=config.label_balance, seed=0)
+
+
+def _class_table(report: CheckReport) -> Table:
+    roles = [role for role, part in report.parts.items() if part.labeled]
+    table = Table("class", *roles)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name in dict.fromkeys(name for role in roles for name in report.parts[role].classes):
+        counts = [str(report.parts[role].classes.get(name, 0)) for role in roles]
+        table.add_row(Text(shown(name)), *counts)
+    return table
+
+
+def _most_common(counts: dict[str, int], most: int = 4) -> str:
+    first = ", ".join(f"{name} ({count})" for name, count in list(counts.items())[:most])
+    return first if len(counts) <= most else f"{first}, and {len(counts) - most} more"
+
+
+def _print_list(word: str, style: str, sentences: list[str], console: Console, most: int) -> None:
+    for sentence in sentences[:most]:
+        console.print(Text.assemble((f"{word}: ", style), sentence), soft_wrap=True)
+    if len(sentences) > most:
+        console.print(Text(f"{word}: (and {len(sentences) - most} more)", style=style))

@@ -1,0 +1,193 @@
+"""All settings of a run as one value, merged from a preset, a TOML file and flags, in this order.
+
+Nothing heavy is imported here: the command line answers a wrong setting before torch is loaded. Only the settings of
+the method wait: their dataclass lies in the method's file, and `build.py` checks them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from tutelage import options
+from tutelage.augment.settings import AugmentConfig
+from tutelage.errors import ConfigError, did_you_mean
+from tutelage.networks.settings import NetworkConfig
+from tutelage.settings import DataConfig, OptimizerConfig, TrainConfig
+
+SECTIONS: dict[str, type] = {
+    "data": DataConfig,
+    "network": NetworkConfig,
+    "augment": AugmentConfig,
+    "optimizer": OptimizerConfig,
+    "train": TrainConfig,
+}
+DEFAULT_METHOD = "mean-teacher"
+DEFAULT_BUDGET = "30m"
+
+# The usual flags, and the setting each of them stands for; every other setting goes by its dotted name.
+FLAGS: dict[str, str] = {
+    "data": "data.path",
+    "labels": "data.labels",
+    "unlabeled": "data.unlabeled",
+    "val": "data.val",
+    "test": "data.test",
+    "label_count": "data.label_count",
+    "label_balance": "data.label_balance",
+    "exclude_labeled": "data.exclude_labeled",
+    "image_size": "data.image_size",
+    "skip_unreadable": "data.skip_unreadable",
+    "method": "method.name",
+    "network": "network.name",
+    "batch_size": "train.batch_size",
+    "unlabeled_ratio": "train.unlabeled_ratio",
+    "steps": "train.steps",
+    "budget": "train.budget",
+    "seed": "train.seed",
+    "device": "train.device",
+    "precision": "train.precision",
+    "compile": "train.compile",
+    "workers": "train.workers",
+    "log_every": "train.log_every",
+    "eval_every": "train.eval_every",
+    "checkpoint_every": "train.checkpoint_every",
+    "init_from": "train.init_from",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """The settings of a run. `method_settings` are plain values until `build.py` makes the method's dataclass."""
+
+    data: DataConfig
+    network: NetworkConfig
+    augment: AugmentConfig
+    optimizer: OptimizerConfig
+    train: TrainConfig
+    method: str
+    method_settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested plain values, ready for JSON; `from_dict` reads them back."""
+        sections = {name: dataclasses.asdict(getattr(self, name)) for name in SECTIONS}
+        return {"method": {"name": self.method, **self.method_settings}, **sections}
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> RunConfig:
+        """The settings in nested plain values.
+
+        Raises:
+            ConfigError: a section or a setting is unknown, of a wrong type, out of range, or missing.
+        """
+        values = dict(values)
+        method = dict(values.pop("method", {}))
+        name = method.pop("name", DEFAULT_METHOD)
+        if not isinstance(name, str):
+            raise ConfigError(f"method.name must be a text, got {name!r}")
+        for section in values:
+            if section not in SECTIONS:
+                raise ConfigError(f"unknown section {section}{did_you_mean(section, [*SECTIONS, 'method'])}")
+            if not isinstance(values[section], Mapping):
+                raise ConfigError(f"{section} is a group of settings, got {values[section]!r}")
+        if "path" not in values.get("data", {}):
+            raise ConfigError("no data: name a folder, tar shards, an .npz file, or the word digits")
+        built = {section: options.build(cls, values.get(section, {}), f"{section}.") for section, cls in SECTIONS.items()}
+        settings = {key.replace("-", "_"): value for key, value in method.items()}
+        return RunConfig(**built, method=name, method_settings=settings)
+
+
+def resolve(
+    settings: Mapping[str, Any], *, preset: str | None = None, file: str | Path | None = None
+) -> RunConfig:
+    """The settings of a run: defaults, then the preset, then the TOML file, then `settings` by dotted name.
+
+    Without steps and without a budget, a budget of 30 minutes is taken.
+
+    Raises:
+        ConfigError: as `RunConfig.from_dict`; or the preset or the file is not there or not valid TOML.
+    """
+    merged: dict[str, Any] = {}
+    if preset is not None:
+        merge(merged, read_preset(preset))
+    if file is not None:
+        merge(merged, read_toml(Path(file)))
+    given = nested(settings)
+    train = given.get("train", {})
+    for one, other in (("steps", "budget"), ("budget", "steps")):  # the nearer source decides how long to train
+        if train.get(one) is not None and train.get(other) is None:
+            merged.get("train", {}).pop(other, None)
+    merge(merged, given)
+    if merged.get("train", {}).get("steps") is None and merged.get("train", {}).get("budget") is None:
+        merge(merged, {"train": {"budget": DEFAULT_BUDGET}})
+    return RunConfig.from_dict(merged)
+
+
+def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"train.steps": 5}` as `{"train": {"steps": 5}}`."""
+    tree: dict[str, Any] = {}
+    for name, value in settings.items():
+        parts = name.replace("-", "_").split(".")
+        if len(parts) < 2 or not all(parts):
+            raise ConfigError(f"unknown setting {name}{did_you_mean(name, FLAGS.values())}")
+        merge(tree, _path(parts, value))
+    return tree
+
+
+def _path(parts: list[str], value: Any) -> dict[str, Any]:
+    return {parts[0]: value if len(parts) == 1 else _path(parts[1:], value)}
+
+
+def merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
+    """Lay nested `values` over `into`, in place. Names of settings are unified to underscores."""
+    for raw, value in values.items():
+        key = raw.replace("-", "_")
+        if isinstance(value, Mapping):
+            inner = into.setdefault(key, {})
+            if not isinstance(inner, dict):
+                raise ConfigError(f"{key} is a single value and a group of settings at once")
+            merge(inner, value)
+        else:
+            into[key] = value
+
+
+def preset_names() -> list[str]:
+    """The presets in the package, sorted."""
+    folder = resources.files("tutelage") / "presets"
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def read_preset(name: str) -> dict[str, Any]:
+    """The settings of a preset, without its description.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    return {key: value for key, value in preset_table(name).items() if key != "preset"}
+
+
+def preset_table(name: str) -> dict[str, Any]:
+    """A preset's whole TOML table, `[preset]` (description, source) included."""
+    if name not in preset_names():
+        raise ConfigError(f"unknown preset '{name}'{did_you_mean(name, preset_names())}")
+    text = (resources.files("tutelage") / "presets" / f"{name}.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The settings in a TOML file.
+
+    Raises:
+        ConfigError: it is not there, not readable, or not valid TOML; the message names the line.
+    """
+    try:
+        with path.open("rb") as stream:
+            return tomllib.load(stream)
+    except OSError as error:
+        raise ConfigError(f"cannot read the settings file {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None

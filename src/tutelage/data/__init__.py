@@ -1,0 +1,1 @@
+"""Where images and labels come from. Sources are read only; nothing is ever written into them."""

@@ -1,0 +1,144 @@
+"""The batch of a step: rows fetched ahead by threads, views made on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tutelage.augment.view import ImageShape, View
+from tutelage.batch import Batch, Samples
+from tutelage.data.sampler import StreamSampler
+from tutelage.distributed import local_rows
+from tutelage.seeding import generator
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """(x - mean) / std per channel, of gray levels in [0, 255]."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) uint8 to float32, on the same device."""
+        shape = (1, len(self.mean), 1, 1)
+        mean = torch.tensor(self.mean, device=images.device).view(shape)
+        scale = torch.tensor([1.0 / s for s in self.std], device=images.device).view(shape)
+        return images.float().sub_(mean).mul_(scale)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One stream: which rows, and under which views (in the order the method asked for)."""
+
+    sampler: StreamSampler
+    views: tuple[View, ...]
+    labels: np.ndarray | None = None
+
+
+class Loader:
+    """`batch(step)` is a pure function of the step: neither threads nor a resume change it.
+
+    Args:
+        images: (N, C, H, W) uint8, in memory or memory-mapped.
+        streams: the labeled and the unlabeled one; None where the method has none.
+        workers: threads that fetch rows ahead; 0 fetches when asked. The views are made by the caller's thread, on
+            `device`.
+        prefetch: steps fetched ahead.
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        *,
+        labeled: Stream | None,
+        unlabeled: Stream | None,
+        normalization: Normalization,
+        seed: int,
+        device: torch.device,
+        workers: int = 1,
+        prefetch: int = 2,
+        channels_last: bool = False,
+    ) -> None:
+        self.images, self.streams = images, {"labeled": labeled, "unlabeled": unlabeled}
+        self.normalization, self.seed, self.device = normalization, seed, device
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self.shape = ImageShape(*images.shape[1:])
+        self.prefetch = prefetch
+        self._threads = ThreadPoolExecutor(workers, "fetch") if workers > 0 else None
+        self._ahead: dict[int, Future[dict[str, tuple[Tensor, Tensor]]]] = {}
+
+    def batch(self, step: int) -> Batch:
+        """The batch of `step`, on the device; under torchrun this rank's share of it."""
+        rows = self._rows(step)
+        samples = {name: self._samples(name, step, *rows[name]) for name in rows}
+        return Batch(labeled=samples.get("labeled"), unlabeled=samples.get("unlabeled"))
+
+    @property
+    def images_per_step(self) -> int:
+        """Images a step, of both streams and all ranks, counted once however many views are made of them."""
+        return sum(stream.sampler.batch for stream in self.streams.values() if stream is not None)
+
+    def rows_at(self, step: int) -> dict[str, list[int]]:
+        """The rows of each stream at `step`, of all ranks."""
+        return {name: s.sampler.rows_at(step).tolist() for name, s in self.streams.items() if s is not None}
+
+    def close(self) -> None:
+        """Ends the threads."""
+        if self._threads is not None:
+            self._threads.shutdown(cancel_futures=True)
+        self._ahead.clear()
+
+    def _rows(self, step: int) -> dict[str, tuple[Tensor, Tensor]]:
+        if self._threads is None:
+            return self._fetch(step)
+        for ahead in range(step, step + self.prefetch + 1):
+            if ahead not in self._ahead:
+                self._ahead[ahead] = self._threads.submit(self._fetch, ahead)
+        for other in [s for s in self._ahead if not step <= s <= step + self.prefetch]:
+            self._ahead.pop(other).cancel()
+        return self._ahead.pop(step).result()
+
+    def _fetch(self, step: int) -> dict[str, tuple[Tensor, Tensor]]:
+        """Of each stream: this rank's row numbers and its uint8 images, in host memory."""
+        fetched = {}
+        for name, stream in self.streams.items():
+            if stream is not None:
+                rows = stream.sampler.rows_at(step)[local_rows(stream.sampler.batch)]
+                images = torch.from_numpy(np.ascontiguousarray(self.images[rows]))
+                fetched[name] = (torch.from_numpy(rows), images.pin_memory() if self.device.type == "cuda" else images)
+        return fetched
+
+    def _samples(self, name: str, step: int, rows: Tensor, images: Tensor) -> Samples:
+        stream = self.streams[name]
+        assert stream is not None
+        images = images.to(self.device, non_blocking=True)
+        views = tuple(self._view(stream, name, number, step, images) for number in range(len(stream.views)))
+        label = None if stream.labels is None else torch.from_numpy(stream.labels[rows.numpy()])
+        return Samples(
+            views=views,
+            index=rows.to(self.device, non_blocking=True),
+            label=None if label is None else label.to(self.device, non_blocking=True),
+        )
+
+    def _view(self, stream: Stream, name: str, number: int, step: int, images: Tensor) -> Tensor:
+        """View `number` of the stream: drawn for the rows of all ranks, so that their number changes no view."""
+        batch = stream.sampler.batch
+        draws = stream.views[number].draw(batch, self.shape, generator(self.seed, name, number, step))
+        mine = {key: value[local_rows(batch)] for key, value in draws.items()}
+        pixels = stream.views[number].apply(images, mine)
+        return self.normalization(pixels).contiguous(memory_format=self.memory_format)
+
+
+def pixel_statistics(images: np.ndarray, *, most: int = 10_000) -> Normalization:
+    """Mean and standard deviation per channel over at most `most` evenly spaced images (N, C, H, W) uint8."""
+    picked = images[np.linspace(0, len(images) - 1, min(len(images), most)).astype(np.int64)]
+    channels: Sequence[np.ndarray] = [picked[:, c].astype(np.float64) for c in range(picked.shape[1])]
+    mean = tuple(round(float(c.mean()), 4) for c in channels)
+    std = tuple(round(max(float(c.std()), 1.0), 4) for c in channels)
+    return Normalization(mean, std)

@@ -1,0 +1,56 @@
+"""Names that come from outside, made safe to show and to write into a table."""
+
+from __future__ import annotations
+
+import re
+
+_FORMULA = ("=", "+", "-", "@")
+_ESCAPED = re.compile(r"\\(\\|x[0-9a-f]{2}|u[0-9a-f]{4})")
+
+
+def shown(text: str) -> str:
+    """`text` on one line, with what a terminal would obey (control, direction, undecodable characters) escaped."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def to_cell(name: str) -> str:
+    r"""A path as a CSV cell that no spreadsheet runs and every UTF-8 file can hold; `from_cell` gives it back.
+
+    A path that starts with `= + - @` gets `./` in front, which names the same file. Control characters become `\x09`,
+    bytes of the name that are no UTF-8 become `\xff`, and a backslash is doubled.
+    """
+    cell = "".join(_escape(c) for c in name)
+    return f"./{cell}" if cell.startswith(_FORMULA) else cell
+
+
+def from_cell(cell: str) -> str:
+    """The path that `to_cell` wrote, but for a leading `./`."""
+
+    def character(match: re.Match[str]) -> str:
+        code = match.group(1)
+        if code == "\\":
+            return "\\"
+        value = int(code[1:], 16)
+        return chr(0xDC00 + value) if code[0] == "x" and value >= 0x80 else chr(value)
+
+    return _ESCAPED.sub(character, cell)
+
+
+def class_name_fault(name: str) -> str | None:
+    """Why `name` cannot be a class name, or None: it must be safe as a table cell and as a line of text."""
+    if name.startswith(_FORMULA):
+        return f"class name '{shown(name)}' starts with '{name[0]}', which spreadsheets run as a formula: rename it"
+    if any(ord(c) < 0x20 or 0xD800 <= ord(c) < 0xE000 for c in name):
+        return f"class name '{shown(name)}' holds control or undecodable characters: rename it"
+    return None
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if character == "\\":
+        return "\\\\"
+    if 0xDC80 <= code <= 0xDCFF:  # how Python holds a byte that is no UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    if code < 0x20 or code == 0x7F:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if 0xD800 <= code < 0xE000 else character

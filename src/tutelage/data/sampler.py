@@ -1,0 +1,47 @@
+"""Which rows a step sees: a pure function of (seed, stream, step)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from tutelage.seeding import generator
+
+
+class StreamSampler:
+    """Endless passes over the rows of one stream; each pass is a permutation of its own.
+
+    A batch takes the next `batch` rows, across the end of a pass if need be: so a stream smaller than a batch repeats
+    rows within it, as the published recipes for 40 labels with batches of 64 do.
+
+    Args:
+        rows: (n,) int64, rows of the training set; at least one.
+        batch: rows a step, of all ranks together.
+        stream: its name, so that two streams over the same rows differ.
+    """
+
+    def __init__(self, rows: np.ndarray, batch: int, *, seed: int, stream: str) -> None:
+        if len(rows) == 0 or batch < 1:
+            raise ValueError(f"stream '{stream}' has {len(rows)} rows and batches of {batch}")
+        self.rows, self.batch, self.seed, self.stream = rows, batch, seed, stream
+        self._kept: dict[int, np.ndarray] = {}
+
+    def rows_at(self, step: int) -> np.ndarray:
+        """(batch,) int64: the rows of step `step`."""
+        n, parts = len(self.rows), []
+        position, end = step * self.batch, (step + 1) * self.batch
+        while position < end:
+            number, start = divmod(position, n)
+            stop = min(n, start + end - position)
+            parts.append(self._permutation(number)[start:stop])
+            position += stop - start
+        return self.rows[np.concatenate(parts)]
+
+    def _permutation(self, number: int) -> np.ndarray:
+        kept = self._kept.get(number)
+        if kept is None:
+            draw = generator(self.seed, self.stream, "pass", number)
+            kept = torch.randperm(len(self.rows), generator=draw).numpy()
+            # one assignment, since several threads fetch at once
+            self._kept = {p: order for p, order in self._kept.items() if abs(p - number) == 1} | {number: kept}
+        return kept

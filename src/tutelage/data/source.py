@@ -1,0 +1,197 @@
+"""Which kind of source a path is, and which splits it has."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from tutelage.data.arrays import list_arrays, list_digits
+from tutelage.data.folder import (
+    LABEL_TABLE,
+    UNLABELED,
+    find_images,
+    list_all_images,
+    list_class_folders,
+    list_named_images,
+    list_table_folder,
+    visible_folders,
+)
+from tutelage.data.listing import IMAGE_SUFFIXES, Files, Item, Listing
+from tutelage.data.names import shown
+from tutelage.data.shards import is_shard, list_shards
+from tutelage.errors import did_you_mean
+
+Role = Literal["train", "val", "test", "unlabeled", "predict"]
+_SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"} | dict.fromkeys(
+    UNLABELED, "unlabeled"
+)
+_SHARD_SPLIT = re.compile(rf"({'|'.join(_SPLIT_NAMES)})(?![a-z])", re.IGNORECASE)
+_KINDS = "expected class folders, a folder with labels.csv, tar shards, a .npz file, or the word digits"
+
+
+def list_source(path: str, labels: str | None = None, *, role: Role = "train") -> Listing:
+    """The images that `path` offers in a role, with all faults found; no pixel is read.
+
+    Args:
+        path: folder, tar shard, `.npz` file, or the word `digits`; to predict also an image, a `.csv` with a column
+            `path`, or a `.txt` with a path a line.
+        labels: label table of a folder, see `read_table`.
+        role: a source with splits gives the split of that name, one without gives everything. In the roles
+            `unlabeled` and `predict` all images below a folder are taken, and labels are left out.
+    """
+    if role in ("unlabeled", "predict"):
+        return _without_labels(path)
+    splits = list_splits(path, labels)
+    if role in splits:
+        return splits[role]
+    if len(splits) == 1 and "train" in splits:
+        return splits["train"]
+    return Listing("nothing", path, faults=[f"{shown(path)} has no split '{role}'; it has {', '.join(splits)}"])
+
+
+def list_splits(path: str, labels: str | None = None) -> dict[str, Listing]:
+    """The splits of a source by name (`train`, `val`, `test`, `unlabeled`); one without splits is all `train`."""
+    if path == "digits":
+        return _refuse_labels(list_digits(), path, labels)
+    root = Path(path).expanduser()
+    if not root.exists():
+        return {"train": _fault(path, f"{shown(path)}: no such file or folder{_near(root)}; {_KINDS}")}
+    if root.is_dir():
+        shards = sorted(entry for entry in root.iterdir() if is_shard(entry))
+        if shards:
+            return _refuse_labels(_split_shards(root, shards, path), path, labels)
+        return _split_folder(root, path, labels)
+    if is_shard(root):
+        return _refuse_labels({"train": list_shards([root], path)}, path, labels)
+    if root.suffix.lower() == ".npz":
+        return _refuse_labels(list_arrays(root, path), path, labels)
+    return {"train": _fault(path, f"{shown(path)} is a file of another kind; {_KINDS}")}
+
+
+def _without_labels(path: str) -> Listing:
+    root = Path(path).expanduser()
+    if path != "digits" and root.is_dir() and not any(is_shard(entry) for entry in root.iterdir()):
+        listing = list_all_images(root, path)
+        if not listing.items:
+            listing.faults.append(f"{shown(path)} holds no images (known suffixes: {' '.join(IMAGE_SUFFIXES)})")
+        return listing
+    if root.is_file() and root.suffix.lower() in IMAGE_SUFFIXES:
+        return Listing("image", path, [Item(root.name, None, Files(root.parent), root.name)])
+    if root.is_file() and root.suffix.lower() in (".csv", ".txt"):
+        return list_named_images(root, path)
+    splits = list_splits(path)
+    listing = replace(splits["train"] if "train" in splits else next(iter(splits.values())))
+    listing.items = [replace(item, label=None) for split in splits.values() for item in split.items]
+    listing.faults = [fault for split in splits.values() for fault in split.faults]
+    return listing
+
+
+def _split_shards(root: Path, shards: list[Path], where: str) -> dict[str, Listing]:
+    groups: dict[str, list[Path]] = {}
+    for shard in shards:
+        match = _SHARD_SPLIT.match(shard.name)
+        groups.setdefault(_SPLIT_NAMES[match.group(1).lower()] if match else "train", []).append(shard)
+    listings = {split: list_shards(group, where) for split, group in groups.items()}
+    images = find_images(root, Listing("", where))
+    if images and "train" in listings:
+        listings["train"].warnings.append(
+            f"{shown(where)}: {len(images)} image files beside the shards were passed over (first: {shown(images[0])})"
+        )
+    return listings
+
+
+def _split_folder(root: Path, where: str, labels: str | None) -> dict[str, Listing]:
+    try:
+        folders = visible_folders(root)
+    except OSError as error:
+        return {"train": _fault(where, f"{shown(where)} cannot be listed: {error.strerror}")}
+    splits = {folder: _SPLIT_NAMES[folder.lower()] for folder in folders if folder.lower() in _SPLIT_NAMES}
+    table = _find_table(root, labels)
+    if table is not None:
+        return _partition(list_table_folder(root, where, table), splits)
+    parts = [folder for folder, split in splits.items() if split in ("train", "val", "test")]
+    if "train" in splits.values() or (parts and len(splits) == len(folders)):
+        listings: dict[str, Listing] = {}
+        for folder, split in splits.items():
+            if split in listings:
+                listings[split].faults.append(
+                    f"{shown(where)}: {shown(folder)} is a second folder for {split}: keep one"
+                )
+            elif split == "unlabeled":
+                listings[split] = list_source(str(root / folder), role="unlabeled")
+            else:
+                listings[split] = list_source(str(root / folder), role="train")
+        others = [folder for folder in folders if folder not in splits]
+        if others:
+            next(iter(listings.values())).warnings.append(
+                f"{shown(where)}: folders beside the splits were passed over: {', '.join(map(shown, others))}"
+            )
+        return listings
+    listing = _list_plain_folder(root, where, folders)
+    listing.faults += [
+        f"{shown(str(root / part))} looks like a split, but there is no folder 'train' beside it: "
+        "move the class folders into 'train', or rename it"
+        for part in parts
+    ]
+    return {"train": listing}
+
+
+def _list_plain_folder(root: Path, where: str, folders: list[str]) -> Listing:
+    classes = [folder for folder in folders if folder not in UNLABELED]
+    if classes:
+        listing = list_class_folders(root, where)
+        if not listing.items:
+            listing.faults = [f"{shown(where)} holds no images (known suffixes: {' '.join(IMAGE_SUFFIXES)})"]
+        return listing
+    listing = list_all_images(root, where)
+    if listing.items:
+        listing.faults.append(
+            f"{shown(where)} holds {len(listing.items)} images and no labels: sort labeled images into class folders, "
+            "or give a table with --labels"
+        )
+    else:
+        listing.faults.append(f"{shown(where)} holds no images; {_KINDS}")
+    return listing
+
+
+def _find_table(root: Path, labels: str | None) -> Path | None:
+    inside = root / (labels or LABEL_TABLE)
+    if labels is None:
+        return inside if inside.is_file() else None
+    given = Path(labels).expanduser()
+    return inside if inside.is_file() and not given.exists() else given
+
+
+def _partition(listing: Listing, splits: dict[str, str]) -> dict[str, Listing]:
+    """One listing a split, by the first folder of each name; all share the classes of the table."""
+    if "train" not in splits.values():
+        return {"train": listing}
+    listings = {split: replace(listing, items=[], faults=[], warnings=[]) for split in dict.fromkeys(splits.values())}
+    listings["train"].faults, listings["train"].warnings = listing.faults, listing.warnings
+    for item in listing.items:
+        folder = item.name.split("/", 1)[0]
+        listings[splits.get(folder, "train")].items.append(item)
+    return listings
+
+
+def _refuse_labels(listings: dict[str, Listing], where: str, labels: str | None) -> dict[str, Listing]:
+    if labels is not None:
+        next(iter(listings.values())).faults.append(
+            f"{shown(where)} has its own labels: the table {shown(labels)} is for a folder of images"
+        )
+    return listings
+
+
+def _near(root: Path) -> str:
+    if not root.parent.is_dir():
+        return ""
+    beside = [entry.name for entry in os.scandir(root.parent) if not entry.name.startswith(".")]
+    hint = did_you_mean(root.name, ["digits", *beside] if root.name == str(root) else beside)
+    return shown(hint) if hint.startswith("; did you mean") else ""
+
+
+def _fault(where: str, fault: str) -> Listing:
+    return Listing("nothing", where, faults=[fault])

@@ -1,0 +1,97 @@
+"""Which labels are used and which are held out. Every choice follows from the seed and the names of the images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tutelage.data.names import shown
+from tutelage.errors import DataError
+from tutelage.seeding import derived_seed
+
+Labels = NDArray[np.int64]
+Rows = NDArray[np.int64]
+LEAST_LEFT = 20  # labels a class keeps for training before any of them is held out
+LEAST_HELD = 5  # held-out images a class, on average, below which accuracy on them says too little
+
+
+def keep_labels(
+    labels: Labels,
+    names: Sequence[str],
+    classes: Sequence[str],
+    *,
+    count: int | None,
+    balance: Literal["balanced", "proportional"],
+    seed: int,
+) -> Rows:
+    """Sorted rows of the `count` labels that are kept, or of all of them.
+
+    Within a class the order of choice is a hash of (seed, name): the 40 labels of a seed are among its 250, and
+    further images change nothing but where they are chosen themselves.
+
+    Args:
+        labels: (N,) class indices, -1 where unlabeled.
+        balance: `balanced` takes as equal numbers a class as possible, `proportional` keeps the shares of the classes
+            (largest remainder, at least one each).
+
+    Raises:
+        DataError: there are fewer labels than asked for, in all or in a class, or fewer asked for than classes.
+    """
+    if count is None:
+        return np.flatnonzero(labels >= 0)
+    there = np.bincount(labels[labels >= 0], minlength=len(classes))
+    if count > there.sum():
+        raise DataError(f"label_count asks for {count} labels, but there are {there.sum()}: lower it or leave it out")
+    if count < len(classes):
+        raise DataError(f"label_count asks for {count} labels, fewer than the {len(classes)} classes: raise it")
+    order = np.argsort([derived_seed(seed, "class", name) for name in classes])  # who gets one more
+    quota = _equal(count, order, there) if balance == "balanced" else _proportional(count, there)
+    short = [f"'{shown(classes[c])}' has {there[c]} of {quota[c]}" for c in range(len(classes)) if quota[c] > there[c]]
+    if short:
+        most = int(there.min()) * len(classes)
+        raise DataError(
+            f"label_count asks for {count} labels spread evenly, but class {', '.join(short)}: "
+            f"lower it to {most} or set label_balance to proportional"
+        )
+    chosen = [_first(np.flatnonzero(labels == c), names, quota[c], seed, "label") for c in range(len(classes))]
+    return np.sort(np.concatenate(chosen))
+
+
+def hold_out(rows: Rows, labels: Labels, names: Sequence[str], num_classes: int, *, share: float, seed: int) -> Rows:
+    """Sorted rows, among the labeled `rows`, that serve for validation; none if there are too few labels.
+
+    Each class gives `share` of its labels, rounded, as long as it keeps `LEAST_LEFT`. If that makes fewer than
+    `LEAST_HELD` images a class on average, nothing is held out.
+    """
+    held = []
+    for c in range(num_classes):
+        own = rows[labels[rows] == c]
+        number = min(round(share * len(own)), max(len(own) - LEAST_LEFT, 0))
+        held.append(_first(own, names, number, seed, "val"))
+    together = np.sort(np.concatenate(held))
+    return together if len(together) >= LEAST_HELD * num_classes else together[:0]
+
+
+def _first(rows: Rows, names: Sequence[str], number: int, seed: int, purpose: str) -> Rows:
+    keys = [derived_seed(seed, purpose, names[row]) for row in rows]
+    return rows[np.argsort(keys, kind="stable")[:number]]
+
+
+def _equal(count: int, order: NDArray, there: NDArray) -> NDArray:
+    """The same number for each class; what is left over goes, in `order`, to classes that have one more."""
+    each, rest = divmod(count, len(order))
+    quota = np.full(len(order), each)
+    quota[order[np.argsort(there[order] <= each, kind="stable")][:rest]] += 1
+    return quota
+
+
+def _proportional(count: int, there: NDArray) -> NDArray:
+    """Largest remainder, on top of one label a class."""
+    exact = (count - len(there)) * (there - 1) / max((there - 1).sum(), 1)
+    quota = np.floor(exact).astype(np.int64)
+    rest = count - len(there) - int(quota.sum())
+    quota[np.argsort(quota - exact, kind="stable")[:rest]] += 1
+    return quota + 1

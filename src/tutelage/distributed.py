@@ -1,0 +1,85 @@
+"""What a process must know of its siblings under torchrun; without them, every function is a cheap no-op."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+
+from tutelage.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def world_size() -> int:
+    """Number of processes."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """Number of this process, from 0; the process 0 writes."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+@contextmanager
+def process_group(device: torch.device) -> Iterator[torch.device]:
+    """Joins the processes that torchrun started, if it did; yields the device of this process.
+
+    Gradients travel over NCCL on GPUs and gloo on CPUs; control messages always over gloo, so that they never wait for
+    a device.
+    """
+    if "WORLD_SIZE" not in os.environ or dist.is_initialized():
+        yield device
+        return
+    backend = "gloo"
+    if device.type == "cuda":
+        local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+        if local_rank >= torch.cuda.device_count():
+            raise ConfigError(f"process {local_rank} has no GPU: this machine has {torch.cuda.device_count()}")
+        device = torch.device("cuda", local_rank)
+        torch.cuda.set_device(device)
+        backend = "cpu:gloo,cuda:nccl"
+    dist.init_process_group(backend)
+    try:
+        yield device
+    finally:
+        dist.destroy_process_group()
+
+
+def any_rank(number: int) -> int:
+    """The largest `number` of all ranks: a flag that one of them raised is seen by all at the same step."""
+    if world_size() == 1:
+        return number
+    flag = torch.tensor(number)
+    dist.all_reduce(flag, op=dist.ReduceOp.MAX)
+    return int(flag)
+
+
+def from_main(value: T) -> T:
+    """The value that rank 0 has."""
+    if world_size() == 1:
+        return value
+    box = [value]
+    dist.broadcast_object_list(box, src=0)
+    return box[0]
+
+
+def barrier() -> None:
+    """Wait until all ranks are here."""
+    if world_size() > 1:
+        any_rank(0)
+
+
+def local_rows(count: int) -> slice:
+    """The rows of a global batch of `count` that this rank computes: every `world_size()`-th one.
+
+    Raises:
+        ConfigError: the ranks would not get equally many, so that averaged gradients would not be the batch's.
+    """
+    if count % world_size():
+        raise ConfigError(f"a batch of {count} rows cannot be shared equally by {world_size()} processes")
+    return slice(rank(), None, world_size())

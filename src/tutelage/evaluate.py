@@ -1,0 +1,110 @@
+"""Scoring a run on labeled images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tutelage.data.names import shown
+from tutelage.data.source import list_source
+from tutelage.errors import DataError, RunError
+from tutelage.files import write_json
+from tutelage.model import Model
+
+
+def evaluate_run(
+    run: Path,
+    data: str,
+    *,
+    labels: str | None,
+    network: str,
+    device: str,
+    out: Path | None,
+    overwrite: bool,
+    console: Console,
+) -> dict[str, Any]:
+    """Score a run on the labeled images of `data`; prints a table, and writes JSON to `out`.
+
+    Raises:
+        TutelageError: the run, the data or the file is not as needed.
+    """
+    refuse_file(out, overwrite=overwrite)
+    model = Model.load(run, network=network, device=device)
+    metrics = score_source(model, data, labels=labels, workers=2)
+    print_metrics(metrics, model.classes, console)
+    if out is not None:
+        write_json(out, metrics)
+    return metrics
+
+
+def score_source(model: Model, data: str, *, labels: str | None, workers: int) -> dict[str, Any]:
+    """The metrics of `model` on the labeled images of a source; images without a label are passed over.
+
+    A source with splits gives its test images.
+
+    Raises:
+        DataError: with all faults: unreadable images, labels that are no class of the model, no labels.
+    """
+    listing = list_source(data, labels, role="test")
+    faults = list(listing.faults)
+    items = [item for item in listing.items if item.label is not None]
+    index = {name: number for number, name in enumerate(model.classes)}
+    unknown = [item for item in items if item.label not in index]
+    if unknown:
+        names = ", ".join(f"'{shown(name)}'" for name in sorted({str(item.label) for item in unknown})[:5])
+        known = ", ".join(shown(name) for name in model.classes[:10])
+        faults.append(f"{shown(data)}: {len(unknown)} images have labels that the model does not know ({names}); known: {known}")
+    if not items and not faults:
+        faults.append(f"{shown(data)} has no labeled images: expected class folders or a label table")
+    if faults:
+        raise DataError(faults)
+    predictions = list(model.predictions(items, workers=workers))
+    faults = [f"{shown(item.place)} {p.error}" for item, p in zip(items, predictions, strict=True) if p.probs is None]
+    if faults:
+        raise DataError(faults)
+    metrics = model.task.metrics()
+    probs = np.stack([p.probs for p in predictions if p.probs is not None])
+    metrics.update(torch.from_numpy(probs), torch.tensor([index[str(item.label)] for item in items]))
+    return metrics.compute()
+
+
+def refuse_file(out: Path | None, *, overwrite: bool) -> None:
+    """Check that a result may be written to `out`.
+
+    Raises:
+        RunError: it exists and `overwrite` is off, it is a folder, or its folder does not exist.
+    """
+    if out is None:
+        return
+    if out.is_dir():
+        raise RunError(f"{out} is a folder; name a file")
+    if out.exists() and not overwrite:
+        raise RunError(f"{out} exists; name another file, or replace it with --overwrite")
+    if not out.absolute().parent.is_dir():
+        raise RunError(f"cannot write {out}: there is no folder {out.absolute().parent}")
+
+
+def print_metrics(metrics: dict[str, Any], classes: tuple[str, ...], console: Console) -> None:
+    """Print the metrics: a line of totals, then a row a class."""
+    totals = {"accuracy": "{:.2%}", "top5_accuracy": "{:.2%}", "balanced_accuracy": "{:.2%}", "nll": "{:.4f}", "ece": "{:.4f}"}
+    for key, form in totals.items():
+        if metrics.get(key) is not None:
+            console.print(f"{key.replace('_', ' '):>18}  {form.format(metrics[key])}", markup=False, highlight=False)
+    console.print(f"{'images':>18}  {metrics['n']}", markup=False, highlight=False)
+    table = Table("class")
+    for heading in ("precision", "recall", "F1", "images", "most often taken for"):
+        table.add_column(heading, justify="right")
+    for number, name in enumerate(classes):
+        row = metrics["per_class"][name]
+        wrong = [0 if k == number else count for k, count in enumerate(metrics["confusion_matrix"][number])]
+        worst = max(range(len(classes)), key=lambda k, wrong=wrong: wrong[k])
+        confused = f"{shown(classes[worst])} ({wrong[worst]})" if wrong[worst] else ""
+        scores = ["-" if row[key] is None else f"{row[key]:.1%}" for key in ("precision", "recall", "f1")]
+        table.add_row(Text(shown(name)), *scores, str(row["support"]), Text(confused))
+    console.print(table)

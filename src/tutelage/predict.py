@@ -1,0 +1,42 @@
+"""Predicting the classes of new images into a CSV file."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from rich.console import Console
+
+from tutelage.data.names import to_cell
+from tutelage.evaluate import refuse_file
+from tutelage.files import write_atomically
+from tutelage.model import Model, list_items, row_of
+
+
+def predict_run(
+    run: Path, data: str, *, out: Path, network: str, device: str, workers: int, overwrite: bool, console: Console
+) -> None:
+    """Write `path, label, confidence, p_<class>..., error`, one row an image.
+
+    An image that cannot be read has its reason under `error` and nothing else; the rest is done.
+
+    Raises:
+        TutelageError: the run, the source or the file is not as needed.
+    """
+    refuse_file(out, overwrite=overwrite)
+    items = list_items(data)
+    model = Model.load(run, network=network, device=device)
+    text = io.StringIO(newline="")
+    columns = ["path", "label", "confidence", *(f"p_{name}" for name in model.classes), "error"]
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    unreadable = 0
+    for prediction in model.predictions(items, workers=workers):
+        row = row_of(prediction, model.classes)
+        numbers = {key: f"{value:.6g}" for key, value in row.items() if isinstance(value, float)}
+        writer.writerow({**row, **numbers, "path": to_cell(prediction.name)})
+        unreadable += prediction.probs is None
+    write_atomically(out, text.getvalue().encode("utf-8"))
+    said = f", {unreadable} of them unreadable (see the column error)" if unreadable else ""
+    console.print(f"{len(items)} images{said}: {out}", markup=False, highlight=False)

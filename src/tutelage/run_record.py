@@ -1,0 +1,138 @@
+"""What config.json says of a run, and whether today's settings, data and machine are still those."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tutelage import __version__, config
+from tutelage.config import RunConfig
+from tutelage.data.dataset import Dataset
+from tutelage.data.loader import Normalization
+from tutelage.distributed import world_size
+from tutelage.errors import RunError
+
+_FREE = ("train.workers",)  # settings that change no result
+
+
+def describe(
+    cfg: RunConfig, dataset: Dataset, normalization: Normalization, device: torch.device, plan: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The content of config.json."""
+    return {
+        "version": __version__,
+        "settings": cfg.to_dict(),
+        "plan": dict(plan),
+        "data": {
+            "classes": list(dataset.classes),
+            "channels": dataset.channels,
+            "image_size": dataset.image_size,
+            "mean": list(normalization.mean),
+            "std": list(normalization.std),
+            "fingerprint": dataset.fingerprint,
+            "notes": dataset.notes,
+        },
+        "environment": environment(device),
+    }
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """What the last bit of a result depends on besides settings and data."""
+    return {
+        "tutelage": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "processor": platform.machine(),
+        "threads": torch.get_num_threads(),
+        "processes": world_size(),
+        "platform": sys.platform,
+    }
+
+
+def refuse_changes(recorded: Mapping[str, Any], given: Mapping[str, Any], run: Path) -> RunConfig:
+    """The run's settings, unless `given` (by dotted name) would change one.
+
+    Raises:
+        RunError: naming every setting that differs.
+        ConfigError: a given setting is unknown or wrong in itself.
+    """
+    cfg = RunConfig.from_dict(recorded["settings"])
+    given = dict(given)
+    budget = given.pop("train.budget", None)
+    if budget is not None and budget != recorded["plan"].get("budget"):
+        raise RunError(f"{run} was planned for a budget of {recorded['plan'].get('budget')}, not {budget}")
+    asked: dict[str, Any] = {}
+    config.merge(asked, recorded["settings"])
+    config.merge(asked, config.nested(given))
+    old, new = _flat(cfg.to_dict()), _flat(absolute(RunConfig.from_dict(asked)).to_dict())
+    changed = [f"{name} is {old.get(name)!r}, not {new[name]!r}" for name in new if str(old.get(name)) != str(new[name])]
+    changed = [change for change in changed if not change.startswith(tuple(f"{name} " for name in _FREE))]
+    if changed:
+        raise RunError(f"--resume goes on with the settings of {run}: {'; '.join(changed)}. Start a new run to change them")
+    free = {name: value for name, value in given.items() if name in _FREE}
+    if free:
+        config.merge(asked, config.nested(free))
+        return RunConfig.from_dict(asked)
+    return cfg
+
+
+def refuse_other_data(recorded: Mapping[str, Any], dataset: Dataset, run: Path) -> None:
+    """Check that the data is what the run started with.
+
+    Raises:
+        RunError: a name, a label or the content of an image differs, or the order of classes.
+    """
+    facts = recorded["data"]
+    if list(dataset.classes) != facts["classes"]:
+        raise RunError(f"the classes of the data changed since {run} started: {facts['classes']} to {list(dataset.classes)}")
+    if dataset.fingerprint != facts["fingerprint"]:
+        raise RunError(
+            f"the data changed since {run} started (an image, a name or a label): put it back, or start a new run"
+        )
+
+
+def warn_of_changes(recorded: Mapping[str, Any], device: torch.device) -> None:
+    """Warn of what may change the last bits: versions, threads, device.
+
+    Raises:
+        RunError: the run was written by another major version.
+    """
+    before, now = recorded["environment"], environment(device)
+    if before["tutelage"].split(".")[0] != now["tutelage"].split(".")[0]:
+        raise RunError(f"the run was started by tutelage {before['tutelage']}, this is {now['tutelage']}")
+    changed = [f"{name} {before.get(name)} is now {now[name]}" for name in now if before.get(name) != now[name]]
+    if changed:
+        warnings.warn(
+            f"the last bits may differ from an uninterrupted run: {', '.join(changed)}", RuntimeWarning, stacklevel=2
+        )
+
+
+def absolute(cfg: RunConfig) -> RunConfig:
+    """The settings with absolute paths, so that a run can be gone on with from another folder."""
+    data, train = cfg.data, cfg.train
+    root = Path(data.path).expanduser()
+    changes: dict[str, Any] = {} if data.path == "digits" else {"path": str(root.absolute())}
+    for name in ("unlabeled", "val", "test"):
+        value = getattr(data, name)
+        if value is not None and value != "digits":
+            changes[name] = str(Path(value).expanduser().absolute())
+    if data.labels is not None and not (root / data.labels).is_file():
+        changes["labels"] = str(Path(data.labels).expanduser().absolute())
+    if train.init_from is not None:
+        train = dataclasses.replace(train, init_from=str(Path(train.init_from).expanduser().absolute()))
+    return dataclasses.replace(cfg, data=dataclasses.replace(data, **changes), train=train)
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return flat

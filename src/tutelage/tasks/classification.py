@@ -1,0 +1,145 @@
+"""One class for each image: cross-entropy, softmax, and the usual scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tutelage.errors import DataError, NonFiniteError
+from tutelage.tasks.base import Metrics, Task
+
+ECE_BINS = 15
+
+
+class Classification(Task):
+    """Classify whole images into `classes`.
+
+    Args:
+        classes: their names, in the order of labels and logits.
+
+    Raises:
+        DataError: there are fewer than two.
+    """
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        self.classes = tuple(classes)
+        if len(self.classes) < 2:
+            raise DataError(f"classification needs at least two classes, got {len(self.classes)}: {self.classes}")
+
+    def loss(self, logits: Tensor, label: Tensor) -> Tensor:
+        """Scalar: cross-entropy of logits (B, K) and labels (B,) int64, averaged over rows."""
+        return F.cross_entropy(logits, label)
+
+    @torch.no_grad()
+    def predict(self, network: nn.Module, image: Tensor) -> Tensor:
+        """(B, K) float32 probabilities; the network is in evaluation mode meanwhile, then as it was."""
+        training = [module for module in network.modules() if module.training]
+        network.eval()
+        try:
+            return network(image).float().softmax(1)
+        finally:
+            for module in training:  # one by one, since parts of the network may have been in evaluation mode
+                module.training = True
+
+    def metrics(self) -> ClassificationMetrics:
+        """A fresh collector."""
+        return ClassificationMetrics(self.classes)
+
+
+class ClassificationMetrics(Metrics):
+    """Keeps all predictions, on the device they come on, and scores them together."""
+
+    def __init__(self, classes: tuple[str, ...]) -> None:
+        self.classes = classes
+        self._probs: list[Tensor] = []
+        self._label: list[Tensor] = []
+
+    def update(self, probs: Tensor, label: Tensor) -> None:
+        """Add a batch: `probs` (B, K) summing to 1, `label` (B,) int64, -1 where there is none."""
+        self._probs.append(probs.detach())
+        self._label.append(label)
+
+    def compute(self) -> dict[str, Any]:
+        """All metrics of the labeled rows, ready for JSON; None where a metric has nothing to be computed from.
+
+        Returns:
+            n: rows that were scored.
+            accuracy: share of rows whose most probable class is right.
+            top5_accuracy: share whose class is among the five most probable; only with more than five classes.
+            balanced_accuracy: mean recall of the classes that occur.
+            nll: mean negative log-probability of the right class in nats, probabilities kept above 1.2e-7.
+            ece: expected calibration error, 15 bins of equal width, mean absolute gap (arXiv:1706.04599).
+            per_class: for each class precision, recall, f1, and support, its number of rows.
+            confusion_matrix: rows of counts, one a true class, one column a predicted class.
+
+        Raises:
+            DataError: a label is not a class.
+            NonFiniteError: a probability is NaN or infinite.
+        """
+        k = len(self.classes)
+        probs = torch.cat([torch.empty(0, k), *(part.float().cpu() for part in self._probs)])
+        label = torch.cat([torch.empty(0, dtype=torch.int64), *(part.cpu() for part in self._label)])
+        probs, label = probs[label != -1], label[label != -1]
+        _check(probs, label, k)
+        return _scores(probs, label, self.classes) if len(label) else _no_scores(self.classes)
+
+
+def _check(probs: Tensor, label: Tensor, num_classes: int) -> None:
+    unknown = label[(label < 0) | (label >= num_classes)].unique().tolist()
+    if unknown:
+        raise DataError(f"labels must be in 0..{num_classes - 1} (or -1, none), got {unknown[:5]}")
+    broken = int((~probs.isfinite()).any(1).sum())
+    if broken:
+        raise NonFiniteError(f"{broken} of {len(probs)} predictions hold NaN or infinity: the network is broken")
+
+
+def _scores(probs: Tensor, label: Tensor, classes: tuple[str, ...]) -> dict[str, Any]:
+    # Imported here, since it takes seconds.
+    from torchmetrics.functional import classification as score
+
+    k = len(classes)
+    probs = probs.clamp(0.0, 1.0)  # torchmetrics takes anything outside, a rounding error too, for logits
+    predicted = probs.argmax(1)
+    confusion = score.multiclass_confusion_matrix(predicted, label, num_classes=k)
+    support, chosen = confusion.sum(1), confusion.sum(0)
+    recall = score.multiclass_recall(predicted, label, num_classes=k, average="none")
+    precision = score.multiclass_precision(predicted, label, num_classes=k, average="none")
+    f1 = score.multiclass_f1_score(predicted, label, num_classes=k, average="none")
+    likelihood = probs.double().gather(1, label[:, None]).clamp_min(torch.finfo(torch.float32).eps)
+
+    out: dict[str, Any] = {
+        "n": len(label),
+        "accuracy": float(score.multiclass_accuracy(predicted, label, num_classes=k, average="micro")),
+    }
+    if k > 5:
+        out["top5_accuracy"] = float(score.multiclass_accuracy(probs, label, num_classes=k, top_k=5, average="micro"))
+    return out | {
+        "balanced_accuracy": float(recall[support > 0].mean()),
+        "nll": float(-likelihood.log().mean()),
+        "ece": float(score.multiclass_calibration_error(probs, label, num_classes=k, n_bins=ECE_BINS, norm="l1")),
+        "per_class": {
+            name: {
+                "precision": float(precision[c]) if chosen[c] else None,
+                "recall": float(recall[c]) if support[c] else None,
+                "f1": float(f1[c]) if support[c] + chosen[c] else None,
+                "support": int(support[c]),
+            }
+            for c, name in enumerate(classes)
+        },
+        "confusion_matrix": confusion.tolist(),
+    }
+
+
+def _no_scores(classes: tuple[str, ...]) -> dict[str, Any]:
+    names = ("accuracy", *(("top5_accuracy",) if len(classes) > 5 else ()), "balanced_accuracy", "nll", "ece")
+    absent: dict[str, Any] = {"precision": None, "recall": None, "f1": None, "support": 0}
+    return {
+        "n": 0,
+        **dict.fromkeys(names),
+        "per_class": {name: dict(absent) for name in classes},
+        "confusion_matrix": [[0] * len(classes) for _ in classes],
+    }

@@ -1,0 +1,1 @@
+"""When things happen: the loop, the optimizer, the run folder, checkpoints."""

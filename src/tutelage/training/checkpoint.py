@@ -1,0 +1,147 @@
+"""Checkpoints: safetensors and JSON, no pickle, each with its hash in a manifest that is written last."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as parse
+from safetensors.torch import save as serialize
+from torch import Tensor
+
+from tutelage.errors import CheckpointError, RunError
+from tutelage.files import read_json, sha256, strict_json, write_atomically, write_json
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+KEEP = 2
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint holds: named tensors, and plain values about them."""
+
+    step: int
+    tensors: Mapping[str, Tensor]
+    values: Mapping[str, Any]
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
+    """Write a checkpoint; keep the two newest good ones, and delete older ones only when the manifest names this one.
+
+    Raises:
+        RunError: it cannot be written (the earlier ones are untouched).
+        CheckpointError: it holds NaN or infinity; such a state is never saved.
+    """
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
+    bad = first_non_finite(tensors)
+    if bad is not None:
+        raise CheckpointError(f"step {checkpoint.step}: {bad} holds NaN or infinity; not saved")
+    folder.mkdir(parents=True, exist_ok=True)
+    content = serialize(tensors, metadata={"values": strict_json(checkpoint.values)})
+    path = folder / f"step-{checkpoint.step:08d}.safetensors"
+    write_atomically(path, content)
+    entry = {"file": path.name, "step": checkpoint.step, "bytes": len(content), "sha256": sha256(content)}
+    old = [e for e in entries(folder) if e["step"] < checkpoint.step]
+    kept = [*old[-(KEEP - 1) :], entry]
+    write_json(folder / MANIFEST, {"format": FORMAT, "checkpoints": kept})
+    names = {e["file"] for e in kept}
+    for stale in folder.glob("step-*.safetensors"):
+        if stale.name not in names:
+            stale.unlink(missing_ok=True)
+    return path
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """The newest checkpoint whose size and hash agree with the manifest; with a warning if it is not the newest.
+
+    Raises:
+        CheckpointError: there is none, or it is of a newer format.
+    """
+    damaged: list[str] = []
+    for entry in reversed(entries(folder)):
+        path = folder / entry["file"]
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            damaged.append(f"{path.name} ({error.strerror})")
+            continue
+        if len(content) != entry["bytes"] or sha256(content) != entry["sha256"]:
+            damaged.append(f"{path.name} (its content does not match its hash)")
+            continue
+        if damaged:
+            warnings.warn(f"damaged: {', '.join(damaged)}; going on from {path.name}", RuntimeWarning, stacklevel=2)
+        return _parse(path, content, entry["step"])
+    if damaged:
+        raise CheckpointError(f"no usable checkpoint in {folder}; damaged: {', '.join(damaged)}")
+    raise CheckpointError(f"no checkpoint in {folder}")
+
+
+def _parse(path: Path, content: bytes, step: int) -> Checkpoint:
+    try:
+        tensors = parse(content)
+        length = int.from_bytes(content[:8], "little")
+        values = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["values"])
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{path} is not a checkpoint: {error}") from None
+    return Checkpoint(step, tensors, values)
+
+
+def entries(folder: Path) -> list[dict[str, Any]]:
+    """The manifest's entries, oldest first; none if there is no manifest.
+
+    Raises:
+        CheckpointError: it is damaged, or of a newer format.
+    """
+    path = folder / MANIFEST
+    if not path.exists():
+        return []
+    try:
+        manifest = read_json(path)
+        if manifest["format"] > FORMAT:
+            raise CheckpointError(f"{path} is of format {manifest['format']}; this version reads up to {FORMAT}")
+        found = sorted(manifest["checkpoints"], key=lambda entry: entry["step"])
+        for entry in found:
+            if Path(entry["file"]).name != entry["file"]:
+                raise CheckpointError(f"{path} names a file outside its folder: {entry['file']!r}")
+            entry["bytes"], entry["sha256"]  # noqa: B018  (a missing key is damage)
+    except (KeyError, TypeError, RunError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"{path} is damaged: {error}") from None
+    return found
+
+
+def first_non_finite(tensors: Mapping[str, Tensor]) -> str | None:
+    """The name of the first floating tensor that holds NaN or infinity."""
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            return name
+    return None
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimizer's state as named tensors. What its groups hold follows from the settings and the step."""
+    state = optimizer.state_dict()["state"]
+    return {
+        f"optimizer.{number}.{name}": value
+        for number, row in state.items()
+        for name, value in row.items()
+        if value is not None
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Put back what `optimizer_tensors` took."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith("optimizer."):
+            _, number, key = name.split(".", 2)
+            state.setdefault(int(number), {})[key] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -1,0 +1,180 @@
+"""The run folder: who may write it, and what lies in it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from tutelage.errors import RunError
+from tutelage.files import read_json, remove_temporary, strict_json, write_atomically, write_json
+
+CONTENT = ("config.json", "split.json", "metrics.jsonl", "timing.jsonl", "result.json", "views.png")
+FOLDERS = ("checkpoints", "tensorboard", "cache")
+FORMAT = 1
+
+
+class RunFolder:
+    """A run on disk, locked while it is open for writing.
+
+    | entry | what |
+    |---|---|
+    | config.json | resolved settings, data facts, versions |
+    | split.json | which rows are labeled, held out, unlabeled |
+    | metrics.jsonl | one line a log step; the same bytes whether or not the run was interrupted |
+    | timing.jsonl | images per second, which no resume can repeat |
+    | checkpoints/ | the two newest, with a manifest of hashes |
+    | result.json | final metrics, written once |
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = FileLock(path / ".lock", timeout=0)
+        self._undo = False
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where checkpoints lie."""
+        return self.path / "checkpoints"
+
+    @classmethod
+    def create(cls, path: Path, *, overwrite: bool = False) -> RunFolder:
+        """A new run folder, locked. Nothing of an earlier run is touched before `begin`.
+
+        Raises:
+            RunError: something is there already, it is in use, or it cannot be made.
+        """
+        refuse_existing(path, overwrite=overwrite)
+        run = cls(path)
+        run._undo = not path.exists()
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"cannot make the run folder {path}: {error.strerror}") from None
+        run._acquire()
+        return run
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """An existing run, locked, to go on with.
+
+        Raises:
+            RunError: it is no run folder, or in use.
+        """
+        read_config(path)
+        run = cls(path)
+        run._acquire()
+        remove_temporary(path)
+        remove_temporary(run.checkpoints)
+        return run
+
+    def _acquire(self) -> None:
+        try:
+            self._lock.acquire()
+        except Timeout:
+            raise RunError(f"{self.path} is in use by another process") from None
+        except OSError as error:
+            raise RunError(f"cannot write in the run folder {self.path}: {error.strerror}") from None
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.release()
+        if self._undo and kind is not None:
+            shutil.rmtree(self.path, ignore_errors=True)
+
+    def begin(self, config: Mapping[str, Any], split: Mapping[str, Any]) -> None:
+        """Everything was checked: remove an earlier run, and write what defines this one."""
+        for name in CONTENT:
+            (self.path / name).unlink(missing_ok=True)
+        for name in ("checkpoints", "tensorboard"):
+            shutil.rmtree(self.path / name, ignore_errors=True)
+        write_json(self.path / "split.json", split)
+        write_json(self.path / "config.json", {"format": FORMAT, **config})
+        self._undo = False
+
+    def append(self, name: str, row: Mapping[str, Any]) -> None:
+        """Add a line to a `.jsonl` file.
+
+        Raises:
+            RunError: the disk is full or the file not writable.
+        """
+        path = self.path / name
+        try:
+            with path.open("a", encoding="utf-8") as stream:
+                stream.write(strict_json(row) + "\n")
+        except OSError as error:
+            raise RunError(f"cannot write {path}: {error.strerror}") from None
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """The whole lines of a `.jsonl` file; a torn last line is left out."""
+        return read_rows(self.path / name)
+
+    def cut(self, step: int) -> None:
+        """Forget the log lines after `step`: what they tell is done again."""
+        for name in ("metrics.jsonl", "timing.jsonl"):
+            kept = [row for row in self.rows(name) if row["step"] <= step]
+            if (self.path / name).exists():
+                write_atomically(self.path / name, "".join(strict_json(row) + "\n" for row in kept).encode())
+
+    def finish(self, result: Mapping[str, Any]) -> None:
+        """Write the final metrics."""
+        write_json(self.path / "result.json", result)
+
+
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """Check that a new run may be written at `path`.
+
+    Raises:
+        RunError: it is a file; or a run is there and `overwrite` is off; or a folder that is no run, which is never
+            overwritten.
+    """
+    if not path.exists():
+        parent = next(p for p in path.absolute().parents if p.exists())
+        if not parent.is_dir():
+            raise RunError(f"cannot make the run folder {path}: {parent} is not a folder")
+        return
+    if not path.is_dir():
+        raise RunError(f"the run folder {path} is a file; name a new folder")
+    inside = {entry.name for entry in path.iterdir()} - {".lock"}
+    if not inside:
+        return
+    if "config.json" not in inside or inside - {*CONTENT, *FOLDERS}:
+        other = sorted(inside - {*CONTENT, *FOLDERS}) or sorted(inside)
+        raise RunError(f"{path} exists and is not a run folder (it holds {other[0]!r}); name a new folder")
+    if not overwrite:
+        raise RunError(f"{path} holds a run already; go on with --resume {path}, or replace it with --overwrite")
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The config.json of a run.
+
+    Raises:
+        RunError: `path` is no run folder, or of a newer format.
+    """
+    if not path.is_dir():
+        raise RunError(f"{path} is not a run folder: there is no such folder")
+    if not (path / "config.json").exists():
+        raise RunError(f"{path} is not a run folder: it has no config.json")
+    config = read_json(path / "config.json")
+    if not isinstance(config, dict) or not {"format", "settings", "data"} <= set(config):
+        raise RunError(f"{path / 'config.json'} is damaged: its keys are not those of a run")
+    if config["format"] > FORMAT:
+        raise RunError(f"{path} was written by tutelage {config.get('version')}; this version cannot read it")
+    return config
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of a `.jsonl` file; a torn last line is left out, and no file gives no rows."""
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines[:-1] if line]

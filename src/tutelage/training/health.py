@@ -1,0 +1,40 @@
+"""Finding NaN and infinity without waiting for the device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+
+class Health:
+    """A flag on the device: is everything that a step computed finite?
+
+    Once a step is not, the flag stays down, and the optimizer and the teacher, which are gated on it, change nothing
+    any more. The flag is read only where the loop waits for the device anyway: at a log line, an evaluation, a save.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.finite = torch.ones((), dtype=torch.bool, device=device)
+        self._step = torch.full((), -1, dtype=torch.int64, device=device)
+        self._bad = torch.zeros(0, dtype=torch.bool, device=device)
+        self._places: tuple[str, ...] = ()
+
+    def observe(self, step: int, values: Mapping[str, Tensor]) -> Tensor:
+        """Look at the values of a step (named scalars); gives the flag, a 0-dim bool."""
+        bad = ~torch.isfinite(torch.stack([value.detach().float().reshape(()) for value in values.values()]))
+        first = self.finite & bad.any()
+        self._step = torch.where(first, step, self._step)
+        if self._places != tuple(values):
+            self._places, self._bad = tuple(values), torch.zeros_like(bad)
+        self._bad = torch.where(first, bad, self._bad)
+        self.finite = self.finite & ~bad.any()
+        return self.finite
+
+    def first_fault(self) -> tuple[int, str] | None:
+        """The step (0 is the first) and the name of the first value that was not finite. Waits for the device."""
+        if bool(self.finite):
+            return None
+        names = [name for name, bad in zip(self._places, self._bad.tolist(), strict=True) if bad]
+        return int(self._step), ", ".join(names)

@@ -1,0 +1,201 @@
+"""The one loop of all methods."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from tutelage.batch import Progress, StepOutput
+from tutelage.data.loader import Loader
+from tutelage.distributed import any_rank, barrier, from_main, rank, world_size
+from tutelage.errors import Interrupted, NonFiniteError
+from tutelage.methods.base import Method
+from tutelage.seeding import derived_seed
+from tutelage.settings import OptimizerConfig
+from tutelage.training.checkpoint import first_non_finite
+from tutelage.training.health import Health
+from tutelage.training.optimizer import gradient_norm, set_schedule
+from tutelage.training.signals import StopFlag
+
+
+class Recorder(Protocol):
+    """Where a run's numbers and states go; the loop knows nothing of files."""
+
+    def tick(self, done: int) -> None:
+        """A step is done."""
+
+    def log(self, done: int, means: Mapping[str, float]) -> None:
+        """Averages over the steps since the last log line."""
+
+    def evaluate(self, done: int) -> None:
+        """Score the networks on the validation rows; gives up, writing nothing, if a signal comes."""
+
+    def was_evaluated(self, done: int) -> bool:
+        """Whether the scores of that step are written."""
+
+    def save(self, done: int, window: Window) -> None:
+        """Write a checkpoint."""
+
+
+@dataclass
+class Window:
+    """Sums of the logged values since the last log line, on the device. A checkpoint holds it, so that a resumed run
+    writes the same lines."""
+
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    count: int = 0
+
+    def add(self, values: Mapping[str, Tensor | float], device: torch.device) -> None:
+        """Add the values of a step."""
+        for name, value in values.items():
+            tensor = torch.as_tensor(value, dtype=torch.float64 if device.type != "mps" else torch.float32)
+            self.sums[name] = self.sums.get(name, 0.0) + tensor.detach().to(device, non_blocking=True)
+        self.count += 1
+
+    def means(self) -> dict[str, float]:
+        """The averages; the window is empty afterwards. Waits for the device."""
+        means = {name: float(value) / self.count for name, value in self.sums.items()} if self.count else {}
+        self.sums, self.count = {}, 0
+        return means
+
+
+@dataclass
+class Training:
+    """Everything that training needs, built once by `build.py`."""
+
+    method: Method
+    loader: Loader
+    optimizer: torch.optim.Optimizer
+    schedule: OptimizerConfig
+    total: int
+    seed: int
+    device: torch.device
+    precision: torch.dtype
+    log_every: int
+    eval_every: int
+    checkpoint_every: int
+    describe_rows: Callable[[int], str] = lambda step: ""
+    model: nn.Module = field(init=False)
+    scaler: torch.amp.GradScaler = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.model = self.method
+        if world_size() > 1:
+            devices = [self.device] if self.device.type == "cuda" else None
+            self.model = DistributedDataParallel(self.method, device_ids=devices)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == torch.float16)
+
+    def run_step(self, step: int, health: Health) -> StepOutput:
+        """Forward, backward, optimizer step, teacher update, remember. Waits for nothing."""
+        torch.manual_seed(derived_seed(self.seed, "step", rank(), step))
+        set_schedule(self.optimizer, step, self.total, self.schedule)
+        batch = self.loader.batch(step)
+        with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
+            out: StepOutput = self.model(batch, Progress(step, self.total))
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(out.loss).backward()
+        applied = self._optimizer_step(step, out, health)
+        if self.method.teacher is not None:
+            self.method.teacher.update(self.method.student, step + 1, allowed=applied)
+        self.method.remember(out)
+        return out
+
+    def _optimizer_step(self, step: int, out: StepOutput, health: Health) -> Tensor:
+        """Clip, and step unless something is not finite; gives that as a 0-dim bool on the device."""
+        self.scaler.unscale_(self.optimizer)
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None]
+        norm = gradient_norm(parameters)
+        if self.schedule.clip_norm is not None:
+            torch.nn.utils.clip_grads_with_norm_(parameters, self.schedule.clip_norm, norm)
+        logged = {name: value for name, value in out.log.items() if isinstance(value, Tensor)}
+        values = {"loss": out.loss, **logged}
+        if self.scaler.is_enabled():  # fp16: an overflow of scaled gradients is common; the scaler skips that step
+            applied = health.observe(step, values)
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+            return applied & torch.isfinite(norm)
+        applied = health.observe(step, values | {"gradient": norm})
+        self.optimizer.found_inf = (~applied).float()  # type: ignore[attr-defined]
+        self.optimizer.step()
+        return applied
+
+
+def fit(training: Training, recorder: Recorder, stop: StopFlag, *, start: int = 0, window: Window | None = None) -> None:
+    """Train from step `start` to the end.
+
+    Raises:
+        NonFiniteError: a value was not finite, at the latest one log interval after it was; nothing is saved from then.
+        Interrupted: a signal came; the last completed step is saved.
+    """
+    health, window = Health(training.device), window or Window()
+    saved = start
+    if start and _due(start, training.eval_every, training.total) and not from_main(recorder.was_evaluated(start)):
+        recorder.evaluate(start)  # the signal that ended the run came between this step and its evaluation
+    training.method.train()
+    for step in range(start, training.total):
+        out = training.run_step(step, health)
+        window.add({"loss": out.loss.detach(), **out.log}, training.device)
+        done = step + 1
+        recorder.tick(done)
+        to_log = _due(done, training.log_every, training.total)
+        to_evaluate = _due(done, training.eval_every, training.total)
+        to_save = _due(done, training.checkpoint_every, training.total)
+        signal_number = stop.asked()
+        if to_log or to_evaluate or to_save or signal_number:
+            _require_finite(training, health, done, saved)
+        if to_log:
+            recorder.log(done, window.means())
+        if to_evaluate and not signal_number:
+            recorder.evaluate(done)
+            training.method.train()
+            signal_number = stop.asked()
+        if to_save or signal_number:
+            recorder.save(done, window)
+            saved = done
+        if signal_number:
+            barrier()
+            raise Interrupted(f"stopped after step {done} of {training.total}, which is saved", signal_number)
+
+
+def _due(done: int, every: int, total: int) -> bool:
+    return done % every == 0 or done == total
+
+
+def _require_finite(training: Training, health: Health, done: int, saved: int) -> None:
+    fault = health.first_fault()
+    broken = first_non_finite(training.method.state_dict()) if fault is None else None
+    if not any_rank(int(fault is not None or broken is not None)):
+        return
+    keep = f"the checkpoint of step {saved} is good" if saved else "no checkpoint was written yet"
+    if fault is not None:
+        step, places = fault
+        rows = training.describe_rows(step)
+        raise NonFiniteError(f"NaN or infinity in {places} at step {step + 1}{rows}; {keep}. {_ADVICE}")
+    where = broken or "another process"
+    raise NonFiniteError(f"NaN or infinity in {where} at or before step {done}; {keep}. {_ADVICE}")
+
+
+_ADVICE = "Try a smaller optimizer.lr, optimizer.clip_norm 1, or precision fp32"
+
+
+def timed_steps(training: Training, steps: int) -> list[float]:
+    """Seconds of each of the first `steps` steps, device work included. They change the state of `training`."""
+    seconds = []
+    health = Health(training.device)
+    training.method.train()
+    for step in range(steps):
+        begin = time.perf_counter()
+        float(training.run_step(step, health).loss)
+        seconds.append(time.perf_counter() - begin)
+    return seconds
+
+
+def method_tensors(training: Training) -> dict[str, Any]:
+    """The method's state, by name, for a checkpoint."""
+    return {f"method.{name}": value for name, value in training.method.state_dict().items()}

@@ -1,0 +1,75 @@
+"""The optimizer of a run, and its learning rate as a pure function of the step."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from tutelage.schedules import (
+    half_cosine,
+    linear_rampup,
+    seven_sixteenths_cosine,
+    sigmoid_rampdown,
+    sigmoid_rampup,
+)
+from tutelage.settings import OptimizerConfig
+
+
+def build_optimizer(model: nn.Module, cfg: OptimizerConfig) -> torch.optim.Optimizer:
+    """The optimizer of all parameters that get gradients; weight decay on kernels alone unless the settings say so.
+
+    The fused forms, since they take `found_inf`: a flag on the device that turns a step into nothing.
+    """
+    trained = [p for p in model.parameters() if p.requires_grad]
+    kernels = [p for p in trained if p.ndim > 1 or cfg.decay_all]
+    others = [p for p in trained if not (p.ndim > 1 or cfg.decay_all)]
+    groups = [
+        {"params": kernels, "weight_decay": cfg.weight_decay},
+        *([{"params": others, "weight_decay": 0.0}] if others else []),
+    ]
+    if cfg.name == "sgd":
+        nesterov = cfg.nesterov and cfg.momentum > 0
+        return torch.optim.SGD(groups, lr=cfg.lr, momentum=cfg.momentum, nesterov=nesterov, fused=True)
+    adam = torch.optim.AdamW if cfg.name == "adamw" else torch.optim.Adam
+    return adam(groups, lr=cfg.lr, betas=(cfg.momentum, cfg.beta2), fused=True)
+
+
+def lr_factor(step: int, total: int, cfg: OptimizerConfig) -> float:
+    """The learning rate at `step` as a share of its peak."""
+    if cfg.schedule == "ramps":
+        rampdown = sigmoid_rampdown(step, total, cfg.rampdown * total)
+        return sigmoid_rampup(step, cfg.warmup * total) * rampdown
+    warmup = linear_rampup(step + 1, cfg.warmup * total)
+    if cfg.schedule == "cosine":
+        return warmup * half_cosine(step, cfg.cosine_length * total)
+    if cfg.schedule == "cosine-7-16":
+        return warmup * seven_sixteenths_cosine(step, total)
+    if cfg.schedule == "step":
+        return warmup * (cfg.step_factor if step >= cfg.step_at * total else 1.0)
+    return warmup
+
+
+def momentum_at(step: int, total: int, cfg: OptimizerConfig) -> float:
+    """Momentum (Adam's beta1) at `step`: it follows the ramp-down to `momentum_end` where that is set."""
+    if cfg.momentum_end is None:
+        return cfg.momentum
+    share = sigmoid_rampdown(step, total, cfg.rampdown * total)
+    return cfg.momentum_end + (cfg.momentum - cfg.momentum_end) * share
+
+
+def set_schedule(optimizer: torch.optim.Optimizer, step: int, total: int, cfg: OptimizerConfig) -> float:
+    """Set learning rate and momentum of `step`; gives the learning rate."""
+    lr = cfg.lr * lr_factor(step, total, cfg)
+    momentum = momentum_at(step, total, cfg)
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+        if "betas" in group:
+            group["betas"] = (momentum, cfg.beta2)
+        else:
+            group["momentum"] = momentum
+    return lr
+
+
+def gradient_norm(parameters: list[Tensor]) -> Tensor:
+    """0-dim: the norm of all gradients, on their device."""
+    return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])

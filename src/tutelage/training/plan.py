@@ -1,0 +1,54 @@
+"""How many steps fit a budget of time: measured once, before the first step."""
+
+from __future__ import annotations
+
+import copy
+import math
+import statistics
+import time
+
+import torch
+
+from tutelage.distributed import from_main
+from tutelage.errors import ConfigError
+from tutelage.training.loop import Training, timed_steps
+
+LEAST_STEPS = 10
+EVALUATIONS = 20
+_SHARE = 0.03  # of the budget, spent on measuring
+_LONGEST = 20.0  # seconds
+
+
+def plan_steps(training: Training, seconds: float, *, evaluation: float) -> int:
+    """The number of optimizer steps that fit into `seconds`, evaluations included.
+
+    The first steps are run and timed, and their effect is taken back: since everything random follows from the step,
+    training then starts as if nothing had been measured.
+
+    Args:
+        evaluation: seconds that one evaluation takes; twenty are reserved.
+
+    Raises:
+        ConfigError: not even ten steps fit.
+    """
+    method = copy.deepcopy(training.method.state_dict())
+    scaler = copy.deepcopy(training.scaler.state_dict())
+    begin = time.perf_counter()
+    warm = timed_steps(training, 2)[1]
+    times = timed_steps(training, min(200, max(5, int(min(_SHARE * seconds, _LONGEST) / warm))))
+    training.method.load_state_dict(method)
+    if training.scaler.is_enabled():
+        training.scaler.load_state_dict(scaler)
+    training.optimizer.state.clear()
+    training.optimizer.zero_grad(set_to_none=True)
+    if training.device.type == "cuda":
+        torch.cuda.synchronize(training.device)
+    left = seconds - (time.perf_counter() - begin) - EVALUATIONS * evaluation
+    mean = statistics.fmean(sorted(times)[: max(1, math.ceil(0.9 * len(times)))])
+    steps = from_main(int(left / mean))
+    if steps < LEAST_STEPS:
+        raise ConfigError(
+            f"train.budget: {seconds:.0f} s are left for training, a step takes {mean:.2f} s; "
+            f"at least {LEAST_STEPS} steps must fit. Give more time, a smaller batch or a smaller network"
+        )
+    return steps

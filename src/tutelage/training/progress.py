@@ -1,0 +1,72 @@
+"""The live line of a training on a terminal, or plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class ProgressLine:
+    """Shows how far training is, with loss, validation accuracy and speed.
+
+    Args:
+        images_per_step: of both streams and all ranks, counted once however many views are made of them.
+    """
+
+    def __init__(self, console: Console, *, start: int, total: int, images_per_step: int) -> None:
+        self.console, self.total, self.images_per_step = console, total, images_per_step
+        self.live = console.is_terminal
+        self._scores = ""
+        self._time, self._step = time.perf_counter(), start
+        columns = (TextColumn("step"), MofNCompleteColumn(), BarColumn(), TimeRemainingColumn(), TextColumn("{task.fields[text]}"))
+        self._bar = Progress(*columns, console=console, disable=not self.live, transient=True)
+        self._task = self._bar.add_task("train", total=total, completed=start, text="")
+
+    def __enter__(self) -> ProgressLine:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def tick(self, done: int) -> None:
+        """A step is done."""
+        if self.live:
+            self._bar.update(self._task, completed=done)
+
+    def speed(self, done: int) -> float:
+        """Images a second since it was last asked."""
+        now = time.perf_counter()
+        rate = (done - self._step) * self.images_per_step / max(now - self._time, 1e-9)
+        self._time, self._step = now, done
+        return rate
+
+    def log(self, done: int, means: Mapping[str, float], rate: float) -> None:
+        """Show the averages since the last line."""
+        text = f"loss {means.get('loss', float('nan')):.4f}  {rate:,.0f} images/s{self._scores}"
+        if self.live:
+            self._bar.update(self._task, completed=done, text=text)
+        else:
+            left = (self.total - done) * self.images_per_step / max(rate, 1e-9)
+            self.console.print(f"step {done}/{self.total}  {text}  {clock(left)} left", markup=False, highlight=False)
+
+    def scored(self, done: int, student: float | None, teacher: float | None) -> None:
+        """Show the validation accuracies; the clock does not count the time that scoring took."""
+        parts = [f"{name} {value:.1%}" for name, value in (("student", student), ("teacher", teacher)) if value is not None]
+        self._scores = f"  validation accuracy: {', '.join(parts)}" if parts else ""
+        if parts and not self.live:
+            self.console.print(f"step {done}/{self.total}{self._scores}", markup=False, highlight=False)
+        self._time = time.perf_counter()
+
+
+def clock(seconds: float) -> str:
+    """`"1:02:03"` or `"2:03"`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,177 @@
+"""Writes what the loop tells into the run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from tutelage.data.loader import Normalization
+from tutelage.distributed import barrier
+from tutelage.errors import Interrupted
+from tutelage.tasks.base import Task
+from tutelage.training.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
+from tutelage.training.folder import RunFolder
+from tutelage.training.loop import Training, Window, method_tensors
+from tutelage.training.progress import ProgressLine
+from tutelage.training.scoring import score_rows
+from tutelage.training.signals import StopFlag
+
+
+class RunRecorder:
+    """The recorder of the process that writes (rank 0)."""
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        training: Training,
+        progress: ProgressLine,
+        stop: StopFlag,
+        *,
+        task: Task,
+        normalization: Normalization,
+        validation: tuple[np.ndarray, np.ndarray, np.ndarray] | None,
+        start: int,
+    ) -> None:
+        self.folder, self.training, self.progress, self.stop = folder, training, progress, stop
+        self.task, self.normalization, self.validation = task, normalization, validation
+        self._evaluated = {row["step"] for row in folder.rows("metrics.jsonl") if row["kind"] == "validation"}
+        self._board = _tensorboard(folder, start)
+
+    def __enter__(self) -> RunRecorder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._board is not None:
+            self._board.close()
+
+    def tick(self, done: int) -> None:
+        """A step is done."""
+        self.progress.tick(done)
+
+    def log(self, done: int, means: Mapping[str, float]) -> None:
+        """Write the averages since the last line, and apart from them the speed."""
+        rate = self.progress.speed(done)
+        self.folder.append("metrics.jsonl", {"step": done, "kind": "training", **means})
+        self.folder.append("timing.jsonl", {"step": done, "images_per_second": round(rate, 1)})
+        self.progress.log(done, means, rate)
+        self._scalars("training", done, {**means, "images_per_second": rate})
+
+    def was_evaluated(self, done: int) -> bool:
+        """Whether the scores of that step are written."""
+        return self.validation is None or done in self._evaluated
+
+    def evaluate(self, done: int) -> None:
+        """Score student and teacher on the validation rows; gives up, writing nothing, if a signal comes."""
+        try:
+            self._evaluate(done)
+        except Interrupted:
+            pass  # the flag stays up, and the loop saves
+        finally:
+            barrier()
+
+    def _evaluate(self, done: int) -> None:
+        if self.validation is None:
+            return
+        scores = {name: self._score(network) for name, network in networks(self.training).items()}
+        self.folder.append("metrics.jsonl", {"step": done, "kind": "validation", **scores})
+        self._evaluated.add(done)
+        accuracies = {name: score["accuracy"] for name, score in scores.items()}
+        self.progress.scored(done, accuracies.get("student"), accuracies.get("teacher"))
+        for name, score in scores.items():
+            self._scalars(f"validation/{name}", done, score)
+
+    def _score(self, network: nn.Module) -> dict[str, float]:
+        assert self.validation is not None
+        scores = score_rows(
+            network,
+            self.task,
+            *self.validation,
+            normalization=self.normalization,
+            device=self.training.device,
+            check=self.stop.check,
+        )
+        return {name: value for name, value in scores.items() if isinstance(value, float)}
+
+    def save(self, done: int, window: Window) -> None:
+        """Write a checkpoint of everything that the next steps depend on."""
+        save_checkpoint(self.folder.checkpoints, take_checkpoint(self.training, done, window))
+        barrier()
+
+    def _scalars(self, prefix: str, done: int, values: Mapping[str, float]) -> None:
+        if self._board is not None:
+            for name, value in values.items():
+                self._board.add_scalar(f"{prefix}/{name}", value, done)
+            self._board.flush()
+
+
+class SilentRecorder:
+    """The recorder of the other ranks: it waits where rank 0 writes."""
+
+    def tick(self, done: int) -> None:
+        """Nothing to show."""
+
+    def log(self, done: int, means: Mapping[str, float]) -> None:
+        """Nothing to write."""
+
+    def was_evaluated(self, done: int) -> bool:
+        """Rank 0 decides."""
+        return True
+
+    def evaluate(self, done: int) -> None:
+        """Wait for rank 0."""
+        barrier()
+
+    def save(self, done: int, window: Window) -> None:
+        """Wait for rank 0."""
+        barrier()
+
+
+def networks(training: Training) -> dict[str, nn.Module]:
+    """The networks of a method that can be scored, by name."""
+    found: dict[str, nn.Module] = {"student": training.method.student}
+    if training.method.teacher is not None:
+        found["teacher"] = training.method.teacher.network
+    return found
+
+
+def take_checkpoint(training: Training, done: int, window: Window) -> Checkpoint:
+    """The state after step `done`."""
+    tensors = {
+        **method_tensors(training),
+        **optimizer_tensors(training.optimizer),
+        **{f"window.{name}": value for name, value in window.sums.items()},
+    }
+    scaler = {name: float(value) for name, value in training.scaler.state_dict().items()}
+    return Checkpoint(done, tensors, {"window_count": window.count, "scaler": scaler})
+
+
+def restore_checkpoint(training: Training, checkpoint: Checkpoint) -> Window:
+    """Put the state of a checkpoint into `training`; gives the sums since the last log line."""
+    tensors: Mapping[str, Any] = checkpoint.tensors
+    method = {name.removeprefix("method."): value for name, value in tensors.items() if name.startswith("method.")}
+    training.method.load_state_dict(method)
+    restore_optimizer(training.optimizer, tensors)
+    if training.scaler.is_enabled():
+        state = checkpoint.values["scaler"]
+        training.scaler.load_state_dict({**state, "_growth_tracker": int(state["_growth_tracker"])})
+    sums = {
+        name.removeprefix("window."): value.to(training.device)
+        for name, value in tensors.items()
+        if name.startswith("window.")
+    }
+    return Window(sums, checkpoint.values["window_count"])
+
+
+def _tensorboard(folder: RunFolder, start: int) -> Any:
+    """TensorBoard's writer, or None where the package is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder.path / "tensorboard"), purge_step=start + 1 if start else None)

@@ -1,0 +1,96 @@
+"""The final numbers of a run: the networks of the last step, on data that selected nothing."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from tutelage.data.loader import Normalization
+from tutelage.tasks.base import Task
+from tutelage.training.loop import Training
+from tutelage.training.recorder import networks
+from tutelage.training.scoring import score_rows
+
+Scored = tuple[np.ndarray, np.ndarray, np.ndarray]  # images (N, C, H, W), rows, labels (N,)
+LAST = 20
+
+
+def final_result(
+    training: Training,
+    task: Task,
+    normalization: Normalization,
+    *,
+    rows: list[dict[str, Any]],
+    parts: Mapping[str, Callable[[], Scored]],
+    check: Callable[[], None],
+) -> dict[str, Any]:
+    """Metrics of student and teacher after the last step.
+
+    Args:
+        rows: the lines of metrics.jsonl, of which the median of the last 20 validation accuracies is taken.
+        parts: how to get the images of each part that scores ("validation", "test"): each is called once.
+        check: called between batches; it may raise to end early.
+    """
+    evaluated = "teacher" if training.method.predictor is not training.method.student else "student"
+    result: dict[str, Any] = {
+        "method": training.method.name,
+        "step": training.total,
+        "evaluated": evaluated,
+        "selection": "none: the network of the last step",
+    }
+    for part, get in parts.items():
+        scored = get()
+        result[part] = {
+            name: score_rows(network, task, *scored, normalization=normalization, device=training.device, check=check)
+            for name, network in networks(training).items()
+        }
+    accuracies = [row[evaluated]["accuracy"] for row in rows if row["kind"] == "validation"][-LAST:]
+    if accuracies:
+        result["validation_accuracy_median_of_last"] = {
+            "evaluations": len(accuracies),
+            "value": statistics.median(accuracies),
+        }
+    return result
+
+
+_COLUMNS = {
+    "accuracy": "accuracy",
+    "top5_accuracy": "top-5",
+    "balanced_accuracy": "balanced",
+    "nll": "NLL",
+    "ece": "ECE",
+}
+
+
+def print_result(result: Mapping[str, Any], console: Console) -> None:
+    """Print the final metrics as a table; the network that counts is marked."""
+    parts = [part for part in ("validation", "test") if part in result]
+    if not parts:
+        console.print(
+            "No labeled images were left to score on, so there is no number for this model. "
+            "Give labeled test images with --test, or label more.",
+            markup=False,
+        )
+        return
+    first = result[parts[0]][result["evaluated"]]
+    columns = {key: title for key, title in _COLUMNS.items() if key in first}
+    table = Table(title=f"{result['method']}, step {result['step']}")
+    for heading in ("images", "network", *columns.values(), "n"):
+        table.add_column(heading, justify="left" if heading in ("images", "network") else "right")
+    for part in parts:
+        for name, scores in result[part].items():
+            marked = f"{name} *" if name == result["evaluated"] else name
+            table.add_row(part, marked, *(_shown(key, scores[key]) for key in columns), str(scores["n"]))
+    console.print(table)
+    console.print("* the network that the method evaluates and predicts with", markup=False)
+
+
+def _shown(key: str, value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if key in ("nll", "ece") else f"{value:.1%}"

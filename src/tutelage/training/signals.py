@@ -1,0 +1,51 @@
+"""SIGINT and SIGTERM raise a flag; the loop reads it between two steps."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+from tutelage.distributed import any_rank
+from tutelage.errors import Interrupted
+
+
+class StopFlag:
+    """While open, the first SIGINT or SIGTERM sets a flag; a second one ends the process at once.
+
+    The handler does nothing else: saving inside a handler can tear what it saves. The old handlers come back at the
+    end. Outside the main thread, where Python takes no handlers, the flag simply stays down.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._old: dict[int, Any] = {}
+
+    def __enter__(self) -> StopFlag:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._old[number] = signal.signal(number, self._raise_flag)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._old.items():
+            signal.signal(number, handler)
+        self._old.clear()
+
+    def _raise_flag(self, number: int, frame: FrameType | None) -> None:
+        if self.number:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        self.number = number
+
+    def asked(self) -> int:
+        """The signal that any rank got, or 0."""
+        return any_rank(self.number)
+
+    def check(self) -> None:
+        """Raise `Interrupted` if a signal came: for phases that have nothing to save."""
+        if self.number:
+            raise Interrupted(f"stopped by {signal.Signals(self.number).name}", self.number)
