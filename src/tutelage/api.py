@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
-from rich.console import Console
-
 from tutelage import config
+from tutelage.console import screen
 from tutelage.errors import ConfigError, did_you_mean
 from tutelage.model import Model
 from tutelage.run import Run, resume_run, start_run
@@ -73,8 +72,8 @@ def train(
     Raises:
         TutelageError: see `tutelage.errors`.
     """
-    console = Console(quiet=quiet)
-    given = {"data.path": str(data)} if data is not None else {}
+    console = screen(quiet=quiet)
+    given: dict[str, Any] = {"data.path": str(data)} if data is not None else {}
     for name, value in flags.items():
         if name not in config.FLAGS:
             raise ConfigError(f"unknown setting {name}{did_you_mean(name, config.FLAGS)}")
@@ -82,11 +81,15 @@ def train(
     given |= settings or {}
     if resume is not None:
         if out is not None or preset is not None or config_file is not None or overwrite:
-            raise ConfigError("resume goes on with the run's own settings; out, preset, config_file, overwrite do not go with it")
+            raise ConfigError(
+                "resume goes on with the run's own settings; out, preset, config_file, overwrite do not go with it"
+            )
         return resume_run(Path(resume), given, console=console)
     if out is None:
         raise ConfigError("name the run folder to make: out='runs/a'")
-    return start_run(config.resolve(given, preset=preset, file=config_file), Path(out), overwrite=overwrite, console=console)
+    return start_run(
+        config.resolve(given, preset=preset, file=config_file), Path(out), overwrite=overwrite, console=console
+    )
 
 
 def load(run: str | Path, *, network: str = "auto", device: str = "auto") -> Model:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,10 @@ from tutelage.data.inventory import Inventory, Part, take_inventory
 from tutelage.data.names import shown
 from tutelage.data.split import keep_labels
 from tutelage.errors import DataError
+from tutelage.files import write_json
 from tutelage.settings import DataConfig
+
+MOST_SHOWN = 20  # faults, and warnings
 
 
 @dataclass(frozen=True)
@@ -81,8 +85,39 @@ def check(config: DataConfig, *, workers: int = 1) -> CheckReport:
     return CheckReport(parts, faults, list(inventory.warnings), inventory)
 
 
-def print_report(report: CheckReport, console: Console, *, shown_faults: int = 20) -> None:
-    """Print the counts of all parts, then warnings, then faults. Text from outside is never read as markup."""
+def check_and_print(config: DataConfig, *, workers: int, out: Path | None, console: Console) -> None:
+    """Check, print the report, and write it to `out` as JSON.
+
+    Raises:
+        DataError: with the number of faults, if there are any; they are printed by then.
+        RunError: `out` cannot be written.
+    """
+    report = check(config, workers=workers)
+    print_report(report, console)
+    if out is not None:
+        write_json(out, report.to_dict())
+    if report.faults:
+        number = "one fault" if len(report.faults) == 1 else f"{len(report.faults)} faults"
+        raise DataError(f"{shown(config.path)} cannot be trained on: {number}, listed above")
+
+
+def check_for_training(config: DataConfig, *, workers: int, console: Console) -> Inventory:
+    """Check, print the warnings, and give what was found on to `load_dataset`.
+
+    Raises:
+        DataError: with all faults.
+    """
+    report = check(config, workers=workers)
+    _print_list("warning", "yellow", report.warnings, console)
+    report.raise_faults()
+    return report.inventory
+
+
+def print_report(report: CheckReport, console: Console) -> None:
+    """Print the counts of all parts, then warnings, then faults, at most `MOST_SHOWN` of each.
+
+    Text from outside is never read as markup.
+    """
     for role, part in report.parts.items():
         title = f"{role}: {shown(part.source)} ({part.kind})"
         console.print(Text(title, style="bold"))
@@ -93,8 +128,8 @@ def print_report(report: CheckReport, console: Console, *, shown_faults: int = 2
     classes = _class_table(report)
     if classes.row_count:
         console.print(classes)
-    _print_list("warning", "yellow", report.warnings, console, shown_faults)
-    _print_list("fault", "red", report.faults, console, shown_faults)
+    _print_list("warning", "yellow", report.warnings, console)
+    _print_list("fault", "red", report.faults, console)
     if report.ok:
         console.print(Text("The data can be trained on.", style="green"))
 
@@ -138,8 +173,8 @@ def _most_common(counts: dict[str, int], most: int = 4) -> str:
     return first if len(counts) <= most else f"{first}, and {len(counts) - most} more"
 
 
-def _print_list(word: str, style: str, sentences: list[str], console: Console, most: int) -> None:
-    for sentence in sentences[:most]:
+def _print_list(word: str, style: str, sentences: list[str], console: Console) -> None:
+    for sentence in sentences[:MOST_SHOWN]:
         console.print(Text.assemble((f"{word}: ", style), sentence), soft_wrap=True)
-    if len(sentences) > most:
-        console.print(Text(f"{word}: (and {len(sentences) - most} more)", style=style))
+    if len(sentences) > MOST_SHOWN:
+        console.print(Text(f"{word}: (and {len(sentences) - MOST_SHOWN} more)", style=style))

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Group, Parameter
-from rich.console import Console
 
 from tutelage import __version__, config, options
+from tutelage.console import screen
 from tutelage.errors import ConfigError, TutelageError, did_you_mean
 
 _SECTIONS = {name: {o.name: o for o in options.options(cls, f"{name}.")} for name, cls in config.SECTIONS.items()}
@@ -97,16 +97,16 @@ def train(data: str | None = None, /, *, flags: Annotated[TrainFlags | None, Par
     settings = {config.FLAGS[name]: value for name, value in given.items() if name in config.FLAGS}
     settings |= {"data.path": data} if data is not None else {}
     settings |= _dotted.pop()
-    from tutelage import api
+    from tutelage.run import resume_run, start_run
 
     if resume is not None:
         refused = [name for name in ("preset", "config", "overwrite") if name in given] + (["out"] if out else [])
         if refused:
             raise ConfigError(f"--resume goes on with the run's own settings; --{refused[0]} does not go with it")
-        api.resume_run(Path(resume), settings, console=Console())
+        resume_run(Path(resume), settings, console=screen())
         return
     cfg = config.resolve(settings, preset=given.get("preset"), file=given.get("config"))
-    api.start_run(cfg, Path(out), overwrite=bool(given.get("overwrite")), console=Console())
+    start_run(cfg, Path(out), overwrite=bool(given.get("overwrite")), console=screen())
 
 
 @app.command(help_epilogue="Example: tutelage evaluate runs/a photos-test/ --out metrics.json")
@@ -150,7 +150,7 @@ def evaluate(
         device=device,
         out=None if out is None else Path(out),
         overwrite=overwrite,
-        console=Console(),
+        console=screen(),
     )
 
 
@@ -195,7 +195,7 @@ def predict(
         device=device,
         workers=options.coerce(workers, int, "--workers"),
         overwrite=overwrite,
-        console=Console(),
+        console=screen(),
     )
 
 
@@ -235,13 +235,20 @@ def check(
     """
     from tutelage.check import check_and_print
 
-    given = {"path": data, "labels": labels, "unlabeled": unlabeled, "val": val, "test": test, "label_count": label_count}
+    given = {
+        "path": data,
+        "labels": labels,
+        "unlabeled": unlabeled,
+        "val": val,
+        "test": test,
+        "label_count": label_count,
+    }
     cfg = options.build(config.DataConfig, {k: v for k, v in given.items() if v is not None}, "data.")
     check_and_print(
         cfg,
         workers=options.coerce(workers, int, "--workers"),
         out=None if out is None else Path(out),
-        console=Console(),
+        console=screen(),
     )
 
 
@@ -293,7 +300,7 @@ def show(
         draws=options.coerce(draws, int, "--draws"),
         images=options.coerce(images, int, "--images"),
         overwrite=overwrite,
-        console=Console(),
+        console=screen(),
     )
 
 
@@ -308,7 +315,7 @@ def methods(name: str | None = None, /) -> None:
     """
     from tutelage.catalog import print_catalog
 
-    print_catalog(name, Console())
+    print_catalog(name, screen())
 
 
 @app.command(help_epilogue="Example: tutelage demo --seeds 5")
@@ -333,7 +340,7 @@ def demo(*, seeds: str = "3", steps: str | None = None, out: str | None = None, 
         steps=None if steps is None else options.coerce(steps, int, "--steps"),
         out=None if out is None else Path(out),
         overwrite=overwrite,
-        console=Console(),
+        console=screen(),
     )
 
 
@@ -345,7 +352,8 @@ class _Dotted:
 
     def take(self, tokens: Sequence[str]) -> list[str]:
         """The tokens without `--section.name value` and `--section.name=value`, which are kept."""
-        rest, waiting = [], list(tokens)
+        rest: list[str] = []
+        waiting = list(tokens)
         while waiting:
             token = waiting.pop(0)
             name, equals, value = token[2:].partition("=")
@@ -392,7 +400,10 @@ def run(tokens: list[str]) -> int:
     """Run a command; gives the exit code."""
     try:
         command = tokens[0] if tokens else ""
-        if any("." in token.split("=")[0] for token in tokens if token.startswith("--")) and command not in ("train", "show"):
+        if any("." in token.split("=")[0] for token in tokens if token.startswith("--")) and command not in (
+            "train",
+            "show",
+        ):
             stray = next(token for token in tokens if token.startswith("--") and "." in token.split("=")[0])
             raise ConfigError(f"unknown option {stray}: dotted settings belong to train and show")
         _dotted.pop()

@@ -96,14 +96,14 @@ class RunConfig:
                 raise ConfigError(f"{section} is a group of settings, got {values[section]!r}")
         if "path" not in values.get("data", {}):
             raise ConfigError("no data: name a folder, tar shards, an .npz file, or the word digits")
-        built = {section: options.build(cls, values.get(section, {}), f"{section}.") for section, cls in SECTIONS.items()}
+        built: dict[str, Any] = {
+            section: options.build(cls, values.get(section, {}), f"{section}.") for section, cls in SECTIONS.items()
+        }
         settings = {key.replace("-", "_"): value for key, value in method.items()}
         return RunConfig(**built, method=name, method_settings=settings)
 
 
-def resolve(
-    settings: Mapping[str, Any], *, preset: str | None = None, file: str | Path | None = None
-) -> RunConfig:
+def resolve(settings: Mapping[str, Any], *, preset: str | None = None, file: str | Path | None = None) -> RunConfig:
     """The settings of a run: defaults, then the preset, then the TOML file, then `settings` by dotted name.
 
     Without steps and without a budget, a budget of 30 minutes is taken.

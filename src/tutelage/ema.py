@@ -29,9 +29,7 @@ class EMATeacher(nn.Module):
         ValueError: `decay` is outside [0, 1].
     """
 
-    def __init__(
-        self, student: nn.Module, decay: float, *, warmup: bool = True, buffers: BufferSource = "own"
-    ) -> None:
+    def __init__(self, student: nn.Module, decay: float, *, warmup: bool = True, buffers: BufferSource = "own") -> None:
         super().__init__()
         if not 0.0 <= decay <= 1.0:
             raise ValueError(f"decay must be in [0, 1], got {decay}")
@@ -55,12 +53,13 @@ class EMATeacher(nn.Module):
             allowed: 0-dim bool on the device; where it is false the update changes nothing. It stands in for an `if`,
                 which would have to wait for the device.
         """
-        mine, theirs = list(self.network.parameters()), list(student.parameters())
+        mine: list[Tensor] = list(self.network.parameters())
+        theirs: list[Tensor] = list(student.parameters())
         share = 1.0 - self.decay_at(step)
         if allowed is None:
             torch._foreach_lerp_(mine, theirs, share)
         else:
-            distance = torch._foreach_sub(theirs, mine)
+            distance = list(torch._foreach_sub(theirs, mine))
             torch._foreach_mul_(distance, allowed * share)
             torch._foreach_add_(mine, distance)
         if self.buffers_from == "copy":

@@ -59,7 +59,9 @@ def score_source(model: Model, data: str, *, labels: str | None, workers: int) -
     if unknown:
         names = ", ".join(f"'{shown(name)}'" for name in sorted({str(item.label) for item in unknown})[:5])
         known = ", ".join(shown(name) for name in model.classes[:10])
-        faults.append(f"{shown(data)}: {len(unknown)} images have labels that the model does not know ({names}); known: {known}")
+        faults.append(
+            f"{shown(data)}: {len(unknown)} images have labels that the model does not know ({names}); known: {known}"
+        )
     if not items and not faults:
         faults.append(f"{shown(data)} has no labeled images: expected class folders or a label table")
     if faults:
@@ -92,18 +94,24 @@ def refuse_file(out: Path | None, *, overwrite: bool) -> None:
 
 def print_metrics(metrics: dict[str, Any], classes: tuple[str, ...], console: Console) -> None:
     """Print the metrics: a line of totals, then a row a class."""
-    totals = {"accuracy": "{:.2%}", "top5_accuracy": "{:.2%}", "balanced_accuracy": "{:.2%}", "nll": "{:.4f}", "ece": "{:.4f}"}
+    totals = {
+        "accuracy": "{:.2%}",
+        "top5_accuracy": "{:.2%}",
+        "balanced_accuracy": "{:.2%}",
+        "nll": "{:.4f}",
+        "ece": "{:.4f}",
+    }
     for key, form in totals.items():
         if metrics.get(key) is not None:
-            console.print(f"{key.replace('_', ' '):>18}  {form.format(metrics[key])}", markup=False, highlight=False)
-    console.print(f"{'images':>18}  {metrics['n']}", markup=False, highlight=False)
+            console.print(f"{key.replace('_', ' '):>18}  {form.format(metrics[key])}")
+    console.print(f"{'images':>18}  {metrics['n']}")
     table = Table("class")
     for heading in ("precision", "recall", "F1", "images", "most often taken for"):
         table.add_column(heading, justify="right")
     for number, name in enumerate(classes):
         row = metrics["per_class"][name]
         wrong = [0 if k == number else count for k, count in enumerate(metrics["confusion_matrix"][number])]
-        worst = max(range(len(classes)), key=lambda k, wrong=wrong: wrong[k])
+        worst = max(range(len(classes)), key=wrong.__getitem__)
         confused = f"{shown(classes[worst])} ({wrong[worst]})" if wrong[worst] else ""
         scores = ["-" if row[key] is None else f"{row[key]:.1%}" for key in ("precision", "recall", "f1")]
         table.add_row(Text(shown(name)), *scores, str(row["support"]), Text(confused))

@@ -39,4 +39,4 @@ def predict_run(
         unreadable += prediction.probs is None
     write_atomically(out, text.getvalue().encode("utf-8"))
     said = f", {unreadable} of them unreadable (see the column error)" if unreadable else ""
-    console.print(f"{len(items)} images{said}: {out}", markup=False, highlight=False)
+    console.print(f"{len(items)} images{said}: {out}")

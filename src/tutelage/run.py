@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from tutelage.build import (
 )
 from tutelage.check import check_for_training
 from tutelage.config import RunConfig
+from tutelage.console import screen
 from tutelage.data.dataset import Dataset, Subset, load_dataset
 from tutelage.data.inventory import Inventory
 from tutelage.data.loader import Normalization, pixel_statistics
@@ -131,7 +132,7 @@ def resume_run(run: Path, given: Mapping[str, Any], *, console: Console) -> Run:
     recorded = read_config(run)
     cfg = refuse_changes(recorded, given, run)
     if (run / "result.json").exists():
-        console.print(f"{run} is finished already; its metrics are in result.json", markup=False)
+        console.print(f"{run} is finished already; its metrics are in result.json")
         return Run(run)
     with ExitStack() as stack:
         session = _open(stack, choose_device(cfg.train.device), console)
@@ -145,14 +146,14 @@ def resume_run(run: Path, given: Mapping[str, Any], *, console: Console) -> Run:
         window = restore_checkpoint(training, checkpoint)
         if folder is not None:
             folder.cut(checkpoint.step)
-        session.console.print(f"going on after step {checkpoint.step} of {training.total}", markup=False)
+        session.console.print(f"going on after step {checkpoint.step} of {training.total}")
         session.train(training, folder, start=checkpoint.step, window=window, begun=begun)
     return Run(run)
 
 
 def _open(stack: ExitStack, device: torch.device, console: Console) -> _Session:
     device = stack.enter_context(process_group(device))
-    return _Session(device, console if rank() == 0 else Console(quiet=True), stack.enter_context(StopFlag()))
+    return _Session(device, console if rank() == 0 else screen(quiet=True), stack.enter_context(StopFlag()))
 
 
 class _Session:
@@ -177,7 +178,7 @@ class _Session:
                 )
             barrier()
         for note in self.dataset.notes:
-            self.console.print(f"- {note}", markup=False, highlight=False)
+            self.console.print(f"- {note}")
         self.normalization = _normalization(cfg, self.dataset)
 
     def build(self, cfg: RunConfig) -> Training:
@@ -202,7 +203,7 @@ class _Session:
             self._score(training, part, few)
             evaluation += 2 * (time.perf_counter() - begin) * len(part) / len(few)
         steps = plan_steps(training, left, evaluation=evaluation)
-        self.console.print(f"- {steps} steps fit the budget; the schedule is stretched to them", markup=False)
+        self.console.print(f"- {steps} steps fit the budget; the schedule is stretched to them")
         return steps
 
     def _score(self, training: Training, part: Subset, rows: Any) -> None:
@@ -217,9 +218,7 @@ class _Session:
             check=self.stop.check,
         )
 
-    def train(
-        self, training: Training, folder: RunFolder | None, *, start: int, window: Window, begun: float
-    ) -> None:
+    def train(self, training: Training, folder: RunFolder | None, *, start: int, window: Window, begun: float) -> None:
         """Train to the end and write the result."""
         task, data = build_task(self.dataset.classes), self.dataset
         images = training.loader.images_per_step
@@ -244,7 +243,9 @@ class _Session:
                 if start == 0:
                     recorder.save(0, window)
                 fit(training, recorder, self.stop, start=start, window=window)
-            parts = {"validation": lambda: _scored(data.val)} if data.val is not None else {}
+            parts: dict[str, Callable[[], Scored]] = {}
+            if data.val is not None:
+                parts["validation"] = partial(_scored, data.val)
             if data.has_test:
                 parts["test"] = lambda: _scored(data.load_test())
             result = final_result(
@@ -257,7 +258,7 @@ class _Session:
             )
             folder.finish(result)
             print_result(result, self.console)
-            self.console.print(f"{clock(time.monotonic() - begun)} in all; the run is in {folder.path}", markup=False)
+            self.console.print(f"{clock(time.monotonic() - begun)} in all; the run is in {folder.path}")
             barrier()
         except Interrupted as stopped:
             if folder is None:
@@ -285,7 +286,7 @@ def _decide_by_data(cfg: RunConfig, dataset: Dataset, console: Console) -> RunCo
     if weak.flip is not None:
         return cfg
     if not dataset.flip_ok:
-        console.print("- images are not mirrored: that would change their class (augment.weak.flip)", markup=False)
+        console.print("- images are not mirrored: that would change their class (augment.weak.flip)")
     weak = dataclasses.replace(weak, flip=dataset.flip_ok)
     return dataclasses.replace(cfg, augment=dataclasses.replace(cfg.augment, weak=weak))
 

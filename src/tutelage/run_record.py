@@ -73,10 +73,14 @@ def refuse_changes(recorded: Mapping[str, Any], given: Mapping[str, Any], run: P
     config.merge(asked, recorded["settings"])
     config.merge(asked, config.nested(given))
     old, new = _flat(cfg.to_dict()), _flat(absolute(RunConfig.from_dict(asked)).to_dict())
-    changed = [f"{name} is {old.get(name)!r}, not {new[name]!r}" for name in new if str(old.get(name)) != str(new[name])]
+    changed = [
+        f"{name} is {old.get(name)!r}, not {new[name]!r}" for name in new if str(old.get(name)) != str(new[name])
+    ]
     changed = [change for change in changed if not change.startswith(tuple(f"{name} " for name in _FREE))]
     if changed:
-        raise RunError(f"--resume goes on with the settings of {run}: {'; '.join(changed)}. Start a new run to change them")
+        raise RunError(
+            f"--resume goes on with the settings of {run}: {'; '.join(changed)}. Start a new run to change them"
+        )
     free = {name: value for name, value in given.items() if name in _FREE}
     if free:
         config.merge(asked, config.nested(free))
@@ -92,7 +96,9 @@ def refuse_other_data(recorded: Mapping[str, Any], dataset: Dataset, run: Path) 
     """
     facts = recorded["data"]
     if list(dataset.classes) != facts["classes"]:
-        raise RunError(f"the classes of the data changed since {run} started: {facts['classes']} to {list(dataset.classes)}")
+        raise RunError(
+            f"the classes of the data changed since {run} started: {facts['classes']} to {list(dataset.classes)}"
+        )
     if dataset.fingerprint != facts["fingerprint"]:
         raise RunError(
             f"the data changed since {run} started (an image, a name or a label): put it back, or start a new run"

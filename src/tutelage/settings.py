@@ -73,9 +73,10 @@ class OptimizerConfig:
         for name in ("momentum", "beta2"):
             value = getattr(self, name)
             require(0.0 <= value < 1.0, f"optimizer.{name}", "in [0, 1)", value)
-        for name in ("warmup", "rampdown", "step_at"):
+        for name in ("rampdown", "step_at"):
             value = getattr(self, name)
             require(0.0 <= value <= 1.0, f"optimizer.{name}", "in [0, 1]", value)
+        require(self.warmup >= 0.0, "optimizer.warmup", "at least 0", self.warmup)  # above 1 it never ends
         require(self.lr > 0, "optimizer.lr", "above 0", self.lr)
         require(self.weight_decay >= 0, "optimizer.weight_decay", "at least 0", self.weight_decay)
         require(self.cosine_length >= 1, "optimizer.cosine_length", "at least 1", self.cosine_length)
@@ -154,7 +155,7 @@ def seconds(budget: str) -> float:
         ConfigError: it is no time, or not above zero.
     """
     text = budget.strip().lower()
-    unit = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(text[-1:], None)
+    unit = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(text[-1:])
     try:
         value = float(text if unit is None else text[:-1]) * (60.0 if unit is None else unit)
     except ValueError:

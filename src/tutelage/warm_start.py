@@ -38,4 +38,4 @@ def warm_start(network: nn.Module, run: Path, console: Console) -> None:
     network.load_state_dict(fitting, strict=False)
     left = [name for name in own if name not in fitting]
     said = f"; new: {', '.join(left)}" if left else ""
-    console.print(f"- {len(fitting)} of {len(own)} tensors come from {run} (step {checkpoint.step}){said}", markup=False)
+    console.print(f"- {len(fitting)} of {len(own)} tensors come from {run} (step {checkpoint.step}){said}")

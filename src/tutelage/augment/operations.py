@@ -1,4 +1,4 @@
-"""A batch in which each row undergoes its own operation: rows are sorted by operation, so that each is done once."""
+"""Batches in which each row undergoes its own operations: rows are sorted by operation, so that each is done once."""
 
 from __future__ import annotations
 
@@ -8,34 +8,28 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tutelage.augment.image_ops.affine import Fill, affine, matrix_of, rotation
+from tutelage.augment.image_ops.affine import Fill, affine_fixed, fixed_point, rotation
+from tutelage.augment.image_ops.checks import check_images, check_rows
 from tutelage.augment.view import ImageShape
 from tutelage.errors import ConfigError, did_you_mean
+
+# The geometric operations, by what their number means in the matrix (a, b, c, d, e, f): it replaces one entry.
+ENTRIES = {"shear_x": 1, "translate_x": 2, "shear_y": 3, "translate_y": 5}
+GEOMETRIC = ("rotate", *ENTRIES)
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One entry of a policy. An operation with neither function leaves the image as it is.
+    """One entry of a policy.
 
     Attributes:
-        name: for people.
-        pixels: maps (n, C, H, W) uint8 and numbers (n, P) float64 on the CPU to images of the same shape.
-        matrix: maps numbers (n, P) and the image's shape to affine matrices (n, 6) float64; all operations that have
-            one are done together.
+        name: if it is one of `GEOMETRIC` the operation is that affine map, by the first number.
+        pixels: maps (n, C, H, W) uint8 and numbers (n, P) float64 on their device to images of the same shape; None
+            leaves them as they are.
     """
 
     name: str
     pixels: Callable[[Tensor, Tensor], Tensor] | None = None
-    matrix: Callable[[Tensor, ImageShape], Tensor] | None = None
-
-
-GEOMETRIC = {
-    "rotate": Operation("rotate", matrix=lambda v, shape: rotation(v[:, 0], shape.height, shape.width)),
-    "shear_x": Operation("shear_x", matrix=lambda v, shape: matrix_of(v, b=v[:, 0])),
-    "shear_y": Operation("shear_y", matrix=lambda v, shape: matrix_of(v, d=v[:, 0])),
-    "translate_x": Operation("translate_x", matrix=lambda v, shape: matrix_of(v, c=v[:, 0])),
-    "translate_y": Operation("translate_y", matrix=lambda v, shape: matrix_of(v, f=v[:, 0])),
-}
 
 
 def index_of(name: str, operations: Sequence[Operation]) -> int:
@@ -53,51 +47,63 @@ def index_of(name: str, operations: Sequence[Operation]) -> int:
 def apply_operations(
     images: Tensor, operations: Sequence[Operation], chosen: Tensor, numbers: Tensor, *, fill: Fill = 0
 ) -> Tensor:
-    """Each row of (B, C, H, W) uint8 images under the operation that was chosen for it.
+    """Each row of (B, C, H, W) uint8 images under the operations chosen for it, one after the other.
 
     Args:
-        chosen: (B,) int64 on the CPU, positions in `operations`.
-        numbers: (B, P) float64 on the CPU, what the operation of each row is given.
+        chosen: (B, S) int64 on the CPU, positions in `operations`.
+        numbers: (B, S, P) float64 on the CPU, what each of them is given.
         fill: where a geometric operation leaves the image.
 
     Raises:
-        ValueError: a position is outside `operations`.
+        ValueError: a position is outside `operations`, or shapes do not fit.
     """
-    if chosen.numel() and not 0 <= int(chosen.min()) <= int(chosen.max()) < len(operations):
+    shape = check_images(images)
+    check_rows(images, chosen, "chosen")
+    check_rows(images, numbers, "numbers")
+    if chosen.numel() == 0:
+        return images.clone()
+    if not 0 <= int(chosen.min()) <= int(chosen.max()) < len(operations):
         raise ValueError(
             f"operations are numbered 0 to {len(operations) - 1}, got {int(chosen.min())} to {int(chosen.max())}"
         )
-    affine_group = len(operations)  # one group for all operations that are an affine map
-    group_of = [affine_group if operation.matrix else k for k, operation in enumerate(operations)]
-    groups = torch.tensor(group_of)[chosen]
-    order = groups.argsort(stable=True)
-    counts = torch.bincount(groups, minlength=affine_group + 1).tolist()
-    ordered = images.index_select(0, order.to(images.device, non_blocking=True))
-    numbers, chosen = numbers[order], chosen[order]
-    pieces, start = [], 0
-    for group, count in enumerate(counts):
-        if count == 0:
-            continue
-        rows = slice(start, start + count)
-        piece, start = ordered[rows], start + count
-        if group == affine_group:
-            piece = affine(piece, matrices(operations, chosen[rows], numbers[rows], piece.shape), fill=fill)
-        else:
-            pixels = operations[group].pixels
-            piece = piece if pixels is None else pixels(piece, numbers[rows])
-        pieces.append(piece)
-    if not pieces:
-        return images.clone()
-    back = torch.empty_like(order)
-    back[order] = torch.arange(len(order))
-    return torch.cat(pieces).index_select(0, back.to(images.device, non_blocking=True))
+    # All affine maps are one group, and need nothing of the pixels: their numbers are ready before the first step.
+    geometric = [operation.name in GEOMETRIC for operation in operations]
+    group_of = torch.tensor([len(operations) if is_map else k for k, is_map in enumerate(geometric)])
+    maps = fixed_point(matrices(operations, chosen, numbers[..., 0], shape)).to(images.device, non_blocking=True)
+    numbers = numbers.to(images.device, non_blocking=True)
+    row_at = torch.arange(len(images))  # which row lies at each place of the sorted batch
+    for step in range(chosen.shape[1]):
+        groups = group_of[chosen[row_at, step]]
+        order = groups.argsort(stable=True)
+        row_at = row_at[order]
+        images = images.index_select(0, order.to(images.device, non_blocking=True))
+        rows = row_at.to(images.device, non_blocking=True)
+        step_numbers, step_maps = numbers[rows, step], maps[rows, step]
+        pieces, start = [], 0
+        for group, count in enumerate(torch.bincount(groups).tolist()):
+            if count == 0:
+                continue
+            piece, at = images[start : start + count], slice(start, start + count)
+            if group == len(operations):
+                piece = affine_fixed(piece, step_maps[at], fill)
+            else:
+                pixels = operations[group].pixels
+                piece = piece if pixels is None else pixels(piece, step_numbers[at])
+            pieces.append(piece)
+            start += count
+        images = torch.cat(pieces)
+    return images.index_select(0, row_at.argsort().to(images.device, non_blocking=True))
 
 
-def matrices(operations: Sequence[Operation], chosen: Tensor, numbers: Tensor, shape: torch.Size) -> Tensor:
-    """(n, 6) float64: the affine map of each row, whose operation is geometric."""
-    result = torch.empty(len(chosen), 6, dtype=torch.float64)
+def matrices(operations: Sequence[Operation], chosen: Tensor, number: Tensor, shape: ImageShape) -> Tensor:
+    """(B, S, 6) float64: the affine map of each operation, the identity for those that are none."""
+    entry_of = torch.tensor([ENTRIES.get(operation.name, 6) for operation in operations])
+    matrix = torch.zeros(*chosen.shape, 7, dtype=torch.float64)  # the seventh entry takes what belongs nowhere
+    matrix[..., 0], matrix[..., 4] = 1.0, 1.0
+    matrix.scatter_(2, entry_of[chosen].unsqueeze(2), number.unsqueeze(2))
+    matrix = matrix[..., :6]
     for k, operation in enumerate(operations):
-        if operation.matrix is not None:
-            rows = (chosen == k).nonzero().flatten()
-            result[rows] = operation.matrix(numbers[rows], ImageShape(*shape[1:]))
-    return result
+        if operation.name == "rotate":
+            turned = chosen == k
+            matrix[turned] = rotation(number[turned], shape.height, shape.width)
+    return matrix

@@ -31,7 +31,7 @@ OPERATIONS = (
     Operation("sharpness", lambda images, v: sharpness(images, v[:, 0])),
     Operation("posterize", lambda images, v: posterize(images, v[:, 0])),
     Operation("solarize", lambda images, v: solarize(images, v[:, 0])),
-    *GEOMETRIC.values(),
+    *(Operation(name) for name in GEOMETRIC),
 )
 
 Values = Callable[[Tensor, Tensor, ImageShape], Tensor]  # (magnitude, sign, shape) to numbers, all (N,) float64
@@ -161,9 +161,7 @@ class RandAugment(View):
         op, value = draws["op"].cpu(), draws["value"].cpu()
         fill = self.variant.fill if self.cfg.fill == "published" else self.cfg.fill
         plain: Fill = "reflect" if fill == "reflect" else 127 if fill == "gray" else 0
-        result = images
-        for step in range(op.shape[1]):
-            result = apply_operations(result, OPERATIONS, op[:, step], value[:, step, None], fill=plain)
+        result = apply_operations(images, OPERATIONS, op, value.unsqueeze(2), fill=plain)
         return fill_gaps(result, op, value) if fill == "transparent" else result
 
     def describe(self, draws: Draws, row: int) -> str:
@@ -181,9 +179,7 @@ class RandAugment(View):
 # The official code keeps an alpha channel; these four drop it, and what was transparent is black from then on.
 OPAQUE = ("autocontrast", "equalize", "posterize", "solarize")
 ALPHA_OPERATIONS = tuple(
-    Operation(op.name, lambda alpha, v: torch.full_like(alpha, 255))
-    if op.name in OPAQUE
-    else Operation(op.name, matrix=op.matrix)
+    Operation(op.name, (lambda alpha, v: torch.full_like(alpha, 255)) if op.name in OPAQUE else None)
     for op in OPERATIONS
 )
 
@@ -194,6 +190,5 @@ def fill_gaps(images: Tensor, op: Tensor, value: Tensor) -> Tensor:
     The official code does so with an alpha channel. Its gray is 0 after standardizing to [-1, 1], so 127.5; here 127.
     """
     alpha = images.new_full((images.shape[0], 1, *images.shape[2:]), 255)
-    for step in range(op.shape[1]):
-        alpha = apply_operations(alpha, ALPHA_OPERATIONS, op[:, step], value[:, step, None], fill=0)
+    alpha = apply_operations(alpha, ALPHA_OPERATIONS, op, value.unsqueeze(2), fill=0)
     return images.bitwise_and(alpha).bitwise_or_(alpha.bitwise_not().bitwise_and_(127))

@@ -14,7 +14,8 @@ from tutelage.data.listing import Content, Item, Listing, Store, Unreadable, sor
 from tutelage.data.names import class_name_fault, shown
 
 DIGITS = Path(__file__).with_name("digits.npz")
-_BROKEN = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
+# all that damaged zip files and headers were seen to raise
+_BROKEN = (OSError, EOFError, ValueError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 _SPLITS = {"train": ("x", "y"), "val": ("x_val", "y_val"), "test": ("x_test", "y_test")}
 _CHANNELS = (1, 3, 4)
 
@@ -30,7 +31,7 @@ class Rows(Store):
             with self.path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 images = file[self.array]
         except _BROKEN as error:
-            yield from (Unreadable(f"cannot be read: {error}") for _ in keys)
+            yield from (Unreadable(f"cannot be read: {shown(str(error))}") for _ in keys)
             return
         yield from (_to_pixels(images[key]) for key in keys)
 
@@ -69,7 +70,7 @@ def list_arrays(path: Path, where: str) -> dict[str, Listing]:
                     listing = listings.setdefault(split, Listing(".npz arrays", where))
                     _fill(listing, file, x, y, path, names)
     except _BROKEN as error:
-        train.faults.append(f"{shown(where)} is no readable .npz file: {error}")
+        train.faults.append(f"{shown(where)} is no readable .npz file: {shown(str(error))}")
     return listings
 
 

@@ -19,7 +19,7 @@ _SILENT = (".csv", ".json", ".txt", ".md", ".ini", ".db")  # what lies beside im
 
 def visible_folders(folder: Path) -> list[str]:
     """Names of the folders in `folder` that may hold images, sorted: hidden ones do not."""
-    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not _hidden(entry.name))
+    return sorted(entry.name for entry in os.scandir(folder) if _is_folder(entry) and not _hidden(entry.name))
 
 
 def find_images(root: Path, listing: Listing, under: str = "", *, deep: bool = True) -> list[str]:
@@ -179,12 +179,16 @@ def _check_class_names(listing: Listing) -> None:
             )
 
 
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    return Path(entry.path).is_dir() if entry.is_symlink() else entry.is_dir()  # a link may point to itself
+
+
 def _hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
 def _warn_hidden(root: Path, listing: Listing) -> None:
-    hidden = sorted(entry.name for entry in os.scandir(root) if entry.is_dir() and _hidden(entry.name))
+    hidden = sorted(entry.name for entry in os.scandir(root) if _is_folder(entry) and _hidden(entry.name))
     if hidden:
         listing.warnings.append(f"{shown(str(root))}: hidden folders were passed over: {', '.join(map(shown, hidden))}")
 
@@ -222,13 +226,13 @@ def _walk(
         suffix = posixpath.splitext(entry.name)[1].lower()
         if _hidden(entry.name):
             continue
-        if entry.is_dir():
+        if _is_folder(entry):
             if deep:
                 _walk(root, name, deep, (*ancestors, identity), found, ignored, listing)
         elif suffix not in IMAGE_SUFFIXES:
             if suffix not in _SILENT:
                 ignored[suffix] += 1
-        elif entry.is_file():
+        elif Path(entry.path).is_file() if entry.is_symlink() else entry.is_file():
             found.append(name)
         elif entry.is_symlink():
             listing.faults.append(f"{shown(str(root / name))} is a link to a file that does not exist")

@@ -69,7 +69,7 @@ def open_image(content: bytes | NDArray[np.uint8], *, at_least: int) -> tuple[Im
     except ImageFault:
         raise
     except UnidentifiedImageError:
-        raise ImageFault(f"is no image in a known format ({', '.join(FORMATS)})") from None
+        raise ImageFault(f"is no readable image (known formats: {', '.join(FORMATS)})") from None
     except Image.DecompressionBombError as error:
         raise ImageFault(f"is too large: {error}") from error
     except Exception as error:  # damaged bytes make Pillow's decoders raise almost anything

@@ -40,7 +40,7 @@ class Shard(Store):
                     done += 1
         except _BROKEN as error:
             for _ in keys[done:]:
-                yield Unreadable(f"cannot be read from its shard: {error}")
+                yield Unreadable(f"cannot be read from its shard: {shown(str(error))}")
 
     def place(self, name: str) -> str:
         return str(self.path.parent / name)
@@ -91,7 +91,9 @@ def _list_shard(path: Path, listing: Listing) -> None:
             while stream.read(1 << 20):
                 pass  # to the end, where gzip compares its checksum
     except _BROKEN as error:
-        listing.faults.append(f"{place} is damaged or no tar file ({len(samples)} samples could be found): {error}")
+        listing.faults.append(
+            f"{place} is damaged or no tar file ({len(samples)} samples could be found): {shown(str(error))}"
+        )
     for key, sample in samples.items():
         if sample.image is None:
             listing.faults.append(f"{place}: sample '{shown(key)}' has a label and no image")
@@ -139,7 +141,7 @@ def _read_class_names(file: Path, listing: Listing) -> tuple[str, ...] | None:
     try:
         names = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        listing.faults.append(f"{shown(str(file))} is no readable JSON: {error}")
+        listing.faults.append(f"{shown(str(file))} is no readable JSON: {shown(str(error))}")
         return None
     if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
         listing.faults.append(f"{shown(str(file))} must be a list of class names, in the order of their indices")

@@ -43,17 +43,27 @@ def list_source(path: str, labels: str | None = None, *, role: Role = "train") -
             `unlabeled` and `predict` all images below a folder are taken, and labels are left out.
     """
     if role in ("unlabeled", "predict"):
-        return _without_labels(path)
+        try:
+            return _without_labels(path)
+        except OSError as error:
+            return _closed(path, error)
     splits = list_splits(path, labels)
     if role in splits:
         return splits[role]
     if len(splits) == 1 and "train" in splits:
         return splits["train"]
-    return Listing("nothing", path, faults=[f"{shown(path)} has no split '{role}'; it has {', '.join(splits)}"])
+    return Listing("not recognized", path, faults=[f"{shown(path)} has no split '{role}'; it has {', '.join(splits)}"])
 
 
 def list_splits(path: str, labels: str | None = None) -> dict[str, Listing]:
     """The splits of a source by name (`train`, `val`, `test`, `unlabeled`); one without splits is all `train`."""
+    try:
+        return _recognize(path, labels)
+    except OSError as error:
+        return {"train": _closed(path, error)}
+
+
+def _recognize(path: str, labels: str | None) -> dict[str, Listing]:
     if path == "digits":
         return _refuse_labels(list_digits(), path, labels)
     root = Path(path).expanduser()
@@ -104,10 +114,7 @@ def _split_shards(root: Path, shards: list[Path], where: str) -> dict[str, Listi
 
 
 def _split_folder(root: Path, where: str, labels: str | None) -> dict[str, Listing]:
-    try:
-        folders = visible_folders(root)
-    except OSError as error:
-        return {"train": _fault(where, f"{shown(where)} cannot be listed: {error.strerror}")}
+    folders = visible_folders(root)
     splits = {folder: _SPLIT_NAMES[folder.lower()] for folder in folders if folder.lower() in _SPLIT_NAMES}
     table = _find_table(root, labels)
     if table is not None:
@@ -126,7 +133,7 @@ def _split_folder(root: Path, where: str, labels: str | None) -> dict[str, Listi
                 listings[split] = list_source(str(root / folder), role="train")
         others = [folder for folder in folders if folder not in splits]
         if others:
-            next(iter(listings.values())).warnings.append(
+            listings.get("train", next(iter(listings.values()))).warnings.append(
                 f"{shown(where)}: folders beside the splits were passed over: {', '.join(map(shown, others))}"
             )
         return listings
@@ -149,7 +156,7 @@ def _list_plain_folder(root: Path, where: str, folders: list[str]) -> Listing:
     listing = list_all_images(root, where)
     if listing.items:
         listing.faults.append(
-            f"{shown(where)} holds {len(listing.items)} images and no labels: sort labeled images into class folders, "
+            f"{shown(where)} holds images ({len(listing.items)}) and no labels: sort labeled images into class folders, "
             "or give a table with --labels"
         )
     else:
@@ -193,5 +200,9 @@ def _near(root: Path) -> str:
     return shown(hint) if hint.startswith("; did you mean") else ""
 
 
+def _closed(where: str, error: OSError) -> Listing:
+    return _fault(where, f"{shown(where)} cannot be listed: {error.strerror}")
+
+
 def _fault(where: str, fault: str) -> Listing:
-    return Listing("nothing", where, faults=[fault])
+    return Listing("not recognized", where, faults=[fault])

@@ -58,7 +58,7 @@ class Method(nn.Module, ABC):
     def forward(self, batch: Batch, t: Progress) -> StepOutput:
         """The loss of a step."""
 
-    def remember(self, out: StepOutput) -> None:  # noqa: B027  (most methods remember nothing)
+    def remember(self, out: StepOutput) -> None:
         """Write what the next steps need of this one into registered buffers."""
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import torch
 from torch import nn
@@ -72,9 +72,9 @@ class MeanTeacher(Method):
     def __init__(self, student: nn.Module, task: Task, problem: Problem, cfg: Config) -> None:
         super().__init__(student, task, problem, cfg)
         self.teacher = EMATeacher(student, cfg.ema_decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)
-        self.consistency_head: nn.Module | None = None
+        self.consistency_head: nn.Linear | None = None
         if cfg.logit_distance_weight is not None:
-            self.consistency_head = copy.deepcopy(student.head)
+            self.consistency_head = cast(nn.Linear, copy.deepcopy(student.head))
             self.consistency_head.reset_parameters()
 
     def train(self, mode: bool = True) -> MeanTeacher:

@@ -43,7 +43,10 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     bad = first_non_finite(tensors)
     if bad is not None:
         raise CheckpointError(f"step {checkpoint.step}: {bad} holds NaN or infinity; not saved")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot make {folder}: {error.strerror}") from None
     content = serialize(tensors, metadata={"values": strict_json(checkpoint.values)})
     path = folder / f"step-{checkpoint.step:08d}.safetensors"
     write_atomically(path, content)
@@ -110,7 +113,8 @@ def entries(folder: Path) -> list[dict[str, Any]]:
         for entry in found:
             if Path(entry["file"]).name != entry["file"]:
                 raise CheckpointError(f"{path} names a file outside its folder: {entry['file']!r}")
-            entry["bytes"], entry["sha256"]  # noqa: B018  (a missing key is damage)
+            if not {"bytes", "sha256"} <= set(entry):
+                raise CheckpointError(f"{path} is damaged: an entry lacks its size or hash")
     except (KeyError, TypeError, RunError) as error:
         if isinstance(error, CheckpointError):
             raise

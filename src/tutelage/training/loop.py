@@ -126,7 +126,9 @@ class Training:
         return applied
 
 
-def fit(training: Training, recorder: Recorder, stop: StopFlag, *, start: int = 0, window: Window | None = None) -> None:
+def fit(
+    training: Training, recorder: Recorder, stop: StopFlag, *, start: int = 0, window: Window | None = None
+) -> None:
     """Train from step `start` to the end.
 
     Raises:
@@ -191,7 +193,7 @@ def timed_steps(training: Training, steps: int) -> list[float]:
     training.method.train()
     for step in range(steps):
         begin = time.perf_counter()
-        float(training.run_step(step, health).loss)
+        float(training.run_step(step, health).loss.detach())
         seconds.append(time.perf_counter() - begin)
     return seconds
 

@@ -22,7 +22,13 @@ class ProgressLine:
         self.live = console.is_terminal
         self._scores = ""
         self._time, self._step = time.perf_counter(), start
-        columns = (TextColumn("step"), MofNCompleteColumn(), BarColumn(), TimeRemainingColumn(), TextColumn("{task.fields[text]}"))
+        columns = (
+            TextColumn("step"),
+            MofNCompleteColumn(),
+            BarColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[text]}"),
+        )
         self._bar = Progress(*columns, console=console, disable=not self.live, transient=True)
         self._task = self._bar.add_task("train", total=total, completed=start, text="")
 
@@ -54,14 +60,16 @@ class ProgressLine:
             self._bar.update(self._task, completed=done, text=text)
         else:
             left = (self.total - done) * self.images_per_step / max(rate, 1e-9)
-            self.console.print(f"step {done}/{self.total}  {text}  {clock(left)} left", markup=False, highlight=False)
+            self.console.print(f"step {done}/{self.total}  {text}  {clock(left)} left")
 
     def scored(self, done: int, student: float | None, teacher: float | None) -> None:
         """Show the validation accuracies; the clock does not count the time that scoring took."""
-        parts = [f"{name} {value:.1%}" for name, value in (("student", student), ("teacher", teacher)) if value is not None]
+        parts = [
+            f"{name} {value:.1%}" for name, value in (("student", student), ("teacher", teacher)) if value is not None
+        ]
         self._scores = f"  validation accuracy: {', '.join(parts)}" if parts else ""
         if parts and not self.live:
-            self.console.print(f"step {done}/{self.total}{self._scores}", markup=False, highlight=False)
+            self.console.print(f"step {done}/{self.total}{self._scores}")
         self._time = time.perf_counter()
 
 

@@ -87,7 +87,7 @@ def print_result(result: Mapping[str, Any], console: Console) -> None:
             marked = f"{name} *" if name == result["evaluated"] else name
             table.add_row(part, marked, *(_shown(key, scores[key]) for key in columns), str(scores["n"]))
     console.print(table)
-    console.print("* the network that the method evaluates and predicts with", markup=False)
+    console.print("* the network that the method evaluates and predicts with")
 
 
 def _shown(key: str, value: float | None) -> str:

@@ -72,19 +72,37 @@ def affine(images: Tensor, matrix: Tensor, *, resample: Resample = "nearest", fi
     """
     check_images(images)
     check_rows(images, matrix, "matrix")
-    matrix = matrix.double()
-    a, b, c, d, e, f = matrix.unbind(1)
-    origin_x, origin_y = c + a * 0.5 + b * 0.5, f + d * 0.5 + e * 0.5  # where the first pixel's center comes from
     if resample == "nearest":
-        # Without rotation and shear Pillow truncates in float64: what is just below a whole number is not rounded up.
-        straight = (b == 0) & (d == 0)
-        origin_x = torch.where(straight & (a == 1), origin_x.floor(), origin_x)
-        origin_y = torch.where(straight & (e == 1), origin_y.floor(), origin_y)
-        fixed = torch.stack([a, b, origin_x, d, e, origin_y], dim=1).mul_(65536.0).add_(0.5).floor_()
-        x, y = positions(fixed.to(images.device, torch.int32, non_blocking=True), images.shape)
-        return pick(images, x.bitwise_right_shift_(16), y.bitwise_right_shift_(16), fill)
-    steps = torch.stack([a, b, origin_x, d, e, origin_y], dim=1).to(images.device, non_blocking=True)
+        return affine_fixed(images, fixed_point(matrix).to(images.device, non_blocking=True), fill)
+    steps = from_first_center(matrix.double()).to(images.device, non_blocking=True)
     return interpolate(images, *positions(steps, images.shape), fill)
+
+
+def from_first_center(matrix: Tensor) -> Tensor:
+    """(..., 6): the maps with c and f moved to where the center of the first pixel comes from."""
+    steps = matrix.clone()
+    # Summed in Pillow's order.
+    steps[..., 2] += matrix[..., 0] * 0.5
+    steps[..., 2] += matrix[..., 1] * 0.5
+    steps[..., 5] += matrix[..., 3] * 0.5
+    steps[..., 5] += matrix[..., 4] * 0.5
+    return steps
+
+
+def fixed_point(matrix: Tensor) -> Tensor:
+    """(..., 6) int32: the maps (..., 6) in 16.16 fixed point, from the center of the first pixel."""
+    steps = from_first_center(matrix.double())
+    # Without rotation and shear Pillow truncates in float64: what is just below a whole number is not rounded up.
+    straight = (matrix[..., 1] == 0) & (matrix[..., 3] == 0)
+    origin = steps[..., 2::3]
+    steps[..., 2::3] = torch.where(straight.unsqueeze(-1) & (matrix[..., 0::4] == 1), origin.floor(), origin)
+    return steps.mul_(65536.0).add_(0.5).floor_().to(torch.int32)
+
+
+def affine_fixed(images: Tensor, steps: Tensor, fill: Fill) -> Tensor:
+    """The images under maps (B, 6) in fixed point, on their device: the nearest pixel, or `fill`."""
+    x, y = positions(steps, images.shape)
+    return pick(images, x.bitwise_right_shift_(16), y.bitwise_right_shift_(16), fill)
 
 
 def positions(steps: Tensor, shape: torch.Size) -> tuple[Tensor, Tensor]:
@@ -107,7 +125,7 @@ def pick(images: Tensor, x: Tensor, y: Tensor, fill: Fill) -> Tensor:
         x.clamp_(-1, width).add_(1)
         y.clamp_(-1, height).add_(1)
     index = y.mul_(source.shape[3]).add_(x).long().view(rows, 1, -1).expand(-1, channels, -1)
-    return source.flatten(2).gather(2, index).view(images.shape)
+    return source.flatten(2).gather(2, index).view(rows, channels, *x.shape[1:])
 
 
 def reflect(position: Tensor, size: int) -> Tensor:

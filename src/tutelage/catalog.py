@@ -1,0 +1,73 @@
+"""What there is: methods with their equations and settings, presets with their sources."""
+
+from __future__ import annotations
+
+import inspect
+import json
+
+from rich.console import Console
+from rich.table import Table
+
+from tutelage import config, options
+from tutelage.errors import ConfigError, did_you_mean
+from tutelage.methods import METHODS
+from tutelage.methods.base import Method
+
+
+def print_catalog(name: str | None, console: Console) -> None:
+    """Print all methods and presets, or all about the one of that name.
+
+    Raises:
+        ConfigError: there is no such method or preset.
+    """
+    methods = {method.name: method for method in METHODS}
+    presets = config.preset_names()
+    if name is None:
+        _print_all(console)
+    elif name in methods:
+        _print_method(methods[name], console)
+    elif name in presets:
+        _print_preset(name, console)
+    else:
+        raise ConfigError(f"unknown method or preset '{name}'{did_you_mean(name, [*methods, *presets])}")
+
+
+def _print_all(console: Console) -> None:
+    table = Table("method", "what it is", "evaluated", title="Methods")
+    for method in METHODS:
+        table.add_row(method.name, (inspect.getdoc(method) or "").partition("\n")[0], method.evaluated)
+    console.print(table)
+    table = Table("preset", "what it is", title="Presets")
+    for name in config.preset_names():
+        table.add_row(name, config.preset_table(name)["preset"]["description"])
+    console.print(table)
+    console.print("More on one: tutelage methods NAME")
+
+
+def _print_method(method: type[Method], console: Console) -> None:
+    console.print(inspect.getdoc(method) or method.name)
+    console.print()
+    table = Table("setting", "default", "what it is", title="Settings")
+    for option in options.options(method.Config, "method."):
+        table.add_row(f"--{option.name.replace('_', '-')}", str(option.default), option.help)
+    console.print(table)
+    views = {"labeled": method.labeled_views, "unlabeled": method.unlabeled_views}
+    for stream, names in views.items():
+        console.print(f"views of the {stream} stream: {', '.join(names) or 'none'}")
+    console.print(f"evaluated network: {method.evaluated}")
+    own = [p for p in config.preset_names() if config.preset_table(p).get("method", {}).get("name") == method.name]
+    if own:
+        console.print(f"presets: {', '.join(own)}")
+
+
+def _print_preset(name: str, console: Console) -> None:
+    table = config.preset_table(name)
+    console.print(table["preset"]["description"])
+    for key in ("source", "published", "deviations"):
+        if key in table["preset"]:
+            console.print(f"{key}: {table['preset'][key]}")
+    console.print()
+    for section, values in table.items():
+        if section != "preset":
+            for key, value in values.items():
+                console.print(f"  --{section}.{key.replace('_', '-')} {json.dumps(value)}")

@@ -1,0 +1,71 @@
+"""Pictures of what the networks will see."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from tutelage.augment.contact_sheet import contact_sheet
+from tutelage.augment.view import ImageShape
+from tutelage.augment.views import build_views
+from tutelage.build import method_class
+from tutelage.config import RunConfig
+from tutelage.data.dataset import Dataset, load_dataset
+from tutelage.errors import RunError
+from tutelage.evaluate import refuse_file
+from tutelage.files import write_atomically
+from tutelage.settings import require
+
+DRAWS, IMAGES = 6, 4
+
+
+def show_views(
+    cfg: RunConfig,
+    *,
+    out: Path,
+    views: tuple[str, ...],
+    draws: int,
+    images: int,
+    overwrite: bool,
+    console: Console,
+) -> None:
+    """Write a contact sheet of some images under each view.
+
+    Raises:
+        TutelageError: the data, a view's name or the file is not as needed.
+    """
+    require(1 <= draws <= 50, "--draws", "in [1, 50]", draws)
+    require(1 <= images <= 50, "--images", "in [1, 50]", images)
+    refuse_file(out, overwrite=overwrite)
+    if out.suffix.lower() != ".png":
+        raise RunError(f"{out}: name a .png file")
+    dataset = load_dataset(cfg.data, seed=cfg.train.seed, workers=cfg.train.workers)
+    weak = cfg.augment.weak
+    if weak.flip is None:
+        weak = dataclasses.replace(weak, flip=dataset.flip_ok)
+        cfg = dataclasses.replace(cfg, augment=dataclasses.replace(cfg.augment, weak=weak))
+    save_sheet(cfg, dataset, views, out, draws=draws, images=images)
+    console.print(f"{', '.join(views)}: {out}")
+
+
+def save_run_views(cfg: RunConfig, dataset: Dataset, out: Path) -> None:
+    """The contact sheet of a run: the views that its method asks for."""
+    method = method_class(cfg.method)
+    names = tuple(dict.fromkeys((*method.labeled_views, *method.unlabeled_views)))
+    save_sheet(cfg, dataset, names, out, draws=DRAWS, images=IMAGES)
+
+
+def save_sheet(cfg: RunConfig, dataset: Dataset, names: tuple[str, ...], out: Path, *, draws: int, images: int) -> None:
+    """Write a contact sheet of evenly spaced training images."""
+    pixels = dataset.train.images
+    shape = ImageShape(*pixels.shape[1:])
+    views = dict(zip(names, build_views(names, cfg.augment, shape), strict=True))
+    rows = np.linspace(0, len(pixels) - 1, min(images, len(pixels))).astype(np.int64)
+    sheet = contact_sheet(np.ascontiguousarray(pixels[rows]), views, draws_per_view=draws, seed=cfg.train.seed)
+    stream = io.BytesIO()
+    sheet.save(stream, "PNG")
+    write_atomically(out, stream.getvalue())

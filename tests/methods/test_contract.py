@@ -1,0 +1,214 @@
+"""What every method must keep: one battery over METHODS."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tutelage.batch import Batch, Progress, Samples
+from tutelage.methods import METHODS
+from tutelage.methods.base import Method, Problem
+from tutelage.settings import OptimizerConfig
+from tutelage.tasks.classification import Classification
+from tutelage.training.optimizer import build_optimizer, set_schedule
+
+K, X, U, TOTAL = 3, 4, 6, 12
+PROBLEM = Problem(
+    num_classes=K, train_rows=20, labeled_rows=8, unlabeled_rows=20, labeled_batch=X, unlabeled_batch=U
+)
+SEMI_SUPERVISED = [method for method in METHODS if method.unlabeled_views]
+WITH_TEACHER = [method for method in METHODS if method.name != "pi-model"]
+
+
+class Tiny(nn.Module):
+    """A network with what makes state: batch norm and dropout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.2))
+        self.head = nn.Linear(4, K)
+
+    def features(self, images: Tensor) -> Tensor:
+        return self.trunk(images).mean((2, 3))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.features(images))
+
+
+def build(method: type[Method], **settings: Any) -> Method:
+    torch.manual_seed(0)
+    return method(Tiny(), Classification("abc"), PROBLEM, method.Config(**settings)).train()
+
+
+def batch_of(method: type[Method], step: int) -> Batch:
+    draw = torch.Generator().manual_seed(step)
+
+    def stream(rows: int, views: tuple[str, ...], label: Tensor | None) -> Samples | None:
+        if not views:
+            return None
+        made = tuple(torch.randn(rows, 1, 5, 5, generator=draw) for _ in views)
+        return Samples(made, torch.randint(20, (rows,), generator=draw), label)
+
+    labels = torch.randint(K, (X,), generator=draw)
+    return Batch(stream(X, method.labeled_views, labels), stream(U, method.unlabeled_views, None))
+
+
+def train(method: Method, steps: range, optimizer: torch.optim.Optimizer, cfg: OptimizerConfig) -> None:
+    for step in steps:
+        torch.manual_seed(step)
+        set_schedule(optimizer, step, TOTAL, cfg)
+        out = method(batch_of(type(method), step), Progress(step, TOTAL))
+        optimizer.zero_grad()
+        out.loss.backward()
+        optimizer.step()
+        if method.teacher is not None:
+            method.teacher.update(method.student, step + 1)
+        method.remember(out)
+
+
+def moved(method: Method) -> Method:
+    """After a few steps, so that student and teacher differ and ramps are above zero."""
+    cfg = OptimizerConfig(lr=0.1)
+    train(method, range(6), build_optimizer(method, cfg), cfg)
+    return method
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
+def test_the_gradient_reaches_every_parameter_of_the_student_and_none_of_the_teacher(method: type[Method]) -> None:
+    made = moved(build(method))
+    made.zero_grad(set_to_none=True)
+    made(batch_of(method, 7), Progress(7, TOTAL)).loss.backward()
+    for name, p in made.named_parameters():
+        if name.startswith("teacher."):
+            assert p.grad is None and not p.requires_grad, name
+        else:
+            assert p.grad is not None and bool(p.grad.abs().sum() > 0), name
+    assert not any(name.startswith("teacher.") for name, p in made.named_parameters() if p.requires_grad)
+
+
+@pytest.mark.parametrize("method", SEMI_SUPERVISED, ids=lambda m: m.name)
+def test_every_view_of_the_unlabeled_stream_changes_the_gradient_of_the_student(method: type[Method]) -> None:
+    made = moved(build(method))
+
+    def gradient(change: int | None) -> Tensor:
+        batch = batch_of(method, 7)
+        assert batch.unlabeled is not None
+        if change is not None:
+            views = list(batch.unlabeled.views)
+            views[change] = views[change].flip(0) + 1.0
+            batch.unlabeled.views = tuple(views)
+        one = copy.deepcopy(made)
+        torch.manual_seed(0)
+        one(batch, Progress(7, TOTAL)).loss.backward()
+        return torch.cat([p.grad.flatten() for p in one.student.parameters() if p.grad is not None])
+
+    base = gradient(None)
+    for view in range(len(method.unlabeled_views)):
+        assert bool((gradient(view) - base).abs().max() > 1e-6), f"view {view} does nothing"
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
+def test_forward_writes_nothing_but_batch_norm_statistics(method: type[Method]) -> None:
+    made = moved(build(method))
+    before = {name: value.clone() for name, value in made.state_dict().items()}
+    made(batch_of(method, 7), Progress(7, TOTAL))
+    statistics = ("running_mean", "running_var", "num_batches_tracked")
+    for name, value in made.state_dict().items():
+        if not name.endswith(statistics):
+            assert torch.equal(value, before[name]), name
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
+@pytest.mark.parametrize("optimizer_name", ["sgd", "adamw"])
+def test_k_steps_save_load_n_steps_are_k_plus_n_steps(method: type[Method], optimizer_name: str) -> None:
+    cfg = OptimizerConfig(name=optimizer_name, lr=0.1)  # type: ignore[arg-type]
+    whole = build(method)
+    train(whole, range(TOTAL), build_optimizer(whole, cfg), cfg)
+    first = build(method)
+    optimizer = build_optimizer(first, cfg)
+    train(first, range(5), optimizer, cfg)
+    second = build(method)
+    second.load_state_dict(first.state_dict())
+    resumed = build_optimizer(second, cfg)
+    resumed.load_state_dict(optimizer.state_dict())
+    train(second, range(5, TOTAL), resumed, cfg)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, second.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("method", WITH_TEACHER, ids=lambda m: m.name)
+def test_the_teacher_is_the_closed_form_average_of_the_students(method: type[Method]) -> None:
+    made = build(method, ema_decay=0.8)
+    assert made.teacher is not None
+    start = {name: p.detach().clone() for name, p in made.student.named_parameters()}
+    students: list[dict[str, Tensor]] = []
+    cfg = OptimizerConfig(lr=0.1)
+    optimizer = build_optimizer(made, cfg)
+    for step in range(8):
+        train(made, range(step, step + 1), optimizer, cfg)
+        students.append({name: p.detach().clone() for name, p in made.student.named_parameters()})
+    weights = [1.0]  # of the start, then of each student: the product of all later decays
+    for step in range(1, 9):
+        decay = min(0.8, 1 - 1 / (step + 1))
+        weights = [w * decay for w in weights] + [1 - decay]
+    for name, p in made.teacher.network.named_parameters():
+        expected = sum(w * s[name].double() for w, s in zip(weights, [start, *students], strict=True))
+        torch.testing.assert_close(p.double(), expected, rtol=1e-4, atol=1e-6)
+        assert bool((p - made.student.get_parameter(name)).abs().sum() > 0), name
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
+def test_the_predictor_is_the_network_that_the_method_says(method: type[Method]) -> None:
+    made = build(method)
+    if method.evaluated == "teacher":
+        assert made.teacher is not None and made.predictor is made.teacher.network
+    else:
+        assert made.predictor is made.student
+
+
+OTHER: dict[str, Any] = {
+    "ema_decay": 0.5,
+    "ema_warmup": False,
+    "ema_buffers": "copy",
+    "teacher_mode": {"teacher_mode": "eval", "ema_buffers": "copy"},
+    "consistency": "kl",
+    "consistency_weight": 7.0,
+    "consistency_on": "unlabeled",
+    "ramp": "sigmoid",
+    "rampup": 0.9,
+    "class_loss_divisor": "batch",
+    "logit_distance_weight": 0.1,
+}
+SETTINGS = [(method, field.name) for method in METHODS for field in dataclasses.fields(method.Config)]
+
+
+@pytest.mark.parametrize(("method", "setting"), SETTINGS, ids=lambda v: v if isinstance(v, str) else v.name)
+def test_every_setting_changes_something(method: type[Method], setting: str) -> None:
+    value = OTHER[setting]
+    changed = value if isinstance(value, dict) else {setting: value}
+    base = {k: v for k, v in changed.items() if k != setting}
+    one, other = moved(build(method, **base)), moved(build(method, **changed))
+    assert one.state_dict().keys() != other.state_dict().keys() or any(
+        not torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    )
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
+def test_bf16_runs(method: type[Method]) -> None:
+    made = build(method)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = made(batch_of(method, 0), Progress(5, TOTAL))
+    out.loss.backward()
+    assert torch.isfinite(out.loss)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
+def test_log_values_are_scalars_without_gradient(method: type[Method]) -> None:
+    out = build(method)(batch_of(method, 0), Progress(5, TOTAL))
+    for name, value in out.log.items():
+        assert isinstance(value, float) or (value.ndim == 0 and not value.requires_grad), name

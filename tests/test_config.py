@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tutelage import config
+from tutelage.build import method_settings, resolved
+from tutelage.errors import ConfigError
+from tutelage.settings import OptimizerConfig, TrainConfig, seconds
+
+
+def test_later_sources_win_preset_then_file_then_flags(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("[optimizer]\nlr = 0.5\nmomentum = 0.8\n[method]\nema-decay = 0.9\n")
+    cfg = config.resolve(
+        {"data.path": "digits", "optimizer.lr": "0.7"}, preset="mean-teacher-cifar10-wrn-28-2", file=file
+    )
+    assert (cfg.optimizer.lr, cfg.optimizer.momentum, cfg.network.name) == (0.7, 0.8, "wrn-28-2")
+    assert method_settings(cfg).ema_decay == 0.9
+
+
+def test_settings_survive_a_round_trip_through_plain_values() -> None:
+    cfg = resolved(config.resolve({"data.path": "digits", "train.steps": 5, "method.consistency": "kl"}))
+    assert resolved(config.RunConfig.from_dict(cfg.to_dict())) == cfg
+
+
+def test_without_steps_and_budget_half_an_hour_is_taken() -> None:
+    assert config.resolve({"data.path": "digits"}).train.budget == "30m"
+
+
+def test_a_flag_for_steps_overrules_the_budget_of_a_file_and_the_reverse(tmp_path: Path) -> None:
+    file = tmp_path / "a.toml"
+    file.write_text('[train]\nbudget = "5m"\n')
+    assert config.resolve({"data.path": "digits", "train.steps": 7}, file=file).train.budget is None
+    file.write_text("[train]\nsteps = 7\n")
+    assert config.resolve({"data.path": "digits", "train.budget": "1m"}, file=file).train.steps is None
+
+
+@pytest.mark.parametrize("name", config.preset_names())
+def test_every_preset_is_valid_and_tells_its_source(name: str) -> None:
+    table = config.preset_table(name)["preset"]
+    assert {"description", "source"} <= set(table)
+    cfg = resolved(config.resolve({"data.path": "digits"}, preset=name))
+    assert name.startswith(cfg.method)
+    assert cfg.train.steps is not None
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"train.stesp": 1}, "unknown setting train.stesp; did you mean 'steps'?"),
+        ({"trian.steps": 1}, "unknown section trian; did you mean 'train'?"),
+        ({"train": 1}, "unknown setting train"),
+        ({"method.name": 3}, "method.name must be a text, got 3"),
+        ({"train.batch_size": 0}, "train.batch_size must be at least 1, got 0"),
+        ({"optimizer.lr": -1}, "optimizer.lr must be above 0, got -1.0"),
+        ({"train.steps": 5, "train.budget": "5m"}, "train.steps and train.budget exclude each other"),
+        ({"train.budget": "soon"}, "train.budget must be a time such as 90s, 30m or 2h, got 'soon'"),
+        ({"optimizer.step_at": 0.3}, "optimizer.step_at does nothing with optimizer.schedule = 'cosine-7-16'"),
+    ],
+)
+def test_wrong_settings_are_refused(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        config.resolve({"data.path": "digits", **settings})
+
+
+def test_no_data_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="no data: name a folder"):
+        config.resolve({"train.steps": 1})
+
+
+def test_a_broken_toml_file_is_named_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "broken.toml"
+    file.write_text("[train]\nsteps = = 3\n")
+    with pytest.raises(ConfigError, match=r"broken.toml is not valid TOML: .*line 2"):
+        config.resolve({"data.path": "digits"}, file=file)
+
+
+def test_an_unknown_preset_names_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'mean-teacher-cifar10-wrn-28-2'"):
+        config.resolve({"data.path": "digits"}, preset="mean-teacher-cifar10-wrn-282")
+
+
+@pytest.mark.parametrize(("text", "expected"), [("90s", 90), ("30m", 1800), ("1.5h", 5400), ("2", 120), (" 2H ", 7200)])
+def test_budgets_are_times(text: str, expected: float) -> None:
+    assert seconds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "s", "-1m", "0", "nan", "inf", "1d"])
+def test_other_budgets_are_refused(text: str) -> None:
+    with pytest.raises(ConfigError):
+        seconds(text)
+
+
+def test_the_unlabeled_batch_is_rounded() -> None:
+    assert TrainConfig(batch_size=124, unlabeled_ratio=3.129032258064516).unlabeled_batch == 388
+
+
+def test_settings_of_another_schedule_are_refused() -> None:
+    with pytest.raises(ConfigError, match="belongs to 'ramps'"):
+        OptimizerConfig(rampdown=0.1)

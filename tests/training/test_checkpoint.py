@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+import torch
+
+from tutelage.errors import CheckpointError, RunError
+from tutelage.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+
+
+def checkpoint(step: int) -> Checkpoint:
+    tensors = {"weight": torch.full((3, 2), float(step)), "count": torch.tensor(step), "flag": torch.tensor(True)}
+    return Checkpoint(step, tensors, {"window_count": step, "scaler": {}})
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, checkpoint(7))
+    loaded = load_checkpoint(tmp_path)
+    assert loaded.step == 7
+    assert loaded.values["window_count"] == 7
+    for name, tensor in checkpoint(7).tensors.items():
+        assert torch.equal(loaded.tensors[name], tensor)
+        assert loaded.tensors[name].dtype == tensor.dtype
+
+
+def test_the_two_newest_are_kept(tmp_path: Path) -> None:
+    for step in (1, 2, 3, 4):
+        save_checkpoint(tmp_path, checkpoint(step))
+    assert sorted(p.name for p in tmp_path.glob("*.safetensors")) == [
+        "step-00000003.safetensors",
+        "step-00000004.safetensors",
+    ]
+
+
+def test_saving_an_earlier_step_again_forgets_the_later_one(tmp_path: Path) -> None:
+    for step in (1, 2, 3, 2):
+        save_checkpoint(tmp_path, checkpoint(step))
+    assert load_checkpoint(tmp_path).step == 2
+
+
+def test_a_file_that_the_manifest_does_not_name_counts_for_nothing(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, checkpoint(1))
+    (tmp_path / "step-00000009.safetensors").write_bytes((tmp_path / "step-00000001.safetensors").read_bytes())
+    assert load_checkpoint(tmp_path).step == 1
+
+
+def test_every_flipped_bit_and_every_truncation_is_found_and_the_one_before_is_taken(tmp_path: Path) -> None:
+    for step in (1, 2):
+        save_checkpoint(tmp_path, checkpoint(step))
+    newest = tmp_path / "step-00000002.safetensors"
+    good = newest.read_bytes()
+    draw = random.Random(0)
+    damages = [("flip", draw.randrange(8 * len(good))) for _ in range(1000)]
+    damages += [("cut", draw.randrange(len(good))) for _ in range(300)]
+    found = 0
+    for kind, place in damages:
+        if kind == "flip":
+            broken = bytearray(good)
+            broken[place // 8] ^= 1 << (place % 8)
+            newest.write_bytes(broken)
+        else:
+            newest.write_bytes(good[:place])
+        with pytest.warns(RuntimeWarning, match="going on from step-00000001.safetensors"):
+            found += load_checkpoint(tmp_path).step == 1
+    assert found == len(damages)
+
+
+def test_without_a_good_checkpoint_it_is_an_error_never_a_fresh_start(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no checkpoint in"):
+        load_checkpoint(tmp_path)
+    save_checkpoint(tmp_path, checkpoint(1))
+    (tmp_path / "step-00000001.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"no usable checkpoint in .*No such file"):
+        load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1}', '{"format": 1, "checkpoints": [{"step": 1}]}'])
+def test_a_damaged_manifest_is_an_error(tmp_path: Path, text: str) -> None:
+    save_checkpoint(tmp_path, checkpoint(1))
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_checkpoint(tmp_path)
+
+
+def test_a_newer_format_is_refused(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, checkpoint(1))
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    (tmp_path / "manifest.json").write_text(json.dumps({**manifest, "format": 99}))
+    with pytest.raises(CheckpointError, match="format 99"):
+        load_checkpoint(tmp_path)
+
+
+def test_a_manifest_cannot_point_outside_its_folder(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, checkpoint(1))
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    manifest["checkpoints"][0]["file"] = "../elsewhere"
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(CheckpointError, match="outside its folder"):
+        load_checkpoint(tmp_path)
+
+
+def test_nan_is_never_saved(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, checkpoint(1))
+    bad = Checkpoint(2, {"weight": torch.tensor([1.0, float("nan")])}, {})
+    with pytest.raises(CheckpointError, match="step 2: weight holds NaN"):
+        save_checkpoint(tmp_path, bad)
+    assert load_checkpoint(tmp_path).step == 1
+
+
+def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").write_text("a file is in the way")
+    with pytest.raises(RunError, match="cannot make"):
+        save_checkpoint(tmp_path / "checkpoints", checkpoint(1))

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from tutelage.settings import OptimizerConfig
+from tutelage.training.optimizer import build_optimizer, lr_factor, momentum_at, set_schedule
+
+
+def network() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 3))
+
+
+def test_weight_decay_is_on_kernels_alone_unless_asked() -> None:
+    kernels, others = build_optimizer(network(), OptimizerConfig(weight_decay=0.1)).param_groups
+    assert kernels["weight_decay"] == 0.1
+    assert others["weight_decay"] == 0.0
+    assert all(p.ndim > 1 for p in kernels["params"])
+    assert all(p.ndim == 1 for p in others["params"])
+    assert len(build_optimizer(network(), OptimizerConfig(decay_all=True)).param_groups) == 1
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+def test_a_step_that_is_not_finite_changes_nothing(name: str) -> None:
+    torch.manual_seed(0)
+    net = network()
+    optimizer = build_optimizer(net, OptimizerConfig(name=name, weight_decay=0.1))  # type: ignore[arg-type]
+    for finite in (True, False, True):
+        before = [p.detach().clone() for p in net.parameters()]
+        for p in net.parameters():
+            p.grad = torch.full_like(p, 1.0 if finite else float("nan"))
+        optimizer.found_inf = torch.tensor(0.0 if finite else 1.0)  # type: ignore[attr-defined]
+        optimizer.step()
+        changed = [bool((a != b).any()) for a, b in zip(before, net.parameters(), strict=True)]
+        assert all(changed) if finite else not any(changed)
+        assert all(torch.isfinite(p).all() for p in net.parameters())
+
+
+@pytest.mark.parametrize(
+    ("cfg", "expected"),
+    [
+        (OptimizerConfig(schedule="constant"), {0: 1.0, 99: 1.0}),
+        (OptimizerConfig(schedule="cosine-7-16"), {0: 1.0, 100: 0.19509}),
+        (OptimizerConfig(schedule="cosine"), {0: 1.0, 50: 0.5, 100: 0.0}),
+        (OptimizerConfig(schedule="cosine", cosine_length=350 / 300), {100: 0.04952}),
+        (OptimizerConfig(schedule="step", step_at=0.8, step_factor=0.2), {79: 1.0, 80: 0.2}),
+        (OptimizerConfig(schedule="ramps", warmup=0.5, rampdown=0.2), {0: 0.006738, 50: 1.0, 80: 1.0, 100: 3.727e-6}),
+        (OptimizerConfig(schedule="constant", warmup=0.1), {0: 0.1, 4: 0.5, 9: 1.0, 50: 1.0}),
+    ],
+)
+def test_the_learning_rate_follows_its_formula(cfg: OptimizerConfig, expected: dict[int, float]) -> None:
+    for step, factor in expected.items():
+        assert lr_factor(step, 100, cfg) == pytest.approx(factor, rel=1e-3)
+
+
+def test_the_momentum_follows_the_ramp_down() -> None:
+    cfg = OptimizerConfig(name="adam", schedule="ramps", rampdown=0.2, momentum=0.9, momentum_end=0.5)
+    assert momentum_at(0, 100, cfg) == pytest.approx(0.9)
+    assert momentum_at(100, 100, cfg) == pytest.approx(0.5, abs=1e-5)
+    optimizer = build_optimizer(network(), cfg)
+    set_schedule(optimizer, 100, 100, cfg)
+    assert optimizer.param_groups[0]["betas"] == pytest.approx((0.5, 0.999), abs=1e-5)
