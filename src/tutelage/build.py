@@ -133,7 +133,7 @@ def build_training(
     cfg: RunConfig, dataset: Dataset, normalization: Normalization, device: torch.device, student: nn.Module
 ) -> Training:
     """Everything that training needs. Without `train.steps` its length is to be planned and set with `set_length`."""
-    channels, height, width = dataset.train.images.shape[1:]
+    shape = ImageShape(*dataset.train.images.shape[1:])
     method_type, train = method_class(cfg.method), cfg.train
     precision = choose_precision(train.precision, device)
     channels_last = train.channels_last if train.channels_last is not None else device.type == "cuda"
@@ -153,7 +153,6 @@ def build_training(
         method.student.compile()
         if method.teacher is not None:
             method.teacher.network.compile()
-    shape = ImageShape(channels, height, width)
 
     def stream(name: str, rows: Any, batch: int, views: tuple[str, ...], labels: Any) -> Stream | None:
         if not views:

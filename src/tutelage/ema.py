@@ -50,8 +50,9 @@ class EMATeacher(nn.Module):
         """Move the teacher towards the student after optimizer step `step`, counted from 1.
 
         Args:
-            allowed: 0-dim bool on the device; where it is false the update changes nothing. It stands in for an `if`,
-                which would have to wait for the device.
+            allowed: 0-dim bool on the device; where it is false the update changes nothing, as long as the student is
+                finite, which the same gate on the optimizer keeps. It stands in for an `if`, which would have to wait
+                for the device.
         """
         mine: list[Tensor] = list(self.network.parameters())
         theirs: list[Tensor] = list(student.parameters())

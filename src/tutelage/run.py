@@ -36,7 +36,7 @@ from tutelage.files import read_json
 from tutelage.model import Model
 from tutelage.run_record import absolute, describe, refuse_changes, refuse_other_data, warn_of_changes
 from tutelage.settings import seconds
-from tutelage.show import save_run_views
+from tutelage.show import decide_domain, save_run_views
 from tutelage.training.checkpoint import load_checkpoint
 from tutelage.training.folder import RunFolder, read_config, read_rows, refuse_existing
 from tutelage.training.loop import Training, Window, fit
@@ -282,13 +282,11 @@ def _normalization(cfg: RunConfig, dataset: Dataset) -> Normalization:
 
 def _decide_by_data(cfg: RunConfig, dataset: Dataset, console: Console) -> RunConfig:
     """Settings that were left to the data, decided: so config.json shows what was done."""
-    weak = cfg.augment.weak
-    if weak.flip is not None:
+    if cfg.augment.domain != "auto":
         return cfg
     if not dataset.flip_ok:
-        console.print("- images are not mirrored: that would change their class (augment.weak.flip)")
-    weak = dataclasses.replace(weak, flip=dataset.flip_ok)
-    return dataclasses.replace(cfg, augment=dataclasses.replace(cfg.augment, weak=weak))
+        console.print("- images are not mirrored: that would change their class (augment.domain symbols)")
+    return decide_domain(cfg, dataset)
 
 
 def _name_rows(training: Training, dataset: Dataset, step: int) -> str:

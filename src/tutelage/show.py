@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import io
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import torch
 from rich.console import Console
 
 from tutelage.augment.contact_sheet import contact_sheet
@@ -44,11 +46,7 @@ def show_views(
     if out.suffix.lower() != ".png":
         raise RunError(f"{out}: name a .png file")
     dataset = load_dataset(cfg.data, seed=cfg.train.seed, workers=cfg.train.workers)
-    weak = cfg.augment.weak
-    if weak.flip is None:
-        weak = dataclasses.replace(weak, flip=dataset.flip_ok)
-        cfg = dataclasses.replace(cfg, augment=dataclasses.replace(cfg.augment, weak=weak))
-    save_sheet(cfg, dataset, views, out, draws=draws, images=images)
+    save_sheet(decide_domain(cfg, dataset), dataset, views, out, draws=draws, images=images)
     console.print(f"{', '.join(views)}: {out}")
 
 
@@ -59,13 +57,22 @@ def save_run_views(cfg: RunConfig, dataset: Dataset, out: Path) -> None:
     save_sheet(cfg, dataset, names, out, draws=DRAWS, images=IMAGES)
 
 
+def decide_domain(cfg: RunConfig, dataset: Dataset) -> RunConfig:
+    """The settings with `augment.domain` decided by the source, where it is auto."""
+    if cfg.augment.domain != "auto":
+        return cfg
+    domain: Literal["natural", "symbols"] = "natural" if dataset.flip_ok else "symbols"
+    return dataclasses.replace(cfg, augment=dataclasses.replace(cfg.augment, domain=domain))
+
+
 def save_sheet(cfg: RunConfig, dataset: Dataset, names: tuple[str, ...], out: Path, *, draws: int, images: int) -> None:
     """Write a contact sheet of evenly spaced training images."""
     pixels = dataset.train.images
-    shape = ImageShape(*pixels.shape[1:])
-    views = dict(zip(names, build_views(names, cfg.augment, shape), strict=True))
+    views = dict(zip(names, build_views(names, cfg.augment, ImageShape(*pixels.shape[1:])), strict=True))
     rows = np.linspace(0, len(pixels) - 1, min(images, len(pixels))).astype(np.int64)
-    sheet = contact_sheet(np.ascontiguousarray(pixels[rows]), views, draws_per_view=draws, seed=cfg.train.seed)
+    sheet = contact_sheet(
+        torch.from_numpy(np.ascontiguousarray(pixels[rows])), views, draws_per_view=draws, seed=cfg.train.seed
+    )
     stream = io.BytesIO()
     sheet.save(stream, "PNG")
     write_atomically(out, stream.getvalue())

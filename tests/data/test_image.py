@@ -107,6 +107,7 @@ def test_the_original_size_and_mode_are_told() -> None:
     image, size, mode = open_image(content, at_least=30)
     assert (size, mode) == ((640, 480), "RGB")
     assert image.size == (80, 60)  # decoded at 1/8: still twice 30 or more
+    assert open_image(content, at_least=31)[0].size == (160, 120)
 
 
 @pytest.mark.parametrize(

@@ -155,3 +155,21 @@ def test_the_fingerprint_follows_names_labels_and_bytes(photos: Path) -> None:
     (photos / "test/dog/1.png").write_bytes(bytes(content) + b"\0")
     seen.append(fingerprint())
     assert len(set(seen)) == 4
+
+
+def test_one_changed_label_changes_the_fingerprint(tmp_path: Path) -> None:
+    write_digits(tmp_path, "1.png", "2.png", "3.png")
+    seen = set()
+    for last in ("cat", "dog", ""):
+        (tmp_path / "labels.csv").write_text(f"path,label\n1.png,cat\n2.png,dog\n3.png,{last}\n")
+        seen.add(take_inventory(DataConfig(path=str(tmp_path))).fingerprint())
+    assert len(seen) == 3
+
+
+def test_a_further_unlabeled_source_counts_as_training_images(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    shutil.copy(photos / "train/cat/1.png", tmp_path / "more" / "a.png")
+    shutil.copy(photos / "test/cat/1.png", tmp_path / "more" / "b.png")
+    within, between = take_inventory(DataConfig(path=str(photos), unlabeled=str(tmp_path / "more"))).warnings
+    assert "1 byte-identical copies within train" in within
+    assert "1 byte-identical copies between test and train" in between

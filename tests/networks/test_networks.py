@@ -58,28 +58,25 @@ def test_wrn_has_one_batch_norm_before_each_convolution_but_the_stem_and_shortcu
     assert all((norm.eps, norm.momentum) == (1e-3, 1e-3) for norm in norms)
 
 
-def test_wrn_feeds_normalized_values_to_the_first_convolution_of_each_group() -> None:
-    network = build("wrn-10-1").eval()
-    seen: list[Tensor] = []
-    unit = network.units[1]  # type: ignore[index, union-attr]
-    unit.conv1.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
-    unit.norm1.register_forward_hook(lambda module, inputs, output: seen.append(output.clone()))
-    unit.shortcut.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
-    unit.norm1.bias.data.fill_(0.3)
-    x = images(size=16).mean(1, keepdim=True).expand(-1, 16, -1, -1)
-    unit(x)
-    normalized, into_conv, into_shortcut = seen
-    torch.testing.assert_close(into_conv, F.leaky_relu(normalized, 0.1))
-    torch.testing.assert_close(into_shortcut, x)
-
-
-def test_wrn_shares_the_activation_with_the_shortcut_in_the_first_unit_alone() -> None:
-    units = build("wrn-16-2").units
-    assert [unit.activate_shortcut for unit in units] == [True, False, False, False, False, False]  # type: ignore[union-attr]
+@pytest.mark.parametrize(("unit", "shortcut_sees"), [(0, "activated"), (1, "raw")])
+def test_each_wrn_group_begins_with_batch_norm_and_only_the_first_shares_it_with_the_shortcut(
+    unit: int, shortcut_sees: str
+) -> None:
+    first = build("wrn-10-2").eval().units[unit]  # type: ignore[index]
+    first.norm1.bias.data.fill_(0.3)
+    seen: dict[str, Tensor] = {}
+    first.conv1.register_forward_hook(lambda module, inputs, output: seen.update(main=inputs[0]))
+    first.shortcut.register_forward_hook(lambda module, inputs, output: seen.update(shortcut=inputs[0]))
+    raw = torch.randn(2, first.conv1.in_channels, 8, 8)
+    first(raw)
+    activated = F.leaky_relu(first.norm1(raw), 0.1)
+    torch.testing.assert_close(seen["main"], activated)
+    torch.testing.assert_close(seen["shortcut"], activated if shortcut_sees == "activated" else raw)
 
 
 def test_convolutions_start_with_the_published_spread() -> None:
-    convolution = build("wrn-28-2").units[-1].conv2  # type: ignore[index, union-attr]
+    convolution = build("wrn-28-2").units[8].conv1  # type: ignore[index, union-attr]
+    assert (convolution.in_channels, convolution.out_channels) == (64, 128)
     assert convolution.weight.std().item() == pytest.approx((2 / (9 * 128)) ** 0.5, rel=0.01)
 
 

@@ -12,7 +12,9 @@ from tutelage.settings import require
 class WeakConfig:
     """The weak view: a flip and a small translation, the gap filled by reflection (Laine & Aila 2017, FixMatch)."""
 
-    flip: Annotated[bool, "mirror left and right with probability 0.5"] = True
+    flip: Annotated[bool | None, "mirror half of the images, in contrastive views too; None decides from the data"] = (
+        None
+    )
     translate: Annotated[float, "largest translation as a share of the side; 0.125 is 4 pixels of 32"] = 0.125
 
     def __post_init__(self) -> None:
@@ -77,10 +79,9 @@ class ContrastiveConfig:
     """The views of MoCo: crop, color jitter, grayscale, blur, flip."""
 
     recipe: Annotated[Literal["v2", "v1", "cifar"], "MoCo v2 or v1, or the authors' recipe for CIFAR-10"] = "v2"
-    smallest_crop: Annotated[float | None, "smallest share of the area kept; None as in the recipe: 0.2, cifar 0.08"] = (
+    smallest_crop: Annotated[float | None, "smallest share of the area kept; None: 0.2, in the recipe cifar 0.08"] = (
         None
     )
-    flip: Annotated[bool, "mirror left and right with probability 0.5"] = True
 
     def __post_init__(self) -> None:
         require(
@@ -96,9 +97,9 @@ class AugmentConfig:
     """All views."""
 
     domain: Annotated[
-        Literal["natural", "symbols"],
-        "what images show: symbols (digits, letters, signs) are never mirrored; gray images get no color operations",
-    ] = "natural"
+        Literal["auto", "natural", "symbols"],
+        "what images show: symbols (digits, letters, signs) are never mirrored; auto decides by the source",
+    ] = "auto"
     weak: WeakConfig = field(default_factory=WeakConfig)
     strong: StrongConfig = field(default_factory=StrongConfig)
     ct: CTAugmentConfig = field(default_factory=CTAugmentConfig)

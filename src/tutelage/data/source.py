@@ -156,8 +156,8 @@ def _list_plain_folder(root: Path, where: str, folders: list[str]) -> Listing:
     listing = list_all_images(root, where)
     if listing.items:
         listing.faults.append(
-            f"{shown(where)} holds images ({len(listing.items)}) and no labels: sort labeled images into class folders, "
-            "or give a table with --labels"
+            f"{shown(where)} holds images ({len(listing.items)}) and no labels: sort labeled images into class "
+            "folders, or give a table with --labels"
         )
     else:
         listing.faults.append(f"{shown(where)} holds no images; {_KINDS}")

@@ -15,7 +15,6 @@ from torchvision.transforms.functional import adjust_hue
 
 from tutelage.augment.image_ops.affine import (
     affine,
-    reflect,
     rotate,
     shear_x,
     shear_y,
@@ -79,7 +78,9 @@ def to_pillow(image: Tensor) -> Image.Image:
 def by_pillow(images: Tensor, change: Callable[[Image.Image, int], Image.Image]) -> Tensor:
     """Each image through `change(image, row)`."""
     changed = [np.asarray(change(to_pillow(image), row)) for row, image in enumerate(images)]
-    return torch.from_numpy(np.stack(changed)).view(len(images), images.shape[2], images.shape[3], -1).permute(0, 3, 1, 2)
+    return (
+        torch.from_numpy(np.stack(changed)).view(len(images), images.shape[2], images.shape[3], -1).permute(0, 3, 1, 2)
+    )
 
 
 def spread(low: float, high: float, rows: int = ROWS) -> Tensor:
@@ -206,14 +207,17 @@ def random_boxes(batch: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("resample", FILTERS)
-def test_enlarged_crops_equal_pillow_but_where_the_last_bits_decide(images, resample):
-    for batch, size in ((images, (32, 32)), (images[:, :1, :, :20], (32, 20)), (crops_of_photos(16, 96, 100), (96, 100))):
+def test_enlarged_crops_equal_pillow_in_every_pixel(images, resample):
+    """All but "nearest", where Pillow adds up a position step by step and so decides exact ties by its rounding."""
+    for batch, size in (
+        (images, (32, 32)),
+        (images[:, :1, :, :20], (32, 20)),
+        (crops_of_photos(16, 96, 100), (96, 100)),
+    ):
         boxes = random_boxes(batch)
         expected = pillow_crops(batch, boxes, size, resample)
-        difference = (resize_crops(batch, boxes, *size, resample=resample).int() - expected.int()).abs()
-        share = (difference > 0).double().mean().item()
-        assert share < 0.0005, f"{share:.4%} of pixels differ at {tuple(batch.shape)}"
-        assert resample == "nearest" or difference.max() <= 1
+        differing = (resize_crops(batch, boxes, *size, resample=resample) != expected).double().mean().item()
+        assert differing <= (0.01 if resample == "nearest" else 0.0), f"{differing:.4%} differ at {tuple(batch.shape)}"
 
 
 def test_shrunken_crops_are_within_one_gray_level_of_pillow():
@@ -233,7 +237,8 @@ def test_a_resized_crop_can_be_mirrored(images):
 
 def test_gaussian_blur_is_within_one_gray_level_of_pillow(images):
     for batch in sizes(images):
-        sigma = spread(0.1, 2.0, len(batch))
+        # Where weights are sums of powers of two (0.5, 1, 2) levels tie, and Pillow truncates its weights.
+        sigma = 0.1 + 1.9 * torch.rand(len(batch), dtype=torch.float64, generator=generator(4, "sigma"))
         expected = by_pillow(
             batch, lambda image, row, sigma=sigma: image.filter(ImageFilter.GaussianBlur(float(sigma[row])))
         )

@@ -155,7 +155,7 @@ def interpolate(images: Tensor, x: Tensor, y: Tensor, fill: Fill) -> Tensor:
 
     Truncated, as Pillow does.
     """
-    rows, channels, height, width = images.shape
+    channels, height, width = images.shape[1:]
     outside = (x < 0) | (x >= width) | (y < 0) | (y >= height)
     x, y = x - 0.5, y - 0.5
     left, top = x.floor(), y.floor()

@@ -54,11 +54,19 @@ def crop_weights(start: Tensor, length: Tensor, size: int, new_size: int, name: 
     return weights / weights.sum(2, keepdim=True)
 
 
-def mix_lines(images: Tensor, across: Tensor, down: Tensor) -> Tensor:
-    """(B, C, H', W') uint8: pixels mixed along lines by (B, W', W), rounded, then along columns by (B, H', H)."""
-    lines = images.to(torch.float32) @ across.to(torch.float32).transpose(1, 2).unsqueeze(1)
-    rounded = lines.add_(0.5).clamp_(0, 255).floor_()
-    return to_uint8((down.to(torch.float32).unsqueeze(1) @ rounded).add_(0.5))
+def mix_levels(levels: Tensor, weights: Tensor) -> Tensor:
+    """(B, C, L, new) float32 whole levels: (B, C, L, old) of them mixed by weights (B, new, old), rounded, clipped.
+
+    Pillow sums whole numbers, weights being multiples of 2^-22, and so does this: the weights are split in two whole
+    numbers of 10 and 12 bits, whose products float32 sums without rounding.
+    """
+    fixed = (weights * 2.0**22).round()
+    high = (fixed / 4096).floor()
+    parts = torch.cat([high, fixed - high * 4096], dim=1).to(torch.float32)
+    summed = (levels @ parts.transpose(1, 2).unsqueeze(1)).to(torch.int32)
+    high_sum, low_sum = summed.chunk(2, dim=3)
+    total = high_sum.mul(4096).add_(low_sum).add_(2**21).bitwise_right_shift_(22)
+    return total.clamp_(0, 255).to(torch.float32)
 
 
 def resize_crops(
@@ -66,8 +74,8 @@ def resize_crops(
 ) -> Tensor:
     """(B, C, height, width) uint8: a box of each image, resized as by `PIL.Image.crop` and `resize`.
 
-    As in Pillow the filter widens where the box shrinks. Where it grows the result equals Pillow's but where the last
-    bits of a sum decide; where it shrinks Pillow may take the axes in the other order, which moves a level by one.
+    As in Pillow the filter widens where the box shrinks. A box that grows is resized bit for bit as by Pillow; for one
+    that shrinks Pillow may take the axes in the other order, which moves a level by one.
 
     Args:
         images: (B, C, H, W) uint8.
@@ -88,7 +96,9 @@ def resize_crops(
         return pick(images, columns.int().expand(size).contiguous(), lines.int().expand(size).contiguous(), "reflect")
     across = crop_weights(left, right - left, shape.width, width, resample)
     across = across if mirrored is None else torch.where(mirrored, across.flip(1), across)
-    return mix_lines(images, across, crop_weights(top, bottom - top, shape.height, height, resample))
+    down = crop_weights(top, bottom - top, shape.height, height, resample)
+    lines = mix_levels(images.to(torch.float32), across)
+    return to_uint8(mix_levels(lines.transpose(2, 3).contiguous(), down)).transpose(2, 3).contiguous()
 
 
 def gaussian_blur(images: Tensor, sigma: Tensor, *, largest: float = 2.0) -> Tensor:
@@ -119,7 +129,7 @@ def whole_radius(variance: Tensor) -> Tensor:
 
 
 def box_blur(levels: Tensor, shares: list[Tensor], axis: int) -> Tensor:
-    """Float32 levels averaged along an axis and rounded; `shares[k]` (B, 1, 1, 1) weighs the neighbors at distance k."""
+    """Float32 levels averaged along an axis and rounded; `shares[k]` (B, 1, 1, 1) weighs neighbors at distance k."""
     reach, size = len(shares) - 1, levels.shape[axis]
     pad = (reach, reach, 0, 0) if axis == 3 else (0, 0, reach, reach)
     padded = F.pad(levels, pad, mode="replicate")

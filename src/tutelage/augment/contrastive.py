@@ -1,0 +1,125 @@
+"""The views of MoCo (arXiv:1911.05722, arXiv:2003.04297): crop, flip, color jitter, grayscale, blur."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+
+from tutelage.augment.image_ops.blending import brightness, color, contrast, grayscale
+from tutelage.augment.image_ops.checks import check_images
+from tutelage.augment.image_ops.hue import shift_hue
+from tutelage.augment.image_ops.resample import gaussian_blur, resize_crops
+from tutelage.augment.operations import Operation, apply_operations
+from tutelage.augment.settings import ContrastiveConfig
+from tutelage.augment.view import Draws, ImageShape, View
+
+SMALLEST_SIGMA, LARGEST_SIGMA = 0.1, 2.0  # of the blur, in pixels
+OPERATIONS = (
+    Operation("identity"),
+    Operation("brightness", lambda images, v: brightness(images, v[:, 0])),
+    Operation("contrast", lambda images, v: contrast(images, v[:, 0])),
+    Operation("saturation", lambda images, v: color(images, v[:, 0])),
+    Operation("hue", lambda images, v: shift_hue(images, v[:, 0])),
+    Operation("grayscale", lambda images, v: grayscale(images)),
+    Operation("blur", lambda images, v: gaussian_blur(images, v[:, 0], largest=LARGEST_SIGMA)),
+)
+IDENTITY, BRIGHTNESS, CONTRAST, SATURATION, HUE, GRAYSCALE, BLUR = range(len(OPERATIONS))
+JITTER = (BRIGHTNESS, CONTRAST, SATURATION, HUE)
+RATIO = (3 / 4, 4 / 3)  # of a crop's width to its height
+TRIES = 10  # at a crop that fits, as in torchvision
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What differs between published recipes; the flip may come anywhere, since it commutes with all the rest."""
+
+    smallest_crop: float
+    hue: float
+    jitter: float  # probability
+    blur: float  # probability
+    gray_first: bool
+
+
+RECIPES: Mapping[str, Recipe] = MappingProxyType(
+    {
+        "v1": Recipe(smallest_crop=0.2, hue=0.4, jitter=1.0, blur=0.0, gray_first=True),
+        "v2": Recipe(smallest_crop=0.2, hue=0.1, jitter=0.8, blur=0.5, gray_first=False),
+        "cifar": Recipe(smallest_crop=0.08, hue=0.1, jitter=0.8, blur=0.0, gray_first=False),
+    }
+)
+STRENGTH = 0.4  # of brightness, contrast and saturation
+GRAY = 0.2  # probability
+
+
+class Contrastive(View):
+    """A random crop at the size of the image, mirrored half of the time, with random colors and blur.
+
+    Draws: `crop` (B, 4) int64 left, top, right, bottom; `flip` (B,) bool; `op` (B, 6) int64 and `value` (B, 6) float64,
+    the operations in their order.
+    """
+
+    def __init__(self, cfg: ContrastiveConfig, *, flip: bool = True) -> None:
+        self.cfg, self.recipe, self.flip = cfg, RECIPES[cfg.recipe], flip
+
+    def draw(self, rows: int, shape: ImageShape, generator: torch.Generator) -> Draws:
+        recipe = self.recipe
+        smallest = recipe.smallest_crop if self.cfg.smallest_crop is None else self.cfg.smallest_crop
+        crop = draw_crops(rows, shape, smallest, generator)
+        u = torch.rand(rows, 9, generator=generator, dtype=torch.float64)
+        order = torch.rand(rows, 4, generator=generator).argsort(1)
+        jitter = torch.tensor(JITTER)[order]
+        strength = torch.tensor([STRENGTH, STRENGTH, STRENGTH, recipe.hue], dtype=torch.float64)
+        center = torch.tensor([1.0, 1.0, 1.0, 0.0], dtype=torch.float64)
+        amount = (center + strength * (2 * u[:, :4] - 1)).gather(1, order)
+        jitter = torch.where(u[:, 4:5] < recipe.jitter, jitter, IDENTITY)
+        gray = torch.where(u[:, 5:6] < GRAY, GRAYSCALE, IDENTITY)
+        blur = torch.where(u[:, 6:7] < recipe.blur, BLUR, IDENTITY)
+        sigma = SMALLEST_SIGMA + (LARGEST_SIGMA - SMALLEST_SIGMA) * u[:, 7:8]
+        op = torch.cat([gray, jitter, blur] if recipe.gray_first else [jitter, gray, blur], dim=1)
+        value = torch.cat([sigma, amount, sigma] if recipe.gray_first else [amount, sigma, sigma], dim=1)
+        return {"crop": crop, "flip": (u[:, 8] < 0.5) & self.flip, "op": op, "value": value}
+
+    def apply(self, images: Tensor, draws: Draws) -> Tensor:
+        shape = check_images(images)
+        cropped = resize_crops(images, draws["crop"], shape.height, shape.width, flip=draws["flip"])
+        return apply_operations(cropped, OPERATIONS, draws["op"].cpu(), draws["value"].cpu().unsqueeze(2))
+
+    def describe(self, draws: Draws, row: int) -> str:
+        left, top, right, bottom = draws["crop"][row].tolist()
+        words = [f"crop {right - left}x{bottom - top}"] + (["flip"] if draws["flip"][row] else [])
+        for op, value in zip(draws["op"][row].tolist(), draws["value"][row].tolist(), strict=True):
+            if op == GRAYSCALE:
+                words.append("grayscale")
+            elif op != IDENTITY:
+                words.append(f"{OPERATIONS[op].name} {value:.2f}")
+        return ", ".join(words)
+
+
+def draw_crops(rows: int, shape: ImageShape, smallest: float, generator: torch.Generator) -> Tensor:
+    """(B, 4) int64 boxes that keep a share of the area drawn evenly from [smallest, 1], as torchvision draws them.
+
+    The ratio of the sides is drawn evenly in its logarithm; the first of `TRIES` boxes that fits is taken, or else the
+    largest one in the center.
+    """
+    u = torch.rand(rows, TRIES, 4, generator=generator, dtype=torch.float64)
+    area = shape.height * shape.width * (smallest + (1 - smallest) * u[..., 0])
+    low, high = math.log(RATIO[0]), math.log(RATIO[1])
+    ratio = (low + (high - low) * u[..., 1]).exp()
+    width, height = (area * ratio).sqrt().round(), (area / ratio).sqrt().round()
+    fits = (width >= 1) & (height >= 1) & (width <= shape.width) & (height <= shape.height)
+    first = fits.to(torch.int8).argmax(1, keepdim=True)  # 0 where none fits
+    width, height, u_x, u_y = (each.gather(1, first).squeeze(1) for each in (width, height, u[..., 2], u[..., 3]))
+    left = (u_x * (shape.width - width + 1)).floor()
+    top = (u_y * (shape.height - height + 1)).floor()
+    boxes = torch.stack([left, top, left + width, top + height], dim=1).long()
+
+    central_width = min(shape.width, max(1, round(shape.height * RATIO[1])))
+    central_height = min(shape.height, max(1, round(shape.width / RATIO[0])))
+    left_in, top_in = (shape.width - central_width) // 2, (shape.height - central_height) // 2
+    central = torch.tensor([left_in, top_in, left_in + central_width, top_in + central_height])
+    return torch.where(fits.any(1, keepdim=True), boxes, central)
