@@ -10,9 +10,10 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 
-from tutelage.errors import ConfigError
+from tutelage.errors import ConfigError, RunError
 
 T = TypeVar("T")
+_LOST = ("closed by peer", "reset by peer", "pair closure", "Broken pipe")  # what gloo says of a process that is gone
 
 
 def world_size() -> int:
@@ -31,6 +32,9 @@ def process_group(device: torch.device) -> Iterator[torch.device]:
 
     Gradients travel over NCCL on GPUs and gloo on CPUs; control messages always over gloo, so that they never wait for
     a device.
+
+    Raises:
+        RunError: another process ended while this one waited for it; that one says why.
     """
     if "WORLD_SIZE" not in os.environ or dist.is_initialized():
         yield device
@@ -46,6 +50,10 @@ def process_group(device: torch.device) -> Iterator[torch.device]:
     dist.init_process_group(backend)
     try:
         yield device
+    except RuntimeError as error:
+        if not any(text in str(error) for text in _LOST):
+            raise
+        raise RunError("another process of this training ended early; its own message says why") from None
     finally:
         dist.destroy_process_group()
 

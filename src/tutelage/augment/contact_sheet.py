@@ -29,7 +29,7 @@ def contact_sheet(
         images: (N, C, H, W) uint8; each is shown under all views, one image after the other.
         views: by name, as shown.
         draws_per_view: columns besides the first.
-        seed: draw k of a view follows from (seed, name, k).
+        seed: the draws of a row follow from the seed, the view's name and the number of the row.
 
     Raises:
         ValueError: there is no image, no view or no draw.

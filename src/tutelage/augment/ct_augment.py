@@ -20,7 +20,7 @@ from tutelage.augment.image_ops.erase import erase
 from tutelage.augment.image_ops.filters import blur, sharpness, smooth
 from tutelage.augment.image_ops.resample import FILTERS, Filter, resize_crops
 from tutelage.augment.image_ops.tables import autocontrast, equalize, invert, posterize, solarize
-from tutelage.augment.operations import Operation, apply_operations
+from tutelage.augment.operations import Operation, apply_operations, index_of
 from tutelage.augment.settings import CTAugmentConfig
 from tutelage.augment.view import Draws, ImageShape, View
 
@@ -105,6 +105,9 @@ class CTAugment(nn.Module):
 
     Args:
         excluded: names of operations that are not drawn, besides "color" for images of one channel.
+
+    Raises:
+        ConfigError: a name in `excluded` is none of an operation.
     """
 
     rates: Tensor
@@ -112,7 +115,8 @@ class CTAugment(nn.Module):
 
     def __init__(self, cfg: CTAugmentConfig, *, excluded: Sequence[str] = ()) -> None:
         super().__init__()
-        self.cfg, self.excluded = cfg, tuple(excluded)
+        self.cfg = cfg
+        self.excluded = {index_of(name, OPERATIONS) for name in excluded}
         self.register_buffer("rates", torch.ones(len(OPERATIONS), 2, BINS))
         self.register_buffer("probes", torch.zeros(len(OPERATIONS), dtype=torch.int64))
         bins = torch.tensor([(*PARAMETERS.get(name, (BINS,)), 0, 0)[:2] for name in NAMES])
@@ -121,8 +125,8 @@ class CTAugment(nn.Module):
 
     def allowed(self, shape: ImageShape) -> Tensor:
         """Positions of the operations that may be drawn."""
-        left_out = {*self.excluded, *(["color"] if shape.channels == 1 else [])}
-        return torch.tensor([k for k, name in enumerate(NAMES) if name not in left_out])
+        left_out = self.excluded | ({index_of("color", OPERATIONS)} if shape.channels == 1 else set())
+        return torch.tensor([k for k in range(len(OPERATIONS)) if k not in left_out])
 
     def bin_probs(self) -> Tensor:
         """(O, 2, 17) on the CPU: the odds of each bin in the strong view, by which bins below the threshold are 0."""

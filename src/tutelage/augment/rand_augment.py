@@ -94,8 +94,9 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
                 **LEVELS,
                 **enhance(0.18, 0.1),
                 "posterize": lambda m, s, shape: 4.0 - (4.0 * m / 10.0).trunc(),
-                "translate_x": lambda m, s, shape: s * m,
-                "translate_y": lambda m, s, shape: s * m,
+                # Pixels of 32 in the authors' code; a smaller image would be moved out of sight.
+                "translate_x": lambda m, s, shape: s * (m * min(1.0, shape.width / 32)).trunc(),
+                "translate_y": lambda m, s, shape: s * (m * min(1.0, shape.height / 32)).trunc(),
             },
             fill="transparent",
             cutout_last=True,

@@ -35,7 +35,8 @@ def plan_steps(training: Training, seconds: float, *, evaluation: float) -> int:
     scaler = copy.deepcopy(training.scaler.state_dict())
     begin = time.perf_counter()
     warm = timed_steps(training, 2)[1]
-    times = timed_steps(training, min(200, max(5, int(min(_SHARE * seconds, _LONGEST) / warm))))
+    count = from_main(min(200, max(5, int(min(_SHARE * seconds, _LONGEST) / warm))))  # ranks must take equally many
+    times = timed_steps(training, count)
     training.method.load_state_dict(method)
     if training.scaler.is_enabled():
         training.scaler.load_state_dict(scaler)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -14,12 +16,13 @@ from tutelage.errors import Interrupted
 class StopFlag:
     """While open, the first SIGINT or SIGTERM sets a flag; a second one ends the process at once.
 
-    The handler does nothing else: saving inside a handler can tear what it saves. The old handlers come back at the
+    The handler does nothing else, but for what `at_once` asks: saving inside a handler can tear what it saves. The old handlers come back at the
     end. Outside the main thread, where Python takes no handlers, the flag simply stays down.
     """
 
     def __init__(self) -> None:
         self.number = 0
+        self._at_once = False
         self._old: dict[int, Any] = {}
 
     def __enter__(self) -> StopFlag:
@@ -40,6 +43,18 @@ class StopFlag:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         self.number = number
+        if self._at_once:
+            self.check()
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """While open, a signal raises `Interrupted` where it strikes: for long phases that have nothing to save."""
+        self._at_once = True
+        try:
+            self.check()
+            yield
+        finally:
+            self._at_once = False
 
     def asked(self) -> int:
         """The signal that any rank got, or 0."""

@@ -1,0 +1,316 @@
+"""Images a second of the strong view (weak, RandAugment, Cutout), made image by image and on the batch.
+
+    python benchmarks/augment.py [--seconds 2] [--kornia FOLDER]
+
+One process; the same images for all; float32 at the end of each, as a network needs it. Writes
+`results/augment.json` and `results/augment.md` beside this file. FOLDER holds kornia, which is no dependency; without
+it kornia is left out, and the table says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import random
+import statistics
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL
+import torch
+from PIL import Image, ImageDraw, ImageEnhance, ImageOps
+from torch import Tensor
+from torchvision.transforms import v2
+
+from tutelage.augment import cutout, operations, rand_augment, weak
+from tutelage.augment.rand_augment import RandAugment
+from tutelage.augment.settings import StrongConfig, WeakConfig
+from tutelage.augment.view import ImageShape
+from tutelage.augment.weak import Weak
+from tutelage.seeding import generator
+
+RESULTS = Path(__file__).parent / "results"
+SIZES = ((32, 448), (96, 64))  # side in pixels, images a batch
+TARGETS = {32: 15.0, 96: 4.0}  # times Pillow, on one thread
+
+
+def photos(side: int, rows: int) -> np.ndarray:
+    """(rows, side, side, 3) uint8 crops of the two photos that scikit-learn brings along."""
+    from sklearn.datasets import load_sample_images
+
+    found = load_sample_images().images
+    chance = random.Random(0)
+    crops = []
+    for row in range(rows):
+        photo = found[row % len(found)]
+        top, left = chance.randrange(photo.shape[0] - side), chance.randrange(photo.shape[1] - side)
+        crops.append(photo[top : top + side, left : left + side])
+    return np.stack(crops)
+
+
+def signed(value: float) -> float:
+    return -value if random.random() < 0.5 else value
+
+
+def moved(image: Image.Image, matrix: tuple[float, ...]) -> Image.Image:
+    return image.transform(image.size, Image.Transform.AFFINE, matrix)
+
+
+PILLOW: tuple[Callable[[Image.Image, int], Image.Image], ...] = (
+    lambda image, m: image,
+    lambda image, m: ImageOps.autocontrast(image),
+    lambda image, m: ImageOps.equalize(image),
+    lambda image, m: ImageEnhance.Brightness(image).enhance(0.09 * m + 0.05),
+    lambda image, m: ImageEnhance.Color(image).enhance(0.09 * m + 0.05),
+    lambda image, m: ImageEnhance.Contrast(image).enhance(0.09 * m + 0.05),
+    lambda image, m: ImageEnhance.Sharpness(image).enhance(0.09 * m + 0.05),
+    lambda image, m: ImageOps.posterize(image, 4 + int(0.4 * m)),
+    lambda image, m: ImageOps.solarize(image, 256 - int(25.6 * m)),
+    lambda image, m: image.rotate(signed(3 * m)),
+    lambda image, m: moved(image, (1, signed(0.03 * m), 0, 0, 1, 0)),
+    lambda image, m: moved(image, (1, 0, 0, signed(0.03 * m), 1, 0)),
+    lambda image, m: moved(image, (1, 0, signed(int(0.03 * m * image.width)), 0, 1, 0)),
+    lambda image, m: moved(image, (1, 0, 0, 0, 1, signed(int(0.03 * m * image.height)))),
+)
+
+
+def pillow_strong(image: Image.Image) -> Image.Image:
+    """RandAugment and Cutout as image-by-image code does them."""
+    for operation in random.choices(PILLOW, k=2):
+        magnitude = random.randint(1, 9)
+        if random.random() < 0.5:
+            image = operation(image, magnitude)
+    image, side = image.copy(), image.width // 2
+    left = int(max(0, random.uniform(0, image.width) - side / 2))
+    top = int(max(0, random.uniform(0, image.height) - side / 2))
+    box = (left, top, min(image.width, left + side), min(image.height, top + side))
+    ImageDraw.Draw(image).rectangle(box, (127, 127, 127))
+    return image
+
+
+def pillow_pipeline(arrays: np.ndarray) -> Callable[[], Tensor]:
+    """(a): the usual chain of transforms on Pillow images."""
+    side = arrays.shape[1]
+    chain = v2.Compose(
+        [
+            v2.RandomHorizontalFlip(),
+            v2.RandomCrop(side, padding=side // 8, padding_mode="reflect"),
+            v2.Lambda(pillow_strong),
+            v2.PILToTensor(),
+            v2.ToDtype(torch.float32, scale=True),
+        ]
+    )
+    return lambda: torch.stack([chain(Image.fromarray(array)) for array in arrays])
+
+
+def lean_pillow_pipeline(arrays: np.ndarray) -> Callable[[], Tensor]:
+    """(a'): the same without torchvision: NumPy pads and flips, and the batch is converted at once."""
+    side, pad = arrays.shape[1], arrays.shape[1] // 8
+
+    def one(array: np.ndarray) -> np.ndarray:
+        array = array[:, ::-1] if random.random() < 0.5 else array
+        array = np.pad(array, ((pad, pad), (pad, pad), (0, 0)), mode="reflect")
+        top, left = random.randint(0, 2 * pad), random.randint(0, 2 * pad)
+        return np.asarray(pillow_strong(Image.fromarray(array[top : top + side, left : left + side])))
+
+    return lambda: torch.from_numpy(np.stack([one(a) for a in arrays])).permute(0, 3, 1, 2).float().div_(255)
+
+
+def torchvision_pipeline(arrays: np.ndarray) -> Callable[[], Tensor]:
+    """(b): torchvision's own RandAugment on tensors, image by image. Its ranges differ; its work is comparable."""
+    side = arrays.shape[1]
+    images = as_batch(arrays)
+    chain = v2.Compose(
+        [
+            v2.RandomHorizontalFlip(),
+            v2.RandomCrop(side, padding=side // 8, padding_mode="reflect"),
+            v2.RandomApply([v2.RandAugment(num_ops=1)], p=0.5),
+            v2.RandomApply([v2.RandAugment(num_ops=1)], p=0.5),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.RandomErasing(p=1.0, scale=(0.25, 0.25), ratio=(1.0, 1.0)),
+        ]
+    )
+    return lambda: torch.stack([chain(image) for image in images])
+
+
+def kornia_pipeline(arrays: np.ndarray) -> Callable[[], Tensor] | None:
+    """(c): kornia, called for each image, since its RandAugment draws its operations once a call."""
+    try:
+        import kornia.augmentation as K
+    except ImportError:
+        return None
+    side = arrays.shape[1]
+    images = as_batch(arrays).float().div_(255)
+    chain = K.AugmentationSequential(
+        K.RandomHorizontalFlip(p=0.5),
+        K.RandomCrop((side, side), padding=side // 8, padding_mode="reflect"),
+        K.auto.RandAugment(n=1, m=5),
+        K.RandomErasing(p=1.0, scale=(0.25, 0.25), ratio=(1.0, 1.0)),
+    )
+    return lambda: torch.cat([chain(image[None]) for image in images])
+
+
+def as_batch(arrays: np.ndarray) -> Tensor:
+    return torch.from_numpy(arrays).permute(0, 3, 1, 2).contiguous()
+
+
+def our_pipeline(arrays: np.ndarray) -> Callable[[], Tensor]:
+    """(d): this package, draws included."""
+    images, view = as_batch(arrays), RandAugment(StrongConfig(), Weak(WeakConfig()))
+    shape, rows = ImageShape(*images.shape[1:]), len(images)
+    draw = iter(range(10**9))
+    return lambda: view.apply(images, view.draw(rows, shape, generator(0, "benchmark", next(draw)))).float().div_(255)
+
+
+def seconds_of(function: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def race(pipelines: dict[str, Callable[[], Tensor]], seconds: float) -> dict[str, list[float]]:
+    """Seconds a batch of each, in turns, so that a busy moment of the machine meets all of them."""
+    runs = {name: max(1, round(seconds / 10 / seconds_of(run))) for name, run in pipelines.items()}
+    times: dict[str, list[float]] = {name: [] for name in pipelines}
+    for _ in range(10):
+        for name, run in pipelines.items():
+            times[name] += [seconds_of(run) for _ in range(runs[name])]
+    return times
+
+
+def shares(arrays: np.ndarray, batches: int = 60) -> dict[str, float]:
+    """Share of the time of `our_pipeline` that each kernel takes; the rest is sorting rows and calling torch."""
+    spent: Counter[str] = Counter()
+
+    def timed(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*given: Any, **named: Any) -> Any:
+            start = time.perf_counter()
+            result = function(*given, **named)
+            spent[name] += time.perf_counter() - start
+            return result
+
+        return call
+
+    kept = (weak.flip_and_translate, operations.affine_fixed, cutout.erase, rand_augment.OPERATIONS, RandAugment.draw)
+    kinds = {"brightness": "color mix", "color": "color mix", "contrast": "color mix", "sharpness": "3x3 filter"}
+    weak.flip_and_translate = timed("weak", kept[0])
+    operations.affine_fixed = timed("affine", kept[1])
+    cutout.erase = timed("cutout", kept[2])
+    rand_augment.OPERATIONS = tuple(
+        replace(op, pixels=op.pixels and timed(kinds.get(op.name, "table"), op.pixels)) for op in kept[3]
+    )
+    RandAugment.draw = timed("draws", kept[4])
+    try:
+        run = our_pipeline(arrays)
+        run()
+        spent.clear()
+        total = sum(seconds_of(run) for _ in range(batches))
+    finally:
+        weak.flip_and_translate, operations.affine_fixed, cutout.erase = kept[:3]
+        rand_augment.OPERATIONS, RandAugment.draw = kept[3], kept[4]
+    parts = {name: value / total for name, value in spent.most_common()}
+    return {**parts, "sorting and calling": 1 - sum(parts.values())}
+
+
+def measure(seconds: float) -> dict[str, Any]:
+    """All sizes and numbers of threads."""
+    rows = []
+    for side, batch in SIZES:
+        arrays = photos(side, batch)
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            random.seed(0)
+            torch.manual_seed(0)
+            pipelines: dict[str, Callable[[], Tensor]] = {
+                "(a) Pillow": pillow_pipeline(arrays),
+                "(a') Pillow, lean": lean_pillow_pipeline(arrays),
+                "(b) torchvision v2": torchvision_pipeline(arrays),
+                "(d) tutelage": our_pipeline(arrays),
+            }
+            kornia = kornia_pipeline(arrays)
+            if kornia is not None:
+                pipelines["(c) kornia"] = kornia
+            times = race(pipelines, seconds)
+            rate = {name: batch / statistics.median(values) for name, values in sorted(times.items())}
+            rows.append(
+                {
+                    "side": side,
+                    "batch": batch,
+                    "threads": threads,
+                    "images_per_second": {name: round(value) for name, value in rate.items()},
+                    "batches_timed": {name: len(values) for name, values in sorted(times.items())},
+                    "times_pillow": {name: round(value / rate["(a) Pillow"], 2) for name, value in rate.items()},
+                    "shares": {name: round(value, 3) for name, value in shares(arrays).items()},
+                }
+            )
+    versions = {"python": platform.python_version(), "torch": torch.__version__, "pillow": PIL.__version__}
+    versions |= {"torchvision": version("torchvision"), "numpy": np.__version__}
+    if "kornia" in sys.modules:
+        versions["kornia"] = sys.modules["kornia"].__version__
+    return {"cpus": os.cpu_count(), "machine": platform.machine(), "versions": versions, "results": rows}
+
+
+def as_markdown(report: dict[str, Any]) -> str:
+    """The report as tables."""
+    named = ", ".join(f"{name} {number}" for name, number in report["versions"].items())
+    lines = [
+        "# Strong view: images a second",
+        "",
+        "RandAugment (2 operations, each with probability 0.5), Cutout, flip and translation; float32 at the end. "
+        "Median over batches, all pipelines in turns in one process. "
+        f"{report['cpus']} CPUs ({report['machine']}); {named}. Images: crops of scikit-learn's two sample photos.",
+        "",
+        "| pixels | batch | threads | pipeline | images/s | times (a) | batches timed |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in report["results"]:
+        head = f"| {row['side']}x{row['side']} | {row['batch']} | {row['threads']} "
+        for name, rate in row["images_per_second"].items():
+            lines.append(
+                f"{head}| {name} | {rate:,} | {row['times_pillow'][name]:.1f} | {row['batches_timed'][name]} |"
+            )
+    if "kornia" not in report["versions"]:
+        lines += ["", "(c) kornia: not installed, left out."]
+    lines += ["", "Share of the time of (d) by kernel:", ""]
+    names = list(report["results"][0]["shares"])
+    lines += ["| pixels | threads | " + " | ".join(names) + " |", "|---" * (len(names) + 2) + "|"]
+    for row in report["results"]:
+        parts = " | ".join(f"{row['shares'].get(name, 0.0):.0%}" for name in names)
+        lines.append(f"| {row['side']}x{row['side']} | {row['threads']} | {parts} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    """Measure, write both files, and say whether the targets are met."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=2.0, help="for each pipeline, size and number of threads")
+    parser.add_argument("--kornia", type=Path, help="folder that holds kornia")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    if options.kornia is not None:
+        sys.path.append(str(options.kornia))
+    report = measure(options.seconds)
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "augment.json").write_text(json.dumps(report, indent=2) + "\n")
+    (options.out / "augment.md").write_text(as_markdown(report))
+    print(as_markdown(report))
+    met = True
+    for row in report["results"]:
+        if row["threads"] == 1:
+            reached, target = row["times_pillow"]["(d) tutelage"], TARGETS[row["side"]]
+            met &= reached >= target
+            print(f"{row['side']}x{row['side']}, one thread: {reached:.1f} times (a), target {target:.0f}")
+    return 0 if met else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
