@@ -200,23 +200,30 @@ def shares(arrays: np.ndarray, batches: int = 60) -> dict[str, float]:
 
         return call
 
-    kept = (weak.flip_and_translate, operations.affine_fixed, cutout.erase, rand_augment.OPERATIONS, RandAugment.draw)
     kinds = {"brightness": "color mix", "color": "color mix", "contrast": "color mix", "sharpness": "3x3 filter"}
-    weak.flip_and_translate = timed("weak", kept[0])
-    operations.affine_fixed = timed("affine", kept[1])
-    cutout.erase = timed("cutout", kept[2])
-    rand_augment.OPERATIONS = tuple(
-        replace(op, pixels=op.pixels and timed(kinds.get(op.name, "table"), op.pixels)) for op in kept[3]
-    )
-    RandAugment.draw = timed("draws", kept[4])
+    watched: list[tuple[Any, str, str]] = [
+        (weak, "flip_and_translate", "weak"),
+        (operations, "affine_fixed", "affine"),
+        (operations, "slide_lines", "affine"),
+        (cutout, "erase", "cutout"),
+        (RandAugment, "draw", "draws"),
+    ]
+    kept = [getattr(owner, name) for owner, name, _ in watched]
+    kept_operations = rand_augment.OPERATIONS
     try:
+        for (owner, name, label), function in zip(watched, kept, strict=True):
+            setattr(owner, name, timed(label, function))
+        rand_augment.OPERATIONS = tuple(
+            replace(op, pixels=op.pixels and timed(kinds.get(op.name, "table"), op.pixels)) for op in kept_operations
+        )
         run = our_pipeline(arrays)
         run()
         spent.clear()
         total = sum(seconds_of(run) for _ in range(batches))
     finally:
-        weak.flip_and_translate, operations.affine_fixed, cutout.erase = kept[:3]
-        rand_augment.OPERATIONS, RandAugment.draw = kept[3], kept[4]
+        for (owner, name, _), function in zip(watched, kept, strict=True):
+            setattr(owner, name, function)
+        rand_augment.OPERATIONS = kept_operations
     parts = {name: value / total for name, value in spent.most_common()}
     return {**parts, "sorting and calling": 1 - sum(parts.values())}
 

@@ -93,7 +93,7 @@ def test_of_many_faults_the_first_twenty_are_printed(tmp_path: Path) -> None:
     text = printed(check(DataConfig(path=str(tmp_path))))
     assert "broken19.png" in text
     assert "broken20.png" not in text
-    assert "(and 10 more)" in text
+    assert "(and 10 more; --out report.json lists all)" in text
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from tutelage.data.inventory import Inventory, Part, take_inventory
 from tutelage.data.names import shown
 from tutelage.data.split import keep_labels
 from tutelage.errors import DataError
-from tutelage.files import write_json
+from tutelage.files import refuse_file, write_json
 from tutelage.settings import DataConfig
 
 MOST_SHOWN = 20  # faults, and warnings
@@ -85,13 +85,14 @@ def check(config: DataConfig, *, workers: int = 1) -> CheckReport:
     return CheckReport(parts, faults, list(inventory.warnings), inventory)
 
 
-def check_and_print(config: DataConfig, *, workers: int, out: Path | None, console: Console) -> None:
+def check_and_print(config: DataConfig, *, workers: int, out: Path | None, overwrite: bool = False, console: Console) -> None:
     """Check, print the report, and write it to `out` as JSON.
 
     Raises:
         DataError: with the number of faults, if there are any; they are printed by then.
-        RunError: `out` cannot be written.
+        RunError: `out` cannot be written, or is there and `overwrite` is off.
     """
+    refuse_file(out, overwrite=overwrite)
     report = check(config, workers=workers)
     print_report(report, console)
     if out is not None:
@@ -177,4 +178,4 @@ def _print_list(word: str, style: str, sentences: list[str], console: Console) -
     for sentence in sentences[:MOST_SHOWN]:
         console.print(Text.assemble((f"{word}: ", style), sentence), soft_wrap=True)
     if len(sentences) > MOST_SHOWN:
-        console.print(Text(f"{word}: (and {len(sentences) - MOST_SHOWN} more)", style=style))
+        console.print(Text(f"{word}: (and {len(sentences) - MOST_SHOWN} more; --out report.json lists all)", style=style))

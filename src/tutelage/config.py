@@ -182,12 +182,31 @@ def read_toml(path: Path) -> dict[str, Any]:
     """The settings in a TOML file.
 
     Raises:
-        ConfigError: it is not there, not readable, or not valid TOML; the message names the line.
+        ConfigError: it is not there, not readable, or not valid TOML (the message names the line); or a section, a
+            setting or the type of a value is wrong.
     """
     try:
         with path.open("rb") as stream:
-            return tomllib.load(stream)
+            table = tomllib.load(stream)
     except OSError as error:
         raise ConfigError(f"cannot read the settings file {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
+    for section, values in table.items():
+        try:
+            _check_section(section, values)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from None
+    return table
+
+
+def _check_section(section: str, values: Any) -> None:
+    """Check names and types in a part of the settings; those of a method wait for it."""
+    if not isinstance(values, Mapping):
+        homes = [name for name, cls in SECTIONS.items() if section.replace("-", "_") in cls.__dataclass_fields__]
+        where = f"; write it below [{homes[0]}]" if homes else ""
+        raise ConfigError(f"{section} = {values!r} stands outside of a section{where}")
+    if section not in (*SECTIONS, "method"):
+        raise ConfigError(f"unknown section {section}{did_you_mean(section, [*SECTIONS, 'method'])}")
+    if section != "method":
+        options.typed(SECTIONS[section], values, f"{section}.")

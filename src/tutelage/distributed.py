@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import torch
 import torch.distributed as dist
+from torch import Tensor
 
 from tutelage.errors import ConfigError, RunError
 
@@ -74,6 +75,16 @@ def from_main(value: T) -> T:
     box = [value]
     dist.broadcast_object_list(box, src=0)
     return box[0]
+
+
+def of_all_ranks(value: Tensor) -> Tensor:
+    """(world_size(), ...) on the CPU: `value` of each rank. Waits for the device."""
+    mine = value.detach().cpu().contiguous()
+    if world_size() == 1:
+        return mine[None]
+    parts = [torch.empty_like(mine) for _ in range(world_size())]
+    dist.all_gather(parts, mine)
+    return torch.stack(parts)
 
 
 def barrier() -> None:

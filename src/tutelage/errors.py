@@ -52,7 +52,7 @@ class DataError(TutelageError):
     def _list(self) -> str:
         lines = [f"{len(self.faults)} faults in the data:", *(f"  {fault}" for fault in self.faults[: self.shown])]
         if len(self.faults) > self.shown:
-            lines.append(f"  (and {len(self.faults) - self.shown} more)")
+            lines.append(f"  (and {len(self.faults) - self.shown} more; all with: tutelage check DATA --out report.json)")
         return "\n".join(lines)
 
 
@@ -76,12 +76,19 @@ class Interrupted(TutelageError):
         self.exit_code = 128 + signal_number
 
 
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that looks most like `word`, whatever their case, or None if none does."""
+    by_lower = {k.lower(): k for k in known}
+    near = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    return by_lower[near[0]] if near else None
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`"; did you mean 'x'?"` for the nearest known word, or a list of a few known ones, or nothing."""
     known = list(known)
-    near = difflib.get_close_matches(word.lower(), [k.lower() for k in known], n=1, cutoff=0.6)
-    if near:
-        return f"; did you mean '{next(k for k in known if k.lower() == near[0])}'?"
+    near = nearest(word, known)
+    if near is not None:
+        return f"; did you mean '{near}'?"
     if not known:
         return ""
     return f"; known: {', '.join(known[:12])}" + (", ..." if len(known) > 12 else "")

@@ -13,8 +13,8 @@ from rich.text import Text
 
 from tutelage.data.names import shown
 from tutelage.data.source import list_source
-from tutelage.errors import DataError, RunError
-from tutelage.files import write_json
+from tutelage.errors import DataError
+from tutelage.files import refuse_file, write_json
 from tutelage.model import Model
 
 
@@ -74,22 +74,6 @@ def score_source(model: Model, data: str, *, labels: str | None, workers: int) -
     probs = np.stack([p.probs for p in predictions if p.probs is not None])
     metrics.update(torch.from_numpy(probs), torch.tensor([index[str(item.label)] for item in items]))
     return metrics.compute()
-
-
-def refuse_file(out: Path | None, *, overwrite: bool) -> None:
-    """Check that a result may be written to `out`.
-
-    Raises:
-        RunError: it exists and `overwrite` is off, it is a folder, or its folder does not exist.
-    """
-    if out is None:
-        return
-    if out.is_dir():
-        raise RunError(f"{out} is a folder; name a file")
-    if out.exists() and not overwrite:
-        raise RunError(f"{out} exists; name another file, or replace it with --overwrite")
-    if not out.absolute().parent.is_dir():
-        raise RunError(f"cannot write {out}: there is no folder {out.absolute().parent}")
 
 
 def print_metrics(metrics: dict[str, Any], classes: tuple[str, ...], console: Console) -> None:

@@ -50,6 +50,22 @@ def remove_temporary(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def refuse_file(out: Path | None, *, overwrite: bool) -> None:
+    """Check that a result may be written to `out`.
+
+    Raises:
+        RunError: it exists and `overwrite` is off, it is a folder, or its folder does not exist.
+    """
+    if out is None:
+        return
+    if out.is_dir():
+        raise RunError(f"{out} is a folder; name a file")
+    if out.exists() and not overwrite:
+        raise RunError(f"{out} exists; name another file, or replace it with --overwrite")
+    if not out.absolute().parent.is_dir():
+        raise RunError(f"cannot write {out}: there is no folder {out.absolute().parent}")
+
+
 def sha256(content: bytes) -> str:
     """The hash in hexadecimal."""
     return hashlib.sha256(content).hexdigest()

@@ -132,7 +132,7 @@ def list_items(source: str | Path) -> list[Item]:
     """The images of a source to predict.
 
     Raises:
-        DataError: there is no such source, or no image in it.
+        DataError: there is no such source, no image in it, or it cannot be read as what it is.
     """
     listing = list_source(str(source), role="predict")
     if listing.faults:
@@ -162,11 +162,18 @@ def load_predictor(network: nn.Module, run: Path, which: str) -> int:
     weights = weights_of(checkpoint.tensors, which)
     if not weights:
         raise ConfigError(f"the method of {run} has no {which}")
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise CheckpointError(f"the weights in {run} do not fit its network: {error}") from None
+    own = network.state_dict()
+    other = [name for name in own | weights if _shape(own, name) != _shape(weights, name)]
+    if other:
+        raise CheckpointError(
+            f"the weights in {run} do not fit its network: {len(other)} of {len(own)} tensors differ, first {other[0]}"
+        )
+    network.load_state_dict(weights)
     return checkpoint.step
+
+
+def _shape(tensors: Mapping[str, Tensor], name: str) -> tuple[int, ...] | None:
+    return tuple(tensors[name].shape) if name in tensors else None
 
 
 def weights_of(tensors: Mapping[str, Tensor], which: str) -> dict[str, Tensor]:

@@ -51,16 +51,29 @@ def build(cls: type[T], values: Mapping[str, Any], prefix: str = "") -> T:
         prefix: how the names are introduced in messages, e.g. `"train."`.
 
     Raises:
-        ConfigError: a name is unknown, a value has a wrong type or is refused by the dataclass, or one is missing.
+        ConfigError: as `typed`; or a value is refused by the dataclass, or one is missing.
+    """
+    taken = typed(cls, values, prefix)
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        missing = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if field.name not in taken and missing:
+            raise ConfigError(f"{prefix}{field.name} is missing")
+    return cls(**taken)
+
+
+def typed(cls: type, values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The values of some settings of the dataclass `cls`, as the types they are declared with.
+
+    Raises:
+        ConfigError: a name is unknown, or a value has a wrong type.
     """
     hints = get_type_hints(cls)
-    known = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    known = [field.name for field in dataclasses.fields(cls)]
     taken: dict[str, Any] = {}
     for raw, value in values.items():
         name = raw.replace("-", "_")
         if name not in known:
-            near = did_you_mean(name, known)
-            raise ConfigError(f"unknown setting {prefix}{raw}{near}")
+            raise ConfigError(f"unknown setting {prefix}{raw}{did_you_mean(name, known)}")
         hint = hints[name]
         if dataclasses.is_dataclass(hint) and isinstance(hint, type):
             if not isinstance(value, Mapping):
@@ -68,11 +81,7 @@ def build(cls: type[T], values: Mapping[str, Any], prefix: str = "") -> T:
             taken[name] = build(hint, value, f"{prefix}{name}.")
         else:
             taken[name] = coerce(value, hint, f"{prefix}{name}")
-    for name, field in known.items():
-        missing = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        if name not in taken and missing:
-            raise ConfigError(f"{prefix}{name} is missing")
-    return cls(**taken)
+    return taken
 
 
 def coerce(value: Any, hint: Any, where: str) -> Any:

@@ -9,8 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from tutelage.data.names import to_cell
-from tutelage.evaluate import refuse_file
-from tutelage.files import write_atomically
+from tutelage.files import refuse_file, write_atomically
 from tutelage.model import Model, list_items, row_of
 
 

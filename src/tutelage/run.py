@@ -32,17 +32,17 @@ from tutelage.data.inventory import Inventory
 from tutelage.data.loader import Normalization, pixel_statistics
 from tutelage.distributed import barrier, process_group, rank
 from tutelage.errors import Interrupted, RunError
-from tutelage.files import read_json
+from tutelage.files import read_json, write_json
 from tutelage.model import Model
 from tutelage.run_record import absolute, describe, refuse_changes, refuse_other_data, warn_of_changes
 from tutelage.settings import seconds
 from tutelage.show import decide_domain, save_run_views
-from tutelage.training.checkpoint import load_checkpoint
+from tutelage.training.checkpoint import load_checkpoint, save_checkpoint
 from tutelage.training.folder import RunFolder, read_config, read_rows, refuse_existing
 from tutelage.training.loop import Training, Window, fit
 from tutelage.training.plan import plan_steps
 from tutelage.training.progress import ProgressLine, clock
-from tutelage.training.recorder import RunRecorder, SilentRecorder, restore_checkpoint
+from tutelage.training.recorder import RunRecorder, SilentRecorder, restore_checkpoint, take_checkpoint
 from tutelage.training.result import Scored, final_result, print_result
 from tutelage.training.scoring import score_rows
 from tutelage.training.signals import StopFlag
@@ -99,12 +99,13 @@ def start_run(cfg: RunConfig, out: Path, *, overwrite: bool = False, console: Co
         session = _open(stack, device, console)
         inventory = folder = None
         if rank() == 0:
-            inventory = check_for_training(cfg.data, workers=cfg.train.workers, console=session.console)
+            with session.stop.at_once():
+                inventory = check_for_training(cfg.data, workers=cfg.train.workers, console=session.console)
             folder = stack.enter_context(RunFolder.create(out, overwrite=overwrite))
         session.load(cfg, inventory, out)
         cfg = _decide_by_data(cfg, session.dataset, session.console)
         check_streams(cfg, session.dataset)
-        training = session.build(cfg)
+        training = session.build(cfg, init_from=cfg.train.init_from)
         plan: dict[str, Any] = {"steps": cfg.train.steps, "budget": cfg.train.budget}
         if cfg.train.budget is not None:
             plan["steps"] = session.plan(training, seconds(cfg.train.budget) - (time.monotonic() - begun))
@@ -112,9 +113,11 @@ def start_run(cfg: RunConfig, out: Path, *, overwrite: bool = False, console: Co
             set_length(training, cfg, plan["steps"])
         session.stop.check()
         if folder is not None:
-            record = describe(cfg, session.dataset, session.normalization, session.device, plan)
-            folder.begin(record, session.dataset.split_record())
+            folder.clear()
+            write_json(out / "split.json", session.dataset.split_record())
             save_run_views(cfg, session.dataset, out / "views.png")
+            save_checkpoint(folder.checkpoints, take_checkpoint(training, 0, Window()))
+            folder.declare(describe(cfg, session.dataset, session.normalization, session.device, plan))
         session.train(training, folder, start=0, window=Window(), begun=begun)
     return Run(out)
 
@@ -169,40 +172,41 @@ class _Session:
         """Decode the data, on rank 0 first: it writes the cache that the others map."""
         for turn in (True, False):
             if (rank() == 0) == turn:
-                self.dataset = load_dataset(
-                    cfg.data,
-                    seed=cfg.train.seed,
-                    workers=cfg.train.workers,
-                    cache_dir=run / "cache",
-                    inventory=inventory,
-                )
+                with self.stop.at_once():
+                    self.dataset = load_dataset(
+                        cfg.data,
+                        seed=cfg.train.seed,
+                        workers=cfg.train.workers,
+                        cache_dir=run / "cache",
+                        inventory=inventory,
+                    )
             barrier()
         for note in self.dataset.notes:
             self.console.print(f"- {note}")
         self.normalization = _normalization(cfg, self.dataset)
 
-    def build(self, cfg: RunConfig) -> Training:
-        """Network, method, optimizer and streams."""
+    def build(self, cfg: RunConfig, *, init_from: str | None = None) -> Training:
+        """Network, method, optimizer and streams; the network starts from that of the run `init_from`."""
         data = self.dataset
         student = build_predictor(
             cfg, num_classes=len(data.classes), channels=data.channels, image_size=data.image_size
         )
-        if cfg.train.init_from is not None:
-            warm_start(student, Path(cfg.train.init_from), self.console)
+        if init_from is not None:
+            warm_start(student, Path(init_from), data.classes, self.console)
         training = build_training(cfg, data, self.normalization, self.device, student)
         training.describe_rows = lambda step: _name_rows(training, data, step)
         return training
 
     def plan(self, training: Training, left: float) -> int:
         """The steps that fit into `left` seconds."""
-        evaluation = 0.0
-        scored = [part for part in (self.dataset.val,) if part is not None]
-        for part in scored:
-            begin = time.perf_counter()
-            few = part.rows[:512]
-            self._score(training, part, few)
-            evaluation += 2 * (time.perf_counter() - begin) * len(part) / len(few)
-        steps = plan_steps(training, left, evaluation=evaluation)
+        evaluation, part = 0.0, self.dataset.val
+        with self.stop.at_once():
+            if part is not None:
+                begin = time.perf_counter()
+                few = part.rows[:512]
+                self._score(training, part, few)
+                evaluation = 2 * (time.perf_counter() - begin) * len(part) / len(few)
+            steps = plan_steps(training, left, evaluation=evaluation)
         self.console.print(f"- {steps} steps fit the budget; the schedule is stretched to them")
         return steps
 
@@ -215,7 +219,6 @@ class _Session:
             part.images.labels,
             normalization=self.normalization,
             device=self.device,
-            check=self.stop.check,
         )
 
     def train(self, training: Training, folder: RunFolder | None, *, start: int, window: Window, begun: float) -> None:
@@ -240,22 +243,16 @@ class _Session:
                     start=start,
                 ) as recorder,
             ):
-                if start == 0:
-                    recorder.save(0, window)
                 fit(training, recorder, self.stop, start=start, window=window)
             parts: dict[str, Callable[[], Scored]] = {}
             if data.val is not None:
                 parts["validation"] = partial(_scored, data.val)
             if data.has_test:
                 parts["test"] = lambda: _scored(data.load_test())
-            result = final_result(
-                training,
-                task,
-                self.normalization,
-                rows=folder.rows("metrics.jsonl"),
-                parts=parts,
-                check=self.stop.check,
-            )
+            with self.stop.at_once():
+                result = final_result(
+                    training, task, self.normalization, rows=folder.rows("metrics.jsonl"), parts=parts
+                )
             folder.finish(result)
             print_result(result, self.console)
             self.console.print(f"{clock(time.monotonic() - begun)} in all; the run is in {folder.path}")

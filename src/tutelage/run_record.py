@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from tutelage import __version__, config
+from tutelage.build import resolved
 from tutelage.config import RunConfig
 from tutelage.data.dataset import Dataset
 from tutelage.data.loader import Normalization
@@ -37,6 +38,7 @@ def describe(
             "mean": list(normalization.mean),
             "std": list(normalization.std),
             "fingerprint": dataset.fingerprint,
+            "parts": dataset.facts,
             "notes": dataset.notes,
         },
         "environment": environment(device),
@@ -71,12 +73,17 @@ def refuse_changes(recorded: Mapping[str, Any], given: Mapping[str, Any], run: P
         raise RunError(f"{run} was planned for a budget of {recorded['plan'].get('budget')}, not {budget}")
     asked: dict[str, Any] = {}
     config.merge(asked, recorded["settings"])
+    if given.get("method.name", cfg.method) != cfg.method:
+        asked["method"] = {}  # the settings of another method mean nothing here
     config.merge(asked, config.nested(given))
-    old, new = _flat(cfg.to_dict()), _flat(absolute(RunConfig.from_dict(asked)).to_dict())
+    old, new = _flat(cfg.to_dict()), _flat(resolved(absolute(RunConfig.from_dict(asked))).to_dict())
+    if old["method.name"] != new["method.name"]:
+        new = {name: value for name, value in new.items() if name == "method.name" or not name.startswith("method.")}
     changed = [
-        f"{name} is {old.get(name)!r}, not {new[name]!r}" for name in new if str(old.get(name)) != str(new[name])
+        f"{name} is {old.get(name)!r}, not {new[name]!r}"
+        for name in new
+        if str(old.get(name)) != str(new[name]) and name not in _FREE
     ]
-    changed = [change for change in changed if not change.startswith(tuple(f"{name} " for name in _FREE))]
     if changed:
         raise RunError(
             f"--resume goes on with the settings of {run}: {'; '.join(changed)}. Start a new run to change them"
@@ -100,9 +107,20 @@ def refuse_other_data(recorded: Mapping[str, Any], dataset: Dataset, run: Path) 
             f"the classes of the data changed since {run} started: {facts['classes']} to {list(dataset.classes)}"
         )
     if dataset.fingerprint != facts["fingerprint"]:
-        raise RunError(
-            f"the data changed since {run} started (an image, a name or a label): put it back, or start a new run"
-        )
+        changed = "; ".join(_changed_parts(facts["parts"], dataset.facts))
+        raise RunError(f"the data changed since {run} started ({changed}): put it back, or start a new run")
+
+
+def _changed_parts(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    changed = []
+    for role in sorted({*before, *now}):
+        if role not in before or role not in now:
+            changed.append(f"{role}: {'new' if role in now else 'gone'}")
+        elif before[role]["images"] != now[role]["images"]:
+            changed.append(f"{role}: {now[role]['images']} images, not {before[role]['images']}")
+        elif differing := [name for name in before[role] if before[role][name] != now[role][name]]:
+            changed.append(f"{role}: other {' and '.join(differing)} of images")
+    return changed
 
 
 def warn_of_changes(recorded: Mapping[str, Any], device: torch.device) -> None:

@@ -38,6 +38,8 @@ class DataConfig:
     memory_limit_mb: Annotated[int, "decoded images above this size go to a memory-mapped cache in the run"] = 4096
 
     def __post_init__(self) -> None:
+        for name in ("path", "labels", "unlabeled", "val", "test"):
+            require(getattr(self, name) != "", f"data.{name}", "the name of a file or folder", "")
         require(self.label_count is None or self.label_count >= 1, "data.label_count", "at least 1", self.label_count)
         require(0.0 <= self.val_share < 1.0, "data.val_share", "in [0, 1)", self.val_share)
         require(

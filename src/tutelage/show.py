@@ -18,8 +18,7 @@ from tutelage.build import method_class
 from tutelage.config import RunConfig
 from tutelage.data.dataset import Dataset, load_dataset
 from tutelage.errors import RunError
-from tutelage.evaluate import refuse_file
-from tutelage.files import write_atomically
+from tutelage.files import refuse_file, write_atomically
 from tutelage.settings import require
 
 DRAWS, IMAGES = 6, 4
@@ -42,6 +41,7 @@ def show_views(
     """
     require(1 <= draws <= 50, "--draws", "in [1, 50]", draws)
     require(1 <= images <= 50, "--images", "in [1, 50]", images)
+    require(bool(views), "--views", "names separated by commas, e.g. weak,strong", "")
     refuse_file(out, overwrite=overwrite)
     if out.suffix.lower() != ".png":
         raise RunError(f"{out}: name a .png file")

@@ -15,20 +15,25 @@ from tutelage.training.checkpoint import load_checkpoint
 from tutelage.training.folder import read_config
 
 
-def warm_start(network: nn.Module, run: Path, console: Console) -> None:
+def warm_start(network: nn.Module, run: Path, classes: tuple[str, ...], console: Console) -> None:
     """Load what fits of the network that `run` predicts with, and say what was and was not loaded.
 
-    A head for other classes stays new; every other tensor must fit.
+    The head is taken where `classes` are the run's, in their order, and else stays new; every other tensor must fit.
 
     Raises:
         RunError: `run` is no run folder, or its checkpoints are damaged.
         ConfigError: its network is another one.
     """
-    cfg = RunConfig.from_dict(read_config(run)["settings"])
+    config = read_config(run)
+    cfg = RunConfig.from_dict(config["settings"])
     checkpoint = load_checkpoint(run / "checkpoints")
     weights = weights_of(checkpoint.tensors, method_class(cfg.method).evaluated)
-    own = network.state_dict()
-    fitting = {name: value for name, value in weights.items() if name in own and value.shape == own[name].shape}
+    own, new_head = network.state_dict(), list(classes) != config["data"]["classes"]
+    fitting = {
+        name: value
+        for name, value in weights.items()
+        if name in own and value.shape == own[name].shape and not (new_head and name.startswith("head."))
+    }
     other = [name for name in own if name not in fitting and not name.startswith("head.")]
     if other:
         raise ConfigError(
@@ -37,5 +42,5 @@ def warm_start(network: nn.Module, run: Path, console: Console) -> None:
         )
     network.load_state_dict(fitting, strict=False)
     left = [name for name in own if name not in fitting]
-    said = f"; new: {', '.join(left)}" if left else ""
+    said = f"; new, since the classes differ: {', '.join(left)}" if left else ""
     console.print(f"- {len(fitting)} of {len(own)} tensors come from {run} (step {checkpoint.step}){said}")

@@ -108,6 +108,15 @@ def test_each_row_is_as_if_it_were_alone():
         assert torch.equal(strong.apply(images[row : row + 1], alone)[0], together[row]), strong.describe(draws, row)
 
 
+def test_what_comes_back_can_be_trained_on():
+    images, strong = random_images(4), view(probability=1.0)
+    changed = strong.apply(images, strong.draw(4, SHAPE, generator(3, "draw")))
+    assert not changed.is_inference()
+    weight = torch.ones(3, requires_grad=True)
+    (changed.permute(0, 2, 3, 1).float() * weight).sum().backward()
+    assert weight.grad is not None
+
+
 def test_operations_are_done_in_the_order_drawn():
     images = random_images(2)
     first, second = index_of("solarize", OPERATIONS), index_of("equalize", OPERATIONS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import struct
 import zlib
 from collections.abc import Callable
@@ -74,7 +75,7 @@ def cut(world: Any, name: str, keep: int) -> list[str]:
 
 TABLES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     "a table that is not there": (
-        lambda w: [*w.table(ROWS), "--labels", "lables.csv"],
+        lambda w: w.table(ROWS, "lables.csv"),
         r"lables.csv: no such file.*path,label",
     ),
     "a table without content": (lambda w: w.table(""), r"labels.csv is empty: expected a header line 'path,label'"),
@@ -110,7 +111,7 @@ TABLES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     ),
     "a label that names no file": (
         lambda w: w.table(ROWS + "z.png,cat\n"),
-        r"labels.csv line 6: 'z.png' is no file in photos; paths are relative to that folder",
+        r"labels.csv line 6: 'z.png' is no file in .*photos; paths are relative to that folder",
     ),
     "a path that differs in case": (
         lambda w: w.table(ROWS + "E.png,cat\n"),
@@ -133,7 +134,7 @@ TABLES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
         r"line 6: 'x.txt' is no image: known suffixes are .*\.png",
     ),
     "a table that is a folder": (
-        lambda w: [*w.table(ROWS), "--labels", "photos"],
+        lambda w: w.table(ROWS, "photos"),
         r"photos is a folder: expected a CSV file with the columns path,label",
     ),
     "a table in UTF-16": (lambda w: w.table(ROWS.encode("utf-16")), r"labels.csv is UTF-16: save it as UTF-8"),
@@ -173,7 +174,7 @@ FOLDERS: dict[str, tuple[Callable[[Any], list[str]], str]] = {
         lambda w: (w.photos("fotos"), w.train)[1],
         r"photos: no such file or folder; did you mean 'fotos'\?",
     ),
-    "an empty name": (lambda w: ["train", "", *w.train[2:]], r"no data: name a folder"),
+    "an empty name": (lambda w: ["train", "", *w.train[2:]], r"data.path must be .*, got ''"),
     "a name that is too long": (lambda w: ["train", "x" * 300, *w.train[2:]], r"xxx cannot be listed: File name too"),
     "a folder without anything": (
         lambda w: (w.path("photos/x"), w.train)[1],
@@ -306,7 +307,7 @@ IMAGES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     ),
     "thirty unreadable images": (
         lambda w: [w.write(f"photos/cat/b{n}.png", b"") for n in range(30)] and beside(w, "cat/9.png"),
-        r"30 faults in the data:\n(.+ is empty.*\n){20}  \(and 10 more\)",
+        r"(.+ is empty.*\n){20}.*\(and 10 more; .*--out report.json,
     ),
 }
 
@@ -395,6 +396,7 @@ ARRAYS: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     "labels of one class": (lambda w: w.arrays(y=np.zeros(12, int)), r"data.npz has one class only \('0'\)"),
 }
 
+SOURCES = ("--labels", "--val", "--test", "--unlabeled")
 CASES = TABLES | FOLDERS | IMAGES | SHARDS | ARRAYS
 
 
@@ -404,6 +406,10 @@ def test_data_that_cannot_be_trained_on_is_refused(name: str, world: Any, refuse
     refused(arrange(world), message)
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_the_data_check_finds_the_same(name: str, world: Any, capfd: pytest.CaptureFixture[str]) -> None:
-    """`check` prints the faults on stdout, as a report, and says on stderr that there are some."""
+@pytest.mark.parametrize("name", [name for name in CASES if "--skip-unreadable" not in name])
+def test_the_data_check_finds_the_same(name: str, world: Any, refused: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    arrange, message = CASES[name]
+    command = arrange(world)
+    sources = [word for flag in SOURCES if flag in command for word in (flag, command[command.index(flag) + 1])]
+    report = refused(["check", command[1], *sources], r"cannot be trained on: (one fault|\d+ faults), listed above")
+    assert re.search(message.removeprefix(r"3 faults in the data:\n"), report.replace("fault: ", "  "))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tutelage.augment.image_ops.affine import Fill, affine_fixed, fixed_point, rotation
+from tutelage.augment.image_ops.affine import Fill, affine_fixed, fixed_point, rotation, slide_lines
 from tutelage.augment.image_ops.checks import check_images, check_rows
 from tutelage.augment.view import ImageShape
 from tutelage.errors import ConfigError, did_you_mean
@@ -16,6 +16,7 @@ from tutelage.errors import ConfigError, did_you_mean
 # The geometric operations, by what their number means in the matrix (a, b, c, d, e, f): it replaces one entry.
 ENTRIES = {"shear_x": 1, "translate_x": 2, "shear_y": 3, "translate_y": 5}
 GEOMETRIC = ("rotate", *ENTRIES)
+SLIDING = ("shear_x", "translate_x", "translate_y")  # lines stay whole
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,23 @@ def apply_operations(
         raise ValueError(
             f"operations are numbered 0 to {len(operations) - 1}, got {int(chosen.min())} to {int(chosen.max())}"
         )
-    # All affine maps are one group, and need nothing of the pixels: their numbers are ready before the first step.
-    geometric = [operation.name in GEOMETRIC for operation in operations]
-    group_of = torch.tensor([len(operations) if is_map else k for k, is_map in enumerate(geometric)])
+    # Hundreds of calls on a few rows each: inference mode spares a tenth of them. What is returned is made outside of
+    # it, an ordinary tensor.
+    with torch.inference_mode():
+        changed, place = apply_sorted(images, operations, chosen, numbers, shape, fill)
+    return changed.index_select(0, place)
+
+
+def apply_sorted(
+    images: Tensor, operations: Sequence[Operation], chosen: Tensor, numbers: Tensor, shape: ImageShape, fill: Fill
+) -> tuple[Tensor, Tensor]:
+    """The changed images in some order, and the place (B,) of each row in it; arguments as of `apply_operations`."""
+    # All affine maps are two groups, and need nothing of the pixels: their numbers are ready before the first step.
+    sliding, turning = len(operations), len(operations) + 1
+    names = [operation.name for operation in operations]
+    group_of = torch.tensor(
+        [sliding if name in SLIDING else turning if name in GEOMETRIC else k for k, name in enumerate(names)]
+    )
     maps = fixed_point(matrices(operations, chosen, numbers[..., 0], shape)).to(images.device, non_blocking=True)
     numbers = numbers.to(images.device, non_blocking=True)
     row_at = torch.arange(len(images))  # which row lies at each place of the sorted batch
@@ -76,23 +91,21 @@ def apply_operations(
         groups = group_of[chosen[row_at, step]]
         order = groups.argsort(stable=True)
         row_at = row_at[order]
-        images = images.index_select(0, order.to(images.device, non_blocking=True))
         rows = row_at.to(images.device, non_blocking=True)
-        step_numbers, step_maps = numbers[rows, step], maps[rows, step]
-        pieces, start = [], 0
-        for group, count in enumerate(torch.bincount(groups).tolist()):
+        counts = torch.bincount(groups, minlength=turning + 1).tolist()
+        pieces = list(images.index_select(0, order.to(images.device, non_blocking=True)).split(counts))
+        given, given_maps = numbers[rows, step].split(counts), maps[rows, step].split(counts)
+        for group, count in enumerate(counts):
             if count == 0:
                 continue
-            piece, at = images[start : start + count], slice(start, start + count)
-            if group == len(operations):
-                piece = affine_fixed(piece, step_maps[at], fill)
-            else:
-                pixels = operations[group].pixels
-                piece = piece if pixels is None else pixels(piece, step_numbers[at])
-            pieces.append(piece)
-            start += count
+            if group == sliding:
+                pieces[group] = slide_lines(pieces[group], given_maps[group], fill)
+            elif group == turning:
+                pieces[group] = affine_fixed(pieces[group], given_maps[group], fill)
+            elif (pixels := operations[group].pixels) is not None:
+                pieces[group] = pixels(pieces[group], given[group])
         images = torch.cat(pieces)
-    return images.index_select(0, row_at.argsort().to(images.device, non_blocking=True))
+    return images, row_at.argsort().to(images.device, non_blocking=True)
 
 
 def matrices(operations: Sequence[Operation], chosen: Tensor, number: Tensor, shape: ImageShape) -> Tensor:

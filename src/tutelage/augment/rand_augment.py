@@ -5,6 +5,7 @@ Cubuk et al. 2020, arXiv:1909.13719, in the three variants that semi-supervised 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -122,6 +123,21 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
 )
 
 
+def values_of_all(variant: Variant, magnitude: Tensor, sign: Tensor, shape: ImageShape) -> Tensor:
+    """(14, N...) float64: what each operation would be given for magnitudes and signs (N...); 0 where nothing."""
+    nothing = torch.zeros_like(magnitude)
+    values = variant.values
+    return torch.stack([values[o.name](magnitude, sign, shape) if o.name in values else nothing for o in OPERATIONS])
+
+
+@functools.lru_cache(maxsize=16)
+def table_of_levels(variant: str, shape: ImageShape) -> Tensor:
+    """(14, 2, 10) float64: what an operation is given, by its sign (0 for -1, 1 for +1) and its level."""
+    level = torch.arange(10, dtype=torch.float64).expand(2, -1)
+    sign = torch.tensor([[-1.0], [1.0]], dtype=torch.float64).expand(-1, 10)
+    return values_of_all(VARIANTS[variant], level, sign, shape)
+
+
 class RandAugment(View):
     """The weak view and RandAugment with Cutout, in the order of the variant.
 
@@ -145,11 +161,11 @@ class RandAugment(View):
             magnitude = torch.rand(rows, steps, generator=generator, dtype=torch.float64)
         done = torch.rand(rows, steps, generator=generator) < probability
         op = torch.where(done, op, 0)
-        value = torch.zeros(rows, steps, dtype=torch.float64)
-        for k, operation in enumerate(OPERATIONS):
-            if operation.name in self.variant.values:
-                computed = self.variant.values[operation.name](magnitude, sign, shape)
-                value = torch.where(op == k, computed, value)
+        if self.variant.magnitudes == "levels":
+            value = table_of_levels(self.cfg.variant, shape)[op, (sign > 0).long(), magnitude.long()]
+        else:
+            values = values_of_all(self.variant, magnitude, sign, shape)
+            value = values.gather(0, op.unsqueeze(0)).squeeze(0)
         return {**weak, "op": op, "value": value, **self.cutout.draw(rows, shape, generator)}
 
     def apply(self, images: Tensor, draws: Draws) -> Tensor:

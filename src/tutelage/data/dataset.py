@@ -70,6 +70,7 @@ class Dataset:
         hidden_labels: (N,) int64, labels that `label_count` hides; for diagnosis only. -1 elsewhere.
         notes: what was found and decided, one sentence each.
         fingerprint: changes with any name, label or file content of any part.
+        facts: of each part the number of images and hashes of names, labels and contents; see `Inventory.facts`.
         flip_ok: whether mirrored images keep their class, as far as the kind of source tells.
     """
 
@@ -88,7 +89,7 @@ class Dataset:
     ) -> None:
         self.classes, self.train, self.val = inventory.classes, train, val
         self.labeled_rows, self.unlabeled_rows, self.hidden_labels = labeled_rows, unlabeled_rows, hidden_labels
-        self.notes, self.fingerprint = notes, inventory.fingerprint()
+        self.notes, self.fingerprint, self.facts = notes, inventory.fingerprint(), inventory.facts()
         self.flip_ok = inventory.parts["train"].listing.flip_ok
         self._config, self._decoding = config, decoding
         self._test = inventory.parts.get("test")

@@ -106,6 +106,8 @@ def list_named_images(table: Path, where: str) -> Listing:
         except (OSError, UnicodeDecodeError) as error:
             listing.faults.append(f"{shown(str(table))} is no readable UTF-8 text with a path a line: {error}")
             names = []
+    if not names and not listing.faults:
+        listing.faults.append(f"{shown(where)} names no images: expected a path a line")
     store = Files(table.parent)  # a missing file is reported when it is read, in its own row
     listing.items = [Item(name, None, store, name) for name in names]
     return listing

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 from tutelage.data.decode import Look, survey
 from tutelage.data.listing import Item, Listing, Unreadable
@@ -44,6 +45,18 @@ class Inventory:
     @property
     def classes(self) -> tuple[str, ...]:
         return self.parts["train"].listing.classes if "train" in self.parts else ()
+
+    def facts(self) -> dict[str, dict[str, Any]]:
+        """Of each part the number of images, and a hash of their names, of their labels, and of their contents."""
+        facts: dict[str, dict[str, Any]] = {}
+        for role, part in sorted(self.parts.items()):
+            hashes = {name: hashlib.blake2b(digest_size=16) for name in ("names", "labels", "contents")}
+            for item, look in zip(part.items, part.looks, strict=True):
+                hashes["names"].update(repr(item.name).encode())
+                hashes["labels"].update(repr((item.name, item.label)).encode())
+                hashes["contents"].update(look.digest)
+            facts[role] = {"images": len(part.items), **{name: h.hexdigest() for name, h in hashes.items()}}
+        return facts
 
     def fingerprint(self, *roles: str) -> str:
         """32 hexadecimal digits that follow from the names, labels and file contents of these parts, or of all."""

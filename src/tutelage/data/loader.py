@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -26,10 +27,15 @@ class Normalization:
 
     def __call__(self, images: Tensor) -> Tensor:
         """(B, C, H, W) uint8 to float32, on the same device."""
-        shape = (1, len(self.mean), 1, 1)
-        mean = torch.tensor(self.mean, device=images.device).view(shape)
-        scale = torch.tensor([1.0 / s for s in self.std], device=images.device).view(shape)
+        mean, scale = _constants(self, images.device)
         return images.float().sub_(mean).mul_(scale)
+
+
+@cache
+def _constants(normalization: Normalization, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Mean and 1 / std, (1, C, 1, 1) each; kept on the device, since copying them there waits for it."""
+    mean = torch.tensor(normalization.mean, device=device).view(1, -1, 1, 1)
+    return mean, torch.tensor([1.0 / s for s in normalization.std], device=device).view(1, -1, 1, 1)
 
 
 @dataclass(frozen=True)

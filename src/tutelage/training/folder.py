@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,12 +12,19 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from tutelage.errors import RunError
-from tutelage.files import read_json, remove_temporary, strict_json, write_atomically, write_json
+from tutelage.config import RunConfig
+from tutelage.errors import ConfigError, RunError
+from tutelage.files import TEMPORARY, read_json, remove_temporary, strict_json, write_atomically, write_json
 
 CONTENT = ("config.json", "split.json", "metrics.jsonl", "timing.jsonl", "result.json", "views.png")
 FOLDERS = ("checkpoints", "tensorboard", "cache")
 FORMAT = 1
+_CONFIG: dict[str, tuple[str, ...]] = {  # what others rely on in config.json
+    "settings": (),
+    "plan": ("steps",),
+    "data": ("classes", "channels", "image_size", "mean", "std", "fingerprint"),
+    "environment": ("tutelage",),
+}
 
 
 class RunFolder:
@@ -44,19 +52,25 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: Path, *, overwrite: bool = False) -> RunFolder:
-        """A new run folder, locked. Nothing of an earlier run is touched before `begin`.
+        """A new run folder, locked. Nothing of an earlier run is touched before `clear`.
 
         Raises:
             RunError: something is there already, it is in use, or it cannot be made.
         """
         refuse_existing(path, overwrite=overwrite)
         run = cls(path)
-        run._undo = not path.exists()
+        undo = not path.exists()
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(f"cannot make the run folder {path}: {error.strerror}") from None
         run._acquire()
+        try:
+            refuse_existing(path, overwrite=overwrite)  # again: another process may have been faster
+        except RunError:
+            run._lock.release()
+            raise
+        run._undo = undo
         return run
 
     @classmethod
@@ -87,17 +101,20 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._lock.release()
         if self._undo and kind is not None:
-            shutil.rmtree(self.path, ignore_errors=True)
+            shutil.rmtree(self.path, ignore_errors=True)  # before the lock is free, since then another may begin here
+        self._lock.release()
 
-    def begin(self, config: Mapping[str, Any], split: Mapping[str, Any]) -> None:
-        """Everything was checked: remove an earlier run, and write what defines this one."""
+    def clear(self) -> None:
+        """Everything was checked: remove an earlier run."""
         for name in CONTENT:
             (self.path / name).unlink(missing_ok=True)
         for name in ("checkpoints", "tensorboard"):
             shutil.rmtree(self.path / name, ignore_errors=True)
-        write_json(self.path / "split.json", split)
+        remove_temporary(self.path)
+
+    def declare(self, config: Mapping[str, Any]) -> None:
+        """Write config.json, the last of what defines a run: a folder that has one has a checkpoint too."""
         write_json(self.path / "config.json", {"format": FORMAT, **config})
         self._undo = False
 
@@ -111,6 +128,21 @@ class RunFolder:
         try:
             with path.open("a", encoding="utf-8") as stream:
                 stream.write(strict_json(row) + "\n")
+        except OSError as error:
+            raise RunError(f"cannot write {path}: {error.strerror}") from None
+
+    def sync(self, name: str) -> None:
+        """Bring a `.jsonl` file, if it is there, to the disk.
+
+        Raises:
+            RunError: the disk is full.
+        """
+        path = self.path / name
+        if not path.exists():
+            return
+        try:
+            with path.open("rb") as stream:
+                os.fsync(stream.fileno())
         except OSError as error:
             raise RunError(f"cannot write {path}: {error.strerror}") from None
 
@@ -144,11 +176,13 @@ def refuse_existing(path: Path, *, overwrite: bool) -> None:
         return
     if not path.is_dir():
         raise RunError(f"the run folder {path} is a file; name a new folder")
-    inside = {entry.name for entry in path.iterdir()} - {".lock"}
-    if not inside:
-        return
-    if "config.json" not in inside or inside - {*CONTENT, *FOLDERS}:
-        other = sorted(inside - {*CONTENT, *FOLDERS}) or sorted(inside)
+    entries = {entry.name for entry in path.iterdir()}
+    inside = {name for name in entries - {".lock"} if TEMPORARY not in name}
+    strange = sorted(inside - {*CONTENT, *FOLDERS})
+    if not inside or (".lock" in entries and "config.json" not in inside and not strange):
+        return  # empty, or a run that was killed before its first step
+    if "config.json" not in inside or strange:
+        other = strange or sorted(inside)
         raise RunError(f"{path} exists and is not a run folder (it holds {other[0]!r}); name a new folder")
     if not overwrite:
         raise RunError(f"{path} holds a run already; go on with --resume {path}, or replace it with --overwrite")
@@ -165,16 +199,34 @@ def read_config(path: Path) -> dict[str, Any]:
     if not (path / "config.json").exists():
         raise RunError(f"{path} is not a run folder: it has no config.json")
     config = read_json(path / "config.json")
-    if not isinstance(config, dict) or not {"format", "settings", "data"} <= set(config):
+    if not isinstance(config, dict) or not isinstance(config.get("format"), int):
         raise RunError(f"{path / 'config.json'} is damaged: its keys are not those of a run")
     if config["format"] > FORMAT:
         raise RunError(f"{path} was written by tutelage {config.get('version')}; this version cannot read it")
+    for section, names in _CONFIG.items():
+        if not isinstance(config.get(section), dict):
+            raise RunError(f"{path / 'config.json'} is damaged: it has no {section}")
+        if missing := [name for name in names if name not in config[section]]:
+            raise RunError(f"{path / 'config.json'} is damaged: its {section} have no {missing[0]}")
+    try:
+        RunConfig.from_dict(config["settings"])
+    except ConfigError as error:
+        raise RunError(f"{path / 'config.json'} is damaged, or of another version of tutelage: {error}") from None
     return config
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a `.jsonl` file; a torn last line is left out, and no file gives no rows."""
+    """The whole lines of a `.jsonl` file; a torn last line is left out, and no file gives no rows.
+
+    Raises:
+        RunError: a line is no JSON.
+    """
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").split("\n")
-    return [json.loads(line) for line in lines[:-1] if line]
+    rows = []
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+        try:
+            rows.append(json.loads(line))
+        except ValueError as error:
+            raise RunError(f"{path} line {number} is damaged: {error}") from None
+    return rows

@@ -13,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from tutelage.batch import Progress, StepOutput
 from tutelage.data.loader import Loader
-from tutelage.distributed import any_rank, barrier, from_main, rank, world_size
+from tutelage.distributed import any_rank, barrier, from_main, of_all_ranks, rank, world_size
 from tutelage.errors import Interrupted, NonFiniteError
 from tutelage.methods.base import Method
 from tutelage.seeding import derived_seed
@@ -31,7 +31,7 @@ class Recorder(Protocol):
         """A step is done."""
 
     def log(self, done: int, means: Mapping[str, float]) -> None:
-        """Averages over the steps since the last log line."""
+        """Averages over the steps since the last log line, and over the ranks."""
 
     def evaluate(self, done: int) -> None:
         """Score the networks on the validation rows; gives up, writing nothing, if a signal comes."""
@@ -40,13 +40,13 @@ class Recorder(Protocol):
         """Whether the scores of that step are written."""
 
     def save(self, done: int, window: Window) -> None:
-        """Write a checkpoint."""
+        """Write a checkpoint; `window` is that of all ranks."""
 
 
 @dataclass
 class Window:
-    """Sums of the logged values since the last log line, on the device. A checkpoint holds it, so that a resumed run
-    writes the same lines."""
+    """Sums of the logged values since the last log line, on the device. A checkpoint holds those of all ranks, so that
+    a resumed run writes the same lines."""
 
     sums: dict[str, Tensor] = field(default_factory=dict)
     count: int = 0
@@ -59,10 +59,25 @@ class Window:
         self.count += 1
 
     def means(self) -> dict[str, float]:
-        """The averages; the window is empty afterwards. Waits for the device."""
-        means = {name: float(value) / self.count for name, value in self.sums.items()} if self.count else {}
+        """The averages, over the ranks too; the window is empty afterwards. Waits for the device."""
+        sums, count = self.of_all_ranks().sums, self.count
         self.sums, self.count = {}, 0
-        return means
+        return {name: float(value.mean()) / count for name, value in sums.items()}
+
+    def of_all_ranks(self) -> Window:
+        """The same, with a sum for each rank: (world_size(),) on the CPU. Waits for the device."""
+        if not self.sums:
+            return Window()
+        stacked = of_all_ranks(torch.stack(list(self.sums.values())))
+        return Window(dict(zip(self.sums, stacked.unbind(1), strict=True)), self.count)
+
+    def of_this_rank(self, device: torch.device) -> Window:
+        """Back from `of_all_ranks`; after another number of ranks each goes on with the mean."""
+        sums = {
+            name: (value[rank()] if len(value) == world_size() else value.mean()).to(device)
+            for name, value in self.sums.items()
+        }
+        return Window(sums, self.count)
 
 
 @dataclass
@@ -114,7 +129,8 @@ class Training:
         if self.schedule.clip_norm is not None:
             torch.nn.utils.clip_grads_with_norm_(parameters, self.schedule.clip_norm, norm)
         logged = {name: value for name, value in out.log.items() if isinstance(value, Tensor)}
-        values = {"loss": out.loss, **logged}
+        rates = sum(float(group["lr"]) for group in self.optimizer.param_groups)
+        values = {"loss": out.loss, **logged, "learning rate": torch.full((), rates, device=self.device)}
         if self.scaler.is_enabled():  # fp16: an overflow of scaled gradients is common; the scaler skips that step
             applied = health.observe(step, values)
             self.scaler.step(self.optimizer)
@@ -131,6 +147,8 @@ def fit(
 ) -> None:
     """Train from step `start` to the end.
 
+    The state of step `start` is saved already.
+
     Raises:
         NonFiniteError: a value was not finite, at the latest one log interval after it was; nothing is saved from then.
         Interrupted: a signal came; the last completed step is saved.
@@ -139,6 +157,8 @@ def fit(
     saved = start
     if start and _due(start, training.eval_every, training.total) and not from_main(recorder.was_evaluated(start)):
         recorder.evaluate(start)  # the signal that ended the run came between this step and its evaluation
+    if signal_number := stop.asked():
+        raise _interrupted(training, start, signal_number)
     training.method.train()
     for step in range(start, training.total):
         out = training.run_step(step, health)
@@ -158,11 +178,15 @@ def fit(
             training.method.train()
             signal_number = stop.asked()
         if to_save or signal_number:
-            recorder.save(done, window)
+            recorder.save(done, window.of_all_ranks())
             saved = done
         if signal_number:
             barrier()
-            raise Interrupted(f"stopped after step {done} of {training.total}, which is saved", signal_number)
+            raise _interrupted(training, done, signal_number)
+
+
+def _interrupted(training: Training, done: int, signal_number: int) -> Interrupted:
+    return Interrupted(f"stopped after step {done} of {training.total}, which is saved", signal_number)
 
 
 def _due(done: int, every: int, total: int) -> bool:
@@ -174,7 +198,7 @@ def _require_finite(training: Training, health: Health, done: int, saved: int) -
     broken = first_non_finite(training.method.state_dict()) if fault is None else None
     if not any_rank(int(fault is not None or broken is not None)):
         return
-    keep = f"the checkpoint of step {saved} is good" if saved else "no checkpoint was written yet"
+    keep = f"the checkpoint of step {saved} is good"
     if fault is not None:
         step, places = fault
         rows = training.describe_rows(step)

@@ -11,7 +11,7 @@ from torch import nn
 
 from tutelage.data.loader import Normalization
 from tutelage.distributed import barrier
-from tutelage.errors import Interrupted
+from tutelage.errors import CheckpointError, Interrupted
 from tutelage.tasks.base import Task
 from tutelage.training.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
 from tutelage.training.folder import RunFolder
@@ -99,7 +99,8 @@ class RunRecorder:
         return {name: value for name, value in scores.items() if isinstance(value, float)}
 
     def save(self, done: int, window: Window) -> None:
-        """Write a checkpoint of everything that the next steps depend on."""
+        """Write a checkpoint of all that the next steps depend on; the log lines before it reach the disk first."""
+        self.folder.sync("metrics.jsonl")
         save_checkpoint(self.folder.checkpoints, take_checkpoint(self.training, done, window))
         barrier()
 
@@ -141,31 +142,36 @@ def networks(training: Training) -> dict[str, nn.Module]:
 
 
 def take_checkpoint(training: Training, done: int, window: Window) -> Checkpoint:
-    """The state after step `done`."""
+    """The state after step `done`; `window` is that of all ranks."""
     tensors = {
         **method_tensors(training),
         **optimizer_tensors(training.optimizer),
         **{f"window.{name}": value for name, value in window.sums.items()},
     }
     scaler = {name: float(value) for name, value in training.scaler.state_dict().items()}
-    return Checkpoint(done, tensors, {"window_count": window.count, "scaler": scaler})
+    # names in their order, which a file of tensors does not keep and the log does
+    values = {"window_count": window.count, "window_names": list(window.sums), "scaler": scaler}
+    return Checkpoint(done, tensors, values)
 
 
 def restore_checkpoint(training: Training, checkpoint: Checkpoint) -> Window:
-    """Put the state of a checkpoint into `training`; gives the sums since the last log line."""
+    """Put the state of a checkpoint into `training`; gives the sums since the last log line.
+
+    Raises:
+        CheckpointError: it is the state of another network, method or optimizer.
+    """
     tensors: Mapping[str, Any] = checkpoint.tensors
     method = {name.removeprefix("method."): value for name, value in tensors.items() if name.startswith("method.")}
-    training.method.load_state_dict(method)
-    restore_optimizer(training.optimizer, tensors)
+    try:
+        training.method.load_state_dict(method)
+        restore_optimizer(training.optimizer, tensors)
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise CheckpointError(f"the checkpoint of step {checkpoint.step} does not fit: {error}") from None
     if training.scaler.is_enabled():
         state = checkpoint.values["scaler"]
         training.scaler.load_state_dict({**state, "_growth_tracker": int(state["_growth_tracker"])})
-    sums = {
-        name.removeprefix("window."): value.to(training.device)
-        for name, value in tensors.items()
-        if name.startswith("window.")
-    }
-    return Window(sums, checkpoint.values["window_count"])
+    sums = {name: tensors[f"window.{name}"] for name in checkpoint.values["window_names"]}
+    return Window(sums, checkpoint.values["window_count"]).of_this_rank(training.device)
 
 
 def _tensorboard(folder: RunFolder, start: int) -> Any:

@@ -27,14 +27,12 @@ def final_result(
     *,
     rows: list[dict[str, Any]],
     parts: Mapping[str, Callable[[], Scored]],
-    check: Callable[[], None],
 ) -> dict[str, Any]:
     """Metrics of student and teacher after the last step.
 
     Args:
         rows: the lines of metrics.jsonl, of which the median of the last 20 validation accuracies is taken.
         parts: how to get the images of each part that scores ("validation", "test"): each is called once.
-        check: called between batches; it may raise to end early.
     """
     evaluated = "teacher" if training.method.predictor is not training.method.student else "student"
     result: dict[str, Any] = {
@@ -46,7 +44,7 @@ def final_result(
     for part, get in parts.items():
         scored = get()
         result[part] = {
-            name: score_rows(network, task, *scored, normalization=normalization, device=training.device, check=check)
+            name: score_rows(network, task, *scored, normalization=normalization, device=training.device)
             for name, network in networks(training).items()
         }
     accuracies = [row[evaluated]["accuracy"] for row in rows if row["kind"] == "validation"][-LAST:]

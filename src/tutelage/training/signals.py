@@ -16,8 +16,8 @@ from tutelage.errors import Interrupted
 class StopFlag:
     """While open, the first SIGINT or SIGTERM sets a flag; a second one ends the process at once.
 
-    The handler does nothing else, but for what `at_once` asks: saving inside a handler can tear what it saves. The old handlers come back at the
-    end. Outside the main thread, where Python takes no handlers, the flag simply stays down.
+    The handler does nothing else, but for what `at_once` asks: saving inside a handler can tear what it saves. The old
+    handlers come back at the end. Outside the main thread, where Python takes no handlers, the flag stays down.
     """
 
     def __init__(self) -> None:

@@ -25,7 +25,10 @@ def rotate(images: Tensor, degrees: Tensor, *, fill: Fill = 0) -> Tensor:
 
 def shear_x(images: Tensor, slope: Tensor, *, fill: Fill = 0) -> Tensor:
     """Row y taken from `slope` (B,) * y further right; nearest pixel."""
-    return affine(images, matrix_of(slope, b=slope), fill=fill)
+    check_images(images)
+    check_rows(images, slope, "slope")
+    steps = fixed_point(matrix_of(slope, b=slope)).to(images.device, non_blocking=True)
+    return slide_lines(images, steps, fill)
 
 
 def shear_y(images: Tensor, slope: Tensor, *, fill: Fill = 0) -> Tensor:
@@ -35,12 +38,18 @@ def shear_y(images: Tensor, slope: Tensor, *, fill: Fill = 0) -> Tensor:
 
 def translate_x(images: Tensor, pixels: Tensor, *, fill: Fill = 0) -> Tensor:
     """Every pixel taken from `pixels` (B,) further right; nearest pixel, so that less than half of one does nothing."""
-    return affine(images, matrix_of(pixels, c=pixels), fill=fill)
+    check_images(images)
+    check_rows(images, pixels, "pixels")
+    steps = fixed_point(matrix_of(pixels, c=pixels)).to(images.device, non_blocking=True)
+    return slide_lines(images, steps, fill)
 
 
 def translate_y(images: Tensor, pixels: Tensor, *, fill: Fill = 0) -> Tensor:
     """Every pixel taken from `pixels` (B,) further down; nearest pixel, so that less than half of one does nothing."""
-    return affine(images, matrix_of(pixels, f=pixels), fill=fill)
+    check_images(images)
+    check_rows(images, pixels, "pixels")
+    steps = fixed_point(matrix_of(pixels, f=pixels)).to(images.device, non_blocking=True)
+    return slide_lines(images, steps, fill)
 
 
 def matrix_of(
@@ -105,6 +114,29 @@ def affine_fixed(images: Tensor, steps: Tensor, fill: Fill) -> Tensor:
     return pick(images, x.bitwise_right_shift_(16), y.bitwise_right_shift_(16), fill)
 
 
+def slide_lines(images: Tensor, steps: Tensor, fill: Fill) -> Tensor:
+    """`affine_fixed` for maps that keep lines whole, those with a = e = 1 and d = 0: the same pixels.
+
+    Each line of the result is a window of W pixels of a source line with fill on both sides, and is copied whole.
+    """
+    if fill == "reflect":
+        return affine_fixed(images, steps, fill)
+    rows, channels, height, width = images.shape
+    lines = filled(images, fill, height, 3 * width)
+    lines[..., width : 2 * width] = images
+    b, c, f = (steps[:, k, None] for k in (1, 2, 5))
+    y = torch.arange(height, dtype=torch.int32, device=images.device)
+    right = (b * y + c).bitwise_right_shift_(16).clamp_(-width, width)  # (B, H): how far a window lies to the right
+    line = y + f.bitwise_right_shift(16)
+    exists = (line >= 0) & (line < height)
+    right = torch.where(exists, right, width)  # a window of nothing but fill
+    plane = torch.arange(rows * channels, device=images.device).view(rows, channels, 1)
+    first = plane * height + line.clamp_(0, height - 1).unsqueeze(1)  # (B, C, H)
+    start = first * (3 * width) + (right + width).unsqueeze(1)
+    windows = lines.view(-1).as_strided((lines.numel() - width + 1, width), (1, 1))
+    return windows.index_select(0, start.flatten()).view(images.shape)
+
+
 def positions(steps: Tensor, shape: torch.Size) -> tuple[Tensor, Tensor]:
     """Where each output pixel comes from: x and y, each (B, H, W), in the number type of `steps` (B, 6)."""
     a, b, c, d, e, f = steps.view(-1, 6, 1, 1).unbind(1)
@@ -139,15 +171,19 @@ def reflect(position: Tensor, size: int) -> Tensor:
 
 def framed(images: Tensor, fill: int | tuple[int, ...]) -> Tensor:
     """(B, C, H + 2, W + 2): the images in a frame of one pixel of `fill`."""
-    rows, channels, height, width = images.shape
-    if isinstance(fill, int):
-        source = images.new_full((rows, channels, height + 2, width + 2), fill)
-    else:
-        if len(fill) != channels:
-            raise ValueError(f"fill must have one level for each of {channels} channels, got {fill}")
-        source = images.new_tensor(fill).view(-1, 1, 1).repeat(rows, 1, height + 2, width + 2)
+    source = filled(images, fill, images.shape[2] + 2, images.shape[3] + 2)
     source[..., 1:-1, 1:-1] = images
     return source
+
+
+def filled(images: Tensor, fill: int | tuple[int, ...], height: int, width: int) -> Tensor:
+    """(B, C, height, width): as many images of nothing but `fill`."""
+    rows, channels = images.shape[:2]
+    if isinstance(fill, int):
+        return images.new_full((rows, channels, height, width), fill)
+    if len(fill) != channels:
+        raise ValueError(f"fill must have one level for each of {channels} channels, got {fill}")
+    return images.new_tensor(fill).view(-1, 1, 1).repeat(rows, 1, height, width)
 
 
 def interpolate(images: Tensor, x: Tensor, y: Tensor, fill: Fill) -> Tensor:

@@ -1,0 +1,92 @@
+"""Settings given by dotted names (`--optimizer.lr 0.1`), which no signature can list: a method's are in its file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from tutelage import config, options
+from tutelage.errors import ConfigError, did_you_mean, nearest
+
+SETTINGS = {option.name: option for name, cls in config.SECTIONS.items() for option in options.options(cls, f"{name}.")}
+
+
+class Dotted:
+    """Takes dotted settings out of the command line, and keeps them until the command asks."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, Any] = {}
+
+    def take(self, tokens: Sequence[str]) -> list[str]:
+        """The tokens without `--section.name value` and `--section.name=value`, which are kept.
+
+        Raises:
+            ConfigError: a setting is unknown, lacks its value, or is given twice.
+        """
+        rest: list[str] = []
+        self._values = {}
+        waiting = list(tokens)
+        while waiting:
+            token = waiting.pop(0)
+            if token == "--":
+                return [*rest, token, *waiting]
+            if not is_dotted(token):
+                rest.append(token)
+                continue
+            flag, equals, value = token.partition("=")
+            name = flag[2:].replace("-", "_")
+            _check_name(name, flag)
+            if not equals:
+                if not waiting or (waiting[0].startswith("--") and len(waiting[0]) > 2):
+                    raise ConfigError(f"{flag} needs a value: {flag} VALUE")
+                value = waiting.pop(0)
+            if name in self._values:
+                raise ConfigError(f"{flag} is given twice: give it once")
+            self._values[name] = value
+        return rest
+
+    def pop(self, beside: Iterable[str] = ()) -> dict[str, Any]:
+        """What was kept, once.
+
+        Args:
+            beside: the settings that usual flags gave.
+
+        Raises:
+            ConfigError: a setting was given under both of its names.
+        """
+        values, self._values = self._values, {}
+        for name in beside:
+            if name in values:
+                short = next(flag for flag, setting in config.FLAGS.items() if setting == name)
+                usual = "DATA" if name == "data.path" else as_flag(short)
+                raise ConfigError(f"{usual} and {as_flag(name)} are the same setting: give one of them")
+        return values
+
+
+def is_dotted(token: str) -> bool:
+    """Whether a word of the command line is a dotted setting."""
+    return token.startswith("--") and "." in token.partition("=")[0]
+
+
+def as_flag(name: str) -> str:
+    """`--train.batch-size` for `train.batch_size`."""
+    return f"--{name.replace('_', '-')}"
+
+
+def _check_name(name: str, flag: str) -> None:
+    """Refuse unknown names early; those of a method are checked with the method."""
+    section, _, setting = name.partition(".")
+    if section == "method" or name in SETTINGS:
+        return
+    if section not in config.SECTIONS:
+        near = nearest(section, [*config.SECTIONS, "method"])
+        raise ConfigError(
+            f"unknown setting {flag}"
+            + (f"; did you mean '{as_flag(f'{near}.{setting}')}'?" if near else f"; known: {', '.join(config.SECTIONS)}")
+        )
+    inside = [other.partition(".")[2] for other in SETTINGS if other.startswith(f"{section}.")]
+    near = nearest(setting, inside)
+    raise ConfigError(
+        f"unknown setting {flag}"
+        + (f"; did you mean '{as_flag(f'{section}.{near}')}'?" if near else did_you_mean(setting, inside))
+    )

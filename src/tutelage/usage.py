@@ -1,0 +1,66 @@
+"""What is wrong with a command line, in our words: the parser's errors as one sentence each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cyclopts import App, CycloptsError
+from cyclopts.exceptions import (
+    CoercionError,
+    MissingArgumentError,
+    RepeatArgumentError,
+    UnknownCommandError,
+    UnknownOptionError,
+    UnusedCliTokensError,
+)
+
+from tutelage.dotted import SETTINGS, as_flag
+from tutelage.errors import did_you_mean, nearest
+
+TAKES_DOTTED = ("train", "show")
+
+
+def sentence(error: CycloptsError, app: App) -> str:
+    """What to say about an error of the parser."""
+    command = " ".join(error.command_chain or ())
+    ask = f"tutelage {command} --help".replace("  ", " ")
+    name = "" if error.argument is None else error.argument.name
+    if isinstance(error, UnknownOptionError):
+        return unknown_option(error.token.keyword or error.token.value, command, flags_of(app, command))
+    if isinstance(error, UnknownCommandError) and error.unused_tokens:
+        word = error.unused_tokens[0]
+        kind = "option" if word.startswith("-") else "command"
+        return f"unknown {kind} '{word}'{did_you_mean(word, commands_of(app))}"
+    if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        return f"'{error.unused_tokens[0]}' is one word too many: see {ask}"
+    if isinstance(error, RepeatArgumentError):
+        return f"{name or error.token.keyword} is given twice: give it once"
+    if isinstance(error, MissingArgumentError):
+        given = error.keyword or name in (error.unused_tokens or [])
+        what = "needs a value" if given else "is missing"
+        return f"{name} {what}: see {ask}" if name else f"a word is missing: see {ask}"
+    if isinstance(error, CoercionError) and error.token is not None:
+        return f"{error.token.keyword} takes no value, got '{error.token.value}'"
+    return " ".join(str(error).split())
+
+
+def commands_of(app: App) -> list[str]:
+    """The commands, without `--help` and the like."""
+    return [name for name in app if not name.startswith("-")]
+
+
+def flags_of(app: App, command: str) -> list[str]:
+    """The options of a command."""
+    arguments = app[command].assemble_argument_collection() if command else ()
+    return [name for argument in arguments for name in argument.names if name.startswith("--")]
+
+
+def unknown_option(option: str, command: str, known: Iterable[str]) -> str:
+    """A sentence that names the nearest option; a dotted setting counts by its last word, too."""
+    word = option.partition("=")[0]
+    near = nearest(word, known)
+    if command in TAKES_DOTTED:
+        last = [setting for setting in SETTINGS if as_flag(setting.rpartition(".")[2]) == as_flag(word.strip("-"))]
+        near = as_flag(last[0]) if last else near
+    hint = f"; did you mean '{near}'?" if near else f"; tutelage {command} --help lists what there is"
+    return f"unknown option {word}{hint}"

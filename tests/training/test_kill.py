@@ -1,0 +1,48 @@
+"""`kill -9` aimed at saves: nothing is ever lost but the step that was under way."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HARNESS = Path(__file__).parent / "kill_at_saves.py"
+
+
+def harness(run: Path, kind: str, *, kills: int, steps: int) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, HARNESS, run, kind, str(kills), str(steps)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("kills", "steps"), [(6, 16), pytest.param(50, 110, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
+)
+def test_kills_at_saves_leave_every_checkpoint_readable_and_the_result_identical(
+    kills: int, steps: int, tmp_path: Path
+) -> None:
+    whole = harness(tmp_path / "whole", "tutelage", kills=0, steps=steps)
+    killed = harness(tmp_path / "killed", "tutelage", kills=kills, steps=steps)
+    assert (whole["starts"], killed["kills"], killed["code"]) == (1, kills, 0)
+    assert killed["unreadable"] == 0
+    assert killed["step"] == steps
+    for what in ("weights", "metrics", "result"):
+        assert killed[what] == whole[what], what
+    assert killed["left"] == []
+
+
+@pytest.mark.parametrize("kills", [12, pytest.param(50, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
+def test_the_same_kills_break_a_direct_save_so_the_test_above_can_fail(kills: int, tmp_path: Path) -> None:
+    found = harness(tmp_path / "direct", "direct", kills=kills, steps=1000)
+    assert found["kills"] == kills
+    assert found["unreadable"] > 0
