@@ -85,7 +85,9 @@ def check(config: DataConfig, *, workers: int = 1) -> CheckReport:
     return CheckReport(parts, faults, list(inventory.warnings), inventory)
 
 
-def check_and_print(config: DataConfig, *, workers: int, out: Path | None, overwrite: bool = False, console: Console) -> None:
+def check_and_print(
+    config: DataConfig, *, workers: int, out: Path | None, overwrite: bool = False, console: Console
+) -> None:
     """Check, print the report, and write it to `out` as JSON.
 
     Raises:
@@ -178,4 +180,6 @@ def _print_list(word: str, style: str, sentences: list[str], console: Console) -
     for sentence in sentences[:MOST_SHOWN]:
         console.print(Text.assemble((f"{word}: ", style), sentence), soft_wrap=True)
     if len(sentences) > MOST_SHOWN:
-        console.print(Text(f"{word}: (and {len(sentences) - MOST_SHOWN} more; --out report.json lists all)", style=style))
+        console.print(
+            Text(f"{word}: (and {len(sentences) - MOST_SHOWN} more; --out report.json lists all)", style=style)
+        )

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, CycloptsError, Group, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter, Token
 
 from tutelage import __version__, config, options
 from tutelage.console import screen
-from tutelage.errors import ConfigError, TutelageError, did_you_mean
+from tutelage.data.names import shown
+from tutelage.dotted import SETTINGS, Dotted, as_flag, is_dotted
+from tutelage.errors import ConfigError, DataError, TutelageError
+from tutelage.settings import require
+from tutelage.usage import TAKES_DOTTED, commands_of, flags_of, sentence, unknown_option
 
-_SECTIONS = {name: {o.name: o for o in options.options(cls, f"{name}.")} for name, cls in config.SECTIONS.items()}
 _USUAL = Group("Usual settings", sort_key=1)
 _DATA = Group("Data", sort_key=2)
 _MACHINE = Group("Machine and log", sort_key=3)
@@ -27,14 +32,26 @@ _GROUPS = {
     _RUN: "out overwrite resume init_from config",
 }
 _HELP = {
-    "method": "what is learned with: see tutelage methods",
-    "preset": "a published or recommended setting: see tutelage methods",
+    "method": f"what to learn with: tutelage methods lists them [default: {config.DEFAULT_METHOD}]",
+    "preset": "the settings of a published result: tutelage methods lists them",
     "config": "TOML file of settings, by section",
     "out": "run folder to make; it must not exist",
     "overwrite": "replace the run in the folder",
-    "resume": "run folder to go on with, exactly where it stopped; its settings cannot change",
+    "resume": "run folder to go on with, exactly where it stopped",
 }
 _FLAGS_ALONE = {"overwrite", "exclude_labeled", "skip_unreadable", "compile"}
+
+
+def _as_given(kind: Any, tokens: Sequence[Token]) -> str:
+    """The word itself: settings from flags, files and Python are all read by `options.py`."""
+    return tokens[0].value
+
+
+def _number(kind: Any, tokens: Sequence[Token]) -> Any:
+    return options.coerce(tokens[0].value, kind, str(tokens[0].keyword))
+
+
+Integer = Annotated[int, Parameter(converter=_number)]
 
 
 def _train_flags() -> type:
@@ -42,43 +59,48 @@ def _train_flags() -> type:
     fields: list[tuple[str, Any, Any]] = []
     for group, names in _GROUPS.items():
         for name in names.split():
-            dotted = config.FLAGS.get(name, "")
-            option = _SECTIONS.get(dotted.split(".")[0], {}).get(dotted)
-            text = _HELP.get(name) or (option.help if option else "")
-            default = _default_text(option)
-            kind = bool if name in _FLAGS_ALONE else str
-            hint = Annotated[
-                kind | None, Parameter(help=text + default, group=group, negative="", show_default=False)  # type: ignore[valid-type]
-            ]
-            fields.append((name, hint, dataclasses.field(default=None)))
+            option = SETTINGS.get(config.FLAGS.get(name, ""))
+            text = _HELP.get(name) or (option.help + _default_text(option) if option else "")
+            kind = bool if name in _FLAGS_ALONE else option.type if option else str
+            parameter = Parameter(help=text, group=group, converter=None if kind is bool else _as_given)
+            fields.append((name, Annotated[kind | None, parameter], dataclasses.field(default=None)))
     made = dataclasses.make_dataclass("TrainFlags", fields, frozen=True)
     made.__module__ = __name__  # where the parser resolves its annotations
     return made
 
 
-def _default_text(option: options.Option | None) -> str:
-    if option is None or option.default in (None, False, dataclasses.MISSING):
+def _default_text(option: options.Option) -> str:
+    if isinstance(option.default, bool) or not isinstance(option.default, int | float | str):
         return ""
-    return f" [{option.default}]"
+    return f" [default: {option.default:g}]" if isinstance(option.default, float) else f" [default: {option.default}]"
+
+
+def _default_shown(value: Any) -> str | None:
+    return None if value is None or value is False else str(value)
 
 
 TrainFlags: Any = _train_flags()
+_dotted = Dotted()
 
 app = App(
     name="tutelage",
     help="Train image classifiers from a few labels and many unlabeled images.",
     version=f"tutelage {__version__}",
     help_format="plaintext",
-    default_parameter=Parameter(negative=""),
-    help_epilogue="Example: tutelage train photos/ --labels labels.csv --out runs/a --budget 30m\n"
+    usage="Usage: tutelage COMMAND ...",
+    suppress_keyboard_interrupt=False,
+    default_parameter=Parameter(negative="", show_default=_default_shown),
+    help_epilogue="Example: tutelage train photos/ --labels labels.csv --out runs/a\n"
     "Help on a command: tutelage COMMAND --help",
 )
 
 
 @app.command(
-    help_epilogue="Every other setting goes by its dotted name: --method.ema-decay 0.99 --optimizer.lr 0.1\n"
-    "(tutelage methods NAME lists them).\n"
-    "Example: tutelage train photos/ --labels labels.csv --out runs/a --method mean-teacher --budget 30m"
+    sort_key=2,
+    usage="Usage: tutelage train DATA --out RUN [OPTIONS]\n       tutelage train --resume RUN",
+    help_epilogue="Every other setting goes by its dotted name, e.g. --optimizer.lr 0.1 or\n"
+    "--method.ema-decay 0.99: tutelage methods NAME lists those of a method.\n"
+    "Example: tutelage train photos/ --labels labels.csv --out runs/a --budget 30m",
 )
 def train(data: str | None = None, /, *, flags: Annotated[TrainFlags | None, Parameter(name="*")] = None) -> None:
     """Train on a few labels and many unlabeled images.
@@ -89,6 +111,9 @@ def train(data: str | None = None, /, *, flags: Annotated[TrainFlags | None, Par
         Folder of class folders (and 'unlabeled'), flat folder with --labels, tar shards, .npz file, or the word digits.
     """
     given = {} if flags is None else {k: v for k, v in dataclasses.asdict(flags).items() if v is not None}
+    empty = [name for name, value in given.items() if value == ""]
+    if empty:
+        raise ConfigError(f"{as_flag(empty[0])} is empty: give it a value or leave it out")
     resume, out = given.pop("resume", None), given.pop("out", None)
     if resume is None and data is None:
         raise ConfigError("name the data to train on, or a run to go on with (--resume RUN)")
@@ -96,20 +121,26 @@ def train(data: str | None = None, /, *, flags: Annotated[TrainFlags | None, Par
         raise ConfigError("name the run folder to make: --out runs/a")
     settings = {config.FLAGS[name]: value for name, value in given.items() if name in config.FLAGS}
     settings |= {"data.path": data} if data is not None else {}
-    settings |= _dotted.pop()
+    settings |= _dotted.pop(beside=settings)
     from tutelage.run import resume_run, start_run
 
     if resume is not None:
         refused = [name for name in ("preset", "config", "overwrite") if name in given] + (["out"] if out else [])
         if refused:
-            raise ConfigError(f"--resume goes on with the run's own settings; --{refused[0]} does not go with it")
+            raise ConfigError(
+                f"--resume goes on with the run's own settings; {as_flag(refused[0])} does not go with it"
+            )
         resume_run(Path(resume), settings, console=screen())
         return
     cfg = config.resolve(settings, preset=given.get("preset"), file=given.get("config"))
     start_run(cfg, Path(out), overwrite=bool(given.get("overwrite")), console=screen())
 
 
-@app.command(help_epilogue="Example: tutelage evaluate runs/a photos-test/ --out metrics.json")
+@app.command(
+    sort_key=3,
+    usage="Usage: tutelage evaluate RUN DATA [OPTIONS]",
+    help_epilogue="Example: tutelage evaluate runs/a photos-test/ --out metrics.json",
+)
 def evaluate(
     run: str,
     data: str,
@@ -154,7 +185,11 @@ def evaluate(
     )
 
 
-@app.command(help_epilogue="Example: tutelage predict runs/a new/ --out predictions.csv")
+@app.command(
+    sort_key=4,
+    usage="Usage: tutelage predict RUN DATA --out FILE [OPTIONS]",
+    help_epilogue="Example: tutelage predict runs/a new/ --out predictions.csv",
+)
 def predict(
     run: str,
     data: str,
@@ -163,7 +198,7 @@ def predict(
     out: str,
     network: str = "auto",
     device: str = "auto",
-    workers: str = "2",
+    workers: Integer = 2,
     overwrite: bool = False,
 ) -> None:
     """Predict the class of new images: a CSV with path, label, confidence and one column a class.
@@ -193,13 +228,17 @@ def predict(
         out=Path(out),
         network=network,
         device=device,
-        workers=options.coerce(workers, int, "--workers"),
+        workers=_workers(workers),
         overwrite=overwrite,
         console=screen(),
     )
 
 
-@app.command(help_epilogue="Example: tutelage check photos/ --labels labels.csv")
+@app.command(
+    sort_key=1,
+    usage="Usage: tutelage check DATA [OPTIONS]",
+    help_epilogue="Example: tutelage check photos/ --labels labels.csv",
+)
 def check(
     data: str,
     /,
@@ -208,9 +247,10 @@ def check(
     unlabeled: str | None = None,
     val: str | None = None,
     test: str | None = None,
-    label_count: str | None = None,
-    workers: str = "2",
+    label_count: Integer | None = None,
+    workers: Integer = 2,
     out: str | None = None,
+    overwrite: bool = False,
 ) -> None:
     """Look for what is wrong with the data, before any training.
 
@@ -232,6 +272,8 @@ def check(
         Threads that read images.
     out
         JSON file to write the findings to.
+    overwrite
+        Replace the file.
     """
     from tutelage.check import check_and_print
 
@@ -246,13 +288,18 @@ def check(
     cfg = options.build(config.DataConfig, {k: v for k, v in given.items() if v is not None}, "data.")
     check_and_print(
         cfg,
-        workers=options.coerce(workers, int, "--workers"),
+        workers=_workers(workers),
         out=None if out is None else Path(out),
+        overwrite=overwrite,
         console=screen(),
     )
 
 
-@app.command(help_epilogue="Example: tutelage show photos/ --out views.png")
+@app.command(
+    sort_key=5,
+    usage="Usage: tutelage show DATA --out FILE [OPTIONS]",
+    help_epilogue="Example: tutelage show photos/ --out views.png",
+)
 def show(
     data: str,
     /,
@@ -260,10 +307,10 @@ def show(
     out: str,
     labels: str | None = None,
     views: str = "weak,strong",
-    draws: str = "6",
-    images: str = "4",
-    image_size: str | None = None,
-    seed: str = "0",
+    draws: Integer = 6,
+    images: Integer = 4,
+    image_size: Integer | None = None,
+    seed: Integer = 0,
     overwrite: bool = False,
 ) -> None:
     """Draw a contact sheet: your images under each view, with the operations named.
@@ -292,19 +339,20 @@ def show(
     from tutelage.show import show_views
 
     settings = {"data.path": data, "data.labels": labels, "data.image_size": image_size, "train.seed": seed}
-    cfg = config.resolve({k: v for k, v in settings.items() if v is not None} | _dotted.pop())
+    given = {name: value for name, value in settings.items() if value is not None}
+    cfg = config.resolve(given | _dotted.pop(beside=[name for name in given if name != "train.seed" or seed]))
     show_views(
         cfg,
         out=Path(out),
         views=tuple(view.strip() for view in views.split(",") if view.strip()),
-        draws=options.coerce(draws, int, "--draws"),
-        images=options.coerce(images, int, "--images"),
+        draws=draws,
+        images=images,
         overwrite=overwrite,
         console=screen(),
     )
 
 
-@app.command(help_epilogue="Example: tutelage methods mean-teacher")
+@app.command(sort_key=6, usage="Usage: tutelage methods [NAME]", help_epilogue="Example: tutelage methods mean-teacher")
 def methods(name: str | None = None, /) -> None:
     """List methods and presets, or tell all about one: equation, source, settings.
 
@@ -318,8 +366,8 @@ def methods(name: str | None = None, /) -> None:
     print_catalog(name, screen())
 
 
-@app.command(help_epilogue="Example: tutelage demo --seeds 5")
-def demo(*, seeds: str = "3", steps: str | None = None, out: str | None = None, overwrite: bool = False) -> None:
+@app.command(sort_key=7, usage="Usage: tutelage demo [OPTIONS]", help_epilogue="Example: tutelage demo --seeds 5")
+def demo(*, seeds: Integer = 5, steps: Integer = 600, out: str | None = None, overwrite: bool = False) -> None:
     """Compare supervised training with Mean Teacher on bundled images of handwritten digits, in minutes.
 
     Parameters
@@ -336,93 +384,70 @@ def demo(*, seeds: str = "3", steps: str | None = None, out: str | None = None, 
     from tutelage.demo import run_demo
 
     run_demo(
-        seeds=options.coerce(seeds, int, "--seeds"),
-        steps=None if steps is None else options.coerce(steps, int, "--steps"),
+        seeds=seeds,
+        steps=steps,
         out=None if out is None else Path(out),
         overwrite=overwrite,
         console=screen(),
     )
 
 
-class _Dotted:
-    """Settings given by dotted names, which no signature can list: a method's are in its file."""
-
-    def __init__(self) -> None:
-        self._values: dict[str, Any] = {}
-
-    def take(self, tokens: Sequence[str]) -> list[str]:
-        """The tokens without `--section.name value` and `--section.name=value`, which are kept."""
-        rest: list[str] = []
-        waiting = list(tokens)
-        while waiting:
-            token = waiting.pop(0)
-            name, equals, value = token[2:].partition("=")
-            if token == "--":
-                return [*rest, token, *waiting]
-            if not token.startswith("--") or "." not in name:
-                rest.append(token)
-                continue
-            _check_dotted(name)
-            if not equals:
-                if not waiting or (waiting[0].startswith("--") and len(waiting[0]) > 2):
-                    raise ConfigError(f"--{name} needs a value: --{name} VALUE")
-                value = waiting.pop(0)
-            self._values[name.replace("-", "_")] = value
-        return rest
-
-    def pop(self) -> dict[str, Any]:
-        """What was kept, once."""
-        values, self._values = self._values, {}
-        return values
-
-
-_dotted = _Dotted()
-
-
-def _check_dotted(name: str) -> None:
-    """Refuse unknown names early; those of a method are checked with the method."""
-    unified = name.replace("-", "_")
-    section = unified.split(".")[0]
-    if section == "method":
-        return
-    if section not in _SECTIONS:
-        raise ConfigError(f"unknown setting --{name}{did_you_mean(section, [*_SECTIONS, 'method'])}")
-    if unified not in _SECTIONS[section]:
-        raise ConfigError(f"unknown setting --{name}{did_you_mean(unified, _SECTIONS[section])}")
-
-
 def main(tokens: Sequence[str] | None = None) -> None:
     """Run a command and exit: 0, 1 for a fault of ours, 2 for one in what was given, 130 or 143 after a signal."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to stop
+    warnings.formatwarning = _format_warning
     sys.exit(run(list(sys.argv[1:] if tokens is None else tokens)))
 
 
 def run(tokens: list[str]) -> int:
     """Run a command; gives the exit code."""
     try:
-        command = tokens[0] if tokens else ""
-        if any("." in token.split("=")[0] for token in tokens if token.startswith("--")) and command not in (
-            "train",
-            "show",
-        ):
-            stray = next(token for token in tokens if token.startswith("--") and "." in token.split("=")[0])
-            raise ConfigError(f"unknown option {stray}: dotted settings belong to train and show")
-        _dotted.pop()
+        _refuse_stray(tokens)
         app(_dotted.take(tokens), exit_on_error=False, print_error=False, result_action="return_value")
     except TutelageError as error:
-        return _fail(str(error), error.exit_code)
+        return _fail(str(error), error.exit_code, lines=isinstance(error, DataError))
     except CycloptsError as error:
-        return _fail(" ".join(str(error).split()), 2)
+        return _fail(sentence(error, app), 2)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     except BrokenPipeError:
         return 141
-    except Exception:
+    except Exception as error:
+        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+            return _fail("out of memory: lower the batch size or the image size, or take a smaller network", 2)
         traceback.print_exc()
         print("tutelage: this is a fault in tutelage; please report it with the lines above", file=sys.stderr)
         return 1
     return 0
 
 
-def _fail(message: str, code: int) -> int:
-    print(f"tutelage: {message}", file=sys.stderr)
+def _refuse_stray(tokens: list[str]) -> None:
+    """Refuse a dotted setting where none is taken."""
+    command = tokens[0] if tokens else ""
+    stray = next((token for token in tokens if is_dotted(token)), None)
+    if stray is None or command in TAKES_DOTTED:
+        return
+    if command in commands_of(app):
+        known = flags_of(app, command)
+        raise ConfigError(f"{unknown_option(stray, command, known)} (dotted settings belong to train and show)")
+
+
+def _workers(number: int) -> int:
+    require(0 <= number <= 256, "--workers", "in [0, 256]", number)
+    return number
+
+
+def _fail(message: str, code: int, *, lines: bool = False) -> int:
+    """Say what is wrong, on one line unless the message is a list."""
+    print(f"tutelage: {message if lines else shown(message)}", file=sys.stderr)
     return code
+
+
+def _format_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """One line for a warning of ours; one of a library keeps its place in the code."""
+    if Path(filename).is_relative_to(Path(__file__).parent):
+        return f"tutelage: warning: {shown(str(message))}\n"
+    return f"{filename}:{lineno}: {category.__name__}: {message}\n"

@@ -203,7 +203,8 @@ def read_toml(path: Path) -> dict[str, Any]:
 def _check_section(section: str, values: Any) -> None:
     """Check names and types in a part of the settings; those of a method wait for it."""
     if not isinstance(values, Mapping):
-        homes = [name for name, cls in SECTIONS.items() if section.replace("-", "_") in cls.__dataclass_fields__]
+        word = section.replace("-", "_")
+        homes = [name for name, cls in SECTIONS.items() if word in {field.name for field in dataclasses.fields(cls)}]
         where = f"; write it below [{homes[0]}]" if homes else ""
         raise ConfigError(f"{section} = {values!r} stands outside of a section{where}")
     if section not in (*SECTIONS, "method"):

@@ -24,10 +24,19 @@ LABELS_A_CLASS = 2
 SEEDS, STEPS = 5, 600
 
 
-def run_demo(*, seeds: int, steps: int | None, out: Path | None, overwrite: bool, console: Console) -> dict[str, Any]:
+def run_demo(
+    *,
+    seeds: int,
+    steps: int | None,
+    out: Path | None,
+    overwrite: bool,
+    console: Console,
+    first_seed: int = 0,
+) -> dict[str, Any]:
     """Train both methods on the same few labels of the digits, for several draws of the labels, and compare.
 
-    Gives what was measured: test accuracy of each method at each seed, and the paired gain in points.
+    Gives what was measured: test accuracy of each method at each seed from `first_seed` on, and the paired gain in
+    points.
 
     Raises:
         TutelageError: a number is out of range, or a folder is in the way.
@@ -40,13 +49,13 @@ def run_demo(*, seeds: int, steps: int | None, out: Path | None, overwrite: bool
     with ExitStack() as stack:
         folder = out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tutelage-demo-")))
         for method in METHODS:
-            for seed in range(seeds):
+            for seed in range(first_seed, first_seed + seeds):
                 refuse_existing(folder / f"{method}-{seed}", overwrite=overwrite)
         console.print(
             f"Handwritten digits, 8 x 8 pixels: {LABELS_A_CLASS} labels a class, the other training images unlabeled.\n"
             f"{', '.join(METHODS)}: {steps} steps each, {seeds} draws of the labels."
         )
-        for seed in range(seeds):
+        for number, seed in enumerate(range(first_seed, first_seed + seeds), start=1):
             for method in METHODS:
                 settings = {
                     "data.path": "digits",
@@ -59,7 +68,7 @@ def run_demo(*, seeds: int, steps: int | None, out: Path | None, overwrite: bool
                 run = start_run(cfg, folder / f"{method}-{seed}", overwrite=overwrite, console=screen(quiet=True))
                 scores = run.metrics["test"][run.metrics["evaluated"]]
                 accuracy[method].append(scores["accuracy"])
-            console.print(f"draw {seed + 1} of {seeds}: " + ", ".join(f"{m} {accuracy[m][-1]:.1%}" for m in METHODS))
+            console.print(f"draw {number} of {seeds}: " + ", ".join(f"{m} {accuracy[m][-1]:.1%}" for m in METHODS))
         gain = interval([100.0 * (b - a) for a, b in zip(accuracy[METHODS[0]], accuracy[METHODS[1]], strict=True)])
         _print_table(accuracy, gain, steps, console)
         kept = f"; the runs are in {folder}" if out is not None else ""

@@ -82,7 +82,11 @@ def _check_name(name: str, flag: str) -> None:
         near = nearest(section, [*config.SECTIONS, "method"])
         raise ConfigError(
             f"unknown setting {flag}"
-            + (f"; did you mean '{as_flag(f'{near}.{setting}')}'?" if near else f"; known: {', '.join(config.SECTIONS)}")
+            + (
+                f"; did you mean '{as_flag(f'{near}.{setting}')}'?"
+                if near
+                else f"; known: {', '.join(config.SECTIONS)}"
+            )
         )
     inside = [other.partition(".")[2] for other in SETTINGS if other.startswith(f"{section}.")]
     near = nearest(setting, inside)

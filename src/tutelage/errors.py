@@ -52,7 +52,9 @@ class DataError(TutelageError):
     def _list(self) -> str:
         lines = [f"{len(self.faults)} faults in the data:", *(f"  {fault}" for fault in self.faults[: self.shown])]
         if len(self.faults) > self.shown:
-            lines.append(f"  (and {len(self.faults) - self.shown} more; all with: tutelage check DATA --out report.json)")
+            lines.append(
+                f"  (and {len(self.faults) - self.shown} more; all with: tutelage check DATA --out report.json)"
+            )
         return "\n".join(lines)
 
 

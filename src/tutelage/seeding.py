@@ -6,8 +6,10 @@ So a resumed run draws what the uninterrupted one would have drawn, and the numb
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 
 def derived_seed(seed: int, *key: int | str) -> int:
@@ -18,4 +20,6 @@ def derived_seed(seed: int, *key: int | str) -> int:
 
 def generator(seed: int, *key: int | str) -> torch.Generator:
     """A CPU generator for one purpose, e.g. `generator(seed, "unlabeled", "weak", step)`."""
+    import torch  # here, so that the check of the data, which needs seeds alone, does not wait for it
+
     return torch.Generator().manual_seed(derived_seed(seed, *key))

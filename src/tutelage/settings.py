@@ -136,7 +136,10 @@ class TrainConfig:
             require(value is None or value >= 1, f"train.{name}", "at least 1", value)
         for name in ("batch_size", "log_every"):
             require(getattr(self, name) >= 1, f"train.{name}", "at least 1", getattr(self, name))
-        require(self.unlabeled_ratio > 0, "train.unlabeled_ratio", "above 0", self.unlabeled_ratio)
+        require(self.batch_size <= 2**20, "train.batch_size", "at most 1048576", self.batch_size)
+        require(
+            0 < self.unlabeled_ratio <= 1000, "train.unlabeled_ratio", "above 0, at most 1000", self.unlabeled_ratio
+        )
         require(0 <= self.workers <= 256, "train.workers", "in [0, 256]", self.workers)
         require(0 <= self.seed < 2**63, "train.seed", "in [0, 2^63)", self.seed)
         if self.steps is not None and self.budget is not None:

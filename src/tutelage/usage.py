@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from cyclopts import App, CycloptsError
@@ -52,7 +53,7 @@ def commands_of(app: App) -> list[str]:
 def flags_of(app: App, command: str) -> list[str]:
     """The options of a command."""
     arguments = app[command].assemble_argument_collection() if command else ()
-    return [name for argument in arguments for name in argument.names if name.startswith("--")]
+    return [name for argument in arguments for name in argument.names if re.match("--(?!no-)", name)]
 
 
 def unknown_option(option: str, command: str, known: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Trains digits and kills it at its saves; prints what was found as JSON. `test_kill.py` runs it as a process of its own.
+"""Trains digits, kills it at its saves, and prints what was found as JSON: a process of its own, for `test_kill.py`.
 
 torch is imported once and no tensor is made here, so that each fork is a fresh and quick start. A child writes a byte
 to a pipe when a save opens its file, which it learns from Python's audit events; up to 8 ms later it is killed.

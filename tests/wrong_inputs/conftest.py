@@ -10,6 +10,7 @@ import shutil
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ BRIEF = ["--steps", "4", "--batch-size", "4", "--unlabeled-ratio", "0.5", "--dev
 class World:
     """Builds inputs in a folder of its own. Paths are given and returned relative to it: it is the working folder."""
 
-    train = ["train", "photos", "--out", "runs/a", *BRIEF]
+    train: ClassVar = ["train", "photos", "--out", "runs/a", *BRIEF]
 
     def __init__(self, root: Path, finished: Path) -> None:
         self.root, self.finished = root, finished

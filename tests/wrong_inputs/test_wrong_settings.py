@@ -15,7 +15,7 @@ def flags(*words: str) -> Callable[[Any], list[str]]:
         world.photos()
         command = list(world.train)
         for flag in words:
-            if flag in command:
+            if flag.startswith("--") and flag in command:
                 del command[command.index(flag) : command.index(flag) + 2]
         return [*command, *words]
 
@@ -27,9 +27,14 @@ def toml(text: str | bytes, *words: str) -> Callable[[Any], list[str]]:
     return lambda world: [*flags(*words)(world), "--config", world.write("my.toml", text)]
 
 
+def last(*done: Any) -> Any:
+    """The last of what was done one after the other: the command."""
+    return done[-1]
+
+
 def words(*command: str) -> Callable[[Any], list[str]]:
     """This command, where there are good photos."""
-    return lambda world: (world.photos(), list(command))[1]
+    return lambda world: last(world.photos(), list(command))
 
 
 VALUES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
@@ -44,11 +49,11 @@ VALUES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
         r"train.steps and train.budget exclude each other: give one of them",
     ),
     "a budget that is no time": (
-        lambda w: [x for x in flags("--budget", "soon")(w) if x not in ("--steps", "4")][:-2] + ["--budget", "soon"],
+        words("train", "photos", "--out", "runs/a", "--budget", "soon"),
         r"train.budget must be a time such as 90s, 30m or 2h, got 'soon'",
     ),
     "a budget too small for ten steps": (
-        lambda w: [*[x for x in flags()(w) if x not in ("--steps", "4")], "--batch-size", "4", "--budget", "0.001s"],
+        words("train", "photos", "--out", "runs/a", "--batch-size", "4", "--device", "cpu", "--budget", "0.001s"),
         r"train.budget.*at least 10 steps must fit. Give more time",
     ),
     "a learning rate that is NaN": (flags("--optimizer.lr", "nan"), r"optimizer.lr must be a number, got 'nan'"),
@@ -67,6 +72,8 @@ VALUES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     "a batch of nothing": (flags("--batch-size", "0"), r"train.batch_size must be at least 1, got 0"),
     "a ratio of zero": (flags("--unlabeled-ratio", "0"), r"train.unlabeled_ratio must be above 0"),
     "a ratio that is NaN": (flags("--unlabeled-ratio", "nan"), r"train.unlabeled_ratio must be a number, got 'nan'"),
+    "a ratio beyond all numbers": (flags("--unlabeled-ratio", "1e308"), r"unlabeled_ratio must be .*at most 1000"),
+    "a batch beyond all memory": (flags("--batch-size", "9999999999"), r"train.batch_size must be at most 1048576"),
     "a negative seed": (flags("--seed", "-1"), r"train.seed must be in \[0, 2\^63\), got -1"),
     "a seed that is too large": (flags("--seed", str(2**64)), r"train.seed must be in \[0, 2\^63\), got 18446744"),
     "a thousand workers": (flags("--workers", "1000"), r"train.workers must be in \[0, 256\], got 1000"),
@@ -82,6 +89,7 @@ VALUES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
         flags("--augment.weak.translate", "0.9"),
         r"augment.weak.translate must be in \[0, 0.5\], got 0.9",
     ),
+    "labels without a name": (flags("--labels", ""), r"--labels is empty: give it a value or leave it out"),
     "a decay above one": (flags("--method.ema-decay", "1.5"), r"method.ema_decay must be in \[0, 1\), got 1.5"),
     "a switch with a value": (flags("--compile=maybe"), r"--compile.*maybe"),
     "a dotted switch with a wrong value": (
@@ -106,21 +114,24 @@ MACHINE: dict[str, tuple[Callable[[Any], list[str]], str]] = {
 
 NAMES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     "an unknown command": (words("trian", "photos"), r"[Uu]nknown command.*trian.*[Dd]id you mean.*train"),
-    "an unknown option": (flags("--stpes", "5"), r"[Uu]nknown option.*--stpes.*did you mean --steps\?"),
+    "an unknown option": (flags("--stpes", "5"), r"[Uu]nknown option.*--stpes; did you mean '--steps'\?"),
     "an unknown option with a value": (flags("--leraning=5"), r"unknown option --leraning"),
     "an unknown option of evaluate": (
         words("evaluate", "r", "photos", "--lables", "x"),
-        r"[Uu]nknown option.*--lables.*did you mean --labels\?",
+        r"[Uu]nknown option.*--lables.*did you mean '--labels'\?",
     ),
     "an unknown dotted setting": (
         flags("--optimizer.lrr", "1"),
-        r"unknown setting --optimizer.lrr; did you mean --optimizer.lr\?",
+        r"unknown setting --optimizer.lrr; did you mean '--optimizer.lr'\?",
     ),
-    "an unknown section": (flags("--optimzer.lr", "1"), r"unknown setting --optimzer.lr; did you mean --optimizer"),
+    "an unknown section": (
+        flags("--optimzer.lr", "1"),
+        r"--optimzer.lr; did you mean '--optimizer.lr'\?",
+    ),
     "a section instead of a setting": (flags("--augment.weak", "1"), r"unknown setting --augment.weak; did you mean"),
     "an unknown setting of the method": (
         flags("--method.ema-deacy", "0.9"),
-        r"unknown setting method.ema.deacy; did you mean '?(--)?method.ema.decay'?\?",
+        r"unknown setting method.ema.deacy; did you mean 'ema_decay'\?",
     ),
     "a setting of another method": (
         flags("--method", "supervised", "--method.consistency-weight", "1"),
@@ -142,7 +153,7 @@ NAMES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     ),
     "a dotted setting of evaluate": (
         words("evaluate", "r", "photos", "--train.steps", "1"),
-        r"unknown option --train.steps: dotted settings belong to train and show",
+        r"unknown option --train.steps; .*\(dotted settings belong to train and show\)",
     ),
     "an unknown method": (
         flags("--method", "mean-techer"),
@@ -182,7 +193,10 @@ FILES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
         flags("--config", "my.toml"),
         r"cannot read the settings file my.toml: No such file",
     ),
-    "a settings file that is a folder": (flags("--config", "photos"), r"cannot read the settings file photos: Is a"),
+    "a settings file that is a folder": (
+        lambda w: [*flags()(w), "--config", "photos"],
+        r"cannot read the settings file photos: Is a",
+    ),
     "malformed TOML": (toml("[train]\nsteps = = 5\n"), r"my.toml is not valid TOML: .*line 2"),
     "TOML that is no text": (toml(b"\xff\xfe\0"), r"my.toml is not valid TOML"),
     "an unknown setting in TOML": (
@@ -193,7 +207,10 @@ FILES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
         toml("[trian]\nsteps = 5\n"),
         r"my.toml: unknown section trian; did you mean 'train'\?",
     ),
-    "a setting without a section in TOML": (toml("steps = 5\n"), r"my.toml: steps = 5 stands outside of a section; write it below \[train\]"),
+    "a setting without a section in TOML": (
+        toml("steps = 5\n"),
+        r"my.toml: steps = 5 stands outside of a section; write it below \[train\]",
+    ),
     "a section that is a value in TOML": (toml("train = 5\n"), r"my.toml: train = 5 stands outside of a section"),
     "a float for an integer in TOML": (toml("[train]\nseed = 1.5\n"), r"train.seed must be an integer, got 1.5"),
     "a switch for an integer in TOML": (toml("[train]\nseed = true\n"), r"train.seed must be an integer, got True"),
@@ -201,7 +218,11 @@ FILES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     "NaN in TOML": (toml("[optimizer]\nlr = nan\n"), r"optimizer.lr must be a number, got nan"),
     "a value out of range in TOML": (toml("[train]\nlog_every = 0\n"), r"train.log_every must be at least 1, got 0"),
     "steps and a budget in TOML": (
-        lambda w: (w.photos(), w.write("my.toml", '[train]\nsteps = 5\nbudget = "1m"\n'), ["train", "photos", "--out", "a", "--config", "my.toml"])[2],
+        lambda w: last(
+            w.photos(),
+            w.write("my.toml", '[train]\nsteps = 5\nbudget = "1m"\n'),
+            ["train", "photos", "--out", "a", "--config", "my.toml"],
+        ),
         r"train.steps and train.budget exclude each other",
     ),
 }
@@ -217,7 +238,7 @@ AGAINST_DATA: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     ),
     "no labels": (flags("--label-count", "0"), r"data.label_count must be at least 1, got 0"),
     "labels that cannot be spread evenly": (
-        lambda w: (w.image(*(f"photos/cat/x{n}.png" for n in range(9))), flags("--label-count", "12")(w))[1],
+        lambda w: last(w.image(*(f"photos/cat/x{n}.png" for n in range(9))), flags("--label-count", "12")(w)),
         r"label_count asks for 12 labels spread evenly, but class 'dog' has 4 of 6: lower it to 8",
     ),
     "a batch larger than the unlabeled images": (
@@ -225,11 +246,15 @@ AGAINST_DATA: dict[str, tuple[Callable[[Any], list[str]], str]] = {
         r"unlabeled batch of 16 .*is larger than the unlabeled stream of 12 images; lower one of them",
     ),
     "no unlabeled images": (
-        lambda w: (w.photos(), [path.unlink() for path in (w.root / "photos/unlabeled").iterdir()], [*w.train, "--exclude-labeled"])[2],
+        lambda w: last(
+            w.photos(),
+            [path.unlink() for path in (w.root / "photos/unlabeled").iterdir()],
+            [*w.train, "--exclude-labeled"],
+        ),
         r"mean-teacher learns from unlabeled images, and there are none; add some .*or use --method supervised",
     ),
     "images too small for the network": (
-        flags("--network", "conv-large", "--image-size", "4"),
+        flags("--network", "conv-large", "--image-size", "4", "--batch-size", "4", "--unlabeled-ratio", "1"),
         r"'conv-large' takes images of at least \d+ pixels, these have 4; choose 'small', or a larger data.image_size",
     ),
 }
@@ -247,7 +272,10 @@ SHEETS: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     "a sheet that is no PNG": (words("show", "photos", "--out", "a.jpg"), r"a.jpg: name a .png file"),
     "no draws": (words("show", "photos", "--out", "a.png", "--draws", "0"), r"--draws must be in \[1, 50\], got 0"),
     "half an image": (words("show", "photos", "--out", "a.png", "--images", "0.5"), r"--images must be an integer"),
-    "a sheet in no folder": (words("show", "photos", "--out", "no/a.png"), r"cannot write no/a.png: there is no folder"),
+    "a sheet in no folder": (
+        words("show", "photos", "--out", "no/a.png"),
+        r"no/a.png: there is no folder",
+    ),
     "a sheet of nothing": (words("show", "nowhere", "--out", "a.png"), r"nowhere: no such file or folder"),
     "a demo without seeds": (words("demo", "--seeds", "0"), r"--seeds must be in \[1, 100\], got 0"),
     "a demo of half a step": (words("demo", "--steps", "0.5"), r"--steps must be an integer, got '0.5'"),

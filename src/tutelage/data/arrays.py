@@ -36,7 +36,7 @@ class Rows(Store):
         yield from (_to_pixels(images[key]) for key in keys)
 
     def place(self, name: str) -> str:
-        return f"{self.where} {self.array} {name}"
+        return f"{self.where} {name}" if name.startswith(self.array) else f"{self.where} {self.array} {name}"
 
 
 def list_digits() -> dict[str, Listing]:
@@ -101,7 +101,7 @@ def _fill(
     store = Rows(path, x, listing.where)
     for row, label in enumerate(labels.tolist()):
         name = None if not 0 <= label < limit else str(label) if names is None else names[label]
-        listing.items.append(Item(f"row {row}", name, store, row))
+        listing.items.append(Item(f"row {row}" if x == "x" else f"{x} row {row}", name, store, row))
     listing.classes = names or sort_classes({item.label for item in listing.items if item.label is not None})
 
 

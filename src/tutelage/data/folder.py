@@ -99,7 +99,7 @@ def list_named_images(table: Path, where: str) -> Listing:
     if table.suffix.lower() == ".csv":
         rows, faults = read_table(table, needs_label=False)
         listing.faults += faults
-        names = [row.path for row in rows]
+        names = [row.path if (table.parent / row.path).exists() else from_cell(row.path) for row in rows]
     else:
         try:
             names = [line for line in table.read_text(encoding="utf-8-sig").splitlines() if line.strip()]

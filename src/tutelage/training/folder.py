@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -43,7 +44,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = FileLock(path / ".lock", timeout=0)
-        self._undo = False
+        self._made: list[Path] = []  # what is taken back if nothing comes of the run: a folder before those above it
 
     @property
     def checkpoints(self) -> Path:
@@ -59,7 +60,7 @@ class RunFolder:
         """
         refuse_existing(path, overwrite=overwrite)
         run = cls(path)
-        undo = not path.exists()
+        made = [folder for folder in (path / ".lock", path, *path.absolute().parents) if not folder.exists()]
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -70,7 +71,7 @@ class RunFolder:
         except RunError:
             run._lock.release()
             raise
-        run._undo = undo
+        run._made = made
         return run
 
     @classmethod
@@ -101,9 +102,16 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._undo and kind is not None:
-            shutil.rmtree(self.path, ignore_errors=True)  # before the lock is free, since then another may begin here
+        if kind is not None:
+            self._take_back()  # before the lock is free, since then another may begin here
         self._lock.release()
+
+    def _take_back(self) -> None:
+        if self.path in self._made:
+            shutil.rmtree(self.path, ignore_errors=True)
+        for entry in self._made:
+            with suppress(OSError):  # also of a folder that is not empty, since another run lies in it by now
+                entry.unlink() if entry.name == ".lock" else entry.rmdir()
 
     def clear(self) -> None:
         """Everything was checked: remove an earlier run."""
@@ -116,7 +124,7 @@ class RunFolder:
     def declare(self, config: Mapping[str, Any]) -> None:
         """Write config.json, the last of what defines a run: a folder that has one has a checkpoint too."""
         write_json(self.path / "config.json", {"format": FORMAT, **config})
-        self._undo = False
+        self._made = []
 
     def append(self, name: str, row: Mapping[str, Any]) -> None:
         """Add a line to a `.jsonl` file.

@@ -25,40 +25,38 @@ def rotate(images: Tensor, degrees: Tensor, *, fill: Fill = 0) -> Tensor:
 
 def shear_x(images: Tensor, slope: Tensor, *, fill: Fill = 0) -> Tensor:
     """Row y taken from `slope` (B,) * y further right; nearest pixel."""
-    check_images(images)
-    check_rows(images, slope, "slope")
-    steps = fixed_point(matrix_of(slope, b=slope)).to(images.device, non_blocking=True)
-    return slide_lines(images, steps, fill)
+    return slide(images, slope, 1, fill)
 
 
 def shear_y(images: Tensor, slope: Tensor, *, fill: Fill = 0) -> Tensor:
     """Column x taken from `slope` (B,) * x further down; nearest pixel."""
-    return affine(images, matrix_of(slope, d=slope), fill=fill)
+    return affine(images, with_entry(slope, 3), fill=fill)
 
 
 def translate_x(images: Tensor, pixels: Tensor, *, fill: Fill = 0) -> Tensor:
     """Every pixel taken from `pixels` (B,) further right; nearest pixel, so that less than half of one does nothing."""
-    check_images(images)
-    check_rows(images, pixels, "pixels")
-    steps = fixed_point(matrix_of(pixels, c=pixels)).to(images.device, non_blocking=True)
-    return slide_lines(images, steps, fill)
+    return slide(images, pixels, 2, fill)
 
 
 def translate_y(images: Tensor, pixels: Tensor, *, fill: Fill = 0) -> Tensor:
     """Every pixel taken from `pixels` (B,) further down; nearest pixel, so that less than half of one does nothing."""
-    check_images(images)
-    check_rows(images, pixels, "pixels")
-    steps = fixed_point(matrix_of(pixels, f=pixels)).to(images.device, non_blocking=True)
-    return slide_lines(images, steps, fill)
+    return slide(images, pixels, 5, fill)
 
 
-def matrix_of(
-    like: Tensor, *, b: Tensor | float = 0.0, c: Tensor | float = 0.0, d: Tensor | float = 0.0, f: Tensor | float = 0.0
-) -> Tensor:
-    """(B, 6) float64: the identity but for the entries given, on the device of `like` (B,)."""
-    matrix = torch.zeros(len(like), 6, dtype=torch.float64, device=like.device)
-    matrix[:, 0], matrix[:, 1], matrix[:, 2], matrix[:, 3], matrix[:, 4], matrix[:, 5] = 1.0, b, c, d, 1.0, f
+def with_entry(numbers: Tensor, entry: int) -> Tensor:
+    """(B, 6) float64: the identity but for one entry, which is that of `numbers` (B,)."""
+    matrix = torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0], dtype=torch.float64, device=numbers.device)
+    matrix = matrix.repeat(len(numbers), 1)
+    matrix[:, entry] = numbers
     return matrix
+
+
+def slide(images: Tensor, numbers: Tensor, entry: int, fill: Fill) -> Tensor:
+    """The images under a map that keeps lines whole, given by one entry of its matrix."""
+    check_images(images)
+    check_rows(images, numbers, "numbers")
+    steps = fixed_point(with_entry(numbers, entry)).to(images.device, non_blocking=True)
+    return slide_lines(images, steps, fill)
 
 
 def rotation(degrees: Tensor, height: int, width: int) -> Tensor:
@@ -119,7 +117,7 @@ def slide_lines(images: Tensor, steps: Tensor, fill: Fill) -> Tensor:
 
     Each line of the result is a window of W pixels of a source line with fill on both sides, and is copied whole.
     """
-    if fill == "reflect":
+    if fill == "reflect" or len(images) == 0:
         return affine_fixed(images, steps, fill)
     rows, channels, height, width = images.shape
     lines = filled(images, fill, height, 3 * width)
@@ -156,7 +154,7 @@ def pick(images: Tensor, x: Tensor, y: Tensor, fill: Fill) -> Tensor:
         source = framed(images, fill)
         x.clamp_(-1, width).add_(1)
         y.clamp_(-1, height).add_(1)
-    index = y.mul_(source.shape[3]).add_(x).long().view(rows, 1, -1).expand(-1, channels, -1)
+    index = y.mul_(source.shape[3]).add_(x).long().flatten(1).unsqueeze(1).expand(-1, channels, -1)
     return source.flatten(2).gather(2, index).view(rows, channels, *x.shape[1:])
 
 

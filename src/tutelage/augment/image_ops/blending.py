@@ -56,7 +56,7 @@ def brightness(images: Tensor, factor: Tensor) -> Tensor:
 def contrast(images: Tensor, factor: Tensor) -> Tensor:
     """`PIL.ImageEnhance.Contrast`: 0 is the image's mean luma, rounded, 1 the image."""
     check_images(images)
-    mean = luma(images).sum((1, 2, 3), dtype=torch.float64) / images[0, 0].numel()
+    mean = luma(images).sum((1, 2, 3), dtype=torch.float64) / (images.shape[2] * images.shape[3])
     return blend((mean + 0.5).floor().to(torch.float32).view(-1, 1, 1, 1), images, factor)
 
 

@@ -87,11 +87,9 @@ def resize_crops(
     left, top, right, bottom = boxes.to(images.device, torch.float64, non_blocking=True).unbind(1)
     mirrored = None if flip is None else flip.to(images.device, non_blocking=True).view(-1, 1, 1)
     if resample == "nearest":
-        columns = torch.arange(width, device=images.device) + 0.5
-        columns = (left[:, None] + columns * ((right - left) / width)[:, None]).floor()[:, None]
+        columns = (left[:, None] + stepped((right - left) / width, width))[:, None]
         columns = columns if mirrored is None else torch.where(mirrored, columns.flip(2), columns)
-        lines = torch.arange(height, device=images.device) + 0.5
-        lines = (top[:, None] + lines * ((bottom - top) / height)[:, None]).floor()[:, :, None]
+        lines = (top[:, None] + stepped((bottom - top) / height, height))[:, :, None]
         size = (-1, height, width)
         return pick(images, columns.int().expand(size).contiguous(), lines.int().expand(size).contiguous(), "reflect")
     across = crop_weights(left, right - left, shape.width, width, resample)
@@ -99,6 +97,16 @@ def resize_crops(
     down = crop_weights(top, bottom - top, shape.height, height, resample)
     lines = mix_levels(images.to(torch.float32), across)
     return to_uint8(mix_levels(lines.transpose(2, 3).contiguous(), down)).transpose(2, 3).contiguous()
+
+
+def stepped(step: Tensor, count: int) -> Tensor:
+    """(B, count) float64 whole numbers: the pixels met in steps of `step` (B,), from half a step on.
+
+    Added up one by one as Pillow does, since that decides which of two pixels a tie takes.
+    """
+    steps = step[:, None].repeat(1, count)
+    steps[:, 0] *= 0.5
+    return steps.cumsum(1).floor_()
 
 
 def gaussian_blur(images: Tensor, sigma: Tensor, *, largest: float = 2.0) -> Tensor:

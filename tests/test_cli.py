@@ -1,0 +1,236 @@
+"""The manners of the command line: help, mistyped words, exit codes, and what it leaves alone."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tutelage import __version__, cli
+
+COMMANDS = ("check", "train", "evaluate", "predict", "show", "methods", "demo")
+BRIEF = ["--steps", "4", "--batch-size", "4", "--device", "cpu", "--network", "wrn-10-1", "--checkpoint-every", "4"]
+PYTHON = [sys.executable, "-c"]
+SCRIPT = Path(sys.executable).with_name("tutelage")
+
+
+def photos(root: Path, each: int = 4) -> Path:
+    """Class folders of small color images."""
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog", "unlabeled"):
+        (root / name).mkdir(parents=True)
+        for number in range(each):
+            Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).save(root / name / f"{number}.png")
+    return root
+
+
+def tree(root: Path) -> dict[str, tuple[int, int, str]]:
+    """Mode, time and content of everything below a folder."""
+    return {
+        str(path.relative_to(root)): (
+            path.stat().st_mode,
+            path.stat().st_mtime_ns,
+            hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "",
+        )
+        for path in sorted(root.rglob("*"))
+    }
+
+
+def user_seconds(command: list[str]) -> tuple[float, str]:
+    """Processor time of a command, and what it printed; it must end with 0 or 2."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert process.stdout is not None
+    said = process.stdout.read().decode()
+    process.stdout.close()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode in (0, 2), said
+    return usage.ru_utime, said
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_is_short_and_has_an_example(command: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert cli.run([command, "--help"]) == 0
+    text = capfd.readouterr().out
+    assert text.startswith(f"Usage: tutelage {command}")
+    assert f"Example: tutelage {command}" in text
+    assert len(text.splitlines()) <= (75 if command == "train" else 30)
+    for clutter in ("[ARGS]", "[default: None]", "[default: False]", "--flags", "--no-", "NoneType", "MISSING"):
+        assert clutter not in text
+
+
+def test_the_help_lists_all_commands_in_the_order_of_their_use(capfd: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["--help"]) == 0
+    text = capfd.readouterr().out
+    places = [text.index(f"│ {command} ") for command in COMMANDS]
+    assert places == sorted(places)
+    assert "Example: tutelage train" in text
+    assert cli.run([]) == 0
+    assert capfd.readouterr().out == text
+
+
+def test_the_help_of_train_shows_the_usual_settings_first_and_each_default_once(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    cli.run(["train", "--help"])
+    text = " ".join(capfd.readouterr().out.replace("│", " ").split())
+    assert text.index("Usual settings") < text.index(" Data ") < text.index("Machine and log") < text.index(" Run ")
+    usual = text[text.index("Usual settings") : text.index(" Data ")]
+    for flag, default in (
+        ("--method", "mean-teacher"),
+        ("--batch-size", "64"),
+        ("--seed", "0"),
+        ("--network", "small"),
+    ):
+        own = usual[usual.index(f"{flag} ") :].partition(" --")[0]
+        assert own.count(f"[default: {default}]") == 1
+        assert own.count("[default") == 1
+    assert text.count("Usage: tutelage train DATA --out RUN") == 1
+
+
+def test_the_version_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["--version"]) == 0
+    assert capfd.readouterr().out.strip() == f"tutelage {__version__}"
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        ("--help", "Usage: tutelage COMMAND"),
+        ("train --help", "--unlabeled-ratio FLOAT"),
+        ("train photos --out a --stpes 5", "did you mean '--steps'?"),
+        ("train photos --out a --optimizer.lrr 5", "did you mean '--optimizer.lr'?"),
+        ("train photos --out a --lr 5", "did you mean '--optimizer.lr'?"),
+        ("predict a b --ouput c", "did you mean '--out'?"),
+        ("evalute a b", "did you mean 'evaluate'?"),
+        ("train photos", "name the run folder to make: --out runs/a"),
+    ],
+)
+def test_help_and_mistyped_words_are_answered_without_torch(words: str, answer: str) -> None:
+    code = f"import sys; from tutelage import cli; code = cli.run({words.split()!r})\n"
+    code += "assert code == (0 if '--help' in sys.argv[1] else 2), code\n"
+    code += "heavy = {'torch', 'numpy', 'PIL', 'pandas', 'torchvision'} & set(sys.modules); assert not heavy, heavy"
+    done = subprocess.run([*PYTHON, code, words], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert answer in done.stdout + done.stderr
+
+
+def test_the_installed_command_answers_fast() -> None:
+    if not SCRIPT.exists():
+        pytest.skip("the package is not installed beside this Python")
+    for words, answer in (("--help", "Usage:"), ("train --stpes 5", "did you mean '--steps'?")):
+        seconds, said = min((user_seconds([str(SCRIPT), *words.split()]) for _ in range(3)), key=lambda run: run[0])
+        assert answer in said
+        assert seconds < 1.5  # about 0.15 on a quiet machine; importing torch alone takes 2
+
+
+def test_the_installed_command_refuses_in_one_line(tmp_path: Path) -> None:
+    if not SCRIPT.exists():
+        pytest.skip("the package is not installed beside this Python")
+    odd = os.fsencode(tmp_path / "nowhere") + b"\xff\n\x1b[31m"
+    for words in (
+        [b"check", odd],
+        [b"train", odd, b"--out", odd],
+        [b"evaluate", odd, b"digits"],
+        [b"train", b"digits", b"--out", os.fsencode(tmp_path), b"--steps", b"1.5"],
+    ):
+        done = subprocess.run([os.fsencode(SCRIPT), *words], capture_output=True, timeout=120)
+        assert done.returncode == 2, done.stderr
+        assert b"Traceback" not in done.stderr + done.stdout
+        assert b"\x1b" not in done.stderr + done.stdout
+        assert done.stderr.decode().count("\n") == 1
+        assert done.stderr.startswith(b"tutelage: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fault_of_ours_ends_with_1_and_asks_for_a_report() -> None:
+    code = "from tutelage import cli\n@cli.app.command\ndef broken() -> None:\n    1 / 0\ncli.main(['broken'])"
+    done = subprocess.run([*PYTHON, code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stderr
+    assert "this is a fault in tutelage; please report it" in done.stderr
+
+
+def test_a_lack_of_memory_ends_with_2_and_says_what_to_lower() -> None:
+    code = (
+        "from tutelage import cli\n@cli.app.command\ndef large() -> None:\n    bytearray(1 << 62)\ncli.main(['large'])"
+    )
+    done = subprocess.run([*PYTHON, code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "tutelage: out of memory: lower the batch size or the image size, or take a smaller network\n"
+    )
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_training_with_its_code_and_says_how_to_go_on(
+    number: signal.Signals, code: int, tmp_path: Path
+) -> None:
+    command = ["train", str(photos(tmp_path / "photos")), "--out", str(tmp_path / "run"), "--log-every", "1", *BRIEF]
+    command[command.index("--steps") + 1] = "100000"
+    process = subprocess.Popen(
+        [*PYTHON, "from tutelage import cli; cli.main()", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("step "):
+            break
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert f"go on with --resume {tmp_path / 'run'}" in said
+    assert "Traceback" not in said
+
+
+def test_no_command_writes_into_the_data(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    data = photos(tmp_path / "photos")
+    for folder in (data, *data.iterdir()):
+        folder.chmod(0o555)
+    before, run, out = tree(data), str(tmp_path / "run"), str(tmp_path)
+    for command in (
+        ["check", str(data)],
+        ["train", str(data), "--out", run, *BRIEF],
+        ["evaluate", run, str(data), "--out", f"{out}/metrics.json"],
+        ["predict", run, str(data), "--out", f"{out}/predictions.csv"],
+        ["show", str(data), "--out", f"{out}/views.png", "--images", "2", "--draws", "2"],
+    ):
+        assert cli.run(command) == 0, capfd.readouterr().err
+        assert tree(data) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *("metrics.json", "photos", "predictions.csv", "run", "views.png"),
+    ]
+    for folder in (data, *data.iterdir()):
+        folder.chmod(0o755)
+
+
+def test_a_name_that_the_terminal_cannot_show_is_no_reason_to_stop(tmp_path: Path) -> None:
+    odd = Path(os.fsdecode(os.fsencode(photos(tmp_path / "photos").rename(tmp_path / "photos-猫")) + b""))
+    for encoding in ("ascii", "utf-8"):
+        done = subprocess.run(
+            [*PYTHON, "from tutelage import cli; cli.main()", "check", os.fsencode(odd)],
+            capture_output=True,
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        assert b"The data can be trained on." in done.stdout
+
+
+def test_methods_lists_what_there_is_and_explains_each(capfd: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["methods"]) == 0
+    listed = capfd.readouterr().out
+    for name in ("mean-teacher", "supervised", "mean-teacher-cifar10-wrn-28-2"):
+        assert name in listed
+        assert cli.run(["methods", name]) == 0
+        assert len(capfd.readouterr().out.splitlines()) > 5

@@ -1,0 +1,188 @@
+"""NaN and infinity, put in at every place: training stops, names step and place, and nothing of them is kept."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from tutelage import build, cli
+from tutelage.batch import Batch, Progress, StepOutput
+from tutelage.config import resolve
+from tutelage.data.dataset import load_dataset
+from tutelage.data.loader import pixel_statistics
+from tutelage.errors import NonFiniteError
+from tutelage.methods import METHODS
+from tutelage.methods.base import Method
+from tutelage.training.checkpoint import load_checkpoint, save_checkpoint
+from tutelage.training.loop import Training, Window, fit
+from tutelage.training.recorder import take_checkpoint
+from tutelage.training.signals import StopFlag
+
+BAD_STEP, LOG_EVERY, SAVE_EVERY = 7, 4, 5  # steps 0..6 are good; the next log line is that of step 8
+INF = float("inf")
+
+
+class Poison:
+    """What a poisoned method did, for the test to read."""
+
+    method: Method
+    before: ClassVar[dict[str, Tensor]] = {}  # the weights at the beginning of the bad step
+
+
+def poisoned(method: type[Method], place: str, bad: float) -> type[Method]:
+    """`method`, with a forward pass that puts `bad` at `place` in one step."""
+
+    class Poisoned(method):  # type: ignore[misc, valid-type]
+        optimizer: torch.optim.Optimizer
+
+        def forward(self, batch: Batch, t: Progress) -> StepOutput:
+            if t.step != BAD_STEP:
+                return super().forward(batch, t)
+            Poison.method = self
+            self.poison(batch)
+            Poison.before = {name: value.detach().clone() for name, value in self.named_parameters()}
+            out = super().forward(batch, t)
+            if place == "loss":
+                out.loss = out.loss * bad
+            elif place == "gradient":
+                out.loss.register_hook(lambda gradient: gradient * bad)
+            return out
+
+        def poison(self, batch: Batch) -> None:
+            if place == "labeled image":
+                batch.labeled.views[0][0, 0, 0, 0] = bad
+            elif place == "unlabeled image":
+                batch.unlabeled.views[-1][0, 0, 0, 0] = bad
+            elif place == "teacher weight":
+                next(self.teacher.network.parameters()).data.view(-1)[0] = bad
+            elif place == "batch norm":
+                name = next(n for n, _ in self.student.named_buffers() if n.endswith("running_mean"))
+                self.student.get_buffer(name)[0] = bad
+            elif place == "learning rate":
+                self.optimizer.param_groups[-1]["lr"] = bad
+
+    return Poisoned
+
+
+def assert_no_update_since_the_bad_step() -> None:
+    for name, value in Poison.method.named_parameters():
+        assert torch.equal(torch.nan_to_num(value, 0, 0, 0), torch.nan_to_num(Poison.before[name], 0, 0, 0)), name
+
+
+PLACES = {
+    "labeled image": r"loss",
+    "unlabeled image": r"loss",
+    "loss": r"loss",
+    "gradient": r"gradient",
+    "teacher weight": r"loss|teacher",
+    "batch norm": r"student\..*running_mean",
+}
+
+
+def settings(out: Path) -> list[str]:
+    given = {
+        "label-count": 40,
+        "batch-size": 8,
+        "steps": 12,
+        "log-every": LOG_EVERY,
+        "eval-every": 100,
+        "checkpoint-every": SAVE_EVERY,
+        "workers": 0,
+        "network": "wrn-10-1",
+        "out": out,
+    }
+    return ["train", "digits", *(f"--{name}={value}" for name, value in given.items())]
+
+
+def cases() -> list[Any]:
+    return [
+        pytest.param(method, place, bad, id=f"{method.name}-{place}-{bad}")
+        for method in METHODS
+        for place in PLACES
+        for bad in (float("nan"), INF)
+        if not (place == "unlabeled image" and not method.unlabeled_views)
+    ]
+
+
+@pytest.mark.parametrize(("method", "place", "bad"), cases())
+def test_training_stops_in_time_names_the_place_and_keeps_only_what_is_finite(
+    method: type[Method],
+    place: str,
+    bad: float,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(build, "METHODS", (poisoned(method, place, bad),))
+    code = cli.run([*settings(tmp_path / "run"), f"--method={method.name}"])
+    error = capsys.readouterr().err
+    assert code == 2
+    assert error.count("\n") == 1 and error.startswith("tutelage: NaN or infinity in "), error
+    assert "the checkpoint of step 5 is good" in error
+    found = re.search(r"NaN or infinity in (.+?) at (?:or before )?step (\d+)", error)
+    assert found and re.search(PLACES[place], found[1]), error
+    assert BAD_STEP < int(found[2]) <= BAD_STEP + LOG_EVERY
+    if "running_mean" not in found[1] and "teacher" not in found[1]:  # those two touch no loss and no gradient
+        assert_no_update_since_the_bad_step()
+    manifest = json.loads((tmp_path / "run" / "checkpoints" / "manifest.json").read_text())
+    assert [entry["step"] for entry in manifest["checkpoints"]] == [0, SAVE_EVERY]
+    for entry in manifest["checkpoints"]:
+        tensors = load_file(tmp_path / "run" / "checkpoints" / entry["file"])
+        assert all(bool(value.isfinite().all()) for value in tensors.values() if value.is_floating_point())
+    assert "NaN" not in (tmp_path / "run" / "metrics.jsonl").read_text()
+    assert not (tmp_path / "run" / "result.json").exists()
+
+
+@pytest.mark.parametrize("place", ["loss", "gradient"])
+def test_what_is_finite_is_no_alarm(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "METHODS", (poisoned(METHODS[0], place, 1.5),))
+    assert cli.run([*settings(tmp_path / "run"), f"--method={METHODS[0].name}"]) == 0
+
+
+class Saver:
+    """A recorder that only saves."""
+
+    def __init__(self, training: Training, folder: Path) -> None:
+        self.training, self.folder = training, folder
+
+    def tick(self, done: int) -> None: ...
+
+    def log(self, done: int, means: Mapping[str, float]) -> None:
+        assert all(abs(value) < INF for value in means.values())
+
+    def evaluate(self, done: int) -> None: ...
+
+    def was_evaluated(self, done: int) -> bool:
+        return True
+
+    def save(self, done: int, window: Window) -> None:
+        save_checkpoint(self.folder, take_checkpoint(self.training, done, window))
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("bad", [float("nan"), INF])
+def test_a_learning_rate_that_is_not_finite_moves_nothing(
+    bad: float, optimizer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "METHODS", (poisoned(METHODS[0], "learning rate", bad),))
+    given = {"data.path": "digits", "data.label_count": 40, "method.name": METHODS[0].name, "network.name": "wrn-10-1"}
+    lengths = {"train.steps": 12, "train.log_every": LOG_EVERY, "train.checkpoint_every": SAVE_EVERY}
+    cfg = resolve({**given, **lengths, "train.batch_size": 8, "optimizer.name": optimizer})
+    data = load_dataset(cfg.data, seed=0)
+    student = build.build_predictor(cfg, num_classes=10, channels=1, image_size=8)
+    normalization = pixel_statistics(data.train.images)
+    training = build.build_training(cfg, data, normalization, torch.device("cpu"), student)
+    training.method.optimizer = training.optimizer  # type: ignore[assignment]
+    with pytest.raises(NonFiniteError, match=r"learning rate at step 8; the checkpoint of step 5 is good"):
+        fit(training, Saver(training, tmp_path), StopFlag())
+    training.loader.close()
+    assert_no_update_since_the_bad_step()
+    assert load_checkpoint(tmp_path).step == SAVE_EVERY

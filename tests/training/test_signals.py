@@ -1,0 +1,197 @@
+"""SIGTERM and SIGINT at any moment, sent to the real command."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tutelage.errors import Interrupted
+from tutelage.training.signals import StopFlag
+
+STEPS = 24
+SETTINGS = [
+    "--label-count=300",
+    "--batch-size=4",
+    f"--steps={STEPS}",
+    "--log-every=4",
+    "--eval-every=6",
+    "--checkpoint-every=8",
+    "--workers=1",
+    "--network=wrn-10-1",
+]
+CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
+
+
+def start(*tokens: str | Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tutelage", "train", *tokens],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1"},
+    )
+
+
+def wait_for(process: subprocess.Popen[str], holds: Callable[[], bool]) -> bool:
+    """Whether `holds` came true while the process ran."""
+    while process.poll() is None:
+        if holds():
+            return True
+        time.sleep(0.002)
+    return False
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+    _, error = process.communicate(timeout=60)
+    return process.returncode, error
+
+
+def newest_step(run: Path) -> int:
+    return int(json.loads((run / "checkpoints" / "manifest.json").read_text())["checkpoints"][-1]["step"])
+
+
+def digests(run: Path) -> list[str]:
+    files = [run / "checkpoints" / f"step-{STEPS:08d}.safetensors", run / "metrics.jsonl", run / "result.json"]
+    return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing interrupts."""
+    run = tmp_path_factory.mktemp("runs") / "whole"
+    assert finish(start("digits", *SETTINGS, "--out", run)) == (0, "")
+    return run
+
+
+def interrupt_and_resume(run: Path, number: signal.Signals, wait: float) -> int:
+    """Signal a run some time after its folder appears, go on until it ends; gives how often it was interrupted."""
+    times = 0
+    process = start("digits", *SETTINGS, "--out", run)
+    if wait_for(process, lambda: (run / ".lock").exists()):
+        time.sleep(wait)
+        process.send_signal(number)
+    while True:
+        code, error = finish(process)
+        assert "Traceback" not in error, error
+        if code == 0:
+            return times
+        times += 1
+        assert code == CODES[number], error
+        assert error.count("\n") == 1, error
+        assert error.startswith(f"tutelage: stopped {'after step' if 'after' in error else 'by'} "), error
+        if not (run / "config.json").exists():
+            assert not run.exists(), "a run that never began leaves nothing"
+            process = start("digits", *SETTINGS, "--out", run)
+            continue
+        assert f"--resume {run}" in error
+        if "after step" in error:
+            assert newest_step(run) == int(error.split("after step ")[1].split()[0])
+        process = start("--resume", run)
+
+
+def moments(count: int) -> list[pytest.param]:  # type: ignore[valid-type]
+    draw = random.Random(0)
+    return [
+        pytest.param(
+            number, draw.uniform(0, 2.5), id=f"{number.name}-{i}", marks=[pytest.mark.slow] if i >= count else []
+        )
+        for number in CODES
+        for i in range(20)
+    ]
+
+
+@pytest.mark.parametrize(("number", "wait"), moments(2))
+def test_a_signal_at_any_moment_saves_the_last_step_and_the_resumed_run_is_the_uninterrupted_one(
+    number: signal.Signals, wait: float, whole: Path, tmp_path: Path
+) -> None:
+    interrupt_and_resume(tmp_path / "run", number, wait)
+    assert digests(tmp_path / "run") == digests(whole)
+
+
+def test_a_signal_between_two_checkpoints_is_obeyed_within_a_step_and_leaves_a_checkpoint_there(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = start(
+        "digits", *SETTINGS, "--steps=100000", "--eval-every=100000", "--checkpoint-every=100000", "--out", run
+    )
+    assert wait_for(process, lambda: (run / "metrics.jsonl").exists())
+    asked = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    code, error = finish(process)
+    assert code == 143
+    assert time.monotonic() - asked < 5
+    assert newest_step(run) >= 4
+    assert f"stopped after step {newest_step(run)} of 100000, which is saved; go on with --resume {run}" in error
+
+
+def test_a_second_interrupt_ends_at_once_and_the_old_checkpoint_stays_good(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = start("digits", *SETTINGS, "--steps=100000", "--batch-size=300", "--checkpoint-every=2", "--out", run)
+    assert wait_for(process, lambda: (run / "checkpoints" / "step-00000002.safetensors").exists())
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    code, _ = finish(process)
+    assert code in (-signal.SIGINT, 130)  # 130 if the first was obeyed before the second came
+    for entry in json.loads((run / "checkpoints" / "manifest.json").read_text())["checkpoints"]:
+        content = (run / "checkpoints" / entry["file"]).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == entry["sha256"]
+
+
+def test_a_signal_during_the_data_check_ends_it_at_once_and_leaves_nothing(tmp_path: Path) -> None:
+    import numpy as np
+    from PIL import Image
+
+    draw = np.random.default_rng(0)
+    for number in range(150):
+        folder = tmp_path / "photos" / "ab"[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = draw.integers(0, 256, (1200, 1200, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png", compress_level=0)
+    opened = tmp_path / "opened"
+    code = (
+        "import sys\n"
+        f"sys.addaudithook(lambda event, values: event == 'open' and str(values[0]).endswith('b/1.png') "
+        f"and open({str(opened)!r}, 'w').close())\n"
+        "from tutelage.cli import main\nmain()"
+    )
+    run = tmp_path / "run"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "train", tmp_path / "photos", "--steps=20", "--out", run],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert wait_for(process, opened.exists)
+    asked = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert finish(process) == (143, "tutelage: stopped by SIGTERM\n")
+    assert time.monotonic() - asked < 4
+    assert not run.exists()
+
+
+def test_handlers_come_back() -> None:
+    before = [signal.getsignal(number) for number in CODES]
+    with StopFlag() as stop:
+        signal.raise_signal(signal.SIGTERM)
+        assert stop.asked() == signal.SIGTERM
+    assert [signal.getsignal(number) for number in CODES] == before
+
+
+def test_where_nothing_is_to_be_saved_a_signal_strikes_at_once() -> None:
+    with StopFlag() as stop:
+        with pytest.raises(Interrupted, match="stopped by SIGINT"), stop.at_once():
+            signal.raise_signal(signal.SIGINT)
+            pytest.fail("the signal was not obeyed")
+        with pytest.raises(Interrupted), stop.at_once():
+            pytest.fail("a signal from before was forgotten")
