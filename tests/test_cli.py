@@ -158,6 +158,40 @@ def test_a_fault_of_ours_ends_with_1_and_asks_for_a_report() -> None:
     assert "this is a fault in tutelage; please report it" in done.stderr
 
 
+def test_an_interruption_outside_of_training_ends_with_130() -> None:
+    code = "from tutelage import cli\n@cli.app.command\ndef stop() -> None: raise KeyboardInterrupt\ncli.main(['stop'])"
+    done = subprocess.run([*PYTHON, code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "tutelage: interrupted\n")
+
+
+def test_a_reader_that_goes_away_is_no_fault() -> None:
+    done = subprocess.run(
+        f"{sys.executable} -c 'from tutelage import cli; cli.main()' methods supervised-cifar10-wrn-28-2 | true",
+        shell=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stderr == ""
+
+
+def test_a_warning_of_ours_is_one_line(tmp_path: Path) -> None:
+    run = str(tmp_path / "run")
+    command = ["train", str(photos(tmp_path / "photos")), "--out", run, *BRIEF[:-1], "2"]
+    assert cli.run(command) == 0
+    newest = tmp_path / "run" / "checkpoints" / "step-00000004.safetensors"
+    newest.write_bytes(newest.read_bytes()[:-1])
+    done = subprocess.run(
+        [*PYTHON, "from tutelage import cli; cli.main()", "predict", run, "digits", "--out", str(tmp_path / "p.csv")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0
+    assert done.stderr.startswith("tutelage: warning: damaged: step-00000004.safetensors")
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_lack_of_memory_ends_with_2_and_says_what_to_lower() -> None:
     code = (
         "from tutelage import cli\n@cli.app.command\ndef large() -> None:\n    bytearray(1 << 62)\ncli.main(['large'])"
@@ -215,7 +249,7 @@ def test_no_command_writes_into_the_data(tmp_path: Path, capfd: pytest.CaptureFi
 
 
 def test_a_name_that_the_terminal_cannot_show_is_no_reason_to_stop(tmp_path: Path) -> None:
-    odd = Path(os.fsdecode(os.fsencode(photos(tmp_path / "photos").rename(tmp_path / "photos-猫")) + b""))
+    odd = photos(tmp_path / "photos").rename(tmp_path / os.fsdecode("photos-猫-".encode() + b"\xff"))
     for encoding in ("ascii", "utf-8"):
         done = subprocess.run(
             [*PYTHON, "from tutelage import cli; cli.main()", "check", os.fsencode(odd)],

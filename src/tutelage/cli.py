@@ -404,11 +404,12 @@ def run(tokens: list[str]) -> int:
     """Run a command; gives the exit code."""
     try:
         _refuse_stray(tokens)
-        app(_dotted.take(tokens), exit_on_error=False, print_error=False, result_action="return_value")
+        tokens = _dotted.take(tokens)
+        app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     except TutelageError as error:
         return _fail(str(error), error.exit_code, lines=isinstance(error, DataError))
     except CycloptsError as error:
-        return _fail(sentence(error, app), 2)
+        return _fail(sentence(error, app, tokens), 2)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     except BrokenPipeError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from cyclopts import App, CycloptsError
 from cyclopts.exceptions import (
@@ -21,8 +21,8 @@ from tutelage.errors import did_you_mean, nearest
 TAKES_DOTTED = ("train", "show")
 
 
-def sentence(error: CycloptsError, app: App) -> str:
-    """What to say about an error of the parser."""
+def sentence(error: CycloptsError, app: App, tokens: Sequence[str]) -> str:
+    """What to say about an error of the parser, met in `tokens`."""
     command = " ".join(error.command_chain or ())
     ask = f"tutelage {command} --help".replace("  ", " ")
     name = "" if error.argument is None else error.argument.name
@@ -37,6 +37,10 @@ def sentence(error: CycloptsError, app: App) -> str:
     if isinstance(error, RepeatArgumentError):
         return f"{name or error.token.keyword} is given twice: give it once"
     if isinstance(error, MissingArgumentError):
+        known = flags_of(app, command)
+        unknown = [t for t in tokens if t.startswith("--") and t != "--" and t.partition("=")[0] not in known]
+        if unknown:  # perhaps what is missing, mistyped
+            return unknown_option(unknown[0], command, known)
         given = error.keyword or name in (error.unused_tokens or [])
         what = "needs a value" if given else "is missing"
         return f"{name} {what}: see {ask}" if name else f"a word is missing: see {ask}"

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tutelage.augment.contrastive import Contrastive
-from tutelage.augment.ct_augment import CTAugment
+from tutelage.augment.ct_augment import NAMES, CTAugment
 from tutelage.augment.rand_augment import RandAugment
 from tutelage.augment.settings import AugmentConfig, StrongConfig
 from tutelage.augment.view import ImageShape
@@ -61,6 +61,20 @@ def test_symbols_are_never_mirrored(name):
     assert not view.draw(1000, SHAPE, generator(3, "draw"))["flip"].any()
     (view,) = build_views((name,), AugmentConfig(), SHAPE)
     assert view.draw(1000, SHAPE, generator(3, "draw"))["flip"].any()
+
+
+@pytest.mark.parametrize(("fill", "level"), [("published", 0), ("black", 0), ("gray", 127)])
+@pytest.mark.parametrize("name", ["probe", "strong"])
+def test_gaps_of_learned_views_are_filled_as_set(name, fill, level):
+    config = AugmentConfig(strong=StrongConfig(policy="ctaugment", fill=fill, cutout=0.0))
+    (view,) = build_views((name,), config, SHAPE, CTAugment(config.ct))
+    draws = view.draw(1, SHAPE, generator(4, "draw"))
+    draws["shift"] = torch.zeros(1, 2, dtype=torch.int64)
+    draws["op"] = torch.tensor([[NAMES.index("translate_x"), NAMES.index("identity")]])
+    draws["numbers"] = torch.tensor([[[8.0, 0.0, 0.0]] * 2], dtype=torch.float64)
+    moved = view.apply(torch.full((1, 3, 32, 32), 200, dtype=torch.uint8), draws)
+    assert (moved[..., 24:] == level).all()
+    assert (moved[..., :24] == 200).all()
 
 
 def test_an_unknown_view_is_a_config_error_that_names_the_nearest():

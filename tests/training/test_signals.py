@@ -19,16 +19,16 @@ from tutelage.errors import Interrupted
 from tutelage.training.signals import StopFlag
 
 STEPS = 24
-SETTINGS = [
-    "--label-count=300",
-    "--batch-size=4",
-    f"--steps={STEPS}",
-    "--log-every=4",
-    "--eval-every=6",
-    "--checkpoint-every=8",
-    "--workers=1",
-    "--network=wrn-10-1",
-]
+SETTINGS = {
+    "label-count": 300,
+    "batch-size": 4,
+    "steps": STEPS,
+    "log-every": 4,
+    "eval-every": 6,
+    "checkpoint-every": 8,
+    "workers": 1,
+    "network": "wrn-10-1",
+}
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
 
 
@@ -40,6 +40,11 @@ def start(*tokens: str | Path) -> subprocess.Popen[str]:
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1"},
     )
+
+
+def begin(run: Path, **more: int) -> subprocess.Popen[str]:
+    given = SETTINGS | {name.replace("_", "-"): value for name, value in more.items()}
+    return start("digits", *(f"--{name}={value}" for name, value in given.items()), "--out", run)
 
 
 def wait_for(process: subprocess.Popen[str], holds: Callable[[], bool]) -> bool:
@@ -69,14 +74,14 @@ def digests(run: Path) -> list[str]:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that nothing interrupts."""
     run = tmp_path_factory.mktemp("runs") / "whole"
-    assert finish(start("digits", *SETTINGS, "--out", run)) == (0, "")
+    assert finish(begin(run)) == (0, "")
     return run
 
 
 def interrupt_and_resume(run: Path, number: signal.Signals, wait: float) -> int:
     """Signal a run some time after its folder appears, go on until it ends; gives how often it was interrupted."""
     times = 0
-    process = start("digits", *SETTINGS, "--out", run)
+    process = begin(run)
     if wait_for(process, lambda: (run / ".lock").exists()):
         time.sleep(wait)
         process.send_signal(number)
@@ -91,7 +96,7 @@ def interrupt_and_resume(run: Path, number: signal.Signals, wait: float) -> int:
         assert error.startswith(f"tutelage: stopped {'after step' if 'after' in error else 'by'} "), error
         if not (run / "config.json").exists():
             assert not run.exists(), "a run that never began leaves nothing"
-            process = start("digits", *SETTINGS, "--out", run)
+            process = begin(run)
             continue
         assert f"--resume {run}" in error
         if "after step" in error:
@@ -120,9 +125,7 @@ def test_a_signal_at_any_moment_saves_the_last_step_and_the_resumed_run_is_the_u
 
 def test_a_signal_between_two_checkpoints_is_obeyed_within_a_step_and_leaves_a_checkpoint_there(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    process = start(
-        "digits", *SETTINGS, "--steps=100000", "--eval-every=100000", "--checkpoint-every=100000", "--out", run
-    )
+    process = begin(run, steps=100_000, eval_every=100_000, checkpoint_every=100_000)
     assert wait_for(process, lambda: (run / "metrics.jsonl").exists())
     asked = time.monotonic()
     process.send_signal(signal.SIGTERM)
@@ -135,7 +138,7 @@ def test_a_signal_between_two_checkpoints_is_obeyed_within_a_step_and_leaves_a_c
 
 def test_a_second_interrupt_ends_at_once_and_the_old_checkpoint_stays_good(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    process = start("digits", *SETTINGS, "--steps=100000", "--batch-size=300", "--checkpoint-every=2", "--out", run)
+    process = begin(run, steps=100_000, batch_size=300, checkpoint_every=2)
     assert wait_for(process, lambda: (run / "checkpoints" / "step-00000002.safetensors").exists())
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGINT)
@@ -153,10 +156,10 @@ def test_a_signal_during_the_data_check_ends_it_at_once_and_leaves_nothing(tmp_p
     from PIL import Image
 
     draw = np.random.default_rng(0)
-    for number in range(150):
+    for number in range(60):
         folder = tmp_path / "photos" / "ab"[number % 2]
         folder.mkdir(parents=True, exist_ok=True)
-        pixels = draw.integers(0, 256, (1200, 1200, 3), dtype=np.uint8)
+        pixels = draw.integers(0, 256, (700, 700, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / f"{number}.png", compress_level=0)
     opened = tmp_path / "opened"
     code = (

@@ -124,6 +124,10 @@ NAMES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
         flags("--optimizer.lrr", "1"),
         r"unknown setting --optimizer.lrr; did you mean '--optimizer.lr'\?",
     ),
+    "a good dotted setting before a missing value": (
+        lambda w: [*w.train, "--optimizer.lr", "0.1", "--seed"],
+        r"--seed needs a value: see tutelage train --help",
+    ),
     "an unknown section": (
         flags("--optimzer.lr", "1"),
         r"--optimzer.lr; did you mean '--optimizer.lr'\?",

@@ -171,13 +171,13 @@ class CTAugment(nn.Module):
         shares = {f"ct/{name}": float(share) for name, share in zip(NAMES, drawn, strict=True) if name != "identity"}
         return {"ct/open_bins": sum(shares.values()) / len(shares), **shares}
 
-    def probe(self, weak: View) -> View:
+    def probe(self, weak: View, *, fill: Fill = 0) -> View:
         """The view whose predictions `update` is told of: weak, then operations of any magnitude."""
-        return CTAugmentView(self, weak, learned=False)
+        return CTAugmentView(self, weak, learned=False, fill=fill)
 
-    def strong(self, weak: View) -> View:
+    def strong(self, weak: View, *, fill: Fill = 0) -> View:
         """The view that draws by the current rates."""
-        return CTAugmentView(self, weak, learned=True)
+        return CTAugmentView(self, weak, learned=True, fill=fill)
 
 
 class CTAugmentView(View):
@@ -230,5 +230,5 @@ class CTAugmentView(View):
             if name == "rescale":
                 words.append(f"rescale {FILTERS[int(level[1] * 5.99)]} {float(numbers[0]):.2f}")
             elif name != "identity":
-                words.append(f"{name} {float(numbers[0]):.3g}")
+                words.append(f"{name} {float(numbers[0]) + 0.0:.3g}")  # + 0.0 takes the sign off -0
         return "; ".join([self.weak.describe(draws, row), ", ".join(words) or "no operation"])

@@ -16,6 +16,7 @@ from tutelage.errors import ConfigError, did_you_mean
 # The geometric operations, by what their number means in the matrix (a, b, c, d, e, f): it replaces one entry.
 ENTRIES = {"shear_x": 1, "translate_x": 2, "shear_y": 3, "translate_y": 5}
 GEOMETRIC = ("rotate", *ENTRIES)
+FILLS: dict[str, Fill] = {"black": 0, "gray": 127, "reflect": "reflect"}  # of the gaps they leave, by name
 SLIDING = ("shear_x", "translate_x", "translate_y")  # lines stay whole
 
 

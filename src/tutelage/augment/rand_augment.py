@@ -14,11 +14,10 @@ import torch
 from torch import Tensor
 
 from tutelage.augment.cutout import Cutout
-from tutelage.augment.image_ops.affine import Fill
 from tutelage.augment.image_ops.blending import brightness, color, contrast
 from tutelage.augment.image_ops.filters import sharpness
 from tutelage.augment.image_ops.tables import autocontrast, equalize, posterize, solarize
-from tutelage.augment.operations import GEOMETRIC, Operation, apply_operations
+from tutelage.augment.operations import FILLS, GEOMETRIC, Operation, apply_operations
 from tutelage.augment.settings import StrongConfig
 from tutelage.augment.view import Draws, ImageShape, View
 
@@ -177,16 +176,16 @@ class RandAugment(View):
         """The operations alone, one after the other."""
         op, value = draws["op"].cpu(), draws["value"].cpu()
         fill = self.variant.fill if self.cfg.fill == "published" else self.cfg.fill
-        plain: Fill = "reflect" if fill == "reflect" else 127 if fill == "gray" else 0
-        result = apply_operations(images, OPERATIONS, op, value.unsqueeze(2), fill=plain)
-        return fill_gaps(result, op, value) if fill == "transparent" else result
+        if fill == "transparent":
+            return fill_gaps(apply_operations(images, OPERATIONS, op, value.unsqueeze(2)), op, value)
+        return apply_operations(images, OPERATIONS, op, value.unsqueeze(2), fill=FILLS[fill])
 
     def describe(self, draws: Draws, row: int) -> str:
         words = []
         for op, value in zip(draws["op"][row].tolist(), draws["value"][row].tolist(), strict=True):
             name = OPERATIONS[op].name
             if name in self.variant.values:
-                words.append(f"{name} {value:.3g}")
+                words.append(f"{name} {value + 0.0:.3g}")  # + 0.0 takes the sign off -0
             elif name != "identity":
                 words.append(name)
         parts = [self.weak.describe(draws, row), ", ".join(words) or "no operation", self.cutout.describe(draws, row)]

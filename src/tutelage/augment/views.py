@@ -12,6 +12,7 @@ from tutelage.augment.contrastive import Contrastive
 from tutelage.augment.ct_augment import CTAugment
 from tutelage.augment.cutout import Cutout
 from tutelage.augment.image_ops.checks import check_images
+from tutelage.augment.operations import FILLS
 from tutelage.augment.rand_augment import RandAugment
 from tutelage.augment.settings import AugmentConfig
 from tutelage.augment.view import Draws, ImageShape, View
@@ -93,6 +94,7 @@ def build_view(name: str, config: AugmentConfig, ct: CTAugment | None) -> View:
             f"the view '{name}' draws from CTAugment's rates: set augment.strong.policy to 'ctaugment', "
             f"which is now '{config.strong.policy}', in a method that owns them"
         )
+    fill = FILLS["black" if config.strong.fill == "published" else config.strong.fill]
     if name == "probe":
-        return ct.probe(weak)
-    return WithCutout(ct.strong(weak), Cutout(config.strong.cutout))
+        return ct.probe(weak, fill=fill)
+    return WithCutout(ct.strong(weak, fill=fill), Cutout(config.strong.cutout))

@@ -14,6 +14,7 @@ from tutelage.distributed import barrier
 from tutelage.errors import CheckpointError, Interrupted
 from tutelage.tasks.base import Task
 from tutelage.training.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
+from tutelage.training.curves import Curves
 from tutelage.training.folder import RunFolder
 from tutelage.training.loop import Training, Window, method_tensors
 from tutelage.training.progress import ProgressLine
@@ -39,7 +40,7 @@ class RunRecorder:
         self.folder, self.training, self.progress, self.stop = folder, training, progress, stop
         self.task, self.normalization, self.validation = task, normalization, validation
         self._evaluated = {row["step"] for row in folder.rows("metrics.jsonl") if row["kind"] == "validation"}
-        self._board = _tensorboard(folder, start)
+        self._curves = Curves(folder.path / "tensorboard", start=start)
 
     def __enter__(self) -> RunRecorder:
         return self
@@ -47,8 +48,7 @@ class RunRecorder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._board is not None:
-            self._board.close()
+        self._curves.close()
 
     def tick(self, done: int) -> None:
         """A step is done."""
@@ -60,7 +60,7 @@ class RunRecorder:
         self.folder.append("metrics.jsonl", {"step": done, "kind": "training", **means})
         self.folder.append("timing.jsonl", {"step": done, "images_per_second": round(rate, 1)})
         self.progress.log(done, means, rate)
-        self._scalars("training", done, {**means, "images_per_second": rate})
+        self._curves.add("training", done, {**means, "images_per_second": rate})
 
     def was_evaluated(self, done: int) -> bool:
         """Whether the scores of that step are written."""
@@ -84,7 +84,7 @@ class RunRecorder:
         accuracies = {name: score["accuracy"] for name, score in scores.items()}
         self.progress.scored(done, accuracies.get("student"), accuracies.get("teacher"))
         for name, score in scores.items():
-            self._scalars(f"validation/{name}", done, score)
+            self._curves.add(f"validation/{name}", done, score)
 
     def _score(self, network: nn.Module) -> dict[str, float]:
         assert self.validation is not None
@@ -103,12 +103,6 @@ class RunRecorder:
         self.folder.sync("metrics.jsonl")
         save_checkpoint(self.folder.checkpoints, take_checkpoint(self.training, done, window))
         barrier()
-
-    def _scalars(self, prefix: str, done: int, values: Mapping[str, float]) -> None:
-        if self._board is not None:
-            for name, value in values.items():
-                self._board.add_scalar(f"{prefix}/{name}", value, done)
-            self._board.flush()
 
 
 class SilentRecorder:
@@ -172,12 +166,3 @@ def restore_checkpoint(training: Training, checkpoint: Checkpoint) -> Window:
         training.scaler.load_state_dict({**state, "_growth_tracker": int(state["_growth_tracker"])})
     sums = {name: tensors[f"window.{name}"] for name in checkpoint.values["window_names"]}
     return Window(sums, checkpoint.values["window_count"]).of_this_rank(training.device)
-
-
-def _tensorboard(folder: RunFolder, start: int) -> Any:
-    """TensorBoard's writer, or None where the package is not installed."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(folder.path / "tensorboard"), purge_step=start + 1 if start else None)
