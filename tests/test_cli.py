@@ -165,14 +165,13 @@ def test_an_interruption_outside_of_training_ends_with_130() -> None:
 
 
 def test_a_reader_that_goes_away_is_no_fault() -> None:
-    done = subprocess.run(
-        f"{sys.executable} -c 'from tutelage import cli; cli.main()' methods supervised-cifar10-wrn-28-2 | true",
-        shell=True,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.stderr == ""
+    code = "import time; from tutelage import cli; time.sleep(0.5); cli.main(['methods', 'mean-teacher'])"
+    process = subprocess.Popen([*PYTHON, code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    said = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(timeout=60), said) == (141, b"")
 
 
 def test_a_warning_of_ours_is_one_line(tmp_path: Path) -> None:

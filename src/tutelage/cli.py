@@ -412,7 +412,7 @@ def run(tokens: list[str]) -> int:
         return _fail(sentence(error, app, tokens), 2)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # the second is how rich takes the first
         return 141
     except Exception as error:
         if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":

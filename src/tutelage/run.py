@@ -283,7 +283,7 @@ def _decide_by_data(cfg: RunConfig, dataset: Dataset, console: Console) -> RunCo
         return cfg
     if not dataset.flip_ok:
         console.print("- images are not mirrored: that would change their class (augment.domain symbols)")
-    return decide_domain(cfg, dataset)
+    return decide_domain(cfg, dataset.flip_ok)
 
 
 def _name_rows(training: Training, dataset: Dataset, step: int) -> str:

@@ -16,7 +16,8 @@ from tutelage.augment.view import ImageShape
 from tutelage.augment.views import build_views
 from tutelage.build import method_class
 from tutelage.config import RunConfig
-from tutelage.data.dataset import Dataset, load_dataset
+from tutelage.data.dataset import Dataset
+from tutelage.data.sample import sample_images
 from tutelage.errors import RunError
 from tutelage.files import refuse_file, write_atomically
 from tutelage.settings import require
@@ -45,8 +46,8 @@ def show_views(
     refuse_file(out, overwrite=overwrite)
     if out.suffix.lower() != ".png":
         raise RunError(f"{out}: name a .png file")
-    dataset = load_dataset(cfg.data, seed=cfg.train.seed, workers=cfg.train.workers)
-    save_sheet(decide_domain(cfg, dataset), dataset, views, out, draws=draws, images=images)
+    pixels, flip_ok = sample_images(cfg.data, images, workers=cfg.train.workers)
+    _save_sheet(decide_domain(cfg, flip_ok), pixels, views, out, draws=draws)
     console.print(f"{', '.join(views)}: {out}")
 
 
@@ -54,25 +55,23 @@ def save_run_views(cfg: RunConfig, dataset: Dataset, out: Path) -> None:
     """The contact sheet of a run: the views that its method asks for."""
     method = method_class(cfg.method)
     names = tuple(dict.fromkeys((*method.labeled_views, *method.unlabeled_views)))
-    save_sheet(cfg, dataset, names, out, draws=DRAWS, images=IMAGES)
+    pixels = dataset.train.images
+    rows = np.linspace(0, len(pixels) - 1, min(IMAGES, len(pixels))).astype(np.int64)
+    _save_sheet(cfg, pixels[rows], names, out, draws=DRAWS)
 
 
-def decide_domain(cfg: RunConfig, dataset: Dataset) -> RunConfig:
+def decide_domain(cfg: RunConfig, flip_ok: bool) -> RunConfig:
     """The settings with `augment.domain` decided by the source, where it is auto."""
     if cfg.augment.domain != "auto":
         return cfg
-    domain: Literal["natural", "symbols"] = "natural" if dataset.flip_ok else "symbols"
+    domain: Literal["natural", "symbols"] = "natural" if flip_ok else "symbols"
     return dataclasses.replace(cfg, augment=dataclasses.replace(cfg.augment, domain=domain))
 
 
-def save_sheet(cfg: RunConfig, dataset: Dataset, names: tuple[str, ...], out: Path, *, draws: int, images: int) -> None:
-    """Write a contact sheet of evenly spaced training images."""
-    pixels = dataset.train.images
+def _save_sheet(cfg: RunConfig, pixels: np.ndarray, names: tuple[str, ...], out: Path, *, draws: int) -> None:
+    """Write a contact sheet of images (N, C, H, W) uint8."""
     views = dict(zip(names, build_views(names, cfg.augment, ImageShape(*pixels.shape[1:])), strict=True))
-    rows = np.linspace(0, len(pixels) - 1, min(images, len(pixels))).astype(np.int64)
-    sheet = contact_sheet(
-        torch.from_numpy(np.ascontiguousarray(pixels[rows])), views, draws_per_view=draws, seed=cfg.train.seed
-    )
+    images = torch.from_numpy(np.ascontiguousarray(pixels))
     stream = io.BytesIO()
-    sheet.save(stream, "PNG")
+    contact_sheet(images, views, draws_per_view=draws, seed=cfg.train.seed).save(stream, "PNG")
     write_atomically(out, stream.getvalue())

@@ -20,7 +20,7 @@ from tutelage.training.signals import StopFlag
 
 STEPS = 24
 SETTINGS = {
-    "label-count": 300,
+    "label-count": 600,
     "batch-size": 4,
     "steps": STEPS,
     "log-every": 4,

@@ -12,9 +12,7 @@ from tutelage.settings import require
 class WeakConfig:
     """The weak view: a flip and a small translation, the gap filled by reflection (Laine & Aila 2017, FixMatch)."""
 
-    flip: Annotated[bool | None, "mirror half of the images, in contrastive views too; None decides from the data"] = (
-        None
-    )
+    flip: Annotated[bool, "mirror half of the images, in contrastive views too, unless they show symbols"] = True
     translate: Annotated[float, "largest translation as a share of the side; 0.125 is 4 pixels of 32"] = 0.125
 
     def __post_init__(self) -> None:

@@ -84,7 +84,7 @@ def build_view(name: str, config: AugmentConfig, ct: CTAugment | None) -> View:
     if name == "weak":
         return weak
     if name == "contrastive":
-        return Contrastive(config.contrastive, flip=config.weak.flip is not False)
+        return Contrastive(config.contrastive, flip=config.weak.flip)
     if name not in VIEWS:
         raise ConfigError(f"'{name}' is no view{did_you_mean(name, VIEWS)}")
     if name == "strong" and not learned:

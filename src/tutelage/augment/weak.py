@@ -13,7 +13,6 @@ from tutelage.augment.view import Draws, ImageShape, View
 class Weak(View):
     """Flip with probability 0.5, then translate by up to `round(translate * side)` pixels along each axis.
 
-    A `flip` of None, which is for whoever knows the data to decide, is taken for True.
     The edge pixel is not repeated by the reflection, as in Mean Teacher and FixMatch. Draws: `flip` (B,) bool and
     `shift` (B, 2) int64, pixels down and to the right.
     """
@@ -34,7 +33,7 @@ class Weak(View):
             torch.randint(-most, most + 1, (rows,), generator=generator, dtype=torch.int64)
             for most in self.reach(shape)
         ]
-        return {"flip": (coin < 0.5) & (self.cfg.flip is not False), "shift": torch.stack(shifts, dim=1)}
+        return {"flip": (coin < 0.5) & self.cfg.flip, "shift": torch.stack(shifts, dim=1)}
 
     def apply(self, images: Tensor, draws: Draws) -> Tensor:
         check_images(images)

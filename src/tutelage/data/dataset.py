@@ -160,7 +160,7 @@ def load_dataset(
     roles = [role for role in ("train", "unlabeled") if role in inventory.parts]
     items = [item for role in roles for item in inventory.parts[role].items]
     looks = [look for role in roles for look in inventory.parts[role].looks]
-    size, note = _choose_size(looks, config.image_size)
+    size, note = choose_size(looks, config.image_size)
     channels = 1 if all(is_gray(look.mode) for look in looks) else 3
     notes.append(f"{note}, {'grayscale' if channels == 1 else 'color'}")
     decoding = _Decoding(size, channels, workers, cache_dir, config.memory_limit_mb * 2**20)
@@ -209,7 +209,8 @@ def _only(labels: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int6
     return visible
 
 
-def _choose_size(looks: Sequence[Look], asked: int | None) -> tuple[int, str]:
+def choose_size(looks: Sequence[Look], asked: int | None) -> tuple[int, str]:
+    """The side in pixels that images are decoded to, and a sentence that says why; `asked` wins where it is given."""
     if asked is not None:
         return asked, f"images are resized to {asked} x {asked}"
     sizes = {look.size for look in looks}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ class Curves:
         name = f"events.out.tfevents.{time.time_ns()}.{os.getpid()}"
         try:
             folder.mkdir(exist_ok=True)
-            self._writer = RecordWriter((folder / name).open("wb", buffering=0))
+            self._writer = RecordWriter((folder / name).open("wb"))
         except OSError as error:
             raise self._error(error) from None
         self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
@@ -57,11 +58,13 @@ class Curves:
     def close(self) -> None:
         """End the file."""
         if self._writer is not None:
-            self._writer.close()
+            with suppress(OSError):  # every point was flushed, or its failure told
+                self._writer.close()
 
     def _write(self, event: Any) -> None:
         try:
             self._writer.write(event.SerializeToString())
+            self._writer.flush()
         except OSError as error:
             raise self._error(error) from None
 

@@ -1,0 +1,214 @@
+"""Two processes under torchrun train what one trains."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+COMMAND = Path(sys.executable).with_name("tutelage")
+SETTINGS = {
+    "label-count": 600,
+    "batch-size": 8,
+    "steps": 16,
+    "log-every": 3,
+    "eval-every": 6,
+    "checkpoint-every": 5,
+    "workers": 1,
+    "network": "wrn-10-1",
+}
+ALONE = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def torchrun(*tokens: str | Path) -> subprocess.Popen[str]:
+    start = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={free_port()}"]
+    return subprocess.Popen(
+        [*start, *map(str, tokens)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ALONE,
+    )
+
+
+def train(run: Path, **more: Any) -> list[str | Path]:
+    given = SETTINGS | {name.replace("_", "-"): value for name, value in more.items()}
+    return [COMMAND, "train", "digits", *(f"--{name}={value}" for name, value in given.items()), "--out", run]
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    out, error = process.communicate(timeout=120)
+    return process.returncode, out, error
+
+
+def content(run: Path) -> dict[str, bytes]:
+    newest = json.loads((run / "checkpoints" / "manifest.json").read_text())["checkpoints"][-1]["file"]
+    files = [run / "checkpoints" / newest, run / "metrics.jsonl", run / "result.json"]
+    return {file.name: file.read_bytes() for file in files}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two processes that nothing interrupts."""
+    run = tmp_path_factory.mktemp("runs") / "whole"
+    code, _, error = finish(torchrun(*train(run)))
+    assert code == 0, error
+    return run
+
+
+def test_two_processes_write_one_run_that_a_single_one_can_use(whole: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
+    assert [(row["step"], row["kind"]) for row in rows] == [
+        (3, "training"),
+        (6, "training"),
+        (6, "validation"),
+        (9, "training"),
+        (12, "training"),
+        (12, "validation"),
+        (15, "training"),
+        (16, "training"),
+        (16, "validation"),
+    ]
+    assert json.loads((whole / "config.json").read_text())["environment"]["processes"] == 2
+    assert {"student", "teacher"} <= set(json.loads((whole / "result.json").read_text())["test"])
+    done = subprocess.run([COMMAND, "evaluate", whole, "digits"], capture_output=True, text=True, env=ALONE)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_signal_to_one_process_stops_both_at_one_step_and_the_resumed_run_is_the_uninterrupted_one(
+    whole: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    # no torchrun here: it would end the second process itself
+    port = str(free_port())
+    both = [
+        subprocess.Popen(
+            [str(token) for token in train(run)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=ALONE
+            | {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
+            | {"MASTER_PORT": port},
+        )
+        for rank in ("0", "1")
+    ]
+    while both[1].poll() is None and not (run / "metrics.jsonl").exists():
+        time.sleep(0.002)
+    both[1].send_signal(signal.SIGTERM)
+    (code, _, error), (other_code, _, other_error) = map(finish, both)
+    assert (code, other_code) == (143, 143), error + other_error
+    saved = json.loads((run / "checkpoints" / "manifest.json").read_text())["checkpoints"][-1]["step"]
+    for line in (error, other_error):
+        assert line.startswith(f"tutelage: stopped after step {saved} of 16, which is saved"), line
+    code, _, error = finish(torchrun(COMMAND, "train", "--resume", run))
+    assert code == 0, error
+    assert content(run) == content(whole)
+
+
+def test_a_batch_that_cannot_be_shared_is_one_clear_error(tmp_path: Path) -> None:
+    code, _, error = finish(torchrun(*train(tmp_path / "run", batch_size=7)))
+    assert code != 0
+    assert "tutelage: a batch of 7 rows cannot be shared equally by 2 processes" in error
+    assert "this is a fault in tutelage" not in error
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_stops_one_process_stops_the_other_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.txt").touch()
+    code, _, error = finish(torchrun(*train(tmp_path / "run")))
+    assert code != 0
+    assert "is not a run folder (it holds 'thesis.txt')" in error
+    code, _, error = finish(torchrun(*train(tmp_path / "other", label_count=5000)))
+    assert code != 0
+    assert "tutelage: " in error and "5000" in error
+    assert "this is a fault in tutelage" not in error
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_budget_is_planned_alike_by_both(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    given = [token for token in train(run) if "--steps" not in str(token)]
+    code, _, error = finish(torchrun(*given, "--budget=8s", "--eval-every=100000", "--log-every=50"))
+    assert code == 0, error
+    plan = json.loads((run / "config.json").read_text())["plan"]
+    assert plan["steps"] >= 10 and plan["budget"] == "8s"
+    assert json.loads((run / "result.json").read_text())["step"] == plan["steps"]
+
+
+LOSSES = """
+import json, sys
+import torch
+from torch import nn
+from tutelage.build import build_training
+from tutelage.config import resolve
+from tutelage.data.dataset import load_dataset
+from tutelage.data.loader import pixel_statistics
+from tutelage.distributed import process_group, rank
+from tutelage.training.loop import fit
+from tutelage.training.signals import StopFlag
+
+class Plain(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.Tanh())
+        self.head = nn.Linear(32, 10)
+    def features(self, images):
+        return self.body(images)
+    def forward(self, images):
+        return self.head(self.features(images))
+
+class Rows:
+    rows = []
+    def tick(self, done): pass
+    def log(self, done, means): self.rows.append(means)
+    def evaluate(self, done): pass
+    def was_evaluated(self, done): return True
+    def save(self, done, window): pass
+
+method, out = sys.argv[1:]
+cfg = resolve({"data.path": "digits", "data.label_count": 100, "train.steps": 20, "train.batch_size": 16,
+               "train.unlabeled_ratio": 1.5, "train.log_every": 1, "method.name": method, "train.workers": 0})
+with process_group(torch.device("cpu")) as device:
+    data = load_dataset(cfg.data, seed=0)
+    torch.manual_seed(0)
+    training = build_training(cfg, data, pixel_statistics(data.train.images), device, Plain())
+    recorder = Rows()
+    fit(training, recorder, StopFlag())
+    if rank() == 0:
+        json.dump(recorder.rows, open(out, "w"))
+"""
+
+
+@pytest.mark.parametrize("method", ["supervised", "mean-teacher"])
+def test_without_batch_norm_two_processes_have_the_losses_of_one(method: str, tmp_path: Path) -> None:
+    script = tmp_path / "losses.py"
+    script.write_text(textwrap.dedent(LOSSES))
+    one = subprocess.run(
+        [sys.executable, script, method, tmp_path / "one.json"], capture_output=True, text=True, env=ALONE
+    )
+    assert one.returncode == 0, one.stderr
+    code, _, error = finish(torchrun(script, method, tmp_path / "two.json"))
+    assert code == 0, error
+    alone, together = (json.loads((tmp_path / name).read_text()) for name in ("one.json", "two.json"))
+    assert len(alone) == 20
+    for step, (row, other) in enumerate(zip(alone, together, strict=True)):
+        assert row.keys() == other.keys()
+        for name, value in row.items():
+            assert other[name] == pytest.approx(value, rel=1e-6, abs=1e-12), f"{name} at step {step}"
