@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import json
 
@@ -14,8 +15,11 @@ from tutelage.methods import METHODS
 from tutelage.methods.base import Method
 
 
+SHARED = "settings"
+
+
 def print_catalog(name: str | None, console: Console) -> None:
-    """Print all methods and presets, or all about the one of that name.
+    """Print all methods and presets, all about the one of that name, or (for "settings") what all methods share.
 
     Raises:
         ConfigError: there is no such method or preset.
@@ -28,8 +32,10 @@ def print_catalog(name: str | None, console: Console) -> None:
         _print_method(methods[name], console)
     elif name in presets:
         _print_preset(name, console)
+    elif name == SHARED:
+        _print_shared(console)
     else:
-        raise ConfigError(f"unknown method or preset '{name}'{did_you_mean(name, [*methods, *presets])}")
+        raise ConfigError(f"unknown method or preset '{name}'{did_you_mean(name, [*methods, *presets, SHARED])}")
 
 
 def _print_all(console: Console) -> None:
@@ -41,16 +47,13 @@ def _print_all(console: Console) -> None:
     for name in config.preset_names():
         table.add_row(name, config.preset_table(name)["preset"]["description"])
     console.print(table)
-    console.print("More on one: tutelage methods NAME")
+    console.print(f"More on one: tutelage methods NAME; settings that all share: tutelage methods {SHARED}")
 
 
 def _print_method(method: type[Method], console: Console) -> None:
     console.print(inspect.getdoc(method) or method.name)
     console.print()
-    table = Table("setting", "default", "what it is", title="Settings")
-    for option in options.options(method.Config, "method."):
-        table.add_row(f"--{option.name.replace('_', '-')}", str(option.default), option.help)
-    console.print(table)
+    console.print(_settings_table("Settings", method.Config, "method."))
     views = {"labeled": method.labeled_views, "unlabeled": method.unlabeled_views}
     for stream, names in views.items():
         console.print(f"views of the {stream} stream: {', '.join(names) or 'none'}")
@@ -58,6 +61,19 @@ def _print_method(method: type[Method], console: Console) -> None:
     own = [p for p in config.preset_names() if config.preset_table(p).get("method", {}).get("name") == method.name]
     if own:
         console.print(f"presets: {', '.join(own)}")
+
+
+def _print_shared(console: Console) -> None:
+    for section, cls in config.SECTIONS.items():
+        console.print(_settings_table(section, cls, f"{section}."))
+
+
+def _settings_table(title: str, cls: type, prefix: str) -> Table:
+    table = Table("setting", "default", "what it is", title=title)
+    for option in options.options(cls, prefix):
+        default = "" if option.default is dataclasses.MISSING else str(option.default)
+        table.add_row(f"--{option.name.replace('_', '-')}", default, option.help)
+    return table
 
 
 def _print_preset(name: str, console: Console) -> None:

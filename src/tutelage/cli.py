@@ -99,7 +99,8 @@ app = App(
     sort_key=2,
     usage="Usage: tutelage train DATA --out RUN [OPTIONS]\n       tutelage train --resume RUN",
     help_epilogue="Every other setting goes by its dotted name, e.g. --optimizer.lr 0.1 or\n"
-    "--method.ema-decay 0.99: tutelage methods NAME lists those of a method.\n"
+    "--method.ema-decay 0.99. tutelage methods settings lists them,\n"
+    "tutelage methods NAME those of a method.\n"
     "Example: tutelage train photos/ --labels labels.csv --out runs/a --budget 30m",
 )
 def train(data: str | None = None, /, *, flags: Annotated[TrainFlags | None, Parameter(name="*")] = None) -> None:
@@ -359,7 +360,7 @@ def methods(name: str | None = None, /) -> None:
     Parameters
     ----------
     name
-        A method or a preset.
+        A method, a preset, or the word settings for what all methods share.
     """
     from tutelage.catalog import print_catalog
 
