@@ -108,7 +108,8 @@ def start_run(cfg: RunConfig, out: Path, *, overwrite: bool = False, console: Co
         training = session.build(cfg, init_from=cfg.train.init_from)
         plan: dict[str, Any] = {"steps": cfg.train.steps, "budget": cfg.train.budget}
         if cfg.train.budget is not None:
-            plan["steps"] = session.plan(training, seconds(cfg.train.budget) - (time.monotonic() - begun))
+            left = seconds(cfg.train.budget) - (time.monotonic() - begun)
+            plan["steps"] = session.plan(training, left, cfg.train.eval_every)
             cfg = dataclasses.replace(cfg, train=dataclasses.replace(cfg.train, steps=plan["steps"], budget=None))
             set_length(training, cfg, plan["steps"])
         session.stop.check()
@@ -197,7 +198,7 @@ class _Session:
         training.describe_rows = lambda step: _name_rows(training, data, step)
         return training
 
-    def plan(self, training: Training, left: float) -> int:
+    def plan(self, training: Training, left: float, eval_every: int | None) -> int:
         """The steps that fit into `left` seconds."""
         evaluation, part = 0.0, self.dataset.val
         with self.stop.at_once():
@@ -206,7 +207,7 @@ class _Session:
                 few = part.rows[:512]
                 self._score(training, part, few)
                 evaluation = 2 * (time.perf_counter() - begin) * len(part) / len(few)
-            steps = plan_steps(training, left, evaluation=evaluation)
+            steps = plan_steps(training, left, evaluation=evaluation, eval_every=eval_every)
         self.console.print(f"- {steps} steps fit the budget; the schedule is stretched to them")
         return steps
 

@@ -48,7 +48,8 @@ def torchrun(*tokens: str | Path) -> subprocess.Popen[str]:
 
 def train(run: Path, **more: Any) -> list[str | Path]:
     given = SETTINGS | {name.replace("_", "-"): value for name, value in more.items()}
-    return [COMMAND, "train", "digits", *(f"--{name}={value}" for name, value in given.items()), "--out", run]
+    flags = (f"--{name}={value}" for name, value in given.items() if value is not None)
+    return [COMMAND, "train", "digits", *flags, "--out", run]
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
@@ -142,13 +143,13 @@ def test_what_stops_one_process_stops_the_other_without_a_traceback(tmp_path: Pa
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.slow
 def test_a_budget_is_planned_alike_by_both(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    given = [token for token in train(run) if "--steps" not in str(token)]
-    code, _, error = finish(torchrun(*given, "--budget=8s", "--eval-every=100000", "--log-every=50"))
+    code, _, error = finish(torchrun(*train(run, steps=None, budget="20s", eval_every=100_000, log_every=50)))
     assert code == 0, error
     plan = json.loads((run / "config.json").read_text())["plan"]
-    assert plan["steps"] >= 10 and plan["budget"] == "8s"
+    assert plan["steps"] >= 10 and plan["budget"] == "20s"
     assert json.loads((run / "result.json").read_text())["step"] == plan["steps"]
 
 
@@ -196,7 +197,7 @@ with process_group(torch.device("cpu")) as device:
 """
 
 
-@pytest.mark.parametrize("method", ["supervised", "mean-teacher"])
+@pytest.mark.parametrize("method", [pytest.param("supervised", marks=pytest.mark.slow), "mean-teacher"])
 def test_without_batch_norm_two_processes_have_the_losses_of_one(method: str, tmp_path: Path) -> None:
     script = tmp_path / "losses.py"
     script.write_text(textwrap.dedent(LOSSES))

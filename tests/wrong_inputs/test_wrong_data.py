@@ -344,6 +344,10 @@ SHARDS: dict[str, tuple[Callable[[Any], list[str]], str]] = {
         ),
         r"train-0.tar/a.png: label '7' is no class: classes.json names 2",
     ),
+    "a class that no sample has": (
+        lambda w: last(w.write("photos/classes.json", '["a", "b", "c"]'), shards(w, {"a.png": world_png(w, "a")})),
+        r"photos: class 'c' has no labeled image: label one or remove the class",
+    ),
     "class names that are no JSON": (
         lambda w: last(w.write("photos/classes.json", "cat, dog"), shards(w, {"a.png": world_png(w, "a")})),
         r"classes.json is no readable JSON",
@@ -405,6 +409,10 @@ ARRAYS: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     "class names that repeat": (
         lambda w: w.arrays(classes=np.array(["cat", "cat"])),
         r"data.npz: 'classes' must be a list of different names",
+    ),
+    "a class without labels in arrays": (
+        lambda w: w.arrays(classes=np.array(["cat", "dog", "eel"])),
+        r"data.npz: class 'eel' has no labeled image: label one or remove the class",
     ),
     "labels of one class": (lambda w: w.arrays(y=np.zeros(12, int)), r"data.npz has one class only \('0'\)"),
 }

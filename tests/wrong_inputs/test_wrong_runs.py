@@ -110,6 +110,10 @@ PLACES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
         use(lambda w: w.write("data/cat/9.png", ""), "train", "data", "--out", "run", "--overwrite", *TRAIN),
         r"cat/9.png is empty \(0 bytes\)",
     ),
+    "bad settings, an empty folder as the run folder": (
+        use(lambda w: w.path("b/c").parent, "train", "data", "--out", "b", "--batch-size", "400", *TRAIN),
+        r"unlabeled batch of 400 .* is larger than the unlabeled stream of 18 images",
+    ),
     "bad settings, an old run to be replaced": (
         use(nothing, "train", "data", "--out", "run", "--overwrite", "--batch-size", "400", *TRAIN),
         r"unlabeled batch of 400 .* is larger than the unlabeled stream of 18 images",

@@ -79,23 +79,26 @@ def apply_sorted(
     images: Tensor, operations: Sequence[Operation], chosen: Tensor, numbers: Tensor, shape: ImageShape, fill: Fill
 ) -> tuple[Tensor, Tensor]:
     """The changed images in some order, and the place (B,) of each row in it; arguments as of `apply_operations`."""
-    # All affine maps are two groups, and need nothing of the pixels: their numbers are ready before the first step.
+    # All affine maps are two groups. Everything that needs no pixels is ready before the first step.
     sliding, turning = len(operations), len(operations) + 1
     names = [operation.name for operation in operations]
     group_of = torch.tensor(
         [sliding if name in SLIDING else turning if name in GEOMETRIC else k for k, name in enumerate(names)]
     )
-    maps = fixed_point(matrices(operations, chosen, numbers[..., 0], shape)).to(images.device, non_blocking=True)
-    numbers = numbers.to(images.device, non_blocking=True)
-    row_at = torch.arange(len(images))  # which row lies at each place of the sorted batch
+    groups = group_of[chosen]
+    row_at = groups.argsort(dim=0, stable=True)  # (B, S): which row lies at each place of the sorted batch
+    place = row_at.argsort(0)
+    steps = torch.arange(chosen.shape[1])
+    # Where the row of each place lay before: at first in the batch, then in that sorted for the last step.
+    before = torch.cat([row_at[:, :1], place[row_at[:, 1:], steps[:-1]], place[:, -1:]], dim=1).T
+    before = before.contiguous().to(images.device, non_blocking=True)
+    maps = fixed_point(matrices(operations, chosen, numbers[..., 0], shape))
+    maps = maps[row_at, steps].to(images.device, non_blocking=True)
+    numbers = numbers[row_at, steps].to(images.device, non_blocking=True)
     for step in range(chosen.shape[1]):
-        groups = group_of[chosen[row_at, step]]
-        order = groups.argsort(stable=True)
-        row_at = row_at[order]
-        rows = row_at.to(images.device, non_blocking=True)
-        counts = torch.bincount(groups, minlength=turning + 1).tolist()
-        pieces = list(images.index_select(0, order.to(images.device, non_blocking=True)).split(counts))
-        given, given_maps = numbers[rows, step].split(counts), maps[rows, step].split(counts)
+        counts = torch.bincount(groups[:, step], minlength=turning + 1).tolist()
+        pieces = list(images.index_select(0, before[step]).split(counts))
+        given, given_maps = numbers[:, step].split(counts), maps[:, step].split(counts)
         for group, count in enumerate(counts):
             if count == 0:
                 continue
@@ -106,7 +109,7 @@ def apply_sorted(
             elif (pixels := operations[group].pixels) is not None:
                 pieces[group] = pixels(pieces[group], given[group])
         images = torch.cat(pieces)
-    return images, row_at.argsort().to(images.device, non_blocking=True)
+    return images, before[-1]
 
 
 def matrices(operations: Sequence[Operation], chosen: Tensor, number: Tensor, shape: ImageShape) -> Tensor:

@@ -19,14 +19,15 @@ _SHARE = 0.03  # of the budget, spent on measuring
 _LONGEST = 20.0  # seconds
 
 
-def plan_steps(training: Training, seconds: float, *, evaluation: float) -> int:
+def plan_steps(training: Training, seconds: float, *, evaluation: float, eval_every: int | None = None) -> int:
     """The number of optimizer steps that fit into `seconds`, evaluations included.
 
     The first steps are run and timed, and their effect is taken back: since everything random follows from the step,
     training then starts as if nothing had been measured.
 
     Args:
-        evaluation: seconds that one evaluation takes; twenty are reserved.
+        evaluation: seconds that one evaluation takes.
+        eval_every: steps between two evaluations; None is a twentieth of the training.
 
     Raises:
         ConfigError: not even ten steps fit.
@@ -44,12 +45,15 @@ def plan_steps(training: Training, seconds: float, *, evaluation: float) -> int:
     training.optimizer.zero_grad(set_to_none=True)
     if training.device.type == "cuda":
         torch.cuda.synchronize(training.device)
-    left = seconds - (time.perf_counter() - begin) - EVALUATIONS * evaluation
+    left = seconds - (time.perf_counter() - begin)
     mean = statistics.fmean(sorted(times)[: max(1, math.ceil(0.9 * len(times)))])
-    steps = from_main(int(left / mean))
+    if eval_every is None:
+        steps = from_main(int((left - EVALUATIONS * evaluation) / mean))
+    else:
+        steps = from_main(int((left - evaluation) / (mean + evaluation / eval_every)))
     if steps < LEAST_STEPS:
         raise ConfigError(
-            f"train.budget: {seconds:.0f} s are left for training, a step takes {mean:.2f} s; "
-            f"at least {LEAST_STEPS} steps must fit. Give more time, a smaller batch or a smaller network"
+            f"train.budget: {max(left, 0):.1f} s are left for training, a step takes {mean:.2f} s and an evaluation "
+            f"{evaluation:.2f} s; at least {LEAST_STEPS} steps must fit. Give more time, a smaller batch or network"
         )
     return steps

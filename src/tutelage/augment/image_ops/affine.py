@@ -12,32 +12,38 @@ import torch
 from torch import Tensor
 
 from tutelage.augment.image_ops.checks import check_images, check_rows
+from tutelage.augment.image_ops.levels import takes_floats
 
 Fill = int | tuple[int, ...] | Literal["reflect"]  # a gray level, a color, or the image mirrored at its edges
 Resample = Literal["nearest", "bilinear"]
 
 
+@takes_floats
 def rotate(images: Tensor, degrees: Tensor, *, fill: Fill = 0) -> Tensor:
     """Turned counterclockwise about the center by `degrees` (B,), nearest pixel, as `PIL.Image.rotate`."""
     shape = check_images(images)
     return affine(images, rotation(degrees, shape.height, shape.width), fill=fill)
 
 
+@takes_floats
 def shear_x(images: Tensor, slope: Tensor, *, fill: Fill = 0) -> Tensor:
     """Row y taken from `slope` (B,) * y further right; nearest pixel."""
     return slide(images, slope, 1, fill)
 
 
+@takes_floats
 def shear_y(images: Tensor, slope: Tensor, *, fill: Fill = 0) -> Tensor:
     """Column x taken from `slope` (B,) * x further down; nearest pixel."""
     return affine(images, with_entry(slope, 3), fill=fill)
 
 
+@takes_floats
 def translate_x(images: Tensor, pixels: Tensor, *, fill: Fill = 0) -> Tensor:
     """Every pixel taken from `pixels` (B,) further right; nearest pixel, so that less than half of one does nothing."""
     return slide(images, pixels, 2, fill)
 
 
+@takes_floats
 def translate_y(images: Tensor, pixels: Tensor, *, fill: Fill = 0) -> Tensor:
     """Every pixel taken from `pixels` (B,) further down; nearest pixel, so that less than half of one does nothing."""
     return slide(images, pixels, 5, fill)
@@ -69,6 +75,7 @@ def rotation(degrees: Tensor, height: int, width: int) -> Tensor:
     return torch.stack([cosine, sine, left, -sine, cosine, top], dim=1)
 
 
+@takes_floats
 def affine(images: Tensor, matrix: Tensor, *, resample: Resample = "nearest", fill: Fill = 0) -> Tensor:
     """(B, C, H, W) uint8 images under the map of their row of `matrix` (B, 6); `fill` where it leaves the image.
 
@@ -88,11 +95,9 @@ def affine(images: Tensor, matrix: Tensor, *, resample: Resample = "nearest", fi
 def from_first_center(matrix: Tensor) -> Tensor:
     """(..., 6): the maps with c and f moved to where the center of the first pixel comes from."""
     steps = matrix.clone()
-    # Summed in Pillow's order.
-    steps[..., 2] += matrix[..., 0] * 0.5
-    steps[..., 2] += matrix[..., 1] * 0.5
-    steps[..., 5] += matrix[..., 3] * 0.5
-    steps[..., 5] += matrix[..., 4] * 0.5
+    # Summed in Pillow's order: a, then b; d, then e.
+    steps[..., 2::3] += matrix[..., 0::3] * 0.5
+    steps[..., 2::3] += matrix[..., 1::3] * 0.5
     return steps
 
 
@@ -108,8 +113,16 @@ def fixed_point(matrix: Tensor) -> Tensor:
 
 def affine_fixed(images: Tensor, steps: Tensor, fill: Fill) -> Tensor:
     """The images under maps (B, 6) in fixed point, on their device: the nearest pixel, or `fill`."""
+    height, width = images.shape[2:]
+    if fill == "reflect":
+        x, y = positions(steps, images.shape)
+        return pick(images, reflect(x >> 16, width), reflect(y >> 16, height))
+    # A frame of one pixel holds the fill, so that the index alone decides and no mask is needed.
+    steps = steps + steps.new_tensor([0, 0, 1 << 16, 0, 0, 1 << 16])
     x, y = positions(steps, images.shape)
-    return pick(images, x.bitwise_right_shift_(16), y.bitwise_right_shift_(16), fill)
+    x.bitwise_right_shift_(16).clamp_(0, width + 1)
+    y.bitwise_right_shift_(16).clamp_(0, height + 1)
+    return pick(framed(images, fill), x, y)
 
 
 def slide_lines(images: Tensor, steps: Tensor, fill: Fill) -> Tensor:
@@ -117,21 +130,22 @@ def slide_lines(images: Tensor, steps: Tensor, fill: Fill) -> Tensor:
 
     Each line of the result is a window of W pixels of a source line with fill on both sides, and is copied whole.
     """
-    if fill == "reflect" or len(images) == 0:
+    if not isinstance(fill, int) or len(images) == 0:
         return affine_fixed(images, steps, fill)
     rows, channels, height, width = images.shape
-    lines = filled(images, fill, height, 3 * width)
-    lines[..., width : 2 * width] = images
+    # One run of the fill lies between two lines, and serves both.
+    lines = images.new_full((rows * channels * height * 2 * width + width,), fill)
+    lines[:-width].view(rows, channels, height, 2 * width)[..., width:] = images
     b, c, f = (steps[:, k, None] for k in (1, 2, 5))
     y = torch.arange(height, dtype=torch.int32, device=images.device)
     right = (b * y + c).bitwise_right_shift_(16).clamp_(-width, width)  # (B, H): how far a window lies to the right
     line = y + f.bitwise_right_shift(16)
     exists = (line >= 0) & (line < height)
     right = torch.where(exists, right, width)  # a window of nothing but fill
+    within_plane = (line.clamp_(0, height - 1) * (2 * width)).add_(right).add_(width)
     plane = torch.arange(rows * channels, device=images.device).view(rows, channels, 1)
-    first = plane * height + line.clamp_(0, height - 1).unsqueeze(1)  # (B, C, H)
-    start = first * (3 * width) + (right + width).unsqueeze(1)
-    windows = lines.view(-1).as_strided((lines.numel() - width + 1, width), (1, 1))
+    start = plane * (2 * width * height) + within_plane.unsqueeze(1)  # (B, C, H)
+    windows = lines.as_strided((lines.numel() - width + 1, width), (1, 1))
     return windows.index_select(0, start.flatten()).view(images.shape)
 
 
@@ -143,19 +157,11 @@ def positions(steps: Tensor, shape: torch.Size) -> tuple[Tensor, Tensor]:
     return a * x + (b * y + c), d * x + (e * y + f)
 
 
-def pick(images: Tensor, x: Tensor, y: Tensor, fill: Fill) -> Tensor:
-    """The pixels at column x and line y, (B, H, W) int32; `fill` where there is none. Overwrites x and y."""
-    rows, channels, height, width = images.shape
-    if fill == "reflect":
-        source = images
-        x, y = reflect(x, width), reflect(y, height)
-    else:
-        # A frame of one pixel holds the fill, so that the index alone decides and no mask is needed.
-        source = framed(images, fill)
-        x.clamp_(-1, width).add_(1)
-        y.clamp_(-1, height).add_(1)
-    index = y.mul_(source.shape[3]).add_(x).long().flatten(1).unsqueeze(1).expand(-1, channels, -1)
-    return source.flatten(2).gather(2, index).view(rows, channels, *x.shape[1:])
+def pick(images: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """The pixels at column x and line y, (B, H', W') int32, which must exist."""
+    rows, channels, _, width = images.shape
+    index = (y * width).add_(x).long().flatten(1).unsqueeze(1).expand(-1, channels, -1)
+    return images.flatten(2).gather(2, index).view(rows, channels, *x.shape[1:])
 
 
 def reflect(position: Tensor, size: int) -> Tensor:
@@ -197,9 +203,9 @@ def interpolate(images: Tensor, x: Tensor, y: Tensor, fill: Fill) -> Tensor:
 
     def corner(dx: int, dy: int) -> Tensor:
         column, line = (left + dx).to(torch.int32), (top + dy).to(torch.int32)
-        if fill != "reflect":
-            column, line = column.clamp_(0, width - 1), line.clamp_(0, height - 1)
-        return pick(images, column, line, "reflect").double()
+        if fill == "reflect":
+            return pick(images, reflect(column, width), reflect(line, height)).double()
+        return pick(images, column.clamp_(0, width - 1), line.clamp_(0, height - 1)).double()
 
     upper = torch.lerp(corner(0, 0), corner(1, 0), across.expand(-1, channels, -1, -1))
     lower = torch.lerp(corner(0, 1), corner(1, 1), across.expand(-1, channels, -1, -1))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from tutelage.augment.image_ops.checks import check_images, check_rows
+from tutelage.augment.image_ops.levels import FLOATS, from_levels, takes_floats, to_levels
 
 
 def per_row(values: Tensor, images: Tensor, name: str, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -24,49 +25,70 @@ def to_uint8(values: Tensor) -> Tensor:
     return values.clamp_(0, 255).to(torch.int16).to(torch.uint8)
 
 
+def mix(start: Tensor, levels: Tensor, factor: Tensor) -> Tensor:
+    """uint8: start + factor * (levels - start), clipped and truncated; overwrites `levels`, float32 like `start`."""
+    return to_uint8(levels.sub_(start).mul_(factor).add_(start))
+
+
 def blend(first: Tensor, second: Tensor, factor: Tensor) -> Tensor:
     """first + factor * (second - first), clipped and truncated as in `PIL.Image.blend`; factors beyond 1 extrapolate.
 
     Args:
-        first: uint8 or float32 holding whole numbers, to be broadcast against `second`.
-        second: (B, C, H, W) uint8.
+        first, second: (B, C, H, W), both uint8 or both of one float type, in which the result comes back.
         factor: (B,), used in float32 as Pillow does.
     """
-    start = first if first.dtype == torch.float32 else first.to(torch.float32)
-    mixed = second.to(torch.float32).sub_(start).mul_(per_row(factor, second, "factor"))
-    return to_uint8(mixed.add_(start))
+    if isinstance(second, Tensor) and second.dtype in FLOATS and second.dtype == first.dtype:
+        return from_levels(blend(to_levels(first), to_levels(second), factor), second.dtype)
+    check_images(first)
+    check_images(second)
+    return mix(first.to(torch.float32), second.to(torch.float32), per_row(factor, second, "factor"))
 
 
-def luma(images: Tensor) -> Tensor:
-    """(B, 1, H, W) float32 holding whole numbers: Pillow's conversion to mode L (ITU-R 601-2, 16-bit fixed point)."""
-    if images.shape[1] == 1:
-        return images.to(torch.float32)
-    red, green, blue = images.to(torch.float32).unbind(1)
+def luma(levels: Tensor) -> Tensor:
+    """(B, 1, H, W) float32 holding whole numbers: Pillow's conversion to mode L (ITU-R 601-2, 16-bit fixed point).
+
+    Args:
+        levels: (B, C, H, W) float32 holding whole numbers.
+    """
+    if levels.shape[1] == 1:
+        return levels
+    red, green, blue = levels.unbind(1)
     # Every sum is a whole number below 2^24, so float32 holds it exactly.
-    total = (red * 19595.0).add_(green * 38470.0).add_(blue * 7471.0).add_(32768.0)
+    total = (red * 19595.0).add_(green, alpha=38470.0).add_(blue, alpha=7471.0).add_(32768.0)
     return total.mul_(1 / 65536).floor_().unsqueeze(1)
 
 
+@takes_floats
 def brightness(images: Tensor, factor: Tensor) -> Tensor:
     """`PIL.ImageEnhance.Brightness`: 0 is black, 1 the image."""
     check_images(images)
     return to_uint8(images.to(torch.float32).mul_(per_row(factor, images, "factor")))
 
 
+@takes_floats
 def contrast(images: Tensor, factor: Tensor) -> Tensor:
     """`PIL.ImageEnhance.Contrast`: 0 is the image's mean luma, rounded, 1 the image."""
     check_images(images)
-    mean = luma(images).sum((1, 2, 3), dtype=torch.float64) / (images.shape[2] * images.shape[3])
-    return blend((mean + 0.5).floor().to(torch.float32).view(-1, 1, 1, 1), images, factor)
+    levels = images.to(torch.float32)
+    # A line's sum is below 2^24 and exact in float32; float64 is only needed, and slow, for the whole image.
+    total = luma(levels).sum(3).sum((1, 2), dtype=torch.float64)
+    mean = total.div_(images.shape[2] * images.shape[3]).add_(0.5).floor_().to(torch.float32)
+    return mix(mean.view(-1, 1, 1, 1), levels, per_row(factor, images, "factor"))
 
 
+@takes_floats
 def color(images: Tensor, factor: Tensor) -> Tensor:
     """`PIL.ImageEnhance.Color`: 0 is the image in gray, 1 the image; an image of one channel stays as it is."""
-    check_images(images)
-    return blend(luma(images), images, factor)
+    shape = check_images(images)
+    amount = per_row(factor, images, "factor")
+    if shape.channels == 1:
+        return images.clone()
+    levels = images.to(torch.float32)
+    return mix(luma(levels), levels, amount)
 
 
+@takes_floats
 def grayscale(images: Tensor) -> Tensor:
     """The luma in every channel: (B, C, H, W)."""
     check_images(images)
-    return luma(images).to(torch.int16).to(torch.uint8).expand_as(images).contiguous()
+    return luma(images.to(torch.float32)).to(torch.int16).to(torch.uint8).expand_as(images).contiguous()

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 
 from tutelage.augment.image_ops.checks import check_images, check_rows
+from tutelage.augment.image_ops.levels import takes_floats
 
 
+@takes_floats
 def erase(images: Tensor, boxes: Tensor, *, fill: int | tuple[int, ...] = 127) -> Tensor:
     """(B, C, H, W) uint8 images with the inside of each row's box set to `fill`.
 
@@ -19,16 +21,17 @@ def erase(images: Tensor, boxes: Tensor, *, fill: int | tuple[int, ...] = 127) -
     shape = check_images(images)
     check_rows(images, boxes, "boxes")
     left, top, right, bottom = boxes.to(images.device, torch.int32, non_blocking=True).unbind(1)
+    # Masks of bits, 255 or 0, since `where` takes ten times as long on CPUs.
     inside_x = within(left, right, shape.width).view(-1, 1, 1, shape.width)
     inside_y = within(top, bottom, shape.height).view(-1, 1, shape.height, 1)
-    inside = inside_x & inside_y  # 255 or 0: masks of bits, since `where` takes ten times as long on CPUs
+    outside = inside_x.bitwise_not() | inside_y.bitwise_not()
     if isinstance(fill, int):
-        filling = inside & fill
+        filling = (inside_x & fill) & inside_y
     else:
         if len(fill) != shape.channels:
             raise ValueError(f"fill must have one level for each of {shape.channels} channels, got {fill}")
-        filling = inside & images.new_tensor(fill).view(-1, 1, 1)
-    return images.bitwise_and(inside.bitwise_not()).bitwise_or_(filling)
+        filling = (inside_x & images.new_tensor(fill).view(-1, 1, 1)) & inside_y
+    return images.bitwise_and(outside).bitwise_or_(filling)
 
 
 def within(start: Tensor, end: Tensor, size: int) -> Tensor:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from tutelage.augment.image_ops.blending import per_row
 from tutelage.augment.image_ops.checks import check_images
+from tutelage.augment.image_ops.levels import takes_floats
 
 
 def to_hsv(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -39,6 +40,7 @@ def from_hsv(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
     return torch.cat(channels, dim=1).to(torch.int16).to(torch.uint8)
 
 
+@takes_floats
 def shift_hue(images: Tensor, turn: Tensor) -> Tensor:
     """The hue turned by `turn` (B,) of the circle, in [-0.5, 0.5]; gray pixels and images of one channel stay.
 

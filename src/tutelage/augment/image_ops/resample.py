@@ -12,6 +12,7 @@ from torch import Tensor
 from tutelage.augment.image_ops.affine import pick
 from tutelage.augment.image_ops.blending import to_uint8
 from tutelage.augment.image_ops.checks import check_images, check_rows
+from tutelage.augment.image_ops.levels import takes_floats
 
 Filter = Literal["lanczos", "bicubic", "bilinear", "box", "hamming", "nearest"]
 FILTERS: tuple[Filter, ...] = ("lanczos", "bicubic", "bilinear", "box", "hamming", "nearest")
@@ -69,6 +70,7 @@ def mix_levels(levels: Tensor, weights: Tensor) -> Tensor:
     return total.clamp_(0, 255).to(torch.float32)
 
 
+@takes_floats
 def resize_crops(
     images: Tensor, boxes: Tensor, height: int, width: int, *, resample: Filter = "bilinear", flip: Tensor | None = None
 ) -> Tensor:
@@ -90,8 +92,7 @@ def resize_crops(
         columns = (left[:, None] + stepped((right - left) / width, width))[:, None]
         columns = columns if mirrored is None else torch.where(mirrored, columns.flip(2), columns)
         lines = (top[:, None] + stepped((bottom - top) / height, height))[:, :, None]
-        size = (-1, height, width)
-        return pick(images, columns.int().expand(size).contiguous(), lines.int().expand(size).contiguous(), "reflect")
+        return pick(images, columns.int().expand(-1, height, -1), lines.int().expand(-1, -1, width))
     across = crop_weights(left, right - left, shape.width, width, resample)
     across = across if mirrored is None else torch.where(mirrored, across.flip(1), across)
     down = crop_weights(top, bottom - top, shape.height, height, resample)
@@ -109,6 +110,7 @@ def stepped(step: Tensor, count: int) -> Tensor:
     return steps.cumsum(1).floor_()
 
 
+@takes_floats
 def gaussian_blur(images: Tensor, sigma: Tensor, *, largest: float = 2.0) -> Tensor:
     """`PIL.ImageFilter.GaussianBlur` of radius `sigma` (B,) in pixels, no larger than `largest`.
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from tutelage.augment.image_ops.blending import per_row
 from tutelage.augment.image_ops.checks import check_images
+from tutelage.augment.image_ops.levels import takes_floats
 
 
 def look_up(levels: Tensor, tables: Tensor) -> Tensor:
@@ -19,12 +20,14 @@ def look_up(levels: Tensor, tables: Tensor) -> Tensor:
     return tables.gather(1, levels)
 
 
+@takes_floats
 def invert(images: Tensor) -> Tensor:
     """255 - image, as `PIL.ImageOps.invert`."""
     check_images(images)
     return images.bitwise_not()
 
 
+@takes_floats
 def posterize(images: Tensor, bits: Tensor) -> Tensor:
     """The highest `bits` (B,) of each level kept, as `PIL.ImageOps.posterize`; whole numbers from 1 to 8."""
     check_images(images)
@@ -32,6 +35,7 @@ def posterize(images: Tensor, bits: Tensor) -> Tensor:
     return images.bitwise_and((256 - dropped).to(torch.uint8))
 
 
+@takes_floats
 def solarize(images: Tensor, threshold: Tensor) -> Tensor:
     """Levels of at least `threshold` (B,) inverted, as `PIL.ImageOps.solarize`; 0 inverts all, 256 none."""
     check_images(images)
@@ -41,6 +45,7 @@ def solarize(images: Tensor, threshold: Tensor) -> Tensor:
     return images.bitwise_xor(below.bitwise_not_())
 
 
+@takes_floats
 def autocontrast(images: Tensor) -> Tensor:
     """Each channel stretched over [0, 255], as `PIL.ImageOps.autocontrast` without cutoff."""
     check_images(images)
@@ -55,6 +60,7 @@ def autocontrast(images: Tensor) -> Tensor:
     return look_up(planes.long(), tables).view_as(images)
 
 
+@takes_floats
 def equalize(images: Tensor) -> Tensor:
     """Each channel's histogram made as even as its levels allow, as `PIL.ImageOps.equalize`."""
     check_images(images)
