@@ -14,7 +14,6 @@ from tutelage.errors import ConfigError, did_you_mean
 from tutelage.methods import METHODS
 from tutelage.methods.base import Method
 
-
 SHARED = "settings"
 
 

@@ -130,6 +130,7 @@ def test_a_batch_that_cannot_be_shared_is_one_clear_error(tmp_path: Path) -> Non
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_what_stops_one_process_stops_the_other_without_a_traceback(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.txt").touch()

@@ -51,9 +51,9 @@ class Weak(View):
 def flip_and_translate(images: Tensor, flip: Tensor, shift: Tensor) -> Tensor:
     """(B, C, H, W) images mirrored where `flip` says, then moved by `shift`, the gap filled by reflection.
 
-    Each source line, mirrored where its row is, is laid out with as much of its reflection on both sides as any row
-    needs, so that every line of the result is a window of W pixels and is copied whole: a gather of single pixels moves
-    an 8-byte index for each byte of image.
+    Each source line is laid out as mirror image, line, mirror image (sharing their edge pixels), so that every line of
+    the result is a window of W pixels and is copied whole: a gather of single pixels moves an 8-byte index for each
+    byte of image.
 
     Args:
         images: (B, C, H, W) uint8.
@@ -63,23 +63,19 @@ def flip_and_translate(images: Tensor, flip: Tensor, shift: Tensor) -> Tensor:
     rows, channels, height, width = images.shape
     if rows == 0:
         return images.clone()
-    down, right = shift[:, :1], shift[:, 1:]
-    margin = int(right.abs().max())
-    stride = width + 2 * margin
-    lines = images.new_empty(rows, channels, height, stride)
-    order = flip.to(torch.uint8).argsort(stable=True)  # the mirrored rows come last
-    first_mirrored = rows - int(flip.sum())
-    sorted_images = images.index_select(0, order.to(images.device, non_blocking=True))
-    lines[:first_mirrored, ..., margin : margin + width] = sorted_images[:first_mirrored]
-    lines[first_mirrored:, ..., margin : margin + width] = sorted_images[first_mirrored:].flip(-1)
-    lines[..., :margin] = lines[..., margin + 1 : 2 * margin + 1].flip(-1)
-    lines[..., margin + width :] = lines[..., width - 1 : width - 1 + margin].flip(-1)
+    mirrored = images.flip(-1)
+    lines = images.new_empty(rows, channels, height, 3 * width - 2)
+    lines[..., :width] = mirrored
+    lines[..., 2 * width - 2 :] = mirrored
+    lines[..., width - 1 : 2 * width - 1] = images
 
+    down, right = shift[:, :1], shift[:, 1]
     line = (torch.arange(height) - down).abs()  # (B, H), reflected at the top
     line = (height - 1) - ((height - 1) - line).abs()  # and at the bottom
-    within_plane = line * stride + (margin - right)
-    plane = order.argsort()[:, None] * channels + torch.arange(channels)  # (B, C)
-    start = (plane * (height * stride)).unsqueeze(2) + within_plane.unsqueeze(1)  # (B, C, H)
+    plane = torch.arange(rows * channels).view(rows, channels, 1)
+    # A mirrored row starts in the mirror image that goes on in the direction of its window.
+    first = torch.where(flip, (right > 0) * (2 * width - 2), width - 1) - right
+    start = (plane * height + line[:, None]) * lines.shape[-1] + first[:, None, None]  # (B, C, H)
     windows = lines.view(-1).as_strided((lines.numel() - width + 1, width), (1, 1))
     picked = windows.index_select(0, start.flatten().to(images.device, non_blocking=True))
     return picked.view(rows, channels, height, width)

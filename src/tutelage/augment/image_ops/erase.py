@@ -21,17 +21,16 @@ def erase(images: Tensor, boxes: Tensor, *, fill: int | tuple[int, ...] = 127) -
     shape = check_images(images)
     check_rows(images, boxes, "boxes")
     left, top, right, bottom = boxes.to(images.device, torch.int32, non_blocking=True).unbind(1)
-    # Masks of bits, 255 or 0, since `where` takes ten times as long on CPUs.
     inside_x = within(left, right, shape.width).view(-1, 1, 1, shape.width)
     inside_y = within(top, bottom, shape.height).view(-1, 1, shape.height, 1)
-    outside = inside_x.bitwise_not() | inside_y.bitwise_not()
+    inside = inside_x & inside_y  # 255 or 0: masks of bits, since `where` takes ten times as long on CPUs
     if isinstance(fill, int):
-        filling = (inside_x & fill) & inside_y
+        filling = inside & fill
     else:
         if len(fill) != shape.channels:
             raise ValueError(f"fill must have one level for each of {shape.channels} channels, got {fill}")
-        filling = (inside_x & images.new_tensor(fill).view(-1, 1, 1)) & inside_y
-    return images.bitwise_and(outside).bitwise_or_(filling)
+        filling = inside & images.new_tensor(fill).view(-1, 1, 1)
+    return images.bitwise_and(inside.bitwise_not()).bitwise_or_(filling)
 
 
 def within(start: Tensor, end: Tensor, size: int) -> Tensor:
