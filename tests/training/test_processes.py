@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from tutelage import cli
+
 COMMAND = Path(sys.executable).with_name("tutelage")
 SETTINGS = {
     "label-count": 600,
@@ -87,10 +89,10 @@ def test_two_processes_write_one_run_that_a_single_one_can_use(whole: Path, tmp_
     ]
     assert json.loads((whole / "config.json").read_text())["environment"]["processes"] == 2
     assert {"student", "teacher"} <= set(json.loads((whole / "result.json").read_text())["test"])
-    done = subprocess.run([COMMAND, "evaluate", whole, "digits"], capture_output=True, text=True, env=ALONE)
-    assert done.returncode == 0, done.stderr
+    assert cli.run(["evaluate", str(whole), "digits"]) == 0
 
 
+@pytest.mark.slow
 def test_a_signal_to_one_process_stops_both_at_one_step_and_the_resumed_run_is_the_uninterrupted_one(
     whole: Path, tmp_path: Path
 ) -> None:
@@ -122,6 +124,7 @@ def test_a_signal_to_one_process_stops_both_at_one_step_and_the_resumed_run_is_t
     assert content(run) == content(whole)
 
 
+@pytest.mark.slow
 def test_a_batch_that_cannot_be_shared_is_one_clear_error(tmp_path: Path) -> None:
     code, _, error = finish(torchrun(*train(tmp_path / "run", batch_size=7)))
     assert code != 0

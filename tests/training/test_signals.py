@@ -115,7 +115,7 @@ def moments(count: int) -> list[pytest.param]:  # type: ignore[valid-type]
     ]
 
 
-@pytest.mark.parametrize(("number", "wait"), moments(2))
+@pytest.mark.parametrize(("number", "wait"), moments(1))
 def test_a_signal_at_any_moment_saves_the_last_step_and_the_resumed_run_is_the_uninterrupted_one(
     number: signal.Signals, wait: float, whole: Path, tmp_path: Path
 ) -> None:

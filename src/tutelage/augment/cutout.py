@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from tutelage.augment.image_ops.checks import check_images
 from tutelage.augment.image_ops.erase import erase
 from tutelage.augment.view import Draws, ImageShape, View
 
@@ -47,6 +48,7 @@ class Cutout(View):
         return {"cutout": boxes * (side > 0)[:, None]}
 
     def apply(self, images: Tensor, draws: Draws) -> Tensor:
+        check_images(images)
         fill: int | tuple[int, ...] = 127
         if self.placement == "toolbox":
             fill = TOOLBOX_FILL if images.shape[1] == 3 else sum(TOOLBOX_FILL) // 3

@@ -69,13 +69,14 @@ def flip_and_translate(images: Tensor, flip: Tensor, shift: Tensor) -> Tensor:
     lines[..., 2 * width - 2 :] = mirrored
     lines[..., width - 1 : 2 * width - 1] = images
 
-    down, right = shift[:, :1], shift[:, 1]
+    down, right = shift[:, :1], shift[:, 1:]
     line = (torch.arange(height) - down).abs()  # (B, H), reflected at the top
     line = (height - 1) - ((height - 1) - line).abs()  # and at the bottom
-    plane = torch.arange(rows * channels).view(rows, channels, 1)
     # A mirrored row starts in the mirror image that goes on in the direction of its window.
-    first = torch.where(flip, (right > 0) * (2 * width - 2), width - 1) - right
-    start = (plane * height + line[:, None]) * lines.shape[-1] + first[:, None, None]  # (B, C, H)
+    first = torch.where(flip[:, None], (right > 0) * (2 * width - 2), width - 1) - right
+    stride = lines.shape[-1]
+    plane = torch.arange(0, lines.numel(), height * stride).view(rows, channels, 1)
+    start = plane + (line * stride).add_(first).unsqueeze(1)  # (B, C, H)
     windows = lines.view(-1).as_strided((lines.numel() - width + 1, width), (1, 1))
     picked = windows.index_select(0, start.flatten().to(images.device, non_blocking=True))
     return picked.view(rows, channels, height, width)

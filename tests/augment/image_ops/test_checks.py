@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 
@@ -30,14 +32,18 @@ def call(operation: object, images: torch.Tensor, rows: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("operation", [*WITHOUT, *WITH])
 def test_images_of_a_wrong_type_or_shape_are_named(operation):
-    with pytest.raises(TypeError, match=r"uint8 with values 0 to 255, got torch\.float32"):
-        call(operation, torch.zeros(2, 3, 8, 8), 2)
+    for dtype in (torch.int64, torch.bool, torch.int8):
+        expected = f"uint8 with values 0 to 255, or float with values 0 to 1, got {dtype}"
+        with pytest.raises(TypeError, match=re.escape(expected)):
+            call(operation, torch.zeros(2, 3, 8, 8, dtype=dtype), 2)
     with pytest.raises(TypeError, match=r"uint8 tensor \(B, C, H, W\), got list"):
         call(operation, [[0]], 2)
     with pytest.raises(ValueError, match=r"\(B, C, H, W\), got \(8, 8\)"):
         call(operation, torch.zeros(8, 8, dtype=torch.uint8), 2)
     with pytest.raises(ValueError, match="1 or 3 channels, got 2"):
         call(operation, torch.zeros(2, 2, 8, 8, dtype=torch.uint8), 2)
+    with pytest.raises(ValueError, match="1 or 3 channels, got 2"):
+        call(operation, torch.zeros(2, 2, 8, 8), 2)
 
 
 @pytest.mark.parametrize("operation", WITH)
