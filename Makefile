@@ -1,6 +1,7 @@
 # `make demo` and `make test` need nothing but Python 3.11 or newer, and make.
 PYTHON ?= python3
 BIN := .venv/bin
+JOBS ?= 2
 
 .PHONY: install install-dev demo test test-slow lint format clean
 
@@ -23,10 +24,10 @@ demo: install                        ## supervised against Mean Teacher on real 
 	$(BIN)/tutelage demo
 
 test: install-dev                    ## the tests that run on every change
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
 
 test-slow: install-dev               ## all tests, those that take minutes too
-	$(BIN)/python -m pytest -m 'slow or not slow'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'slow or not slow'
 
 lint: install-dev
 	$(BIN)/ruff check .

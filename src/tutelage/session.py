@@ -1,0 +1,165 @@
+"""A run at work, on each rank: what a new run and a resumed one do alike."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from tutelage.build import build_predictor, build_task, build_training
+from tutelage.config import RunConfig
+from tutelage.console import screen
+from tutelage.data.dataset import Dataset, Subset, load_dataset
+from tutelage.data.inventory import Inventory
+from tutelage.data.loader import Normalization, pixel_statistics
+from tutelage.distributed import barrier, process_group, rank
+from tutelage.errors import Interrupted
+from tutelage.training.folder import RunFolder
+from tutelage.training.loop import Training, Window, fit
+from tutelage.training.plan import plan_steps
+from tutelage.training.progress import ProgressLine, clock
+from tutelage.training.recorder import RunRecorder, SilentRecorder
+from tutelage.training.result import Scored, final_result, print_result
+from tutelage.training.scoring import score_rows
+from tutelage.training.signals import StopFlag
+from tutelage.warm_start import warm_start
+
+_IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))  # what timm's published weights were trained with
+
+
+class Session:
+    """The data, the objects and the phases of a run."""
+
+    dataset: Dataset
+    normalization: Normalization
+
+    def __init__(self, device: torch.device, console: Console, stop: StopFlag) -> None:
+        self.device, self.console, self.stop = device, console, stop
+
+    def load(self, cfg: RunConfig, inventory: Inventory | None, run: Path) -> None:
+        """Decode the data, on rank 0 first: it writes the cache that the others map."""
+        for turn in (True, False):
+            if (rank() == 0) == turn:
+                with self.stop.at_once():
+                    self.dataset = load_dataset(
+                        cfg.data,
+                        seed=cfg.train.seed,
+                        workers=cfg.train.workers,
+                        cache_dir=run / "cache",
+                        inventory=inventory,
+                    )
+            barrier()
+        for note in self.dataset.notes:
+            self.console.print(f"- {note}")
+        self.normalization = _normalization(cfg, self.dataset)
+
+    def build(self, cfg: RunConfig, *, init_from: str | None = None) -> Training:
+        """Network, method, optimizer and streams; the network starts from that of the run `init_from`."""
+        data = self.dataset
+        student = build_predictor(
+            cfg, num_classes=len(data.classes), channels=data.channels, image_size=data.image_size
+        )
+        if init_from is not None:
+            warm_start(student, Path(init_from), data.classes, self.console)
+        training = build_training(cfg, data, self.normalization, self.device, student)
+        training.describe_rows = lambda step: _name_rows(training, data, step)
+        return training
+
+    def plan(self, training: Training, left: float, eval_every: int | None) -> int:
+        """The steps that fit into `left` seconds."""
+        evaluation, part = 0.0, self.dataset.val
+        with self.stop.at_once():
+            if part is not None:
+                begin = time.perf_counter()
+                few = part.rows[:512]
+                self._score(training, part, few)
+                evaluation = 2 * (time.perf_counter() - begin) * len(part) / len(few)
+            steps = plan_steps(training, left, evaluation=evaluation, eval_every=eval_every)
+        self.console.print(f"- {steps} steps fit the budget; the schedule is stretched to them")
+        return steps
+
+    def _score(self, training: Training, part: Subset, rows: Any) -> None:
+        score_rows(
+            training.method.student,
+            build_task(self.dataset.classes),
+            part.images.images,
+            rows,
+            part.images.labels,
+            normalization=self.normalization,
+            device=self.device,
+        )
+
+    def train(self, training: Training, folder: RunFolder | None, *, start: int, window: Window, begun: float) -> None:
+        """Train to the end and write the result."""
+        task, data = build_task(self.dataset.classes), self.dataset
+        images = training.loader.images_per_step
+        try:
+            if folder is None:
+                fit(training, SilentRecorder(), self.stop, start=start, window=window)
+                barrier()
+                return
+            with (
+                ProgressLine(self.console, start=start, total=training.total, images_per_step=images) as progress,
+                RunRecorder(
+                    folder,
+                    training,
+                    progress,
+                    self.stop,
+                    task=task,
+                    normalization=self.normalization,
+                    validation=None if data.val is None else _scored(data.val),
+                    start=start,
+                ) as recorder,
+            ):
+                fit(training, recorder, self.stop, start=start, window=window)
+            parts: dict[str, Callable[[], Scored]] = {}
+            if data.val is not None:
+                parts["validation"] = partial(_scored, data.val)
+            if data.has_test:
+                parts["test"] = lambda: _scored(data.load_test())
+            with self.stop.at_once():
+                result = final_result(
+                    training, task, self.normalization, rows=folder.rows("metrics.jsonl"), parts=parts
+                )
+            folder.finish(result)
+            print_result(result, self.console)
+            self.console.print(f"{clock(time.monotonic() - begun)} in all; the run is in {folder.path}")
+            barrier()
+        except Interrupted as stopped:
+            if folder is None:
+                raise
+            raise Interrupted(f"{stopped}; go on with --resume {folder.path}", stopped.exit_code - 128) from None
+        finally:
+            training.loader.close()
+
+
+def open_session(stack: ExitStack, device: torch.device, console: Console) -> Session:
+    """A session that ends with `stack`: joined with its siblings under torchrun, and obeying signals."""
+    device = stack.enter_context(process_group(device))
+    return Session(device, console if rank() == 0 else screen(quiet=True), stack.enter_context(StopFlag()))
+
+
+def _scored(part: Subset) -> Scored:
+    return part.images.images, part.rows, part.images.labels
+
+
+def _normalization(cfg: RunConfig, dataset: Dataset) -> Normalization:
+    """Statistics of the training images, or ImageNet's for a network that brings weights trained with those."""
+    if not cfg.network.pretrained:
+        return pixel_statistics(dataset.train.images)
+    mean, std = _IMAGENET
+    return Normalization(mean, std) if dataset.channels == 3 else Normalization((mean[1],), (std[1],))
+
+
+def _name_rows(training: Training, dataset: Dataset, step: int) -> str:
+    parts = [
+        f"{name} images {', '.join(dataset.train.names[row] for row in rows[:3])}, ..."
+        for name, rows in training.loader.rows_at(step).items()
+    ]
+    return f" ({'; '.join(parts)})"
