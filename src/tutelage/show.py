@@ -12,6 +12,7 @@ import torch
 from rich.console import Console
 
 from tutelage.augment.contact_sheet import contact_sheet
+from tutelage.augment.ct_augment import CTAugment
 from tutelage.augment.view import ImageShape
 from tutelage.augment.views import build_views
 from tutelage.build import method_class
@@ -70,7 +71,8 @@ def decide_domain(cfg: RunConfig, flip_ok: bool) -> RunConfig:
 
 def _save_sheet(cfg: RunConfig, pixels: np.ndarray, names: tuple[str, ...], out: Path, *, draws: int) -> None:
     """Write a contact sheet of images (N, C, H, W) uint8."""
-    views = dict(zip(names, build_views(names, cfg.augment, ImageShape(*pixels.shape[1:])), strict=True))
+    ct = CTAugment(cfg.augment.ct) if cfg.augment.strong.policy == "ctaugment" else None  # before it has learned
+    views = dict(zip(names, build_views(names, cfg.augment, ImageShape(*pixels.shape[1:]), ct), strict=True))
     images = torch.from_numpy(np.ascontiguousarray(pixels))
     stream = io.BytesIO()
     contact_sheet(images, views, draws_per_view=draws, seed=cfg.train.seed).save(stream, "PNG")
