@@ -55,7 +55,7 @@ def main() -> None:
         "",
         f"`{facts['command']}`: {facts['data']}; {facts['labels']} labels (2 a class), {facts['steps']} steps, "
         f"draws {facts['draws']}.",
-        "Presets `supervised-digits` and `mean-teacher-digits`: the same network, input noise, optimizer and averaging.",
+        "Presets `supervised-digits`, `mean-teacher-digits`: the same network, input noise, optimizer and averaging.",
         "",
         "| method | mean test accuracy | std | lowest | highest | n |",
         "|---|---|---|---|---|---|",
@@ -63,7 +63,8 @@ def main() -> None:
     for method, values in measured["accuracy"].items():
         stats = interval(values)
         lines.append(
-            f"| {method} | {stats.mean:.1%} | {100 * (stats.std or 0):.1f} | {min(values):.1%} | {max(values):.1%} | {stats.n} |"
+            f"| {method} | {stats.mean:.1%} | {100 * (stats.std or 0):.1f} | {min(values):.1%} | {max(values):.1%} "
+            f"| {stats.n} |"
         )
     lines += [
         "",

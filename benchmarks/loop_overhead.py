@@ -1,8 +1,8 @@
 """What the loop costs: a full training step against the bare network passes and optimizer step on a ready batch.
 
-The full step fetches rows, makes views, normalizes, runs the method, checks for NaN, clips nothing, steps the optimizer,
-updates the teacher, and logs. The bare step runs the same network passes (student forward and backward on all rows, for
-Mean Teacher the teacher's forward too) and the same optimizer on a batch that lies ready. Both are run in turn, in blocks
+The full step fetches rows, makes views, normalizes, runs the method, looks for NaN, steps the optimizer, updates the
+teacher, and logs. The bare step runs the same network passes (student forward and backward on all rows, for Mean
+Teacher the teacher's forward too) and the same optimizer on a batch that lies ready. Both are run in turn, in blocks
 within one process, and compared block by block, since the speed of a shared machine drifts.
 
     python benchmarks/loop_overhead.py [DATA] [--network small] [--image-size 32] [--blocks 20] [--out FILE.json]
@@ -35,7 +35,7 @@ STEPS = 10  # of a block
 
 
 class Lines:
-    """Writes log lines as a run does; evaluations and checkpoints, which come every some hundred steps, are left out."""
+    """Writes log lines as a run does; evaluations and checkpoints, some twenty in a run, are left out."""
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder

@@ -12,9 +12,7 @@ from tutelage.errors import ConfigError, RunError
 
 def test_the_demo_trains_both_methods_on_the_same_labels_and_tells_the_paired_gain(tmp_path: Path) -> None:
     text = io.StringIO()
-    measured = run_demo(
-        seeds=2, steps=6, out=tmp_path / "demo", overwrite=False, console=Console(file=text, width=100)
-    )
+    measured = run_demo(seeds=2, steps=6, out=tmp_path / "demo", overwrite=False, console=Console(file=text, width=100))
     assert {method: len(values) for method, values in measured["accuracy"].items()} == {
         "supervised": 2,
         "mean-teacher": 2,

@@ -20,9 +20,7 @@ from tutelage.tasks.classification import Classification
 
 reference = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "reference" / "losses.py")))
 K, PIXELS, X, U = 3, 4, 2, 3
-PROBLEM = Problem(
-    num_classes=K, train_rows=10, labeled_rows=4, unlabeled_rows=10, labeled_batch=X, unlabeled_batch=U
-)
+PROBLEM = Problem(num_classes=K, train_rows=10, labeled_rows=4, unlabeled_rows=10, labeled_batch=X, unlabeled_batch=U)
 
 
 class Linear(nn.Module):
@@ -97,7 +95,9 @@ def test_loss_and_gradient_are_those_of_the_formula(settings: dict[str, object],
     out.loss.backward()
     parameters = [p for name, p in method.named_parameters() if not name.startswith("teacher")]
     values = [p.detach().numpy().copy() for p in parameters]
-    assert float(out.loss.detach()) == pytest.approx(naive_loss(method, batch, t, values), rel=1e-6)  # losses are float32 sums
+    assert float(out.loss.detach()) == pytest.approx(
+        naive_loss(method, batch, t, values), rel=1e-6
+    )  # losses are float32 sums
     for number, parameter in enumerate(parameters):
 
         def loss_of(value: np.ndarray, number: int = number) -> float:
