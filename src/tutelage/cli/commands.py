@@ -1,50 +1,20 @@
-"""The command line: parse, call one function, print. Nothing heavy is imported before a command runs."""
+"""The commands: each parses, calls one function, and prints. Nothing heavy is imported before a command runs."""
 
 from __future__ import annotations
 
 import dataclasses
-import io
-import sys
-import traceback
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, CycloptsError, Group, Parameter, Token
+from cyclopts import App, Parameter, Token
 
 from tutelage import __version__, config, options
+from tutelage.cli.dotted import Dotted, as_flag
+from tutelage.cli.train_flags import TrainFlags
 from tutelage.console import screen
-from tutelage.data.names import shown
-from tutelage.dotted import SETTINGS, Dotted, as_flag, is_dotted
-from tutelage.errors import ConfigError, DataError, TutelageError
+from tutelage.errors import ConfigError
 from tutelage.settings import require
-from tutelage.usage import TAKES_DOTTED, commands_of, flags_of, sentence, unknown_option
-
-_USUAL = Group("Usual settings", sort_key=1)
-_DATA = Group("Data", sort_key=2)
-_MACHINE = Group("Machine and log", sort_key=3)
-_RUN = Group("Run", sort_key=4)
-_GROUPS = {
-    _USUAL: "method preset network image_size label_count batch_size unlabeled_ratio steps budget seed",
-    _DATA: "labels unlabeled val test label_balance exclude_labeled skip_unreadable",
-    _MACHINE: "device precision compile workers log_every eval_every checkpoint_every",
-    _RUN: "out overwrite resume init_from config",
-}
-_HELP = {
-    "method": f"what to learn with: tutelage methods lists them [default: {config.DEFAULT_METHOD}]",
-    "preset": "the settings of a published result: tutelage methods lists them",
-    "config": "TOML file of settings, by section",
-    "out": "run folder to make; it must not exist",
-    "overwrite": "replace the run in the folder",
-    "resume": "run folder to go on with, exactly where it stopped",
-}
-_FLAGS_ALONE = {"overwrite", "exclude_labeled", "skip_unreadable", "compile"}
-
-
-def _as_given(kind: Any, tokens: Sequence[Token]) -> str:
-    """The word itself: settings from flags, files and Python are all read by `options.py`."""
-    return tokens[0].value
 
 
 def _number(kind: Any, tokens: Sequence[Token]) -> Any:
@@ -54,33 +24,11 @@ def _number(kind: Any, tokens: Sequence[Token]) -> Any:
 Integer = Annotated[int, Parameter(converter=_number)]
 
 
-def _train_flags() -> type:
-    """The flags of `train`, as a dataclass: derived from the settings they stand for."""
-    fields: list[tuple[str, Any, Any]] = []
-    for group, names in _GROUPS.items():
-        for name in names.split():
-            option = SETTINGS.get(config.FLAGS.get(name, ""))
-            text = _HELP.get(name) or (option.help + _default_text(option) if option else "")
-            kind = bool if name in _FLAGS_ALONE else option.type if option else str
-            parameter = Parameter(help=text, group=group, converter=None if kind is bool else _as_given)
-            fields.append((name, Annotated[kind | None, parameter], dataclasses.field(default=None)))
-    made = dataclasses.make_dataclass("TrainFlags", fields, frozen=True)
-    made.__module__ = __name__  # where the parser resolves its annotations
-    return made
-
-
-def _default_text(option: options.Option) -> str:
-    if isinstance(option.default, bool) or not isinstance(option.default, int | float | str):
-        return ""
-    return f" [default: {option.default:g}]" if isinstance(option.default, float) else f" [default: {option.default}]"
-
-
 def _default_shown(value: Any) -> str | None:
     return None if value is None or value is False else str(value)
 
 
-TrainFlags: Any = _train_flags()
-_dotted = Dotted()
+dotted = Dotted()
 
 app = App(
     name="tutelage",
@@ -122,7 +70,7 @@ def train(data: str | None = None, /, *, flags: Annotated[TrainFlags | None, Par
         raise ConfigError("name the run folder to make: --out runs/a")
     settings = {config.FLAGS[name]: value for name, value in given.items() if name in config.FLAGS}
     settings |= {"data.path": data} if data is not None else {}
-    settings |= _dotted.pop(beside=settings)
+    settings |= dotted.pop(beside=settings)
     from tutelage.run import resume_run, start_run
 
     if resume is not None:
@@ -341,7 +289,7 @@ def show(
 
     settings = {"data.path": data, "data.labels": labels, "data.image_size": image_size, "train.seed": seed}
     given = {name: value for name, value in settings.items() if value is not None}
-    cfg = config.resolve(given | _dotted.pop(beside=[name for name in given if name != "train.seed" or seed]))
+    cfg = config.resolve(given | dotted.pop(beside=[name for name in given if name != "train.seed" or seed]))
     show_views(
         cfg,
         out=Path(out),
@@ -393,63 +341,6 @@ def demo(*, seeds: Integer = 5, steps: Integer = 600, out: str | None = None, ov
     )
 
 
-def main(tokens: Sequence[str] | None = None) -> None:
-    """Run a command and exit: 0, 1 for a fault of ours, 2 for one in what was given, 130 or 143 after a signal."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to stop
-    warnings.formatwarning = _format_warning
-    sys.exit(run(list(sys.argv[1:] if tokens is None else tokens)))
-
-
-def run(tokens: list[str]) -> int:
-    """Run a command; gives the exit code."""
-    try:
-        _refuse_stray(tokens)
-        tokens = _dotted.take(tokens)
-        app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
-    except TutelageError as error:
-        return _fail(str(error), error.exit_code, lines=isinstance(error, DataError))
-    except CycloptsError as error:
-        return _fail(sentence(error, app, tokens), 2)
-    except KeyboardInterrupt:
-        return _fail("interrupted", 130)
-    except (BrokenPipeError, SystemExit):  # the second is how rich takes the first
-        return 141
-    except Exception as error:
-        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-            return _fail("out of memory: lower the batch size or the image size, or take a smaller network", 2)
-        traceback.print_exc()
-        print("tutelage: this is a fault in tutelage; please report it with the lines above", file=sys.stderr)
-        return 1
-    return 0
-
-
-def _refuse_stray(tokens: list[str]) -> None:
-    """Refuse a dotted setting where none is taken."""
-    command = tokens[0] if tokens else ""
-    stray = next((token for token in tokens if is_dotted(token)), None)
-    if stray is None or command in TAKES_DOTTED:
-        return
-    if command in commands_of(app):
-        known = flags_of(app, command)
-        raise ConfigError(f"{unknown_option(stray, command, known)} (dotted settings belong to train and show)")
-
-
 def _workers(number: int) -> int:
     require(0 <= number <= 256, "--workers", "in [0, 256]", number)
     return number
-
-
-def _fail(message: str, code: int, *, lines: bool = False) -> int:
-    """Say what is wrong, on one line unless the message is a list."""
-    print(f"tutelage: {message if lines else shown(message)}", file=sys.stderr)
-    return code
-
-
-def _format_warning(
-    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
-) -> str:
-    """One line for a warning of ours; one of a library keeps its place in the code."""
-    if Path(filename).is_relative_to(Path(__file__).parent):
-        return f"tutelage: warning: {shown(str(message))}\n"
-    return f"{filename}:{lineno}: {category.__name__}: {message}\n"

@@ -15,7 +15,7 @@ from cyclopts.exceptions import (
     UnusedCliTokensError,
 )
 
-from tutelage.dotted import SETTINGS, as_flag
+from tutelage.cli.dotted import SETTINGS, as_flag
 from tutelage.errors import did_you_mean, nearest
 
 TAKES_DOTTED = ("train", "show")

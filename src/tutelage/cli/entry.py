@@ -1,0 +1,75 @@
+"""Where the command line begins and ends: exit codes, and one line for what went wrong."""
+
+from __future__ import annotations
+
+import io
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from cyclopts import CycloptsError
+
+from tutelage.cli.commands import app, dotted
+from tutelage.cli.dotted import is_dotted
+from tutelage.cli.usage import TAKES_DOTTED, commands_of, flags_of, sentence, unknown_option
+from tutelage.data.names import shown
+from tutelage.errors import ConfigError, DataError, TutelageError
+
+
+def main(tokens: Sequence[str] | None = None) -> None:
+    """Run a command and exit: 0, 1 for a fault of ours, 2 for one in what was given, 130 or 143 after a signal."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to stop
+    warnings.formatwarning = _format_warning
+    sys.exit(run(list(sys.argv[1:] if tokens is None else tokens)))
+
+
+def run(tokens: list[str]) -> int:
+    """Run a command; gives the exit code."""
+    try:
+        _refuse_stray(tokens)
+        tokens = dotted.take(tokens)
+        app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+    except TutelageError as error:
+        return _fail(str(error), error.exit_code, lines=isinstance(error, DataError))
+    except CycloptsError as error:
+        return _fail(sentence(error, app, tokens), 2)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+    except (BrokenPipeError, SystemExit):  # the second is how rich takes the first
+        return 141
+    except Exception as error:
+        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+            return _fail("out of memory: lower the batch size or the image size, or take a smaller network", 2)
+        traceback.print_exc()
+        print("tutelage: this is a fault in tutelage; please report it with the lines above", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _refuse_stray(tokens: list[str]) -> None:
+    """Refuse a dotted setting where none is taken."""
+    command = tokens[0] if tokens else ""
+    stray = next((token for token in tokens if is_dotted(token)), None)
+    if stray is None or command in TAKES_DOTTED:
+        return
+    if command in commands_of(app):
+        known = flags_of(app, command)
+        raise ConfigError(f"{unknown_option(stray, command, known)} (dotted settings belong to train and show)")
+
+
+def _fail(message: str, code: int, *, lines: bool = False) -> int:
+    """Say what is wrong, on one line unless the message is a list."""
+    print(f"tutelage: {message if lines else shown(message)}", file=sys.stderr)
+    return code
+
+
+def _format_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """One line for a warning of ours; one of a library keeps its place in the code."""
+    if Path(filename).is_relative_to(Path(__file__).parents[1]):
+        return f"tutelage: warning: {shown(str(message))}\n"
+    return f"{filename}:{lineno}: {category.__name__}: {message}\n"

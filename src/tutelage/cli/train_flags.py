@@ -1,0 +1,61 @@
+"""The flags of `tutelage train`, derived from the settings that they stand for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from cyclopts import Group, Parameter, Token
+
+from tutelage import config, options
+from tutelage.cli.dotted import SETTINGS
+
+_USUAL = Group("Usual settings", sort_key=1)
+_DATA = Group("Data", sort_key=2)
+_MACHINE = Group("Machine and log", sort_key=3)
+_RUN = Group("Run", sort_key=4)
+_GROUPS = {
+    _USUAL: "method preset network image_size label_count batch_size unlabeled_ratio steps budget seed",
+    _DATA: "labels unlabeled val test label_balance exclude_labeled skip_unreadable",
+    _MACHINE: "device precision compile workers log_every eval_every checkpoint_every",
+    _RUN: "out overwrite resume init_from config",
+}
+_HELP = {
+    "method": f"what to learn with: tutelage methods lists them [default: {config.DEFAULT_METHOD}]",
+    "preset": "the settings of a published result: tutelage methods lists them",
+    "config": "TOML file of settings, by section",
+    "out": "run folder to make; it must not exist",
+    "overwrite": "replace the run in the folder",
+    "resume": "run folder to go on with, exactly where it stopped",
+}
+_FLAGS_ALONE = {"overwrite", "exclude_labeled", "skip_unreadable", "compile"}
+
+
+def _as_given(kind: Any, tokens: Sequence[Token]) -> str:
+    """The word itself: settings from flags, files and Python are all read by `options.py`."""
+    return tokens[0].value
+
+
+def _train_flags() -> type:
+    """The flags of `train`, as a dataclass: derived from the settings they stand for."""
+    fields: list[tuple[str, Any, Any]] = []
+    for group, names in _GROUPS.items():
+        for name in names.split():
+            option = SETTINGS.get(config.FLAGS.get(name, ""))
+            text = _HELP.get(name) or (option.help + _default_text(option) if option else "")
+            kind = bool if name in _FLAGS_ALONE else option.type if option else str
+            parameter = Parameter(help=text, group=group, converter=None if kind is bool else _as_given)
+            fields.append((name, Annotated[kind | None, parameter], dataclasses.field(default=None)))
+    made = dataclasses.make_dataclass("TrainFlags", fields, frozen=True)
+    made.__module__ = __name__  # where the parser resolves its annotations
+    return made
+
+
+def _default_text(option: options.Option) -> str:
+    if isinstance(option.default, bool) or not isinstance(option.default, int | float | str):
+        return ""
+    return f" [default: {option.default:g}]" if isinstance(option.default, float) else f" [default: {option.default}]"
+
+
+TrainFlags: Any = _train_flags()
