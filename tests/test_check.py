@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from tutelage import cli
 from tutelage.check import CheckReport, check, check_and_print, check_for_training, print_report
 from tutelage.data.arrays import DIGITS
 from tutelage.data.dataset import load_dataset
@@ -139,3 +140,17 @@ def test_class_names_are_no_markup(tmp_path: Path) -> None:
     text = printed(check(DataConfig(path=str(tmp_path))))
     assert "[bold]cat" in text
     assert "[dog]" in text
+
+
+def test_the_command_checks_with_the_flags_of_training(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    write_digits(tmp_path, *[f"cat/{number}.png" for number in range(6)], "dog/1.png")
+    (tmp_path / "dog" / "broken.png").write_bytes(b"")
+    command = ["check", str(tmp_path), "--skip-unreadable", "--label-count", "6"]
+    assert cli.run(command) == 2
+    assert "set label_balance to proportional" in capfd.readouterr().out
+    assert cli.run([*command, "--label-balance", "proportional"]) == 0
+    assert "can be trained" in capfd.readouterr().out
+    assert cli.run(["check", str(tmp_path), "--label-balance", "proportional"]) == 2
+    assert "broken.png is empty" in capfd.readouterr().out
+    assert cli.run([*command, "--label-balance", "proportionl"]) == 2
+    assert "data.label_balance must be one of balanced, proportional" in capfd.readouterr().err

@@ -38,6 +38,19 @@ def test_a_flag_for_steps_overrules_the_budget_of_a_file_and_the_reverse(tmp_pat
     assert config.resolve({"data.path": "digits", "train.budget": "1m"}, file=file).train.steps is None
 
 
+def test_a_file_decides_on_the_length_over_a_preset(tmp_path: Path) -> None:
+    file = tmp_path / "a.toml"
+    by_steps = next(name for name in config.preset_names() if "steps" in config.read_preset(name)["train"])
+    file.write_text('[train]\nbudget = "5m"\n')
+    train = config.resolve({"data.path": "digits"}, preset=by_steps, file=file).train
+    assert (train.steps, train.budget) == (None, "5m")
+    train = config.resolve({"data.path": "digits", "train.steps": 7}, preset=by_steps, file=file).train
+    assert (train.steps, train.budget) == (7, None)
+    file.write_text('[train]\nsteps = 7\nbudget = "5m"\n')
+    with pytest.raises(ConfigError, match="exclude each other"):
+        config.resolve({"data.path": "digits"}, preset=by_steps, file=file)
+
+
 @pytest.mark.parametrize("name", config.preset_names())
 def test_every_preset_is_valid_and_tells_its_source(name: str) -> None:
     table = config.preset_table(name)["preset"]
@@ -57,8 +70,23 @@ def test_every_preset_is_valid_and_tells_its_source(name: str) -> None:
         ({"train.batch_size": 0}, "train.batch_size must be at least 1, got 0"),
         ({"optimizer.lr": -1}, "optimizer.lr must be above 0, got -1.0"),
         ({"train.steps": 5, "train.budget": "5m"}, "train.steps and train.budget exclude each other"),
-        ({"train.budget": "soon"}, "train.budget must be a time such as 90s, 30m or 2h, got 'soon'"),
+        (
+            {"train.budget": "soon"},
+            "train.budget must be a time such as 90s, 30m or 2h (a bare number is minutes), got 'soon'",
+        ),
         ({"optimizer.step_at": 0.3}, "optimizer.step_at does nothing with optimizer.schedule = 'cosine-7-16'"),
+        (
+            {"optimizer.beta2": 0.99},
+            "optimizer.beta2 does nothing with optimizer.name = 'sgd'; it is for adam and adamw",
+        ),
+        (
+            {"optimizer.name": "adamw", "optimizer.nesterov": False},
+            "optimizer.nesterov does nothing with optimizer.name = 'adamw'; it is for sgd",
+        ),
+        (
+            {"optimizer.schedule": "ramps", "optimizer.momentum_end": 0.5},
+            "optimizer.momentum_end does nothing with optimizer.rampdown = 0",
+        ),
     ],
 )
 def test_wrong_settings_are_refused(settings: dict[str, object], message: str) -> None:
@@ -101,3 +129,15 @@ def test_the_unlabeled_batch_is_rounded() -> None:
 def test_settings_of_another_schedule_are_refused() -> None:
     with pytest.raises(ConfigError, match="belongs to 'ramps'"):
         OptimizerConfig(rampdown=0.1)
+
+
+def test_a_preset_of_another_method_is_named_with_its_method(tmp_path: Path) -> None:
+    message = "the preset mean-teacher-digits is for the method mean-teacher, not supervised"
+    with pytest.raises(ConfigError, match=message):
+        config.resolve({"data.path": "digits", "method.name": "supervised"}, preset="mean-teacher-digits")
+    file = tmp_path / "a.toml"
+    file.write_text('[method]\nname = "supervised"\n')
+    with pytest.raises(ConfigError, match=message):
+        config.resolve({"data.path": "digits"}, preset="mean-teacher-digits", file=file)
+    given = {"data.path": "digits", "method.name": "mean-teacher"}
+    assert config.resolve(given, preset="mean-teacher-digits").method == "mean-teacher"

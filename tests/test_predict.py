@@ -6,6 +6,7 @@ import csv
 import io
 import os
 import tarfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from PIL import Image
 import tutelage
 from tutelage import cli
 from tutelage.data.names import from_cell
+from tutelage.model import list_items
 
 CLASSES = ("confidence", "error", "label", "path")  # each the name of a column, too
 ODD_NAMES = (
@@ -225,3 +227,10 @@ def test_the_student_and_the_teacher_are_different_networks(run: Path, tmp_path:
     tables = {network: tutelage.load(run, network=network).predict(new) for network in ("auto", "student", "teacher")}
     assert tables["auto"].equals(tables["teacher"])
     assert not tables["auto"].equals(tables["student"])
+
+
+def test_between_two_predictions_the_caller_has_its_own_warnings(run: Path) -> None:
+    before = list(warnings.filters)
+    items = list_items(run.parent / "photos")
+    for _ in tutelage.load(run).predictions(items, batch=3):
+        assert warnings.filters == before

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -19,13 +20,15 @@ from tutelage.distributed import local_rows
 from tutelage.errors import ConfigError, did_you_mean
 from tutelage.methods import METHODS
 from tutelage.methods.base import Method, Problem
+from tutelage.networks.base import Network
 from tutelage.networks.build import build_network
 from tutelage.seeding import derived_seed
+from tutelage.settings import TrainConfig
 from tutelage.tasks.classification import Classification
 from tutelage.training.loop import Training
 from tutelage.training.optimizer import build_optimizer
+from tutelage.training.plan import EVALUATIONS
 
-EVALUATIONS = 20
 _PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -98,10 +101,17 @@ def build_task(classes: tuple[str, ...]) -> Classification:
     return Classification(classes)
 
 
-def build_predictor(cfg: RunConfig, *, num_classes: int, channels: int, image_size: int) -> nn.Module:
-    """The network of the settings, with the weights that follow from the seed."""
+def build_predictor(
+    cfg: RunConfig, *, num_classes: int, channels: int, image_size: int, published: bool = True
+) -> Network:
+    """The network of the settings, with the weights that follow from the seed.
+
+    Args:
+        published: fetch published weights where the settings ask for them; off where a checkpoint brings all weights.
+    """
     torch.manual_seed(derived_seed(cfg.train.seed, "weights"))
-    return build_network(cfg.network, num_classes=num_classes, channels=channels, image_size=image_size)
+    network = cfg.network if published else dataclasses.replace(cfg.network, pretrained=False)
+    return build_network(network, num_classes=num_classes, channels=channels, image_size=image_size)
 
 
 def check_streams(cfg: RunConfig, dataset: Dataset) -> None:
@@ -130,9 +140,25 @@ def check_streams(cfg: RunConfig, dataset: Dataset) -> None:
 
 
 def build_training(
-    cfg: RunConfig, dataset: Dataset, normalization: Normalization, device: torch.device, student: nn.Module
+    cfg: RunConfig,
+    dataset: Dataset,
+    normalization: Normalization,
+    device: torch.device,
+    student: nn.Module,
+    *,
+    steps: int | None = None,
 ) -> Training:
-    """Everything that training needs. Without `train.steps` its length is to be planned and set with `set_length`."""
+    """Everything that training needs.
+
+    Args:
+        steps: the length of the training; None takes `train.steps`. `set_length` changes it.
+
+    Raises:
+        ConfigError: neither says how long.
+    """
+    steps = cfg.train.steps if steps is None else steps
+    if steps is None:
+        raise ConfigError("train.steps: the length of the training is not known; plan it from train.budget first")
     shape = ImageShape(*dataset.train.images.shape[1:])
     method_type, train = method_class(cfg.method), cfg.train
     precision = choose_precision(train.precision, device)
@@ -150,9 +176,7 @@ def build_training(
     if channels_last:
         method = method.to(memory_format=torch.channels_last)
     if train.compile:
-        method.student.compile()
-        if method.teacher is not None:
-            method.teacher.network.compile()
+        compile_networks(method)
 
     def stream(name: str, rows: Any, batch: int, views: tuple[str, ...], labels: Any) -> Stream | None:
         if not views:
@@ -170,26 +194,39 @@ def build_training(
         workers=train.workers,
         channels_last=channels_last,
     )
-    training = Training(
+    eval_every, checkpoint_every = _intervals(train, steps)
+    return Training(
         method=method,
         loader=loader,
         optimizer=build_optimizer(method, cfg.optimizer),
         schedule=cfg.optimizer,
-        total=train.steps or 1_000_000,
+        total=steps,
         seed=train.seed,
         device=device,
         precision=precision,
         log_every=train.log_every,
-        eval_every=train.eval_every or 1,
-        checkpoint_every=train.checkpoint_every or 1,
+        eval_every=eval_every,
+        checkpoint_every=checkpoint_every,
     )
-    if train.steps is not None:
-        set_length(training, cfg, train.steps)
-    return training
+
+
+def compile_networks(method: Method, backend: str | Callable[..., Any] = "inductor") -> None:
+    """Compile the features of student and teacher: all of a network but its last layer.
+
+    `forward` of a network goes through its features, and so does a method that asks for features and head apart, which
+    a compiled `forward` would leave as it is. No name in a state dict changes.
+    """
+    networks = [method.student] + ([] if method.teacher is None else [method.teacher.network])
+    for network in networks:
+        cast(Any, network).features = torch.compile(cast(Network, network).features, backend=backend)
 
 
 def set_length(training: Training, cfg: RunConfig, steps: int) -> None:
     """Stretch the schedules to `steps`; evaluations and checkpoints come every twentieth of them by default."""
     training.total = steps
-    training.eval_every = cfg.train.eval_every or max(1, steps // EVALUATIONS)
-    training.checkpoint_every = cfg.train.checkpoint_every or training.eval_every
+    training.eval_every, training.checkpoint_every = _intervals(cfg.train, steps)
+
+
+def _intervals(train: TrainConfig, steps: int) -> tuple[int, int]:
+    eval_every = train.eval_every or max(1, steps // EVALUATIONS)
+    return eval_every, train.checkpoint_every or eval_every

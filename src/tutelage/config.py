@@ -109,22 +109,33 @@ def resolve(settings: Mapping[str, Any], *, preset: str | None = None, file: str
     Without steps and without a budget, a budget of 30 minutes is taken.
 
     Raises:
-        ConfigError: as `RunConfig.from_dict`; or the preset or the file is not there or not valid TOML.
+        ConfigError: as `RunConfig.from_dict`; or the preset or the file is not there or not valid TOML; or the preset
+            has settings of another method.
     """
     merged: dict[str, Any] = {}
+    sources = [] if preset is None else [read_preset(preset)]
+    sources += [] if file is None else [read_toml(Path(file))]
+    for source in (*sources, nested(settings)):
+        train = source.get("train", {})
+        for one, other in (("steps", "budget"), ("budget", "steps")):  # the nearer source decides how long to train
+            if train.get(one) is not None and train.get(other) is None:
+                merged.get("train", {}).pop(other, None)
+        merge(merged, source)
     if preset is not None:
-        merge(merged, read_preset(preset))
-    if file is not None:
-        merge(merged, read_toml(Path(file)))
-    given = nested(settings)
-    train = given.get("train", {})
-    for one, other in (("steps", "budget"), ("budget", "steps")):  # the nearer source decides how long to train
-        if train.get(one) is not None and train.get(other) is None:
-            merged.get("train", {}).pop(other, None)
-    merge(merged, given)
+        _refuse_preset(preset, merged.get("method", {}).get("name", DEFAULT_METHOD))
     if merged.get("train", {}).get("steps") is None and merged.get("train", {}).get("budget") is None:
         merge(merged, {"train": {"budget": DEFAULT_BUDGET}})
     return RunConfig.from_dict(merged)
+
+
+def _refuse_preset(preset: str, method: object) -> None:
+    """Raise if the preset holds settings of another method; one without any of its own goes with each."""
+    own = read_preset(preset).get("method", {})
+    name = own.get("name", DEFAULT_METHOD)
+    if method != name and set(own) != {"name"}:
+        raise ConfigError(
+            f"the preset {preset} is for the method {name}, not {method}: leave one out, or take a preset of {method}"
+        )
 
 
 def nested(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TypeVar
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 from tutelage.errors import ConfigError, RunError
 
 T = TypeVar("T")
+_PATIENCE = timedelta(hours=24)  # of processes that wait while one checks or decodes the data; one that is gone is seen
 _LOST = ("closed by peer", "reset by peer", "pair closure", "Broken pipe")  # what gloo says of a process that is gone
 
 
@@ -48,7 +50,7 @@ def process_group(device: torch.device) -> Iterator[torch.device]:
         device = torch.device("cuda", local_rank)
         torch.cuda.set_device(device)
         backend = "cpu:gloo,cuda:nccl"
-    dist.init_process_group(backend)
+    dist.init_process_group(backend, timeout=_PATIENCE)
     try:
         yield device
     except RuntimeError as error:

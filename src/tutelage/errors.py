@@ -78,6 +78,15 @@ class Interrupted(TutelageError):
         self.exit_code = 128 + signal_number
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the memory of the machine or of a device did not suffice."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"  # torch's, which is not imported here
+        or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))  # torch's on a CPU
+    )
+
+
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that looks most like `word`, whatever their case, or None if none does."""
     by_lower = {k.lower(): k for k in known}

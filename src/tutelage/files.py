@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,19 @@ def write_atomically(path: Path, content: bytes) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise RunError(f"cannot write {path} ({len(content)} bytes): {error.strerror}") from None
+
+
+def require_space(path: Path, needed: int) -> None:
+    """Check that `needed` bytes are free where `path` is to be written.
+
+    Raises:
+        RunError: they are not.
+    """
+    free = shutil.disk_usage(path.parent).free
+    if free < needed:
+        raise RunError(
+            f"cannot write {path}: {needed / 1e6:,.1f} MB must be free on its disk, and {free / 1e6:,.1f} MB are"
+        )
 
 
 def sync_folder(folder: Path) -> None:

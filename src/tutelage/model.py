@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from tutelage.build import build_predictor, build_task, choose_device, method_class
 from tutelage.config import RunConfig
 from tutelage.data.decode import read_pixels
-from tutelage.data.image import quiet_pillow
 from tutelage.data.listing import Item, Unreadable
 from tutelage.data.loader import Normalization
 from tutelage.data.source import list_source
@@ -72,7 +71,11 @@ class Model:
         if network not in NETWORKS:
             raise ConfigError(f"--network must be one of {', '.join(NETWORKS)}, got {network!r}")
         student = build_predictor(
-            cfg, num_classes=len(facts["classes"]), channels=facts["channels"], image_size=facts["image_size"]
+            cfg,
+            num_classes=len(facts["classes"]),
+            channels=facts["channels"],
+            image_size=facts["image_size"],
+            published=False,
         )
         step = load_predictor(student, Path(run), method_class(cfg.method).evaluated if network == "auto" else network)
         return Model(
@@ -92,17 +95,16 @@ class Model:
 
     def predictions(self, items: list[Item], *, workers: int = 2, batch: int = 256) -> Iterator[Prediction]:
         """A prediction for each item, in order; images are read as they are needed."""
-        with quiet_pillow():
-            pixels = read_pixels(items, size=self.image_size, channels=self.channels, workers=workers)
-            for start in range(0, len(items), batch):
-                block = [next(pixels) for _ in items[start : start + batch]]
-                good = [image for image in block if not isinstance(image, Unreadable)]
-                probs = iter(self.probabilities(np.stack(good)).numpy() if good else ())
-                for item, image in zip(items[start:], block, strict=False):
-                    if isinstance(image, Unreadable):
-                        yield Prediction(item.name, None, image.reason)
-                    else:
-                        yield Prediction(item.name, next(probs))
+        pixels = read_pixels(items, size=self.image_size, channels=self.channels, workers=workers)
+        for start in range(0, len(items), batch):
+            block = [next(pixels) for _ in items[start : start + batch]]
+            good = [image for image in block if not isinstance(image, Unreadable)]
+            probs = iter(self.probabilities(np.stack(good)).numpy() if good else ())
+            for item, image in zip(items[start:], block, strict=False):
+                if isinstance(image, Unreadable):
+                    yield Prediction(item.name, None, image.reason)
+                else:
+                    yield Prediction(item.name, next(probs))
 
     def predict(self, source: str | Path, *, workers: int = 2) -> pd.DataFrame:
         """A table of `path, label, confidence, p_<class>..., error`, one row an image.

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from torch import nn
 
 from tutelage.build import (
     check_streams,
     choose_device,
     choose_precision,
+    method_class,
     resolved,
     set_length,
 )
@@ -24,7 +26,7 @@ from tutelage.check import check_for_training
 from tutelage.config import RunConfig
 from tutelage.data.dataset import Dataset
 from tutelage.distributed import barrier, rank
-from tutelage.errors import RunError
+from tutelage.errors import RunError, TutelageError, is_out_of_memory
 from tutelage.files import read_json, write_json
 from tutelage.model import Model
 from tutelage.run_record import absolute, describe, refuse_changes, refuse_other_data, warn_of_changes
@@ -36,7 +38,8 @@ from tutelage.training.folder import RunFolder, read_config, read_rows, refuse_e
 from tutelage.training.loop import Training, Window
 from tutelage.training.recorder import restore_checkpoint, take_checkpoint
 
-SHORTEST_RUN = 5.0  # lengths of the moving average that a training should have
+SHORTEST_RUN = 5  # lengths of a moving average that a training should have
+BATCH_NORM_MOMENTUM = 0.1  # of most networks
 
 
 @dataclass(frozen=True)
@@ -93,14 +96,14 @@ def start_run(cfg: RunConfig, out: Path, *, overwrite: bool = False, console: Co
         session.load(cfg, inventory, out)
         cfg = _decide_by_data(cfg, session.dataset, session.console)
         check_streams(cfg, session.dataset)
+        stack.enter_context(_name_batch(cfg))
         training = session.build(cfg, init_from=cfg.train.init_from)
         plan: dict[str, Any] = {"steps": cfg.train.steps, "budget": cfg.train.budget}
         if cfg.train.budget is not None:
-            left = seconds(cfg.train.budget) - (time.monotonic() - begun)
-            plan["steps"] = session.plan(training, left, cfg.train.eval_every)
+            plan["steps"] = session.plan(training, begun + seconds(cfg.train.budget), cfg.train.eval_every)
             cfg = dataclasses.replace(cfg, train=dataclasses.replace(cfg.train, steps=plan["steps"], budget=None))
             set_length(training, cfg, plan["steps"])
-        _warn_of_slow_average(training, session.console)
+        _warn_of_slow_averages(training, cfg, session.console)
         session.stop.check()
         if folder is not None:
             folder.clear()
@@ -133,7 +136,8 @@ def resume_run(run: Path, given: Mapping[str, Any], *, console: Console) -> Run:
         warn_of_changes(recorded, session.device)
         session.load(cfg, None, run)
         refuse_other_data(recorded, session.dataset, run)
-        training = session.build(cfg)
+        stack.enter_context(_name_batch(cfg))
+        training = session.build(cfg, resuming=True)
         barrier()
         checkpoint = load_checkpoint(run / "checkpoints")
         window = restore_checkpoint(training, checkpoint)
@@ -153,12 +157,42 @@ def _decide_by_data(cfg: RunConfig, dataset: Dataset, console: Console) -> RunCo
     return decide_domain(cfg, dataset.flip_ok)
 
 
-def _warn_of_slow_average(training: Training, console: Console) -> None:
-    """Say so where the teacher would still average over weights from early in the training at its end."""
-    teacher = training.method.teacher
-    if teacher is not None and (1.0 - teacher.decay) * training.total < SHORTEST_RUN:
-        better = max(0.0, 1.0 - SHORTEST_RUN / training.total)
+def _warn_of_slow_averages(training: Training, cfg: RunConfig, console: Console) -> None:
+    """Say so where an average would still be of values from early in the training at its end."""
+    teacher, total = training.method.teacher, training.total
+    better = slowest_decay(total)
+    if teacher is not None and teacher.decay > better and (1.0 - teacher.decay) * total < SHORTEST_RUN:
         console.print(
             f"- method.ema_decay {teacher.decay:g} averages over {1 / (1 - teacher.decay):.0f} steps, and there "
-            f"are {training.total}: the teacher may stay behind the student; try --method.ema-decay {better:.2g}"
+            f"are {total}: the teacher may stay behind the student; try --method.ema-decay {better}"
         )
+    norms = [module for module in training.method.student.modules() if isinstance(module, nn.BatchNorm2d)]
+    slowest = min((norm.momentum for norm in norms if norm.momentum is not None), default=1.0)
+    if slowest < BATCH_NORM_MOMENTUM and slowest * total < SHORTEST_RUN and "timm:" not in cfg.network.name:
+        console.print(
+            f"- network.batch_norm_momentum {slowest:g} averages over {1 / slowest:.0f} steps, and there are {total}: "
+            "scores may stay far behind what the network learns; try --network.batch-norm-momentum "
+            f"{BATCH_NORM_MOMENTUM}"
+        )
+
+
+def slowest_decay(total: int) -> float:
+    """The largest decay of few digits whose average is at most `total / SHORTEST_RUN` steps long, and never 1."""
+    digits = 10 ** len(str(total))
+    return max(0, (total - SHORTEST_RUN) * digits // total) / digits
+
+
+@contextmanager
+def _name_batch(cfg: RunConfig) -> Iterator[None]:
+    """Say which batch did not fit, where memory does not suffice."""
+    try:
+        yield
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        train = cfg.train
+        unlabeled = f" and {train.unlabeled_batch} unlabeled" if method_class(cfg.method).unlabeled_views else ""
+        raise TutelageError(
+            f"out of memory with batches of {train.batch_size} labeled{unlabeled} images and the network "
+            f"'{cfg.network.name}': lower train.batch_size or data.image_size, or take a smaller network"
+        ) from error

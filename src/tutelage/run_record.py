@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import PIL
 import torch
 
 from tutelage import __version__, config
@@ -17,6 +19,7 @@ from tutelage.build import resolved
 from tutelage.config import RunConfig
 from tutelage.data.dataset import Dataset
 from tutelage.data.loader import Normalization
+from tutelage.data.source import find_table
 from tutelage.distributed import world_size
 from tutelage.errors import RunError
 
@@ -51,12 +54,25 @@ def environment(device: torch.device) -> dict[str, Any]:
         "tutelage": __version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
+        "numpy": np.__version__,
+        "pillow": PIL.__version__,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        "processor": platform.machine(),
+        "machine": platform.machine(),
+        "processor": processor(),
         "threads": torch.get_num_threads(),
         "processes": world_size(),
         "platform": sys.platform,
     }
+
+
+def processor() -> str:
+    """The model of the CPU as far as the system tells, else its architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return next(filter(None, models), "") or platform.processor() or platform.machine()
 
 
 def refuse_changes(recorded: Mapping[str, Any], given: Mapping[str, Any], run: Path) -> RunConfig:
@@ -132,7 +148,7 @@ def warn_of_changes(recorded: Mapping[str, Any], device: torch.device) -> None:
     before, now = recorded["environment"], environment(device)
     if before["tutelage"].split(".")[0] != now["tutelage"].split(".")[0]:
         raise RunError(f"the run was started by tutelage {before['tutelage']}, this is {now['tutelage']}")
-    changed = [f"{name} {before.get(name)} is now {now[name]}" for name in now if before.get(name) != now[name]]
+    changed = [f"{name} {before[name]} is now {now[name]}" for name in now if before.get(name, now[name]) != now[name]]
     if changed:
         warnings.warn(
             f"the last bits may differ from an uninterrupted run: {', '.join(changed)}", RuntimeWarning, stacklevel=2
@@ -148,8 +164,8 @@ def absolute(cfg: RunConfig) -> RunConfig:
         value = getattr(data, name)
         if value is not None and value != "digits":
             changes[name] = str(Path(value).expanduser().absolute())
-    if data.labels is not None and not (root / data.labels).is_file():
-        changes["labels"] = str(Path(data.labels).expanduser().absolute())
+    if data.labels is not None:
+        changes["labels"] = str((find_table(root, data.labels) or Path(data.labels)).absolute())
     if train.init_from is not None:
         train = dataclasses.replace(train, init_from=str(Path(train.init_from).expanduser().absolute()))
     return dataclasses.replace(cfg, data=dataclasses.replace(data, **changes), train=train)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
 from rich.console import Console
 
@@ -22,9 +22,9 @@ from tutelage.distributed import barrier, process_group, rank
 from tutelage.errors import Interrupted
 from tutelage.training.folder import RunFolder
 from tutelage.training.loop import Training, Window, fit
-from tutelage.training.plan import plan_steps
+from tutelage.training.plan import TRIAL_LENGTH, plan_steps
 from tutelage.training.progress import ProgressLine, clock
-from tutelage.training.recorder import RunRecorder, SilentRecorder
+from tutelage.training.recorder import RunRecorder, SilentRecorder, networks
 from tutelage.training.result import Scored, final_result, print_result
 from tutelage.training.scoring import score_rows
 from tutelage.training.signals import StopFlag
@@ -38,6 +38,7 @@ class Session:
 
     dataset: Dataset
     normalization: Normalization
+    decoding = 0.0  # seconds for each image
 
     def __init__(self, device: torch.device, console: Console, stop: StopFlag) -> None:
         self.device, self.console, self.stop = device, console, stop
@@ -47,6 +48,7 @@ class Session:
         for turn in (True, False):
             if (rank() == 0) == turn:
                 with self.stop.at_once():
+                    begin = time.perf_counter()
                     self.dataset = load_dataset(
                         cfg.data,
                         seed=cfg.train.seed,
@@ -54,46 +56,70 @@ class Session:
                         cache_dir=run / "cache",
                         inventory=inventory,
                     )
+                    images = len(self.dataset.train) + (0 if self.dataset.val is None else len(self.dataset.val))
+                    self.decoding = (time.perf_counter() - begin) / images
             barrier()
         for note in self.dataset.notes:
             self.console.print(f"- {note}")
         self.normalization = _normalization(cfg, self.dataset)
 
-    def build(self, cfg: RunConfig, *, init_from: str | None = None) -> Training:
-        """Network, method, optimizer and streams; the network starts from that of the run `init_from`."""
+    def build(self, cfg: RunConfig, *, init_from: str | None = None, resuming: bool = False) -> Training:
+        """Network, method, optimizer and streams; the network starts from that of the run `init_from`.
+
+        Args:
+            resuming: a checkpoint brings all weights, so that published ones are not fetched.
+        """
         data = self.dataset
         student = build_predictor(
-            cfg, num_classes=len(data.classes), channels=data.channels, image_size=data.image_size
+            cfg,
+            num_classes=len(data.classes),
+            channels=data.channels,
+            image_size=data.image_size,
+            published=not resuming and init_from is None,
         )
         if init_from is not None:
             warm_start(student, Path(init_from), data.classes, self.console)
-        training = build_training(cfg, data, self.normalization, self.device, student)
+        steps = cfg.train.steps or TRIAL_LENGTH  # with a budget the length is planned later
+        training = build_training(cfg, data, self.normalization, self.device, student, steps=steps)
         training.describe_rows = lambda step: _name_rows(training, data, step)
         return training
 
-    def plan(self, training: Training, left: float, eval_every: int | None) -> int:
-        """The steps that fit into `left` seconds."""
-        evaluation, part = 0.0, self.dataset.val
+    def plan(self, training: Training, end: float, eval_every: int | None) -> int:
+        """The steps that fit before `end`, in seconds of `time.monotonic`: evaluations and the final scores too."""
+        validation = 0 if self.dataset.val is None else len(self.dataset.val)
+        test = self.dataset.test_count
         with self.stop.at_once():
-            if part is not None:
-                begin = time.perf_counter()
-                few = part.rows[:512]
-                self._score(training, part, few)
-                evaluation = 2 * (time.perf_counter() - begin) * len(part) / len(few)
-            steps = plan_steps(training, left, evaluation=evaluation, eval_every=eval_every)
+            each = self.scoring_time(training) if validation + test else 0.0
+            steps = plan_steps(
+                training,
+                end - time.monotonic(),
+                evaluation=each * validation,
+                closing=each * (validation + test) + self.decoding * test,
+                eval_every=eval_every,
+            )
         self.console.print(f"- {steps} steps fit the budget; the schedule is stretched to them")
         return steps
 
-    def _score(self, training: Training, part: Subset, rows: Any) -> None:
-        score_rows(
-            training.method.student,
-            build_task(self.dataset.classes),
-            part.images.images,
-            rows,
-            part.images.labels,
-            normalization=self.normalization,
-            device=self.device,
-        )
+    def scoring_time(self, training: Training) -> float:
+        """Seconds to score an image with all networks of the method, measured on a few hundred."""
+        part = self.dataset.val or Subset(self.dataset.train, self.dataset.labeled_rows)
+        few = part.rows[:512]
+
+        def score(rows: np.ndarray) -> None:
+            score_rows(
+                training.method.student,
+                build_task(self.dataset.classes),
+                part.images.images,
+                rows,
+                part.images.labels,
+                normalization=self.normalization,
+                device=self.device,
+            )
+
+        score(few[:2])  # the first time, libraries are imported, which takes seconds
+        begin = time.perf_counter()
+        score(few)
+        return len(networks(training)) * (time.perf_counter() - begin) / len(few)
 
     def train(self, training: Training, folder: RunFolder | None, *, start: int, window: Window, begun: float) -> None:
         """Train to the end and write the result."""
@@ -141,8 +167,21 @@ class Session:
 
 def open_session(stack: ExitStack, device: torch.device, console: Console) -> Session:
     """A session that ends with `stack`: joined with its siblings under torchrun, and obeying signals."""
+    stack.enter_context(_deterministic())
     device = stack.enter_context(process_group(device))
     return Session(device, console if rank() == 0 else screen(quiet=True), stack.enter_context(StopFlag()))
+
+
+@contextmanager
+def _deterministic() -> Iterator[None]:
+    """While open, cuDNN is asked for kernels that give the same bits each time, and not to choose by a trial."""
+    cudnn = torch.backends.cudnn
+    before = cudnn.deterministic, cudnn.benchmark
+    cudnn.deterministic, cudnn.benchmark = True, False
+    try:
+        yield
+    finally:
+        cudnn.deterministic, cudnn.benchmark = before
 
 
 def _scored(part: Subset) -> Scored:

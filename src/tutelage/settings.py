@@ -107,6 +107,14 @@ class OptimizerConfig:
                     f"optimizer.{name} does nothing with optimizer.{selector} = {getattr(self, selector)!r}; "
                     f"it belongs to {value!r}"
                 )
+        for name, users in (("beta2", ("adam", "adamw")), ("nesterov", ("sgd",))):
+            if self.name not in users and getattr(self, name) != defaults[name].default:
+                raise ConfigError(
+                    f"optimizer.{name} does nothing with optimizer.name = {self.name!r}; "
+                    f"it is for {' and '.join(users)}"
+                )
+        if self.momentum_end is not None and self.rampdown == 0:
+            raise ConfigError("optimizer.momentum_end does nothing with optimizer.rampdown = 0: set that too")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +122,9 @@ class TrainConfig:
     """How long and on what is trained. Everything is counted in optimizer steps."""
 
     steps: Annotated[int | None, "optimizer steps; without it they are planned from the budget"] = None
-    budget: Annotated[str | None, "time to train, e.g. 90s, 30m, 2h: the steps that fit it are planned"] = None
+    budget: Annotated[
+        str | None, "time to train, e.g. 90s, 30m, 2h, or a bare number of minutes: the steps that fit it are planned"
+    ] = None
     batch_size: Annotated[int, "labeled images a step"] = 64
     unlabeled_ratio: Annotated[float, "unlabeled images a step for each labeled one (mu)"] = 1.0
     seed: Annotated[int, "everything random follows from it: split, batches, augmentation, weights"] = 0
@@ -166,5 +176,7 @@ def seconds(budget: str) -> float:
     except ValueError:
         value = float("nan")
     if not 0.0 < value < float("inf"):
-        raise ConfigError(f"train.budget must be a time such as 90s, 30m or 2h, got {budget!r}")
+        raise ConfigError(
+            f"train.budget must be a time such as 90s, 30m or 2h (a bare number is minutes), got {budget!r}"
+        )
     return value

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tutelage.augment.settings import WeakConfig
 from tutelage.augment.view import ImageShape
@@ -95,3 +96,25 @@ def test_wrong_images_and_draws_are_named():
 def test_a_translation_out_of_range_is_a_config_error(translate):
     with pytest.raises(ConfigError, match=r"augment\.weak\.translate must be in \[0, 0\.5\]"):
         WeakConfig(translate=translate)
+
+
+class _Sent(TorchDispatchMode):
+    """Counts the bytes that are copied to another device."""
+
+    def __init__(self):
+        super().__init__()
+        self.bytes = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        if func is torch.ops.aten._to_copy.default and args[0].device != result.device:
+            self.bytes += args[0].nbytes
+        return result
+
+
+def test_only_the_draws_are_sent_to_the_device_of_the_images():
+    view, images = Weak(WeakConfig()), random_images(8, 3, 32, 32).to("meta")
+    draws = view.draw(8, ImageShape(3, 32, 32), generator(7, "draw"))
+    with _Sent() as sent:
+        assert view.apply(images, draws).device == images.device
+    assert 0 < sent.bytes <= sum(draw.nbytes for draw in draws.values())

@@ -207,3 +207,22 @@ def test_photos_in_shards_load_with_few_labels(tmp_path: Path) -> None:
     assert data.train.images.shape == (5000, 3, 32, 32)
     assert np.bincount(data.train.labels[data.labeled_rows]).tolist() == [25] * 10
     assert (data.flip_ok, data.val) == (True, None)
+
+
+def test_copies_of_a_held_out_image_are_in_neither_stream(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for number in range(60):
+            file = tmp_path / name / f"{number}.png"
+            Image.fromarray(draw.integers(0, 256, (8, 8), np.uint8)).save(file)
+            shutil.copy(file, tmp_path / name / f"{number}-copy.png")
+    data = load_dataset(DataConfig(path=str(tmp_path)), seed=0)
+    assert data.val is not None
+    assert len(data.val) == 12
+    held = {data.train.images[row].tobytes() for row in data.val.rows}
+    assert len(held) == 12
+    for rows in (data.labeled_rows, data.unlabeled_rows):
+        assert len(rows) == 240 - 24
+        assert not held & {data.train.images[row].tobytes() for row in rows}
+    assert "12 byte-identical copies of these are left out" in " ".join(data.notes)

@@ -156,3 +156,89 @@ def test_listing_writes_nothing_into_the_folder(tmp_path: Path) -> None:
     before = sorted((path, path.stat().st_mtime_ns) for path in tmp_path.rglob("*"))
     list_splits(str(tmp_path))
     assert sorted((path, path.stat().st_mtime_ns) for path in tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["Unlabeled", "UNLABELLED"])
+def test_a_folder_of_unlabeled_images_is_no_class_in_any_case(tmp_path: Path, name: str) -> None:
+    write_digits(tmp_path, "cat/1.png", "dog/1.png", f"{name}/1.png")
+    assert dict(names_of(tmp_path)["train"]) == {"cat/1.png": "cat", "dog/1.png": "dog", f"{name}/1.png": None}
+    assert list_source(str(tmp_path)).classes == ("cat", "dog")
+
+
+def test_a_folder_with_an_unlabeled_folder_of_another_case_alone_has_no_classes(tmp_path: Path) -> None:
+    write_digits(tmp_path, "Unlabeled/1.png")
+    assert "and no labels" in list_source(str(tmp_path)).faults[0]
+
+
+@pytest.mark.parametrize("split", ["test", "val"])
+def test_a_table_without_a_train_folder_leaves_scored_images_out_of_training(tmp_path: Path, split: str) -> None:
+    write_digits(tmp_path, "1.png", "deep/2.png", f"{split}/3.png")
+    (tmp_path / "labels.csv").write_text(f"path,label\n1.png,cat\n{split}/3.png,dog\n")
+    assert names_of(tmp_path) == {
+        "train": [("1.png", "cat"), ("deep/2.png", None)],
+        split: [(f"{split}/3.png", "dog")],
+    }
+
+
+def test_a_table_of_scored_images_alone_has_nothing_to_train_on(tmp_path: Path) -> None:
+    write_digits(tmp_path, "test/3.png")
+    (tmp_path / "labels.csv").write_text("path,label\ntest/3.png,dog\n")
+    assert names_of(tmp_path) == {"test": [("test/3.png", "dog")]}
+
+
+def test_the_split_of_a_shard_is_a_word_anywhere_in_its_name(tmp_path: Path) -> None:
+    names = ("mydata-train-000.tar", "mydata-test-000.tar", "a_VAL_1.tar", "0-unlabeled.tar", "rest.tar")
+    for name in names:
+        write_shard(tmp_path / name)
+    found = {split: [name.split("/")[0] for name, _ in items] for split, items in names_of(tmp_path).items()}
+    assert found == {
+        "train": ["mydata-train-000.tar", "rest.tar"],
+        "test": ["mydata-test-000.tar"],
+        "val": ["a_VAL_1.tar"],
+        "unlabeled": ["0-unlabeled.tar"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("testset-0.tar", "would be taken to train, and its name speaks of another split"),
+        ("myVal0.tar", "would be taken to train, and its name speaks of another split"),
+        ("train-test-0.tar", "names more than one split (test, train)"),
+    ],
+)
+def test_a_shard_whose_split_is_in_doubt_is_a_fault(tmp_path: Path, name: str, message: str) -> None:
+    write_shard(tmp_path / "train-0.tar")
+    write_shard(tmp_path / name)
+    faults = [fault for listing in list_splits(str(tmp_path)).values() for fault in listing.faults]
+    assert len(faults) == 1
+    assert name in faults[0]
+    assert message in faults[0]
+    assert list_source(str(tmp_path), role="predict").faults == []
+
+
+def test_shards_that_are_all_named_alike_are_one_set(tmp_path: Path) -> None:
+    for number in range(2):
+        write_shard(tmp_path / f"testset-{number}.tar")
+    listing = list_source(str(tmp_path), role="test")
+    assert (len(listing.items), listing.faults) == (2, [])
+
+
+def test_images_to_score_are_no_unlabeled_images(tmp_path: Path) -> None:
+    write_digits(tmp_path / "a", "train/cat/1.png", "unlabeled/2.png", "Val/3.png", "test/cat/4.png", "5.png")
+    listing = list_source(str(tmp_path / "a"), role="unlabeled")
+    assert [item.name for item in listing.items] == ["5.png", "train/cat/1.png", "unlabeled/2.png"]
+    assert "the images in Val, test are for scoring" in listing.warnings[0]
+    assert len(list_source(str(tmp_path / "a"), role="predict").items) == 5
+    for name in ("train-0.tar", "test-0.tar"):
+        write_shard(tmp_path / "b" / name)
+    assert [item.name for item in list_source(str(tmp_path / "b"), role="unlabeled").items] == ["train-0.tar/1.png"]
+    assert len(list_source(str(tmp_path / "b"), role="predict").items) == 2
+    assert len(list_source("digits", role="unlabeled").items) == 1442
+
+
+def test_a_source_of_scored_images_alone_is_refused_as_unlabeled(tmp_path: Path) -> None:
+    write_digits(tmp_path / "a", "test/1.png")
+    write_shard(tmp_path / "b" / "test-0.tar")
+    assert "for scoring only (test)" in list_source(str(tmp_path / "a"), role="unlabeled").faults[0]
+    assert "no split train or unlabeled; it has test" in list_source(str(tmp_path / "b"), role="unlabeled").faults[0]

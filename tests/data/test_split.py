@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tutelage.data.split import hold_out, keep_labels
+from tutelage.data.split import copies_of, hold_out, keep_labels
 from tutelage.errors import DataError
 
 CLASSES = ("cat", "dog", "owl")
@@ -117,3 +117,48 @@ def test_a_rare_class_keeps_its_labels() -> None:
     labels = np.repeat([0, 1], [1000, 15])
     held = hold_out(np.arange(1015), labels, [str(row) for row in range(1015)], 2, share=0.1, seed=0)
     assert np.bincount(labels[held], minlength=2).tolist() == [100, 0]
+
+
+def test_without_copies_the_choice_does_not_depend_on_the_contents() -> None:
+    labels = np.repeat([0, 1, -1], [200, 100, 50])
+    names = [f"{number}.png" for number in range(350)]
+    digests = [bytes([row // 256, row % 256]) for row in np.random.default_rng(0).permutation(350)]
+    for seed in range(5):
+        without = hold_out(np.arange(300), labels, names, 2, share=0.1, seed=seed)
+        assert hold_out(np.arange(300), labels, names, 2, share=0.1, seed=seed, digests=digests).tolist() == (
+            without.tolist()
+        )
+        assert copies_of(without, digests).tolist() == []
+
+
+def test_of_copies_one_is_held_out_and_the_others_are_found() -> None:
+    labels, names = np.repeat([0, -1], [100, 50]), [str(row) for row in range(150)]
+    digests = [bytes([row % 50]) for row in range(150)]  # each image twice with its label, once without
+    held = hold_out(np.arange(100), labels, names, 1, share=0.2, seed=0, digests=digests)
+    assert len(held) == 10  # a fifth of 50 different images
+    assert len({digests[row] for row in held}) == 10
+    copies = copies_of(held, digests)
+    assert len(copies) == 20
+    assert {digests[row] for row in copies} == {digests[row] for row in held}
+    assert not set(copies) & set(held)
+
+
+def test_a_class_keeps_enough_different_images() -> None:
+    labels, names = np.zeros(100, np.int64), [str(row) for row in range(100)]
+    digests = [bytes([row % 24]) for row in range(100)]
+    assert len(hold_out(np.arange(100), labels, names, 1, share=0.5, seed=0, digests=digests)) == 0  # 4 are too few
+    digests = [bytes([row % 26]) for row in range(100)]
+    assert len(hold_out(np.arange(100), labels, names, 1, share=0.5, seed=0, digests=digests)) == 6
+
+
+def test_an_image_with_two_labels_is_not_held_out() -> None:
+    labels, names = np.repeat([0, 1], 100), [str(row) for row in range(200)]
+    digests = (
+        [bytes([row]) for row in range(100)]
+        + [bytes([row]) for row in range(50)]
+        + [bytes([row]) for row in range(150, 200)]
+    )
+    held = hold_out(np.arange(200), labels, names, 2, share=0.5, seed=0, digests=digests)
+    assert len(held) == 50
+    assert {labels[row] for row in held} == {0, 1}
+    assert not {digests[row] for row in held} & {bytes([row]) for row in range(50)}

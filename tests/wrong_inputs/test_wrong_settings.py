@@ -54,7 +54,7 @@ VALUES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     ),
     "a budget that is no time": (
         words("train", "photos", "--out", "runs/a", "--budget", "soon"),
-        r"train.budget must be a time such as 90s, 30m or 2h, got 'soon'",
+        r"train.budget must be a time such as 90s, 30m or 2h \(a bare number is minutes\), got 'soon'",
     ),
     "a budget too small for ten steps": (
         words("train", "photos", "--out", "runs/a", "--batch-size", "4", "--device", "cpu", "--budget", "0.001s"),

@@ -39,7 +39,7 @@ class Weak(View):
         check_images(images)
         check_rows(images, draws["flip"], "flip")
         check_rows(images, draws["shift"], "shift")
-        return flip_and_translate(images, draws["flip"].cpu(), draws["shift"].cpu())
+        return flip_and_translate(images, draws["flip"], draws["shift"])
 
     def describe(self, draws: Draws, row: int) -> str:
         down, right = draws["shift"][row].tolist()
@@ -57,8 +57,8 @@ def flip_and_translate(images: Tensor, flip: Tensor, shift: Tensor) -> Tensor:
 
     Args:
         images: (B, C, H, W) uint8.
-        flip: (B,) bool on the CPU.
-        shift: (B, 2) int64 on the CPU, pixels down and to the right, smaller than (H, W) in size.
+        flip: (B,) bool.
+        shift: (B, 2) int64, pixels down and to the right, smaller than (H, W) in size.
     """
     rows, channels, height, width = images.shape
     if rows == 0:
@@ -69,14 +69,15 @@ def flip_and_translate(images: Tensor, flip: Tensor, shift: Tensor) -> Tensor:
     lines[..., 2 * width - 2 :] = mirrored
     lines[..., width - 1 : 2 * width - 1] = images
 
+    flip, shift = (draw.to(images.device, non_blocking=True) for draw in (flip, shift))  # a few bytes a row
     down, right = shift[:, :1], shift[:, 1:]
-    line = (torch.arange(height) - down).abs()  # (B, H), reflected at the top
+    line = (torch.arange(height, device=images.device) - down).abs()  # (B, H), reflected at the top
     line = (height - 1) - ((height - 1) - line).abs()  # and at the bottom
     # A mirrored row starts in the mirror image that goes on in the direction of its window.
     first = torch.where(flip[:, None], (right > 0) * (2 * width - 2), width - 1) - right
     stride = lines.shape[-1]
-    plane = torch.arange(0, lines.numel(), height * stride).view(rows, channels, 1)
+    plane = torch.arange(0, lines.numel(), height * stride, device=images.device).view(rows, channels, 1)
     start = plane + (line * stride).add_(first).unsqueeze(1)  # (B, C, H)
     windows = lines.view(-1).as_strided((lines.numel() - width + 1, width), (1, 1))
-    picked = windows.index_select(0, start.flatten().to(images.device, non_blocking=True))
+    picked = windows.index_select(0, start.flatten())
     return picked.view(rows, channels, height, width)

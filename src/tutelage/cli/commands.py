@@ -197,6 +197,8 @@ def check(
     val: str | None = None,
     test: str | None = None,
     label_count: Integer | None = None,
+    label_balance: str = "balanced",
+    skip_unreadable: bool = False,
     workers: Integer = 2,
     out: str | None = None,
     overwrite: bool = False,
@@ -217,6 +219,10 @@ def check(
         Source of test images.
     label_count
         Check that so many labels can be chosen.
+    label_balance
+        How the chosen labels spread over classes: balanced or proportional.
+    skip_unreadable
+        Leave out images that cannot be read instead of counting them as faults.
     workers
         Threads that read images.
     out
@@ -233,6 +239,8 @@ def check(
         "val": val,
         "test": test,
         "label_count": label_count,
+        "label_balance": label_balance,
+        "skip_unreadable": skip_unreadable,
     }
     cfg = options.build(config.DataConfig, {k: v for k, v in given.items() if v is not None}, "data.")
     check_and_print(

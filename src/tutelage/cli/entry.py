@@ -15,7 +15,7 @@ from tutelage.cli.commands import app, dotted
 from tutelage.cli.dotted import is_dotted
 from tutelage.cli.usage import TAKES_DOTTED, commands_of, flags_of, sentence, unknown_option
 from tutelage.data.names import shown
-from tutelage.errors import ConfigError, DataError, TutelageError
+from tutelage.errors import ConfigError, DataError, TutelageError, is_out_of_memory
 
 
 def main(tokens: Sequence[str] | None = None) -> None:
@@ -41,7 +41,7 @@ def run(tokens: list[str]) -> int:
     except (BrokenPipeError, SystemExit):  # the second is how rich takes the first
         return 141
     except Exception as error:
-        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        if is_out_of_memory(error):
             return _fail("out of memory: lower the batch size or the image size, or take a smaller network", 2)
         traceback.print_exc()
         print("tutelage: this is a fault in tutelage; please report it with the lines above", file=sys.stderr)

@@ -16,7 +16,7 @@ from tutelage.data.image import is_gray
 from tutelage.data.inventory import Inventory, Part, take_inventory
 from tutelage.data.listing import Item
 from tutelage.data.names import shown
-from tutelage.data.split import LEAST_HELD, LEAST_LEFT, hold_out, keep_labels
+from tutelage.data.split import LEAST_HELD, LEAST_LEFT, copies_of, hold_out, keep_labels
 from tutelage.errors import DataError
 from tutelage.settings import DataConfig
 
@@ -65,7 +65,7 @@ class Dataset:
         classes: class names in the order of their indices.
         train: all training images: labeled, unlabeled and held out. Its labels are -1 everywhere but in
             `labeled_rows`.
-        labeled_rows, unlabeled_rows: sorted rows of the two streams. Held-out rows are in neither.
+        labeled_rows, unlabeled_rows: sorted rows of the two streams. Held-out rows and their copies are in neither.
         val: validation images, or None if there are too few labels.
         hidden_labels: (N,) int64, labels that `label_count` hides; for diagnosis only. -1 elsewhere.
         notes: what was found and decided, one sentence each.
@@ -100,6 +100,11 @@ class Dataset:
         return self._test is not None
 
     @property
+    def test_count(self) -> int:
+        """Labeled test images, which are not decoded before the end."""
+        return 0 if self._test is None else sum(self._test.class_counts().values())
+
+    @property
     def image_size(self) -> int:
         return self.train.images.shape[2]
 
@@ -130,7 +135,7 @@ class Dataset:
             "train_images": len(self.train),
             "unlabeled_images": len(self.unlabeled_rows),
             "val_images": 0 if self.val is None else len(self.val),
-            "test_images": 0 if self._test is None else sum(self._test.class_counts().values()),
+            "test_images": self.test_count,
         }
 
 
@@ -173,16 +178,20 @@ def load_dataset(
             f"{len(kept)} of {(known >= 0).sum()} labels are used ({config.label_balance}), the rest is hidden"
         )
     val: Subset | None = None
+    held = copies = kept[:0]
     if "val" in inventory.parts:
-        held = kept[:0]
         val = _labeled_part(inventory.parts["val"], classes, decoding, f"val-{inventory.fingerprint('val')}")
     else:
-        held = hold_out(kept, known, names, len(classes), share=config.val_share, seed=seed)
+        digests = [look.digest for look in looks]
+        held = hold_out(kept, known, names, len(classes), share=config.val_share, seed=seed, digests=digests)
+        copies = copies_of(held, digests)
         if len(held):
             val = Subset(ImageSet(train.images, _only(known, held), names), held)
-        notes.append(_held_note(len(held), len(kept), config.val_share))
-    labeled = np.setdiff1d(kept, held)
-    unlabeled = np.setdiff1d(np.arange(len(train)), np.union1d(held, labeled if config.exclude_labeled else held))
+        notes.append(_held_note(len(held), len(kept), len(copies), config.val_share))
+    not_learned = np.union1d(held, copies)
+    labeled = np.setdiff1d(kept, not_learned)
+    taken_out = np.union1d(not_learned, labeled) if config.exclude_labeled else not_learned
+    unlabeled = np.setdiff1d(np.arange(len(train)), taken_out)
     hidden = known.copy()
     hidden[kept] = -1
     return Dataset(
@@ -236,9 +245,10 @@ def _found(inventory: Inventory) -> list[str]:
     return notes
 
 
-def _held_note(held: int, kept: int, share: float) -> str:
+def _held_note(held: int, kept: int, copies: int, share: float) -> str:
     if held:
-        return f"no validation images are given: {held} of the {kept} labels are held out to validate"
+        note = f"no validation images are given: {held} of the {kept} labels are held out to validate"
+        return f"{note}, and {copies} byte-identical copies of these are left out" if copies else note
     if share == 0.0:
         return "no validation images are given and val_share is 0: nothing is held out, there is no validation"
     return (

@@ -19,6 +19,7 @@ from tutelage.data.image import ImageFault, open_image, quiet_pillow, to_square
 from tutelage.data.listing import Content, Item, Unreadable
 from tutelage.data.names import shown
 from tutelage.errors import DataError, RunError
+from tutelage.files import TEMPORARY
 
 T = TypeVar("T")
 _BLOCK = 32  # items in flight a worker: enough to keep it busy, little enough to hold in memory
@@ -124,7 +125,7 @@ def _all_pixels(items: Sequence[Item], *, size: int, channels: int, workers: int
 def _write_array(path: Path, rows: Iterator[NDArray[np.uint8]], shape: tuple[int, ...]) -> None:
     """A `.npy` file, whole or not at all. Written as a stream: a full disk would kill a process that maps the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.tmp-{os.getpid()}")
+    part = path.with_name(f"{path.name}{TEMPORARY}{os.getpid()}")
     try:
         with part.open("wb") as stream:
             header = {"descr": "|u1", "fortran_order": False, "shape": shape}

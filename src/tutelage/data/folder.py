@@ -22,6 +22,11 @@ def visible_folders(folder: Path) -> list[str]:
     return sorted(entry.name for entry in os.scandir(folder) if _is_folder(entry) and not _hidden(entry.name))
 
 
+def is_unlabeled(folder: str) -> bool:
+    """Whether a folder of that name holds images without labels, and is no class; in any case, as on disks."""
+    return folder.lower() in UNLABELED
+
+
 def find_images(root: Path, listing: Listing, under: str = "", *, deep: bool = True) -> list[str]:
     """Image files below `root/under`, as sorted paths relative to `root` with forward slashes.
 
@@ -50,7 +55,7 @@ def list_class_folders(root: Path, where: str) -> Listing:
     _warn_hidden(root, listing)
     for folder in folders:
         images = find_images(root, listing, folder)
-        if folder in UNLABELED:
+        if is_unlabeled(folder):
             listing.items += [Item(name, None, store, name) for name in images]
             continue
         nested = [name for name in images if name.count("/") > 1]
@@ -64,7 +69,7 @@ def list_class_folders(root: Path, where: str) -> Listing:
                 f"{shown(str(root / folder))}: {_counted(nested)} in deeper folders, taken as class '{shown(folder)}'"
             )
         listing.items += [Item(name, folder, store, name) for name in images]
-    listing.classes = sort_classes({folder for folder in folders if folder not in UNLABELED})
+    listing.classes = sort_classes({folder for folder in folders if not is_unlabeled(folder)})
     _check_class_names(listing)
     return listing
 

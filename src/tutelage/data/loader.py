@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +15,8 @@ from tutelage.batch import Batch, Samples
 from tutelage.data.sampler import StreamSampler
 from tutelage.distributed import local_rows
 from tutelage.seeding import generator
+
+_BLOCK = 16  # images counted at a time; counting takes eight bytes a pixel
 
 
 @dataclass(frozen=True)
@@ -142,9 +143,19 @@ class Loader:
 
 
 def pixel_statistics(images: np.ndarray, *, most: int = 10_000) -> Normalization:
-    """Mean and standard deviation per channel over at most `most` evenly spaced images (N, C, H, W) uint8."""
-    picked = images[np.linspace(0, len(images) - 1, min(len(images), most)).astype(np.int64)]
-    channels: Sequence[np.ndarray] = [picked[:, c].astype(np.float64) for c in range(picked.shape[1])]
-    mean = tuple(round(float(c.mean()), 4) for c in channels)
-    std = tuple(round(max(float(c.std()), 1.0), 4) for c in channels)
+    """Mean and standard deviation per channel over at most `most` evenly spaced images (N, C, H, W) uint8.
+
+    Exact, from counts of the 256 gray levels: a few images at a time are in memory.
+    """
+    picked = np.linspace(0, len(images) - 1, min(len(images), most)).astype(np.int64)
+    counts = np.zeros((images.shape[1], 256), np.int64)
+    for start in range(0, len(picked), _BLOCK):
+        block = images[picked[start : start + _BLOCK]]
+        for channel in range(len(counts)):
+            counts[channel] += np.bincount(block[:, channel].ravel(), minlength=256)
+    share, levels = counts / counts.sum(1, keepdims=True), np.arange(256)
+    means = share @ levels
+    deviations = np.sqrt((share * (levels - means[:, None]) ** 2).sum(1))
+    mean = tuple(round(float(m), 4) for m in means)
+    std = tuple(round(max(float(d), 1.0), 4) for d in deviations)
     return Normalization(mean, std)

@@ -13,6 +13,7 @@ from tutelage.data.folder import (
     LABEL_TABLE,
     UNLABELED,
     find_images,
+    is_unlabeled,
     list_all_images,
     list_class_folders,
     list_named_images,
@@ -28,7 +29,9 @@ Role = Literal["train", "val", "test", "unlabeled", "predict"]
 _SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"} | dict.fromkeys(
     UNLABELED, "unlabeled"
 )
-_SHARD_SPLIT = re.compile(rf"({'|'.join(_SPLIT_NAMES)})(?![a-z])", re.IGNORECASE)
+_LEARNED = ("train", "unlabeled")
+_SPLIT_WORD = re.compile(rf"(?<![a-z])({'|'.join(_SPLIT_NAMES)})(?![a-z])", re.IGNORECASE)
+_SCORED_PART = re.compile("test|val", re.IGNORECASE)
 _KINDS = "expected class folders, a folder with labels.csv, tar shards, a .npz file, or the word digits"
 
 
@@ -40,11 +43,12 @@ def list_source(path: str, labels: str | None = None, *, role: Role = "train") -
             `path`, or a `.txt` with a path a line.
         labels: label table of a folder, see `read_table`.
         role: a source with splits gives the split of that name, one without gives everything. In the roles
-            `unlabeled` and `predict` all images below a folder are taken, and labels are left out.
+            `unlabeled` and `predict` all images below a folder are taken, and labels are left out; to learn from,
+            `unlabeled` leaves out the splits `val` and `test`.
     """
     if role in ("unlabeled", "predict"):
         try:
-            return _without_labels(path)
+            return _without_labels(path, scored=role == "predict")
         except OSError as error:
             return _closed(path, error)
     splits = list_splits(path, labels)
@@ -81,30 +85,67 @@ def _recognize(path: str, labels: str | None) -> dict[str, Listing]:
     return {"train": _fault(path, f"{shown(path)} is a file of another kind; {_KINDS}")}
 
 
-def _without_labels(path: str) -> Listing:
+def _without_labels(path: str, *, scored: bool) -> Listing:
+    """All images of a source; `scored` takes those of its splits `val` and `test` too."""
     root = Path(path).expanduser()
-    if path != "digits" and root.is_dir() and not any(is_shard(entry) for entry in root.iterdir()):
-        listing = list_all_images(root, path)
-        if not listing.items:
-            listing.faults.append(f"{shown(path)} holds no images (known suffixes: {' '.join(IMAGE_SUFFIXES)})")
-        return listing
+    if path != "digits" and root.is_dir():
+        shards = sorted(entry for entry in root.iterdir() if is_shard(entry))
+        if not shards:
+            return _list_below(root, path, scored=scored)
+        if scored:
+            return _merged([list_shards(shards, path)])
     if root.is_file() and root.suffix.lower() in IMAGE_SUFFIXES:
         return Listing("image", path, [Item(root.name, None, Files(root.parent), root.name)])
     if root.is_file() and root.suffix.lower() in (".csv", ".txt"):
         return list_named_images(root, path)
     splits = list_splits(path)
-    listing = replace(splits["train"] if "train" in splits else next(iter(splits.values())))
-    listing.items = [replace(item, label=None) for split in splits.values() for item in split.items]
-    listing.faults = [fault for split in splits.values() for fault in split.faults]
+    taken = [listing for split, listing in splits.items() if scored or split in _LEARNED]
+    if not taken:
+        return _fault(path, f"{shown(path)} has no split {' or '.join(_LEARNED)}; it has {', '.join(splits)}")
+    return _merged(taken)
+
+
+def _merged(listings: list[Listing]) -> Listing:
+    return replace(
+        listings[0],
+        items=[replace(item, label=None) for listing in listings for item in listing.items],
+        faults=[fault for listing in listings for fault in listing.faults],
+        warnings=[warning for listing in listings for warning in listing.warnings],
+    )
+
+
+def _list_below(root: Path, where: str, *, scored: bool) -> Listing:
+    listing = list_all_images(root, where)
+    if not listing.items:
+        listing.faults.append(f"{shown(where)} holds no images (known suffixes: {' '.join(IMAGE_SUFFIXES)})")
+    passed = [folder for folder, split in _split_folders(root).items() if not scored and split not in _LEARNED]
+    left = [item for item in listing.items if item.name.split("/", 1)[0] not in passed]
+    if len(left) < len(listing.items):
+        names = ", ".join(shown(folder) for folder in passed)
+        if left:
+            listing.warnings.append(f"{shown(where)}: the images in {names} are for scoring, and are not learned from")
+        else:
+            listing.faults.append(f"{shown(where)} holds images for scoring only ({names}): name that folder itself")
+    listing.items = left
     return listing
+
+
+def _split_folders(root: Path) -> dict[str, str]:
+    """The split of each folder in `root` that is named for one."""
+    return {name: _SPLIT_NAMES[name.lower()] for name in visible_folders(root) if name.lower() in _SPLIT_NAMES}
 
 
 def _split_shards(root: Path, shards: list[Path], where: str) -> dict[str, Listing]:
     groups: dict[str, list[Path]] = {}
+    faults = []
     for shard in shards:
-        match = _SHARD_SPLIT.match(shard.name)
-        groups.setdefault(_SPLIT_NAMES[match.group(1).lower()] if match else "train", []).append(shard)
+        named = {_SPLIT_NAMES[word.lower()] for word in _SPLIT_WORD.findall(shard.name)}
+        if len(named) > 1:
+            faults.append(f"{shown(str(shard))} names more than one split ({', '.join(sorted(named))}): keep one word")
+        groups.setdefault(min(named, default="train"), []).append(shard)
+    faults += _doubtful_shards(shards)
     listings = {split: list_shards(group, where) for split, group in groups.items()}
+    next(iter(listings.values())).faults[:0] = faults
     images = find_images(root, Listing("", where))
     if images and "train" in listings:
         listings["train"].warnings.append(
@@ -113,10 +154,29 @@ def _split_shards(root: Path, shards: list[Path], where: str) -> dict[str, Listi
     return listings
 
 
+def _doubtful_shards(shards: list[Path]) -> list[str]:
+    """A fault for the shards without a split word that may hold another split, e.g. `testset-0.tar`.
+
+    Where all shards of a folder are named alike, they are one set, whatever they are called.
+    """
+    parts = {
+        shard: tuple(part.lower() for part in _SCORED_PART.findall(shard.name))
+        for shard in shards
+        if not _SPLIT_WORD.search(shard.name)
+    }
+    doubtful = [shard for shard, found in parts.items() if found]
+    if not doubtful or (len(parts) == len(shards) and len(set(parts.values())) == 1):
+        return []
+    return [
+        f"{shown(str(doubtful[0]))} would be taken to train, and its name speaks of another split "
+        f"({len(doubtful)} such shards): name it train-..., val-... or test-..."
+    ]
+
+
 def _split_folder(root: Path, where: str, labels: str | None) -> dict[str, Listing]:
     folders = visible_folders(root)
-    splits = {folder: _SPLIT_NAMES[folder.lower()] for folder in folders if folder.lower() in _SPLIT_NAMES}
-    table = _find_table(root, labels)
+    splits = _split_folders(root)
+    table = find_table(root, labels)
     if table is not None:
         return _partition(list_table_folder(root, where, table), splits)
     parts = [folder for folder, split in splits.items() if split in ("train", "val", "test")]
@@ -147,7 +207,7 @@ def _split_folder(root: Path, where: str, labels: str | None) -> dict[str, Listi
 
 
 def _list_plain_folder(root: Path, where: str, folders: list[str]) -> Listing:
-    classes = [folder for folder in folders if folder not in UNLABELED]
+    classes = [folder for folder in folders if not is_unlabeled(folder)]
     if classes:
         listing = list_class_folders(root, where)
         if not listing.items:
@@ -164,7 +224,8 @@ def _list_plain_folder(root: Path, where: str, folders: list[str]) -> Listing:
     return listing
 
 
-def _find_table(root: Path, labels: str | None) -> Path | None:
+def find_table(root: Path, labels: str | None) -> Path | None:
+    """The label table of a folder: `labels` as it stands or else in the folder, or the folder's own `labels.csv`."""
     inside = root / (labels or LABEL_TABLE)
     if labels is None:
         return inside if inside.is_file() else None
@@ -173,14 +234,21 @@ def _find_table(root: Path, labels: str | None) -> Path | None:
 
 
 def _partition(listing: Listing, splits: dict[str, str]) -> dict[str, Listing]:
-    """One listing a split, by the first folder of each name; all share the classes of the table."""
-    if "train" not in splits.values():
+    """One listing a split, by the first folder of each name; all share the classes of the table.
+
+    Images outside of the folders of splits are for training.
+    """
+    if not {"train", "val", "test"} & set(splits.values()):
         return {"train": listing}
-    listings = {split: replace(listing, items=[], faults=[], warnings=[]) for split in dict.fromkeys(splits.values())}
-    listings["train"].faults, listings["train"].warnings = listing.faults, listing.warnings
+    names = dict.fromkeys(("train", *splits.values()))
+    listings = {split: replace(listing, items=[], faults=[], warnings=[]) for split in names}
     for item in listing.items:
         folder = item.name.split("/", 1)[0]
         listings[splits.get(folder, "train")].items.append(item)
+    if not listings["train"].items:
+        del listings["train"]
+    first = next(iter(listings.values()))
+    first.faults, first.warnings = listing.faults, listing.warnings
     return listings
 
 

@@ -60,19 +60,44 @@ def keep_labels(
     return np.sort(np.concatenate(chosen))
 
 
-def hold_out(rows: Rows, labels: Labels, names: Sequence[str], num_classes: int, *, share: float, seed: int) -> Rows:
+def hold_out(
+    rows: Rows,
+    labels: Labels,
+    names: Sequence[str],
+    num_classes: int,
+    *,
+    share: float,
+    seed: int,
+    digests: Sequence[bytes] | None = None,
+) -> Rows:
     """Sorted rows, among the labeled `rows`, that serve for validation; none if there are too few labels.
 
     Each class gives `share` of its labels, rounded, as long as it keeps `LEAST_LEFT`. If that makes fewer than
-    `LEAST_HELD` images a class on average, nothing is held out.
+    `LEAST_HELD` images a class on average, nothing is held out. Copies of an image count as one, of which one may be
+    held out, and an image whose copies have different labels stays; see `copies_of`.
+
+    Args:
+        digests: (N,) what is equal for copies of an image; without it there are none.
     """
     held = []
+    content = np.arange(len(labels)) if digests is None else np.unique(np.array(digests), return_inverse=True)[1]
+    pairs = np.unique(np.stack([content[rows], labels[rows]]), axis=1)
+    clear = rows[np.bincount(pairs[0], minlength=len(labels))[content[rows]] == 1]  # one label for all copies
     for c in range(num_classes):
-        own = rows[labels[rows] == c]
+        own = clear[labels[clear] == c]
+        own = _first(own, names, len(own), seed, "val")
+        own = own[np.sort(np.unique(content[own], return_index=True)[1])]  # the first of its copies, in this order
         number = min(round(share * len(own)), max(len(own) - LEAST_LEFT, 0))
-        held.append(_first(own, names, number, seed, "val"))
+        held.append(own[:number])
     together = np.sort(np.concatenate(held))
     return together if len(together) >= LEAST_HELD * num_classes else together[:0]
+
+
+def copies_of(rows: Rows, digests: Sequence[bytes]) -> Rows:
+    """Sorted rows whose digest is one of those of `rows`, without `rows` themselves."""
+    contents = {digests[row] for row in rows}
+    alike = np.array([row for row, digest in enumerate(digests) if digest in contents], np.int64)
+    return np.setdiff1d(alike, rows)
 
 
 def _first(rows: Rows, names: Sequence[str], number: int, seed: int, purpose: str) -> Rows:

@@ -16,7 +16,7 @@ from safetensors.torch import save as serialize
 from torch import Tensor
 
 from tutelage.errors import CheckpointError, RunError
-from tutelage.files import read_json, sha256, strict_json, write_atomically, write_json
+from tutelage.files import read_json, require_space, sha256, strict_json, write_atomically, write_json
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -39,16 +39,17 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
         RunError: it cannot be written (the earlier ones are untouched).
         CheckpointError: it holds NaN or infinity; such a state is never saved.
     """
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
-    bad = first_non_finite(tensors)
-    if bad is not None:
-        raise CheckpointError(f"step {checkpoint.step}: {bad} holds NaN or infinity; not saved")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"cannot make {folder}: {error.strerror}") from None
-    content = serialize(tensors, metadata={"values": strict_json(checkpoint.values)})
     path = folder / f"step-{checkpoint.step:08d}.safetensors"
+    require_space(path, 2 * sum(tensor.nbytes for tensor in checkpoint.tensors.values()))  # and room for the log
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
+    bad = first_non_finite(tensors)
+    if bad is not None:
+        raise CheckpointError(f"step {checkpoint.step}: {bad} holds NaN or infinity; not saved")
+    content = serialize(tensors, metadata={"values": strict_json(checkpoint.values)})
     write_atomically(path, content)
     entry = {"file": path.name, "step": checkpoint.step, "bytes": len(content), "sha256": sha256(content)}
     old = [e for e in entries(folder) if e["step"] < checkpoint.step]

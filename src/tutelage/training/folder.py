@@ -84,8 +84,7 @@ class RunFolder:
         read_config(path)
         run = cls(path)
         run._acquire()
-        remove_temporary(path)
-        remove_temporary(run.checkpoints)
+        run._remove_temporary()
         return run
 
     def _acquire(self) -> None:
@@ -119,7 +118,11 @@ class RunFolder:
             (self.path / name).unlink(missing_ok=True)
         for name in ("checkpoints", "tensorboard"):
             shutil.rmtree(self.path / name, ignore_errors=True)
-        remove_temporary(self.path)
+        self._remove_temporary()
+
+    def _remove_temporary(self) -> None:
+        for folder in (self.path, self.checkpoints, self.path / "cache"):
+            remove_temporary(folder)
 
     def declare(self, config: Mapping[str, Any]) -> None:
         """Write config.json, the last of what defines a run: a folder that has one has a checkpoint too."""

@@ -20,6 +20,7 @@ class Health:
         self._step = torch.full((), -1, dtype=torch.int64, device=device)
         self._bad = torch.zeros(0, dtype=torch.bool, device=device)
         self._places: tuple[str, ...] = ()
+        self._skipped = torch.zeros((), dtype=torch.int64, device=device)
 
     def observe(self, step: int, values: Mapping[str, Tensor]) -> Tensor:
         """Look at the values of a step (named scalars); gives the flag, a 0-dim bool."""
@@ -31,6 +32,14 @@ class Health:
         self._bad = torch.where(first, bad, self._bad)
         self.finite = self.finite & ~bad.any()
         return self.finite
+
+    def count(self, applied: Tensor) -> None:
+        """Note whether a step was taken (0-dim bool)."""
+        self._skipped = torch.where(applied, 0, self._skipped + 1)
+
+    def skipped(self) -> int:
+        """Steps that were not taken since the last one that was. Waits for the device."""
+        return int(self._skipped)
 
     def first_fault(self) -> tuple[int, str] | None:
         """The step (0 is the first) and the name of the first value that was not finite. Waits for the device."""

@@ -23,6 +23,9 @@ from tutelage.training.health import Health
 from tutelage.training.optimizer import gradient_norm, set_schedule
 from tutelage.training.signals import StopFlag
 
+LEAST_SCALE = 1e-3  # of fp16's loss; 26 overflows in a row from where it starts
+MOST_SKIPPED = 30  # steps in a row; finding the scale at the start takes fewer
+
 
 class Recorder(Protocol):
     """Where a run's numbers and states go; the loop knows nothing of files."""
@@ -131,14 +134,15 @@ class Training:
         logged = {name: value for name, value in out.log.items() if isinstance(value, Tensor)}
         rates = sum(float(group["lr"]) for group in self.optimizer.param_groups)
         values = {"loss": out.loss, **logged, "learning rate": torch.full((), rates, device=self.device)}
-        if self.scaler.is_enabled():  # fp16: an overflow of scaled gradients is common; the scaler skips that step
-            applied = health.observe(step, values)
-            self.scaler.step(self.optimizer)
-            self.scaler.update()
-            return applied & torch.isfinite(norm)
-        applied = health.observe(step, values | {"gradient": norm})
+        if self.scaler.is_enabled():  # fp16: an overflow of scaled gradients is common, and costs no more than its step
+            applied = health.observe(step, values) & torch.isfinite(norm)
+            health.count(applied)
+        else:
+            applied = health.observe(step, values | {"gradient": norm})
+        # Not by scaler.step, which knows of overflows alone: a step is gated on the health of all before it too.
         self.optimizer.found_inf = (~applied).float()  # type: ignore[attr-defined]
         self.optimizer.step()
+        self.scaler.update()  # from what unscale_ found; nothing without fp16
         return applied
 
 
@@ -196,15 +200,28 @@ def _due(done: int, every: int, total: int) -> bool:
 def _require_finite(training: Training, health: Health, done: int, saved: int) -> None:
     fault = health.first_fault()
     broken = first_non_finite(training.method.state_dict()) if fault is None else None
-    if not any_rank(int(fault is not None or broken is not None)):
+    stalled = _stalled(training, health)
+    if not any_rank(int(fault is not None or broken is not None or stalled)):
         return
     keep = f"the checkpoint of step {saved} is good"
     if fault is not None:
         step, places = fault
         rows = training.describe_rows(step)
         raise NonFiniteError(f"NaN or infinity in {places} at step {step + 1}{rows}; {keep}. {_ADVICE}")
+    if stalled and broken is None:
+        raise NonFiniteError(
+            f"no step is taken any more at step {done}: the gradients overflow fp16 whatever their scale (now "
+            f"{training.scaler.get_scale():g}); {keep}. Try precision bf16 or fp32, or a smaller optimizer.lr"
+        )
     where = broken or "another process"
     raise NonFiniteError(f"NaN or infinity in {where} at or before step {done}; {keep}. {_ADVICE}")
+
+
+def _stalled(training: Training, health: Health) -> bool:
+    """Whether fp16 training goes nowhere. Waits for the device."""
+    if not training.scaler.is_enabled():
+        return False
+    return training.scaler.get_scale() < LEAST_SCALE or health.skipped() >= MOST_SKIPPED
 
 
 _ADVICE = "Try a smaller optimizer.lr, optimizer.clip_norm 1, or precision fp32"

@@ -29,9 +29,24 @@ def build_optimizer(model: nn.Module, cfg: OptimizerConfig) -> torch.optim.Optim
     ]
     if cfg.name == "sgd":
         nesterov = cfg.nesterov and cfg.momentum > 0
-        return torch.optim.SGD(groups, lr=cfg.lr, momentum=cfg.momentum, nesterov=nesterov, fused=True)
+        sgd = torch.optim.SGD(groups, lr=cfg.lr, momentum=cfg.momentum, nesterov=nesterov, fused=True)
+        forget(sgd, cfg)
+        return sgd
     adam = torch.optim.AdamW if cfg.name == "adamw" else torch.optim.Adam
     return adam(groups, lr=cfg.lr, betas=(cfg.momentum, cfg.beta2), fused=True)
+
+
+def forget(optimizer: torch.optim.Optimizer, cfg: OptimizerConfig) -> None:
+    """Put the optimizer's state back to what it is before the first step.
+
+    SGD's momentum starts as zeros, which gives the same steps as none: without them the fused form takes memory as it
+    comes for its first step, and keeps that where `found_inf` turns the step into nothing.
+    """
+    optimizer.state.clear()
+    if cfg.name == "sgd" and (cfg.momentum > 0 or cfg.momentum_end):
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
 
 def lr_factor(step: int, total: int, cfg: OptimizerConfig) -> float:

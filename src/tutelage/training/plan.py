@@ -12,21 +12,26 @@ import torch
 from tutelage.distributed import from_main
 from tutelage.errors import ConfigError
 from tutelage.training.loop import Training, timed_steps
+from tutelage.training.optimizer import forget
 
 LEAST_STEPS = 10
-EVALUATIONS = 20
+EVALUATIONS = 20  # over the training, unless the settings say how many steps lie between two
+TRIAL_LENGTH = 1_000_000  # of the schedule that the measured steps follow: any will do, since they are taken back
 _SHARE = 0.03  # of the budget, spent on measuring
 _LONGEST = 20.0  # seconds
 
 
-def plan_steps(training: Training, seconds: float, *, evaluation: float, eval_every: int | None = None) -> int:
-    """The number of optimizer steps that fit into `seconds`, evaluations included.
+def plan_steps(
+    training: Training, seconds: float, *, evaluation: float, closing: float = 0.0, eval_every: int | None = None
+) -> int:
+    """The number of optimizer steps that fit into `seconds`, evaluations and the final scores included.
 
     The first steps are run and timed, and their effect is taken back: since everything random follows from the step,
     training then starts as if nothing had been measured.
 
     Args:
         evaluation: seconds that one evaluation takes.
+        closing: seconds that are needed after the last evaluation.
         eval_every: steps between two evaluations; None is a twentieth of the training.
 
     Raises:
@@ -41,11 +46,11 @@ def plan_steps(training: Training, seconds: float, *, evaluation: float, eval_ev
     training.method.load_state_dict(method)
     if training.scaler.is_enabled():
         training.scaler.load_state_dict(scaler)
-    training.optimizer.state.clear()
+    forget(training.optimizer, training.schedule)
     training.optimizer.zero_grad(set_to_none=True)
     if training.device.type == "cuda":
         torch.cuda.synchronize(training.device)
-    left = seconds - (time.perf_counter() - begin)
+    left = seconds - closing - (time.perf_counter() - begin)
     mean = statistics.fmean(sorted(times)[: max(1, math.ceil(0.9 * len(times)))])
     if eval_every is None:
         steps = from_main(int((left - EVALUATIONS * evaluation) / mean))
@@ -53,7 +58,8 @@ def plan_steps(training: Training, seconds: float, *, evaluation: float, eval_ev
         steps = from_main(int((left - evaluation) / (mean + evaluation / eval_every)))
     if steps < LEAST_STEPS:
         raise ConfigError(
-            f"train.budget: {max(left, 0):.1f} s are left for training, a step takes {mean:.2f} s and an evaluation "
-            f"{evaluation:.2f} s; at least {LEAST_STEPS} steps must fit. Give more time, a smaller batch or network"
+            f"train.budget: {max(left, 0):.1f} s are left for training, a step takes {mean:.2f} s, an evaluation "
+            f"{evaluation:.2f} s and the final scores {closing:.2f} s; at least {LEAST_STEPS} steps must fit. "
+            "Give more time, a smaller batch or network"
         )
     return steps

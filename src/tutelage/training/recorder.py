@@ -163,6 +163,7 @@ def restore_checkpoint(training: Training, checkpoint: Checkpoint) -> Window:
         raise CheckpointError(f"the checkpoint of step {checkpoint.step} does not fit: {error}") from None
     if training.scaler.is_enabled():
         state = checkpoint.values["scaler"]
-        training.scaler.load_state_dict({**state, "_growth_tracker": int(state["_growth_tracker"])})
+        counts = {name: int(state[name]) for name in ("growth_interval", "_growth_tracker")}
+        training.scaler.load_state_dict({**state, **counts})
     sums = {name: tensors[f"window.{name}"] for name in checkpoint.values["window_names"]}
     return Window(sums, checkpoint.values["window_count"]).of_this_rank(training.device)

@@ -17,7 +17,7 @@ from tutelage.training.recorder import networks
 from tutelage.training.scoring import score_rows
 
 Scored = tuple[np.ndarray, np.ndarray, np.ndarray]  # images (N, C, H, W), rows, labels (N,)
-LAST = 20
+LEAST_EVALUATIONS = 3  # that a median is taken of
 
 
 def final_result(
@@ -31,7 +31,8 @@ def final_result(
     """Metrics of student and teacher after the last step.
 
     Args:
-        rows: the lines of metrics.jsonl, of which the median of the last 20 validation accuracies is taken.
+        rows: the lines of metrics.jsonl; the median is of the validation accuracies in the last fifth of the steps,
+            and left out where there are fewer than three of them.
         parts: how to get the images of each part that scores ("validation", "test"): each is called once.
     """
     evaluated = "teacher" if training.method.predictor is not training.method.student else "student"
@@ -47,9 +48,10 @@ def final_result(
             name: score_rows(network, task, *scored, normalization=normalization, device=training.device)
             for name, network in networks(training).items()
         }
-    accuracies = [row[evaluated]["accuracy"] for row in rows if row["kind"] == "validation"][-LAST:]
-    if accuracies:
-        result["validation_accuracy_median_of_last"] = {
+    late = [row for row in rows if row["kind"] == "validation" and 5 * row["step"] > 4 * training.total]
+    accuracies = [row[evaluated]["accuracy"] for row in late]
+    if len(accuracies) >= LEAST_EVALUATIONS:
+        result["validation_accuracy_median_of_last_fifth"] = {
             "evaluations": len(accuracies),
             "value": statistics.median(accuracies),
         }
