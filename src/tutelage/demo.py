@@ -21,7 +21,7 @@ from tutelage.training.progress import clock
 
 METHODS = ("supervised", "mean-teacher")
 LABELS_A_CLASS = 2
-SEEDS, STEPS = 5, 600
+SEEDS, STEPS = 5, 500
 
 
 def run_demo(

@@ -324,7 +324,7 @@ def methods(name: str | None = None, /) -> None:
 
 
 @app.command(sort_key=7, usage="Usage: tutelage demo [OPTIONS]", help_epilogue="Example: tutelage demo --seeds 5")
-def demo(*, seeds: Integer = 5, steps: Integer = 600, out: str | None = None, overwrite: bool = False) -> None:
+def demo(*, seeds: Integer = 5, steps: Integer = 500, out: str | None = None, overwrite: bool = False) -> None:
     """Compare supervised training with Mean Teacher on bundled images of handwritten digits, in minutes.
 
     Parameters
