@@ -20,7 +20,15 @@ from tutelage.errors import ConfigError
 from tutelage.methods import METHODS
 from tutelage.methods.base import Method, Problem
 
-PROBLEM = Problem(num_classes=10, train_rows=99, labeled_rows=40, unlabeled_rows=99, labeled_batch=4, unlabeled_batch=4)
+PROBLEM = Problem(
+    num_classes=10,
+    train_rows=99,
+    labeled_rows=40,
+    unlabeled_rows=99,
+    labeled_batch=4,
+    unlabeled_batch=4,
+    labeled_counts=(4,) * 10,
+)
 
 
 def method_of(name: str) -> Method:

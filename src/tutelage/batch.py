@@ -16,7 +16,8 @@ class Samples:
         views: in the order the method asked for, each (B, C, *S) float32, standardized.
         index: (B,) int64, the row of the training set that each sample is.
         label: (B,) or (B, *S) int64, or None in the unlabeled stream: an unlabeled item has no label to look at.
-        extra: further numbers per row, such as CTAugment's policy.
+        extra: further numbers per row. Where CTAugment learns, the labeled stream has its probes: "probe" (B, C, *S),
+            "probe_op" and "probe_level".
     """
 
     views: tuple[Tensor, ...]
@@ -55,6 +56,19 @@ class Progress:
 
 
 @dataclass
+class PseudoLabels:
+    """What a method took the unlabeled rows of a step for.
+
+    Attributes:
+        label: (B_u,) int64.
+        weight: (B_u,) in [0, 1]: how much each counts in the loss; 0 is below the threshold.
+    """
+
+    label: Tensor
+    weight: Tensor
+
+
+@dataclass
 class StepOutput:
     """What `Method.forward` returns.
 
@@ -62,8 +76,10 @@ class StepOutput:
         loss: scalar, to be minimized.
         log: named scalars for the log; kept on the device until a log line is written.
         keep: what `Method.remember` writes into the method's state after the optimizer step.
+        pseudo_labels: for the log of their health; None where the method makes none.
     """
 
     loss: Tensor
     log: dict[str, Tensor | float]
     keep: dict[str, Tensor] = field(default_factory=dict)
+    pseudo_labels: PseudoLabels | None = None

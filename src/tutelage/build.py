@@ -6,10 +6,12 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import nn
 
 from tutelage import options
+from tutelage.augment.ct_augment import CTAugment
 from tutelage.augment.view import ImageShape
 from tutelage.augment.views import build_views
 from tutelage.config import RunConfig
@@ -163,6 +165,7 @@ def build_training(
     method_type, train = method_class(cfg.method), cfg.train
     precision = choose_precision(train.precision, device)
     channels_last = train.channels_last if train.channels_last is not None else device.type == "cuda"
+    labels = dataset.train.labels[dataset.labeled_rows]
     problem = Problem(
         num_classes=len(dataset.classes),
         train_rows=len(dataset.train.images),
@@ -170,6 +173,7 @@ def build_training(
         unlabeled_rows=len(dataset.unlabeled_rows),
         labeled_batch=train.batch_size,
         unlabeled_batch=train.unlabeled_batch,
+        labeled_counts=tuple(np.bincount(labels, minlength=len(dataset.classes)).tolist()),
     )
     torch.manual_seed(derived_seed(train.seed, "method"))
     method = method_type(student, build_task(dataset.classes), problem, method_settings(cfg)).to(device)
@@ -178,11 +182,16 @@ def build_training(
     if train.compile:
         compile_networks(method)
 
+    strong = "strong" in (*method.labeled_views, *method.unlabeled_views)
+    ct = CTAugment(cfg.augment.ct).to(device) if strong and cfg.augment.strong.policy == "ctaugment" else None
+    method.policy = ct
+
     def stream(name: str, rows: Any, batch: int, views: tuple[str, ...], labels: Any) -> Stream | None:
         if not views:
             return None
         sampler = StreamSampler(rows, batch, seed=train.seed, stream=name)
-        return Stream(sampler, build_views(views, cfg.augment, shape), labels)
+        probe = None if ct is None or labels is None else build_views(("probe",), cfg.augment, shape, ct)[0]
+        return Stream(sampler, build_views(views, cfg.augment, shape, ct), labels, probe)
 
     loader = Loader(
         dataset.train.images,
@@ -207,6 +216,7 @@ def build_training(
         log_every=train.log_every,
         eval_every=eval_every,
         checkpoint_every=checkpoint_every,
+        truth=torch.from_numpy(dataset.hidden_labels).to(device) if (dataset.hidden_labels >= 0).any() else None,
     )
 
 

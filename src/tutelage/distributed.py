@@ -89,6 +89,25 @@ def of_all_ranks(value: Tensor) -> Tensor:
     return torch.stack(parts)
 
 
+def mean_of_ranks(value: Tensor) -> Tensor:
+    """The mean of `value` over the ranks, on its device: for statistics of a batch that every rank must hold alike."""
+    if world_size() == 1:
+        return value
+    total = value.detach().clone()
+    dist.all_reduce(total)
+    return total / world_size()
+
+
+def rows_of_all_ranks(value: Tensor) -> Tensor:
+    """(B, ...) of this rank to (B * world_size(), ...) of the global batch, in its order and on the same device."""
+    if world_size() == 1:
+        return value
+    mine = value.detach().contiguous()
+    parts = [torch.empty_like(mine) for _ in range(world_size())]
+    dist.all_gather(parts, mine)
+    return torch.stack(parts, 1).flatten(0, 1)  # `local_rows` deals the rows out in turn
+
+
 def barrier() -> None:
     """Wait until all ranks are here."""
     if world_size() > 1:

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-BufferSource = Literal["own", "copy"]
+BufferSource = Literal["own", "copy", "average"]
 
 
 class EMATeacher(nn.Module):
@@ -23,7 +23,8 @@ class EMATeacher(nn.Module):
         decay: in [0, 1].
         warmup: average plainly over the first 1 / (1 - decay) steps.
         buffers: "own": batch-norm statistics are those of the teacher's own forward passes in training mode (Mean
-            Teacher); "copy": they are copied from the student at each update (FixMatch).
+            Teacher); "copy": they are copied from the student at each update (FixMatch); "average": they follow the
+            student's as the parameters do (UDA), whole numbers are copied.
 
     Raises:
         ValueError: `decay` is outside [0, 1].
@@ -56,6 +57,12 @@ class EMATeacher(nn.Module):
         """
         mine: list[Tensor] = list(self.network.parameters())
         theirs: list[Tensor] = list(student.parameters())
+        for buffer, source in zip(self.network.buffers(), student.buffers(), strict=True):
+            if self.buffers_from == "average" and buffer.is_floating_point():
+                mine.append(buffer)
+                theirs.append(source)
+            elif self.buffers_from != "own":
+                buffer.copy_(source if allowed is None else torch.where(allowed, source, buffer))
         share = 1.0 - self.decay_at(step)
         if allowed is None:
             torch._foreach_lerp_(mine, theirs, share)
@@ -63,6 +70,3 @@ class EMATeacher(nn.Module):
             distance = list(torch._foreach_sub(theirs, mine))
             torch._foreach_mul_(distance, allowed * share)
             torch._foreach_add_(mine, distance)
-        if self.buffers_from == "copy":
-            for buffer, source in zip(self.network.buffers(), student.buffers(), strict=True):
-                buffer.copy_(source if allowed is None else torch.where(allowed, source, buffer))

@@ -18,7 +18,15 @@ from tutelage.tasks.classification import Classification
 from tutelage.training.optimizer import build_optimizer, set_schedule
 
 K, X, U, TOTAL = 3, 4, 6, 12
-PROBLEM = Problem(num_classes=K, train_rows=20, labeled_rows=8, unlabeled_rows=20, labeled_batch=X, unlabeled_batch=U)
+PROBLEM = Problem(
+    num_classes=K,
+    train_rows=20,
+    labeled_rows=8,
+    unlabeled_rows=20,
+    labeled_batch=X,
+    unlabeled_batch=U,
+    labeled_counts=(3, 3, 2),
+)
 SEMI_SUPERVISED = [method for method in METHODS if method.unlabeled_views]
 WITH_TEACHER = [method for method in METHODS if method.name != "pi-model"]
 

@@ -20,7 +20,15 @@ from tutelage.tasks.classification import Classification
 
 reference = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "reference" / "losses.py")))
 K, PIXELS, X, U = 3, 4, 2, 3
-PROBLEM = Problem(num_classes=K, train_rows=10, labeled_rows=4, unlabeled_rows=10, labeled_batch=X, unlabeled_batch=U)
+PROBLEM = Problem(
+    num_classes=K,
+    train_rows=10,
+    labeled_rows=4,
+    unlabeled_rows=10,
+    labeled_batch=X,
+    unlabeled_batch=U,
+    labeled_counts=(2, 1, 1),
+)
 
 
 class Linear(nn.Module):
@@ -65,7 +73,7 @@ def naive_loss(method: MeanTeacher, batch: Batch, t: Progress, weights: list[np.
     if cfg.class_loss_divisor == "batch":
         supervised *= X / (X + U)
     rows = range(X + U) if cfg.consistency_on == "all" else range(X, X + U)
-    cost = reference.softmax_mse if cfg.consistency == "mse" else reference.softmax_kl
+    cost = {"mse": reference.softmax_mse, "kl": reference.softmax_kl, "logit-mse": reference.logit_mse}[cfg.consistency]
     consistency = sum(cost(second[i], target[i]) for i in rows) / len(rows)
     share = t.step / (cfg.rampup * t.total)
     ramp = min(share, 1.0) if cfg.ramp == "linear" else math.exp(-5 * (1 - min(share, 1.0)) ** 2)
@@ -81,6 +89,7 @@ def naive_loss(method: MeanTeacher, batch: Batch, t: Progress, weights: list[np.
     [
         {},
         {"consistency": "kl", "consistency_weight": 3.0},
+        {"consistency": "logit-mse", "consistency_weight": 1.0},
         {"consistency_on": "unlabeled", "ramp": "sigmoid"},
         {"class_loss_divisor": "batch", "consistency_weight": 100.0},
         {"logit_distance_weight": 0.01, "consistency_on": "unlabeled"},

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tutelage.augment.view import ImageShape, View
+from tutelage.augment.view import Draws, ImageShape, View
 from tutelage.batch import Batch, Samples
 from tutelage.data.sampler import StreamSampler
 from tutelage.distributed import local_rows
@@ -41,11 +41,15 @@ def _constants(normalization: Normalization, device: torch.device) -> tuple[Tens
 
 @dataclass(frozen=True)
 class Stream:
-    """One stream: which rows, and under which views (in the order the method asked for)."""
+    """One stream: which rows, and under which views (in the order the method asked for).
+
+    `probe` is a further view, of which `op` and `level` are kept beside the images: CTAugment learns from it.
+    """
 
     sampler: StreamSampler
     views: tuple[View, ...]
     labels: np.ndarray | None = None
+    probe: View | None = None
 
 
 class Loader:
@@ -125,21 +129,31 @@ class Loader:
         stream = self.streams[name]
         assert stream is not None
         images = images.to(self.device, non_blocking=True)
-        views = tuple(self._view(stream, name, number, step, images) for number in range(len(stream.views)))
+        views = tuple(
+            self._view(view, self._draws(stream, view, name, number, step), images)
+            for number, view in enumerate(stream.views)
+        )
+        extra = {}
+        if stream.probe is not None:
+            draws = self._draws(stream, stream.probe, name, len(stream.views), step)
+            extra["probe"] = self._view(stream.probe, draws, images)
+            extra |= {f"probe_{key}": draws[key].to(self.device, non_blocking=True) for key in ("op", "level")}
         label = None if stream.labels is None else torch.from_numpy(stream.labels[rows.numpy()])
         return Samples(
             views=views,
             index=rows.to(self.device, non_blocking=True),
             label=None if label is None else label.to(self.device, non_blocking=True),
+            extra=extra,
         )
 
-    def _view(self, stream: Stream, name: str, number: int, step: int, images: Tensor) -> Tensor:
-        """View `number` of the stream: drawn for the rows of all ranks, so that their number changes no view."""
+    def _draws(self, stream: Stream, view: View, name: str, number: int, step: int) -> Draws:
+        """This rank's share of what is drawn for the rows of all ranks, so that their number changes no view."""
         batch = stream.sampler.batch
-        draws = stream.views[number].draw(batch, self.shape, generator(self.seed, name, number, step))
-        mine = {key: value[local_rows(batch)] for key, value in draws.items()}
-        pixels = stream.views[number].apply(images, mine)
-        return self.normalization(pixels).contiguous(memory_format=self.memory_format)
+        draws = view.draw(batch, self.shape, generator(self.seed, name, number, step))
+        return {key: value[local_rows(batch)] for key, value in draws.items()}
+
+    def _view(self, view: View, draws: Draws, images: Tensor) -> Tensor:
+        return self.normalization(view.apply(images, draws)).contiguous(memory_format=self.memory_format)
 
 
 def pixel_statistics(images: np.ndarray, *, most: int = 10_000) -> Normalization:

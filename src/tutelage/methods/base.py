@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from tutelage.batch import Batch, Progress, StepOutput
 from tutelage.ema import EMATeacher
@@ -17,7 +17,8 @@ from tutelage.tasks.base import Task
 class Problem:
     """What a method may know of the data before the first step.
 
-    `train_rows` bounds `Samples.index`; a stream's batch size is that of all ranks together.
+    `train_rows` bounds `Samples.index`; a stream's batch size is that of all ranks together; `labeled_counts` are the
+    labeled rows of each class, `num_classes` of them.
     """
 
     num_classes: int
@@ -26,6 +27,7 @@ class Problem:
     unlabeled_rows: int
     labeled_batch: int
     unlabeled_batch: int
+    labeled_counts: tuple[int, ...]
 
 
 class Method(nn.Module, ABC):
@@ -38,6 +40,8 @@ class Method(nn.Module, ABC):
     Attributes:
         evaluated: which network is scored, exported and used to predict.
         labeled_views, unlabeled_views: the names of the views that `forward` expects, in order.
+        policy: the learned augmentation policy of a strong view, if there is one. It lies here so that checkpoints hold
+            it; no method looks at it.
     """
 
     name: ClassVar[str]
@@ -53,6 +57,7 @@ class Method(nn.Module, ABC):
         super().__init__()
         self.student, self.task, self.problem, self.cfg = student, task, problem, cfg
         self.teacher = None
+        self.policy: nn.Module | None = None
 
     @abstractmethod
     def forward(self, batch: Batch, t: Progress) -> StepOutput:
@@ -60,6 +65,10 @@ class Method(nn.Module, ABC):
 
     def remember(self, out: StepOutput) -> None:
         """Write what the next steps need of this one into registered buffers."""
+
+    def pseudo_label_weight(self, probs: Tensor) -> Tensor | None:
+        """(B,) in [0, 1]: how much a pseudo-label made from `probs` (B, K) counts; None if the method makes none."""
+        return None
 
     @property
     def predictor(self) -> nn.Module:

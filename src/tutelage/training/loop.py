@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from tutelage.augment.ct_augment import CTAugment
 from tutelage.batch import Progress, StepOutput
 from tutelage.data.loader import Loader
 from tutelage.distributed import any_rank, barrier, from_main, of_all_ranks, rank, world_size
@@ -21,6 +22,8 @@ from tutelage.settings import OptimizerConfig
 from tutelage.training.checkpoint import first_non_finite
 from tutelage.training.health import Health
 from tutelage.training.optimizer import gradient_norm, set_schedule
+from tutelage.training.policy import learn_policy
+from tutelage.training.pseudo_health import TALLY, health, tally
 from tutelage.training.signals import StopFlag
 
 LEAST_SCALE = 1e-3  # of fp16's loss; 26 overflows in a row from where it starts
@@ -33,7 +36,7 @@ class Recorder(Protocol):
     def tick(self, done: int) -> None:
         """A step is done."""
 
-    def log(self, done: int, means: Mapping[str, float]) -> None:
+    def log(self, done: int, means: Mapping[str, float | list[float]]) -> None:
         """Averages over the steps since the last log line, and over the ranks."""
 
     def evaluate(self, done: int) -> None:
@@ -61,23 +64,31 @@ class Window:
             self.sums[name] = self.sums.get(name, 0.0) + tensor.detach().to(device, non_blocking=True)
         self.count += 1
 
-    def means(self) -> dict[str, float]:
+    def means(self) -> dict[str, float | list[float]]:
         """The averages, over the ranks too; the window is empty afterwards. Waits for the device."""
         sums, count = self.of_all_ranks().sums, self.count
         self.sums, self.count = {}, 0
-        return {name: float(value.mean()) / count for name, value in sums.items()}
+        means: dict[str, float | list[float]] = {}
+        for name, value in sums.items():
+            means |= health(value.mean(0)) if name == TALLY else {name: float(value.mean()) / count}
+        return means
 
     def of_all_ranks(self) -> Window:
-        """The same, with a sum for each rank: (world_size(),) on the CPU. Waits for the device."""
+        """The same, with a sum for each rank: (world_size(), ...) on the CPU. Waits for the device."""
         if not self.sums:
             return Window()
-        stacked = of_all_ranks(torch.stack(list(self.sums.values())))
-        return Window(dict(zip(self.sums, stacked.unbind(1), strict=True)), self.count)
+        flat = of_all_ranks(torch.cat([value.flatten() for value in self.sums.values()]))
+        parts = flat.split([value.numel() for value in self.sums.values()], dim=1)
+        sums = {
+            name: part.unflatten(1, v.shape) if v.ndim else part.squeeze(1)
+            for (name, v), part in zip(self.sums.items(), parts, strict=True)
+        }
+        return Window(sums, self.count)
 
     def of_this_rank(self, device: torch.device) -> Window:
         """Back from `of_all_ranks`; after another number of ranks each goes on with the mean."""
         sums = {
-            name: (value[rank()] if len(value) == world_size() else value.mean()).to(device)
+            name: (value[rank()] if len(value) == world_size() else value.mean(0)).to(device)
             for name, value in self.sums.items()
         }
         return Window(sums, self.count)
@@ -85,7 +96,11 @@ class Window:
 
 @dataclass
 class Training:
-    """Everything that training needs, built once by `build.py`."""
+    """Everything that training needs, built once by `build.py`.
+
+    `truth` (N,) int64 on the device holds true classes that no method sees, -1 where there is none: the log tells by
+    them how many pseudo-labels are right.
+    """
 
     method: Method
     loader: Loader
@@ -98,6 +113,7 @@ class Training:
     log_every: int
     eval_every: int
     checkpoint_every: int
+    truth: Tensor | None = None
     describe_rows: Callable[[int], str] = lambda step: ""
     model: nn.Module = field(init=False)
     scaler: torch.amp.GradScaler = field(init=False)
@@ -122,6 +138,12 @@ class Training:
         if self.method.teacher is not None:
             self.method.teacher.update(self.method.student, step + 1, allowed=applied)
         self.method.remember(out)
+        if isinstance(self.method.policy, CTAugment) and batch.labeled is not None:
+            with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
+                learn_policy(self.method.policy, self.method.task, self.method.predictor, batch.labeled)
+        if out.pseudo_labels is not None and batch.unlabeled is not None:
+            truth = None if self.truth is None else self.truth[batch.unlabeled.index]
+            out.log[TALLY] = tally(out.pseudo_labels, truth, self.method.problem.num_classes)
         return out
 
     def _optimizer_step(self, step: int, out: StepOutput, health: Health) -> Tensor:
@@ -157,7 +179,7 @@ def fit(
         NonFiniteError: a value was not finite, at the latest one log interval after it was; nothing is saved from then.
         Interrupted: a signal came; the last completed step is saved.
     """
-    health, window = Health(training.device), window or Window()
+    flags, window = Health(training.device), window or Window()
     saved = start
     if start and _due(start, training.eval_every, training.total) and not from_main(recorder.was_evaluated(start)):
         recorder.evaluate(start)  # the signal that ended the run came between this step and its evaluation
@@ -165,7 +187,7 @@ def fit(
         raise _interrupted(training, start, signal_number)
     training.method.train()
     for step in range(start, training.total):
-        out = training.run_step(step, health)
+        out = training.run_step(step, flags)
         window.add({"loss": out.loss.detach(), **out.log}, training.device)
         done = step + 1
         recorder.tick(done)
@@ -174,7 +196,7 @@ def fit(
         to_save = _due(done, training.checkpoint_every, training.total)
         signal_number = stop.asked()
         if to_log or to_evaluate or to_save or signal_number:
-            _require_finite(training, health, done, saved)
+            _require_finite(training, flags, done, saved)
         if to_log:
             recorder.log(done, window.means())
         if to_evaluate and not signal_number:

@@ -62,6 +62,10 @@ class ProgressLine:
             left = (self.total - done) * self.images_per_step / max(rate, 1e-9)
             self.console.print(f"step {done}/{self.total}  {text}  {clock(left)} left")
 
+    def note(self, text: str) -> None:
+        """Print a sentence above the line."""
+        self.console.print(f"- {text}", markup=False)
+
     def scored(self, done: int, student: float | None, teacher: float | None) -> None:
         """Show the validation accuracies; the clock does not count the time that scoring took."""
         parts = [

@@ -7,8 +7,10 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
+from tutelage.batch import PseudoLabels
 from tutelage.data.loader import Normalization
 from tutelage.distributed import barrier
 from tutelage.errors import CheckpointError, Interrupted
@@ -18,7 +20,8 @@ from tutelage.training.curves import Curves
 from tutelage.training.folder import RunFolder
 from tutelage.training.loop import Training, Window, method_tensors
 from tutelage.training.progress import ProgressLine
-from tutelage.training.scoring import score_rows
+from tutelage.training.pseudo_health import alarm, health, tally
+from tutelage.training.scoring import predict_rows
 from tutelage.training.signals import StopFlag
 
 
@@ -40,6 +43,7 @@ class RunRecorder:
         self.folder, self.training, self.progress, self.stop = folder, training, progress, stop
         self.task, self.normalization, self.validation = task, normalization, validation
         self._evaluated = {row["step"] for row in folder.rows("metrics.jsonl") if row["kind"] == "validation"}
+        self._lines = [row for row in folder.rows("metrics.jsonl") if row["kind"] == "training"]
         self._curves = Curves(folder.path / "tensorboard", start=start)
 
     def __enter__(self) -> RunRecorder:
@@ -54,13 +58,23 @@ class RunRecorder:
         """A step is done."""
         self.progress.tick(done)
 
-    def log(self, done: int, means: Mapping[str, float]) -> None:
+    def log(self, done: int, means: Mapping[str, float | list[float]]) -> None:
         """Write the averages since the last line, and apart from them the speed."""
         rate = self.progress.speed(done)
-        self.folder.append("metrics.jsonl", {"step": done, "kind": "training", **means})
+        row = {"step": done, "kind": "training", **means}
+        self.folder.append("metrics.jsonl", row)
         self.folder.append("timing.jsonl", {"step": done, "images_per_second": round(rate, 1)})
-        self.progress.log(done, means, rate)
-        self._curves.add("training", done, {**means, "images_per_second": rate})
+        numbers = {name: value for name, value in means.items() if not isinstance(value, list)}
+        self.progress.log(done, numbers, rate)
+        self._curves.add("training", done, {**numbers, "images_per_second": rate})
+        self._lines.append(row)
+        warning, before = self._alarm(self._lines), self._alarm(self._lines[:-1])
+        if warning and not before:
+            self.progress.note(f"step {done}: {warning}.")
+
+    def _alarm(self, rows: list[dict[str, Any]]) -> str | None:
+        counts = self.training.method.problem.labeled_counts
+        return alarm(rows, total=self.training.total, classes=self.task.classes, labeled_counts=counts)
 
     def was_evaluated(self, done: int) -> bool:
         """Whether the scores of that step are written."""
@@ -88,15 +102,30 @@ class RunRecorder:
 
     def _score(self, network: nn.Module) -> dict[str, float]:
         assert self.validation is not None
-        scores = score_rows(
+        images, rows, labels = self.validation
+        probs = predict_rows(
             network,
             self.task,
-            *self.validation,
+            images,
+            rows,
             normalization=self.normalization,
             device=self.training.device,
             check=self.stop.check,
         )
-        return {name: value for name, value in scores.items() if isinstance(value, float)}
+        label = torch.from_numpy(labels[rows])
+        metrics = self.task.metrics()
+        metrics.update(probs, label)
+        scores = {name: value for name, value in metrics.compute().items() if isinstance(value, float)}
+        weight = self.training.method.pseudo_label_weight(probs.to(self.training.device))
+        if weight is not None:  # as if the validation images were unlabeled ones, but without augmentation
+            counts = tally(PseudoLabels(probs.argmax(1), weight.cpu()), label, probs.shape[1])
+            figures = health(counts)
+            scores |= {
+                f"pseudo_{name}": value
+                for name in ("share", "accuracy")
+                if isinstance(value := figures.get(f"pseudo/{name}"), float)
+            }
+        return scores
 
     def save(self, done: int, window: Window) -> None:
         """Write a checkpoint of all that the next steps depend on; the log lines before it reach the disk first."""
@@ -111,7 +140,7 @@ class SilentRecorder:
     def tick(self, done: int) -> None:
         """Nothing to show."""
 
-    def log(self, done: int, means: Mapping[str, float]) -> None:
+    def log(self, done: int, means: Mapping[str, float | list[float]]) -> None:
         """Nothing to write."""
 
     def was_evaluated(self, done: int) -> bool:

@@ -1,0 +1,69 @@
+"""FixMatch: pseudo-labels from a weak view, learned on a strong one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tutelage.batch import Batch, Progress, PseudoLabels, StepOutput
+from tutelage.ema import EMATeacher
+from tutelage.methods.base import Method, Problem
+from tutelage.settings import require
+from tutelage.tasks.base import Task
+
+
+class FixMatch(Method):
+    """FixMatch: Sohn et al. 2020, arXiv:2001.07685, algorithm 1.
+
+    loss = H(y, p(weak x)) + lambda_u mean(1[max p(weak u) >= tau] H(argmax p(weak u), p(strong u)))
+    with H the cross-entropy and p the student's class probabilities; the mean is over all unlabeled rows, the ones
+    below the threshold included. The moving average of the student is evaluated; it makes no pseudo-labels.
+
+    The strong view is RandAugment's, or CTAugment's with `augment.strong.policy = "ctaugment"`.
+    """
+
+    name, evaluated = "fixmatch", "teacher"
+    labeled_views, unlabeled_views = ("weak",), ("weak", "strong")
+    teacher: EMATeacher
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        """Settings of `fixmatch`."""
+
+        threshold: Annotated[float, "tau, the confidence that a pseudo-label needs"] = 0.95
+        unlabeled_weight: Annotated[float, "lambda_u"] = 1.0
+        ema_decay: Annotated[float, "of the network that is evaluated; it makes no pseudo-labels"] = 0.999
+        ema_warmup: Annotated[bool, "average plainly over the first 1 / (1 - ema_decay) steps"] = True
+        ema_buffers: Annotated[
+            Literal["copy", "average"], "batch-norm statistics of the evaluated network: the student's, or averages too"
+        ] = "copy"
+
+        def __post_init__(self) -> None:
+            require(0.0 <= self.threshold <= 1.0, "method.threshold", "in [0, 1]", self.threshold)
+            require(self.unlabeled_weight >= 0, "method.unlabeled_weight", "at least 0", self.unlabeled_weight)
+            require(0.0 <= self.ema_decay < 1.0, "method.ema_decay", "in [0, 1)", self.ema_decay)
+
+    def __init__(self, student: nn.Module, task: Task, problem: Problem, cfg: Config) -> None:
+        super().__init__(student, task, problem, cfg)
+        self.teacher = EMATeacher(student, cfg.ema_decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)
+
+    def pseudo_label_weight(self, probs: Tensor) -> Tensor:
+        """(B,): 1 where the largest of `probs` (B, K) reaches the threshold, else 0."""
+        return (probs.amax(1) >= self.cfg.threshold).float()
+
+    def forward(self, batch: Batch, t: Progress) -> StepOutput:
+        x, u = batch.labeled, batch.unlabeled
+        logits = self.student(torch.cat([x.views[0], *u.views]))  # one pass, so that batch norm sees all rows
+        logits_x, logits_weak, logits_strong = logits.float().split([len(x), len(u), len(u)])
+        probs = logits_weak.detach().softmax(1)
+        pseudo_label, mask = probs.argmax(1), self.pseudo_label_weight(probs)
+
+        supervised = self.task.loss(logits_x, x.label)
+        unsupervised = (F.cross_entropy(logits_strong, pseudo_label, reduction="none") * mask).mean()
+        loss = supervised + self.cfg.unlabeled_weight * unsupervised
+        log = {"supervised": supervised.detach(), "unsupervised": unsupervised.detach()}
+        return StepOutput(loss, log, pseudo_labels=PseudoLabels(pseudo_label, mask))

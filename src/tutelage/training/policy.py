@@ -1,0 +1,25 @@
+"""CTAugment learns while training goes on."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from tutelage.augment.ct_augment import CTAugment
+from tutelage.batch import Samples
+from tutelage.distributed import rows_of_all_ranks
+from tutelage.tasks.base import Task
+
+
+@torch.no_grad()
+def learn_policy(policy: CTAugment, task: Task, network: nn.Module, labeled: Samples) -> None:
+    """Tell `policy` how well `network`, the one that is evaluated, still recognizes the probes of a step.
+
+    The paper's omega = 1 - sum |p - onehot(y)| / 2 is the probability of the true class. Every rank learns from the
+    probes of all, so that they go on with the same rates.
+    """
+    assert labeled.label is not None
+    probs = task.predict(network, labeled.extra["probe"])
+    proximity = probs.gather(1, labeled.label[:, None]).squeeze(1)
+    op, level = labeled.extra["probe_op"], labeled.extra["probe_level"]
+    policy.update(rows_of_all_ranks(op), rows_of_all_ranks(level), rows_of_all_ranks(proximity))

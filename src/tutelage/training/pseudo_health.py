@@ -1,0 +1,88 @@
+"""Whether pseudo-labels are many, spread over the classes, and right: counted on the device, told at log lines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tutelage.batch import PseudoLabels
+
+TALLY = "pseudo_labels"  # the name of the counts among the logged values of a step
+_LINES = 3  # log lines in a row before an alarm
+_WARMUP = 0.1  # share of training without alarms: the first pseudo-labels are few and one-sided in healthy runs too
+_EMPTY = 1e-3  # a mean weight below this counts as none
+_DOMINANT = 0.6  # of the way from a class's share of the labels to all
+
+
+def tally(pseudo: PseudoLabels, truth: Tensor | None, num_classes: int) -> Tensor:
+    """(4, K) float64 on the device: per assigned class the rows, their weight, and the weight of those whose true class
+    is known, and of those where it is the assigned one.
+
+    Args:
+        truth: (B_u,) int64, the true class of each row, -1 where it is not known.
+    """
+    weight = pseudo.weight.detach().double()
+    known = torch.zeros_like(weight) if truth is None else weight * (truth >= 0)
+    right = torch.zeros_like(weight) if truth is None else weight * (truth == pseudo.label)
+    columns = torch.stack([torch.ones_like(weight), weight, known, right])
+    counts = columns.new_zeros(4, num_classes)
+    return counts.index_add_(1, pseudo.label, columns)
+
+
+def health(counts: Tensor) -> dict[str, float | list[float]]:
+    """The figures of a log line from the sum or mean of some tallies.
+
+    Returns:
+        pseudo/share: mean weight of an unlabeled row: with a threshold, the share of rows above it.
+        pseudo/entropy: of the classes of the pseudo-labels, by weight, divided by log K: 1 is even, 0 one class. Left
+            out where no row has weight, as the next two.
+        pseudo/class_share: of each class, its share of the weight.
+        pseudo/accuracy: share of the weight that is on the true class; left out where no true class is known.
+    """
+    rows, weight, known, right = counts.double().cpu().unbind(0)
+    total = float(weight.sum())
+    figures: dict[str, float | list[float]] = {"pseudo/share": total / max(float(rows.sum()), 1e-12)}
+    if total > 0:
+        share = weight / total
+        figures["pseudo/entropy"] = float(torch.special.entr(share).sum()) / math.log(len(share))
+        figures["pseudo/class_share"] = share.tolist()
+        if float(known.sum()) > 0:
+            figures["pseudo/accuracy"] = float(right.sum() / known.sum())
+    return figures
+
+
+def alarm(
+    rows: Sequence[Mapping[str, Any]], *, total: int, classes: Sequence[str], labeled_counts: Sequence[int]
+) -> str | None:
+    """What is wrong with the pseudo-labels, with advice, or None.
+
+    Args:
+        rows: the training lines of metrics.jsonl so far; the last three decide.
+        total: steps of the whole training.
+        labeled_counts: labeled rows of each class.
+    """
+    last = rows[-_LINES:]
+    if len(last) < _LINES or last[0]["step"] < _WARMUP * total or any("pseudo/share" not in row for row in last):
+        return None
+    if all(row["pseudo/share"] < _EMPTY for row in last):
+        return (
+            "pseudo-labels: next to no unlabeled image passes the threshold, so the unlabeled stream teaches nothing. "
+            "Lower method.threshold, train longer, or label more"
+        )
+    if any("pseudo/class_share" not in row for row in last):
+        return None
+    for number, name in enumerate(classes):
+        expected = labeled_counts[number] / max(sum(labeled_counts), 1)
+        limit = expected + _DOMINANT * (1.0 - expected)
+        if all(row["pseudo/class_share"][number] > limit for row in last):
+            share = last[-1]["pseudo/class_share"][number]
+            return (
+                f"pseudo-labels: {share:.0%} of them are '{name}', which has {expected:.0%} of the labels: one class "
+                "takes over. Try a higher method.threshold, a smaller method.unlabeled_weight or optimizer.lr, or a "
+                "method that adapts to each class (flexmatch, freematch, softmatch)"
+            )
+    return None
