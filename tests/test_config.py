@@ -56,7 +56,7 @@ def test_every_preset_is_valid_and_tells_its_source(name: str) -> None:
     table = config.preset_table(name)["preset"]
     assert {"description", "source"} <= set(table)
     cfg = resolved(config.resolve({"data.path": "digits"}, preset=name))
-    assert name.startswith(cfg.method)
+    assert name.startswith("sntg-" if cfg.method_settings.get("sntg_weight") else cfg.method)
     assert {"steps", "budget"} & set(config.read_preset(name)["train"])
 
 
@@ -74,6 +74,9 @@ def test_every_preset_is_valid_and_tells_its_source(name: str) -> None:
             {"train.budget": "soon"},
             "train.budget must be a time such as 90s, 30m or 2h (a bare number is minutes), got 'soon'",
         ),
+        ({"optimizer.schedule": "step", "optimizer.step_at": ""}, "optimizer.step_at must be rising shares in [0, 1]"),
+        ({"optimizer.schedule": "step", "optimizer.step_at": "0.75,0.5"}, "rising shares in [0, 1], got (0.75, 0.5)"),
+        ({"optimizer.schedule": "step", "optimizer.step_at": "0.5,1.5"}, "rising shares in [0, 1], got (0.5, 1.5)"),
         ({"optimizer.step_at": 0.3}, "optimizer.step_at does nothing with optimizer.schedule = 'cosine-7-16'"),
         (
             {"optimizer.beta2": 0.99},

@@ -11,12 +11,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from tutelage.losses import logit_distance, softmax_kl, softmax_mse
+from tutelage.losses import logit_distance, logit_mse, softmax_kl, softmax_mse
 
 reference = SimpleNamespace(**runpy.run_path(str(Path(__file__).parent / "reference" / "losses.py")))
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "softmax_mse": softmax_mse,
     "softmax_kl": softmax_kl,
+    "logit_mse": logit_mse,
     "logit_distance": logit_distance,
 }
 
@@ -46,7 +47,7 @@ def test_values_and_gradients_are_those_of_the_formula(name: str, shape: tuple[i
     )
 
 
-@pytest.mark.parametrize("name", ["softmax_mse", "softmax_kl"])
+@pytest.mark.parametrize("name", ["softmax_mse", "softmax_kl", "logit_mse"])
 def test_the_teacher_gets_no_gradient(name: str) -> None:
     student, teacher = pair((4, 3))
     LOSSES[name](student, teacher).sum().backward()
@@ -83,6 +84,13 @@ def test_softmax_mse_spends_no_gradient_where_both_networks_are_sure() -> None:
     softmax_mse(sure, teacher).sum().backward()
     assert sure.grad is not None
     assert sure.grad.abs().max() < 1e-8
+
+
+def test_logit_mse_pulls_on_what_changes_no_class() -> None:
+    student, _ = pair((4, 3))
+    logit_mse(student + 7, student).sum().backward()
+    assert student.grad is not None
+    torch.testing.assert_close(student.grad, torch.full((4, 3), 2 * 7 / 3, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("name", ["softmax_mse", "softmax_kl"])

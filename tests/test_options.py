@@ -34,6 +34,18 @@ def test_texts_of_flags_become_typed_values() -> None:
     assert made == Outer(count=3, on=True, limit=1e-3, inner=Inner(names=("a", "b")))
 
 
+@pytest.mark.parametrize(("given", "names"), [("a,b", ("a", "b")), (["a"], ("a",)), ("a", ("a",)), ((), ())])
+def test_a_list_is_a_text_with_commas_or_a_list(given: object, names: tuple[str, ...]) -> None:
+    assert options.build(Inner, {"names": given}).names == names
+
+
+def test_a_single_number_stands_for_a_list_of_one() -> None:
+    assert options.coerce(0.8, tuple[float, ...], "step_at") == (0.8,)
+    assert options.coerce("0.5, 0.75", tuple[float, ...], "step_at") == (0.5, 0.75)
+    with pytest.raises(ConfigError, match="step_at must be a number, got 'late'"):
+        options.coerce("0.5,late", tuple[float, ...], "step_at")
+
+
 def test_none_as_text_clears_an_optional_setting() -> None:
     assert options.build(Outer, {"count": 1, "limit": "none"}).limit is None
 

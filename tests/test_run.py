@@ -24,9 +24,9 @@ import tutelage
 from tutelage import build, cli
 from tutelage.batch import Batch, Progress, StepOutput
 from tutelage.data.dataset import Dataset, Subset
+from tutelage.ema import slowest_decay
 from tutelage.errors import ConfigError, DataError, RunError
 from tutelage.methods.supervised import Supervised
-from tutelage.run import slowest_decay
 
 BRIEF: dict[str, Any] = {
     "train.steps": 4,

@@ -42,6 +42,8 @@ class Flags(TypedDict, total=False):
     eval_every: int
     checkpoint_every: int
     init_from: str | Path
+    baseline: bool
+    baseline_share: float
 
 
 def train(

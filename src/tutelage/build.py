@@ -14,16 +14,17 @@ from tutelage import options
 from tutelage.augment.ct_augment import CTAugment
 from tutelage.augment.view import ImageShape
 from tutelage.augment.views import build_views
-from tutelage.config import RunConfig
+from tutelage.config import IMPORTED, RunConfig
 from tutelage.data.dataset import Dataset
 from tutelage.data.loader import Loader, Normalization, Stream
-from tutelage.data.sampler import StreamSampler
+from tutelage.data.sampler import ClassSampler, Sampler, StreamSampler
 from tutelage.distributed import local_rows
 from tutelage.errors import ConfigError, did_you_mean
-from tutelage.methods import METHODS
+from tutelage.methods import ADDITIONS, METHODS
 from tutelage.methods.base import Method, Problem
 from tutelage.networks.base import Network
 from tutelage.networks.build import build_network
+from tutelage.networks.staged import StagedNetwork
 from tutelage.seeding import derived_seed
 from tutelage.settings import TrainConfig
 from tutelage.tasks.classification import Classification
@@ -41,9 +42,20 @@ def method_class(name: str) -> type[Method]:
         ConfigError: there is none.
     """
     known = {method.name: method for method in METHODS}
+    if name in ADDITIONS:
+        raise ConfigError(ADDITIONS[name])
     if name not in known:
         raise ConfigError(f"unknown method '{name}'{did_you_mean(name, known)}")
     return known[name]
+
+
+def evaluated_network(name: str) -> str:
+    """The network that runs of a method predict with, "student" or "teacher"; imported weights are a student's.
+
+    Raises:
+        ConfigError: there is no such method.
+    """
+    return "student" if name == IMPORTED else method_class(name).evaluated
 
 
 def method_settings(cfg: RunConfig) -> Any:
@@ -164,7 +176,7 @@ def build_training(
     shape = ImageShape(*dataset.train.images.shape[1:])
     method_type, train = method_class(cfg.method), cfg.train
     precision = choose_precision(train.precision, device)
-    channels_last = train.channels_last if train.channels_last is not None else device.type == "cuda"
+    channels_last = train.channels_last if train.channels_last is not None else device.type != "mps"
     labels = dataset.train.labels[dataset.labeled_rows]
     problem = Problem(
         num_classes=len(dataset.classes),
@@ -189,7 +201,9 @@ def build_training(
     def stream(name: str, rows: Any, batch: int, views: tuple[str, ...], labels: Any) -> Stream | None:
         if not views:
             return None
-        sampler = StreamSampler(rows, batch, seed=train.seed, stream=name)
+        sampler: Sampler = StreamSampler(rows, batch, seed=train.seed, stream=name)
+        if labels is not None and cfg.data.labeled_sampling == "classes":
+            sampler = ClassSampler(rows, labels[rows], batch, seed=train.seed, stream=name)
         probe = None if ct is None or labels is None else build_views(("probe",), cfg.augment, shape, ct)[0]
         return Stream(sampler, build_views(views, cfg.augment, shape, ct), labels, probe)
 
@@ -221,14 +235,17 @@ def build_training(
 
 
 def compile_networks(method: Method, backend: str | Callable[..., Any] = "inductor") -> None:
-    """Compile the features of student and teacher: all of a network but its last layer.
+    """Compile the features of student and teacher, or the maps they are pooled from: all but the last layer.
 
-    `forward` of a network goes through its features, and so does a method that asks for features and head apart, which
-    a compiled `forward` would leave as it is. No name in a state dict changes.
+    `forward` of a network goes through its features, and so does a method that asks for maps, features and head apart,
+    which a compiled `forward` would leave as it is. No name in a state dict changes.
     """
     networks = [method.student] + ([] if method.teacher is None else [method.teacher.network])
     for network in networks:
-        cast(Any, network).features = torch.compile(cast(Network, network).features, backend=backend)
+        if isinstance(network, StagedNetwork):
+            cast(Any, network).stages = torch.compile(network.stages, backend=backend)
+        else:
+            cast(Any, network).features = torch.compile(cast(Network, network).features, backend=backend)
 
 
 def set_length(training: Training, cfg: RunConfig, steps: int) -> None:

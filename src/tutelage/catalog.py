@@ -11,7 +11,7 @@ from rich.table import Table
 
 from tutelage import config, options
 from tutelage.errors import ConfigError, did_you_mean
-from tutelage.methods import METHODS
+from tutelage.methods import ADDITIONS, METHODS
 from tutelage.methods.base import Method
 
 SHARED = "settings"
@@ -33,6 +33,8 @@ def print_catalog(name: str | None, console: Console) -> None:
         _print_preset(name, console)
     elif name == SHARED:
         _print_shared(console)
+    elif name in ADDITIONS:
+        console.print(ADDITIONS[name])
     else:
         raise ConfigError(f"unknown method or preset '{name}'{did_you_mean(name, [*methods, *presets, SHARED])}")
 

@@ -28,6 +28,7 @@ SECTIONS: dict[str, type] = {
     "train": TrainConfig,
 }
 DEFAULT_METHOD = "mean-teacher"
+IMPORTED = "imported"  # what stands for the method where weights were brought from another code: nothing trains so
 DEFAULT_BUDGET = "30m"
 
 # The usual flags, and the setting each of them stands for; every other setting goes by its dotted name.
@@ -57,6 +58,8 @@ FLAGS: dict[str, str] = {
     "eval_every": "train.eval_every",
     "checkpoint_every": "train.checkpoint_every",
     "init_from": "train.init_from",
+    "baseline": "train.baseline",
+    "baseline_share": "train.baseline_share",
 }
 
 

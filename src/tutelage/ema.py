@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+SHORTEST_RUN = 5  # lengths of a moving average that a training should have
 BufferSource = Literal["own", "copy", "average"]
 
 
@@ -70,3 +71,9 @@ class EMATeacher(nn.Module):
             distance = list(torch._foreach_sub(theirs, mine))
             torch._foreach_mul_(distance, allowed * share)
             torch._foreach_add_(mine, distance)
+
+
+def slowest_decay(total: int) -> float:
+    """The largest decay of few digits whose average is at most `total / SHORTEST_RUN` steps long, and never 1."""
+    digits = 10 ** len(str(total))
+    return max(0, (total - SHORTEST_RUN) * digits // total) / digits

@@ -11,11 +11,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tutelage.data.listing import Item
 from tutelage.data.names import shown
 from tutelage.data.source import list_source
 from tutelage.errors import DataError
 from tutelage.files import refuse_file, write_json
-from tutelage.model import Model
+from tutelage.model import Model, Prediction
 
 
 def evaluate_run(
@@ -26,25 +27,41 @@ def evaluate_run(
     network: str,
     device: str,
     out: Path | None,
+    report: Path | None = None,
     overwrite: bool,
     console: Console,
 ) -> dict[str, Any]:
-    """Score a run on the labeled images of `data`; prints a table, and writes JSON to `out`.
+    """Score a run on the labeled images of `data`; prints a table, writes JSON to `out` and a page to `report`.
 
     Raises:
         TutelageError: the run, the data or the file is not as needed.
     """
     refuse_file(out, overwrite=overwrite)
+    refuse_file(report, overwrite=overwrite)
     model = Model.load(run, network=network, device=device)
-    metrics = score_source(model, data, labels=labels, workers=2)
+    items, predictions = predict_labeled(model, data, labels=labels, workers=2)
+    metrics = score_predictions(model, items, predictions)
     print_metrics(metrics, model.classes, console)
     if out is not None:
         write_json(out, metrics)
+    if report is not None:
+        from tutelage.report.small_pages import evaluation_page
+        from tutelage.report.write import write_page
+
+        write_page(evaluation_page(run, data, model, items, predictions, metrics), report)
+        console.print(f"the report is {report}")
     return metrics
 
 
 def score_source(model: Model, data: str, *, labels: str | None, workers: int) -> dict[str, Any]:
-    """The metrics of `model` on the labeled images of a source; images without a label are passed over.
+    """The metrics of `model` on the labeled images of a source, see `predict_labeled`."""
+    return score_predictions(model, *predict_labeled(model, data, labels=labels, workers=workers))
+
+
+def predict_labeled(
+    model: Model, data: str, *, labels: str | None, workers: int
+) -> tuple[list[Item], list[Prediction]]:
+    """The labeled images of a source, and a prediction for each; images without a label are passed over.
 
     A source with splits gives its test images.
 
@@ -54,8 +71,8 @@ def score_source(model: Model, data: str, *, labels: str | None, workers: int) -
     listing = list_source(data, labels, role="test")
     faults = list(listing.faults)
     items = [item for item in listing.items if item.label is not None]
-    index = {name: number for number, name in enumerate(model.classes)}
-    unknown = [item for item in items if item.label not in index]
+    classes = set(model.classes)
+    unknown = [item for item in items if item.label not in classes]
     if unknown:
         names = ", ".join(f"'{shown(name)}'" for name in sorted({str(item.label) for item in unknown})[:5])
         known = ", ".join(shown(name) for name in model.classes[:10])
@@ -70,6 +87,12 @@ def score_source(model: Model, data: str, *, labels: str | None, workers: int) -
     faults = [f"{shown(item.place)} {p.error}" for item, p in zip(items, predictions, strict=True) if p.probs is None]
     if faults:
         raise DataError(faults)
+    return items, predictions
+
+
+def score_predictions(model: Model, items: list[Item], predictions: list[Prediction]) -> dict[str, Any]:
+    """The metrics of predictions for labeled images."""
+    index = {name: number for number, name in enumerate(model.classes)}
     metrics = model.task.metrics()
     probs = np.stack([p.probs for p in predictions if p.probs is not None])
     metrics.update(torch.from_numpy(probs), torch.tensor([index[str(item.label)] for item in items]))

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -15,8 +18,17 @@ def softmax_mse(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
     Mean Teacher's and Pi's consistency cost (arXiv:1703.01780, arXiv:1610.02242). The mean over raw logits is another
     loss: it spends its gradient on images that both networks are sure of.
     """
-    difference = student_logits.softmax(1) - teacher_logits.detach().softmax(1)
-    return difference.square().mean(1)
+    return target_mse(student_logits, teacher_logits.softmax(1))
+
+
+def target_mse(logits: Tensor, target: Tensor) -> Tensor:
+    """(B, *S): squared difference of the softmax of `logits` and `target`, both (B, K, *S), averaged over classes."""
+    return (logits.softmax(1) - target.detach()).square().mean(1)
+
+
+def mutual_softmax_mse(first: Tensor, second: Tensor) -> Tensor:
+    """(B, *S): as `softmax_mse`, but the gradient goes into both (Pi-model's original)."""
+    return (first.softmax(1) - second.softmax(1)).square().mean(1)
 
 
 def softmax_kl(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
@@ -26,6 +38,51 @@ def softmax_kl(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
     return divergence.sum(1)
 
 
+def logit_mse(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
+    """(B, *S): squared difference of the raw logits, averaged over classes: a mistake, here to show what it does.
+
+    Written by leaving out the softmax. Its gradient does not fade where both networks are sure, is weak where they are
+    undecided, and also pulls on the sum and the scale of the logits, which change no class.
+    """
+    return logit_distance(student_logits, teacher_logits.detach())
+
+
 def logit_distance(first: Tensor, second: Tensor) -> Tensor:
     """(B, *S): squared difference of raw logits, averaged over classes; the gradient goes into both."""
     return (first - second).square().mean(1)
+
+
+def neighbor_cost(
+    first: Tensor, second: Tensor, neighbors: Tensor, *, margin: float, distance: Literal["mean", "sum"]
+) -> Tensor:
+    """(B,): d^2 where two rows are neighbors, max(0, margin - d)^2 where they are not; the gradient goes into both.
+
+    The contrastive cost of SNTG (arXiv:1711.00258). At d = 0 its gradient is 0, not NaN.
+
+    Args:
+        first, second: features (B, F).
+        neighbors: (B,) bool.
+        distance: d^2 is the "mean" or the "sum" of the squared differences of the F features.
+    """
+    d = torch.linalg.vector_norm(first - second, dim=1)  # its gradient at 0 is 0, unlike that of a square root
+    if distance == "mean":
+        d = d / first.shape[1] ** 0.5
+    return torch.where(neighbors, d.square(), (margin - d).relu().square())
+
+
+def balanced_reconstruction(first: Tensor, second: Tensor, image: Tensor, *, per: Literal["sample", "batch"]) -> Tensor:
+    """(B,): squared error of `first + second` as `image`, averaged over pixels; one of the two alone is trained.
+
+    HybridNet's balancing (arXiv:1807.11407): the gradient goes into that part whose own error is larger (the first, if
+    both are equal). So neither leaves all the work to the other.
+
+    Args:
+        first, second, image: (B, C, H, W).
+        per: the larger error is found for each "sample", or over the "batch".
+    """
+    errors = torch.stack([(part.detach() - image).square().flatten(1).mean(1) for part in (first, second)])  # (2, B)
+    if per == "batch":
+        errors = errors.mean(1, keepdim=True).expand_as(errors)
+    trains_first = (errors[0] >= errors[1])[:, None, None, None]
+    trained = torch.where(trains_first, first, first.detach()) + torch.where(trains_first, second.detach(), second)
+    return (trained - image).square().flatten(1).mean(1)

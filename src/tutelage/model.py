@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tutelage.build import build_predictor, build_task, choose_device, method_class
+from tutelage.build import build_predictor, build_task, choose_device, evaluated_network
 from tutelage.config import RunConfig
 from tutelage.data.decode import read_pixels
 from tutelage.data.listing import Item, Unreadable
@@ -77,7 +77,7 @@ class Model:
             image_size=facts["image_size"],
             published=False,
         )
-        step = load_predictor(student, Path(run), method_class(cfg.method).evaluated if network == "auto" else network)
+        step = load_predictor(student, Path(run), evaluated_network(cfg.method) if network == "auto" else network)
         return Model(
             network=student.to(place).eval(),
             task=build_task(tuple(facts["classes"])),

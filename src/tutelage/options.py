@@ -104,7 +104,7 @@ def coerce(value: Any, hint: Any, where: str) -> Any:
     if origin is tuple:
         parts = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         if not isinstance(parts, list | tuple):
-            raise ConfigError(f"{where} must be a list, got {value!r}")
+            parts = [parts]  # one value stands for a list of one
         return tuple(coerce(part, arguments[0], where) for part in parts)
     return _coerce_scalar(value, hint, where)
 

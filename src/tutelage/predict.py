@@ -10,13 +10,22 @@ from rich.console import Console
 
 from tutelage.data.names import to_cell
 from tutelage.files import refuse_file, write_atomically
-from tutelage.model import Model, list_items, row_of
+from tutelage.model import Model, Prediction, list_items, row_of
 
 
 def predict_run(
-    run: Path, data: str, *, out: Path, network: str, device: str, workers: int, overwrite: bool, console: Console
+    run: Path,
+    data: str,
+    *,
+    out: Path,
+    network: str,
+    device: str,
+    workers: int,
+    report: Path | None = None,
+    overwrite: bool,
+    console: Console,
 ) -> None:
-    """Write `path, label, confidence, p_<class>..., error`, one row an image.
+    """Write `path, label, confidence, p_<class>..., error`, one row an image, and a page to `report`.
 
     An image that cannot be read has its reason under `error` and nothing else; the rest is done.
 
@@ -24,6 +33,7 @@ def predict_run(
         TutelageError: the run, the source or the file is not as needed.
     """
     refuse_file(out, overwrite=overwrite)
+    refuse_file(report, overwrite=overwrite)
     items = list_items(data)
     model = Model.load(run, network=network, device=device)
     text = io.StringIO(newline="")
@@ -31,11 +41,20 @@ def predict_run(
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     unreadable = 0
+    kept: list[Prediction] = []  # for the report alone: without one, nothing grows with the number of images
     for prediction in model.predictions(items, workers=workers):
         row = row_of(prediction, model.classes)
         numbers = {key: f"{value:.6g}" for key, value in row.items() if isinstance(value, float)}
         writer.writerow({**row, **numbers, "path": to_cell(prediction.name)})
         unreadable += prediction.probs is None
+        if report is not None:
+            kept.append(prediction)
     write_atomically(out, text.getvalue().encode("utf-8"))
     said = f", {unreadable} of them unreadable (see the column error)" if unreadable else ""
     console.print(f"{len(items)} images{said}: {out}")
+    if report is not None:
+        from tutelage.report.small_pages import prediction_page
+        from tutelage.report.write import write_page
+
+        write_page(prediction_page(run, data, model, items, kept), report)
+        console.print(f"the report is {report}")

@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 from torch import nn
 
+from tutelage.augment.settings import AugmentConfig
 from tutelage.build import (
     check_streams,
     choose_device,
@@ -23,22 +24,24 @@ from tutelage.build import (
     set_length,
 )
 from tutelage.check import check_for_training
-from tutelage.config import RunConfig
+from tutelage.config import IMPORTED, RunConfig
 from tutelage.data.dataset import Dataset
 from tutelage.distributed import barrier, rank
-from tutelage.errors import RunError, TutelageError, is_out_of_memory
+from tutelage.ema import SHORTEST_RUN, slowest_decay
+from tutelage.errors import Interrupted, RunError, TutelageError, is_out_of_memory
 from tutelage.files import read_json, write_json
 from tutelage.model import Model
+from tutelage.networks.weight_norm import WeightNormConv2d
 from tutelage.run_record import absolute, describe, refuse_changes, refuse_other_data, warn_of_changes
 from tutelage.session import open_session
-from tutelage.settings import seconds
 from tutelage.show import decide_domain, save_run_views
 from tutelage.training.checkpoint import load_checkpoint, save_checkpoint
 from tutelage.training.folder import RunFolder, read_config, read_rows, refuse_existing
 from tutelage.training.loop import Training, Window
 from tutelage.training.recorder import restore_checkpoint, take_checkpoint
+from tutelage.verdict import baseline
+from tutelage.verdict.verdict import judge, print_verdict, read_verdict, write_verdict
 
-SHORTEST_RUN = 5  # lengths of a moving average that a training should have
 BATCH_NORM_MOMENTUM = 0.1  # of most networks
 
 
@@ -84,6 +87,7 @@ def start_run(cfg: RunConfig, out: Path, *, overwrite: bool = False, console: Co
     cfg = resolved(absolute(cfg))
     device = choose_device(cfg.train.device)
     choose_precision(cfg.train.precision, device)
+    baseline.check_baseline(cfg)
     if rank() == 0:
         refuse_existing(out, overwrite=overwrite)
     with ExitStack() as stack:
@@ -100,10 +104,11 @@ def start_run(cfg: RunConfig, out: Path, *, overwrite: bool = False, console: Co
         training = session.build(cfg, init_from=cfg.train.init_from)
         plan: dict[str, Any] = {"steps": cfg.train.steps, "budget": cfg.train.budget}
         if cfg.train.budget is not None:
-            plan["steps"] = session.plan(training, begun + seconds(cfg.train.budget), cfg.train.eval_every)
+            plan["steps"] = session.plan(training, begun + baseline.own_budget(cfg.train), cfg.train.eval_every)
             cfg = dataclasses.replace(cfg, train=dataclasses.replace(cfg.train, steps=plan["steps"], budget=None))
             set_length(training, cfg, plan["steps"])
         _warn_of_slow_averages(training, cfg, session.console)
+        _warn_of_unused_views(training, cfg, session.console)
         session.stop.check()
         if folder is not None:
             folder.clear()
@@ -112,6 +117,7 @@ def start_run(cfg: RunConfig, out: Path, *, overwrite: bool = False, console: Co
             save_checkpoint(folder.checkpoints, take_checkpoint(training, 0, Window()))
             folder.declare(describe(cfg, session.dataset, session.normalization, session.device, plan))
         session.train(training, folder, start=0, window=Window(), begun=begun)
+    _finish_baseline(out, console)
     return Run(out)
 
 
@@ -126,9 +132,12 @@ def resume_run(run: Path, given: Mapping[str, Any], *, console: Console) -> Run:
     """
     begun = time.monotonic()
     recorded = read_config(run)
+    if recorded["settings"].get("method", {}).get("name") == IMPORTED:
+        raise RunError(f"{run} was imported, not trained here: start a training from it with --init-from {run}")
     cfg = refuse_changes(recorded, given, run)
     if (run / "result.json").exists():
         console.print(f"{run} is finished already; its metrics are in result.json")
+        _finish_baseline(run, console)
         return Run(run)
     with ExitStack() as stack:
         session = open_session(stack, choose_device(cfg.train.device), console)
@@ -145,7 +154,33 @@ def resume_run(run: Path, given: Mapping[str, Any], *, console: Console) -> Run:
             folder.cut(checkpoint.step)
         session.console.print(f"going on after step {checkpoint.step} of {training.total}")
         session.train(training, folder, start=checkpoint.step, window=window, begun=begun)
+    _finish_baseline(run, console)
     return Run(run)
+
+
+def _finish_baseline(run: Path, console: Console) -> None:
+    """Train the supervised twin of a finished run, or go on with it, and say whether unlabeled images helped.
+
+    Nothing is done where the settings ask for no twin, or the verdict is there.
+    """
+    recorded, twin = read_config(run), run / baseline.FOLDER
+    if not RunConfig.from_dict(recorded["settings"]).train.baseline or read_verdict(run) is not None:
+        return
+    console.print(f"the supervised twin, in {twin}:")
+    try:
+        if (twin / "config.json").exists():
+            resume_run(twin, {}, console=console)
+        else:
+            start_run(baseline.twin_of(recorded), twin, console=console)
+    except Interrupted as stopped:
+        message = f"stopped in the supervised twin; go on with --resume {run}"
+        raise Interrupted(message, stopped.exit_code - 128) from None
+    if "test" in Run(run).metrics or "validation" in Run(run).metrics:
+        verdict = judge([(run, twin)])
+        write_verdict(verdict, run)
+        print_verdict(verdict, console)
+    else:
+        console.print("No labeled images were left to score on: nothing tells whether the unlabeled images helped.")
 
 
 def _decide_by_data(cfg: RunConfig, dataset: Dataset, console: Console) -> RunConfig:
@@ -166,7 +201,8 @@ def _warn_of_slow_averages(training: Training, cfg: RunConfig, console: Console)
             f"- method.ema_decay {teacher.decay:g} averages over {1 / (1 - teacher.decay):.0f} steps, and there "
             f"are {total}: the teacher may stay behind the student; try --method.ema-decay {better}"
         )
-    norms = [module for module in training.method.student.modules() if isinstance(module, nn.BatchNorm2d)]
+    kinds = (nn.BatchNorm2d, WeightNormConv2d)
+    norms = [module for module in training.method.student.modules() if isinstance(module, kinds)]
     slowest = min((norm.momentum for norm in norms if norm.momentum is not None), default=1.0)
     if slowest < BATCH_NORM_MOMENTUM and slowest * total < SHORTEST_RUN and "timm:" not in cfg.network.name:
         console.print(
@@ -176,10 +212,14 @@ def _warn_of_slow_averages(training: Training, cfg: RunConfig, console: Console)
         )
 
 
-def slowest_decay(total: int) -> float:
-    """The largest decay of few digits whose average is at most `total / SHORTEST_RUN` steps long, and never 1."""
-    digits = 10 ** len(str(total))
-    return max(0, (total - SHORTEST_RUN) * digits // total) / digits
+def _warn_of_unused_views(training: Training, cfg: RunConfig, console: Console) -> None:
+    """A comparison gives its settings to methods that have no such view too, so that they are named, not refused."""
+    views = {*training.method.labeled_views, *training.method.unlabeled_views}
+    given, default = dataclasses.asdict(cfg.augment), dataclasses.asdict(AugmentConfig())
+    for part, view in (("strong", "strong"), ("ct", "strong"), ("contrastive", "contrastive")):
+        changed = [f"augment.{part}.{name}" for name, value in given[part].items() if value != default[part][name]]
+        if changed and view not in views:
+            console.print(f"- {', '.join(changed)}: nothing comes of it, since {cfg.method} has no {view} view")
 
 
 @contextmanager

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,8 +30,11 @@ from tutelage.training.recorder import RunRecorder, SilentRecorder, networks
 from tutelage.training.result import Scored, final_result, print_result
 from tutelage.training.scoring import score_rows
 from tutelage.training.signals import StopFlag
+from tutelage.verdict.gap import measure_gap
+from tutelage.verdict.pairing import write_scored
 from tutelage.warm_start import warm_start
 
+START_IMAGES = 64  # that a network whose start depends on data is given
 _IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))  # what timm's published weights were trained with
 
 
@@ -79,6 +84,9 @@ class Session:
         )
         if init_from is not None:
             warm_start(student, Path(init_from), data.classes, self.console)
+        elif not resuming:
+            pixels = data.train.images[np.linspace(0, len(data.train) - 1, START_IMAGES).astype(np.int64)]
+            student.start_from(self.normalization(torch.from_numpy(pixels)))
         steps = cfg.train.steps or TRIAL_LENGTH  # with a budget the length is planned later
         training = build_training(cfg, data, self.normalization, self.device, student, steps=steps)
         training.describe_rows = lambda step: _name_rows(training, data, step)
@@ -121,6 +129,15 @@ class Session:
         score(few)
         return len(networks(training)) * (time.perf_counter() - begin) / len(few)
 
+    def gap(self, seed: int) -> dict[str, Any] | None:
+        """How well labeled and unlabeled images are told apart, or None where there are too few to say."""
+        data = self.dataset
+        labeled = data.labeled_rows
+        if data.val is not None and data.val.images.images is data.train.images:
+            labeled = np.union1d(labeled, data.val.rows)
+        gap = measure_gap(data.train.images, labeled, data.unlabeled_rows, seed=seed)
+        return None if gap is None else dataclasses.asdict(gap)
+
     def train(self, training: Training, folder: RunFolder | None, *, start: int, window: Window, begun: float) -> None:
         """Train to the end and write the result."""
         task, data = build_task(self.dataset.classes), self.dataset
@@ -149,10 +166,19 @@ class Session:
                 parts["validation"] = partial(_scored, data.val)
             if data.has_test:
                 parts["test"] = lambda: _scored(data.load_test())
+            predicted: dict[str, tuple[np.ndarray, np.ndarray]] = {}
             with self.stop.at_once():
                 result = final_result(
-                    training, task, self.normalization, rows=folder.rows("metrics.jsonl"), parts=parts
+                    training,
+                    task,
+                    self.normalization,
+                    rows=folder.rows("metrics.jsonl"),
+                    parts=parts,
+                    keep=lambda part, label, classes: predicted.update({part: (label, classes)}),
                 )
+                if training.method.unlabeled_views:
+                    result["gap"] = self.gap(training.seed)
+            write_scored(folder.path, predicted)
             folder.finish(result)
             print_result(result, self.console)
             self.console.print(f"{clock(time.monotonic() - begun)} in all; the run is in {folder.path}")

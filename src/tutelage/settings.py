@@ -7,9 +7,12 @@ command line reads it before it knows what to do.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from tutelage.errors import ConfigError
+
+BASELINE_SHARE = 0.25
 
 
 def require(holds: bool, setting: str, expected: str, got: object) -> None:
@@ -32,6 +35,9 @@ class DataConfig:
         "balanced"
     )
     exclude_labeled: Annotated[bool, "take the labeled images out of the unlabeled stream"] = False
+    labeled_sampling: Annotated[
+        Literal["rows", "classes"], "labeled images are drawn evenly, or each class equally often"
+    ] = "rows"
     val_share: Annotated[float, "share of the labels held out where there is no validation source"] = 0.1
     image_size: Annotated[int | None, "side in pixels to which images are resized; None decides from the data"] = None
     skip_unreadable: Annotated[bool, "leave out images that cannot be read instead of stopping"] = False
@@ -67,17 +73,20 @@ class OptimizerConfig:
     cosine_length: Annotated[float, "where cosine would reach 0, as a multiple of training; at least 1"] = 1.0
     rampdown: Annotated[float, "in ramps: length of the ramp-down, as a share of training"] = 0.0
     momentum_end: Annotated[float | None, "in ramps: momentum (beta1) at the end of the ramp-down"] = None
-    step_at: Annotated[float, "in step: where the rate drops, as a share of training"] = 0.8
-    step_factor: Annotated[float, "in step: the factor of the drop"] = 0.2
+    step_at: Annotated[tuple[float, ...], "in step: where the rate drops, as shares of training, e.g. 0.5,0.75"] = (
+        0.8,
+    )
+    step_factor: Annotated[float, "in step: the factor of each drop"] = 0.2
     clip_norm: Annotated[float | None, "largest gradient norm; None does not clip"] = None
 
     def __post_init__(self) -> None:
         for name in ("momentum", "beta2"):
             value = getattr(self, name)
             require(0.0 <= value < 1.0, f"optimizer.{name}", "in [0, 1)", value)
-        for name in ("rampdown", "step_at"):
-            value = getattr(self, name)
-            require(0.0 <= value <= 1.0, f"optimizer.{name}", "in [0, 1]", value)
+        require(0.0 <= self.rampdown <= 1.0, "optimizer.rampdown", "in [0, 1]", self.rampdown)
+        rising = all(a < b for a, b in pairwise((-1.0, *self.step_at)))
+        inside = all(0.0 <= share <= 1.0 for share in self.step_at)
+        require(bool(self.step_at) and rising and inside, "optimizer.step_at", "rising shares in [0, 1]", self.step_at)
         require(self.warmup >= 0.0, "optimizer.warmup", "at least 0", self.warmup)  # above 1 it never ends
         require(self.lr > 0, "optimizer.lr", "above 0", self.lr)
         require(self.weight_decay >= 0, "optimizer.weight_decay", "at least 0", self.weight_decay)
@@ -132,13 +141,15 @@ class TrainConfig:
     precision: Annotated[Literal["auto", "fp32", "bf16", "fp16"], "auto is bf16 on GPUs that have it, else fp32"] = (
         "auto"
     )
-    channels_last: Annotated[bool | None, "memory format of images; None is channels last on CUDA"] = None
+    channels_last: Annotated[bool | None, "memory format of images; None is channels last, but on mps"] = None
     compile: Annotated[bool, "compile the networks with torch.compile"] = False
     workers: Annotated[int, "threads that decode images and fetch batches ahead"] = 2
     log_every: Annotated[int, "steps between two log lines"] = 50
     eval_every: Annotated[int | None, "steps between two evaluations; None is a twentieth of the training"] = None
     checkpoint_every: Annotated[int | None, "steps between two checkpoints; None is at every evaluation"] = None
     init_from: Annotated[str | None, "run folder whose network is taken as a start; the head too if it fits"] = None
+    baseline: Annotated[bool, "train a supervised twin too, and say whether the unlabeled images helped"] = False
+    baseline_share: Annotated[float, "the twin's share of the budget; with steps it takes as many"] = BASELINE_SHARE
 
     def __post_init__(self) -> None:
         for name in ("steps", "eval_every", "checkpoint_every"):
@@ -151,6 +162,9 @@ class TrainConfig:
             0 < self.unlabeled_ratio <= 1000, "train.unlabeled_ratio", "above 0, at most 1000", self.unlabeled_ratio
         )
         require(0 <= self.workers <= 256, "train.workers", "in [0, 256]", self.workers)
+        require(0.05 <= self.baseline_share <= 0.75, "train.baseline_share", "in [0.05, 0.75]", self.baseline_share)
+        if not self.baseline and self.baseline_share != BASELINE_SHARE:
+            raise ConfigError("train.baseline_share does nothing without train.baseline")
         require(0 <= self.seed < 2**63, "train.seed", "in [0, 2^63)", self.seed)
         if self.steps is not None and self.budget is not None:
             raise ConfigError("train.steps and train.budget exclude each other: give one of them")

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from torch import nn
 
-from tutelage.build import method_class
+from tutelage.build import evaluated_network
 from tutelage.config import RunConfig
 from tutelage.errors import ConfigError
 from tutelage.model import weights_of
@@ -27,7 +27,7 @@ def warm_start(network: nn.Module, run: Path, classes: tuple[str, ...], console:
     config = read_config(run)
     cfg = RunConfig.from_dict(config["settings"])
     checkpoint = load_checkpoint(run / "checkpoints")
-    weights = weights_of(checkpoint.tensors, method_class(cfg.method).evaluated)
+    weights = weights_of(checkpoint.tensors, evaluated_network(cfg.method))
     own, new_head = network.state_dict(), list(classes) != config["data"]["classes"]
     fitting = {
         name: value

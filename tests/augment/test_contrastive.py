@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tutelage.augment.contrastive import BLUR, GRAYSCALE, HUE, IDENTITY, JITTER, SATURATION, Contrastive, draw_crops
+from tutelage.augment.contrastive import BLUR, GRAYSCALE, HUE, IDENTITY, JITTER, SATURATION, Contrastive
+from tutelage.augment.crops import draw_crops
 from tutelage.augment.settings import ContrastiveConfig
 from tutelage.augment.view import Draws, ImageShape
 from tutelage.errors import ConfigError

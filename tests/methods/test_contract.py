@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from typing import Any
+from typing import Any, Literal, get_args, get_type_hints
 
 import pytest
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tutelage.batch import Batch, Progress, Samples
 from tutelage.methods import METHODS
 from tutelage.methods.base import Method, Problem
+from tutelage.networks.staged import StagedNetwork
 from tutelage.settings import OptimizerConfig
 from tutelage.tasks.classification import Classification
 from tutelage.training.optimizer import build_optimizer, set_schedule
@@ -28,30 +29,35 @@ PROBLEM = Problem(
     labeled_counts=(3, 3, 2),
 )
 SEMI_SUPERVISED = [method for method in METHODS if method.unlabeled_views]
-WITH_TEACHER = [method for method in METHODS if method.name != "pi-model"]
+WITH_TEACHER = [method for method in METHODS if method.evaluated == "teacher"]
+THRESHOLD = 0.6  # where a method has one: about as sure as the tiny network is, so that some rows pass
 
 
-class Tiny(nn.Module):
-    """A network with what makes state: batch norm and dropout."""
+class Tiny(StagedNetwork):
+    """A network with what makes state, batch norm and dropout, and two maps."""
+
+    channels = (1, 4, 4)
 
     def __init__(self) -> None:
         super().__init__()
-        self.trunk = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.2))
+        self.trunk = nn.Sequential(
+            nn.Conv2d(1, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.2)
+        )
         self.head = nn.Linear(4, K)
 
-    def features(self, images: Tensor) -> Tensor:
-        return self.trunk(images).mean((2, 3))
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.head(self.features(images))
+    def stages(self, images: Tensor) -> list[Tensor]:
+        first = self.trunk[:3](images)
+        return [first, self.trunk[3](first)]
 
 
 def build(method: type[Method], **settings: Any) -> Method:
     torch.manual_seed(0)
+    if "threshold" in method.Config.__dataclass_fields__:
+        settings = {"threshold": THRESHOLD, **settings}
     return method(Tiny(), Classification("abc"), PROBLEM, method.Config(**settings)).train()
 
 
-def batch_of(method: type[Method], step: int) -> Batch:
+def batch_of(method: Method | type[Method], step: int) -> Batch:
     draw = torch.Generator().manual_seed(step)
 
     def stream(rows: int, views: tuple[str, ...], label: Tensor | None) -> Samples | None:
@@ -68,7 +74,7 @@ def train(method: Method, steps: range, optimizer: torch.optim.Optimizer, cfg: O
     for step in steps:
         torch.manual_seed(step)
         set_schedule(optimizer, step, TOTAL, cfg)
-        out = method(batch_of(type(method), step), Progress(step, TOTAL))
+        out = method(batch_of(method, step), Progress(step, TOTAL))
         optimizer.zero_grad()
         out.loss.backward()
         optimizer.step()
@@ -147,9 +153,10 @@ def test_k_steps_save_load_n_steps_are_k_plus_n_steps(method: type[Method], opti
         assert torch.equal(value, second.state_dict()[name]), name
 
 
+@pytest.mark.parametrize("warmup", [True, False])
 @pytest.mark.parametrize("method", WITH_TEACHER, ids=lambda m: m.name)
-def test_the_teacher_is_the_closed_form_average_of_the_students(method: type[Method]) -> None:
-    made = build(method, ema_decay=0.8)
+def test_the_teacher_is_the_closed_form_average_of_the_students(method: type[Method], warmup: bool) -> None:
+    made = build(method, ema_decay=0.8, ema_warmup=warmup)
     assert made.teacher is not None
     start = {name: p.detach().clone() for name, p in made.student.named_parameters()}
     students: list[dict[str, Tensor]] = []
@@ -160,12 +167,31 @@ def test_the_teacher_is_the_closed_form_average_of_the_students(method: type[Met
         students.append({name: p.detach().clone() for name, p in made.student.named_parameters()})
     weights = [1.0]  # of the start, then of each student: the product of all later decays
     for step in range(1, 9):
-        decay = min(0.8, 1 - 1 / (step + 1))
+        decay = min(0.8, 1 - 1 / (step + 1)) if warmup else 0.8
         weights = [w * decay for w in weights] + [1 - decay]
     for name, p in made.teacher.network.named_parameters():
         expected = sum(w * s[name].double() for w, s in zip(weights, [start, *students], strict=True))
         torch.testing.assert_close(p.double(), expected, rtol=1e-4, atol=1e-6)
         assert bool((p - made.student.get_parameter(name)).abs().sum() > 0), name
+
+
+@pytest.mark.parametrize("source", ["copy", "average", "own"])
+@pytest.mark.parametrize("method", WITH_TEACHER, ids=lambda m: m.name)
+def test_the_teachers_batch_norm_statistics_are_those_that_the_settings_say(method: type[Method], source: str) -> None:
+    choices = get_args(get_type_hints(method.Config).get("ema_buffers", Literal["copy"]))
+    if source not in choices:
+        pytest.skip(f"{method.name} has no such choice")
+    made = build(method, **({"ema_buffers": source} if len(choices) > 1 else {}), ema_decay=0.5)
+    start = {name: b.detach().clone() for name, b in made.student.named_buffers()}
+    moved(made)
+    assert made.teacher is not None
+    for name, mine in made.teacher.network.named_buffers():
+        students = made.student.get_buffer(name)
+        assert not torch.equal(students, start[name]), name  # the student's move
+        if source == "copy" or not mine.is_floating_point():
+            assert torch.equal(mine, students), name
+        else:
+            assert not torch.equal(mine, students) and not torch.equal(mine, start[name]), name
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
@@ -180,7 +206,9 @@ def test_the_predictor_is_the_network_that_the_method_says(method: type[Method])
 OTHER: dict[str, Any] = {
     "ema_decay": 0.5,
     "ema_warmup": False,
-    "ema_buffers": "copy",
+    "ema_buffers": "average",
+    "mean-teacher.ema_buffers": "copy",
+    "hybridnet.ema_buffers": "copy",
     "teacher_mode": {"teacher_mode": "eval", "ema_buffers": "copy"},
     "consistency": "kl",
     "consistency_weight": 7.0,
@@ -189,13 +217,47 @@ OTHER: dict[str, Any] = {
     "rampup": 0.9,
     "class_loss_divisor": "batch",
     "logit_distance_weight": 0.1,
+    "threshold": 0.1,
+    "unlabeled_weight": 3.0,
+    "temperature": 0.7,
+    "pseudo-label.unlabeled_weight": {"unlabeled_weight": 3.0, "threshold": 0.1},
+    "pseudo-label.rampup": {"rampup": 0.9, "threshold": 0.1},
+    "uda.unlabeled_weight": {"unlabeled_weight": 3.0, "threshold": 0.1},
+    "uda.temperature": {"temperature": 0.7, "threshold": 0.1},
+    "mixup_alpha": 0.2,
+    "mixup_draw": "batch",
+    "signal_annealing": "log",
+    "strong_views": 1,
+    "alignment": False,
+    "count_unused": {"count_unused": False, "threshold": 0.7},
+    "fairness_weight": 1.0,
+    "threshold_decay": 0.5,
+    "threshold_min": 0.8,
+    "threshold_max": 0.3,
+    "softmatch.alignment": "labeled",
+    "sigmas": {"sigmas": 1.0, "statistics_decay": 0.5},
+    "statistics_decay": 0.5,
+    "strong_weight": 2.0,
+    "rotation_weight": 0.0,
+    "gradient": "one",
+    "ensemble_decay": 0.2,
+    "temporal-ensembling.ramp": "linear",
+    "balancing": "batch",
+    "reconstruction_weight": 2.0,
+    "reconstruction_rampup": 0.9,
+    "intermediate_weight": 2.0,
+    "intermediate_rampup": 0.9,
+    "rampdown": "sigmoid",
+    "sntg_weight": 0.5,
+    "sntg_margin": {"sntg_margin": 0.3, "sntg_weight": 0.5},
+    "sntg_distance": {"sntg_distance": "sum", "sntg_weight": 0.5},
 }
 SETTINGS = [(method, field.name) for method in METHODS for field in dataclasses.fields(method.Config)]
 
 
 @pytest.mark.parametrize(("method", "setting"), SETTINGS, ids=lambda v: v if isinstance(v, str) else v.name)
 def test_every_setting_changes_something(method: type[Method], setting: str) -> None:
-    value = OTHER[setting]
+    value = OTHER.get(f"{method.name}.{setting}", OTHER.get(setting))
     changed = value if isinstance(value, dict) else {setting: value}
     base = {k: v for k, v in changed.items() if k != setting}
     one, other = moved(build(method, **base)), moved(build(method, **changed))

@@ -18,7 +18,9 @@ from tutelage.methods.base import Problem
 from tutelage.methods.mean_teacher import MeanTeacher
 from tutelage.tasks.classification import Classification
 
-reference = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "reference" / "losses.py")))
+FOLDER = Path(__file__).parents[1] / "reference"
+reference = SimpleNamespace(**runpy.run_path(str(FOLDER / "losses.py")))
+sntg = SimpleNamespace(**runpy.run_path(str(FOLDER / "consistency.py")))
 K, PIXELS, X, U = 3, 4, 2, 3
 PROBLEM = Problem(
     num_classes=K,
@@ -58,8 +60,13 @@ def build(**settings: object) -> tuple[MeanTeacher, Batch]:
     return method, Batch(labeled, Samples(views(U), torch.arange(U)))
 
 
-def naive_loss(method: MeanTeacher, batch: Batch, t: Progress, weights: list[np.ndarray]) -> float:
-    """The loss for the given student parameters: head weight and bias, then those of a second head."""
+def naive_loss(
+    method: MeanTeacher, batch: Batch, t: Progress, weights: list[np.ndarray], order: list[int] | None = None
+) -> float:
+    """The loss for the given student parameters: head weight and bias, then those of a second head.
+
+    `order` is the one in which SNTG pairs the rows.
+    """
     cfg = method.cfg
     assert batch.labeled is not None and batch.unlabeled is not None and batch.labeled.label is not None
     student_view = np.concatenate([s.views[0].flatten(1).numpy() for s in (batch.labeled, batch.unlabeled)])
@@ -81,7 +88,11 @@ def naive_loss(method: MeanTeacher, batch: Batch, t: Progress, weights: list[np.
     if cfg.logit_distance_weight is not None:
         tie = sum(reference.logit_distance(a, b) for a, b in zip(first, second, strict=True)) / (X + U)
         loss += cfg.logit_distance_weight * tie
-    return loss
+    if cfg.sntg_weight is not None:
+        label = [*batch.labeled.label.numpy(), *target[X:].argmax(1)]
+        neighbors = sntg.neighbor_loss(student_view, label, order, cfg.sntg_margin, cfg.sntg_distance)
+        loss += cfg.sntg_weight * cfg.consistency_weight * ramp * neighbors
+    return float(loss)
 
 
 @pytest.mark.parametrize(
@@ -93,6 +104,8 @@ def naive_loss(method: MeanTeacher, batch: Batch, t: Progress, weights: list[np.
         {"consistency_on": "unlabeled", "ramp": "sigmoid"},
         {"class_loss_divisor": "batch", "consistency_weight": 100.0},
         {"logit_distance_weight": 0.01, "consistency_on": "unlabeled"},
+        {"sntg_weight": 0.4, "consistency_on": "unlabeled"},
+        {"sntg_weight": 3.0, "sntg_margin": 5.0, "sntg_distance": "sum"},
         {"logit_distance_weight": 0.5, "class_loss_divisor": "batch", "ramp": "sigmoid", "consistency": "kl"},
     ],
 )
@@ -100,17 +113,20 @@ def naive_loss(method: MeanTeacher, batch: Batch, t: Progress, weights: list[np.
 def test_loss_and_gradient_are_those_of_the_formula(settings: dict[str, object], step: int) -> None:
     method, batch = build(**settings)
     t = Progress(step, 10)
+    torch.manual_seed(5)
+    order = torch.rand(X + U).argsort().tolist()
+    torch.manual_seed(5)
     out = method(batch, t)
     out.loss.backward()
     parameters = [p for name, p in method.named_parameters() if not name.startswith("teacher")]
     values = [p.detach().numpy().copy() for p in parameters]
     assert float(out.loss.detach()) == pytest.approx(
-        naive_loss(method, batch, t, values), rel=1e-6
+        naive_loss(method, batch, t, values, order), rel=1e-6
     )  # losses are float32 sums
     for number, parameter in enumerate(parameters):
 
         def loss_of(value: np.ndarray, number: int = number) -> float:
-            return naive_loss(method, batch, t, [*values[:number], value, *values[number + 1 :]])
+            return naive_loss(method, batch, t, [*values[:number], value, *values[number + 1 :]], order)
 
         expected = reference.gradient(loss_of, values[number])
         assert parameter.grad is not None
@@ -143,6 +159,7 @@ def test_the_teacher_is_in_the_mode_of_the_settings_whenever_the_method_trains()
         ({"rampup": 1.5}, r"method.rampup must be in \[0, 1\]"),
         ({"ema_decay": 1.0}, r"method.ema_decay must be in \[0, 1\)"),
         ({"logit_distance_weight": 0.0}, "method.logit_distance_weight must be above 0"),
+        ({"sntg_weight": 0.0}, "method.sntg_weight must be above 0"),
         ({"teacher_mode": "eval"}, "method.ema_buffers must be copy with teacher_mode = eval"),
     ],
 )

@@ -1,6 +1,7 @@
 """What holds for every network, and what is known of each."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -13,12 +14,13 @@ from tutelage.networks.build import build_network
 from tutelage.networks.settings import NetworkConfig
 
 EVERY = ("small", "conv-large", "wrn-10-1", "wrn-13-1", "shake-shake-26-2x8d")
+PORTS = ("fixmatch-pytorch", "torchssl", "usb")
 LIGHT = tuple(name for name in EVERY if name != "conv-large")
 
 
-def build(name: str, *, num_classes: int = 10, channels: int = 3, image_size: int = 32, **settings: float) -> Network:
+def build(name: str, *, num_classes: int = 10, channels: int = 3, image_size: int = 32, **settings: Any) -> Network:
     torch.manual_seed(0)
-    config = NetworkConfig(name=name, **settings)  # type: ignore[arg-type]
+    config = NetworkConfig(name=name, **settings)
     return build_network(config, num_classes=num_classes, channels=channels, image_size=image_size)
 
 
@@ -36,12 +38,18 @@ def parameter_count(network: nn.Module) -> int:
         ("wrn-28-2", 10, 1_467_610),
         ("wrn-28-8", 100, 23_401_012),
         ("wrn-37-2", 10, 5_929_434),
+        ("wrn-28-135f", 10, 25_976_769),
         ("conv-large", 10, 3_121_802),
         ("small", 10, 308_650),
     ],
 )
 def test_parameter_counts_are_the_published_ones(name: str, num_classes: int, count: int) -> None:
     assert parameter_count(build(name, num_classes=num_classes)) == count
+
+
+@pytest.mark.parametrize(("wiring", "count"), list(zip(PORTS, (1_467_610, 1_469_642, 1_467_626), strict=True)))
+def test_ports_have_their_own_counts_with_the_two_norms_that_do_nothing_there(wiring: str, count: int) -> None:
+    assert parameter_count(build("wrn-28-2", wiring=wiring)) + 2 * 32 + 2 * 64 == count
 
 
 @pytest.mark.parametrize(("name", "millions"), [("shake-shake-26-2x32d", 2.92), ("shake-shake-26-2x96d", 26.20)])
@@ -107,6 +115,15 @@ def test_the_gradient_reaches_every_parameter(name: str) -> None:
     F.cross_entropy(network(images(8)), torch.arange(8)).backward()
     dead = [key for key, value in network.named_parameters() if value.grad is None or not value.grad.any()]
     assert not dead
+
+
+@pytest.mark.parametrize("name", ["wrn-10-1", "wrn-13-1"])
+@pytest.mark.parametrize("wiring", PORTS)
+def test_no_parameter_of_a_port_is_out_of_the_gradient_s_reach(name: str, wiring: str) -> None:
+    network = build(name, wiring=wiring)
+    F.cross_entropy(network(images(8)), torch.arange(8)).backward()
+    # A bias before a batch norm shifts what the norm takes off again: its gradient is rounding alone.
+    assert all(value.grad is not None and value.grad.isfinite().all() for value in network.parameters())
 
 
 @pytest.mark.parametrize("name", LIGHT)
@@ -186,7 +203,7 @@ def test_a_bf16_training_pass_of_shake_shake_has_finite_gradients() -> None:
     ("name", "settings"),
     [("small", {"dropout": 0.5}), ("small", {"input_noise": 0.5}), ("wrn-10-1", {"dropout": 0.5})],
 )
-def test_dropout_and_noise_act_in_training_mode_only_and_follow_the_seed(name: str, settings: dict[str, float]) -> None:
+def test_dropout_and_noise_act_in_training_mode_only_and_follow_the_seed(name: str, settings: dict[str, Any]) -> None:
     plain, noisy = build(name), build(name, **settings)
 
     def training_pass(network: Network, seed: int) -> Tensor:

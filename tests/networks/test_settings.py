@@ -14,7 +14,8 @@ from tutelage.networks.settings import NETWORK_NAMES, NetworkConfig, NetworkName
     [
         ("small", NetworkName("small")),
         ("conv-large", NetworkName("conv-large")),
-        ("wrn-28-2", NetworkName("wrn", (28, 2))),
+        ("wrn-28-2", NetworkName("wrn", (28, 32))),
+        ("wrn-28-135f", NetworkName("wrn", (28, 135))),
         ("shake-shake-26-2x96d", NetworkName("shake-shake", (96,))),
         ("timm:resnet18.a1_in1k", NetworkName("timm", timm="resnet18.a1_in1k")),
     ],
@@ -80,6 +81,8 @@ def test_a_value_out_of_range_is_refused_by_name(setting: str, value: float) -> 
         ("shake-shake-26-2x32d", "dropout", 0.1),
         ("timm:resnet18", "batch_norm_momentum", 0.1),
         ("small", "pretrained", True),
+        ("small", "wiring", "torchssl"),
+        ("wrn-28-2", "normalization", "batch"),
     ],
 )
 def test_a_setting_that_the_network_does_not_have_is_refused_naming_both(name: str, setting: str, value: float) -> None:

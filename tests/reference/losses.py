@@ -33,6 +33,11 @@ def softmax_kl(student: Array, teacher: Array) -> float:
     return sum(q[k] * math.log(q[k] / p[k]) for k in range(len(p)))
 
 
+def logit_mse(student: Array, teacher: Array) -> float:
+    """1/K sum_k (z_k - z'_k)^2 for the logits (K,) of one place: no softmax."""
+    return sum((student[k] - teacher[k]) ** 2 for k in range(len(student))) / len(student)
+
+
 def logit_distance(first: Array, second: Array) -> float:
     """1/K sum_k (z_k - z'_k)^2 for the logits (K,) of one place."""
     return sum((first[k] - second[k]) ** 2 for k in range(len(first))) / len(first)

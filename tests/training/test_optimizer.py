@@ -92,7 +92,11 @@ def test_a_forgotten_state_is_that_of_a_fresh_optimizer() -> None:
         (OptimizerConfig(schedule="cosine-7-16"), {0: 1.0, 100: 0.19509}),
         (OptimizerConfig(schedule="cosine"), {0: 1.0, 50: 0.5, 100: 0.0}),
         (OptimizerConfig(schedule="cosine", cosine_length=350 / 300), {100: 0.04952}),
-        (OptimizerConfig(schedule="step", step_at=0.8, step_factor=0.2), {79: 1.0, 80: 0.2}),
+        (OptimizerConfig(schedule="step"), {79: 1.0, 80: 0.2}),
+        (
+            OptimizerConfig(schedule="step", step_at=(0.5, 0.75), step_factor=0.1),
+            {0: 1.0, 49: 1.0, 50: 0.1, 74: 0.1, 75: 0.01, 99: 0.01},
+        ),
         (OptimizerConfig(schedule="ramps", warmup=0.5, rampdown=0.2), {0: 0.006738, 50: 1.0, 80: 1.0, 100: 3.727e-6}),
         (OptimizerConfig(schedule="constant", warmup=0.1), {0: 0.1, 4: 0.5, 9: 1.0, 50: 1.0}),
     ],

@@ -201,7 +201,9 @@ with process_group(torch.device("cpu")) as device:
 """
 
 
-@pytest.mark.parametrize("method", [pytest.param("supervised", marks=pytest.mark.slow), "mean-teacher"])
+@pytest.mark.parametrize(
+    "method", [pytest.param("supervised", marks=pytest.mark.slow), "mean-teacher", "temporal-ensembling"]
+)
 def test_without_batch_norm_two_processes_have_the_losses_of_one(method: str, tmp_path: Path) -> None:
     script = tmp_path / "losses.py"
     script.write_text(textwrap.dedent(LOSSES))

@@ -5,18 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+from tutelage.errors import ConfigError
 from tutelage.settings import require
 
 
 @dataclass(frozen=True, kw_only=True)
 class WeakConfig:
-    """The weak view: a flip and a small translation, the gap filled by reflection (Laine & Aila 2017, FixMatch)."""
+    """The weak view: a flip and a small translation, the gap filled by reflection (Laine & Aila 2017, FixMatch).
+
+    The other crop, "resized", cuts out a part and enlarges it, as is usual for larger photos.
+    """
 
     flip: Annotated[bool, "mirror half of the images, in contrastive views too, unless they show symbols"] = True
-    translate: Annotated[float, "largest translation as a share of the side; 0.125 is 4 pixels of 32"] = 0.125
+    crop: Annotated[Literal["shift", "resized"], "move the image a little, or cut out a part and enlarge it"] = "shift"
+    translate: Annotated[float, "in shift: largest translation as a share of the side; 0.125 is 4 of 32"] = 0.125
+    smallest_crop: Annotated[float, "in resized: smallest share of the area kept"] = 0.75
 
     def __post_init__(self) -> None:
         require(0.0 <= self.translate <= 0.5, "augment.weak.translate", "in [0, 0.5]", self.translate)
+        require(0.0 < self.smallest_crop <= 1.0, "augment.weak.smallest_crop", "in (0, 1]", self.smallest_crop)
+        for name, form in (("translate", "shift"), ("smallest_crop", "resized")):
+            if self.crop != form and getattr(self, name) != type(self).__dataclass_fields__[name].default:
+                raise ConfigError(
+                    f"augment.weak.{name} does nothing with augment.weak.crop = {self.crop!r}; it belongs to {form!r}"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)

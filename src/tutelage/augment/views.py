@@ -16,7 +16,7 @@ from tutelage.augment.operations import FILLS
 from tutelage.augment.rand_augment import RandAugment
 from tutelage.augment.settings import AugmentConfig
 from tutelage.augment.view import Draws, ImageShape, View
-from tutelage.augment.weak import Weak
+from tutelage.augment.weak import Weak, WeakCrop
 from tutelage.errors import ConfigError, did_you_mean
 
 VIEWS = ("identity", "weak", "strong", "probe", "contrastive")
@@ -78,7 +78,8 @@ def build_views(
 
 def build_view(name: str, config: AugmentConfig, ct: CTAugment | None) -> View:
     """One view; see `build_views`."""
-    weak, learned = Weak(config.weak), config.strong.policy == "ctaugment"
+    weak = WeakCrop(config.weak) if config.weak.crop == "resized" else Weak(config.weak)
+    learned = config.strong.policy == "ctaugment"
     if name == "identity":
         return Identity()
     if name == "weak":

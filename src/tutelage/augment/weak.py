@@ -1,11 +1,13 @@
-"""The weak view: a horizontal flip and a small translation whose gap is filled by reflection."""
+"""The weak view: a horizontal flip, and a small translation whose gap is filled by reflection or an enlarged crop."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from tutelage.augment.crops import draw_crops
 from tutelage.augment.image_ops.checks import check_images, check_rows
+from tutelage.augment.image_ops.resample import resize_crops
 from tutelage.augment.settings import WeakConfig
 from tutelage.augment.view import Draws, ImageShape, View
 
@@ -46,6 +48,31 @@ class Weak(View):
         words = ["flip"] if draws["flip"][row] else []
         words += [f"shift {right},{down}"] if (down, right) != (0, 0) else []
         return ", ".join(words) or "unchanged"
+
+
+class WeakCrop(View):
+    """Flip with probability 0.5, then cut out a part and enlarge it, bilinear, to the size of the image.
+
+    The part has a share of the area drawn evenly from [smallest_crop, 1] and sides at a ratio of 3/4 to 4/3, as
+    torchvision draws them. Draws: `flip` (B,) bool and `crop` (B, 4) int64 left, top, right, bottom.
+    """
+
+    def __init__(self, cfg: WeakConfig) -> None:
+        self.cfg = cfg
+
+    def draw(self, rows: int, shape: ImageShape, generator: torch.Generator) -> Draws:
+        coin = torch.rand(rows, generator=generator)
+        crop = draw_crops(rows, shape, self.cfg.smallest_crop, generator)
+        return {"flip": (coin < 0.5) & self.cfg.flip, "crop": crop}
+
+    def apply(self, images: Tensor, draws: Draws) -> Tensor:
+        shape = check_images(images)
+        check_rows(images, draws["flip"], "flip")
+        return resize_crops(images, draws["crop"], shape.height, shape.width, flip=draws["flip"])
+
+    def describe(self, draws: Draws, row: int) -> str:
+        left, top, right, bottom = draws["crop"][row].tolist()
+        return ", ".join([*(["flip"] if draws["flip"][row] else []), f"crop {right - left}x{bottom - top}"])
 
 
 def flip_and_translate(images: Tensor, flip: Tensor, shift: Tensor) -> Tensor:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter, Token
 
 from tutelage import __version__, config, options
 from tutelage.cli.dotted import Dotted, as_flag
-from tutelage.cli.train_flags import TrainFlags
+from tutelage.cli.train_flags import CompareFlags, TrainFlags
 from tutelage.console import screen
 from tutelage.errors import ConfigError
 from tutelage.settings import require
@@ -59,10 +60,7 @@ def train(data: str | None = None, /, *, flags: Annotated[TrainFlags | None, Par
     data
         Folder of class folders (and 'unlabeled'), flat folder with --labels, tar shards, .npz file, or the word digits.
     """
-    given = {} if flags is None else {k: v for k, v in dataclasses.asdict(flags).items() if v is not None}
-    empty = [name for name, value in given.items() if value == ""]
-    if empty:
-        raise ConfigError(f"{as_flag(empty[0])} is empty: give it a value or leave it out")
+    given = _given(flags)
     resume, out = given.pop("resume", None), given.pop("out", None)
     if resume is None and data is None:
         raise ConfigError("name the data to train on, or a run to go on with (--resume RUN)")
@@ -79,10 +77,14 @@ def train(data: str | None = None, /, *, flags: Annotated[TrainFlags | None, Par
             raise ConfigError(
                 f"--resume goes on with the run's own settings; {as_flag(refused[0])} does not go with it"
             )
-        resume_run(Path(resume), settings, console=screen())
-        return
-    cfg = config.resolve(settings, preset=given.get("preset"), file=given.get("config"))
-    start_run(cfg, Path(out), overwrite=bool(given.get("overwrite")), console=screen())
+        run = resume_run(Path(resume), settings, console=screen())
+    else:
+        cfg = config.resolve(settings, preset=given.get("preset"), file=given.get("config"))
+        run = start_run(cfg, Path(out), overwrite=bool(given.get("overwrite")), console=screen())
+    if not given.get("no_report") and os.environ.get("RANK", "0") == "0":
+        from tutelage.report.write import report_after_training
+
+        report_after_training(run.path, screen())
 
 
 @app.command(
@@ -99,6 +101,7 @@ def evaluate(
     network: str = "auto",
     device: str = "auto",
     out: str | None = None,
+    report: str | None = None,
     overwrite: bool = False,
 ) -> None:
     """Score a run on labeled images: a table on the screen, and JSON.
@@ -117,8 +120,10 @@ def evaluate(
         auto, cpu, cuda, cuda:1, mps.
     out
         JSON file to write the metrics to.
+    report
+        HTML file to write a report to.
     overwrite
-        Replace the file.
+        Replace the files.
     """
     from tutelage.evaluate import evaluate_run
 
@@ -129,6 +134,7 @@ def evaluate(
         network=network,
         device=device,
         out=None if out is None else Path(out),
+        report=None if report is None else Path(report),
         overwrite=overwrite,
         console=screen(),
     )
@@ -148,6 +154,7 @@ def predict(
     network: str = "auto",
     device: str = "auto",
     workers: Integer = 2,
+    report: str | None = None,
     overwrite: bool = False,
 ) -> None:
     """Predict the class of new images: a CSV with path, label, confidence and one column a class.
@@ -166,8 +173,10 @@ def predict(
         auto, cpu, cuda, cuda:1, mps.
     workers
         Threads that decode images.
+    report
+        HTML file to write a report to.
     overwrite
-        Replace the file.
+        Replace the files.
     """
     from tutelage.predict import predict_run
 
@@ -178,6 +187,7 @@ def predict(
         network=network,
         device=device,
         workers=_workers(workers),
+        report=None if report is None else Path(report),
         overwrite=overwrite,
         console=screen(),
     )
@@ -309,6 +319,121 @@ def show(
     )
 
 
+@app.command(
+    sort_key=2.5,
+    usage="Usage: tutelage compare DATA --methods NAMES --out FOLDER [OPTIONS]\n"
+    "       tutelage compare --collect --out FOLDER",
+    help_epilogue="Each run is a `tutelage train` of its own and takes its flags and\n"
+    "dotted settings; a setting of a method goes to each method that has it.\n"
+    "Example: tutelage compare photos/ --methods supervised,mean-teacher,fixmatch\n"
+    "         --label-counts 40,250 --seeds 3 --budget 10m --out cmp/",
+)
+def compare(
+    data: str | None = None,
+    /,
+    *,
+    out: str,
+    methods: str | None = None,
+    label_counts: str | None = None,
+    seeds: Integer = 3,
+    presets: str | None = None,
+    jobs: Integer = 1,
+    list_: Annotated[bool, Parameter(name="--list")] = False,
+    collect: bool = False,
+    flags: Annotated[CompareFlags | None, Parameter(name="*")] = None,
+) -> None:
+    """Compare methods on the same labels: a table with differences to supervised training. The same command goes on.
+
+    Parameters
+    ----------
+    data
+        What train takes.
+    out
+        Folder of the runs and the table.
+    methods
+        Names, separated by commas; with supervised among them, the others are compared with it.
+    label_counts
+        Numbers of labels, separated by commas; without it all labels are used.
+    seeds
+        Draws of the labels for each; --seed is the first.
+    presets
+        Presets, at most one for each method, separated by commas.
+    jobs
+        Runs at once; they share the processors.
+    list_
+        Print the command of each run that is not finished, for a scheduler or other machines, and train nothing.
+    collect
+        Write the table of the runs that are finished, and train nothing.
+    """
+    given = _given(flags)
+    config_file = given.pop("config", None)
+    settings = {config.FLAGS[name]: value for name, value in given.items()}
+    settings |= {"data.path": data} if data is not None else {}
+    settings |= dotted.pop(beside=settings)
+    if list_ and collect:
+        raise ConfigError("--list and --collect exclude each other: give one of them")
+    if not collect and (data is None or methods is None):
+        raise ConfigError(f"name the {'data' if data is None else 'methods (--methods)'} to compare")
+    from tutelage.compare import comparison
+
+    if collect:
+        if settings or methods or label_counts or presets or config_file:
+            raise ConfigError("--collect goes by what the comparison was planned with: give --out alone with it")
+        comparison.gather(Path(out), console=screen())
+        return
+    plan = comparison.plan_of(
+        settings,
+        methods=methods or "",
+        label_counts=label_counts,
+        seeds=seeds,
+        presets=presets,
+        config_file=config_file,
+    )
+    if list_:
+        comparison.list_commands(plan, Path(out), screen())
+    else:
+        comparison.compare(plan, Path(out), jobs=jobs, console=screen())
+
+
+@app.command(
+    sort_key=5.5,
+    usage="Usage: tutelage report RUN... [OPTIONS]",
+    help_epilogue="Example: tutelage report runs/a runs/b --out report.html",
+)
+def report(
+    *runs: str,
+    out: str | None = None,
+    form: Annotated[Literal["html", "md"] | None, Parameter(name="--format")] = None,
+    plots: str | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+) -> None:
+    """Write a report: how good a run is, what it gets wrong, and how it was made; several runs are compared.
+
+    Parameters
+    ----------
+    runs
+        Run folders.
+    out
+        File to write [default: report.html or report.md].
+    form
+        html, one page that holds everything, or md, for a repository; without it the name of the file decides.
+    plots
+        Folder for each plot as PNG and SVG [default: report_plots beside report.html, and so on].
+    device
+        auto, cpu, cuda, cuda:1, mps.
+    overwrite
+        Replace the file.
+    """
+    from tutelage.report.write import plots_beside, write_report
+
+    kind = form or ("md" if out is not None and out.endswith(".md") else "html")
+    file = Path(out or f"report.{kind}")
+    folder = plots_beside(file) if plots is None else Path(plots)
+    write_report([Path(run) for run in runs], file, format=kind, plots=folder, device=device, overwrite=overwrite)
+    screen().print(f"{file}, and its plots in {folder}")
+
+
 @app.command(sort_key=6, usage="Usage: tutelage methods [NAME]", help_epilogue="Example: tutelage methods mean-teacher")
 def methods(name: str | None = None, /) -> None:
     """List methods and presets, or tell all about one: equation, source, settings.
@@ -321,6 +446,67 @@ def methods(name: str | None = None, /) -> None:
     from tutelage.catalog import print_catalog
 
     print_catalog(name, screen())
+
+
+@app.command(
+    sort_key=6.5,
+    usage="Usage: tutelage import-weights FILE --out RUN [OPTIONS]",
+    help_epilogue="Example: tutelage import-weights model_best.pth.tar --out runs/imported",
+)
+def import_weights(
+    file: str,
+    /,
+    *,
+    out: str,
+    form: Annotated[str, Parameter(name="--format")] = "auto",
+    which: str = "auto",
+    trained_on: str = "auto",
+    classes: str | None = None,
+    mean: str | None = None,
+    std: str | None = None,
+    image_size: Integer | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Bring a network that a FixMatch port trained: predict with it, score it, or start a training from it.
+
+    Parameters
+    ----------
+    file
+        Checkpoint or state dict of a wide residual network (torch.save or safetensors). No code in it is run.
+    out
+        Run folder to make.
+    form
+        Code it was trained with: auto, fixmatch-pytorch, torchssl, usb.
+    which
+        Weights in the file: ema, model, or auto (the moving average if there is one).
+    trained_on
+        Data it was trained on, which says how images are standardized: auto, cifar10, cifar100, svhn, stl10.
+    classes
+        Text file with a class name a line, or JSON list, in the order of the outputs.
+    mean
+        What is subtracted from images in [0, 1], e.g. 0.49,0.48,0.45, where it is none of these data.
+    std
+        What they are divided by then.
+    image_size
+        Side of the images in pixels; without it that of the data.
+    overwrite
+        Replace an earlier run.
+    """
+    from tutelage.import_weights import import_weights as import_file
+
+    import_file(
+        Path(file),
+        Path(out),
+        form=form,
+        which=which,
+        trained_on=trained_on,
+        classes=None if classes is None else Path(classes),
+        mean=mean,
+        std=std,
+        image_size=image_size,
+        overwrite=overwrite,
+        console=screen(),
+    )
 
 
 @app.command(sort_key=7, usage="Usage: tutelage demo [OPTIONS]", help_epilogue="Example: tutelage demo --seeds 5")
@@ -347,6 +533,19 @@ def demo(*, seeds: Integer = 5, steps: Integer = 500, out: str | None = None, ov
         overwrite=overwrite,
         console=screen(),
     )
+
+
+def _given(flags: Any) -> dict[str, Any]:
+    """The flags that were given, by name.
+
+    Raises:
+        ConfigError: one is empty.
+    """
+    given = {} if flags is None else {k: v for k, v in dataclasses.asdict(flags).items() if v is not None}
+    empty = [name for name, value in given.items() if value == ""]
+    if empty:
+        raise ConfigError(f"{as_flag(empty[0])} is empty: give it a value or leave it out")
+    return given
 
 
 def _workers(number: int) -> int:

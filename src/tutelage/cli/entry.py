@@ -56,8 +56,8 @@ def _refuse_stray(tokens: list[str]) -> None:
     if stray is None or command in TAKES_DOTTED:
         return
     if command in commands_of(app):
-        known = flags_of(app, command)
-        raise ConfigError(f"{unknown_option(stray, command, known)} (dotted settings belong to train and show)")
+        known, takers = flags_of(app, command), ", ".join(TAKES_DOTTED)
+        raise ConfigError(f"{unknown_option(stray, command, known)} (dotted settings belong to {takers})")
 
 
 def _fail(message: str, code: int, *, lines: bool = False) -> int:

@@ -1,4 +1,4 @@
-"""The flags of `tutelage train`, derived from the settings that they stand for."""
+"""The flags of `tutelage train` and `compare`, derived from the settings that they stand for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _GROUPS = {
     _USUAL: "method preset network image_size label_count batch_size unlabeled_ratio steps budget seed",
     _DATA: "labels unlabeled val test label_balance exclude_labeled skip_unreadable",
     _MACHINE: "device precision compile workers log_every eval_every checkpoint_every",
-    _RUN: "out overwrite resume init_from config",
+    _RUN: "out overwrite resume init_from config baseline baseline_share no_report",
 }
 _HELP = {
     "method": f"what to learn with: tutelage methods lists them [default: {config.DEFAULT_METHOD}]",
@@ -27,9 +27,10 @@ _HELP = {
     "config": "TOML file of settings, by section",
     "out": "run folder to make; it must not exist",
     "overwrite": "replace the run in the folder",
+    "no_report": "make no report.html at the end",
     "resume": "run folder to go on with, exactly where it stopped",
 }
-_FLAGS_ALONE = {"overwrite", "exclude_labeled", "skip_unreadable", "compile"}
+_FLAGS_ALONE = {"overwrite", "baseline", "no_report", "exclude_labeled", "skip_unreadable", "compile"}
 
 
 def _as_given(kind: Any, tokens: Sequence[Token]) -> str:
@@ -37,17 +38,17 @@ def _as_given(kind: Any, tokens: Sequence[Token]) -> str:
     return tokens[0].value
 
 
-def _train_flags() -> type:
-    """The flags of `train`, as a dataclass: derived from the settings they stand for."""
+def _flags(made_name: str, left_out: str = "") -> type:
+    """Flags as a dataclass: derived from the settings they stand for, but for those `left_out`."""
     fields: list[tuple[str, Any, Any]] = []
     for group, names in _GROUPS.items():
-        for name in names.split():
+        for name in (name for name in names.split() if name not in left_out.split()):
             option = SETTINGS.get(config.FLAGS.get(name, ""))
             text = _HELP.get(name) or (option.help + _default_text(option) if option else "")
             kind = bool if name in _FLAGS_ALONE else option.type if option else str
             parameter = Parameter(help=text, group=group, converter=None if kind is bool else _as_given)
             fields.append((name, Annotated[kind | None, parameter], dataclasses.field(default=None)))
-    made = dataclasses.make_dataclass("TrainFlags", fields, frozen=True)
+    made = dataclasses.make_dataclass(made_name, fields, frozen=True)
     made.__module__ = __name__  # where the parser resolves its annotations
     return made
 
@@ -58,4 +59,7 @@ def _default_text(option: options.Option) -> str:
     return f" [default: {option.default:g}]" if isinstance(option.default, float) else f" [default: {option.default}]"
 
 
-TrainFlags: Any = _train_flags()
+TrainFlags: Any = _flags("TrainFlags")
+CompareFlags: Any = _flags(
+    "CompareFlags", left_out="method preset label_count out overwrite resume baseline baseline_share no_report"
+)

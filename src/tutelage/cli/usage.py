@@ -18,7 +18,7 @@ from cyclopts.exceptions import (
 from tutelage.cli.dotted import SETTINGS, as_flag
 from tutelage.errors import did_you_mean, nearest
 
-TAKES_DOTTED = ("train", "show")
+TAKES_DOTTED = ("train", "show", "compare")
 
 
 def sentence(error: CycloptsError, app: App, tokens: Sequence[str]) -> str:

@@ -70,7 +70,7 @@ class Inventory:
 def take_inventory(config: DataConfig, *, workers: int = 1) -> Inventory:
     """List all sources of `config`, read every image once, and collect all faults and warnings."""
     inventory = Inventory()
-    for role, listing in _listings(config).items():
+    for role, listing in list_parts(config).items():
         inventory.faults += listing.faults
         inventory.warnings += listing.warnings
         inventory.parts[role] = _look(listing, config.skip_unreadable, workers, inventory)
@@ -86,7 +86,8 @@ def take_inventory(config: DataConfig, *, workers: int = 1) -> Inventory:
     return inventory
 
 
-def _listings(config: DataConfig) -> dict[str, Listing]:
+def list_parts(config: DataConfig) -> dict[str, Listing]:
+    """What each source of `config` offers, by role; nothing is read but names and labels."""
     listings = list_splits(config.path, config.labels)
     if config.val is not None:
         listings["val"] = list_source(config.val, role="val")

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tutelage.augment.view import Draws, ImageShape, View
 from tutelage.batch import Batch, Samples
-from tutelage.data.sampler import StreamSampler
+from tutelage.data.sampler import Sampler
 from tutelage.distributed import local_rows
 from tutelage.seeding import generator
 
@@ -46,7 +46,7 @@ class Stream:
     `probe` is a further view, of which `op` and `level` are kept beside the images: CTAugment learns from it.
     """
 
-    sampler: StreamSampler
+    sampler: Sampler
     views: tuple[View, ...]
     labels: np.ndarray | None = None
     probe: View | None = None

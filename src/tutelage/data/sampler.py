@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 import torch
 
 from tutelage.seeding import generator
 
 
-class StreamSampler:
+class Sampler(ABC):
+    """The rows of one stream, step by step; `batch` of them a step, of all ranks together."""
+
+    batch: int
+
+    @abstractmethod
+    def rows_at(self, step: int) -> np.ndarray:
+        """(batch,) int64: the rows of step `step`."""
+
+
+class StreamSampler(Sampler):
     """Endless passes over the rows of one stream; each pass is a permutation of its own.
 
     A batch takes the next `batch` rows, across the end of a pass if need be: so a stream smaller than a batch repeats
@@ -45,3 +57,40 @@ class StreamSampler:
             # one assignment, since several threads fetch at once
             self._kept = {p: order for p, order in self._kept.items() if abs(p - number) == 1} | {number: kept}
         return kept
+
+
+class ClassSampler(Sampler):
+    """Each class equally often, in endless rounds: a round takes one row of every class, in an order of its own.
+
+    The rows of a class come in passes as in `StreamSampler`, each pass a permutation, so that a class with few rows
+    repeats them more often.
+
+    Args:
+        rows: (n,) int64, rows of the training set; at least one.
+        labels: (n,) their classes; a class without rows is not missed.
+        batch: rows a step, of all ranks together.
+        stream: its name, so that two streams over the same rows differ.
+    """
+
+    def __init__(self, rows: np.ndarray, labels: np.ndarray, batch: int, *, seed: int, stream: str) -> None:
+        if len(rows) == 0 or batch < 1:
+            raise ValueError(f"stream '{stream}' has {len(rows)} rows and batches of {batch}")
+        self.batch, self.seed, self.stream = batch, seed, stream
+        self.classes = [
+            StreamSampler(rows[labels == label], 1, seed=seed, stream=f"{stream} of class {label}")
+            for label in np.unique(labels).tolist()
+        ]
+
+    def rows_at(self, step: int) -> np.ndarray:
+        """(batch,) int64: the rows of step `step`."""
+        n = len(self.classes)
+        first, last = step * self.batch, (step + 1) * self.batch
+        rounds = range(first // n, (last - 1) // n + 1)
+        rows = np.concatenate([self._round(number) for number in rounds])
+        return rows[first - rounds[0] * n : last - rounds[0] * n]
+
+    def _round(self, number: int) -> np.ndarray:
+        """(K,) int64: one row of each class."""
+        draw = generator(self.seed, self.stream, "round", number)
+        order = torch.randperm(len(self.classes), generator=draw).tolist()
+        return np.concatenate([self.classes[position].rows_at(number) for position in order])

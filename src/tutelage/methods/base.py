@@ -39,7 +39,8 @@ class Method(nn.Module, ABC):
 
     Attributes:
         evaluated: which network is scored, exported and used to predict.
-        labeled_views, unlabeled_views: the names of the views that `forward` expects, in order.
+        labeled_views, unlabeled_views: the names of the views that `forward` expects, in order; a setting may change
+            how many an unlabeled image has, so that the method that was built knows best.
         policy: the learned augmentation policy of a strong view, if there is one. It lies here so that checkpoints hold
             it; no method looks at it.
     """
@@ -48,7 +49,7 @@ class Method(nn.Module, ABC):
     Config: ClassVar[type]
     evaluated: ClassVar[Literal["student", "teacher"]]
     labeled_views: ClassVar[tuple[str, ...]] = ()
-    unlabeled_views: ClassVar[tuple[str, ...]] = ()
+    unlabeled_views: tuple[str, ...] = ()
 
     student: nn.Module
     teacher: EMATeacher | None

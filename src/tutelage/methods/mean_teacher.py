@@ -11,11 +11,14 @@ from torch import nn
 
 from tutelage.batch import Batch, Progress, StepOutput
 from tutelage.ema import EMATeacher
-from tutelage.losses import logit_distance, softmax_kl, softmax_mse
+from tutelage.losses import logit_distance, logit_mse, softmax_kl, softmax_mse
 from tutelage.methods.base import Method, Problem
+from tutelage.methods.sntg import DISTANCE, MARGIN, check_sntg, sntg_loss
 from tutelage.schedules import RAMPS
 from tutelage.settings import require
 from tutelage.tasks.base import Task
+
+COSTS = {"mse": softmax_mse, "kl": softmax_kl, "logit-mse": logit_mse}
 
 
 class MeanTeacher(Method):
@@ -28,6 +31,10 @@ class MeanTeacher(Method):
 
     With `logit_distance_weight` the student has a second head: the class loss trains the first, consistency the second,
     and loss += logit_distance_weight * mean((z1 - z2)^2) ties them (the original's ResNet recipe).
+
+    With `sntg_weight` (Luo et al. 2018, arXiv:1711.00258), over random pairs of rows with the student's features h,
+    loss += sntg_weight w r(t) mean of d^2 if both are of one class, else max(0, margin - d)^2
+    where d is the distance of their h, and the class is the label or what the teacher takes the row for.
     """
 
     name, evaluated = "mean-teacher", "teacher"
@@ -38,7 +45,10 @@ class MeanTeacher(Method):
     class Config:
         """Settings of `mean-teacher`. Weights are for costs averaged over rows, as in the FixMatch code's baseline."""
 
-        consistency: Annotated[Literal["mse", "kl"], "cost between the two softmaxes"] = "mse"
+        consistency: Annotated[
+            Literal["mse", "kl", "logit-mse"],
+            "cost between the two softmaxes; logit-mse compares raw logits, a known mistake, to show what it does",
+        ] = "mse"
         consistency_weight: Annotated[float, "w, after the ramp-up; 10 to 100 for mse, 1 to 10 for kl"] = 50.0
         consistency_on: Annotated[Literal["all", "unlabeled"], "rows that consistency is asked of"] = "all"
         ramp: Annotated[Literal["sigmoid", "linear"], "shape of the ramp-up r"] = "linear"
@@ -47,6 +57,11 @@ class MeanTeacher(Method):
             Literal["labeled", "batch"], "rows the class loss is averaged over; the original's code takes the batch"
         ] = "labeled"
         logit_distance_weight: Annotated[float | None, "two heads, tied by this weight; None is one head"] = None
+        sntg_weight: Annotated[float | None, "SNTG's weight, as a multiple of w; None leaves it out"] = None
+        sntg_margin: Annotated[float, "SNTG's margin m between features of two classes"] = MARGIN
+        sntg_distance: Annotated[
+            Literal["mean", "sum"], "SNTG's squared distance, over the features: the original's code takes the mean"
+        ] = DISTANCE
         ema_decay: Annotated[float, "of the teacher"] = 0.999
         ema_warmup: Annotated[bool, "average plainly over the first 1 / (1 - ema_decay) steps"] = True
         ema_buffers: Annotated[Literal["own", "copy"], "the teacher's batch-norm statistics: its own, or copies"] = (
@@ -60,6 +75,7 @@ class MeanTeacher(Method):
             require(self.consistency_weight >= 0, "method.consistency_weight", "at least 0", self.consistency_weight)
             require(0.0 <= self.rampup <= 1.0, "method.rampup", "in [0, 1]", self.rampup)
             require(0.0 <= self.ema_decay < 1.0, "method.ema_decay", "in [0, 1)", self.ema_decay)
+            check_sntg(self.sntg_weight, self.sntg_margin, self.sntg_distance)
             distance = self.logit_distance_weight
             require(distance is None or distance > 0, "method.logit_distance_weight", "above 0, or none", distance)
             require(
@@ -96,8 +112,7 @@ class MeanTeacher(Method):
         supervised = self.task.loss(logits[: len(x)], x.label)
         if cfg.class_loss_divisor == "batch":
             supervised = supervised * (len(x) / len(logits))
-        distance = softmax_mse if cfg.consistency == "mse" else softmax_kl
-        consistency = distance(answer.float(), target.float()).mean()
+        consistency = COSTS[cfg.consistency](answer.float(), target.float()).mean()
         weight = cfg.consistency_weight * RAMPS[cfg.ramp](t.step, cfg.rampup * t.total)
         loss = supervised + weight * consistency
         log = {"supervised": supervised.detach(), "consistency": consistency.detach(), "consistency_weight": weight}
@@ -105,4 +120,9 @@ class MeanTeacher(Method):
             tie = logit_distance(logits, logits_second).mean()
             loss = loss + cfg.logit_distance_weight * tie
             log["logit_distance"] = tie.detach()
+        if cfg.sntg_weight is not None:
+            label = torch.cat([x.label, target[-len(u) :].argmax(1)])
+            neighbors = sntg_loss(features, label, margin=cfg.sntg_margin, distance=cfg.sntg_distance)
+            loss = loss + cfg.sntg_weight * weight * neighbors
+            log["sntg"] = neighbors.detach()
         return StepOutput(loss, log)

@@ -25,6 +25,13 @@ class Network(nn.Module, ABC):
         """(B, K): logits."""
         return self.head(self.features(images))
 
+    @torch.no_grad()
+    def start_from(self, images: Tensor) -> None:
+        """Once, before training: set what the start of a network takes from some standardized images (B, C, H, W).
+
+        That is nothing in most networks; `forward` writes nothing but batch-norm statistics in all of them.
+        """
+
 
 class InputNoise(nn.Module):
     """Adds Gaussian noise of a fixed standard deviation in training mode, nothing in evaluation mode.

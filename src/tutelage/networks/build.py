@@ -34,10 +34,8 @@ def build_network(config: NetworkConfig, *, num_classes: int, channels: int, ima
             dropout=config.dropout or 0.0,
         )
     if name.family == "wrn":
-        (groups, units), (_, widening) = name.wide_shape, name.numbers
-        return WideResNet(
-            units=units, widening=widening, groups=groups, num_classes=num_classes, channels=channels, **given
-        )
+        (groups, units), (_, width) = name.wide_shape, name.numbers
+        return WideResNet(units=units, width=width, groups=groups, num_classes=num_classes, channels=channels, **given)
     if name.family == "shake-shake":
         return ShakeShake(base=name.numbers[0], num_classes=num_classes, channels=channels, **given)
     if name.family == "conv-large":

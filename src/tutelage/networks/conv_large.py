@@ -2,43 +2,59 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+import torch
 from torch import Tensor, nn
 
-from tutelage.networks.base import InputNoise, Network, initialize
+from tutelage.networks.base import InputNoise, initialize
+from tutelage.networks.staged import StagedNetwork
+from tutelage.networks.weight_norm import WeightNormConv2d
+
+DIRECTION_SPREAD = 0.05  # of V in weight norm; only its length over |V| acts, on how fast its direction turns
 
 
-class ConvLarge(Network):
+class ConvLarge(StagedNetwork):
     """13 layers, 3.12 M parameters: three of 128, three of 256, then 512, 256 and 128 channels, mean, head.
 
-    Each convolution is followed by batch norm and leaky ReLU (slope 0.1); the papers have weight norm with mean-only
-    batch norm instead, whose start depends on the first batch. The first convolution of the last group is not padded,
-    so that the map must be at least 3 pixels wide there, and the image 12.
+    Each convolution is followed by batch norm, or has weight norm and mean-only batch norm as in the papers, and then
+    leaky ReLU (slope 0.1). The first convolution of the last group is not padded, so that the map must be at least 3
+    pixels wide there, and the image 12.
+
+    The papers normalize the head as well; here it is a plain linear layer, which methods may replace.
 
     Args:
+        normalization: "batch", or "mean-only" with weight norm, whose start depends on images: see `start_from`.
         dropout: probability after each of the two max-poolings.
         input_noise: standard deviation of the Gaussian noise on the standardized image, in training mode.
-        batch_norm_momentum: share of a step in the running statistics.
+        batch_norm_momentum: share of a step in the running statistics; None is 0.1, or the papers' 0.001 of running
+            means, which begin at those of the images the network starts from.
     """
 
     smallest_image = 12
+    decoder_layers = 3
 
     def __init__(
         self,
         *,
         num_classes: int,
         channels: int = 3,
+        normalization: Literal["batch", "mean-only"] = "batch",
         dropout: float = 0.5,
         input_noise: float = 0.15,
-        batch_norm_momentum: float = 0.1,
+        batch_norm_momentum: float | None = None,
     ) -> None:
         super().__init__()
+        own = {"batch": 0.1, "mean-only": 0.001}[normalization]
+        momentum = own if batch_norm_momentum is None else batch_norm_momentum
 
         def layer(width: int, out: int, kernel: int = 3, padding: int = 1) -> nn.Sequential:
-            return nn.Sequential(
-                nn.Conv2d(width, out, kernel, padding=padding, bias=False),
-                nn.BatchNorm2d(out, momentum=batch_norm_momentum),
-                nn.LeakyReLU(0.1, inplace=True),
-            )
+            activation = nn.LeakyReLU(0.1, inplace=True)
+            if normalization == "mean-only":
+                convolution = WeightNormConv2d(width, out, kernel, padding=padding, momentum=momentum)
+                return nn.Sequential(convolution, activation)
+            plain = nn.Conv2d(width, out, kernel, padding=padding, bias=False)
+            return nn.Sequential(plain, nn.BatchNorm2d(out, momentum=momentum), activation)
 
         self.trunk = nn.Sequential(
             InputNoise(input_noise),
@@ -48,9 +64,31 @@ class ConvLarge(Network):
             *(nn.MaxPool2d(2), nn.Dropout(dropout)),
             *(layer(256, 512, padding=0), layer(512, 256, 1, 0), layer(256, 128, 1, 0)),
         )
+        self.channels = (channels, 128, 128, 256, 128)
         self.head = nn.Linear(128, num_classes)
         initialize(self)
+        for module in self.modules():
+            if isinstance(module, WeightNormConv2d):
+                nn.init.normal_(module.weight, std=DIRECTION_SPREAD)
 
-    def features(self, images: Tensor) -> Tensor:
-        """(B, 128): the mean over the last map."""
-        return self.trunk(images).mean((2, 3))
+    def stages(self, images: Tensor) -> list[Tensor]:
+        """The maps of the first layer, and of each group before its pooling."""
+        first = self.trunk[:2](images)
+        one = self.trunk[2:4](first)
+        two = self.trunk[4:9](one)
+        return [first, one, two, self.trunk[9:](two)]
+
+    @torch.no_grad()
+    def start_from(self, images: Tensor) -> None:
+        """With weight norm: scale each layer so that its outputs for `images` have mean 0 and unit spread.
+
+        Dropout and noise are left out. Without weight norm nothing is done.
+        """
+        passed, training = images, self.training
+        self.eval()
+        for module in self.trunk.modules():
+            if isinstance(module, WeightNormConv2d):
+                passed = module.start_from(passed)
+            elif not list(module.children()):
+                passed = module(passed)
+        self.train(training)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from tutelage.errors import ConfigError, did_you_mean
 from tutelage.settings import require
@@ -19,12 +19,13 @@ NETWORK_NAMES = (
     "shake-shake-26-2x96d",
     "timm:NAME",
 )
-"""What `--help` lists. `wrn-D-K` and `shake-shake-26-2xNd` also take other numbers."""
+"""What `--help` lists. `wrn-D-K` and `shake-shake-26-2xNd` also take other numbers; `wrn-D-Nf` has N filters."""
 
+WiringName = Literal["original", "fixmatch-pytorch", "torchssl", "usb"]
 _OWN_SETTINGS: dict[str, tuple[str, ...]] = {
     "small": ("dropout", "input_noise", "batch_norm_momentum"),
-    "conv-large": ("dropout", "input_noise", "batch_norm_momentum"),
-    "wrn": ("dropout", "batch_norm_momentum"),
+    "conv-large": ("normalization", "dropout", "input_noise", "batch_norm_momentum"),
+    "wrn": ("wiring", "dropout", "batch_norm_momentum"),
     "shake-shake": ("batch_norm_momentum",),
     "timm": ("pretrained", "dropout"),
 }
@@ -40,6 +41,12 @@ class NetworkConfig:
 
     name: Annotated[str, f"one of {', '.join(NETWORK_NAMES)}"] = "small"
     pretrained: Annotated[bool, "start from published weights (timm only)"] = False
+    wiring: Annotated[
+        WiringName | None, "of wrn: original is FixMatch's code, the others are ports with known differences"
+    ] = None
+    normalization: Annotated[
+        Literal["batch", "mean-only"] | None, "of conv-large: batch norm, or weight norm with mean-only batch norm"
+    ] = None
     dropout: Annotated[float | None, "probability that a feature is dropped in training; conv-large's own is 0.5"] = (
         None
     )
@@ -48,7 +55,7 @@ class NetworkConfig:
     ] = None
     batch_norm_momentum: Annotated[
         float | None,
-        "share of a step in the running statistics; wrn's own, 0.001, is for long runs, the others' is 0.1",
+        "share of a step in the running statistics; the own 0.001 of wrn and of mean-only is for long runs, else 0.1",
     ] = None
 
     def __post_init__(self) -> None:
@@ -74,14 +81,16 @@ class NetworkConfig:
                     f"leave it out, or choose one that has it: {', '.join(having)}"
                 )
 
-    def given(self) -> dict[str, float]:
-        """The numbers that were set, by name: all others are the network's own."""
-        numbers = {
+    def given(self) -> dict[str, Any]:
+        """The settings of the network that were set, by name: all others are the network's own."""
+        settings = {
+            "wiring": self.wiring,
+            "normalization": self.normalization,
             "dropout": self.dropout,
             "input_noise": self.input_noise,
             "batch_norm_momentum": self.batch_norm_momentum,
         }
-        return {setting: value for setting, value in numbers.items() if value is not None}
+        return {setting: value for setting, value in settings.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -90,7 +99,7 @@ class NetworkName:
 
     Attributes:
         family: "small", "conv-large", "wrn", "shake-shake" or "timm".
-        numbers: (depth, widening) of a `wrn-D-K`, (channels,) of a `shake-shake-26-2xNd`.
+        numbers: (depth, channels of the first group) of a `wrn-D-K`, (channels,) of a `shake-shake-26-2xNd`.
         timm: the model's name after `timm:`.
     """
 
@@ -109,10 +118,10 @@ class NetworkName:
             return cls(name)
         if name.startswith("timm:") and len(name) > len("timm:"):
             return cls("timm", timm=name.removeprefix("timm:"))
-        if wide := re.fullmatch(r"wrn-([1-9]\d{0,3})-([1-9]\d{0,2})", name):
-            depth, widening = int(wide[1]), int(wide[2])
+        if wide := re.fullmatch(r"wrn-([1-9]\d{0,3})-([1-9]\d{0,2})(f?)", name):
+            depth, width = int(wide[1]), int(wide[2]) * (1 if wide[3] else 16)
             _wide_shape(depth)
-            return cls("wrn", (depth, widening))
+            return cls("wrn", (depth, width))
         if shake := re.fullmatch(r"shake-shake-26-2x([1-9]\d{0,3})d", name):
             return cls("shake-shake", (int(shake[1]),))
         raise ConfigError(f"network.name '{name}' is not known{did_you_mean(name, NETWORK_NAMES)}")

@@ -8,10 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tutelage.networks.base import Network, initialize
+from tutelage.networks.base import initialize
+from tutelage.networks.staged import StagedNetwork
 
 
-class ShakeShake(Network):
+class ShakeShake(StagedNetwork):
     """Shake-shake 26 2xNd: three stages of four two-branch blocks of N, 2N, 4N channels; no norm before the head.
 
     With the second head that Mean Teacher's logit-distance cost adds, 26.2 M parameters at N = 96, 2.92 M at 32.
@@ -32,12 +33,16 @@ class ShakeShake(Network):
                 stride = 2 if stage > 0 and position == 0 else 1
                 self.blocks.append(ShakeBlock(width, out, stride, batch_norm_momentum))
                 width = out
+        self.channels = (channels, 16, base, 2 * base, 4 * base)
         self.head = nn.Linear(width, num_classes)
         initialize(self)
 
-    def features(self, images: Tensor) -> Tensor:
-        """(B, 4N): the mean over the last map."""
-        return self.blocks(self.stem(images)).mean((2, 3))
+    def stages(self, images: Tensor) -> list[Tensor]:
+        """The maps of the first convolution and of each stage of four blocks."""
+        maps = [self.stem(images)]
+        for start in range(0, len(self.blocks), 4):
+            maps.append(self.blocks[start : start + 4](maps[-1]))
+        return maps
 
 
 class ShakeBlock(nn.Module):

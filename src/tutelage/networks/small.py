@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from tutelage.networks.base import InputNoise, Network, initialize
+from tutelage.networks.base import InputNoise, initialize
+from tutelage.networks.staged import StagedNetwork
 
 
-class SmallResNet(Network):
+class SmallResNet(StagedNetwork):
     """Three residual blocks of 32, 64 and 128 channels; 0.31 M parameters, some 14 times WRN-28-2's speed.
 
     The stem halves the image until its shorter side would fall below 14 pixels, and two of the blocks halve
@@ -34,7 +35,7 @@ class SmallResNet(Network):
         batch_norm_momentum: float = 0.1,
     ) -> None:
         super().__init__()
-        halvings = 0
+        halvings, image_channels = 0, channels
         while image_size >> (halvings + 1) >= self.stem_map:
             halvings += 1
 
@@ -49,16 +50,25 @@ class SmallResNet(Network):
             out = max(self.width >> halving, 8)
             self.trunk.extend([layer(channels, out, 2 if halvings else 1), nn.ReLU(inplace=True)])
             channels = out
+        stem = channels
         for out, stride in ((self.width, 1), (2 * self.width, 2), (4 * self.width, 2)):
             self.trunk.append(SmallBlock(channels, out, stride, batch_norm_momentum))
             channels = out
+        self.channels = (image_channels, stem, self.width, 2 * self.width, 4 * self.width)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(channels, num_classes)
         initialize(self)
 
-    def features(self, images: Tensor) -> Tensor:
+    def stages(self, images: Tensor) -> list[Tensor]:
+        """The maps of the stem and of the three blocks."""
+        maps = [self.trunk[:-3](images)]
+        for block in self.trunk[-3:]:
+            maps.append(block(maps[-1]))
+        return maps
+
+    def pooled(self, last: Tensor) -> Tensor:
         """(B, 128): the mean over the last map."""
-        return self.dropout(self.trunk(images).mean((2, 3)))
+        return self.dropout(last.mean((2, 3)))
 
 
 class SmallBlock(nn.Module):

@@ -2,26 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tutelage.networks.base import Network, initialize
+from tutelage.networks.base import initialize
+from tutelage.networks.settings import WiringName
+from tutelage.networks.staged import StagedNetwork
 
 
-class WideResNet(Network):
+@dataclass(frozen=True)
+class Wiring:
+    """How implementations of the same network differ.
+
+    Attributes:
+        raw_start: the first unit of every group but the first feeds the raw map to its first convolution, without the
+            batch norm and activation that all other units begin with.
+        stem_bias, unit_bias: whether the first convolution, and those in the units, have biases.
+        unit_epsilon, last_epsilon: of the batch norms in the units, and of the one before the mean over the map.
+        halve_of_four: with four groups the first one halves the resolution, too.
+    """
+
+    raw_start: bool = True
+    stem_bias: bool = False
+    unit_bias: bool = False
+    unit_epsilon: float = 1e-3
+    last_epsilon: float = 1e-3
+    halve_of_four: bool = True
+
+
+WIRINGS: Mapping[WiringName, Wiring] = MappingProxyType(
+    {
+        "original": Wiring(raw_start=False, halve_of_four=False),
+        "fixmatch-pytorch": Wiring(unit_epsilon=1e-5, last_epsilon=1e-5),
+        "torchssl": Wiring(stem_bias=True, unit_bias=True),
+        "usb": Wiring(stem_bias=True, unit_epsilon=1e-5),
+    }
+)
+
+
+class WideResNet(StagedNetwork):
     """WRN-d-k: 1,467,610 parameters as WRN-28-2 with 3 channels and 10 classes.
 
     A 3x3 convolution to 16 channels, then groups of pre-activation units of 16k, 32k, 64k (and 128k) channels, the
     first unit of each group but the first halving the resolution; batch norm, leaky ReLU, mean over the map, head.
 
     FixMatch's TensorFlow code has biases in its convolutions besides (1,469,642 parameters): batch norm follows, so
-    they are left out. Widely used ports feed the raw input to the first convolution of groups 2 and 3 and so have a
-    batch norm without effect there; here, as in the original, the main path of each unit begins with it.
+    they are left out. Widely used ports feed the raw input to the first convolution of the later groups and carry a
+    batch norm without effect there, which the wirings of these ports leave out; in the original, the main path of each
+    unit begins with it.
 
     Args:
         units: per group.
         groups: 3 in the paper; FixMatch's WRN-37-2 for STL-10 has 4.
-        widening: k.
+        width: channels of the first group, 16k; each further group has twice as many.
+        wiring: "original", or that of a port whose weights are brought along.
         dropout: probability between the two convolutions of each unit.
         batch_norm_momentum: share of a step in the running statistics. FixMatch's 0.001 needs thousands of steps
             before evaluation mode means anything; short runs take 0.1.
@@ -31,46 +69,56 @@ class WideResNet(Network):
         self,
         *,
         units: int,
-        widening: int,
+        width: int,
         groups: int = 3,
         num_classes: int,
         channels: int = 3,
+        wiring: WiringName = "original",
         dropout: float = 0.0,
         batch_norm_momentum: float = 0.001,
     ) -> None:
         super().__init__()
-        width = 16
-        self.stem = nn.Conv2d(channels, width, 3, padding=1, bias=False)
+        wired, last = WIRINGS[wiring], 16
+        self.stem = nn.Conv2d(channels, last, 3, padding=1, bias=wired.stem_bias)
         self.units = nn.Sequential()
         for group in range(groups):
+            halving = group > 0 or (groups == 4 and wired.halve_of_four)
             for position in range(units):
-                stride = 2 if group > 0 and position == 0 else 1
-                out = 16 * widening * 2**group
+                out = width * 2**group
                 self.units.append(
                     WideUnit(
-                        width,
+                        last,
                         out,
-                        stride=stride,
+                        stride=2 if halving and position == 0 else 1,
+                        activate_main=group == 0 or position > 0 or not wired.raw_start,
                         activate_shortcut=group == 0,
+                        bias=wired.unit_bias,
+                        epsilon=wired.unit_epsilon,
                         dropout=dropout,
                         batch_norm_momentum=batch_norm_momentum,
                     )
                 )
-                width = out
-        self.norm = nn.BatchNorm2d(width, eps=1e-3, momentum=batch_norm_momentum)
-        self.head = nn.Linear(width, num_classes)
+                last = out
+        self.units_per_group = units
+        self.channels = (channels, 16, *(width * 2**group for group in range(groups)))
+        self.norm = nn.BatchNorm2d(last, eps=wired.last_epsilon, momentum=batch_norm_momentum)
+        self.head = nn.Linear(last, num_classes)
         initialize(self)
 
-    def features(self, images: Tensor) -> Tensor:
-        """(B, F): the mean over the last map."""
-        return _activate(self.norm(self.units(self.stem(images)))).mean((2, 3))
+    def stages(self, images: Tensor) -> list[Tensor]:
+        """The maps of the first convolution and of each group."""
+        maps = [self.stem(images)]
+        for start in range(0, len(self.units), self.units_per_group):
+            maps.append(self.units[start : start + self.units_per_group](maps[-1]))
+        return [*maps[:-1], _activate(self.norm(maps[-1]))]
 
 
 class WideUnit(nn.Module):
     """x + conv(act(norm(conv(act(norm(x))))), with a 1x1 convolution on the shortcut where the shape changes.
 
     Args:
-        activate_shortcut: that convolution sees act(norm(x)), as in the first group, instead of x.
+        activate_main: the first convolution sees act(norm(x)) instead of x.
+        activate_shortcut: the one on the shortcut sees act(norm(x)), as in the first group, instead of x.
     """
 
     def __init__(
@@ -79,24 +127,27 @@ class WideUnit(nn.Module):
         out: int,
         *,
         stride: int,
+        activate_main: bool,
         activate_shortcut: bool,
+        bias: bool,
+        epsilon: float,
         dropout: float,
         batch_norm_momentum: float,
     ) -> None:
         super().__init__()
-        self.norm1 = nn.BatchNorm2d(channels, eps=1e-3, momentum=batch_norm_momentum)
-        self.conv1 = nn.Conv2d(channels, out, 3, stride=stride, padding=1, bias=False)
-        self.norm2 = nn.BatchNorm2d(out, eps=1e-3, momentum=batch_norm_momentum)
+        self.norm1 = nn.BatchNorm2d(channels, eps=epsilon, momentum=batch_norm_momentum) if activate_main else None
+        self.conv1 = nn.Conv2d(channels, out, 3, stride=stride, padding=1, bias=bias)
+        self.norm2 = nn.BatchNorm2d(out, eps=epsilon, momentum=batch_norm_momentum)
         self.dropout = nn.Dropout(dropout)
-        self.conv2 = nn.Conv2d(out, out, 3, padding=1, bias=False)
+        self.conv2 = nn.Conv2d(out, out, 3, padding=1, bias=bias)
         reshapes = channels != out or stride != 1
-        self.shortcut = nn.Conv2d(channels, out, 1, stride=stride, bias=False) if reshapes else nn.Identity()
+        self.shortcut = nn.Conv2d(channels, out, 1, stride=stride, bias=bias) if reshapes else nn.Identity()
         self.activate_shortcut = reshapes and activate_shortcut
 
     def forward(self, x: Tensor) -> Tensor:
-        activated = _activate(self.norm1(x))
-        main = _activate(self.norm2(self.conv1(activated)))
-        return self.conv2(self.dropout(main)) + self.shortcut(activated if self.activate_shortcut else x)
+        begun = x if self.norm1 is None else _activate(self.norm1(x))
+        main = _activate(self.norm2(self.conv1(begun)))
+        return self.conv2(self.dropout(main)) + self.shortcut(begun if self.activate_shortcut else x)
 
 
 def _activate(normalized: Tensor) -> Tensor:

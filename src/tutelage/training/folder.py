@@ -17,8 +17,11 @@ from tutelage.config import RunConfig
 from tutelage.errors import ConfigError, RunError
 from tutelage.files import TEMPORARY, read_json, remove_temporary, strict_json, write_atomically, write_json
 
-CONTENT = ("config.json", "split.json", "metrics.jsonl", "timing.jsonl", "result.json", "views.png")
-FOLDERS = ("checkpoints", "tensorboard", "cache")
+CONTENT = (
+    *("config.json", "split.json", "metrics.jsonl", "timing.jsonl", "result.json"),
+    *("views.png", "scored.npz", "verdict.json", "report.html"),
+)
+FOLDERS = ("checkpoints", "tensorboard", "cache", "baseline")
 FORMAT = 1
 _CONFIG: dict[str, tuple[str, ...]] = {  # what others rely on in config.json
     "settings": (),
@@ -38,7 +41,10 @@ class RunFolder:
     | metrics.jsonl | one line a log step; the same bytes whether or not the run was interrupted |
     | timing.jsonl | images per second, which no resume can repeat |
     | checkpoints/ | the two newest, with a manifest of hashes |
+    | scored.npz | given and predicted classes of the images that scored |
     | result.json | final metrics, written once |
+    | baseline/ | the run of the supervised twin, where there is one |
+    | verdict.json | whether the unlabeled images helped, beside the twin |
     """
 
     def __init__(self, path: Path) -> None:
@@ -116,7 +122,7 @@ class RunFolder:
         """Everything was checked: remove an earlier run."""
         for name in CONTENT:
             (self.path / name).unlink(missing_ok=True)
-        for name in ("checkpoints", "tensorboard"):
+        for name in ("checkpoints", "tensorboard", "baseline"):
             shutil.rmtree(self.path / name, ignore_errors=True)
         self._remove_temporary()
 

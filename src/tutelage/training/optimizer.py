@@ -60,7 +60,7 @@ def lr_factor(step: int, total: int, cfg: OptimizerConfig) -> float:
     if cfg.schedule == "cosine-7-16":
         return warmup * seven_sixteenths_cosine(step, total)
     if cfg.schedule == "step":
-        return warmup * (cfg.step_factor if step >= cfg.step_at * total else 1.0)
+        return warmup * cfg.step_factor ** sum(step >= share * total for share in cfg.step_at)
     return warmup
 
 

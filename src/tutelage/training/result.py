@@ -14,7 +14,7 @@ from tutelage.data.loader import Normalization
 from tutelage.tasks.base import Task
 from tutelage.training.loop import Training
 from tutelage.training.recorder import networks
-from tutelage.training.scoring import score_rows
+from tutelage.training.scoring import predict_rows, score_probs
 
 Scored = tuple[np.ndarray, np.ndarray, np.ndarray]  # images (N, C, H, W), rows, labels (N,)
 LEAST_EVALUATIONS = 3  # that a median is taken of
@@ -27,6 +27,7 @@ def final_result(
     *,
     rows: list[dict[str, Any]],
     parts: Mapping[str, Callable[[], Scored]],
+    keep: Callable[[str, np.ndarray, np.ndarray], None] = lambda part, label, predicted: None,
 ) -> dict[str, Any]:
     """Metrics of student and teacher after the last step.
 
@@ -34,6 +35,7 @@ def final_result(
         rows: the lines of metrics.jsonl; the median is of the validation accuracies in the last fifth of the steps,
             and left out where there are fewer than three of them.
         parts: how to get the images of each part that scores ("validation", "test"): each is called once.
+        keep: is given each part's labels (N,) and the classes that the evaluated network gives its images.
     """
     evaluated = "teacher" if training.method.predictor is not training.method.student else "student"
     result: dict[str, Any] = {
@@ -43,11 +45,13 @@ def final_result(
         "selection": "none: the network of the last step",
     }
     for part, get in parts.items():
-        scored = get()
-        result[part] = {
-            name: score_rows(network, task, *scored, normalization=normalization, device=training.device)
-            for name, network in networks(training).items()
-        }
+        images, chosen, labels = get()
+        result[part] = {}
+        for name, network in networks(training).items():
+            probs = predict_rows(network, task, images, chosen, normalization=normalization, device=training.device)
+            result[part][name] = score_probs(task, probs, labels[chosen])
+            if name == evaluated:
+                keep(part, labels[chosen], probs.argmax(1).numpy())
     late = [row for row in rows if row["kind"] == "validation" and 5 * row["step"] > 4 * training.total]
     accuracies = [row[evaluated]["accuracy"] for row in late]
     if len(accuracies) >= LEAST_EVALUATIONS:

@@ -50,6 +50,11 @@ def score_rows(
 ) -> dict[str, Any]:
     """The task's metrics on some rows; `labels` (N,) int64 belongs to `images`."""
     probs = predict_rows(network, task, images, rows, normalization=normalization, device=device, check=check)
+    return score_probs(task, probs, labels[rows])
+
+
+def score_probs(task: Task, probs: Tensor, labels: np.ndarray) -> dict[str, Any]:
+    """The task's metrics of predictions `probs` (N, K); `labels` (N,) int64."""
     metrics = task.metrics()
-    metrics.update(probs, torch.from_numpy(labels[rows]))
+    metrics.update(probs, torch.from_numpy(labels))
     return metrics.compute()

@@ -1,0 +1,125 @@
+"""Gathering the runs of a comparison into a table; only runs on the same images are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tutelage.compare.execute import is_finished
+from tutelage.compare.plan import Combination, Plan
+from tutelage.errors import RunError
+from tutelage.files import read_json
+from tutelage.intervals import Interval, interval
+from tutelage.training.folder import read_config
+
+SUPERVISED = "supervised"
+Part = Literal["test", "validation"]
+_SAME = {  # of split.json: what all runs on a seed and a number of labels must share
+    "classes": "classes",
+    "fingerprint": "data",
+    "labeled": "labeled images",
+    "held_out": "held-out images",
+    "train_images": "training images",
+    "val_images": "validation images",
+    "test_images": "test images",
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A method at a number of labels.
+
+    Attributes:
+        accuracy: by seed, of the network that the method evaluates, after the last step.
+        gain: accuracy minus that of supervised training on the same seed, in points; None where there is no pair.
+    """
+
+    method: str
+    label_count: int | None
+    accuracy: Mapping[int, float]
+    summary: Interval
+    gain: Interval | None
+
+    @property
+    def labels(self) -> str:
+        """The number of labels, in words."""
+        return "all" if self.label_count is None else str(self.label_count)
+
+
+@dataclass(frozen=True)
+class Table:
+    """What came out of a comparison, few labels first.
+
+    Attributes:
+        part: what was scored.
+        images: how many of them.
+        seeds: as planned; a cell may have fewer, if runs failed or are missing.
+    """
+
+    part: Part
+    images: int
+    seeds: int
+    cells: tuple[Cell, ...]
+
+
+def collect(plan: Plan, out: Path) -> Table:
+    """The table of the finished runs.
+
+    Raises:
+        RunError: no run is finished; one is not the plan's; or runs that are to be compared differ in their images.
+    """
+    finished = [one for one in plan.combinations if is_finished(out / one.name)]
+    if not finished:
+        raise RunError(f"no run in {out} is finished yet")
+    refuse_strangers(finished, out)
+    results = {one: read_json(out / one.name / "result.json") for one in finished}
+    part: Part = "test" if all("test" in result for result in results.values()) else "validation"
+    for one, result in results.items():
+        if part not in result:
+            raise RunError(f"{out / one.name} has no score: there were no labeled images left to score on")
+    accuracy = {one: float(result[part][result["evaluated"]]["accuracy"]) for one, result in results.items()}
+    images = {int(result[part][result["evaluated"]]["n"]) for result in results.values()}
+    cells = [
+        _cell(method, count, accuracy)
+        for count in plan.label_counts
+        for method in plan.methods
+        if any((one.method, one.label_count) == (method, count) for one in finished)
+    ]
+    return Table(part, max(images), len(plan.seeds), tuple(cells))
+
+
+def refuse_strangers(finished: Sequence[Combination], out: Path) -> None:
+    """Check that the runs are those of the plan, and on the same images.
+
+    Raises:
+        RunError: the settings of a run are of another combination, or two runs on a seed and a number of labels differ
+            in labeled, held-out or scored images.
+    """
+    first: dict[tuple[int | None, int], tuple[Path, Mapping[str, Any]]] = {}
+    for one in finished:
+        run = out / one.name
+        settings = read_config(run)["settings"]
+        theirs = settings["method"]["name"], settings["data"]["label_count"], settings["train"]["seed"]
+        count = theirs[1] if one.label_count is None else one.label_count
+        if theirs != (one.method, count, one.seed):
+            raise RunError(f"{run} is another run: {theirs[0]} with {theirs[1]} labels on seed {theirs[2]}")
+        split = read_json(run / "split.json")
+        other, known = first.setdefault((one.label_count, one.seed), (run, split))
+        differing = [words for key, words in _SAME.items() if split.get(key) != known.get(key)]
+        if differing:
+            raise RunError(f"{run} and {other} cannot be compared: they differ in {', '.join(differing)}")
+
+
+def _cell(method: str, count: int | None, accuracy: Mapping[Combination, float]) -> Cell:
+    own = {one.seed: value for one, value in accuracy.items() if (one.method, one.label_count) == (method, count)}
+    twin = {one.seed: v for one, v in accuracy.items() if (one.method, one.label_count) == (SUPERVISED, count)}
+    gains = [100.0 * (own[seed] - twin[seed]) for seed in own if seed in twin]
+    return Cell(
+        method=method,
+        label_count=count,
+        accuracy=own,
+        summary=interval([100.0 * value for value in own.values()]),
+        gain=interval(gains) if gains and method != SUPERVISED else None,
+    )

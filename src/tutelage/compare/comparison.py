@@ -1,0 +1,128 @@
+"""A comparison from its plan to its table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from tutelage.compare.check import check_plan
+from tutelage.compare.collect import SUPERVISED, Table, collect
+from tutelage.compare.execute import LOGS, is_finished, next_command, run_all
+from tutelage.compare.outputs import print_table, write_table
+from tutelage.compare.plan import Combination, Plan, keep_plan, read_plan, shown_command
+from tutelage.console import screen
+from tutelage.errors import ConfigError, RunError
+from tutelage.settings import require
+from tutelage.verdict.verdict import Verdict, judge, print_verdict
+
+
+def compare(plan: Plan, out: Path, *, jobs: int, console: Console) -> Table:
+    """Train what is not finished yet, then write and print the table.
+
+    Raises:
+        TutelageError: a setting, the data or the folder is not as needed, and nothing was started; or a signal came; or
+            runs failed, after the table of the others.
+    """
+    require(1 <= jobs <= 64, "--jobs", "in [1, 64]", jobs)
+    check_plan(plan, console)
+    keep_plan(plan, out)
+    failed = run_all(plan, out, jobs=jobs, console=console)
+    if len(failed) == len(plan.combinations):
+        raise RunError(f"all {len(failed)} runs failed, the first: {next(iter(failed.values()))}")
+    table = gather(out, failed=failed, console=console)
+    if failed:
+        names = ", ".join(one.name for one in failed)
+        raise RunError(f"{len(failed)} of {len(plan.combinations)} runs failed ({names}); the same command tries again")
+    return table
+
+
+def list_commands(plan: Plan, out: Path, console: Console) -> None:
+    """Print the command of each run that is not finished, for a scheduler or another machine.
+
+    Raises:
+        TutelageError: as `compare`, before anything is started.
+    """
+    check_plan(plan, screen(quiet=True))
+    keep_plan(plan, out)
+    for one in plan.combinations:
+        if not is_finished(out / one.name):
+            console.print(shown_command(next_command(plan, one, out)))
+
+
+def gather(out: Path, *, failed: Mapping[Combination, str] | None = None, console: Console) -> Table:
+    """Print the table of what is finished in `out`, with verdicts, and write it beside the runs.
+
+    Raises:
+        RunError: there is no comparison, none of its runs is finished, or they cannot be compared.
+    """
+    plan = read_plan(out)
+    table = collect(plan, out)
+    print_table(table, console)
+    verdicts = judge_cells(table, out)
+    for verdict in verdicts:
+        print_verdict(verdict, console)
+    faults = [[f"{one.name} failed: {reason}; see {LOGS}/{one.name}.log"] for one, reason in (failed or {}).items()]
+    write_table(table, out, notes=[*(verdict.sentences() for verdict in verdicts), *faults])
+    console.print(f"results.csv, results.md and results.tex are in {out}")
+    return table
+
+
+def judge_cells(table: Table, out: Path) -> list[Verdict]:
+    """Of each semi-supervised method and number of labels: whether unlabeled images helped."""
+    verdicts = []
+    for cell in table.cells:
+        if cell.gain is None:
+            continue
+        twins = {c.label_count: c for c in table.cells if c.method == SUPERVISED}[cell.label_count]
+        pairs = [
+            tuple(out / Combination(method, cell.label_count, seed).name for method in (cell.method, SUPERVISED))
+            for seed in sorted(set(cell.accuracy) & set(twins.accuracy))
+        ]
+        verdicts.append(judge([(run, twin) for run, twin in pairs]))
+    return verdicts
+
+
+def plan_of(
+    settings: Mapping[str, Any],
+    *,
+    methods: str,
+    label_counts: str | None,
+    seeds: int,
+    presets: str | None,
+    config_file: str | None,
+) -> Plan:
+    """The plan in the words of the command line; `train.seed` is the first seed.
+
+    Raises:
+        ConfigError: a word is not as needed.
+    """
+    own = dict(settings)
+    first = _integer(own.pop("train.seed", "0"), "--seed")
+    require(seeds >= 1, "--seeds", "at least 1", seeds)
+    counts: Sequence[int | None] = [None]
+    if label_counts is not None:
+        counts = [_integer(word, "--label-counts") for word in _words(label_counts)]
+    if not counts or (label_counts is not None and any(count is None or count < 1 for count in counts)):
+        raise ConfigError(f"--label-counts must be numbers above 0, separated by commas, got {label_counts!r}")
+    return Plan(
+        methods=tuple(_words(methods)),
+        label_counts=tuple(counts),
+        seeds=tuple(range(first, first + seeds)),
+        presets=tuple(_words(presets or "")),
+        settings=own,
+        config_file=config_file,
+    )
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _integer(text: Any, flag: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ConfigError(f"{flag} must be an integer, got {text!r}") from None

@@ -1,0 +1,147 @@
+"""HybridNet: Mean Teacher with an auto-encoder, half of which need not know the classes."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Annotated, Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from tutelage.batch import Batch, Progress, StepOutput
+from tutelage.ema import EMATeacher
+from tutelage.errors import ConfigError
+from tutelage.losses import balanced_reconstruction, logit_distance, softmax_mse
+from tutelage.methods.base import Method, Problem
+from tutelage.networks.staged import StagedNetwork
+from tutelage.schedules import RAMPS, half_cosine, sigmoid_rampdown, sigmoid_rampup
+from tutelage.settings import require
+from tutelage.tasks.base import Task
+
+INTERMEDIATE_RAMPUP = 2 / 300
+LAST_FIFTH = 0.2  # of training, in which the simpler form ramps down
+
+
+class HybridNet(Method):
+    """HybridNet: Robert, Thome & Cord 2018, arXiv:1807.11407.
+
+    loss = H(y, p(weak x)) + w r(t) mean over rows of |p_student(view 1) - p_teacher(view 2)|^2 / K
+           + a s(t) mean over pixels of (c + d - view 1)^2
+           + b s(t) sum over both branches and all maps but the last of mean (decoded map - encoded map)^2
+    The first line is Mean Teacher's. The student is the encoder of the branch that makes c; the other has an encoder of
+    its own, and makes d, what the classes do not explain. Balancing: the reconstruction trains that branch alone whose
+    own one, c or d, is further from the image, which is decided for each image or for the batch. Encoded maps get no
+    gradient as targets. r and s are ramps; s falls at the end.
+    """
+
+    name, evaluated = "hybridnet", "teacher"
+    labeled_views, unlabeled_views = ("weak", "weak"), ("weak", "weak")
+    student: StagedNetwork
+    teacher: EMATeacher
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        """Settings of `hybridnet`: Mean Teacher's, and those of the auto-encoder with the official code's defaults."""
+
+        consistency_weight: Annotated[float, "w, after the ramp-up"] = 50.0
+        ramp: Annotated[Literal["sigmoid", "linear"], "shape of the ramp-up r"] = "linear"
+        rampup: Annotated[float, "length of the ramp-up r, as a share of training"] = 0.4
+        class_loss_divisor: Annotated[
+            Literal["labeled", "batch"], "rows the class loss is averaged over; the official code takes the batch"
+        ] = "labeled"
+        logit_distance_weight: Annotated[
+            float | None, "two heads, for classes and consistency, tied by this weight; None is one head"
+        ] = None
+        balancing: Annotated[
+            Literal["sample", "batch"], "what the branch that reconstruction trains is chosen for; batch is the simpler"
+        ] = "sample"
+        reconstruction_weight: Annotated[float, "a, of the squared error averaged over pixels"] = 0.25
+        reconstruction_rampup: Annotated[float, "length of its sigmoid ramp-up, as a share of training"] = 5 / 300
+        intermediate_weight: Annotated[
+            float | None, "b, of the maps between image and features; None, the simpler form, leaves them out"
+        ] = 0.5
+        intermediate_rampup: Annotated[float, "length of its sigmoid ramp-up, as a share of training"] = (
+            INTERMEDIATE_RAMPUP
+        )
+        rampdown: Annotated[
+            Literal["cosine", "sigmoid"], "of both: a cosine over all of training, or the simpler form's last fifth"
+        ] = "cosine"
+        ema_decay: Annotated[float, "of the teacher"] = 0.999
+        ema_warmup: Annotated[bool, "average plainly over the first 1 / (1 - ema_decay) steps"] = True
+        ema_buffers: Annotated[Literal["own", "copy"], "the teacher's batch-norm statistics: its own, or copies"] = (
+            "own"
+        )
+
+        def __post_init__(self) -> None:
+            for name in ("consistency_weight", "reconstruction_weight"):
+                require(getattr(self, name) >= 0, f"method.{name}", "at least 0", getattr(self, name))
+            for name in ("logit_distance_weight", "intermediate_weight"):
+                value = getattr(self, name)
+                require(value is None or value > 0, f"method.{name}", "above 0, or none", value)
+            if self.intermediate_weight is None and self.intermediate_rampup != INTERMEDIATE_RAMPUP:
+                raise ConfigError("method.intermediate_rampup does nothing without method.intermediate_weight")
+            for name in ("rampup", "reconstruction_rampup", "intermediate_rampup"):
+                require(0.0 <= getattr(self, name) <= 1.0, f"method.{name}", "in [0, 1]", getattr(self, name))
+            require(0.0 <= self.ema_decay < 1.0, "method.ema_decay", "in [0, 1)", self.ema_decay)
+
+    def __init__(self, student: nn.Module, task: Task, problem: Problem, cfg: Config) -> None:
+        super().__init__(student, task, problem, cfg)
+        if not isinstance(student, StagedNetwork):
+            raise ConfigError(
+                "hybridnet needs a network that shows its maps: network.name small, conv-large, wrn-... or "
+                "shake-shake-..."
+            )
+        self.teacher = EMATeacher(student, cfg.ema_decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)
+        self.decoder, self.other_encoder, self.other_decoder = student.decoder(), student.encoder(), student.decoder()
+        self.consistency_head: nn.Linear | None = None
+        if cfg.logit_distance_weight is not None:
+            self.consistency_head = cast(nn.Linear, copy.deepcopy(student.head))
+            self.consistency_head.reset_parameters()
+
+    def forward(self, batch: Batch, t: Progress) -> StepOutput:
+        x, u, cfg = batch.labeled, batch.unlabeled, self.cfg
+        images = torch.cat([x.views[0], u.views[0]])  # one pass: batch norm sees all rows
+        maps, other_maps = self.student.stages(images), self.other_encoder.stages(images)
+        features = self.student.pooled(maps[-1])
+        logits = self.student.head(features)
+        logits_second = logits if self.consistency_head is None else self.consistency_head(features)
+        target = self.teacher(torch.cat([x.views[1], u.views[1]]))
+
+        supervised = self.task.loss(logits[: len(x)], x.label)
+        if cfg.class_loss_divisor == "batch":
+            supervised = supervised * (len(x) / len(logits))
+        consistency = softmax_mse(logits_second.float(), target.float()).mean()
+        weight = cfg.consistency_weight * RAMPS[cfg.ramp](t.step, cfg.rampup * t.total)
+        loss = supervised + weight * consistency
+        log = {"supervised": supervised.detach(), "consistency": consistency.detach(), "consistency_weight": weight}
+        if self.consistency_head is not None:
+            tie = logit_distance(logits, logits_second).mean()
+            loss = loss + cfg.logit_distance_weight * tie
+            log["logit_distance"] = tie.detach()
+
+        part, part_maps = self.decoder(maps, images)
+        other, other_part_maps = self.other_decoder(other_maps, images)
+        reconstruction = balanced_reconstruction(part.float(), other.float(), images.float(), per=cfg.balancing).mean()
+        loss = loss + cfg.reconstruction_weight * self._share(t, cfg.reconstruction_rampup) * reconstruction
+        log["reconstruction"] = reconstruction.detach()
+        if cfg.intermediate_weight is not None:
+            decoded, encoded = [*part_maps, *other_part_maps], [*maps[:-1], *other_maps[:-1]]
+            intermediate = map_distance(decoded, encoded)
+            loss = loss + cfg.intermediate_weight * self._share(t, cfg.intermediate_rampup) * intermediate
+            log["intermediate"] = intermediate.detach()
+        return StepOutput(loss, log)
+
+    def _share(self, t: Progress, rampup: float) -> float:
+        """s(t): up over the first steps, and down to the end."""
+        down = half_cosine(t.step, t.total)
+        if self.cfg.rampdown == "sigmoid":
+            down = sigmoid_rampdown(t.step, t.total, LAST_FIFTH * t.total)
+        return sigmoid_rampup(t.step, rampup * t.total) * down
+
+
+def map_distance(decoded: list[Tensor], encoded: list[Tensor]) -> Tensor:
+    """Scalar: the squared difference, averaged over each map and summed over maps; the encoded ones get no gradient."""
+    return torch.stack(
+        [(d.float() - e.detach().float()).square().mean() for d, e in zip(decoded, encoded, strict=True)]
+    ).sum()

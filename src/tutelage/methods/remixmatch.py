@@ -1,0 +1,128 @@
+"""ReMixMatch: one aligned guess from a weak view for several strong ones, MixUp, and rotations to be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tutelage.batch import Batch, Progress, PseudoLabels, StepOutput
+from tutelage.distributed import mean_of_ranks
+from tutelage.ema import EMATeacher
+from tutelage.methods.base import Method, Problem
+from tutelage.mixup import mix_up
+from tutelage.pseudo_labels import align, sharpen
+from tutelage.schedules import linear_rampup
+from tutelage.settings import require
+from tutelage.tasks.base import Task
+
+
+class ReMixMatch(Method):
+    """ReMixMatch: Berthelot et al. 2020, arXiv:1911.09785, algorithm 1.
+
+    q = sharpen(p(weak u) p(y) / p~ made to sum to 1, T); W = (strong x, y), (weak u, q), (each strong u, q)
+    each row of W is mixed with a random other one: l a + (1 - l) b, image and label, l = max(l', 1 - l'),
+    l' ~ Beta(alpha, alpha)
+    loss = H over mixed labeled rows + w r(t) H over mixed unlabeled rows + w_1 r(t) H(q, p(first strong u))
+    + w_rot H(quarter turns, rotation head(first strong u, turned))
+    with H the mean cross-entropy, p the student's class probabilities, p(y) the class frequencies of the labeled
+    images, p~ the mean prediction of the last `alignment_steps`, sharpen(p, T) = p^(1/T) / sum p^(1/T), and r a linear ramp-up
+    from 0 to 1. The moving average of the student is evaluated; it guesses no labels.
+
+    The paper's strong view is CTAugment's: `augment.strong.policy = "ctaugment"`.
+    """
+
+    name, evaluated = "remixmatch", "teacher"
+    labeled_views = ("strong",)
+    unlabeled_views: tuple[str, ...] = ("weak", "strong", "strong")
+    teacher: EMATeacher
+    labeled_frequency: Tensor
+    predicted_frequency: Tensor
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        """Settings of `remixmatch`; the defaults are those of the paper, but for the number of strong views (8)."""
+
+        strong_views: Annotated[int, "K, strong views of each unlabeled image"] = 2
+        alignment_steps: Annotated[
+            int,
+            "steps whose mean prediction is aligned with the class frequencies of the labeled images; 0 aligns none",
+        ] = 128
+        temperature: Annotated[float, "T, of sharpening the guesses; 1 leaves them"] = 0.5
+        mixup_alpha: Annotated[float, "alpha: near 0 hardly mixes, large halves"] = 0.75
+        unlabeled_weight: Annotated[float, "w, of the mixed unlabeled rows, after the ramp-up"] = 1.5
+        strong_weight: Annotated[float, "w_1, of the first strong view as it is, after the ramp-up"] = 0.5
+        rotation_weight: Annotated[float, "w_rot, of telling quarter turns; 0 leaves them out"] = 0.5
+        rampup: Annotated[float, "length of the linear ramp-up, as a share of training"] = 1 / 64
+        ema_decay: Annotated[float, "of the network that is evaluated; it guesses no labels"] = 0.999
+        ema_warmup: Annotated[bool, "average plainly over the first 1 / (1 - ema_decay) steps"] = True
+        ema_buffers: Annotated[
+            Literal["copy", "average"], "batch-norm statistics of the evaluated network: the student's, or averages too"
+        ] = "copy"
+
+        def __post_init__(self) -> None:
+            require(1 <= self.strong_views <= 16, "method.strong_views", "in [1, 16]", self.strong_views)
+            require(0 <= self.alignment_steps <= 2**20, "method.alignment_steps", "in [0, 2^20]", self.alignment_steps)
+            require(self.temperature > 0, "method.temperature", "above 0", self.temperature)
+            require(self.mixup_alpha > 0, "method.mixup_alpha", "above 0", self.mixup_alpha)
+            for name in ("unlabeled_weight", "strong_weight", "rotation_weight"):
+                require(getattr(self, name) >= 0, f"method.{name}", "at least 0", getattr(self, name))
+            require(0.0 <= self.rampup <= 1.0, "method.rampup", "in [0, 1]", self.rampup)
+            require(0.0 <= self.ema_decay < 1.0, "method.ema_decay", "in [0, 1)", self.ema_decay)
+
+    def __init__(self, student: nn.Module, task: Task, problem: Problem, cfg: Config) -> None:
+        super().__init__(student, task, problem, cfg)
+        self.teacher = EMATeacher(student, cfg.ema_decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)
+        self.unlabeled_views = ("weak", *["strong"] * cfg.strong_views)
+        self.rotation_head = nn.Linear(student.head.in_features, 4) if cfg.rotation_weight > 0 else None
+        counts = torch.tensor(problem.labeled_counts, dtype=torch.float32)
+        self.register_buffer("labeled_frequency", counts / counts.sum(), persistent=False)
+        uniform = torch.full((cfg.alignment_steps, problem.num_classes), 1 / problem.num_classes)
+        self.register_buffer("predicted_frequency", uniform)  # a row for each remembered step, the oldest first
+
+    def pseudo_label_weight(self, probs: Tensor) -> Tensor:
+        """(B,): 1 for every row of `probs` (B, K): there is no threshold."""
+        return torch.ones_like(probs[:, 0])
+
+    def forward(self, batch: Batch, t: Progress) -> StepOutput:
+        x, u, cfg = batch.labeled, batch.unlabeled, self.cfg
+        # The images as they are go through in one pass, the mixed ones in another: their statistics differ.
+        turns = torch.randint(4, (len(u),), device=u.index.device)
+        turned = [] if self.rotation_head is None else [rotate(u.views[1], turns)]
+        features = self.student.features(torch.cat([*u.views[:2], *turned]))
+        logits_weak, logits_strong = self.student.head(features[: 2 * len(u)]).float().chunk(2)
+        probs = logits_weak.detach().softmax(1)
+        aligned = probs
+        if cfg.alignment_steps > 0:
+            aligned = align(probs, self.labeled_frequency, self.predicted_frequency.mean(0))
+        guess = sharpen(aligned, cfg.temperature)
+
+        label = torch.cat([F.one_hot(x.label, self.problem.num_classes).to(guess), *[guess] * len(u.views)])
+        images, label = mix_up(torch.cat([x.views[0], *u.views]), label, cfg.mixup_alpha)
+        logits = self.student(images).float()
+        supervised = F.cross_entropy(logits[: len(x)], label[: len(x)])
+        unsupervised = F.cross_entropy(logits[len(x) :], label[len(x) :])
+        strong = F.cross_entropy(logits_strong, guess)
+        ramp = linear_rampup(t.step, cfg.rampup * t.total)
+        loss = supervised + ramp * (cfg.unlabeled_weight * unsupervised + cfg.strong_weight * strong)
+        log = {"supervised": supervised.detach(), "unsupervised": unsupervised.detach(), "strong": strong.detach()}
+        if self.rotation_head is not None:
+            rotation = F.cross_entropy(self.rotation_head(features[2 * len(u) :]).float(), turns)
+            loss = loss + cfg.rotation_weight * rotation
+            log["rotation"] = rotation.detach()
+        pseudo_labels = PseudoLabels(guess.argmax(1), self.pseudo_label_weight(guess))
+        return StepOutput(loss, {**log, "ramp": ramp}, keep={"predicted": probs.mean(0)}, pseudo_labels=pseudo_labels)
+
+    def remember(self, out: StepOutput) -> None:
+        """Put the mean prediction of the step in the place of the oldest."""
+        newest = mean_of_ranks(out.keep["predicted"])[None].to(self.predicted_frequency)
+        self.predicted_frequency.copy_(torch.cat([self.predicted_frequency, newest])[1:])
+
+
+def rotate(images: Tensor, turns: Tensor) -> Tensor:
+    """(B, C, H, H): each image turned counterclockwise by its number of quarter turns, `turns` (B,) in 0 to 3."""
+    every_turn = torch.stack([images.rot90(quarter, (2, 3)) for quarter in range(4)])
+    return every_turn[turns, torch.arange(len(images), device=images.device)]

@@ -1,0 +1,122 @@
+"""SoftMatch: every pseudo-label counts, by how far its confidence lies below the usual one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tutelage.batch import Batch, Progress, PseudoLabels, StepOutput
+from tutelage.distributed import mean_of_ranks, rows_of_all_ranks
+from tutelage.ema import EMATeacher
+from tutelage.errors import ConfigError
+from tutelage.methods.base import Method, Problem
+from tutelage.pseudo_labels import align
+from tutelage.settings import require
+from tutelage.tasks.base import Task
+
+
+class SoftMatch(Method):
+    """SoftMatch: Chen et al. 2023, arXiv:2301.10921.
+
+    loss = H(y, p(weak x)) + lambda_u mean(weight(weak u) H(argmax p(weak u), p(strong u)))
+    with weight = exp(-min(max a - mu, 0)^2 / (2 sigma^2 / s^2)), s = 2: a Gaussian below mu, 1 above. a is p(weak u)
+    aligned: p target / q, made to sum to 1, with q the moving average of p(weak u); the pseudo-label is of p itself.
+    mu and sigma^2 are the moving averages of mean and variance of max a. All of them include this batch.
+    """
+
+    name, evaluated = "softmatch", "teacher"
+    labeled_views, unlabeled_views = ("weak",), ("weak", "strong")
+    teacher: EMATeacher
+    mean: Tensor
+    variance: Tensor
+    class_probs: Tensor
+    target: Tensor
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        """Settings of `softmatch`."""
+
+        unlabeled_weight: Annotated[float, "lambda_u"] = 1.0
+        alignment: Annotated[
+            Literal["uniform", "labeled", "none"], "target of a: uniform, or the mean prediction on labeled rows"
+        ] = "uniform"
+        sigmas: Annotated[float, "s: larger weighs unsure rows less"] = 2.0
+        statistics_decay: Annotated[float, "of the moving averages mu, sigma^2, q and the labeled target"] = 0.999
+        ema_decay: Annotated[float, "of the network that is evaluated; it makes no pseudo-labels"] = 0.999
+        ema_warmup: Annotated[bool, "average plainly over the first 1 / (1 - ema_decay) steps"] = True
+        ema_buffers: Annotated[
+            Literal["copy", "average"], "batch-norm statistics of the evaluated network: the student's, or averages too"
+        ] = "copy"
+
+        def __post_init__(self) -> None:
+            require(self.unlabeled_weight >= 0, "method.unlabeled_weight", "at least 0", self.unlabeled_weight)
+            require(self.sigmas > 0, "method.sigmas", "above 0", self.sigmas)
+            require(0.0 <= self.statistics_decay < 1.0, "method.statistics_decay", "in [0, 1)", self.statistics_decay)
+            require(0.0 <= self.ema_decay < 1.0, "method.ema_decay", "in [0, 1)", self.ema_decay)
+
+    def __init__(self, student: nn.Module, task: Task, problem: Problem, cfg: Config) -> None:
+        super().__init__(student, task, problem, cfg)
+        if problem.unlabeled_batch < 2:
+            raise ConfigError(
+                "softmatch needs at least 2 unlabeled images a step, for the variance of their confidence; raise "
+                "train.batch_size or train.unlabeled_ratio"
+            )
+        self.teacher = EMATeacher(student, cfg.ema_decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)
+        uniform = torch.full((problem.num_classes,), 1.0 / problem.num_classes)
+        self.register_buffer("mean", uniform[0].clone())  # mu
+        self.register_buffer("variance", torch.tensor(1.0))  # sigma^2
+        self.register_buffer("class_probs", uniform.clone())  # q
+        self.register_buffer("target", uniform.clone())
+
+    def pseudo_label_weight(self, probs: Tensor) -> Tensor:
+        """(B,): the Gaussian weight of the largest of `probs` (B, K), aligned as in training."""
+        if self.cfg.alignment != "none":
+            probs = align(probs, self.target, self.class_probs)
+        return gaussian_weight(probs.amax(1), self.mean, self.variance, self.cfg.sigmas)
+
+    def forward(self, batch: Batch, t: Progress) -> StepOutput:
+        x, u, cfg = batch.labeled, batch.unlabeled, self.cfg
+        logits = self.student(torch.cat([x.views[0], *u.views]))  # one pass, so that batch norm sees all rows
+        logits_x, logits_weak, logits_strong = logits.float().split([len(x), len(u), len(u)])
+        probs = logits_weak.detach().softmax(1)
+        pseudo_label = probs.argmax(1)
+
+        share = 1.0 - cfg.statistics_decay  # of this batch
+        class_probs, target, aligned = self.class_probs, self.target, probs
+        if cfg.alignment != "none":
+            class_probs = class_probs.lerp(mean_of_ranks(probs.mean(0)), share)
+            if cfg.alignment == "labeled":
+                target = target.lerp(mean_of_ranks(logits_x.detach().softmax(1).mean(0)), share)
+            aligned = align(probs, target, class_probs)
+        confidence = rows_of_all_ranks(aligned.amax(1))
+        mean = self.mean.lerp(confidence.mean(), share)
+        variance = self.variance.lerp(confidence.var(), share)
+        weight = gaussian_weight(aligned.amax(1), mean, variance, cfg.sigmas)
+
+        supervised = self.task.loss(logits_x, x.label)
+        unsupervised = (F.cross_entropy(logits_strong, pseudo_label, reduction="none") * weight).mean()
+        loss = supervised + cfg.unlabeled_weight * unsupervised
+        log = {
+            "supervised": supervised.detach(),
+            "unsupervised": unsupervised.detach(),
+            "confidence_mean": mean,
+            "confidence_std": variance.sqrt(),
+        }
+        keep = {"mean": mean, "variance": variance, "class_probs": class_probs, "target": target}
+        return StepOutput(loss, log, keep, PseudoLabels(pseudo_label, weight))
+
+    def remember(self, out: StepOutput) -> None:
+        """Keep the moving averages."""
+        for name, value in out.keep.items():
+            self.get_buffer(name).copy_(value)
+
+
+def gaussian_weight(confidence: Tensor, mean: Tensor, variance: Tensor, sigmas: float) -> Tensor:
+    """(B,) in (0, 1]: exp(-min(confidence - mean, 0)^2 / (2 variance / sigmas^2))."""
+    below = (confidence - mean).clamp_max(0.0)
+    tiny = torch.finfo(variance.dtype).tiny  # rows that all agree would divide 0 by 0
+    return (-below.square() * sigmas**2 / (2.0 * variance).clamp_min(tiny)).exp()

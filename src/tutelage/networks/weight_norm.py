@@ -1,0 +1,58 @@
+"""Weight normalization with mean-only batch normalization (Salimans & Kingma 2016, arXiv:1602.07868)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LEAST_SPREAD = 1e-6  # of a channel that is constant over the images a network starts from
+
+
+class WeightNormConv2d(nn.Conv2d):
+    """A convolution with the kernel g V / |V|, minus its mean over the batch, plus b.
+
+    Mean and |V| are of each output channel. The mean is of the batch and the map in training mode, a moving average in
+    evaluation mode. Parameters: `weight` V, `gain` g and `bias` b; buffer: `running_mean`.
+
+    Args:
+        momentum: share of a step in the running mean.
+    """
+
+    bias: nn.Parameter
+    running_mean: Tensor
+
+    def __init__(self, channels: int, out: int, kernel: int, *, padding: int = 0, momentum: float = 0.001) -> None:
+        super().__init__(channels, out, kernel, padding=padding)
+        self.momentum = momentum
+        self.gain = nn.Parameter(torch.ones(out))
+        self.register_buffer("running_mean", torch.zeros(out))
+
+    def forward(self, input: Tensor) -> Tensor:
+        mapped = F.conv2d(input, self.kernel, padding=self.padding)
+        if self.training:
+            mean = mapped.mean((0, 2, 3), dtype=torch.promote_types(mapped.dtype, torch.float32))
+            with torch.no_grad():
+                self.running_mean.lerp_(mean, self.momentum)
+        else:
+            mean = self.running_mean
+        return mapped + (self.bias - mean).to(mapped.dtype).view(1, -1, 1, 1)
+
+    @property
+    def kernel(self) -> Tensor:
+        """(C_out, C_in, k, k): g V / |V|."""
+        return self.weight * (self.gain / self.weight.flatten(1).norm(dim=1)).view(-1, 1, 1, 1)
+
+    @torch.no_grad()
+    def start_from(self, input: Tensor) -> Tensor:
+        """Scale g so that the outputs for `input` (B, C, H, W) have unit spread in each channel; gives these outputs.
+
+        The running mean becomes theirs, and b is 0.
+        """
+        mapped = F.conv2d(input, self.kernel, padding=self.padding)
+        spread, mean = torch.std_mean(mapped, (0, 2, 3), correction=0)
+        scale = 1.0 / spread.clamp(min=LEAST_SPREAD)
+        self.gain.mul_(scale)
+        self.running_mean.copy_(mean * scale)
+        self.bias.zero_()
+        return (mapped - mean.view(1, -1, 1, 1)) * scale.view(1, -1, 1, 1)

@@ -1,0 +1,148 @@
+"""What a report is made of, before it is HTML or Markdown. All texts are plain: the templates escape them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph; one that is `muted` says where a number comes from, or why something is not there."""
+
+    kind: ClassVar[str] = "text"
+    text: str
+    muted: bool = False
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A headline in a box, with reasons, each with what to try."""
+
+    kind: ClassVar[str] = "finding"
+    headline: str
+    reasons: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A number to see first: what it is, the number, and what it rests on."""
+
+    label: str
+    value: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """Numbers side by side."""
+
+    kind: ClassVar[str] = "tiles"
+    tiles: tuple[Tile, ...]
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A drawn plot: `inline` goes into the page, `svg` and `png()` are whole files."""
+
+    kind: ClassVar[str] = "plot"
+    name: str  # of its files
+    title: str
+    caption: str
+    inline: str
+    svg: bytes
+    png: Callable[[], bytes]
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table; `share` in [0, 1] is drawn as a bar behind it."""
+
+    text: str
+    share: float | None = None
+    mono: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells. The first `texts` columns are text, the others numbers; a `half` one leaves room beside it."""
+
+    kind: ClassVar[str] = "table"
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    caption: str = ""
+    texts: int = 1
+    half: bool = False
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """A small picture (PNG) with lines below it; the first is set in bold."""
+
+    png: bytes
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Thumbnails, in their order."""
+
+    kind: ClassVar[str] = "gallery"
+    name: str
+    thumbnails: tuple[Thumbnail, ...]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture (PNG) as it is."""
+
+    kind: ClassVar[str] = "picture"
+    name: str
+    png: bytes
+    caption: str
+
+
+@dataclass(frozen=True)
+class Code:
+    """Text to copy into a terminal."""
+
+    kind: ClassVar[str] = "code"
+    text: str
+
+
+Block = Text | Finding | Tiles | Plot | Table | Gallery | Picture | Code
+
+
+@dataclass(frozen=True)
+class Section:
+    """A headed part of a report; a `folded` one is shown on request."""
+
+    title: str
+    blocks: tuple[Block, ...]
+    folded: bool = False
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """What is said of one run, where there are several."""
+
+    title: str
+    subtitle: str
+    sections: tuple[Section, ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A report: its own sections, then a chapter for each of several runs."""
+
+    title: str
+    subtitle: str
+    sections: tuple[Section, ...]
+    chapters: tuple[Chapter, ...] = field(default=())
+
+    def all_blocks(self) -> list[Block]:
+        """Every block, in order."""
+        sections = [*self.sections, *(section for chapter in self.chapters for section in chapter.sections)]
+        return [block for section in sections for block in section.blocks]

@@ -1,0 +1,73 @@
+"""The commands that repeat a run, from what it recorded."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from tutelage import config
+from tutelage.build import resolved
+from tutelage.config import RunConfig
+from tutelage.data.names import shown
+from tutelage.report.record import Record
+
+_ALONE = ("data.exclude_labeled", "data.skip_unreadable", "train.compile")  # flags without a value
+
+
+def train_command(record: Record) -> str:
+    """`tutelage train ...` with every setting that is not the default: it starts the same run again.
+
+    A run planned from a budget is repeated by its planned steps, since the clock would plan others.
+    """
+    short = {setting: flag for flag, setting in config.FLAGS.items()}
+    words = [["tutelage train", quoted(record.cfg.data.path)], ["--out", quoted(f"runs/{record.name}")]]
+    for name, (value, default) in changed_settings(record.cfg).items():
+        if name in ("data.path", "train.baseline_share"):  # the first is there; with steps the second means nothing
+            continue
+        flag = f"--{short.get(name, name).replace('_', '-')}"
+        text = _text(value)
+        if name in _ALONE and default is False:
+            words.append([flag])
+        else:
+            words.append([f"{flag}={quoted(text)}"] if text.startswith("-") else [flag, quoted(text)])
+    processes = record.config["environment"].get("processes", 1)
+    if processes > 1:
+        words[0][0] = f"torchrun --nproc-per-node {processes} --no-python {words[0][0]}"
+    return " \\\n  ".join(" ".join(word) for word in words)
+
+
+def changed_settings(cfg: RunConfig) -> dict[str, tuple[Any, Any]]:
+    """The settings that are not the default, by dotted name: value and default; method and steps are always there."""
+    plain = RunConfig.from_dict({"method": {"name": cfg.method}, "data": {"path": cfg.data.path}})
+    defaults = flat(resolved(plain).to_dict())
+    changed = {name: (value, defaults.get(name)) for name, value in flat(cfg.to_dict()).items()}
+    kept = ("method.name", "train.steps")
+    return {name: pair for name, pair in changed.items() if name in kept or _text(pair[0]) != _text(pair[1])}
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by dotted name."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
+
+
+def _text(value: Any) -> str:
+    """A value as the command line takes it."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def quoted(text: str) -> str:
+    """A word as a shell takes it; control characters as `$'...'`, which a person can copy."""
+    if text.isprintable():
+        return shlex.quote(text)
+    return "$'" + shown(text).replace("'", "\\'") + "'"

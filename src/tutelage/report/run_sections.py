@@ -1,0 +1,152 @@
+"""What a report says of one run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tutelage.data.names import shown
+from tutelage.report import curves
+from tutelage.report.blocks import (
+    Block,
+    Cell,
+    Code,
+    Picture,
+    Plot,
+    Section,
+    Table,
+    Text,
+)
+from tutelage.report.examples import Looked
+from tutelage.report.findings import finding
+from tutelage.report.galleries import least_certain
+from tutelage.report.record import Record
+from tutelage.report.repeat import changed_settings, flat, quoted, train_command
+from tutelage.report.scores import calibration_section, class_section, mistakes_section, score_tiles
+from tutelage.verdict.verdict import Verdict
+
+_MOST_NOTES = 20
+
+
+def title_of(record: Record) -> str:
+    """The method and the data, in words."""
+    return f"{record.cfg.method} on {shown(Path(record.cfg.data.path).name or record.cfg.data.path)}"
+
+
+def subtitle_of(record: Record) -> str:
+    """What the run had to learn from."""
+    unlabeled = f", {record.unlabeled:,} unlabeled images" if record.unlabeled else ", no unlabeled images"
+    held = len(record.split["held_out"])
+    held_out = f" ({held:,} of them held out)" if held else ""
+    of = "" if record.result else f" of {record.cfg.train.steps:,}"
+    return (
+        f"{record.labels:,} labels{held_out}{unlabeled} · {len(record.classes)} classes · "
+        f"{record.steps_done:,}{of} steps · seed {record.cfg.train.seed} · {shown(str(record.path))}"
+    )
+
+
+def run_sections(record: Record, looked: Looked, verdict: Verdict | None, prefix: str) -> list[Section]:
+    """All sections, in the order of what a person wants to know first.
+
+    Args:
+        prefix: how the names of this run's plots begin.
+    """
+    classes, sections = record.classes, [_summary(record, verdict)]
+    sections += _learning(record, prefix)
+    sections += _pseudo_labels(record, prefix)
+    if record.scores is not None and record.scores["n"]:
+        sections.append(class_section(record.scores, classes, prefix))
+    if looked.scored is not None:
+        sections.append(calibration_section(looked.scored, looked.scored_part, looked.unlabeled, prefix))
+        sections.append(mistakes_section(looked.scored, classes, looked.scored_part, prefix))
+    if looked.unlabeled is not None:
+        few = looked.unlabeled
+        about = f"Of {few.said} unlabeled images, those that the model is least sure of: good ones to label next."
+        gallery = least_certain(few, classes, f"{prefix}least-certain")
+        sections.append(Section("Least certain unlabeled images", (Text(about, muted=True), gallery)))
+    if looked.missing:
+        text = f"Calibration, mistakes and thumbnails need the data and the weights of the run. {looked.missing}"
+        sections.append(Section("Images", (Text(text, muted=True),)))
+    views = record.path / "views.png"
+    if views.exists():
+        picture = Picture(f"{prefix}views", views.read_bytes(), "Training images under the views of the method.")
+        sections.append(Section("What training saw", (picture,)))
+    return [*sections, *_how_it_was_made(record)]
+
+
+def _summary(record: Record, verdict: Verdict | None) -> Section:
+    blocks: list[Block] = [] if verdict is None else [finding(verdict, verdict.headline)]
+    if record.result is None:
+        blocks.append(
+            Text(
+                f"This run is not finished: {record.steps_done:,} of {record.cfg.train.steps:,} steps are logged. "
+                f"Go on with: tutelage train --resume {shown(str(record.path))}"
+            )
+        )
+    elif record.scores is None or record.part is None or not record.scores["n"]:
+        blocks.append(Text("No labeled images were left to score on, so there is no number for this model."))
+    else:
+        others = {name: scores for name, scores in record.result[record.part].items() if name != record.evaluated}
+        blocks.append(score_tiles(record.scores, record.part, others))
+        blocks.append(Text(f"The {record.evaluated} of the last step; nothing was selected.", muted=True))
+    if verdict is None and record.unlabeled:
+        blocks.append(
+            Text(
+                "One run cannot tell whether its unlabeled images helped: train with --baseline, or the same "
+                "with --method supervised, and report both.",
+                muted=True,
+            )
+        )
+    return Section("Result", tuple(blocks))
+
+
+def _learning(record: Record, prefix: str) -> list[Section]:
+    accuracy = curves.accuracy_curves(record, f"{prefix}accuracy")
+    losses = curves.loss_curves(record, prefix)
+    blocks: list[Block] = []
+    if accuracy is not None:
+        blocks.append(accuracy)
+    elif losses:
+        blocks.append(Text("There were no validation images, so there is no curve of the accuracy.", muted=True))
+    return [Section("Learning curves", (*blocks, *losses))] if blocks or losses else []
+
+
+def _pseudo_labels(record: Record, prefix: str) -> list[Section]:
+    made = (
+        curves.pseudo_label_shares(record, f"{prefix}pseudo-labels"),
+        curves.class_shares(record, f"{prefix}pseudo-classes"),
+    )
+    plots: tuple[Plot, ...] = tuple(plot for plot in made if plot is not None)
+    return [Section("Pseudo-labels", plots)] if plots else []
+
+
+def _how_it_was_made(record: Record) -> list[Section]:
+    data, environment = record.config["data"], record.config["environment"]
+    notes = [str(note) for note in data.get("notes", [])]
+    facts = [("fingerprint of the data", data["fingerprint"])]
+    facts += [(f"{role} images", f"{part['images']:,}") for role, part in data.get("parts", {}).items()]
+    facts += [("image", f"{data['channels']} x {data['image_size']} x {data['image_size']}")]
+    facts += [(f"{name}", str(value)) for name, value in environment.items()]
+    table = Table(("", "value"), tuple((Cell(name), Cell(shown(value), mono=True)) for name, value in facts), texts=2)
+    run = quoted(f"runs/{record.name}")
+    repeat = (
+        Text("On the same data and versions, this gives the same run:"),
+        Code(train_command(record)),
+        Text("And this scores it, or predicts new images:"),
+        Code(f"tutelage evaluate {run} DATA\ntutelage predict {run} NEW --out predictions.csv"),
+    )
+    found = tuple(Text(shown(note), muted=True) for note in notes[:_MOST_NOTES])
+    return [
+        Section("How to repeat it", repeat),
+        Section("Data and versions", (table, *found), folded=True),
+        Section("Settings", (_settings(record),), folded=True),
+    ]
+
+
+def _settings(record: Record) -> Table:
+    changed = changed_settings(record.cfg)
+    rows = []
+    for name, value in flat(record.cfg.to_dict()).items():
+        default = changed[name][1] if name in changed else None
+        note = f"default {default}" if name in changed and default != value else ""
+        rows.append((Cell(name, mono=True), Cell(shown(str(value)), mono=True), Cell(shown(note))))
+    return Table(("setting", "value", ""), tuple(rows), "Those that are not the default say what it is.", texts=3)

@@ -1,0 +1,118 @@
+"""Writing a report: one HTML page that holds everything, or Markdown beside a folder of pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+
+from tutelage.data.names import shown
+from tutelage.errors import ConfigError
+from tutelage.files import refuse_file, write_atomically
+from tutelage.report.blocks import Chapter, Page, Plot, Section, Text
+from tutelage.report.comparison import comparison_sections
+from tutelage.report.examples import MOST, look_at
+from tutelage.report.findings import findings, judge_all
+from tutelage.report.record import read_record
+from tutelage.report.render import to_html, to_markdown
+from tutelage.report.run_sections import run_sections, subtitle_of, title_of
+from tutelage.verdict.verdict import Verdict, read_verdict
+
+Format = Literal["html", "md"]
+FILE = "report.html"  # in a run
+MOST_CHAPTERS = 6  # runs of which all is shown; a page of more would be slow to make and to open
+
+
+def write_report(
+    runs: Sequence[Path],
+    out: Path,
+    *,
+    format: Format = "html",
+    plots: Path | None = None,
+    verdicts: Sequence[Verdict] | None = None,
+    overwrite: bool = False,
+    device: str = "auto",
+    most: int = MOST,
+) -> None:
+    """Write the report of one or more runs.
+
+    Args:
+        plots: folder for PNG and SVG of every plot. None writes them only where the page needs them: beside Markdown,
+            in the folder named for it.
+        verdicts: whether the unlabeled images helped, shown first; None reads that of a run, or judges runs by the
+            supervised ones among them.
+        most: images of a kind that are predicted for a run.
+
+    Raises:
+        ConfigError: there are no runs.
+        RunError: a run is none, or the report cannot be written.
+    """
+    if not runs:
+        raise ConfigError("name one or more runs to report on")
+    refuse_file(out, overwrite=overwrite)
+    write_page(page_of(runs, verdicts=verdicts, device=device, most=most), out, format=format, plots=plots)
+
+
+def page_of(
+    runs: Sequence[Path], *, verdicts: Sequence[Verdict] | None = None, device: str = "auto", most: int = MOST
+) -> Page:
+    """The content of a report; see `write_report`."""
+    records = [read_record(run) for run in runs]
+    if len(records) == 1:
+        record = records[0]
+        looked = look_at(record, device=device, most=most)
+        verdict = next(iter(verdicts), None) if verdicts is not None else read_verdict(record.path)
+        return Page(title_of(record), subtitle_of(record), tuple(run_sections(record, looked, verdict, "")))
+    judged, notes = judge_all(records) if verdicts is None else (list(verdicts), [])
+    sections = comparison_sections(records)
+    if judged or notes:
+        sections.insert(0, Section("Did the unlabeled images help?", (*findings(judged), *notes)))
+    chapters: list[Chapter] = []
+    if len(records) <= MOST_CHAPTERS:
+        for number, record in enumerate(records, start=1):
+            looked = look_at(record, device=device, most=most)
+            inner = run_sections(record, looked, read_verdict(record.path), f"run-{number}-")
+            chapters.append(Chapter(f"{record.name}: {title_of(record)}", subtitle_of(record), tuple(inner)))
+    else:
+        note = f"With more than {MOST_CHAPTERS} runs, details are left out: tutelage report RUN shows those of one."
+        sections.append(Section("Details", (Text(note, muted=True),)))
+    data = {title_of(record).partition(" on ")[2] for record in records}
+    return Page(f"{len(records)} runs on {', '.join(sorted(data))}", "", tuple(sections), tuple(chapters))
+
+
+def report_after_training(run: Path, console: Console) -> None:
+    """Write the report of a finished run into it. What goes wrong is one line: the run itself is whole."""
+    out = run / FILE
+    try:
+        write_report([run], out, overwrite=True)
+    except Exception as error:
+        console.print(f"- no report ({shown(str(error)) or type(error).__name__}); try: tutelage report {run}")
+    else:
+        console.print(f"the report is {out}")
+
+
+def write_page(page: Page, out: Path, *, format: Format = "html", plots: Path | None = None) -> None:
+    """Write a page to `out`, and every plot as PNG and SVG into the folder `plots`."""
+    if format == "md":
+        plots = plots or plots_beside(out)
+    if plots is not None:
+        plots.mkdir(parents=True, exist_ok=True)
+        for block in page.all_blocks():
+            if isinstance(block, Plot):
+                write_atomically(plots / f"{block.name}.svg", block.svg)
+                write_atomically(plots / f"{block.name}.png", block.png())
+    if format == "md":
+        assert plots is not None
+        text, pictures = to_markdown(page, plots, out)
+        for name, content in pictures.items():
+            write_atomically(plots / name, content)
+    else:
+        text = to_html(page)
+    write_atomically(out, text.encode("utf-8", errors="backslashreplace"))
+
+
+def plots_beside(out: Path) -> Path:
+    """The folder of plots that belongs to a report."""
+    return out.with_name(f"{out.stem}_plots")

@@ -1,0 +1,1 @@
+"""Did the unlabeled images help, and if not, why?"""

@@ -1,0 +1,154 @@
+"""Did the unlabeled images help? A run, or one a seed, beside its supervised twin, in plain words."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+
+from tutelage.errors import RunError
+from tutelage.files import read_json, write_json
+from tutelage.intervals import interval
+from tutelage.verdict.diagnosis import MOST_REASONS, Reason, diagnose
+from tutelage.verdict.evidence import Evidence, Record
+from tutelage.verdict.pairing import paired_difference
+
+FILE = "verdict.json"
+Outcome = Literal["helped", "uncertain", "no measurable help", "hurt"]
+_SIGNIFICANT = 0.05
+_WIDE = 3.0  # points; a half width above it leaves room for a gain that one would want to see
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What unlabeled images did, and where they did nothing good, why.
+
+    Attributes:
+        labels: that the runs were given, held-out ones among them.
+        gain: points of accuracy more than supervised training.
+        half_width: half the 95 % interval of the gain: over seeds where there are several (Student's t, paired), else
+            over the scored images (paired).
+        part, images: what was scored.
+        causes: the likeliest reasons, unless the images helped.
+    """
+
+    method: str
+    labels: int
+    outcome: Outcome
+    gain: float
+    half_width: float
+    seeds: int
+    part: str
+    images: int
+    causes: tuple[Reason, ...]
+
+    @property
+    def headline(self) -> str:
+        """The verdict in a sentence."""
+        number = f"{self.gain:+.1f} ± {self.half_width:.1f} points of accuracy"
+        basis = f"{self.seeds} seeds" if self.seeds > 1 else f"1 seed, {self.images} {self.part} images"
+        said = {
+            "helped": "unlabeled images helped",
+            "uncertain": "unlabeled images may have helped",
+            "no measurable help": "no measurable help from unlabeled images",
+            "hurt": "unlabeled images hurt",
+        }[self.outcome]
+        return f"{said}: {number} ({basis})"
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """What was seen, the likeliest reason first."""
+        return tuple(cause.evidence for cause in self.causes)
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What to try for each reason, in their order."""
+        return tuple(cause.flag for cause in self.causes)
+
+    def sentences(self) -> list[str]:
+        """Headline and reasons, each with what is judged or what to try."""
+        first = f"{self.method}, {self.labels} labels: {self.headline}"
+        return [first, *(f"{cause.evidence}. Try first: {cause.flag}" for cause in self.causes)]
+
+
+def judge(pairs: Sequence[tuple[Path, Path]]) -> Verdict:
+    """The verdict on runs of one method and number of labels, each beside its supervised twin (one pair a seed).
+
+    Raises:
+        RunError: a run is not finished, was scored on nothing, or was not scored on the images of its twin.
+    """
+    cases = [Evidence(Record.read(run), Record.read(twin)) for run, twin in pairs]
+    for case in cases:
+        for record in (case.run, case.twin):
+            if not record.scored:
+                raise RunError(f"no verdict on {record.path}: there were no labeled images to score on")
+    first = cases[0].run
+    differences = [paired_difference(case.run.path, case.twin.path, first.part) for case in cases]
+    over_seeds = interval([one.points for one in differences])
+    if over_seeds.half_width is None:
+        half_width, certain = differences[0].half_width, differences[0].p < _SIGNIFICANT
+    else:
+        half_width, certain = over_seeds.half_width, abs(over_seeds.mean) > over_seeds.half_width
+    outcome: Outcome = "no measurable help"
+    if certain and over_seeds.mean != 0:
+        outcome = "helped" if over_seeds.mean > 0 else "hurt"
+    elif over_seeds.mean > _WIDE:
+        outcome = "uncertain"
+    causes = [] if outcome == "helped" else [*diagnose(cases)]
+    if not certain and half_width > _WIDE:
+        causes.append(_too_little_to_tell(half_width, len(cases), outcome))
+        causes = sorted(causes, key=lambda cause: -cause.strength)[:MOST_REASONS]
+    return Verdict(
+        method=str(first.settings["method"]["name"]),
+        labels=len(first.split["labeled"]) + len(first.split["held_out"]),
+        outcome=outcome,
+        gain=over_seeds.mean,
+        half_width=half_width,
+        seeds=len(cases),
+        part=first.part,
+        images=differences[0].images,
+        causes=tuple(causes),
+    )
+
+
+def _too_little_to_tell(half_width: float, seeds: int, outcome: Outcome) -> Reason:
+    text = f"a gain below {half_width:.0f} points cannot be told from chance here"
+    flag = "score more images (--test)" if seeds == 1 else f"more seeds: --seeds {2 * seeds + 1}"
+    return Reason("too little to tell", text, flag, 0.9 if outcome == "uncertain" else 0.4)
+
+
+def print_verdict(verdict: Verdict, console: Console) -> None:
+    """Print headline and reasons."""
+    headline, *reasons = verdict.sentences()
+    console.print(headline)
+    for number, sentence in enumerate(reasons, start=1):
+        console.print(f"  {number}. {sentence}")
+    if not reasons and verdict.outcome != "helped":
+        console.print("  Nothing in the logs says why.")
+
+
+def write_verdict(verdict: Verdict, run: Path) -> None:
+    """Write verdict.json into a run."""
+    words = {"headline": verdict.headline, **dataclasses.asdict(verdict)}
+    write_json(run / FILE, words)
+
+
+def read_verdict(run: Path) -> Verdict | None:
+    """The verdict in a run, or None where there is none.
+
+    Raises:
+        RunError: it is damaged.
+    """
+    if not (run / FILE).exists():
+        return None
+    values = read_json(run / FILE)
+    try:
+        values.pop("headline")
+        causes = tuple(Reason(**cause) for cause in values.pop("causes"))
+        return Verdict(**values, causes=causes)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise RunError(f"{run / FILE} is damaged: {error}") from None

@@ -1,0 +1,115 @@
+"""SoftMatch's loss, gradient and moving statistics against a naive float64 version."""
+
+from __future__ import annotations
+
+import dataclasses
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tutelage.batch import Progress, StepOutput
+from tutelage.errors import ConfigError
+from tutelage.methods.base import Problem
+from tutelage.methods.softmatch import SoftMatch, gaussian_weight
+from tutelage.tasks.classification import Classification
+
+REFERENCE = Path(__file__).parents[1] / "reference"
+formula = SimpleNamespace(**runpy.run_path(str(REFERENCE / "softmatch.py")))
+base = SimpleNamespace(**runpy.run_path(str(REFERENCE / "weighted_pseudo_labels.py")))
+numeric = SimpleNamespace(**runpy.run_path(str(REFERENCE / "losses.py")))
+network = SimpleNamespace(**runpy.run_path(str(REFERENCE / "logits_table.py")))
+K, X, U = 3, 2, 5
+PROBLEM = Problem(
+    num_classes=K,
+    train_rows=12,
+    labeled_rows=4,
+    unlabeled_rows=12,
+    labeled_batch=X,
+    unlabeled_batch=U,
+    labeled_counts=(2, 1, 1),
+)
+
+
+def build(**settings: Any) -> SoftMatch:
+    student = network.LogitsTable(X + 2 * U, K)
+    return SoftMatch(student, Classification("abc"), PROBLEM, SoftMatch.Config(**settings))
+
+
+def step(method: SoftMatch, logits: np.ndarray, label: np.ndarray) -> tuple[StepOutput, np.ndarray]:
+    """The output of a step on these logits, and the gradient with respect to them."""
+    method.student.fill(logits)
+    out = method(network.numbered_batch(label, np.arange(U)), Progress(0, 10))
+    out.loss.backward()
+    return out, method.student.table.grad.numpy()
+
+
+@pytest.mark.parametrize("alignment", ["uniform", "labeled", "none"])
+@pytest.mark.parametrize("settings", [{}, {"statistics_decay": 0.5, "sigmas": 1.0, "unlabeled_weight": 0.3}])
+def test_loss_gradient_and_state_are_those_of_the_formula_at_each_step(
+    alignment: str, settings: dict[str, Any]
+) -> None:
+    method, rng = build(alignment=alignment, **settings), np.random.default_rng(0)
+    statistics = formula.Statistics(K, alignment)
+    for _ in range(6):
+        logits, label = 2.0 * rng.standard_normal((X + 2 * U, K)), rng.integers(0, K, X)
+        labeled, weak = logits[:X], logits[X : X + U]
+        probs = base.softmax(weak)
+        statistics.move(probs, base.softmax(labeled), settings.get("statistics_decay", 0.999))
+        weight = statistics.weights(probs, settings.get("sigmas", 2.0))
+
+        def loss_of(
+            values: np.ndarray, label: np.ndarray = label, weak: np.ndarray = weak, weight: np.ndarray = weight
+        ) -> float:
+            supervised, unsupervised = base.losses(values[:X], label, weak, values[X + U :], weight)
+            return supervised + settings.get("unlabeled_weight", 1.0) * unsupervised
+
+        out, gradient = step(method, logits, label)
+        assert float(out.loss.detach()) == pytest.approx(loss_of(logits), rel=1e-6)
+        np.testing.assert_allclose(gradient, numeric.gradient(loss_of, logits), rtol=1e-5, atol=1e-7)
+        assert not gradient[X : X + U].any()  # the weak view makes the target
+        assert out.pseudo_labels is not None
+        np.testing.assert_allclose(out.pseudo_labels.weight.numpy(), weight, rtol=1e-5)
+        assert out.pseudo_labels.label.tolist() == weak.argmax(1).tolist()  # of the probabilities as they are
+
+        method.remember(out)
+        assert float(method.mean) == pytest.approx(statistics.mu, rel=1e-6)
+        assert float(method.variance) == pytest.approx(statistics.variance, rel=1e-6)
+        np.testing.assert_allclose(method.class_probs.numpy(), statistics.q, rtol=1e-6)
+        np.testing.assert_allclose(method.target.numpy(), statistics.target, rtol=1e-6)
+        np.testing.assert_allclose(method.pseudo_label_weight(torch.from_numpy(probs)).numpy(), weight, rtol=1e-5)
+
+
+def test_a_row_above_the_mean_counts_fully_and_one_two_sigmas_below_as_exp_minus_eight() -> None:
+    mean, variance = torch.tensor(0.7), torch.tensor(0.01)
+    weight = gaussian_weight(torch.tensor([0.9, 0.7, 0.5]), mean, variance, 2.0)
+    assert weight.tolist() == pytest.approx([1.0, 1.0, np.exp(-8.0)])
+
+
+def test_without_any_spread_no_weight_is_nan() -> None:
+    weight = gaussian_weight(torch.tensor([0.5, 0.4]), torch.tensor(0.5), torch.tensor(0.0), 2.0)
+    assert weight.tolist() == [1.0, 0.0]
+
+
+def test_one_unlabeled_row_a_step_has_no_variance_and_is_refused() -> None:
+    problem = dataclasses.replace(PROBLEM, unlabeled_batch=1)
+    with pytest.raises(ConfigError, match="softmatch needs at least 2 unlabeled images a step"):
+        SoftMatch(network.LogitsTable(4, K), Classification("abc"), problem, SoftMatch.Config())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"unlabeled_weight": -1.0}, "method.unlabeled_weight must be at least 0, got -1.0"),
+        ({"sigmas": 0.0}, "method.sigmas must be above 0, got 0.0"),
+        ({"statistics_decay": 1.0}, r"method.statistics_decay must be in \[0, 1\), got 1.0"),
+        ({"ema_decay": 1.0}, r"method.ema_decay must be in \[0, 1\)"),
+    ],
+)
+def test_settings_out_of_range_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        SoftMatch.Config(**settings)

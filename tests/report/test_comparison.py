@@ -1,0 +1,78 @@
+"""Several runs on one page."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tutelage.report import write_report
+from tutelage.report.comparison import curve_names
+from tutelage.report.record import read_record
+
+
+@pytest.fixture
+def variant(run: Path, tmp_path: Path) -> Any:
+    """Makes a copy of the run with other settings and another accuracy."""
+
+    def make(name: str, accuracy: float, *, labels: int = 78, **settings: Any) -> Path:
+        folder = Path(shutil.copytree(run, tmp_path / name))
+        config = json.loads((folder / "config.json").read_text())
+        for key, value in settings.items():
+            section, _, setting = key.partition("__")
+            config["settings"][section][setting] = value
+        (folder / "config.json").write_text(json.dumps(config))
+        result = json.loads((folder / "result.json").read_text())
+        result["test"]["teacher"]["accuracy"] = accuracy
+        (folder / "result.json").write_text(json.dumps(result))
+        split = json.loads((folder / "split.json").read_text())
+        split["labeled"] = split["labeled"][: labels - len(split["held_out"])]
+        (folder / "split.json").write_text(json.dumps(split))
+        return folder
+
+    return make
+
+
+def page_of(runs: list[Path], folder: Path) -> str:
+    write_report(runs, folder / "page.html", most=10, overwrite=True)
+    return (folder / "page.html").read_text()
+
+
+def test_runs_of_several_seeds_give_mean_spread_and_number(variant: Any, tmp_path: Path) -> None:
+    runs = [variant("a", 0.6, train__seed=0), variant("b", 0.7, train__seed=1), variant("c", 0.5, labels=40)]
+    page = page_of(runs, tmp_path)
+    assert "65.0 ± 7.1 % (2)" in page and "50.0 % (1)" in page
+    assert "40 labels" in page and "78 labels" in page
+    assert "Accuracy over the number of labels" in page
+    assert page.count('class="chapter"') == 3
+
+
+def test_runs_of_a_method_are_told_apart_by_their_settings(variant: Any) -> None:
+    runs = [
+        variant("a", 0.6),
+        variant("b", 0.6, method__threshold=0.5, train__seed=3),
+        variant("c", 0.5, train__seed=4),
+    ]
+    assert curve_names([read_record(run) for run in runs]) == [
+        "fixmatch (threshold 0.4)",
+        "fixmatch (threshold 0.5)",
+        "fixmatch (threshold 0.4)",
+    ]
+
+
+def test_runs_on_other_data_are_not_compared_silently(variant: Any, tmp_path: Path) -> None:
+    runs = [variant("a", 0.6), variant("b", 0.7)]
+    assert "different data" not in page_of(runs, tmp_path)
+    config = json.loads((runs[1] / "config.json").read_text())
+    config["data"]["fingerprint"] = "0" * 32
+    (runs[1] / "config.json").write_text(json.dumps(config))
+    assert "these runs were trained on different data" in page_of(runs, tmp_path)
+
+
+def test_a_page_of_many_runs_leaves_out_details(variant: Any, tmp_path: Path) -> None:
+    runs = [variant(f"seed-{k}", 0.5 + k / 100, train__seed=k) for k in range(7)]
+    page = page_of(runs, tmp_path)
+    assert "53.0 ± 2.2 % (7)" in page and 'class="chapter"' not in page

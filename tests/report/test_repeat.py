@@ -1,0 +1,35 @@
+"""The command on a report, typed again."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+from tutelage import cli
+from tutelage.report.record import read_record
+from tutelage.report.repeat import quoted, train_command
+
+
+def test_the_command_repeats_the_run_bit_for_bit(run: Path, tmp_path: Path) -> None:
+    words = shlex.split(train_command(read_record(run)))
+    words[words.index("--out") + 1] = str(tmp_path / "again")
+    assert words[0] == "tutelage"
+    assert cli.run([*words[1:], "--no-report"]) == 0
+    assert not (tmp_path / "again" / "report.html").exists()
+    for name in ("metrics.jsonl", "split.json", "result.json"):
+        assert (tmp_path / "again" / name).read_bytes() == (run / name).read_bytes()
+    settings = [json.loads((folder / "config.json").read_text())["settings"] for folder in (run, tmp_path / "again")]
+    assert settings[0] == settings[1]
+
+
+def test_what_is_the_default_is_not_in_the_command(run: Path) -> None:
+    command = train_command(read_record(run))
+    assert "--method fixmatch" in command and "--label-count 78" in command
+    assert "--seed" not in command and "optimizer" not in command
+
+
+def test_a_name_is_quoted_for_a_shell() -> None:
+    assert quoted("plain/name") == "plain/name"
+    assert shlex.split(quoted("a b; rm $x 'y'")) == ["a b; rm $x 'y'"]
+    assert quoted("a\nb'c") == "$'a\\nb\\'c'"
