@@ -72,7 +72,8 @@ def test_compiled_networks_are_what_a_method_calls(name: str) -> None:
     expected = loss_of(plain)
     assert loss_of(compiled) == pytest.approx(expected, rel=1e-5)
     in_network = sum(isinstance(module, nn.Conv2d) for module in plain.student.modules())
-    passes = 2 if name in ("mean-teacher", "hybridnet", "mixmatch", "remixmatch") else 1  # of student and teacher, or student twice
+    # of student and teacher, or of the student twice
+    passes = 2 if name in ("mean-teacher", "hybridnet", "mixmatch", "remixmatch") else 1
     assert convolutions == [in_network] * passes
 
 

@@ -15,10 +15,12 @@ from tutelage.methods import ADDITIONS, METHODS
 from tutelage.methods.base import Method
 
 SHARED = "settings"
+PRESETS = "presets"
 
 
 def print_catalog(name: str | None, console: Console) -> None:
-    """Print all methods and presets, all about the one of that name, or (for "settings") what all methods share.
+    """Print all methods and presets, all about the one of that name, or (for "settings") what all methods share,
+    or (for "presets") all presets.
 
     Raises:
         ConfigError: there is no such method or preset.
@@ -33,22 +35,37 @@ def print_catalog(name: str | None, console: Console) -> None:
         _print_preset(name, console)
     elif name == SHARED:
         _print_shared(console)
+    elif name == PRESETS:
+        console.print(_preset_table(presets))
     elif name in ADDITIONS:
         console.print(ADDITIONS[name])
     else:
-        raise ConfigError(f"unknown method or preset '{name}'{did_you_mean(name, [*methods, *presets, SHARED])}")
+        known = [*methods, *presets, SHARED, PRESETS]
+        raise ConfigError(f"unknown method or preset '{name}'{did_you_mean(name, known)}")
 
 
 def _print_all(console: Console) -> None:
-    table = Table("method", "what it is", "evaluated", title="Methods")
+    table = Table("method", "what it is", "evaluated", "presets", title="Methods")
     for method in METHODS:
-        table.add_row(method.name, (inspect.getdoc(method) or "").partition("\n")[0], method.evaluated)
+        source = (inspect.getdoc(method) or "").partition("\n")[0]
+        table.add_row(method.name, source, method.evaluated, str(len(_presets_of(method))))
     console.print(table)
-    table = Table("preset", "what it is", title="Presets")
-    for name in config.preset_names():
-        table.add_row(name, config.preset_table(name)["preset"]["description"])
-    console.print(table)
-    console.print(f"More on one: tutelage methods NAME; settings that all share: tutelage methods {SHARED}")
+    console.print(
+        "Equation, settings and presets of one, with published and measured results: tutelage methods NAME\n"
+        f"All presets: tutelage methods {PRESETS}. Settings that all methods share: tutelage methods {SHARED}"
+    )
+
+
+def _presets_of(method: type[Method]) -> list[str]:
+    return [p for p in config.preset_names() if config.preset_table(p).get("method", {}).get("name") == method.name]
+
+
+def _preset_table(names: list[str]) -> Table:
+    table = Table("preset", "what it is", "published", "measured here", title="Presets", show_lines=True)
+    for name in names:
+        about = config.preset_table(name)["preset"]
+        table.add_row(name, about["description"], about.get("published", "-"), about.get("measured", "-"))
+    return table
 
 
 def _print_method(method: type[Method], console: Console) -> None:
@@ -59,9 +76,8 @@ def _print_method(method: type[Method], console: Console) -> None:
     for stream, names in views.items():
         console.print(f"views of the {stream} stream: {', '.join(names) or 'none'}")
     console.print(f"evaluated network: {method.evaluated}")
-    own = [p for p in config.preset_names() if config.preset_table(p).get("method", {}).get("name") == method.name]
-    if own:
-        console.print(f"presets: {', '.join(own)}")
+    if own := _presets_of(method):
+        console.print(_preset_table(own))
 
 
 def _print_shared(console: Console) -> None:
@@ -80,7 +96,7 @@ def _settings_table(title: str, cls: type, prefix: str) -> Table:
 def _print_preset(name: str, console: Console) -> None:
     table = config.preset_table(name)
     console.print(table["preset"]["description"])
-    for key in ("source", "published", "deviations"):
+    for key in ("source", "published", "measured", "deviations"):
         if key in table["preset"]:
             console.print(f"{key}: {table['preset'][key]}")
     console.print()

@@ -31,6 +31,7 @@ from tutelage.training.result import Scored, final_result, print_result
 from tutelage.training.scoring import score_rows
 from tutelage.training.signals import StopFlag
 from tutelage.verdict.gap import measure_gap
+from tutelage.verdict.label_fit import measure_label_fit
 from tutelage.verdict.pairing import write_scored
 from tutelage.warm_start import warm_start
 
@@ -129,14 +130,18 @@ class Session:
         score(few)
         return len(networks(training)) * (time.perf_counter() - begin) / len(few)
 
-    def gap(self, seed: int) -> dict[str, Any] | None:
-        """How well labeled and unlabeled images are told apart, or None where there are too few to say."""
-        data = self.dataset
-        labeled = data.labeled_rows
-        if data.val is not None and data.val.images.images is data.train.images:
-            labeled = np.union1d(labeled, data.val.rows)
-        gap = measure_gap(data.train.images, labeled, data.unlabeled_rows, seed=seed)
-        return None if gap is None else dataclasses.asdict(gap)
+    def fit_of_data(self, seed: int) -> dict[str, Any]:
+        """What images and labels alone tell of how they go together, for a diagnosis; None where they are too few."""
+        images, rows, label = self.dataset.train.images, self.dataset.labeled_rows, self.dataset.train.labels
+        val = self.dataset.val
+        if val is not None and val.images.images is images:
+            rows, label = np.union1d(rows, val.rows), np.maximum(label, val.images.labels)
+        gap = measure_gap(images, rows, self.dataset.unlabeled_rows, seed=seed)
+        fit = measure_label_fit(images[rows], label[rows], seed=seed)
+        return {
+            "gap": None if gap is None else dataclasses.asdict(gap),
+            "label_fit": None if fit is None else dataclasses.asdict(fit),
+        }
 
     def train(self, training: Training, folder: RunFolder | None, *, start: int, window: Window, begun: float) -> None:
         """Train to the end and write the result."""
@@ -177,7 +182,7 @@ class Session:
                     keep=lambda part, label, classes: predicted.update({part: (label, classes)}),
                 )
                 if training.method.unlabeled_views:
-                    result["gap"] = self.gap(training.seed)
+                    result |= self.fit_of_data(training.seed)
             write_scored(folder.path, predicted)
             folder.finish(result)
             print_result(result, self.console)

@@ -228,7 +228,7 @@ OTHER: dict[str, Any] = {
     "mixup_draw": "batch",
     "signal_annealing": "log",
     "strong_views": 1,
-    "alignment": False,
+    "alignment_steps": 0,
     "count_unused": {"count_unused": False, "threshold": 0.7},
     "fairness_weight": 1.0,
     "threshold_decay": 0.5,

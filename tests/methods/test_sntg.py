@@ -39,7 +39,7 @@ def test_the_loss_is_that_of_the_naive_loop(distance: str, count: int) -> None:
     torch.manual_seed(3)
     order = torch.rand(count).argsort().tolist()
     torch.manual_seed(3)
-    loss = sntg_loss(features, label, margin=2.0, distance=distance)  # type: ignore[arg-type]
+    loss = sntg_loss(features, label[:1], label[1:], margin=2.0, distance=distance)  # type: ignore[arg-type]
     expected = reference.neighbor_loss(features.detach().numpy(), label.tolist(), order, 2.0, distance)
     assert float(loss.detach()) == pytest.approx(expected, rel=1e-5)  # a float32 sum
 
@@ -54,7 +54,7 @@ def test_equal_features_have_a_finite_gradient(neighbors: bool) -> None:
 
 def test_the_gradient_reaches_both_rows_of_a_pair() -> None:
     features = rows(2)
-    sntg_loss(features, torch.tensor([1, 1]), margin=1.0, distance="mean").backward()
+    sntg_loss(features, None, torch.tensor([1, 1]), margin=1.0, distance="mean").backward()
     assert features.grad is not None
     assert (features.grad.abs().sum(1) > 0).all()
     torch.testing.assert_close(features.grad[0], -features.grad[1])
@@ -62,8 +62,10 @@ def test_the_gradient_reaches_both_rows_of_a_pair() -> None:
 
 def test_a_row_of_unknown_label_costs_nothing() -> None:
     features = rows(2)
-    assert float(sntg_loss(features, torch.tensor([1, -1]), margin=9.0, distance="mean").detach()) == 0.0
-    assert float(sntg_loss(features, torch.tensor([-1, -1]), margin=9.0, distance="mean").detach()) == 0.0
+    assert (
+        float(sntg_loss(features, torch.tensor([1]), torch.tensor([-1]), margin=9.0, distance="mean").detach()) == 0.0
+    )
+    assert float(sntg_loss(features, None, torch.tensor([-1, -1]), margin=9.0, distance="mean").detach()) == 0.0
 
 
 def test_other_steps_pair_other_rows() -> None:
@@ -71,7 +73,7 @@ def test_other_steps_pair_other_rows() -> None:
 
     def at(seed: int) -> float:
         torch.manual_seed(seed)
-        return float(sntg_loss(features, label, margin=1.0, distance="mean").detach())
+        return float(sntg_loss(features, None, label, margin=1.0, distance="mean").detach())
 
     assert at(0) == at(0)
     assert len({at(seed) for seed in range(5)}) == 5

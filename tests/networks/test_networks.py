@@ -167,6 +167,14 @@ def test_channels_last_changes_nothing_but_the_layout(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EVERY)
+def test_a_network_without_weight_norm_takes_nothing_from_the_images_it_starts_from(name: str) -> None:
+    network = build(name)
+    before = copy.deepcopy(network.state_dict())
+    network.start_from(images())
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize("name", EVERY)
 def test_state_survives_a_round_trip_and_a_deep_copy(name: str) -> None:
     network = build(name)
     network(images())  # moves the batch-norm statistics

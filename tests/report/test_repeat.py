@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shlex
+import subprocess
 from pathlib import Path
 
 from tutelage import cli
@@ -11,8 +11,14 @@ from tutelage.report.record import read_record
 from tutelage.report.repeat import quoted, train_command
 
 
+def words_of(command: str) -> list[str]:
+    """The words that a shell makes of a command."""
+    typed = subprocess.run(["bash", "-c", f"printf '%s\\0' {command}"], stdout=subprocess.PIPE, check=True)
+    return typed.stdout.decode().split("\0")[:-1]
+
+
 def test_the_command_repeats_the_run_bit_for_bit(run: Path, tmp_path: Path) -> None:
-    words = shlex.split(train_command(read_record(run)))
+    words = words_of(train_command(read_record(run)))
     words[words.index("--out") + 1] = str(tmp_path / "again")
     assert words[0] == "tutelage"
     assert cli.run([*words[1:], "--no-report"]) == 0
@@ -31,5 +37,5 @@ def test_what_is_the_default_is_not_in_the_command(run: Path) -> None:
 
 def test_a_name_is_quoted_for_a_shell() -> None:
     assert quoted("plain/name") == "plain/name"
-    assert shlex.split(quoted("a b; rm $x 'y'")) == ["a b; rm $x 'y'"]
-    assert quoted("a\nb'c") == "$'a\\nb\\'c'"
+    for name in ("a b; rm $x 'y'", "a\nb'c", "-n", "猫"):
+        assert words_of(quoted(name)) == [name]

@@ -65,7 +65,7 @@ def test_a_dollar_sign_in_a_plot_is_a_dollar_sign(page: Any) -> None:
 @pytest.mark.parametrize(("scheme", "dark"), [("light", False), ("dark", True)])
 def test_the_letters_of_plots_stand_out_from_the_ground(page: Any, scheme: str, dark: bool) -> None:
     page.set_scheme(scheme)
-    found = page.value(CONTRAST)
+    found = page.value(CONTRAST.strip())
     assert (found["ground"] < 0.1) is dark
     assert found["texts"] > 50
     assert found["least"] >= 4.0

@@ -90,7 +90,7 @@ def test_a_verdict_in_the_run_comes_first(copy: Path, tmp_path: Path) -> None:
     scored = {"headline": "", "part": "test", "images": 24, "causes": [cause]}
     (copy / "verdict.json").write_text(json.dumps(verdict | scored))
     page = text_of(copy, tmp_path)
-    assert "unlabeled images hurt: -2.0 ± 1.0 points" in page
+    assert "Unlabeled images hurt: -2.0 ± 1.0 points" in page
     assert "&lt;i&gt;few&lt;/i&gt; pass" in page and "Try: --method.threshold 0.8" in page
     assert "One run cannot tell" not in page
 
@@ -131,6 +131,12 @@ def test_no_run_and_a_folder_that_is_no_run_are_errors(tmp_path: Path) -> None:
         write_report([], tmp_path / "page.html")
     with pytest.raises(RunError, match="not a run folder"):
         write_report([tmp_path], tmp_path / "page.html")
+
+
+def test_a_damaged_split_is_named(copy: Path, tmp_path: Path) -> None:
+    (copy / "split.json").write_text("{}")
+    with pytest.raises(RunError, match=r"split\.json is damaged"):
+        write_report([copy], tmp_path / "page.html")
 
 
 def test_a_report_that_fails_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

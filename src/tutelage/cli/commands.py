@@ -340,6 +340,7 @@ def compare(
     jobs: Integer = 1,
     list_: Annotated[bool, Parameter(name="--list")] = False,
     collect: bool = False,
+    no_report: bool = False,
     flags: Annotated[CompareFlags | None, Parameter(name="*")] = None,
 ) -> None:
     """Compare methods on the same labels: a table with differences to supervised training. The same command goes on.
@@ -364,6 +365,8 @@ def compare(
         Print the command of each run that is not finished, for a scheduler or other machines, and train nothing.
     collect
         Write the table of the runs that are finished, and train nothing.
+    no_report
+        Make no report.html at the end.
     """
     given = _given(flags)
     config_file = given.pop("config", None)
@@ -379,7 +382,7 @@ def compare(
     if collect:
         if settings or methods or label_counts or presets or config_file:
             raise ConfigError("--collect goes by what the comparison was planned with: give --out alone with it")
-        comparison.gather(Path(out), console=screen())
+        comparison.gather(Path(out), report=not no_report, console=screen())
         return
     plan = comparison.plan_of(
         settings,
@@ -392,7 +395,7 @@ def compare(
     if list_:
         comparison.list_commands(plan, Path(out), screen())
     else:
-        comparison.compare(plan, Path(out), jobs=jobs, console=screen())
+        comparison.compare(plan, Path(out), jobs=jobs, report=not no_report, console=screen())
 
 
 @app.command(

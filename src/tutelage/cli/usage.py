@@ -55,9 +55,9 @@ def commands_of(app: App) -> list[str]:
 
 
 def flags_of(app: App, command: str) -> list[str]:
-    """The options of a command."""
+    """The options of a command, without the opposites that the parser would make of them."""
     arguments = app[command].assemble_argument_collection() if command else ()
-    return [name for argument in arguments for name in argument.names if re.match("--(?!no-)", name)]
+    return [name for argument in arguments for name in argument.names if re.match("--(?!no-)|--no-report$", name)]
 
 
 def unknown_option(option: str, command: str, known: Iterable[str]) -> str:

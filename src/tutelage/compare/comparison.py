@@ -14,13 +14,16 @@ from tutelage.compare.execute import LOGS, is_finished, next_command, run_all
 from tutelage.compare.outputs import print_table, write_table
 from tutelage.compare.plan import Combination, Plan, keep_plan, read_plan, shown_command
 from tutelage.console import screen
+from tutelage.data.names import shown
 from tutelage.errors import ConfigError, RunError
 from tutelage.settings import require
 from tutelage.verdict.verdict import Verdict, judge, print_verdict
 
+REPORT = "report.html"
 
-def compare(plan: Plan, out: Path, *, jobs: int, console: Console) -> Table:
-    """Train what is not finished yet, then write and print the table.
+
+def compare(plan: Plan, out: Path, *, jobs: int, report: bool = True, console: Console) -> Table:
+    """Train what is not finished yet, then write and print the table, and write a report unless it is turned off.
 
     Raises:
         TutelageError: a setting, the data or the folder is not as needed, and nothing was started; or a signal came; or
@@ -32,7 +35,7 @@ def compare(plan: Plan, out: Path, *, jobs: int, console: Console) -> Table:
     failed = run_all(plan, out, jobs=jobs, console=console)
     if len(failed) == len(plan.combinations):
         raise RunError(f"all {len(failed)} runs failed, the first: {next(iter(failed.values()))}")
-    table = gather(out, failed=failed, console=console)
+    table = gather(out, failed=failed, report=report, console=console)
     if failed:
         names = ", ".join(one.name for one in failed)
         raise RunError(f"{len(failed)} of {len(plan.combinations)} runs failed ({names}); the same command tries again")
@@ -52,7 +55,9 @@ def list_commands(plan: Plan, out: Path, console: Console) -> None:
             console.print(shown_command(next_command(plan, one, out)))
 
 
-def gather(out: Path, *, failed: Mapping[Combination, str] | None = None, console: Console) -> Table:
+def gather(
+    out: Path, *, failed: Mapping[Combination, str] | None = None, report: bool = True, console: Console
+) -> Table:
     """Print the table of what is finished in `out`, with verdicts, and write it beside the runs.
 
     Raises:
@@ -66,8 +71,24 @@ def gather(out: Path, *, failed: Mapping[Combination, str] | None = None, consol
         print_verdict(verdict, console)
     faults = [[f"{one.name} failed: {reason}; see {LOGS}/{one.name}.log"] for one, reason in (failed or {}).items()]
     write_table(table, out, notes=[*(verdict.sentences() for verdict in verdicts), *faults])
+    if report:
+        _write_report(
+            [out / one.name for one in plan.combinations if is_finished(out / one.name)], out, verdicts, console
+        )
     console.print(f"results.csv, results.md and results.tex are in {out}")
     return table
+
+
+def _write_report(runs: list[Path], out: Path, verdicts: list[Verdict], console: Console) -> None:
+    """Write report.html beside the table. What goes wrong is one line: the comparison itself is whole."""
+    from tutelage.report import write_report
+
+    try:
+        write_report(runs, out / REPORT, verdicts=verdicts, overwrite=True)
+    except Exception as error:
+        console.print(f"- no report ({shown(str(error)) or type(error).__name__})")
+    else:
+        console.print(f"the report is {out / REPORT}")
 
 
 def judge_cells(table: Table, out: Path) -> list[Verdict]:

@@ -14,7 +14,7 @@ from typing import IO
 from filelock import FileLock, Timeout
 from rich.console import Console
 
-from tutelage.compare.plan import Combination, Plan
+from tutelage.compare.plan import NO_REPORT, Combination, Plan
 from tutelage.data.names import shown
 from tutelage.errors import Interrupted
 from tutelage.training.progress import clock
@@ -40,7 +40,7 @@ def is_finished(run: Path) -> bool:
 def next_command(plan: Plan, one: Combination, out: Path) -> list[str]:
     """What comes after `tutelage` to start a run, or to go on with one that was started."""
     if (out / one.name / "config.json").exists():
-        return ["train", "--resume", str(out / one.name)]
+        return ["train", "--resume", str(out / one.name), NO_REPORT]
     return plan.command(one, out)
 
 

@@ -19,6 +19,7 @@ from tutelage.settings import require
 FILE = "compare.json"
 FORMAT = 1
 MOST_SEEDS = 100
+NO_REPORT = "--no-report"  # of each run: the comparison makes one of all
 _OF_THE_COMPARISON = {  # settings that differ between its runs, or mean nothing in them, and what says them instead
     "method.name": "--methods",
     "data.label_count": "--label-counts",
@@ -129,7 +130,7 @@ class Plan:
         for name in dict.fromkeys([*first, *settings]):
             value, flag = settings[name], flags.get(name, name).replace("_", "-")
             words += [f"--{flag}"] if value is True else [f"--{flag}", str(value)]
-        return words
+        return [*words, NO_REPORT]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""

@@ -16,7 +16,7 @@ from tutelage.methods.base import Method, Problem
 from tutelage.settings import require
 from tutelage.tasks.base import Task
 
-LEAST_SHARE = 1e-6  # of a class: after 14,000 steps without it, its share in the histogram is taken for this
+LEAST_SHARE = 1e-6  # of a class; reached after some ten thousand steps that nobody predicts it
 
 
 class FreeMatch(Method):
@@ -40,7 +40,7 @@ class FreeMatch(Method):
         """Settings of `freematch`."""
 
         unlabeled_weight: Annotated[float, "lambda_u"] = 1.0
-        fairness_weight: Annotated[float, "w_f; 0.01 in the code's defaults, 0.001 in the toolbox's recipes"] = 0.01
+        fairness_weight: Annotated[float, "w_f; 0.001 in the published recipes"] = 0.01
         threshold_decay: Annotated[float, "of the moving averages tau, q and h"] = 0.999
         threshold_min: Annotated[float, "tau is kept at or above this; SVHN: 0.9"] = 0.0
         threshold_max: Annotated[float, "tau is kept at or below this; SVHN: 0.95"] = 1.0
@@ -125,7 +125,7 @@ def histogram(probs: Tensor, mask: Tensor | None = None) -> Tensor:
 def fairness_loss(class_probs: Tensor, class_shares: Tensor, mean_strong: Tensor, shares_strong: Tensor) -> Tensor:
     """Scalar: sum over classes of N(class_probs / class_shares) log N(mean_strong / shares_strong); all are (K,).
 
-    Classes without a row in `shares_strong` are left out of N on the right and of the sum: the authors' code adds the
+    Classes without a row in `shares_strong` are left out of N on the right and of the sum: the toolbox adds the
     constant log 1e-12 for them, without gradient. 0 where no row passes.
     """
     expected = _normalized_ratio(class_probs, class_shares)

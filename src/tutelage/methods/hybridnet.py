@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
@@ -96,7 +96,7 @@ class HybridNet(Method):
         self.decoder, self.other_encoder, self.other_decoder = student.decoder(), student.encoder(), student.decoder()
         self.consistency_head: nn.Linear | None = None
         if cfg.logit_distance_weight is not None:
-            self.consistency_head = cast(nn.Linear, copy.deepcopy(student.head))
+            self.consistency_head = copy.deepcopy(student.head)
             self.consistency_head.reset_parameters()
 
     def forward(self, batch: Batch, t: Progress) -> StepOutput:

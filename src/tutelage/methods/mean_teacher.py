@@ -121,8 +121,8 @@ class MeanTeacher(Method):
             loss = loss + cfg.logit_distance_weight * tie
             log["logit_distance"] = tie.detach()
         if cfg.sntg_weight is not None:
-            label = torch.cat([x.label, target[-len(u) :].argmax(1)])
-            neighbors = sntg_loss(features, label, margin=cfg.sntg_margin, distance=cfg.sntg_distance)
+            guess = target[-len(u) :].argmax(1)
+            neighbors = sntg_loss(features, x.label, guess, margin=cfg.sntg_margin, distance=cfg.sntg_distance)
             loss = loss + cfg.sntg_weight * weight * neighbors
             log["sntg"] = neighbors.detach()
         return StepOutput(loss, log)

@@ -29,8 +29,8 @@ class ReMixMatch(Method):
     loss = H over mixed labeled rows + w r(t) H over mixed unlabeled rows + w_1 r(t) H(q, p(first strong u))
     + w_rot H(quarter turns, rotation head(first strong u, turned))
     with H the mean cross-entropy, p the student's class probabilities, p(y) the class frequencies of the labeled
-    images, p~ the mean prediction of the last `alignment_steps`, sharpen(p, T) = p^(1/T) / sum p^(1/T), and r a linear ramp-up
-    from 0 to 1. The moving average of the student is evaluated; it guesses no labels.
+    images, p~ the mean prediction of the last `alignment_steps`, sharpen(p, T) = p^(1/T) / sum p^(1/T), and r a linear
+    ramp-up from 0 to 1. The moving average of the student is evaluated; it guesses no labels.
 
     The paper's strong view is CTAugment's: `augment.strong.policy = "ctaugment"`.
     """

@@ -28,7 +28,7 @@ def check_sntg(weight: float | None, margin: float, distance: Distance) -> None:
         raise ConfigError("method.sntg_margin and method.sntg_distance do nothing without method.sntg_weight")
 
 
-def sntg_loss(features: Tensor, label: Tensor, *, margin: float, distance: Distance) -> Tensor:
+def sntg_loss(features: Tensor, label: Tensor | None, guess: Tensor, *, margin: float, distance: Distance) -> Tensor:
     """Scalar: the cost of neighbors (Luo et al. 2018, arXiv:1711.00258) averaged over B // 2 random pairs of rows.
 
     Two rows are neighbors if their labels are equal; a pair with an unknown label costs nothing. The rows are shuffled
@@ -37,10 +37,12 @@ def sntg_loss(features: Tensor, label: Tensor, *, margin: float, distance: Dista
 
     Args:
         features: (B, F) of the student.
-        label: (B,) the true label, or what the target takes the row for; -1 is unknown.
+        label: of the first rows; None if no row has one.
+        guess: what the target takes the other rows for; -1 is unknown.
     """
+    known = guess if label is None else torch.cat([label, guess])
     order = torch.rand(len(features), device=features.device).argsort()  # randperm would wait for the device
     first, second = order.split(len(order) // 2)[:2]  # an odd row is left over
-    same, known = label[first] == label[second], (label[first] >= 0) & (label[second] >= 0)
+    same, counts = known[first] == known[second], (known[first] >= 0) & (known[second] >= 0)
     features = features.float()
-    return (neighbor_cost(features[first], features[second], same, margin=margin, distance=distance) * known).mean()
+    return (neighbor_cost(features[first], features[second], same, margin=margin, distance=distance) * counts).mean()

@@ -95,9 +95,8 @@ class TemporalEnsembling(Method):
         loss = supervised + weight * consistency
         log = {"supervised": supervised.detach(), "consistency": consistency.detach(), "consistency_weight": weight}
         if cfg.sntg_weight is not None:
-            guess = torch.where(visited, target.argmax(1), -1)
-            label = torch.cat([x.label, guess[len(x) :]])
-            neighbors = sntg_loss(features, label, margin=cfg.sntg_margin, distance=cfg.sntg_distance)
+            guess = torch.where(visited, target.argmax(1), -1)[len(x) :]
+            neighbors = sntg_loss(features, x.label, guess, margin=cfg.sntg_margin, distance=cfg.sntg_distance)
             loss = loss + cfg.sntg_weight * weight * neighbors
             log["sntg"] = neighbors.detach()
         return StepOutput(loss, log, keep={"index": index, "probs": logits.detach().softmax(1)})

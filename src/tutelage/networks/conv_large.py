@@ -82,13 +82,15 @@ class ConvLarge(StagedNetwork):
     def start_from(self, images: Tensor) -> None:
         """With weight norm: scale each layer so that its outputs for `images` have mean 0 and unit spread.
 
-        Dropout and noise are left out. Without weight norm nothing is done.
+        Dropout and noise act as in the training that follows, since they widen the spread: without them the logits
+        would begin five times too large. Without weight norm nothing is done.
         """
-        passed, training = images, self.training
-        self.eval()
-        for module in self.trunk.modules():
+        layers = list(self.trunk.modules())
+        if not any(isinstance(module, WeightNormConv2d) for module in layers):
+            return
+        passed = images
+        for module in layers:
             if isinstance(module, WeightNormConv2d):
                 passed = module.start_from(passed)
             elif not list(module.children()):
                 passed = module(passed)
-        self.train(training)

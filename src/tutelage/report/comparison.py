@@ -45,7 +45,8 @@ def comparison_sections(records: Sequence[Record]) -> list[Section]:
         part = str(parts.pop())
         curves = _means(scored)
         blocks.append(_table_of_means(curves, part))
-        blocks.append(label_efficiency_plot(curves, "label-efficiency", part))
+        if len({count for points in curves.values() for count in points}) > 1:
+            blocks.append(label_efficiency_plot(curves, "label-efficiency", part))
     learning = accuracy_of_runs(records, names, "accuracy-of-runs")
     if learning is not None:
         blocks.append(learning)

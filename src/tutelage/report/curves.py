@@ -22,7 +22,7 @@ _MOST_CLASSES = 40  # lines in a plot of classes
 def accuracy_curves(record: Record, name: str) -> Plot | None:
     """Validation accuracy of student and teacher, or None where nothing was validated."""
     curves = {network: record.validation_curve(network) for network in _NETWORKS}
-    if not any(steps for steps, _ in curves.values()):
+    if not any(len(steps) > 1 for steps, _ in curves.values()):
         return None
     with style(name):
         figure = new_figure()
@@ -43,6 +43,8 @@ def loss_curves(record: Record, prefix: str) -> list[Plot]:
     plots = []
     for number, key in enumerate(key for key in record.training_keys() if not key.startswith("pseudo/")):
         steps, values = record.training_curve(key)
+        if len(steps) < 2:
+            continue
         name = f"{prefix}training-{number}"
         with style(name):
             figure = new_figure(height=2.2)
@@ -56,7 +58,7 @@ def loss_curves(record: Record, prefix: str) -> list[Plot]:
 def pseudo_label_shares(record: Record, name: str) -> Plot | None:
     """Share, evenness and accuracy of the pseudo-labels over the steps, or None where the method makes none."""
     curves = {key: record.training_curve(key) for key in _SHARES}
-    if not any(steps for steps, _ in curves.values()):
+    if not any(len(steps) > 1 for steps, _ in curves.values()):
         return None
     with style(name):
         figure = new_figure()
@@ -81,7 +83,7 @@ def class_shares(record: Record, name: str) -> Plot | None:
     """Of each class its share of the pseudo-labels; the most and the least frequent one are named."""
     rows = [row for row in record.rows if row["kind"] == "training" and row.get("pseudo/class_share")]
     classes = record.classes
-    if not rows or len(classes) > _MOST_CLASSES or len(rows[-1]["pseudo/class_share"]) != len(classes):
+    if len(rows) < 2 or len(classes) > _MOST_CLASSES or len(rows[-1]["pseudo/class_share"]) != len(classes):
         return None
     steps = [row["step"] for row in rows]
     last = rows[-1]["pseudo/class_share"]

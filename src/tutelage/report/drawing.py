@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import matplotlib
+from cycler import cycler
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -27,14 +28,14 @@ _COLOR = re.compile(r"((?:fill|stroke): )(#[0-9a-f]{6})\b")
 _WIDTH, _HEIGHT = 4.6, 3.0  # inches: about a phone's width, so that letters keep their size on one
 _LONGEST = 22  # letters of a name in a plot
 
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "axes.edgecolor": RULE,
     "axes.facecolor": "none",
     "axes.grid": True,
     "axes.axisbelow": True,
     "axes.labelcolor": SOFT,
     "axes.labelsize": 9,
-    "axes.prop_cycle": matplotlib.cycler(color=SERIES),
+    "axes.prop_cycle": cycler(color=SERIES),
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlecolor": INK,

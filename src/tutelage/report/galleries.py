@@ -23,7 +23,7 @@ def confident_mistakes(examples: Examples, classes: tuple[str, ...], name: str) 
     made = []
     for row, image in zip(rows, examples.images(rows), strict=True):
         lines = (
-            f"{shown(classes[examples.predicted[row]])} {examples.confidence[row]:.0%}",
+            _said(classes[examples.predicted[row]], examples.confidence[row]),
             f"given: {shown(classes[examples.label[row]])}",
             shown(examples.items[row].name),
         )
@@ -39,12 +39,16 @@ def least_certain(examples: Examples, classes: tuple[str, ...], name: str) -> Ga
         probs = examples.probs[row]
         first, second = np.argsort(-probs, kind="stable")[:2]
         lines = (
-            f"{shown(classes[first])} {probs[first]:.0%}",
-            f"or {shown(classes[second])} {probs[second]:.0%}",
+            _said(classes[first], probs[first]),
+            f"or {_said(classes[second], probs[second])}",
             shown(examples.items[row].name),
         )
         made.append(Thumbnail(thumbnail(image), lines))
     return Gallery(name, tuple(made))
+
+
+def _said(name: str, prob: float) -> str:
+    return f"{shown(name)} ({100 * prob:.0f} %)"
 
 
 def thumbnail(image: np.ndarray) -> bytes:

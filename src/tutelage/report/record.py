@@ -108,12 +108,14 @@ def read_record(run: Path) -> Record:
     config = read_config(run)
     if config["settings"]["method"]["name"] == IMPORTED:
         raise RunError(f"{run} was imported, so there is no training to report on; try tutelage evaluate with --report")
-    result = run / "result.json"
+    result, split = run / "result.json", read_json(run / "split.json")
+    if not isinstance(split, dict) or not {"labeled", "held_out", "unlabeled_images"} <= set(split):
+        raise RunError(f"{run / 'split.json'} is damaged: its keys are not those of a run")
     return Record(
         path=run,
         name=run.resolve().name,
         config=config,
         rows=read_rows(run / "metrics.jsonl"),
         result=read_json(result) if result.exists() else None,
-        split=read_json(run / "split.json"),
+        split=split,
     )

@@ -44,13 +44,16 @@ def subtitle_of(record: Record) -> str:
     )
 
 
-def run_sections(record: Record, looked: Looked, verdict: Verdict | None, prefix: str) -> list[Section]:
+def run_sections(
+    record: Record, looked: Looked, verdict: Verdict | None, *, alone: bool = True, prefix: str = ""
+) -> list[Section]:
     """All sections, in the order of what a person wants to know first.
 
     Args:
+        alone: no other run is on the page.
         prefix: how the names of this run's plots begin.
     """
-    classes, sections = record.classes, [_summary(record, verdict)]
+    classes, sections = record.classes, [_summary(record, verdict, alone)]
     sections += _learning(record, prefix)
     sections += _pseudo_labels(record, prefix)
     if record.scores is not None and record.scores["n"]:
@@ -73,8 +76,10 @@ def run_sections(record: Record, looked: Looked, verdict: Verdict | None, prefix
     return [*sections, *_how_it_was_made(record)]
 
 
-def _summary(record: Record, verdict: Verdict | None) -> Section:
-    blocks: list[Block] = [] if verdict is None else [finding(verdict, verdict.headline)]
+def _summary(record: Record, verdict: Verdict | None, alone: bool) -> Section:
+    blocks: list[Block] = (
+        [] if verdict is None else [finding(verdict, verdict.headline[:1].upper() + verdict.headline[1:])]
+    )
     if record.result is None:
         blocks.append(
             Text(
@@ -88,7 +93,7 @@ def _summary(record: Record, verdict: Verdict | None) -> Section:
         others = {name: scores for name, scores in record.result[record.part].items() if name != record.evaluated}
         blocks.append(score_tiles(record.scores, record.part, others))
         blocks.append(Text(f"The {record.evaluated} of the last step; nothing was selected.", muted=True))
-    if verdict is None and record.unlabeled:
+    if alone and verdict is None and record.unlabeled:
         blocks.append(
             Text(
                 "One run cannot tell whether its unlabeled images helped: train with --baseline, or the same "

@@ -118,8 +118,6 @@ def label_efficiency_plot(curves: Mapping[str, Mapping[int, Interval]], name: st
         axes.xaxis.set_major_locator(FixedLocator(ticks))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-        if len(ticks) == 1:
-            axes.set_xlim(ticks[0] / 2, ticks[0] * 2)
         axes.yaxis.set_major_formatter(as_percent)
         axes.set(xlabel="labels", ylabel=f"{part} accuracy")
         axes.legend(lines, texts, loc="best", edgecolor=RULE)

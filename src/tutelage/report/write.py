@@ -64,16 +64,16 @@ def page_of(
         record = records[0]
         looked = look_at(record, device=device, most=most)
         verdict = next(iter(verdicts), None) if verdicts is not None else read_verdict(record.path)
-        return Page(title_of(record), subtitle_of(record), tuple(run_sections(record, looked, verdict, "")))
+        return Page(title_of(record), subtitle_of(record), tuple(run_sections(record, looked, verdict)))
     judged, notes = judge_all(records) if verdicts is None else (list(verdicts), [])
     sections = comparison_sections(records)
     if judged or notes:
-        sections.insert(0, Section("Did the unlabeled images help?", (*findings(judged), *notes)))
+        sections.insert(1, Section("Did the unlabeled images help?", (*findings(judged), *notes)))
     chapters: list[Chapter] = []
     if len(records) <= MOST_CHAPTERS:
         for number, record in enumerate(records, start=1):
             looked = look_at(record, device=device, most=most)
-            inner = run_sections(record, looked, read_verdict(record.path), f"run-{number}-")
+            inner = run_sections(record, looked, read_verdict(record.path), alone=False, prefix=f"run-{number}-")
             chapters.append(Chapter(f"{record.name}: {title_of(record)}", subtitle_of(record), tuple(inner)))
     else:
         note = f"With more than {MOST_CHAPTERS} runs, details are left out: tutelage report RUN shows those of one."

@@ -14,7 +14,9 @@ from tutelage.ema import SHORTEST_RUN, slowest_decay
 from tutelage.verdict.evidence import Evidence
 
 MOST_REASONS = 3
+DOUBT = 0.9  # strength of a reason from which on a gain is no proof that unlabeled images helped
 LEAST_SKILL = 0.15  # of the way from guessing to all right: below it a network has learned nothing that carries over
+UNRELATED = 3.0  # standard errors above chance, below which labels and looks have nothing to do with each other
 FEW_PSEUDO_LABELS = 0.05
 ONE_CLASS = 0.5  # of the way from a class's share of the labels to all
 WRONG_PSEUDO_LABELS = 0.7  # share that is right, below which they teach errors
@@ -52,19 +54,37 @@ def diagnose(cases: Sequence[Evidence]) -> tuple[Reason, ...]:
     return tuple(max(reasons, key=lambda reason: reason.strength) for reasons in order[:MOST_REASONS])
 
 
+def short_twin(cases: Sequence[Evidence]) -> Reason | None:
+    """Doubts about a gain over twins that had not learned their labels when they ended."""
+    losses = [case.twin.mean("supervised", since=0.8) for case in cases]
+    known = [loss for loss in losses if loss is not None]
+    if not known or sum(known) / len(known) <= 0.3 * cases[0].uniform:
+        return None
+    steps = max(case.twin.steps for case in cases)
+    return Reason(
+        "short twin",
+        f"supervised training had not learned its labels when it ended after {steps} steps (loss "
+        f"{sum(known) / len(known):.2f}, guessing has {cases[0].uniform:.2f}), so a gain may be that of a faster start",
+        f"train longer, e.g. --steps {3 * steps} or a larger --budget",
+        DOUBT,
+    )
+
+
 def label_noise(case: Evidence) -> Reason | None:
-    """Labels that are learned, and tell nothing about other images, are wrong or say nothing visible."""
-    twin = case.twin
+    """Labels that say nothing of other images, nor of images that look alike, are wrong."""
+    twin, fit = case.twin, case.run.result.get("label_fit")
     loss, accuracy, guess = twin.mean("supervised", since=0.8), float(twin.scores["accuracy"]), case.guess
-    if loss is None or loss > 0.5 * case.uniform or accuracy > guess + LEAST_SKILL * (1.0 - guess):
+    if accuracy > guess + LEAST_SKILL * (1.0 - guess):
+        return None
+    seen = f"supervised training is right on {accuracy:.0%} of other images, naming one class always on {guess:.0%}"
+    if fit is not None and fit["z"] < UNRELATED:
+        seen += f"; images that look alike share their label in {fit['agreement']:.0%}, by chance {fit['chance']:.0%}"
+    elif fit is not None or loss is None or loss > 0.5 * case.uniform:  # of too few labels only training can tell
         return None
     return Reason(
         "labels",
-        f"the labels do not fit the images: supervised training learns them (loss {loss:.2f}, guessing has "
-        f"{case.uniform:.2f}), yet is right on {accuracy:.0%} of other images, where always naming one class is right "
-        f"on {guess:.0%}",
-        "check the labels, above all the column or folders that --labels or DATA names; if they are right, add more "
-        "with a larger --label-count",
+        f"the labels do not fit the images: {seen}",
+        "check the labels, above all the table (--labels) or the folders that they come from",
         0.95,
     )
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from tutelage.errors import RunError
 from tutelage.files import read_json, write_json
 from tutelage.intervals import interval
-from tutelage.verdict.diagnosis import MOST_REASONS, Reason, diagnose
+from tutelage.verdict.diagnosis import DOUBT, MOST_REASONS, Reason, diagnose, short_twin
 from tutelage.verdict.evidence import Evidence, Record
 from tutelage.verdict.pairing import paired_difference
 
@@ -33,6 +33,7 @@ class Verdict:
         half_width: half the 95 % interval of the gain: over seeds where there are several (Student's t, paired), else
             over the scored images (paired).
         part, images: what was scored.
+        outcome: "uncertain" is a gain that may be chance, or that what was logged speaks against.
         causes: the likeliest reasons, unless the images helped.
     """
 
@@ -98,10 +99,15 @@ def judge(pairs: Sequence[tuple[Path, Path]]) -> Verdict:
         outcome = "helped" if over_seeds.mean > 0 else "hurt"
     elif over_seeds.mean > _WIDE:
         outcome = "uncertain"
-    causes = [] if outcome == "helped" else [*diagnose(cases)]
-    if not certain and half_width > _WIDE:
+    causes = [*diagnose(cases)]
+    if over_seeds.mean > 0:
+        causes += [doubt for doubt in [short_twin(cases)] if doubt is not None]
+    if outcome == "helped":
+        causes = [cause for cause in causes if cause.strength >= DOUBT]
+        outcome = "uncertain" if causes else "helped"
+    elif not certain and half_width > _WIDE:
         causes.append(_too_little_to_tell(half_width, len(cases), outcome))
-        causes = sorted(causes, key=lambda cause: -cause.strength)[:MOST_REASONS]
+    causes = sorted(causes, key=lambda cause: -cause.strength)[:MOST_REASONS]
     return Verdict(
         method=str(first.settings["method"]["name"]),
         labels=len(first.split["labeled"]) + len(first.split["held_out"]),
@@ -118,7 +124,7 @@ def judge(pairs: Sequence[tuple[Path, Path]]) -> Verdict:
 def _too_little_to_tell(half_width: float, seeds: int, outcome: Outcome) -> Reason:
     text = f"a gain below {half_width:.0f} points cannot be told from chance here"
     flag = "score more images (--test)" if seeds == 1 else f"more seeds: --seeds {2 * seeds + 1}"
-    return Reason("too little to tell", text, flag, 0.9 if outcome == "uncertain" else 0.4)
+    return Reason("too little to tell", text, flag, DOUBT if outcome == "uncertain" else 0.4)
 
 
 def print_verdict(verdict: Verdict, console: Console) -> None:

@@ -1,0 +1,242 @@
+"""What a method costs beyond its network passes: a full training step over the bare passes that it needs.
+
+Bare is what nobody can leave out: the forward and backward passes of `PASSES` below on a batch that lies ready, with a
+plain cross-entropy as the loss, and the optimizer step. The full step is the loop's own `Training.run_step` on a batch
+that lies ready too: the method's losses and state, the check for NaN, the optimizer, the moving average of the weights
+(not counted as bare, though most methods have one), what is remembered, the tally of pseudo-labels. "With views" is the
+same step with rows fetched and views made; those are measured alone by `benchmarks/augment.py`. All three run in turn,
+in blocks within one process, and are compared block by block, since the speed of a shared machine drifts.
+
+    python benchmarks/step.py [DATA] [--network small] [--image-size 32] [--blocks 20] [--methods a,b] [--out FILE.md]
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tutelage import config
+from tutelage.batch import Batch
+from tutelage.build import build_predictor, build_training, resolved
+from tutelage.data.dataset import load_dataset
+from tutelage.data.loader import Loader, pixel_statistics
+from tutelage.methods import METHODS
+from tutelage.training.health import Health
+from tutelage.training.loop import Training
+from tutelage.training.optimizer import build_optimizer
+
+Rows = tuple[int, int]  # multiples of the labeled and of the unlabeled batch
+
+
+@dataclass(frozen=True)
+class Passes:
+    """The passes of a method with its default settings, each over so many rows.
+
+    `learned` go forward and backward through the student, `student` and `teacher` forward without gradient. With
+    `autoencoders` the learned rows also go through a second encoder and two decoders.
+    """
+
+    learned: tuple[Rows, ...]
+    student: tuple[Rows, ...] = ()
+    teacher: tuple[Rows, ...] = ()
+    autoencoders: bool = False
+
+    def __str__(self) -> str:
+        parts = {"learned": self.learned, "student": self.student, "teacher": self.teacher}
+        words = [f"{name} {' and '.join(map(_rows, passes))}" for name, passes in parts.items() if passes]
+        return ", ".join(words) + (", two auto-encoders" if self.autoencoders else "")
+
+
+def _rows(rows: Rows) -> str:
+    of = [(number, name) for number, name in zip(rows, "xu", strict=True) if number]
+    return " + ".join(f"{number}{name}" if number > 1 else name for number, name in of)
+
+
+WEAK_AND_STRONG = Passes(learned=((1, 2),))
+PASSES = {
+    "supervised": Passes(learned=((1, 0),)),
+    "pi-model": Passes(learned=((1, 1), (1, 1))),
+    "temporal-ensembling": Passes(learned=((1, 1),)),
+    "mean-teacher": Passes(learned=((1, 1),), teacher=((1, 1),)),
+    "hybridnet": Passes(learned=((1, 1),), teacher=((1, 1),), autoencoders=True),
+    "pseudo-label": Passes(learned=((1, 1),)),
+    "mixmatch": Passes(learned=((1, 2),), student=((0, 2),)),
+    "uda": WEAK_AND_STRONG,
+    "remixmatch": Passes(learned=((0, 3), (1, 3))),  # weak, strong and turned; then the mixed rows
+    "fixmatch": WEAK_AND_STRONG,
+    "flexmatch": WEAK_AND_STRONG,
+    "freematch": WEAK_AND_STRONG,
+    "softmatch": WEAK_AND_STRONG,
+}
+
+
+class Ready:
+    """A loader whose batch lies ready."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+
+    def batch(self, step: int) -> Batch:
+        return self._batch
+
+
+def bare_step(training: Training, passes: Passes) -> Callable[[], None]:
+    """The network passes of a step and the optimizer, ready to be called."""
+    method: Any = training.method
+    x, u = method.problem.labeled_batch, method.problem.unlabeled_batch
+    counts = [labeled * x + unlabeled * u for labeled, unlabeled in passes.learned + passes.student + passes.teacher]
+    shape = training.loader.batch(0).labeled.views[0].shape[1:]  # type: ignore[union-attr]
+    images = torch.randn(max(counts), *shape, device=training.device)
+    labels = torch.randint(method.problem.num_classes, (max(counts),), device=training.device)
+    optimizer = build_optimizer(method, replace(training.schedule, lr=1e-12))  # the method is trained by the full step
+
+    def of(rows: Rows) -> Tensor:
+        return images[: rows[0] * x + rows[1] * u]
+
+    def learn(rows: Tensor) -> Tensor:
+        if not passes.autoencoders:
+            return F.cross_entropy(method.student(rows), labels[: len(rows)])
+        maps, other_maps = method.student.stages(rows), method.other_encoder.stages(rows)
+        loss = F.cross_entropy(method.student.head(method.student.pooled(maps[-1])), labels[: len(rows)])
+        for decoder, encoded in ((method.decoder, maps), (method.other_decoder, other_maps)):
+            image, decoded = decoder(encoded, rows)
+            loss = loss + sum(part.square().mean() for part in (image, *decoded))
+        return loss
+
+    def step() -> None:
+        with torch.no_grad():
+            for rows in passes.student:
+                method.student(of(rows))
+            for rows in passes.teacher:
+                method.teacher.network(of(rows))
+        loss = torch.stack([learn(of(rows)) for rows in passes.learned]).sum()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def measure(method: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Seconds of the three kinds of step, and their ratios block by block."""
+    settings = {
+        "data.path": arguments.data,
+        "data.image_size": arguments.image_size,
+        "network.name": arguments.network,
+        "method.name": method,
+        "train.batch_size": arguments.batch_size,
+        "train.unlabeled_ratio": arguments.unlabeled_ratio,
+        "train.steps": 10**6,
+        "train.device": arguments.device,
+        "train.precision": "fp32",
+    }
+    cfg = resolved(config.resolve(settings))
+    dataset = load_dataset(cfg.data, seed=0, workers=2)
+    student = build_predictor(
+        cfg, num_classes=len(dataset.classes), channels=dataset.channels, image_size=dataset.image_size
+    )
+    device = torch.device(arguments.device)
+    training = build_training(cfg, dataset, pixel_statistics(dataset.train.images), device, student.to(device))
+    training.method.train()
+    loader, health = training.loader, Health(device)
+    ready, bare = cast(Loader, Ready(loader.batch(0))), bare_step(training, PASSES[method])
+
+    def timed(do: Callable[[int], object], start: int) -> float:
+        begin = time.perf_counter()
+        for step in range(start, start + arguments.steps):
+            do(step)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        return (time.perf_counter() - begin) / arguments.steps
+
+    seconds: dict[str, list[float]] = {"bare": [], "full": [], "views": []}
+    for block in range(arguments.blocks + 1):
+        start = 2 * block * arguments.steps
+        bare_time = timed(lambda step: bare(), start)
+        training.loader = ready
+        full_time = timed(lambda step: training.run_step(step, health), start)
+        training.loader = loader
+        views_time = timed(lambda step: training.run_step(step, health), start + arguments.steps)
+        if block:  # the first warms up
+            for name, value in (("bare", bare_time), ("full", full_time), ("views", views_time)):
+                seconds[name].append(value)
+    loader.close()
+    assert (fault := health.first_fault()) is None, fault
+    ratios = {
+        name: [value / least for value, least in zip(seconds[name], seconds["bare"], strict=True)]
+        for name in ("full", "views")
+    }
+    low, _, high = statistics.quantiles(ratios["full"], n=4)
+    return {
+        "method": method,
+        "passes": str(PASSES[method]),
+        **{f"{name}_ms": 1000 * statistics.median(values) for name, values in seconds.items()},
+        **{f"{name}_ratio": statistics.median(values) for name, values in ratios.items()},
+        "quartiles": f"{low:.3f} to {high:.3f}",
+    }
+
+
+def report(rows: list[dict[str, Any]], arguments: argparse.Namespace) -> str:
+    """The result as Markdown."""
+    x, u = arguments.batch_size, round(arguments.batch_size * arguments.unlabeled_ratio)
+    threads = f"{torch.get_num_threads()} threads" if arguments.device == "cpu" else torch.cuda.get_device_name()
+    head = f"""# What a method costs beyond its network passes
+
+`python benchmarks/step.py --blocks {arguments.blocks} --network {arguments.network}`: {arguments.data} at
+{arguments.image_size} x {arguments.image_size}, x = {x} labeled and u = {u} unlabeled rows, {threads}, torch \
+{torch.__version__}, {platform.machine()}.
+Median of {arguments.blocks} blocks of {arguments.steps} steps of each kind, run in turn in one process.
+
+Bare: the passes of the second column (learned: forward and backward; student, teacher: forward alone) with a plain
+cross-entropy on random rows, and the optimizer step. Full: the loop's whole step on a batch that lies ready, with the
+moving average of the weights, which bare leaves out. With views: rows fetched and views made too.
+
+| method | passes | bare | full | full / bare | quartiles | with views | with views / bare |
+|---|---|---|---|---|---|---|---|
+"""
+    return head + "".join(
+        f"| {r['method']} | {r['passes']} | {r['bare_ms']:.1f} ms | {r['full_ms']:.1f} ms | {r['full_ratio']:.3f} "
+        f"| {r['quartiles']} | {r['views_ms']:.1f} ms | {r['views_ratio']:.3f} |\n"
+        for r in rows
+    )
+
+
+def main() -> None:
+    names = [method.name for method in METHODS]
+    assert set(PASSES) == set(names), "a method without its passes, or passes without a method"
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", nargs="?", default="digits")
+    parser.add_argument("--methods", default=",".join(names))
+    parser.add_argument("--network", default="small")
+    parser.add_argument("--image-size", type=int, default=32)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--unlabeled-ratio", type=float, default=1.0)
+    parser.add_argument("--blocks", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=5, help="of each kind in a block")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    rows = []
+    for method in arguments.methods.split(","):
+        rows.append(measure(method, arguments))
+        print(
+            "{method:>20}: bare {bare_ms:.1f} ms, full {full_ms:.1f} ms, ratio {full_ratio:.3f} "
+            "(quartiles {quartiles}), with views {views_ms:.1f} ms, ratio {views_ratio:.3f}".format(**rows[-1]),
+            flush=True,
+        )
+    if arguments.out is not None:
+        arguments.out.write_text(report(rows, arguments))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tutelage.compare.plan import Combination, Plan, keep_plan, read_plan, shown_command
+from tutelage.errors import ConfigError, RunError
+
+
+def plan(**changes: Any) -> Plan:
+    values: dict[str, Any] = {
+        "methods": ("supervised", "fixmatch"),
+        "label_counts": (20, 100),
+        "seeds": (0, 1),
+        "settings": {"data.path": "digits", "train.steps": "5"},
+    }
+    return Plan(**(values | changes))
+
+
+def test_every_method_runs_on_every_number_of_labels_and_seed() -> None:
+    names = [one.name for one in plan().combinations]
+    assert names[:4] == ["supervised-20-0", "fixmatch-20-0", "supervised-100-0", "fixmatch-100-0"]
+    assert len(names) == len(set(names)) == 8
+
+
+def test_a_command_is_what_one_would_type() -> None:
+    made = plan(
+        settings={"data.path": "my photos", "train.compile": True, "method.threshold": "0.9", "optimizer.lr": "0.1"},
+        presets=("supervised-digits",),
+    )
+    out = Path("cmp")
+    assert shown_command(made.command(Combination("supervised", 20, 1), out)) == (
+        "tutelage train 'my photos' --out cmp/supervised-20-1 --preset supervised-digits --method supervised "
+        "--label-count 20 --seed 1 --compile --optimizer.lr 0.1 --no-report"
+    )
+    assert shown_command(made.command(Combination("fixmatch", None, 0), out)) == (
+        "tutelage train 'my photos' --out cmp/fixmatch-all-0 --method fixmatch --seed 0 --compile "
+        "--method.threshold 0.9 --optimizer.lr 0.1 --no-report"
+    )
+
+
+def test_a_setting_of_a_method_goes_to_the_methods_that_have_it() -> None:
+    made = plan(settings={"data.path": "digits", "method.threshold": "0.5", "method.ema_decay": "0.9"})
+    supervised, fixmatch = (made.config_of(Combination(m, 20, 0)) for m in ("supervised", "fixmatch"))
+    assert dict(supervised.method_settings) == {"ema_decay": "0.9"}
+    assert dict(fixmatch.method_settings) == {"threshold": "0.5", "ema_decay": "0.9"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"methods": ("fixmtch",), "settings": {"method.threshold": 1}}, "did you mean 'fixmatch'"),
+        ({"methods": ()}, "--methods must be one or more names"),
+        ({"methods": ("fixmatch", "fixmatch")}, "--methods names fixmatch twice"),
+        ({"label_counts": (20, 20)}, "--label-counts names 20 twice"),
+        ({"seeds": ()}, "--seeds must be in"),
+        ({"settings": {"method.name": "fixmatch"}}, "give --methods"),
+        ({"settings": {"data.label_count": 3}}, "give --label-counts"),
+        ({"settings": {"train.baseline": True}}, "give supervised among --methods"),
+        ({"settings": {"method.queue": 3}}, "method.queue is a setting of none of supervised, fixmatch"),
+        ({"presets": ("mean-teacher-digits",)}, "which is not among --methods"),
+        ({"presets": ("supervised-digits", "supervised-small")}, "two presets of supervised"),
+        ({"presets": ("supervised-digit",)}, "did you mean 'supervised-digits'"),
+    ],
+)
+def test_a_plan_that_cannot_be_run_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        plan(**changes)
+
+
+def test_a_plan_is_kept_and_read_back(tmp_path: Path) -> None:
+    made = plan(presets=("supervised-digits",), settings={"data.path": "digits", "train.compile": True})
+    keep_plan(made, tmp_path / "cmp")
+    keep_plan(made, tmp_path / "cmp")
+    assert read_plan(tmp_path / "cmp") == made
+
+
+@pytest.mark.parametrize(
+    ("changes", "difference"),
+    [
+        ({"methods": ("supervised",)}, "methods was supervised, fixmatch, not supervised"),
+        ({"label_counts": (20, None)}, "label_counts was 20, 100, not 20, None"),
+        ({"seeds": (0, 1, 2)}, "seeds was 0, 1, not 0, 1, 2"),
+        ({"settings": {"data.path": "digits", "train.steps": "6"}}, "train.steps was 5, not 6"),
+        ({"settings": {"data.path": "digits"}}, "train.steps was 5, not not given"),
+        ({"config_file": "own.toml"}, "config was not given, not own.toml"),
+    ],
+)
+def test_going_on_with_other_settings_names_what_differs(
+    tmp_path: Path, changes: dict[str, Any], difference: str
+) -> None:
+    keep_plan(plan(), tmp_path / "cmp")
+    with pytest.raises(RunError, match=re.escape(difference)):
+        keep_plan(plan(**changes), tmp_path / "cmp")
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(RunError, match="holds no comparison"):
+        keep_plan(plan(), tmp_path)
+    with pytest.raises(RunError, match=r"it has no compare\.json"):
+        read_plan(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"format": 1}', '{"format": 1, "surprise": 2}', '{"format": 2}'])
+def test_a_damaged_plan_is_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / "compare.json").write_text(content)
+    with pytest.raises(RunError, match=r"compare\.json is (damaged|of another version)"):
+        read_plan(tmp_path)

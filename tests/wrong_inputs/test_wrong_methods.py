@@ -1,0 +1,77 @@
+"""Settings that no method can obey, for every method, through the real command line: refused before any training."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Any, get_args, get_type_hints
+
+import pytest
+
+from tutelage.methods import METHODS
+from tutelage.methods.base import Method
+
+SEMI_SUPERVISED = [method for method in METHODS if method.unlabeled_views]
+TOO_LARGE = ("threshold", "decay", "rampup")
+SNTG = ("--method.sntg-weight", "0.5")  # without which its other settings are refused for doing nothing
+
+
+def numbers(method: type[Method]) -> list[str]:
+    """The settings of a method that are numbers."""
+    types = get_type_hints(method.Config)
+    return [
+        f.name for f in dataclasses.fields(method.Config) if {int, float} & {types[f.name], *get_args(types[f.name])}
+    ]
+
+
+def out_of_range(setting: str) -> str:
+    """A value that no setting of that name can have: shares go up to 1, all else is above or at 0."""
+    return "1.5" if any(word in setting for word in TOO_LARGE) else "-1"
+
+
+def command(world: Any, method: type[Method], *words: str) -> list[str]:
+    """Training on good photos; a flag among `words` takes the place of the usual one."""
+    world.photos()
+    usual = list(world.train)
+    for flag in words:
+        if flag.startswith("--") and flag in usual:
+            del usual[usual.index(flag) : usual.index(flag) + 2]
+    return [*usual, "--method", method.name, *words]
+
+
+CASES = [(method, setting) for method in METHODS for setting in numbers(method)]
+
+
+@pytest.mark.parametrize(("method", "setting"), CASES, ids=lambda v: v if isinstance(v, str) else v.name)
+@pytest.mark.parametrize("value", ["out of range", "nan", "inf"])
+def test_a_number_out_of_range_is_refused(
+    method: type[Method], setting: str, value: str, world: Any, refused: Any
+) -> None:
+    value = out_of_range(setting) if value == "out of range" else value
+    words = (f"--method.{setting.replace('_', '-')}", value)
+    extra = SNTG if setting in ("sntg_margin", "sntg_distance") else ()
+    refused(command(world, method, *extra, *words), rf"method.{setting} must be .*, got '?{re.escape(value)}")
+
+
+@pytest.mark.parametrize("method", SEMI_SUPERVISED, ids=lambda m: m.name)
+def test_no_unlabeled_rows_a_step_are_refused(method: type[Method], world: Any, refused: Any) -> None:
+    refused(command(world, method, "--unlabeled-ratio", "0"), r"train.unlabeled_ratio must be above 0.*, got 0")
+    refused(command(world, method, "--unlabeled-ratio", "-1"), r"train.unlabeled_ratio must be above 0.*, got -1")
+
+
+@pytest.mark.parametrize("method", SEMI_SUPERVISED, ids=lambda m: m.name)
+def test_more_unlabeled_rows_a_step_than_exist_are_refused(method: type[Method], world: Any, refused: Any) -> None:
+    message = r"the unlabeled batch of 400 \(train.batch_size 4 x train.unlabeled_ratio 100\) is larger than .* of \d+"
+    refused(command(world, method, "--unlabeled-ratio", "100"), message)
+
+
+@pytest.mark.parametrize("method", SEMI_SUPERVISED, ids=lambda m: m.name)
+def test_a_method_that_learns_from_unlabeled_images_is_refused_without_any(
+    method: type[Method], world: Any, refused: Any
+) -> None:
+    message = rf"{method.name} learns from unlabeled images, and there are none"
+    words = command(world, method, "--data.exclude-labeled", "true")
+    for path in (world.root / "photos" / "unlabeled").iterdir():
+        path.unlink()
+    (world.root / "photos" / "unlabeled").rmdir()
+    refused(words, message)
