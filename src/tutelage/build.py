@@ -68,11 +68,13 @@ def method_settings(cfg: RunConfig) -> Any:
 
 
 def resolved(cfg: RunConfig) -> RunConfig:
-    """`cfg` with every setting of the method written out, defaults too.
+    """`cfg` with every setting of the method written out, defaults too; as it is while the method is to be chosen.
 
     Raises:
         ConfigError: as `method_settings`.
     """
+    if cfg.method == AUTO:
+        return cfg
     return dataclasses.replace(cfg, method_settings=dataclasses.asdict(method_settings(cfg)))
 
 

@@ -28,6 +28,7 @@ SECTIONS: dict[str, type] = {
     "train": TrainConfig,
 }
 DEFAULT_METHOD = "mean-teacher"
+AUTO = "auto"  # what stands for the method that is chosen when the data is known
 IMPORTED = "imported"  # what stands for the method where weights were brought from another code: nothing trains so
 DEFAULT_BUDGET = "30m"
 
@@ -65,7 +66,11 @@ FLAGS: dict[str, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """The settings of a run. `method_settings` are plain values until `build.py` makes the method's dataclass."""
+    """The settings of a run. `method_settings` are plain values until `build.py` makes the method's dataclass.
+
+    With the method "auto" these are not yet all: `given` holds the settings without defaults, and `recommend.py` lays
+    them over those of the preset that it chooses.
+    """
 
     data: DataConfig
     network: NetworkConfig
@@ -74,6 +79,7 @@ class RunConfig:
     train: TrainConfig
     method: str
     method_settings: Mapping[str, Any] = field(default_factory=dict)
+    given: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, ready for JSON; `from_dict` reads them back."""
@@ -103,7 +109,11 @@ class RunConfig:
             section: options.build(cls, values.get(section, {}), f"{section}.") for section, cls in SECTIONS.items()
         }
         settings = {key.replace("-", "_"): value for key, value in method.items()}
-        return RunConfig(**built, method=name, method_settings=settings)
+        if name == AUTO and settings:
+            raise ConfigError(
+                f"method.{next(iter(settings))} is a setting of one method, and the method is to be chosen: name it too"
+            )
+        return RunConfig(**built, method=name, method_settings=settings, given=values if name == AUTO else {})
 
 
 def resolve(settings: Mapping[str, Any], *, preset: str | None = None, file: str | Path | None = None) -> RunConfig:
@@ -126,7 +136,8 @@ def resolve(settings: Mapping[str, Any], *, preset: str | None = None, file: str
         merge(merged, source)
     if preset is not None:
         _refuse_preset(preset, merged.get("method", {}).get("name", DEFAULT_METHOD))
-    if merged.get("train", {}).get("steps") is None and merged.get("train", {}).get("budget") is None:
+    chosen = merged.get("method", {}).get("name", DEFAULT_METHOD) != AUTO  # else the length comes with the method
+    if chosen and merged.get("train", {}).get("steps") is None and merged.get("train", {}).get("budget") is None:
         merge(merged, {"train": {"budget": DEFAULT_BUDGET}})
     return RunConfig.from_dict(merged)
 
@@ -150,6 +161,14 @@ def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
             raise ConfigError(f"unknown setting {name}{did_you_mean(name, FLAGS.values())}")
         merge(tree, _path(parts, value))
     return tree
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """`{"train": {"steps": 5}}` as `{"train.steps": 5}`: the reverse of `nested`."""
+    names: dict[str, Any] = {}
+    for name, value in tree.items():
+        names |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return names
 
 
 def _path(parts: list[str], value: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 from torch import nn
 
@@ -26,12 +27,14 @@ from tutelage.build import (
 from tutelage.check import check_for_training
 from tutelage.config import IMPORTED, RunConfig
 from tutelage.data.dataset import Dataset
-from tutelage.distributed import barrier, rank
+from tutelage.data.inventory import Inventory
+from tutelage.distributed import barrier, from_main, rank
 from tutelage.ema import SHORTEST_RUN, slowest_decay
 from tutelage.errors import Interrupted, RunError, TutelageError, is_out_of_memory
 from tutelage.files import read_json, write_json
 from tutelage.model import Model
 from tutelage.networks.weight_norm import WeightNormConv2d
+from tutelage.recommend import recommend, recommended, situation
 from tutelage.run_record import absolute, describe, refuse_changes, refuse_other_data, warn_of_changes
 from tutelage.session import open_session
 from tutelage.show import decide_domain, save_run_views
@@ -97,6 +100,8 @@ def start_run(cfg: RunConfig, out: Path, *, overwrite: bool = False, console: Co
             with session.stop.at_once():
                 inventory = check_for_training(cfg.data, workers=cfg.train.workers, console=session.console)
             folder = stack.enter_context(RunFolder.create(out, overwrite=overwrite))
+        if cfg.method == AUTO:
+            cfg = _choose_method(cfg, inventory, session.device, session.console)
         session.load(cfg, inventory, out)
         cfg = _decide_by_data(cfg, session.dataset, session.console)
         check_streams(cfg, session.dataset)
@@ -181,6 +186,17 @@ def _finish_baseline(run: Path, console: Console) -> None:
         print_verdict(verdict, console)
     else:
         console.print("No labeled images were left to score on: nothing tells whether the unlabeled images helped.")
+
+
+def _choose_method(cfg: RunConfig, inventory: Inventory | None, device: torch.device, console: Console) -> RunConfig:
+    """The settings with the recommended method; rank 0, which has looked at the data, chooses for all."""
+    choice = None if inventory is None else recommend(situation(inventory, cfg, device.type))
+    choice = from_main(choice)
+    assert choice is not None
+    console.print(f"- method auto: the preset {choice.preset}, since")
+    for reason in choice.reasons:
+        console.print(f"  {reason}", markup=False)
+    return resolved(absolute(recommended(cfg, choice)))
 
 
 def _decide_by_data(cfg: RunConfig, dataset: Dataset, console: Console) -> RunConfig:

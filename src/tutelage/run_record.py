@@ -16,7 +16,7 @@ import torch
 
 from tutelage import __version__, config
 from tutelage.build import resolved
-from tutelage.config import RunConfig
+from tutelage.config import RunConfig, flat
 from tutelage.data.dataset import Dataset
 from tutelage.data.loader import Normalization
 from tutelage.data.source import find_table
@@ -92,7 +92,7 @@ def refuse_changes(recorded: Mapping[str, Any], given: Mapping[str, Any], run: P
     if given.get("method.name", cfg.method) != cfg.method:
         asked["method"] = {}  # the settings of another method mean nothing here
     config.merge(asked, config.nested(given))
-    old, new = _flat(cfg.to_dict()), _flat(resolved(absolute(RunConfig.from_dict(asked))).to_dict())
+    old, new = flat(cfg.to_dict()), flat(resolved(absolute(RunConfig.from_dict(asked))).to_dict())
     if old["method.name"] != new["method.name"]:
         new = {name: value for name, value in new.items() if name == "method.name" or not name.startswith("method.")}
     changed = [
@@ -169,10 +169,3 @@ def absolute(cfg: RunConfig) -> RunConfig:
     if train.init_from is not None:
         train = dataclasses.replace(train, init_from=str(Path(train.init_from).expanduser().absolute()))
     return dataclasses.replace(cfg, data=dataclasses.replace(data, **changes), train=train)
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
-    return flat

@@ -161,7 +161,7 @@ NAMES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     ),
     "a dotted setting of evaluate": (
         words("evaluate", "r", "photos", "--train.steps", "1"),
-        r"unknown option --train.steps; .*\(dotted settings belong to train and show\)",
+        r"unknown option --train.steps; .*\(dotted settings belong to train, show, compare\)",
     ),
     "an unknown method": (
         flags("--method", "mean-techer"),

@@ -1,0 +1,85 @@
+"""The method that we recommend for some data and a machine, and why: what `--method auto` takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tutelage import config
+from tutelage.config import RunConfig
+from tutelage.data.dataset import choose_size
+from tutelage.data.inventory import Inventory
+
+SMALL_IMAGE = 64  # pixels: up to there images are trained on as they are, above it a processor gets them shrunk
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """What the recommendation follows from.
+
+    Attributes:
+        labeled: labeled training images that may be used.
+        unlabeled: training images whose label is missing or hidden.
+        image_size: side in pixels, as they would be trained on.
+        device: "cpu", "cuda" or "mps".
+    """
+
+    labeled: int
+    unlabeled: int
+    classes: int
+    image_size: int
+    device: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recommendation:
+    """The preset to take, and the reasons, one sentence each."""
+
+    preset: str
+    reasons: tuple[str, ...]
+
+
+def situation(inventory: Inventory, cfg: RunConfig, device: str) -> Situation:
+    """What the data and the machine are like, before anything is decoded."""
+    train = inventory.parts["train"]
+    labels = sum(train.class_counts().values())
+    images = len(train.items) + sum(len(part.items) for role, part in inventory.parts.items() if role == "unlabeled")
+    used = labels if cfg.data.label_count is None else min(labels, cfg.data.label_count)
+    size, _ = choose_size([look for part in inventory.parts.values() for look in part.looks], cfg.data.image_size)
+    return Situation(
+        labeled=used, unlabeled=images - used, classes=len(inventory.classes), image_size=size, device=device
+    )
+
+
+def recommend(s: Situation) -> Recommendation:
+    """The preset for a situation. What it rests on is measured in `benchmarks/results/`, where it is."""
+    per_class = s.labeled / s.classes
+    small = s.image_size <= SMALL_IMAGE
+    place = "small" if small else "cpu"
+    facts = f"{s.labeled} labels ({per_class:.3g} a class), {s.unlabeled} unlabeled images of {s.image_size} pixels"
+    if s.unlabeled < s.labeled:
+        return Recommendation(
+            preset=f"supervised-{place}",
+            reasons=(f"{facts}: with fewer unlabeled images than labeled ones there is little to gain from them",),
+        )
+    if s.device == "cuda":
+        return Recommendation(
+            preset="fixmatch-gpu" if small else "fixmatch-gpu-photos",
+            reasons=(
+                f"{facts}: FixMatch leads the published comparisons at few labels a class, or is close behind",
+                "a GPU pays for a 28-layer network or more (published results; not measured here)",
+            ),
+        )
+    return Recommendation(
+        preset=f"fixmatch-{place}",
+        reasons=(
+            f"{facts}: FixMatch gained most from unlabeled images in our own measurements on processors",
+            "without a GPU a small network sees more images in the same time",
+        ),
+    )
+
+
+def recommended(cfg: RunConfig, choice: Recommendation) -> RunConfig:
+    """The settings of the recommended preset, below those that were given."""
+    given: dict[str, Any] = {name: values for name, values in cfg.given.items() if name != "method"}
+    return config.resolve(config.flat(given), preset=choice.preset)
