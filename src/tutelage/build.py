@@ -14,7 +14,7 @@ from tutelage import options
 from tutelage.augment.ct_augment import CTAugment
 from tutelage.augment.view import ImageShape
 from tutelage.augment.views import build_views
-from tutelage.config import IMPORTED, RunConfig
+from tutelage.config import AUTO, IMPORTED, RunConfig
 from tutelage.data.dataset import Dataset
 from tutelage.data.loader import Loader, Normalization, Stream
 from tutelage.data.sampler import ClassSampler, Sampler, StreamSampler

@@ -25,7 +25,7 @@ from tutelage.build import (
     set_length,
 )
 from tutelage.check import check_for_training
-from tutelage.config import IMPORTED, RunConfig
+from tutelage.config import AUTO, IMPORTED, RunConfig
 from tutelage.data.dataset import Dataset
 from tutelage.data.inventory import Inventory
 from tutelage.distributed import barrier, from_main, rank

@@ -60,9 +60,10 @@ def logits_of(batch: Batch, weight: np.ndarray, bias: np.ndarray) -> list[list[l
     return [(view.flatten(1).numpy() @ weight.T + bias).tolist() for view in images]
 
 
+@pytest.mark.parametrize("passes", ["joint", "separate", "kept"])
 @pytest.mark.parametrize("settings", [{}, {"threshold": 0.6}, {"threshold": 0.7, "unlabeled_weight": 3.0}])
-def test_loss_and_gradient_are_those_of_the_formula(settings: dict[str, float]) -> None:
-    method, batch = build(**settings)
+def test_loss_and_gradient_are_those_of_the_formula(settings: dict[str, float], passes: str) -> None:
+    method, batch = build(**settings, passes=passes)
     out = method(batch, Progress(0, 10))
     out.loss.backward()
     weight, bias = (p.detach().numpy().copy() for p in method.student.parameters())

@@ -21,6 +21,7 @@ from tutelage.training.progress import clock
 from tutelage.training.signals import StopFlag
 
 LOGS = "logs"
+FAULT = "this is a fault in tutelage"  # what the command line says below an unexpected error
 _PAUSE = 0.1  # seconds between two looks at the runs
 
 
@@ -140,6 +141,8 @@ def _is_in_use(run: Path) -> bool:
 def _last_words(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     said = [line.removeprefix("tutelage: ") for line in lines if line.strip()]
+    if said and said[-1].startswith(FAULT):
+        said.pop()  # the error itself stands above
     return shown(said[-1]) if said else ""
 
 

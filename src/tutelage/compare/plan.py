@@ -188,7 +188,8 @@ def read_plan(out: Path) -> Plan:
     try:
         if values.pop("format") != FORMAT:
             raise RunError(f"{out / FILE} is of another version of tutelage")
-        return Plan(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+        given: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+        return Plan(**given)
     except (AttributeError, KeyError, TypeError) as error:
         raise RunError(f"{out / FILE} is damaged: {error}") from None
 

@@ -36,10 +36,11 @@ class FixMatch(Method):
 
         threshold: Annotated[float, "tau, the confidence that a pseudo-label needs"] = 0.95
         unlabeled_weight: Annotated[float, "lambda_u"] = 1.0
-        strong_rows: Annotated[
-            Literal["all", "kept"],
-            "strong views that go through the network: all, in one pass with the rest, or the kept ones alone",
-        ] = "all"
+        passes: Annotated[
+            Literal["joint", "separate", "kept"],
+            "joint: all rows in one pass; separate: the weak unlabeled rows in one of their own, without gradient; "
+            "kept: so, and strong rows below the threshold in none",
+        ] = "joint"
         ema_decay: Annotated[float, "of the network that is evaluated; it makes no pseudo-labels"] = 0.999
         ema_warmup: Annotated[bool, "average plainly over the first 1 / (1 - ema_decay) steps"] = True
         ema_buffers: Annotated[
@@ -61,22 +62,23 @@ class FixMatch(Method):
 
     def forward(self, batch: Batch, t: Progress) -> StepOutput:
         x, u = batch.labeled, batch.unlabeled
-        if self.cfg.strong_rows == "all":
+        if self.cfg.passes == "joint":
             logits = self.student(torch.cat([x.views[0], *u.views]))  # one pass, so that batch norm sees all rows
             logits_x, logits_weak, logits_strong = logits.float().split([len(x), len(u), len(u)])
             probs = logits_weak.detach().softmax(1)
             pseudo_label, mask = probs.argmax(1), self.pseudo_label_weight(probs)
             target, weight = pseudo_label, mask
         else:
-            # Rows below the threshold have no gradient, so that leaving them out changes batch norm's statistics alone,
-            # and a processor saves most of the work. The number of rows is read from the device: slow on GPUs.
+            # The weak rows need no gradient, and those below the threshold have none: a processor saves their share of
+            # the work. What changes is batch norm's view; `kept` skews it to the classes that pass the threshold, and
+            # reads the number of rows from the device, which GPUs wait for.
             with torch.no_grad():
                 probs = self.student(u.views[0]).float().softmax(1)
             pseudo_label, mask = probs.argmax(1), self.pseudo_label_weight(probs)
-            kept = mask.nonzero().squeeze(1)
-            logits = self.student(torch.cat([x.views[0], u.views[1][kept]])).float()
+            rows = slice(None) if self.cfg.passes == "separate" else mask.nonzero().squeeze(1)
+            logits = self.student(torch.cat([x.views[0], u.views[1][rows]])).float()
             logits_x, logits_strong = logits[: len(x)], logits[len(x) :]
-            target, weight = pseudo_label[kept], mask[kept]
+            target, weight = pseudo_label[rows], mask[rows]
 
         supervised = self.task.loss(logits_x, x.label)
         unsupervised = (F.cross_entropy(logits_strong, target, reduction="none") * weight).sum() / len(u)
