@@ -102,6 +102,7 @@ def start_run(cfg: RunConfig, out: Path, *, overwrite: bool = False, console: Co
             folder = stack.enter_context(RunFolder.create(out, overwrite=overwrite))
         if cfg.method == AUTO:
             cfg = _choose_method(cfg, inventory, session.device, session.console)
+            baseline.check_baseline(cfg)
         session.load(cfg, inventory, out)
         cfg = _decide_by_data(cfg, session.dataset, session.console)
         check_streams(cfg, session.dataset)

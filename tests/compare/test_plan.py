@@ -40,6 +40,8 @@ def test_a_command_is_what_one_would_type() -> None:
         "tutelage train 'my photos' --out cmp/fixmatch-all-0 --method fixmatch --seed 0 --compile "
         "--method.threshold 0.9 --optimizer.lr 0.1 --no-report"
     )
+    switched = plan(settings={"data.path": "digits", "train.compile": "true"})
+    assert "--train.compile true" in shown_command(switched.command(Combination("fixmatch", 20, 0), out))
 
 
 def test_a_setting_of_a_method_goes_to_the_methods_that_have_it() -> None:

@@ -145,6 +145,14 @@ def test_a_report_that_fails_is_one_line(tmp_path: Path, capsys: pytest.CaptureF
     assert said.startswith("- no report (") and said.count("\n") == 1
 
 
+def test_a_resume_makes_the_report_of_a_run_that_was_ended_before_it(copy: Path) -> None:
+    (copy / "report.html").unlink()
+    assert cli.run(["train", "--resume", str(copy)]) == 0
+    made = (copy / "report.html").stat().st_mtime_ns
+    assert cli.run(["train", "--resume", str(copy)]) == 0
+    assert (copy / "report.html").stat().st_mtime_ns == made
+
+
 def test_the_same_run_gives_the_same_page(run: Path, tmp_path: Path) -> None:
     assert text_of(run, tmp_path) == text_of(run, tmp_path)
 

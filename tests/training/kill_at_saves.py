@@ -95,9 +95,9 @@ def train_by_command(run: Path, steps: int) -> int:
     """The real command, in this process: it starts the run, or goes on with it."""
     warnings.simplefilter("error")  # falling back to an older checkpoint would be a warning
     if (run / "config.json").exists():
-        return cli.run(["train", "--resume", str(run)])
+        return cli.run(["train", "--resume", str(run), "--no-report"])
     given = [f"--{name}={value}" for name, value in SETTINGS.items() if name != "data.path"]
-    return cli.run(["train", "digits", f"--train.steps={steps}", *given, "--out", str(run)])
+    return cli.run(["train", "digits", f"--train.steps={steps}", *given, "--out", str(run), "--no-report"])
 
 
 def damaged_entries(run: Path) -> int:

@@ -43,7 +43,8 @@ def largest_file(size: int) -> Iterator[None]:
 
 def train(run: Path, **more: int) -> int:
     given = SETTINGS | {name.replace("_", "-"): value for name, value in more.items()}
-    return cli.run(["train", "digits", *(f"--{name}={value}" for name, value in given.items()), "--out", str(run)])
+    flags = [f"--{name}={value}" for name, value in given.items()]
+    return cli.run(["train", "digits", *flags, "--out", str(run), "--no-report"])
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +78,7 @@ def test_on_a_full_disk_the_run_keeps_its_checkpoint_and_goes_on_later(
 ) -> None:
     run = started(whole, tmp_path / "run")
     with largest_file(size):
-        code = cli.run(["train", "--resume", str(run)])
+        code = cli.run(["train", "--resume", str(run), "--no-report"])
     error = capsys.readouterr().err
     assert code == 2, error
     assert error.count("\n") == 1, error
@@ -85,7 +86,7 @@ def test_on_a_full_disk_the_run_keeps_its_checkpoint_and_goes_on_later(
     assert error.endswith("File too large\n"), error
     assert not list(run.rglob("*.tmp-*"))
     assert load_checkpoint(run / "checkpoints").step == 6
-    assert cli.run(["train", "--resume", str(run)]) == 0
+    assert cli.run(["train", "--resume", str(run), "--no-report"]) == 0
     assert digests(run) == digests(whole)
 
 

@@ -77,11 +77,14 @@ def train(data: str | None = None, /, *, flags: Annotated[TrainFlags | None, Par
             raise ConfigError(
                 f"--resume goes on with the run's own settings; {as_flag(refused[0])} does not go with it"
             )
+        # a run that is whole is left as it is
+        reported = all((Path(resume) / name).exists() for name in ("result.json", "report.html"))
         run = resume_run(Path(resume), settings, console=screen())
     else:
+        reported = False
         cfg = config.resolve(settings, preset=given.get("preset"), file=given.get("config"))
         run = start_run(cfg, Path(out), overwrite=bool(given.get("overwrite")), console=screen())
-    if not given.get("no_report") and os.environ.get("RANK", "0") == "0":
+    if not reported and not given.get("no_report") and os.environ.get("RANK", "0") == "0":
         from tutelage.report.write import report_after_training
 
         report_after_training(run.path, screen())

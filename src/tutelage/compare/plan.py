@@ -128,8 +128,9 @@ class Plan:
         words += [] if self.config_file is None else ["--config", self.config_file]
         first = [name for name in ("method.name", "data.label_count", "train.seed") if name in settings]
         for name in dict.fromkeys([*first, *settings]):
-            value, flag = settings[name], flags.get(name, name).replace("_", "-")
-            words += [f"--{flag}"] if value is True else [f"--{flag}", str(value)]
+            value = settings[name]
+            flag = name if str(value).lower() in ("true", "false") and value is not True else flags.get(name, name)
+            words += [f"--{flag.replace('_', '-')}", *([] if value is True else [str(value)])]
         return [*words, NO_REPORT]
 
     def to_dict(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tutelage.build import method_class
-from tutelage.config import RunConfig
+from tutelage.config import AUTO, RunConfig
 from tutelage.errors import ConfigError
 from tutelage.settings import BASELINE_SHARE, TrainConfig, seconds
 
@@ -17,7 +17,7 @@ TWIN = "supervised"
 
 
 def check_baseline(cfg: RunConfig) -> None:
-    """Check that a twin can be trained, where the settings ask for one.
+    """Check that a twin can be trained, where the settings ask for one; of a method that is still to be chosen, again.
 
     Raises:
         ConfigError: the run is supervised itself; or it has a number of steps, which the twin has too, and a share of
@@ -25,7 +25,7 @@ def check_baseline(cfg: RunConfig) -> None:
     """
     if not cfg.train.baseline:
         return
-    if not method_class(cfg.method).unlabeled_views:
+    if cfg.method != AUTO and not method_class(cfg.method).unlabeled_views:
         raise ConfigError(f"train.baseline: {cfg.method} learns from no unlabeled images, so it has no supervised twin")
     if cfg.train.steps is not None and cfg.train.baseline_share != BASELINE_SHARE:
         raise ConfigError("train.baseline_share is of train.budget; with train.steps the twin takes as many steps")

@@ -1,0 +1,55 @@
+"""What `--method auto` takes, and that it says why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import tutelage
+from tutelage import config
+from tutelage.build import resolved
+from tutelage.errors import ConfigError
+from tutelage.recommend import Situation, recommend, recommended
+
+
+def situation(**changes: object) -> Situation:
+    usual = {"labeled": 40, "unlabeled": 5000, "classes": 10, "image_size": 32, "device": "cpu"}
+    return Situation(**(usual | changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda", "mps"])
+@pytest.mark.parametrize("size", [8, 32, 64, 96, 224])
+@pytest.mark.parametrize("unlabeled", [0, 30, 5000])
+def test_every_recommendation_is_a_preset_that_is_there_and_gives_reasons(
+    device: str, size: int, unlabeled: int
+) -> None:
+    choice = recommend(situation(device=device, image_size=size, unlabeled=unlabeled))
+    cfg = resolved(config.resolve({"data.path": "digits"}, preset=choice.preset))
+    assert cfg.method in choice.preset and choice.reasons
+    assert ("small" in choice.preset or choice.preset == "fixmatch-gpu") == (size <= 64)
+
+
+def test_without_enough_unlabeled_images_supervised_training_is_recommended() -> None:
+    assert recommend(situation(unlabeled=0)).preset == "supervised-small"
+    assert recommend(situation(unlabeled=39)).preset == "supervised-small"
+    assert recommend(situation(unlabeled=41)).preset != "supervised-small"
+
+
+def test_settings_that_were_given_win_over_the_recommended_preset() -> None:
+    cfg = config.resolve({"data.path": "digits", "method.name": "auto", "optimizer.lr": 0.07, "train.steps": 9})
+    full = recommended(cfg, recommend(situation()))
+    assert full.method != "auto"
+    assert (full.optimizer.lr, full.train.steps, full.train.budget) == (0.07, 9, None)
+    assert full.network.name == config.read_preset(recommend(situation()).preset)["network"]["name"]
+
+
+def test_a_setting_of_a_method_needs_the_method_to_be_named() -> None:
+    with pytest.raises(ConfigError, match=r"method.threshold is a setting of one method.*name it too"):
+        config.resolve({"data.path": "digits", "method.name": "auto", "method.threshold": 0.5})
+
+
+def test_a_run_with_auto_records_what_was_chosen_and_resumes_as_that(tmp_path: Path) -> None:
+    run = tutelage.train("digits", method="auto", label_count=20, steps=2, out=tmp_path / "a")
+    assert run.config["settings"]["method"]["name"] != "auto"
+    assert tutelage.train(resume=tmp_path / "a").metrics == run.metrics
