@@ -20,7 +20,7 @@ install-dev: .venv/.installed-dev    ## the same, with what tests and linters ne
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-demo: install                        ## supervised against Mean Teacher on real digits, minutes on two cores
+demo: install                        ## supervised, Mean Teacher and FixMatch on real digits, minutes on two cores
 	$(BIN)/tutelage demo
 
 test: install-dev                    ## the tests that run on every change

@@ -10,19 +10,20 @@ from tutelage.demo import run_demo
 from tutelage.errors import ConfigError, RunError
 
 
-def test_the_demo_trains_both_methods_on_the_same_labels_and_tells_the_paired_gain(tmp_path: Path) -> None:
+def test_the_demo_trains_all_methods_on_the_same_labels_and_tells_the_paired_gains(tmp_path: Path) -> None:
     text = io.StringIO()
     measured = run_demo(seeds=2, steps=6, out=tmp_path / "demo", overwrite=False, console=Console(file=text, width=100))
     assert {method: len(values) for method, values in measured["accuracy"].items()} == {
         "supervised": 2,
         "mean-teacher": 2,
+        "fixmatch": 2,
     }
-    gains = [
-        100 * (b - a)
-        for a, b in zip(measured["accuracy"]["supervised"], measured["accuracy"]["mean-teacher"], strict=True)
-    ]
-    assert measured["gain"].mean == pytest.approx(sum(gains) / 2)
-    assert f"Paired gain of Mean Teacher: {measured['gain'].mean:+.1f} points" in text.getvalue()
+    for method in ("mean-teacher", "fixmatch"):
+        gains = [
+            100 * (b - a) for a, b in zip(measured["accuracy"]["supervised"], measured["accuracy"][method], strict=True)
+        ]
+        assert measured["gains"][method].mean == pytest.approx(sum(gains) / 2)
+        assert f"Paired gain of {method}: {measured['gains'][method].mean:+.1f} points" in text.getvalue()
     for seed in range(2):
         splits = [(tmp_path / "demo" / f"{m}-{seed}" / "split.json").read_text() for m in measured["accuracy"]]
         assert splits[0] == splits[1]

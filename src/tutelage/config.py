@@ -27,8 +27,8 @@ SECTIONS: dict[str, type] = {
     "optimizer": OptimizerConfig,
     "train": TrainConfig,
 }
-DEFAULT_METHOD = "mean-teacher"
 AUTO = "auto"  # what stands for the method that is chosen when the data is known
+DEFAULT_METHOD = AUTO
 IMPORTED = "imported"  # what stands for the method where weights were brought from another code: nothing trains so
 DEFAULT_BUDGET = "30m"
 

@@ -62,7 +62,7 @@ def test_the_rows_of_a_class_come_in_passes_that_are_permutations() -> None:
     for label, size in SIZES.items():
         own = rows[LABELS[rows] == label]
         passes = own[: len(own) // size * size].reshape(-1, size)
-        expected = np.flatnonzero(LABELS == label)
+        expected = np.flatnonzero(label == LABELS)
         assert (np.sort(passes, axis=1) == expected).all()
         assert len({tuple(p) for p in passes}) > 1
 

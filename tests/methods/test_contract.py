@@ -230,6 +230,7 @@ OTHER: dict[str, Any] = {
     "signal_annealing": "log",
     "strong_views": 1,
     "alignment_steps": 0,
+    "fixmatch.alignment_steps": {"alignment_steps": 4, "threshold": 0.4},
     "count_unused": {"count_unused": False, "threshold": 0.7},
     "fairness_weight": 1.0,
     "threshold_decay": 0.5,

@@ -103,6 +103,24 @@ def test_the_threshold_itself_is_enough() -> None:
     assert method.pseudo_label_weight(torch.tensor([[0.75, 0.25, 0.0], [0.74, 0.26, 0.0]])).tolist() == [1.0, 0.0]
 
 
+def test_with_alignment_pseudo_labels_are_those_of_predictions_scaled_to_the_frequencies_of_the_labels() -> None:
+    method, batch = build(alignment_steps=2, threshold=0.0)
+    frequency, seen = np.array([0.5, 0.25, 0.25]), [np.full(3, 1 / 3), np.full(3, 1 / 3)]
+    for step in range(4):
+        batch.unlabeled.views = (batch.unlabeled.views[0] + step, batch.unlabeled.views[1])
+        out = method(batch, Progress(step, 10))
+        probs = method.student(batch.unlabeled.views[0]).detach().softmax(1).numpy()
+        ratio = (frequency + 1e-6) / (np.mean(seen[-2:], axis=0) + 1e-6)
+        scaled = np.array([[p * r for p, r in zip(row, ratio, strict=True)] for row in probs])
+        scaled = scaled / scaled.sum(1, keepdims=True)
+        assert out.pseudo_labels.label.tolist() == scaled.argmax(1).tolist()
+        weights = FixMatch.pseudo_label_weight(method, torch.from_numpy(probs))
+        assert weights.tolist() == [1.0] * U
+        np.testing.assert_allclose(method._aligned(torch.from_numpy(probs)).numpy(), scaled, rtol=1e-5)
+        method.remember(out)
+        seen.append(probs.mean(0))
+
+
 def test_no_gradient_reaches_the_weak_branch() -> None:
     method, batch = build(threshold=0.0)
     weak = batch.unlabeled.views[0].requires_grad_()

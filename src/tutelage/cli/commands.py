@@ -516,7 +516,7 @@ def import_weights(
 
 
 @app.command(sort_key=7, usage="Usage: tutelage demo [OPTIONS]", help_epilogue="Example: tutelage demo --seeds 5")
-def demo(*, seeds: Integer = 5, steps: Integer = 500, out: str | None = None, overwrite: bool = False) -> None:
+def demo(*, seeds: Integer = 4, steps: Integer = 400, out: str | None = None, overwrite: bool = False) -> None:
     """Compare supervised training with Mean Teacher on bundled images of handwritten digits, in minutes.
 
     Parameters

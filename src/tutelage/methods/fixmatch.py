@@ -10,8 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tutelage.batch import Batch, Progress, PseudoLabels, StepOutput
+from tutelage.distributed import mean_of_ranks
 from tutelage.ema import EMATeacher
 from tutelage.methods.base import Method, Problem
+from tutelage.pseudo_labels import align
 from tutelage.settings import require
 from tutelage.tasks.base import Task
 
@@ -23,12 +25,17 @@ class FixMatch(Method):
     with H the cross-entropy and p the student's class probabilities; the mean is over all unlabeled rows, the ones
     below the threshold included. The moving average of the student is evaluated; it makes no pseudo-labels.
 
+    With `alignment_steps` (an extension in the paper, after ReMixMatch) p(weak u) is first aligned: p p(y) / p~, made to
+    sum to 1, with p(y) the class frequencies of the labeled images and p~ the mean prediction of so many last steps.
+
     The strong view is RandAugment's, or CTAugment's with `augment.strong.policy = "ctaugment"`.
     """
 
     name, evaluated = "fixmatch", "teacher"
     labeled_views, unlabeled_views = ("weak",), ("weak", "strong")
     teacher: EMATeacher
+    labeled_frequency: Tensor
+    predicted_frequency: Tensor
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
@@ -36,6 +43,9 @@ class FixMatch(Method):
 
         threshold: Annotated[float, "tau, the confidence that a pseudo-label needs"] = 0.95
         unlabeled_weight: Annotated[float, "lambda_u"] = 1.0
+        alignment_steps: Annotated[
+            int, "steps whose mean prediction is aligned with the class frequencies of the labels; 0 aligns none"
+        ] = 0
         passes: Annotated[
             Literal["joint", "separate", "kept"],
             "joint: all rows in one pass; separate: the weak unlabeled rows in one of their own, without gradient; "
@@ -50,15 +60,25 @@ class FixMatch(Method):
         def __post_init__(self) -> None:
             require(0.0 <= self.threshold <= 1.0, "method.threshold", "in [0, 1]", self.threshold)
             require(self.unlabeled_weight >= 0, "method.unlabeled_weight", "at least 0", self.unlabeled_weight)
+            require(0 <= self.alignment_steps <= 2**20, "method.alignment_steps", "in [0, 2^20]", self.alignment_steps)
             require(0.0 <= self.ema_decay < 1.0, "method.ema_decay", "in [0, 1)", self.ema_decay)
 
     def __init__(self, student: nn.Module, task: Task, problem: Problem, cfg: Config) -> None:
         super().__init__(student, task, problem, cfg)
         self.teacher = EMATeacher(student, cfg.ema_decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)
+        counts = torch.tensor(problem.labeled_counts, dtype=torch.float32)
+        self.register_buffer("labeled_frequency", counts / counts.sum(), persistent=False)
+        uniform = torch.full((cfg.alignment_steps, problem.num_classes), 1 / problem.num_classes)
+        self.register_buffer("predicted_frequency", uniform)  # a row for each remembered step, the oldest first
 
     def pseudo_label_weight(self, probs: Tensor) -> Tensor:
-        """(B,): 1 where the largest of `probs` (B, K) reaches the threshold, else 0."""
-        return (probs.amax(1) >= self.cfg.threshold).float()
+        """(B,): 1 where the largest of `probs` (B, K), aligned as in training, reaches the threshold, else 0."""
+        return (self._aligned(probs).amax(1) >= self.cfg.threshold).float()
+
+    def _aligned(self, probs: Tensor) -> Tensor:
+        if self.cfg.alignment_steps == 0:
+            return probs
+        return align(probs, self.labeled_frequency, self.predicted_frequency.mean(0))
 
     def forward(self, batch: Batch, t: Progress) -> StepOutput:
         x, u = batch.labeled, batch.unlabeled
@@ -66,7 +86,7 @@ class FixMatch(Method):
             logits = self.student(torch.cat([x.views[0], *u.views]))  # one pass, so that batch norm sees all rows
             logits_x, logits_weak, logits_strong = logits.float().split([len(x), len(u), len(u)])
             probs = logits_weak.detach().softmax(1)
-            pseudo_label, mask = probs.argmax(1), self.pseudo_label_weight(probs)
+            pseudo_label, mask = self._aligned(probs).argmax(1), self.pseudo_label_weight(probs)
             target, weight = pseudo_label, mask
         else:
             # The weak rows need no gradient, and those below the threshold have none: a processor saves their share of
@@ -74,7 +94,7 @@ class FixMatch(Method):
             # reads the number of rows from the device, which GPUs wait for.
             with torch.no_grad():
                 probs = self.student(u.views[0]).float().softmax(1)
-            pseudo_label, mask = probs.argmax(1), self.pseudo_label_weight(probs)
+            pseudo_label, mask = self._aligned(probs).argmax(1), self.pseudo_label_weight(probs)
             rows = slice(None) if self.cfg.passes == "separate" else mask.nonzero().squeeze(1)
             logits = self.student(torch.cat([x.views[0], u.views[1][rows]])).float()
             logits_x, logits_strong = logits[: len(x)], logits[len(x) :]
@@ -84,4 +104,10 @@ class FixMatch(Method):
         unsupervised = (F.cross_entropy(logits_strong, target, reduction="none") * weight).sum() / len(u)
         loss = supervised + self.cfg.unlabeled_weight * unsupervised
         log = {"supervised": supervised.detach(), "unsupervised": unsupervised.detach()}
-        return StepOutput(loss, log, pseudo_labels=PseudoLabels(pseudo_label, mask))
+        return StepOutput(loss, log, {"predicted": probs.mean(0)}, PseudoLabels(pseudo_label, mask))
+
+    def remember(self, out: StepOutput) -> None:
+        """Put the mean prediction of the step in the place of the oldest."""
+        if self.cfg.alignment_steps > 0:
+            newest = mean_of_ranks(out.keep["predicted"])[None]
+            self.predicted_frequency.copy_(torch.cat([self.predicted_frequency, newest])[1:])
