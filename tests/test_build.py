@@ -78,7 +78,15 @@ def test_compiled_networks_are_what_a_method_calls(name: str) -> None:
 
 
 def test_a_training_of_unknown_length_is_refused() -> None:
-    cfg = resolve({"data.path": "digits", "data.label_count": 40, "network.name": "wrn-10-1", "train.budget": "1m"})
+    cfg = resolve(
+        {
+            "data.path": "digits",
+            "data.label_count": 40,
+            "network.name": "wrn-10-1",
+            "train.budget": "1m",
+            "method.name": "mean-teacher",
+        }
+    )
     data = load_dataset(cfg.data, seed=0)
     student = build_predictor(cfg, num_classes=10, channels=1, image_size=8)
     with pytest.raises(ConfigError, match="the length of the training is not known"):

@@ -61,7 +61,15 @@ class Measure:
 @pytest.mark.slow
 def test_memory_files_and_threads_stay_as_they_are_over_2000_steps(tmp_path: Path) -> None:
     settings = {"train.steps": 2000, "train.batch_size": 8, "train.log_every": 10, "train.checkpoint_every": 100}
-    cfg = resolve({"data.path": "digits", "data.label_count": 40, "network.name": "wrn-10-1", **settings})
+    cfg = resolve(
+        {
+            "data.path": "digits",
+            "data.label_count": 40,
+            "network.name": "wrn-10-1",
+            "method.name": "mean-teacher",
+            **settings,
+        }
+    )
     data = load_dataset(cfg.data, seed=0)
     student = build_predictor(cfg, num_classes=10, channels=1, image_size=8)
     training = build_training(cfg, data, pixel_statistics(data.train.images), torch.device("cpu"), student)

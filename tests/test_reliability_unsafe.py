@@ -47,7 +47,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "photos" / name).mkdir(parents=True)
         for number in range(4):
             Image.new("L", (8, 8), 40 * number + ord(name)).save(folder / "photos" / name / f"{number}.png")
-    brief = {"train.steps": 2, "train.batch_size": 2, "train.unlabeled_ratio": 1, "train.workers": 0}
+    brief = {
+        "method.name": "mean-teacher",
+        "train.steps": 2,
+        "train.batch_size": 2,
+        "train.unlabeled_ratio": 1,
+        "train.workers": 0,
+    }
     run = tutelage.train(folder / "photos", out=folder / "run", settings=brief).path
     (run / "result.json").unlink()
     return folder

@@ -80,6 +80,9 @@ def train(
         if name not in config.FLAGS:
             raise ConfigError(f"unknown setting {name}{did_you_mean(name, config.FLAGS)}")
         given[config.FLAGS[name]] = str(value) if isinstance(value, Path) else value
+    twice = sorted(set(given) & set(settings or {}))
+    if twice:
+        raise ConfigError(f"{twice[0]} is given twice: as a flag, and in settings")
     given |= settings or {}
     if resume is not None:
         if out is not None or preset is not None or config_file is not None or overwrite:

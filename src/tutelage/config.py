@@ -136,8 +136,7 @@ def resolve(settings: Mapping[str, Any], *, preset: str | None = None, file: str
         merge(merged, source)
     if preset is not None:
         _refuse_preset(preset, merged.get("method", {}).get("name", DEFAULT_METHOD))
-    chosen = merged.get("method", {}).get("name", DEFAULT_METHOD) != AUTO  # else the length comes with the method
-    if chosen and merged.get("train", {}).get("steps") is None and merged.get("train", {}).get("budget") is None:
+    if merged.get("train", {}).get("steps") is None and merged.get("train", {}).get("budget") is None:
         merge(merged, {"train": {"budget": DEFAULT_BUDGET}})
     return RunConfig.from_dict(merged)
 

@@ -80,7 +80,9 @@ def test_a_step_of_the_class_sampler_is_a_pure_function_of_seed_stream_and_step(
 def test_the_setting_chooses_how_the_labeled_stream_is_drawn_and_leaves_the_unlabeled_one() -> None:
     streams = {}
     for sampling in ("rows", "classes"):
-        cfg = config.resolve({"data.path": "digits", "data.labeled_sampling": sampling, "train.steps": 5})
+        cfg = config.resolve(
+            {"data.path": "digits", "data.labeled_sampling": sampling, "train.steps": 5, "method.name": "mean-teacher"}
+        )
         dataset = load_dataset(cfg.data, seed=0, workers=0)
         student = build_predictor(cfg, num_classes=10, channels=1, image_size=8)
         training = build_training(cfg, dataset, Normalization((0.0,), (1.0,)), torch.device("cpu"), student)

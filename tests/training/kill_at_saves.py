@@ -32,6 +32,7 @@ from tutelage.training.signals import StopFlag
 LATEST_KILL = 0.008  # seconds after the save began
 SETTINGS = {
     "data.path": "digits",
+    "method.name": "mean-teacher",
     "data.label_count": 40,
     "train.batch_size": 4,
     "train.unlabeled_ratio": 2,

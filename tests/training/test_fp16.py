@@ -39,7 +39,13 @@ class Silent:
 
 
 def build(**settings: Any) -> Training:
-    given = {"data.path": "digits", "data.label_count": 40, "network.name": "wrn-10-1", "train.batch_size": 4}
+    given = {
+        "data.path": "digits",
+        "data.label_count": 40,
+        "method.name": "mean-teacher",
+        "network.name": "wrn-10-1",
+        "train.batch_size": 4,
+    }
     lengths = {"train.steps": 100, "train.log_every": 10, "train.workers": 0, "train.eval_every": 1000}
     cfg = resolve(given | lengths | settings)
     data = load_dataset(cfg.data, seed=0)

@@ -50,7 +50,7 @@ class Diary:
 def training() -> Iterator[Training]:
     settings: dict[str, Any] = {"steps": 6, "batch_size": 4, "log_every": 2, "eval_every": 3, "checkpoint_every": 3}
     cfg = resolve(
-        {"data.path": "digits", "data.label_count": 40, "network.name": "wrn-10-1"}
+        {"data.path": "digits", "data.label_count": 40, "method.name": "mean-teacher", "network.name": "wrn-10-1"}
         | {f"train.{name}": value for name, value in settings.items()}
     )
     data = load_dataset(cfg.data, seed=0)

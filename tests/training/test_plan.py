@@ -17,7 +17,13 @@ from tutelage.training.recorder import take_checkpoint
 
 @pytest.fixture
 def training() -> Iterator[Training]:
-    given = {"data.path": "digits", "data.label_count": 40, "network.name": "wrn-10-1", "train.batch_size": 4}
+    given = {
+        "data.path": "digits",
+        "data.label_count": 40,
+        "method.name": "mean-teacher",
+        "network.name": "wrn-10-1",
+        "train.batch_size": 4,
+    }
     cfg = resolve({**given, "train.workers": 0, "train.budget": "1m"})
     data = load_dataset(cfg.data, seed=0)
     student = build_predictor(cfg, num_classes=10, channels=1, image_size=8)

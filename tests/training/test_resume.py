@@ -42,6 +42,7 @@ def photos(tmp_path: Path) -> Path:
 def settings(photos: Path, **more: Any) -> dict[str, Any]:
     return {
         "data.path": str(photos / "train.npz"),
+        "method.name": "mean-teacher",
         "data.val": str(photos / "val.npz"),
         "train.steps": STEPS,
         "train.batch_size": 4,
@@ -98,10 +99,10 @@ def every_checkpoint_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_method_resumes_exactly_from_any_step(
     method: str, steps: Sequence[int], photos: Path, tmp_path: Path
 ) -> None:
-    chosen = settings(photos)
+    chosen = settings(photos) | {"method.name": method}
     if "ema_decay" not in {field.name for field in dataclasses.fields(method_class(method).Config)}:
         del chosen["method.ema_decay"]
-    run = tutelage.train(out=tmp_path / "whole", settings=chosen, method=method)
+    run = tutelage.train(out=tmp_path / "whole", settings=chosen)
     assert_resumes_exactly(run.path, steps, tmp_path)
 
 
@@ -113,15 +114,13 @@ def test_every_method_resumes_exactly_from_any_step(
         {"train.channels_last": False},
         {"train.channels_last": False, "optimizer.name": "adamw"},
         {"method.logit_distance_weight": 0.1, "method.consistency": "kl", "method.ema_buffers": "copy"},
-        {"method": "fixmatch", "augment.strong.policy": "ctaugment", "method.threshold": 0.4},
-        {"method": "fixmatch", "method.ema_buffers": "average"},
+        {"method.name": "fixmatch", "augment.strong.policy": "ctaugment", "method.threshold": 0.4},
+        {"method.name": "fixmatch", "method.ema_buffers": "average"},
     ],
     ids=lambda more: "-".join(str(value) for value in more.values()),
 )
 def test_whatever_the_settings_a_run_resumes_exactly(more: dict[str, Any], photos: Path, tmp_path: Path) -> None:
-    method = more.get("method", "mean-teacher")
-    changes = {name: value for name, value in more.items() if name != "method"}
-    run = tutelage.train(out=tmp_path / "whole", method=method, settings=settings(photos, **changes))
+    run = tutelage.train(out=tmp_path / "whole", settings=settings(photos, **more))
     assert_resumes_exactly(run.path, (0, 11), tmp_path)
 
 

@@ -17,7 +17,7 @@ from tutelage.training.recorder import networks
 from tutelage.training.scoring import predict_rows, score_probs
 
 Scored = tuple[np.ndarray, np.ndarray, np.ndarray]  # images (N, C, H, W), rows, labels (N,)
-LEAST_EVALUATIONS = 3  # that a median is taken of
+LEAST_EVALUATIONS, MOST_EVALUATIONS = 3, 20  # that a median is taken of
 
 
 def final_result(
@@ -32,8 +32,8 @@ def final_result(
     """Metrics of student and teacher after the last step.
 
     Args:
-        rows: the lines of metrics.jsonl; the median is of the validation accuracies in the last fifth of the steps,
-            and left out where there are fewer than three of them.
+        rows: the lines of metrics.jsonl; the median is of the last 20 validation accuracies (as FixMatch reports it),
+            or of those in the last fifth of the steps if these are fewer; left out where there are fewer than three.
         parts: how to get the images of each part that scores ("validation", "test"): each is called once.
         keep: is given each part's labels (N,) and the classes that the evaluated network gives its images.
     """
@@ -53,9 +53,9 @@ def final_result(
             if name == evaluated:
                 keep(part, labels[chosen], probs.argmax(1).numpy())
     late = [row for row in rows if row["kind"] == "validation" and 5 * row["step"] > 4 * training.total]
-    accuracies = [row[evaluated]["accuracy"] for row in late]
+    accuracies = [row[evaluated]["accuracy"] for row in late[-MOST_EVALUATIONS:]]
     if len(accuracies) >= LEAST_EVALUATIONS:
-        result["validation_accuracy_median_of_last_fifth"] = {
+        result["validation_accuracy_late_median"] = {
             "evaluations": len(accuracies),
             "value": statistics.median(accuracies),
         }
