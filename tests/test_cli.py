@@ -278,3 +278,10 @@ def test_methods_lists_what_there_is_and_explains_each(capfd: pytest.CaptureFixt
         assert name in listed
         assert cli.run(["methods", name]) == 0
         assert len(capfd.readouterr().out.splitlines()) > 5
+
+
+def test_a_wrong_choice_names_the_choices(capfd: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["report", "runs/a", "--format", "pdf"]) == 2
+    assert capfd.readouterr().err == "tutelage: --format must be one of html, md, got 'pdf'\n"
+    assert cli.run(["report", "runs/a", "--overwrite=perhaps"]) == 2
+    assert capfd.readouterr().err == "tutelage: --overwrite takes no value, got 'perhaps'\n"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -25,3 +27,11 @@ def test_a_single_value_has_no_interval() -> None:
 def test_no_values_are_refused() -> None:
     with pytest.raises(ValueError, match="no values"):
         interval([])
+
+
+def test_values_that_agree_to_their_grain_may_differ_by_rounding() -> None:
+    assert interval([2.0, 2.0]).half_width == 0.0
+    made = interval([2.0, 2.0], grain=1.0)
+    assert made.std == 0.0
+    assert made.half_width == pytest.approx(12.706 / math.sqrt(12))
+    assert interval([1.0, 4.0], grain=1.0) == interval([1.0, 4.0])

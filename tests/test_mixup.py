@@ -54,3 +54,15 @@ def test_the_seed_decides_on_all_draws() -> None:
     torch.manual_seed(1)
     assert torch.equal(shares(20, 0.75)[0], first)
     assert not torch.equal(shares(20, 0.75)[0], first)
+
+
+def test_every_device_mixes_by_the_same_draws() -> None:
+    def draws(device: str) -> tuple[Tensor, Tensor]:
+        """The state of the CPU's generator before and after."""
+        torch.manual_seed(0)
+        before = torch.get_rng_state()
+        mix_up(torch.zeros(6, 1, 2, 2, device=device), torch.zeros(6, 3, device=device), 0.75)
+        return before, torch.get_rng_state()
+
+    assert not torch.equal(*draws("cpu"))
+    assert torch.equal(draws("cpu")[1], draws("meta")[1])

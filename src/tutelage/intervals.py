@@ -33,8 +33,12 @@ class Interval:
         return self.half_width is not None and self.mean > self.half_width
 
 
-def interval(values: Sequence[float]) -> Interval:
+def interval(values: Sequence[float], *, grain: float = 0.0) -> Interval:
     """The mean of independent values with its 95 % confidence interval, by Student's t.
+
+    Args:
+        grain: the step in which a value can be told, e.g. one image of those scored. Two values that agree to it may
+            differ by rounding, so the interval is at least as wide as rounding alone would make it.
 
     Raises:
         ValueError: there are no values.
@@ -47,4 +51,4 @@ def interval(values: Sequence[float]) -> Interval:
     std = statistics.stdev(values)
     freedom = n - 1
     t = _T95[freedom - 1] if freedom <= len(_T95) else 1.960 + 2.4 / freedom
-    return Interval(n, mean, std, t * std / math.sqrt(n))
+    return Interval(n, mean, std, t * max(std, grain / math.sqrt(6)) / math.sqrt(n))

@@ -21,9 +21,9 @@ def mix_up(images: Tensor, label: Tensor, alpha: float, draw: Literal["row", "ba
         alpha: above 0; near 0 hardly mixes, large halves.
         draw: a share s for each row, or one for all.
     """
-    # Drawn on the CPU, since not every device draws from a Beta distribution; copied without waiting for the device.
+    # All drawn on the CPU, so that every device mixes alike; copied without waiting for the device.
     share = Beta(alpha, alpha).sample((len(images) if draw == "row" else 1, 1))
     share = torch.maximum(share, 1 - share).to(images, non_blocking=True)
-    other = torch.randperm(len(images), device=images.device)
+    other = torch.randperm(len(images)).to(images.device, non_blocking=True)
     of_image = share[:, :, None, None]
     return of_image * images + (1 - of_image) * images[other], share * label + (1 - share) * label[other]

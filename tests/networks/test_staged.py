@@ -69,6 +69,19 @@ def test_an_encoder_of_its_own_has_the_same_shape_other_weights_and_no_head() ->
     assert other(images).shape == network.features(images).shape
 
 
+def test_an_encoder_of_a_trained_network_takes_nothing_from_its_batch_norm() -> None:
+    network = built(NetworkConfig(name="small"), 1, 8)
+    fresh = network.encoder().state_dict()
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.weight.fill_(3.0)
+                module.running_mean.fill_(2.0)
+    for name, value in network.encoder().state_dict().items():
+        if value.ndim < 2:
+            assert torch.equal(value, fresh[name]), name
+
+
 def test_an_encoder_with_weight_norm_begins_at_the_scale_of_the_network() -> None:
     network = built(NetworkConfig(name="conv-large", normalization="mean-only", dropout=0.0), 3, 14)
     images = torch.randn(64, 3, 14, 14)

@@ -39,3 +39,10 @@ def test_a_name_is_quoted_for_a_shell() -> None:
     assert quoted("plain/name") == "plain/name"
     for name in ("a b; rm $x 'y'", "a\nb'c", "-n", "猫"):
         assert words_of(quoted(name)) == [name]
+
+
+def test_a_run_with_a_supervised_twin_is_repeated_with_one(run: Path) -> None:
+    record = read_record(run)
+    record.config["settings"]["train"]["baseline"] = True
+    assert [word for word in words_of(train_command(record)) if "baseline" in word] == ["--baseline"]
+    assert words_of(train_command(record))[-1] != "true"

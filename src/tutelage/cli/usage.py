@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import get_args
 
 from cyclopts import App, CycloptsError
 from cyclopts.exceptions import (
@@ -45,7 +46,9 @@ def sentence(error: CycloptsError, app: App, tokens: Sequence[str]) -> str:
         what = "needs a value" if given else "is missing"
         return f"{name} {what}: see {ask}" if name else f"a word is missing: see {ask}"
     if isinstance(error, CoercionError) and error.token is not None:
-        return f"{error.token.keyword} takes no value, got '{error.token.value}'"
+        choices = get_args(error.target_type)
+        what = f"must be one of {', '.join(choices)}" if choices else "takes no value"
+        return f"{error.token.keyword} {what}, got '{error.token.value}'"
     return " ".join(str(error).split())
 
 

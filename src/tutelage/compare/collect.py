@@ -82,7 +82,7 @@ def collect(plan: Plan, out: Path) -> Table:
     accuracy = {one: float(result[part][result["evaluated"]]["accuracy"]) for one, result in results.items()}
     images = {int(result[part][result["evaluated"]]["n"]) for result in results.values()}
     cells = [
-        _cell(method, count, accuracy)
+        _cell(method, count, accuracy, max(images))
         for count in plan.label_counts
         for method in plan.methods
         if any((one.method, one.label_count) == (method, count) for one in finished)
@@ -112,7 +112,7 @@ def refuse_strangers(finished: Sequence[Combination], out: Path) -> None:
             raise RunError(f"{run} and {other} cannot be compared: they differ in {', '.join(differing)}")
 
 
-def _cell(method: str, count: int | None, accuracy: Mapping[Combination, float]) -> Cell:
+def _cell(method: str, count: int | None, accuracy: Mapping[Combination, float], images: int) -> Cell:
     own = {one.seed: value for one, value in accuracy.items() if (one.method, one.label_count) == (method, count)}
     twin = {one.seed: v for one, v in accuracy.items() if (one.method, one.label_count) == (SUPERVISED, count)}
     gains = [100.0 * (own[seed] - twin[seed]) for seed in own if seed in twin]
@@ -121,5 +121,5 @@ def _cell(method: str, count: int | None, accuracy: Mapping[Combination, float])
         label_count=count,
         accuracy=own,
         summary=interval([100.0 * value for value in own.values()]),
-        gain=interval(gains) if gains and method != SUPERVISED else None,
+        gain=interval(gains, grain=100.0 / max(images, 1)) if gains and method != SUPERVISED else None,
     )

@@ -48,9 +48,12 @@ def title(table: Table) -> str:
 def reading(table: Table) -> str:
     """How to read the numbers."""
     chosen = "" if table.part == "test" else " There were no test images: these also showed how training went."
+    gain = "gain: paired by seed, with the 95 % interval of its mean (Student's t)"
+    if all(cell.gain is None for cell in table.cells):
+        gain = "no gain: there is no finished run of supervised training to compare with"
     return (
         f"mean ± std over seeds (n of {table.seeds}), of the network that the method evaluates after its last step; "
-        f"gain: paired by seed, with the 95 % interval of its mean (Student's t).{chosen}"
+        f"{gain}.{chosen}"
     )
 
 

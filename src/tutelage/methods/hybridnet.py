@@ -116,7 +116,7 @@ class HybridNet(Method):
         loss = supervised + weight * consistency
         log = {"supervised": supervised.detach(), "consistency": consistency.detach(), "consistency_weight": weight}
         if self.consistency_head is not None:
-            tie = logit_distance(logits, logits_second).mean()
+            tie = logit_distance(logits.float(), logits_second.float()).mean()
             loss = loss + cfg.logit_distance_weight * tie
             log["logit_distance"] = tie.detach()
 

@@ -43,5 +43,8 @@ class StagedNetwork(Network):
         """A network of the same shape with weights of its own, drawn anew, and without a head."""
         twin = copy.deepcopy(self)
         initialize(twin)
+        for module in twin.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.reset_parameters()  # the network may have begun from a trained one
         twin.head = nn.Identity()  # type: ignore[assignment]
         return twin

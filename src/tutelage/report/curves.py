@@ -50,6 +50,7 @@ def loss_curves(record: Record, prefix: str) -> list[Plot]:
             figure = new_figure(height=2.2)
             axes = figure.add_subplot()
             axes.plot(steps, values, color=SERIES[0], marker=_marker(steps), markersize=3.5, linewidth=1.4)
+            axes.set_xlim(left=0)
             axes.set_xlabel("step")
             plots.append(finished(figure, name, key.replace("_", " "), ""))
     return plots
@@ -134,6 +135,7 @@ def accuracy_of_runs(records: Sequence[Record], labels: Sequence[str], name: str
 
 def _shares(axes: Axes) -> None:
     axes.set_xlabel("step")
+    axes.set_xlim(left=0)
     axes.yaxis.set_major_formatter(as_percent)
 
 

@@ -54,6 +54,12 @@ class Record:
         return int(self.split["unlabeled_images"]) if method_class(self.cfg.method).unlabeled_views else 0
 
     @property
+    def without_label(self) -> int:
+        """Those of them whose label the method does not learn from elsewhere."""
+        also = 0 if self.cfg.data.exclude_labeled else len(self.split["labeled"])
+        return max(self.unlabeled - also, 0)
+
+    @property
     def steps_done(self) -> int:
         """The last step that a log line tells of."""
         return max((row["step"] for row in self.rows), default=0)

@@ -12,7 +12,7 @@ from tutelage.config import RunConfig
 from tutelage.data.names import shown
 from tutelage.report.record import Record
 
-_ALONE = ("data.exclude_labeled", "data.skip_unreadable", "train.compile")  # flags without a value
+_ALONE = ("data.exclude_labeled", "data.skip_unreadable", "train.compile", "train.baseline")  # flags without a value
 
 
 def train_command(record: Record) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tutelage.data.names import shown
@@ -34,7 +35,7 @@ def title_of(record: Record) -> str:
 
 def subtitle_of(record: Record) -> str:
     """What the run had to learn from."""
-    unlabeled = f", {record.unlabeled:,} unlabeled images" if record.unlabeled else ", no unlabeled images"
+    unlabeled = f", {record.without_label:,} unlabeled images" if record.unlabeled else ", no unlabeled images"
     held = len(record.split["held_out"])
     held_out = f" ({held:,} of them held out)" if held else ""
     of = "" if record.result else f" of {record.cfg.train.steps:,}"
@@ -91,7 +92,8 @@ def _summary(record: Record, verdict: Verdict | None, alone: bool) -> Section:
         blocks.append(Text("No labeled images were left to score on, so there is no number for this model."))
     else:
         others = {name: scores for name, scores in record.result[record.part].items() if name != record.evaluated}
-        blocks.append(score_tiles(record.scores, record.part, others))
+        twin = None if verdict is None or verdict.seeds > 1 else record.scores["accuracy"] - verdict.gain / 100.0
+        blocks.append(score_tiles(record.scores, record.part, others, twin))
         blocks.append(Text(f"The {record.evaluated} of the last step; nothing was selected.", muted=True))
     if alone and verdict is None and record.unlabeled:
         blocks.append(
@@ -124,14 +126,15 @@ def _pseudo_labels(record: Record, prefix: str) -> list[Section]:
     return [Section("Pseudo-labels", plots)] if plots else []
 
 
+def how_they_were_made(records: Sequence[Record]) -> list[Section]:
+    """The commands of runs that have no chapters, and data and versions where they are the same for all."""
+    sections = [Section("How to repeat them", (Code("\n".join(map(train_command, records))),), folded=True)]
+    if len({repr((r.config["data"]["fingerprint"], r.config["environment"])) for r in records}) == 1:
+        sections.append(_data_and_versions(records[0], notes=[]))
+    return sections
+
+
 def _how_it_was_made(record: Record) -> list[Section]:
-    data, environment = record.config["data"], record.config["environment"]
-    notes = [str(note) for note in data.get("notes", [])]
-    facts = [("fingerprint of the data", data["fingerprint"])]
-    facts += [(f"{role} images", f"{part['images']:,}") for role, part in data.get("parts", {}).items()]
-    facts += [("image", f"{data['channels']} x {data['image_size']} x {data['image_size']}")]
-    facts += [(f"{name}", str(value)) for name, value in environment.items()]
-    table = Table(("", "value"), tuple((Cell(name), Cell(shown(value), mono=True)) for name, value in facts), texts=2)
     run = quoted(f"runs/{record.name}")
     repeat = (
         Text("On the same data and versions, this gives the same run:"),
@@ -139,12 +142,22 @@ def _how_it_was_made(record: Record) -> list[Section]:
         Text("And this scores it, or predicts new images:"),
         Code(f"tutelage evaluate {run} DATA\ntutelage predict {run} NEW --out predictions.csv"),
     )
-    found = tuple(Text(shown(note), muted=True) for note in notes[:_MOST_NOTES])
     return [
         Section("How to repeat it", repeat),
-        Section("Data and versions", (table, *found), folded=True),
+        _data_and_versions(record, notes=record.config["data"].get("notes", [])),
         Section("Settings", (_settings(record),), folded=True),
     ]
+
+
+def _data_and_versions(record: Record, *, notes: Sequence[object]) -> Section:
+    data, environment = record.config["data"], record.config["environment"]
+    facts = [("fingerprint of the data", data["fingerprint"])]
+    facts += [(f"{role} images", f"{part['images']:,}") for role, part in data.get("parts", {}).items()]
+    facts += [("image", f"{data['channels']} x {data['image_size']} x {data['image_size']}")]
+    facts += [(f"{name}", str(value)) for name, value in environment.items()]
+    table = Table(("", "value"), tuple((Cell(name), Cell(shown(value), mono=True)) for name, value in facts), texts=2)
+    found = tuple(Text(shown(str(note)), muted=True) for note in notes[:_MOST_NOTES])
+    return Section("Data and versions", (table, *found), folded=True)
 
 
 def _settings(record: Record) -> Table:

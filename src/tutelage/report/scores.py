@@ -21,20 +21,24 @@ def percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.1f} %"
 
 
-def score_tiles(scores: Mapping[str, Any], part: str, others: Mapping[str, Any] | None = None) -> Tiles:
+def score_tiles(
+    scores: Mapping[str, Any], part: str, others: Mapping[str, Any] | None = None, twin: float | None = None
+) -> Tiles:
     """The numbers to see first.
 
     Args:
         part: which images are scored, in words.
         others: the metrics of networks that are not evaluated, by name.
+        twin: accuracy of the supervised twin on the same images, where there is one.
     """
     n = int(scores["n"])
     low, high = wilson(float(scores["accuracy"]), n)
     return Tiles(
         (
             Tile("accuracy", percent(scores["accuracy"]), f"95 % interval {100 * low:.1f} to {100 * high:.1f}"),
+            *([] if twin is None else [Tile("supervised twin", percent(twin), "accuracy without unlabeled images")]),
             *(
-                Tile(f"accuracy of the {name}", percent(own["accuracy"]), "beside the network that counts")
+                Tile(f"accuracy of the {name}", percent(own["accuracy"]), "not the network that predicts")
                 for name, own in (others or {}).items()
             ),
             Tile("balanced accuracy", percent(scores["balanced_accuracy"]), "mean recall of the classes"),
@@ -97,7 +101,8 @@ def _class_table(per_class: Mapping[str, Any], classes: tuple[str, ...]) -> list
         Table(
             ("class", "recall", "precision", "F1", "images"),
             tuple(rows),
-            "Recall: of the images of a class, how many are found. Precision: of those it is said of, how many are.",
+            "Recall: the share of a class's images that are recognized. Precision: the share of the images taken for a "
+            "class that belong to it.",
         )
     ]
     if len(classes) > _MOST_CLASSES:
@@ -116,7 +121,10 @@ def calibration_section(examples: Examples, part: str, unlabeled: Examples | Non
         title = "Confidence on unlabeled images"
         plots.append(confidence_plot(unlabeled.confidence, f"{prefix}unlabeled-confidence", title))
         looked += f" and {unlabeled.said} unlabeled ones"
+    chance = 1.96 * math.sqrt(float((examples.confidence * (1.0 - examples.confidence)).mean()) / len(examples))
     verdict = "too sure of itself" if gap > 0.03 else "too modest" if gap < -0.03 else "about as sure as it may be"
+    if chance > max(0.03, abs(gap)):  # were each image right as often as the model is sure of it
+        verdict = f"on {len(examples):,} images a gap of up to {100 * chance:.0f} points may be chance"
     return Section(
         "Calibration",
         (

@@ -17,7 +17,7 @@ from tutelage.report.examples import MOST, look_at
 from tutelage.report.findings import findings, judge_all
 from tutelage.report.record import read_record
 from tutelage.report.render import to_html, to_markdown
-from tutelage.report.run_sections import run_sections, subtitle_of, title_of
+from tutelage.report.run_sections import how_they_were_made, run_sections, subtitle_of, title_of
 from tutelage.verdict.verdict import Verdict, read_verdict
 
 Format = Literal["html", "md"]
@@ -78,6 +78,7 @@ def page_of(
     else:
         note = f"With more than {MOST_CHAPTERS} runs, details are left out: tutelage report RUN shows those of one."
         sections.append(Section("Details", (Text(note, muted=True),)))
+        sections += how_they_were_made(records)
     data = {title_of(record).partition(" on ")[2] for record in records}
     return Page(f"{len(records)} runs on {', '.join(sorted(data))}", "", tuple(sections), tuple(chapters))
 

@@ -89,7 +89,7 @@ def judge(pairs: Sequence[tuple[Path, Path]]) -> Verdict:
                 raise RunError(f"no verdict on {record.path}: there were no labeled images to score on")
     first = cases[0].run
     differences = [paired_difference(case.run.path, case.twin.path, first.part) for case in cases]
-    over_seeds = interval([one.points for one in differences])
+    over_seeds = interval([one.points for one in differences], grain=100.0 / max(differences[0].images, 1))
     if over_seeds.half_width is None:
         half_width, certain = differences[0].half_width, differences[0].p < _SIGNIFICANT
     else:
@@ -100,7 +100,7 @@ def judge(pairs: Sequence[tuple[Path, Path]]) -> Verdict:
     elif over_seeds.mean > _WIDE:
         outcome = "uncertain"
     causes = [*diagnose(cases)]
-    if over_seeds.mean > 0:
+    if outcome in ("helped", "uncertain"):
         causes += [doubt for doubt in [short_twin(cases)] if doubt is not None]
     if outcome == "helped":
         causes = [cause for cause in causes if cause.strength >= DOUBT]
