@@ -22,7 +22,11 @@ def test_later_sources_win_preset_then_file_then_flags(tmp_path: Path) -> None:
 
 
 def test_settings_survive_a_round_trip_through_plain_values() -> None:
-    cfg = resolved(config.resolve({"data.path": "digits", "train.steps": 5, "method.consistency": "kl"}))
+    cfg = resolved(
+        config.resolve(
+            {"data.path": "digits", "train.steps": 5, "method.name": "mean-teacher", "method.consistency": "kl"}
+        )
+    )
     assert resolved(config.RunConfig.from_dict(cfg.to_dict())) == cfg
 
 

@@ -36,6 +36,13 @@ def test_without_enough_unlabeled_images_supervised_training_is_recommended() ->
     assert recommend(situation(unlabeled=41)).preset != "supervised-small"
 
 
+def test_on_a_processor_few_labels_a_class_ask_for_mixmatch_and_many_for_fixmatch() -> None:
+    assert recommend(situation(labeled=250)).preset == "mixmatch-small"
+    assert recommend(situation(labeled=4000)).preset == "fixmatch-small"
+    assert recommend(situation(labeled=250, image_size=96)).preset == "mixmatch-cpu"
+    assert recommend(situation(labeled=250, device="cuda")).preset == "fixmatch-gpu"
+
+
 def test_settings_that_were_given_win_over_the_recommended_preset() -> None:
     cfg = config.resolve({"data.path": "digits", "method.name": "auto", "optimizer.lr": 0.07, "train.steps": 9})
     full = recommended(cfg, recommend(situation()))

@@ -43,7 +43,8 @@ from tutelage.config import resolve
 from tutelage.console import screen
 from tutelage.session import open_session
 
-cfg = resolve({"data.path": "digits", "method.name": "mean-teacher", "network.name": "wrn-10-1", "train.budget": "1m", "train.workers": 0})
+cfg = resolve({"data.path": "digits", "method.name": "mean-teacher", "network.name": "wrn-10-1",
+               "train.budget": "1m", "train.workers": 0})
 with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
     session = open_session(stack, torch.device("cpu"), screen(quiet=True))
     session.load(cfg, None, Path(folder))

@@ -5,7 +5,12 @@ The caller detaches: a target never gets a gradient.
 
 from __future__ import annotations
 
-from torch import Tensor
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from tutelage.distributed import mean_of_ranks
 
 _TINY = 1e-6  # added to both frequencies, as ReMixMatch's code does: a class that is never predicted divides by no zero
 
@@ -27,3 +32,32 @@ def align(probs: Tensor, target: Tensor, running: Tensor) -> Tensor:
     """
     weighted = probs * ((target + _TINY) / (running + _TINY))
     return weighted / weighted.sum(1, keepdim=True)
+
+
+class Alignment(nn.Module):
+    """Aligns predictions with the class frequencies of the labels, by the mean prediction of the last steps.
+
+    Args:
+        labeled_counts: labeled rows of each class.
+        steps: how many steps are remembered; 0 aligns nothing.
+    """
+
+    target: Tensor
+    predicted: Tensor
+
+    def __init__(self, labeled_counts: Sequence[int], steps: int) -> None:
+        super().__init__()
+        counts = torch.tensor(labeled_counts, dtype=torch.float32)
+        self.register_buffer("target", counts / counts.sum(), persistent=False)
+        uniform = torch.full((steps, len(counts)), 1 / len(counts))
+        self.register_buffer("predicted", uniform)  # a row for each remembered step, the oldest first
+
+    def forward(self, probs: Tensor) -> Tensor:
+        """(B, K): `probs` aligned, or as they are where nothing is remembered."""
+        return align(probs, self.target, self.predicted.mean(0)) if len(self.predicted) else probs
+
+    def remember(self, mean: Tensor) -> None:
+        """Put the mean prediction (K,) of the unlabeled rows of a step, of all ranks, in the place of the oldest."""
+        if len(self.predicted):
+            newest = mean_of_ranks(mean)[None].to(self.predicted)
+            self.predicted.copy_(torch.cat([self.predicted, newest])[1:])

@@ -116,7 +116,7 @@ def test_with_alignment_pseudo_labels_are_those_of_predictions_scaled_to_the_fre
         assert out.pseudo_labels.label.tolist() == scaled.argmax(1).tolist()
         weights = FixMatch.pseudo_label_weight(method, torch.from_numpy(probs))
         assert weights.tolist() == [1.0] * U
-        np.testing.assert_allclose(method._aligned(torch.from_numpy(probs)).numpy(), scaled, rtol=1e-5)
+        np.testing.assert_allclose(method.guess(torch.from_numpy(probs)).numpy(), scaled, rtol=1e-5)
         method.remember(out)
         seen.append(probs.mean(0))
 

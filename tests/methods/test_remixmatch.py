@@ -56,7 +56,7 @@ class Linear(nn.Module):
 def build(**settings: Any) -> tuple[ReMixMatch, Batch]:
     torch.manual_seed(3)
     method = ReMixMatch(Linear(), Classification("abc"), PROBLEM, ReMixMatch.Config(**settings)).double()
-    method.predicted_frequency.copy_(torch.rand_like(method.predicted_frequency).softmax(1))
+    method.alignment.predicted.copy_(torch.rand_like(method.alignment.predicted).softmax(1))
     labeled = Samples((torch.randn(X, 1, 2, 2).double(),), torch.arange(X), torch.tensor([0, 2, 1]))
     views = tuple(2 * torch.randn(U, 1, 2, 2).double() for _ in method.unlabeled_views)
     return method, Batch(labeled, Samples(views, torch.arange(U)))
@@ -95,7 +95,7 @@ def test_loss_and_gradient_are_those_of_the_formula(settings: dict[str, Any], st
 
     guess = [mixmatch.probs(z) for z in views[1] @ values[0].T + values[1]]
     if cfg.alignment_steps:
-        guess = [reference.align(p, [0.5, 0.25, 0.25], method.predicted_frequency.tolist()) for p in guess]
+        guess = [reference.align(p, [0.5, 0.25, 0.25], method.alignment.predicted.tolist()) for p in guess]
     guess = [mixmatch.sharpen(p, cfg.temperature) for p in guess]
     label = np.array([[1, 0, 0], [0, 0, 1], [0, 1, 0], *guess * len(views[1:])], dtype=np.float64)
     images = mixmatch.mix(np.concatenate(views), shares, partners)
@@ -135,7 +135,7 @@ def test_the_last_mean_predictions_are_remembered_and_the_oldest_forgotten(steps
     means = torch.rand(130, K).softmax(1).double()
     for mean in means:
         method.remember(StepOutput(torch.zeros(()), {}, keep={"predicted": mean}))
-    torch.testing.assert_close(method.predicted_frequency, means[130 - steps :])
+    torch.testing.assert_close(method.alignment.predicted, means[130 - steps :])
     assert batch.unlabeled is not None
     kept = method(batch, Progress(0, 10)).keep["predicted"]
     expected = method.student(batch.unlabeled.views[0]).softmax(1).mean(0)  # of the weak view, before alignment
@@ -144,8 +144,8 @@ def test_the_last_mean_predictions_are_remembered_and_the_oldest_forgotten(steps
 
 def test_alignment_starts_from_even_frequencies_of_what_is_predicted() -> None:
     method = ReMixMatch(Linear(), Classification("abc"), PROBLEM, ReMixMatch.Config())
-    torch.testing.assert_close(method.predicted_frequency.mean(0), torch.full((K,), 1 / K))
-    torch.testing.assert_close(method.labeled_frequency, torch.tensor([0.5, 0.25, 0.25]))
+    torch.testing.assert_close(method.alignment.predicted.mean(0), torch.full((K,), 1 / K))
+    torch.testing.assert_close(method.alignment.target, torch.tensor([0.5, 0.25, 0.25]))
 
 
 @pytest.mark.parametrize("strong_views", [1, 3])

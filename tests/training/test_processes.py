@@ -188,7 +188,7 @@ class Rows:
     def save(self, done, window): pass
 
 method, out = sys.argv[1:]
-cfg = resolve({"data.path": "digits", "method.name": "mean-teacher", "data.label_count": 100, "train.steps": 20, "train.batch_size": 16,
+cfg = resolve({"data.path": "digits", "data.label_count": 100, "train.steps": 20, "train.batch_size": 16,
                "train.unlabeled_ratio": 1.5, "train.log_every": 1, "method.name": method, "train.workers": 0})
 with process_group(torch.device("cpu")) as device:
     data = load_dataset(cfg.data, seed=0)

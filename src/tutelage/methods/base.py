@@ -71,6 +71,10 @@ class Method(nn.Module, ABC):
         """(B,) in [0, 1]: how much a pseudo-label made from `probs` (B, K) counts; None if the method makes none."""
         return None
 
+    def guess(self, probs: Tensor) -> Tensor:
+        """(B, K): what a pseudo-label is the largest of: `probs`, or what the method makes of them first."""
+        return probs
+
     @property
     def predictor(self) -> nn.Module:
         """The network that is scored, exported and used to predict."""

@@ -10,10 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tutelage.batch import Batch, Progress, PseudoLabels, StepOutput
-from tutelage.distributed import mean_of_ranks
 from tutelage.ema import EMATeacher
 from tutelage.methods.base import Method, Problem
-from tutelage.pseudo_labels import align
+from tutelage.pseudo_labels import Alignment
 from tutelage.settings import require
 from tutelage.tasks.base import Task
 
@@ -34,8 +33,6 @@ class FixMatch(Method):
     name, evaluated = "fixmatch", "teacher"
     labeled_views, unlabeled_views = ("weak",), ("weak", "strong")
     teacher: EMATeacher
-    labeled_frequency: Tensor
-    predicted_frequency: Tensor
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
@@ -66,19 +63,15 @@ class FixMatch(Method):
     def __init__(self, student: nn.Module, task: Task, problem: Problem, cfg: Config) -> None:
         super().__init__(student, task, problem, cfg)
         self.teacher = EMATeacher(student, cfg.ema_decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)
-        counts = torch.tensor(problem.labeled_counts, dtype=torch.float32)
-        self.register_buffer("labeled_frequency", counts / counts.sum(), persistent=False)
-        uniform = torch.full((cfg.alignment_steps, problem.num_classes), 1 / problem.num_classes)
-        self.register_buffer("predicted_frequency", uniform)  # a row for each remembered step, the oldest first
+        self.alignment = Alignment(problem.labeled_counts, cfg.alignment_steps)
 
     def pseudo_label_weight(self, probs: Tensor) -> Tensor:
         """(B,): 1 where the largest of `probs` (B, K), aligned as in training, reaches the threshold, else 0."""
-        return (self._aligned(probs).amax(1) >= self.cfg.threshold).float()
+        return (self.alignment(probs).amax(1) >= self.cfg.threshold).float()
 
-    def _aligned(self, probs: Tensor) -> Tensor:
-        if self.cfg.alignment_steps == 0:
-            return probs
-        return align(probs, self.labeled_frequency, self.predicted_frequency.mean(0))
+    def guess(self, probs: Tensor) -> Tensor:
+        """(B, K): `probs`, aligned where the settings say so."""
+        return self.alignment(probs)
 
     def forward(self, batch: Batch, t: Progress) -> StepOutput:
         x, u = batch.labeled, batch.unlabeled
@@ -86,7 +79,7 @@ class FixMatch(Method):
             logits = self.student(torch.cat([x.views[0], *u.views]))  # one pass, so that batch norm sees all rows
             logits_x, logits_weak, logits_strong = logits.float().split([len(x), len(u), len(u)])
             probs = logits_weak.detach().softmax(1)
-            pseudo_label, mask = self._aligned(probs).argmax(1), self.pseudo_label_weight(probs)
+            pseudo_label, mask = self.guess(probs).argmax(1), self.pseudo_label_weight(probs)
             target, weight = pseudo_label, mask
         else:
             # The weak rows need no gradient, and those below the threshold have none: a processor saves their share of
@@ -94,7 +87,7 @@ class FixMatch(Method):
             # reads the number of rows from the device, which GPUs wait for.
             with torch.no_grad():
                 probs = self.student(u.views[0]).float().softmax(1)
-            pseudo_label, mask = self._aligned(probs).argmax(1), self.pseudo_label_weight(probs)
+            pseudo_label, mask = self.guess(probs).argmax(1), self.pseudo_label_weight(probs)
             rows = slice(None) if self.cfg.passes == "separate" else mask.nonzero().squeeze(1)
             logits = self.student(torch.cat([x.views[0], u.views[1][rows]])).float()
             logits_x, logits_strong = logits[: len(x)], logits[len(x) :]
@@ -107,7 +100,5 @@ class FixMatch(Method):
         return StepOutput(loss, log, {"predicted": probs.mean(0)}, PseudoLabels(pseudo_label, mask))
 
     def remember(self, out: StepOutput) -> None:
-        """Put the mean prediction of the step in the place of the oldest."""
-        if self.cfg.alignment_steps > 0:
-            newest = mean_of_ranks(out.keep["predicted"])[None]
-            self.predicted_frequency.copy_(torch.cat([self.predicted_frequency, newest])[1:])
+        """Keep the mean prediction of the step, for alignment."""
+        self.alignment.remember(out.keep["predicted"])

@@ -10,11 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tutelage.batch import Batch, Progress, PseudoLabels, StepOutput
-from tutelage.distributed import mean_of_ranks
 from tutelage.ema import EMATeacher
 from tutelage.methods.base import Method, Problem
 from tutelage.mixup import mix_up
-from tutelage.pseudo_labels import align, sharpen
+from tutelage.pseudo_labels import Alignment, sharpen
 from tutelage.schedules import linear_rampup
 from tutelage.settings import require
 from tutelage.tasks.base import Task
@@ -39,8 +38,6 @@ class ReMixMatch(Method):
     labeled_views = ("strong",)
     unlabeled_views: tuple[str, ...] = ("weak", "strong", "strong")
     teacher: EMATeacher
-    labeled_frequency: Tensor
-    predicted_frequency: Tensor
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
@@ -78,14 +75,15 @@ class ReMixMatch(Method):
         self.teacher = EMATeacher(student, cfg.ema_decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)
         self.unlabeled_views = ("weak", *["strong"] * cfg.strong_views)
         self.rotation_head = nn.Linear(student.head.in_features, 4) if cfg.rotation_weight > 0 else None
-        counts = torch.tensor(problem.labeled_counts, dtype=torch.float32)
-        self.register_buffer("labeled_frequency", counts / counts.sum(), persistent=False)
-        uniform = torch.full((cfg.alignment_steps, problem.num_classes), 1 / problem.num_classes)
-        self.register_buffer("predicted_frequency", uniform)  # a row for each remembered step, the oldest first
+        self.alignment = Alignment(problem.labeled_counts, cfg.alignment_steps)
 
     def pseudo_label_weight(self, probs: Tensor) -> Tensor:
         """(B,): 1 for every row of `probs` (B, K): there is no threshold."""
         return torch.ones_like(probs[:, 0])
+
+    def guess(self, probs: Tensor) -> Tensor:
+        """(B, K): `probs` aligned and sharpened."""
+        return sharpen(self.alignment(probs), self.cfg.temperature)
 
     def forward(self, batch: Batch, t: Progress) -> StepOutput:
         x, u, cfg = batch.labeled, batch.unlabeled, self.cfg
@@ -95,10 +93,7 @@ class ReMixMatch(Method):
         features = self.student.features(torch.cat([*u.views[:2], *turned]))
         logits_weak, logits_strong = self.student.head(features[: 2 * len(u)]).float().chunk(2)
         probs = logits_weak.detach().softmax(1)
-        aligned = probs
-        if cfg.alignment_steps > 0:
-            aligned = align(probs, self.labeled_frequency, self.predicted_frequency.mean(0))
-        guess = sharpen(aligned, cfg.temperature)
+        guess = self.guess(probs)
 
         label = torch.cat([F.one_hot(x.label, self.problem.num_classes).to(guess), *[guess] * len(u.views)])
         images, label = mix_up(torch.cat([x.views[0], *u.views]), label, cfg.mixup_alpha)
@@ -117,9 +112,8 @@ class ReMixMatch(Method):
         return StepOutput(loss, {**log, "ramp": ramp}, keep={"predicted": probs.mean(0)}, pseudo_labels=pseudo_labels)
 
     def remember(self, out: StepOutput) -> None:
-        """Put the mean prediction of the step in the place of the oldest."""
-        newest = mean_of_ranks(out.keep["predicted"])[None].to(self.predicted_frequency)
-        self.predicted_frequency.copy_(torch.cat([self.predicted_frequency, newest])[1:])
+        """Keep the mean prediction of the step, for alignment."""
+        self.alignment.remember(out.keep["predicted"])
 
 
 def rotate(images: Tensor, turns: Tensor) -> Tensor:

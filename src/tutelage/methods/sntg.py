@@ -41,7 +41,7 @@ def sntg_loss(features: Tensor, label: Tensor | None, guess: Tensor, *, margin: 
         guess: what the target takes the other rows for; -1 is unknown.
     """
     known = guess if label is None else torch.cat([label, guess])
-    order = torch.rand(len(features), device=features.device).argsort()  # randperm would wait for the device
+    order = torch.rand(len(features), device=features.device).argsort()
     first, second = order.split(len(order) // 2)[:2]  # an odd row is left over
     same, counts = known[first] == known[second], (known[first] >= 0) & (known[second] >= 0)
     features = features.float()

@@ -125,12 +125,21 @@ class Training:
             self.model = DistributedDataParallel(self.method, device_ids=devices)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == torch.float16)
 
+    def autocast(self) -> torch.autocast:
+        """The precision of forward passes.
+
+        Weights are cast anew in each pass: some versions of torch keep a cast made without gradient for a later pass of
+        the same step, which then trains nothing.
+        """
+        enabled = self.precision != torch.float32
+        return torch.autocast(self.device.type, self.precision, enabled=enabled, cache_enabled=False)
+
     def run_step(self, step: int, health: Health) -> StepOutput:
         """Forward, backward, optimizer step, teacher update, remember. Waits for nothing."""
         torch.manual_seed(derived_seed(self.seed, "step", rank(), step))
         set_schedule(self.optimizer, step, self.total, self.schedule)
         batch = self.loader.batch(step)
-        with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
+        with self.autocast():
             out: StepOutput = self.model(batch, Progress(step, self.total))
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(out.loss).backward()
@@ -139,7 +148,7 @@ class Training:
             self.method.teacher.update(self.method.student, step + 1, allowed=applied)
         self.method.remember(out)
         if isinstance(self.method.policy, CTAugment) and batch.labeled is not None:
-            with torch.autocast(self.device.type, self.precision, enabled=self.precision != torch.float32):
+            with self.autocast():
                 learn_policy(self.method.policy, self.method.task, self.method.predictor, batch.labeled)
         if out.pseudo_labels is not None and batch.unlabeled is not None:
             truth = None if self.truth is None else self.truth[batch.unlabeled.index]

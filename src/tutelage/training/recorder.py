@@ -116,9 +116,10 @@ class RunRecorder:
         metrics = self.task.metrics()
         metrics.update(probs, label)
         scores = {name: value for name, value in metrics.compute().items() if isinstance(value, float)}
-        weight = self.training.method.pseudo_label_weight(probs.to(self.training.device))
+        probs = probs.to(self.training.device)
+        weight, guess = self.training.method.pseudo_label_weight(probs), self.training.method.guess(probs)
         if weight is not None:  # as if the validation images were unlabeled ones, but without augmentation
-            counts = tally(PseudoLabels(probs.argmax(1), weight.cpu()), label, probs.shape[1])
+            counts = tally(PseudoLabels(guess.argmax(1).cpu(), weight.cpu()), label, probs.shape[1])
             figures = health(counts)
             scores |= {
                 f"pseudo_{name}": value
