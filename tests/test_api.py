@@ -40,6 +40,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tutelage.Run:
         log_every=2,
         network="wrn-10-1",
         device="cpu",
+        method="mean-teacher",
         settings={"method.ema_decay": 0.9, "optimizer.lr": 0.01},
     )
 
@@ -95,7 +96,7 @@ def test_the_metrics_of_an_unfinished_run_say_how_to_go_on(run: tutelage.Run, tm
         ({"steps": True}, ConfigError, "train.steps must be an integer, got True"),
         ({"steps": 5, "budget": "1m"}, ConfigError, "train.steps and train.budget exclude each other"),
         ({"settings": {"optimizer.lrr": 1}}, ConfigError, "unknown setting optimizer.lrr; did you mean 'lr'?"),
-        ({"settings": {"method.x": 1}}, ConfigError, "unknown setting method.x"),
+        ({"settings": {"method.x": 1}, "method": "fixmatch"}, ConfigError, "unknown setting method.x"),
         ({"settings": {"steps": 1}}, ConfigError, "unknown setting steps; did you mean 'train.steps'?"),
         ({"method": "mean-techer"}, ConfigError, "unknown method 'mean-techer'; did you mean 'mean-teacher'?"),
         ({"preset": "x"}, ConfigError, "unknown preset 'x'"),

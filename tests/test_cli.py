@@ -95,7 +95,7 @@ def test_the_help_of_train_shows_the_usual_settings_first_and_each_default_once(
     assert text.index("Usual settings") < text.index(" Data ") < text.index("Machine and log") < text.index(" Run ")
     usual = text[text.index("Usual settings") : text.index(" Data ")]
     for flag, default in (
-        ("--method", "mean-teacher"),
+        ("--method", "auto"),
         ("--batch-size", "64"),
         ("--seed", "0"),
         ("--network", "small"),
@@ -274,7 +274,7 @@ def test_a_name_that_the_terminal_cannot_show_is_no_reason_to_stop(tmp_path: Pat
 def test_methods_lists_what_there_is_and_explains_each(capfd: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["methods"]) == 0
     listed = capfd.readouterr().out
-    for name in ("mean-teacher", "supervised", "mean-teacher-cifar10-wrn-28-2"):
+    for name in ("mean-teacher", "supervised", "presets"):
         assert name in listed
         assert cli.run(["methods", name]) == 0
         assert len(capfd.readouterr().out.splitlines()) > 5

@@ -73,9 +73,9 @@ def recommend(s: Situation) -> Recommendation:
         )
     few = per_class < FEW_LABELS
     tried = (
-        "MixMatch, which needs no confident predictions, gained more than FixMatch at 25 labels a class"
+        "MixMatch, which needs no confident predictions, got further than FixMatch at 25 labels a class"
         if few
-        else "FixMatch gained more than MixMatch at 400 labels a class"
+        else "FixMatch got further than MixMatch at 400 labels a class"
     )
     return Recommendation(
         preset=f"mixmatch-{place}" if few else f"fixmatch-{place}",

@@ -139,7 +139,9 @@ def test_a_resume_by_the_command_in_a_new_process_is_exact(photos: Path, tmp_pat
 
 def test_another_seed_gives_other_hashes_so_the_tests_above_can_fail(photos: Path, tmp_path: Path) -> None:
     one, other = (
-        tutelage.train(out=tmp_path / f"seed-{seed}", settings=settings(photos), seed=seed, method="supervised")
+        tutelage.train(
+            out=tmp_path / f"seed-{seed}", settings=settings(photos) | {"method.name": "supervised"}, seed=seed
+        )
         for seed in (0, 1)
     )
     assert not set(digests(one.path).values()) & set(digests(other.path).values())
@@ -169,11 +171,10 @@ def test_without_any_good_checkpoint_a_resume_is_an_error_and_changes_nothing(ph
 
 
 def test_a_checkpoint_of_another_network_does_not_fit(photos: Path, tmp_path: Path) -> None:
-    small = tutelage.train(out=tmp_path / "small", settings=settings(photos), method="supervised").path
+    small = tutelage.train(out=tmp_path / "small", settings=settings(photos) | {"method.name": "supervised"}).path
     wide = tutelage.train(
         out=tmp_path / "wide",
-        settings=settings(photos, **{"network.input_noise": None}),
-        method="supervised",
+        settings=settings(photos, **{"network.input_noise": None, "method.name": "supervised"}),
         network="wrn-10-1",
     ).path
     cut = cut_back(small, tmp_path / "cut", 3)

@@ -94,7 +94,10 @@ VALUES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
         r"augment.weak.translate must be in \[0, 0.5\], got 0.9",
     ),
     "labels without a name": (flags("--labels", ""), r"--labels is empty: give it a value or leave it out"),
-    "a decay above one": (flags("--method.ema-decay", "1.5"), r"method.ema_decay must be in \[0, 1\), got 1.5"),
+    "a decay above one": (
+        flags("--method", "mean-teacher", "--method.ema-decay", "1.5"),
+        r"method.ema_decay must be in \[0, 1\), got 1.5",
+    ),
     "a switch with a value": (flags("--compile=maybe"), r"--compile.*maybe"),
     "a dotted switch with a wrong value": (
         flags("--optimizer.nesterov", "maybe"),
@@ -138,7 +141,7 @@ NAMES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     ),
     "a section instead of a setting": (flags("--augment.weak", "1"), r"unknown setting --augment.weak; did you mean"),
     "an unknown setting of the method": (
-        flags("--method.ema-deacy", "0.9"),
+        flags("--method", "mean-teacher", "--method.ema-deacy", "0.9"),
         r"unknown setting method.ema.deacy; did you mean 'ema_decay'\?",
     ),
     "a setting of another method": (
