@@ -253,14 +253,14 @@ AGAINST_DATA: dict[str, tuple[Callable[[Any], list[str]], str]] = {
         r"label_count asks for 12 labels spread evenly, but class 'dog' has 4 of 6: lower it to 8",
     ),
     "a batch larger than the unlabeled images": (
-        flags("--batch-size", "8", "--unlabeled-ratio", "2"),
+        flags("--method", "mean-teacher", "--batch-size", "8", "--unlabeled-ratio", "2"),
         r"unlabeled batch of 16 .*is larger than the unlabeled stream of 12 images; lower one of them",
     ),
     "no unlabeled images": (
         lambda w: last(
             w.photos(),
             [path.unlink() for path in (w.root / "photos/unlabeled").iterdir()],
-            [*w.train, "--exclude-labeled"],
+            [*w.train, "--method", "mean-teacher", "--exclude-labeled"],
         ),
         r"mean-teacher learns from unlabeled images, and there are none; add some .*or use --method supervised",
     ),
