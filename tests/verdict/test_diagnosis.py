@@ -101,7 +101,7 @@ def test_a_healthy_run_has_no_reason_to_fail() -> None:
             "one class takes over",
             "--method.consistency-weight 12.5",
         ),
-        (fixmatch(logged=HEALTHY | {"pseudo/accuracy": 0.4}), record(), "wrong pseudo-labels", "--label-count"),
+        (fixmatch(logged=HEALTHY | {"pseudo/accuracy": 0.4}), record(), "wrong pseudo-labels", "label more images"),
         (
             record(method=MEAN_TEACHER, logged={"consistency": 1e-5, "consistency_weight": 5.0}),
             record(),
@@ -144,6 +144,22 @@ def test_what_most_seeds_show_stands_first() -> None:
     wrong = fixmatch(logged=HEALTHY | {"pseudo/accuracy": 0.4})
     cases = [Evidence(run, record()) for run in (slow, wrong, wrong)]
     assert [reason.name for reason in diagnose(cases)] == ["wrong pseudo-labels", "slow average"]
+
+
+def test_over_several_seeds_a_reason_says_in_how_many_it_was_found() -> None:
+    few, well = fixmatch(logged=HEALTHY | {"pseudo/share": 0.0}), fixmatch(logged=HEALTHY)
+    (reason,) = diagnose([Evidence(few, record()), Evidence(few, record()), Evidence(well, record())])
+    assert reason.evidence.endswith("(so in 2 of 3 seeds; figures of one)")
+    (reason,) = diagnose([Evidence(few, record()), Evidence(few, record())])
+    assert reason.evidence.endswith("(so in all 2 seeds; figures of one)")
+    (reason,) = diagnose([Evidence(few, record())])
+    assert "seeds" not in reason.evidence
+
+
+def test_a_larger_label_count_is_advised_only_where_labels_are_hidden() -> None:
+    run = fixmatch(logged=HEALTHY | {"pseudo/accuracy": 0.4})
+    run.settings["data"]["label_count"] = 40
+    assert diagnose([Evidence(run, record())])[0].flag == "a larger --label-count"
 
 
 def test_a_gain_over_a_twin_that_learned_nothing_is_in_doubt() -> None:

@@ -68,7 +68,7 @@ def page_of(
     judged, notes = judge_all(records) if verdicts is None else (list(verdicts), [])
     sections = comparison_sections(records)
     if judged or notes:
-        sections.insert(1, Section("Did the unlabeled images help?", (*findings(judged), *notes)))
+        sections.insert(0, Section("Did the unlabeled images help?", (*findings(judged), *notes)))
     chapters: list[Chapter] = []
     if len(records) <= MOST_CHAPTERS:
         for number, record in enumerate(records, start=1):

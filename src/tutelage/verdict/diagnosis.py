@@ -8,7 +8,7 @@ pseudo-labels), and that before what merely limits a gain.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tutelage.ema import SHORTEST_RUN, slowest_decay
 from tutelage.verdict.evidence import Evidence
@@ -51,7 +51,16 @@ def diagnose(cases: Sequence[Evidence]) -> tuple[Reason, ...]:
             if reason is not None:
                 found.setdefault(reason.name, []).append(reason)
     order = sorted(found.values(), key=lambda reasons: -sum(reason.strength for reason in reasons))
-    return tuple(max(reasons, key=lambda reason: reason.strength) for reasons in order[:MOST_REASONS])
+    return tuple(_strongest(reasons, len(cases)) for reasons in order[:MOST_REASONS])
+
+
+def _strongest(reasons: Sequence[Reason], cases: int) -> Reason:
+    """The strongest of one rule's reasons; over several seeds it says in how many of them it was found."""
+    reason = max(reasons, key=lambda reason: reason.strength)
+    if cases == 1:
+        return reason
+    seeds = f"{len(reasons)} of {cases} seeds" if len(reasons) < cases else f"all {cases} seeds"
+    return replace(reason, evidence=f"{reason.evidence} (so in {seeds}; figures of one)")
 
 
 def short_twin(cases: Sequence[Evidence]) -> Reason | None:
@@ -157,7 +166,8 @@ def wrong_pseudo_labels(case: Evidence) -> Reason | None:
         return None
     threshold = case.run.setting("threshold")
     higher = threshold is not None and threshold < 0.95
-    flag = "--method.threshold 0.95" if higher else "label more images: a larger --label-count"
+    hidden = case.run.settings["data"].get("label_count") is not None
+    flag = "--method.threshold 0.95" if higher else "a larger --label-count" if hidden else "label more images"
     return Reason("wrong pseudo-labels", f"{right:.0%} of the pseudo-labels on {where} images are right", flag, 0.78)
 
 

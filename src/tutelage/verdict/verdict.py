@@ -97,7 +97,7 @@ def judge(pairs: Sequence[tuple[Path, Path]]) -> Verdict:
     outcome: Outcome = "no measurable help"
     if certain and over_seeds.mean != 0:
         outcome = "helped" if over_seeds.mean > 0 else "hurt"
-    elif over_seeds.mean > _WIDE:
+    elif over_seeds.mean > max(_WIDE, half_width / 2):
         outcome = "uncertain"
     causes = [*diagnose(cases)]
     if outcome in ("helped", "uncertain"):
