@@ -94,7 +94,15 @@ def test_a_run_that_was_stopped_goes_on_to_its_verdict(tmp_path: Path) -> None:
 def test_without_scored_images_there_is_no_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "few.npz", x=rng.integers(0, 256, (40, 8, 8), np.uint8), y=np.arange(40) % 2)
-    command = ["train", str(tmp_path / "few.npz"), "--out", str(tmp_path / "run"), "--baseline", *BRIEF[2:]]
+    command = [
+        "train",
+        str(tmp_path / "few.npz"),
+        "--out",
+        str(tmp_path / "run"),
+        "--baseline",
+        *BRIEF[2:],
+        "--method=mean-teacher",
+    ]
     assert cli.run(command) == 0
     assert "nothing tells whether the unlabeled images helped" in capsys.readouterr().out
     assert not (tmp_path / "run" / "verdict.json").exists()

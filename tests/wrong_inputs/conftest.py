@@ -116,7 +116,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a run in `run` and its data in `data`."""
     root = tmp_path_factory.mktemp("finished")
     World(root, root).photos("data", each=6)
-    command = ["train", str(root / "data"), "--out", str(root / "run"), *BRIEF]
+    command = ["train", str(root / "data"), "--out", str(root / "run"), "--method", "mean-teacher", *BRIEF]
     assert cli.run([*command, "--checkpoint-every", "2", "--workers", "1"]) == 0
     return root
 

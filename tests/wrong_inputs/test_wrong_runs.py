@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-TRAIN = ["--steps", "4", "--device", "cpu"]
+TRAIN = ["--method", "mean-teacher", "--steps", "4", "--device", "cpu"]
 
 
 def resume(damage: Callable[[Any], object], *words: str) -> Callable[[Any], list[str]]:
