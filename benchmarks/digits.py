@@ -56,8 +56,8 @@ def main() -> None:
         "",
         f"`{facts['command']}`: {facts['data']}; {facts['labels']} labels (2 a class), {facts['steps']} steps, "
         f"draws {facts['draws']}.",
-        "Presets `supervised-digits`, `mean-teacher-digits` and `fixmatch-digits`: the same network, input noise, "
-        "optimizer and averaging.",
+        "Presets `supervised-digits`, `mean-teacher-digits` and `fixmatch-digits`: the same network, optimizer and "
+        "averaging; input noise for the first two.",
         "",
         "| method | mean test accuracy | std | lowest | highest | n |",
         "|---|---|---|---|---|---|",
