@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from tutelage.batch import Batch, Progress, Samples
 from tutelage.errors import ConfigError
 from tutelage.losses import balanced_reconstruction
-from tutelage.methods.base import Problem
 from tutelage.methods.hybridnet import HybridNet
 from tutelage.networks.staged import StagedNetwork
 from tutelage.tasks.classification import Classification
@@ -25,15 +24,7 @@ reference = SimpleNamespace(**runpy.run_path(str(FOLDER / "hybridnet.py")))
 consistency = SimpleNamespace(**runpy.run_path(str(FOLDER / "consistency.py")))
 losses = SimpleNamespace(**runpy.run_path(str(FOLDER / "losses.py")))
 K, X, U = 3, 2, 3
-PROBLEM = Problem(
-    num_classes=K,
-    train_rows=10,
-    labeled_rows=4,
-    unlabeled_rows=10,
-    labeled_batch=X,
-    unlabeled_batch=U,
-    labeled_counts=(2, 1, 1),
-)
+PROBLEM = runpy.run_path(str(Path(__file__).parent / "linear.py"))["problem"](X, U)
 
 
 class TwoMaps(StagedNetwork):

@@ -10,41 +10,19 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tutelage.batch import Batch, Progress, Samples
 from tutelage.errors import ConfigError
-from tutelage.methods.base import Problem
 from tutelage.methods.mean_teacher import MeanTeacher
 from tutelage.tasks.classification import Classification
 
 FOLDER = Path(__file__).parents[1] / "reference"
 reference = SimpleNamespace(**runpy.run_path(str(FOLDER / "losses.py")))
 sntg = SimpleNamespace(**runpy.run_path(str(FOLDER / "consistency.py")))
-K, PIXELS, X, U = 3, 4, 2, 3
-PROBLEM = Problem(
-    num_classes=K,
-    train_rows=10,
-    labeled_rows=4,
-    unlabeled_rows=10,
-    labeled_batch=X,
-    unlabeled_batch=U,
-    labeled_counts=(2, 1, 1),
-)
-
-
-class Linear(nn.Module):
-    """A network whose features are the pixels, so that its logits are one matrix product."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.head = nn.Linear(PIXELS, K)
-
-    def features(self, images: Tensor) -> Tensor:
-        return images.flatten(1)
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.head(self.features(images))
+K, X, U = 3, 2, 3
+shared = SimpleNamespace(**runpy.run_path(str(Path(__file__).parent / "linear.py")))
+Linear, PROBLEM = shared.Linear, shared.problem(X, U)
 
 
 def build(**settings: object) -> tuple[MeanTeacher, Batch]:

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from tutelage.batch import Batch, Progress, Samples
 from tutelage.errors import ConfigError
-from tutelage.methods.base import Problem
 from tutelage.methods.pi_model import PiModel
 from tutelage.tasks.classification import Classification
 
@@ -21,15 +20,7 @@ FOLDER = Path(__file__).parents[1] / "reference"
 reference = SimpleNamespace(**runpy.run_path(str(FOLDER / "consistency.py")))
 gradient = runpy.run_path(str(FOLDER / "losses.py"))["gradient"]
 K, PIXELS, X, U = 3, 4, 2, 3
-PROBLEM = Problem(
-    num_classes=K,
-    train_rows=10,
-    labeled_rows=4,
-    unlabeled_rows=10,
-    labeled_batch=X,
-    unlabeled_batch=U,
-    labeled_counts=(2, 1, 1),
-)
+PROBLEM = runpy.run_path(str(Path(__file__).parent / "linear.py"))["problem"](X, U)
 
 
 class TwoLayers(nn.Module):

@@ -10,11 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
 
 from tutelage.batch import Batch, Progress, Samples
 from tutelage.errors import ConfigError
-from tutelage.methods.base import Problem
 from tutelage.methods.pseudo_label import PseudoLabel
 from tutelage.tasks.classification import Classification
 
@@ -22,29 +20,8 @@ folder = Path(__file__).parents[1] / "reference"
 reference = SimpleNamespace(**runpy.run_path(str(folder / "pseudo_label.py")))
 gradient = runpy.run_path(str(folder / "losses.py"))["gradient"]
 K, X, U = 3, 2, 6
-PROBLEM = Problem(
-    num_classes=K,
-    train_rows=10,
-    labeled_rows=4,
-    unlabeled_rows=10,
-    labeled_batch=X,
-    unlabeled_batch=U,
-    labeled_counts=(2, 1, 1),
-)
-
-
-class Linear(nn.Module):
-    """Logits are one matrix product of the pixels."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.head = nn.Linear(4, K)
-
-    def features(self, images: Tensor) -> Tensor:
-        return images.flatten(1)
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.head(self.features(images))
+shared = SimpleNamespace(**runpy.run_path(str(Path(__file__).parent / "linear.py")))
+Linear, PROBLEM = shared.Linear, shared.problem(X, U)
 
 
 def build(**settings: Any) -> tuple[PseudoLabel, Batch]:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
 from torch.distributions import Beta
 
 from tutelage.batch import Batch, Progress, Samples, StepOutput
@@ -19,7 +18,6 @@ from tutelage.config import resolve
 from tutelage.data.dataset import load_dataset
 from tutelage.data.loader import pixel_statistics
 from tutelage.errors import ConfigError
-from tutelage.methods.base import Problem
 from tutelage.methods.remixmatch import ReMixMatch, rotate
 from tutelage.tasks.classification import Classification
 
@@ -28,29 +26,8 @@ mixmatch = SimpleNamespace(**runpy.run_path(str(folder / "mixmatch.py")))
 reference = SimpleNamespace(**runpy.run_path(str(folder / "remixmatch.py")))
 losses = SimpleNamespace(**runpy.run_path(str(folder / "losses.py")))
 K, X, U = 3, 3, 5
-PROBLEM = Problem(
-    num_classes=K,
-    train_rows=10,
-    labeled_rows=4,
-    unlabeled_rows=10,
-    labeled_batch=X,
-    unlabeled_batch=U,
-    labeled_counts=(2, 1, 1),
-)
-
-
-class Linear(nn.Module):
-    """Logits are one matrix product of the pixels."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.head = nn.Linear(4, K)
-
-    def features(self, images: Tensor) -> Tensor:
-        return images.flatten(1)
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.head(self.features(images))
+shared = SimpleNamespace(**runpy.run_path(str(Path(__file__).parent / "linear.py")))
+Linear, PROBLEM = shared.Linear, shared.problem(X, U)
 
 
 def build(**settings: Any) -> tuple[ReMixMatch, Batch]:

@@ -515,9 +515,9 @@ def import_weights(
     )
 
 
-@app.command(sort_key=7, usage="Usage: tutelage demo [OPTIONS]", help_epilogue="Example: tutelage demo --seeds 5")
+@app.command(sort_key=7, usage="Usage: tutelage demo [OPTIONS]", help_epilogue="Example: tutelage demo --seeds 8")
 def demo(*, seeds: Integer = 4, steps: Integer = 400, out: str | None = None, overwrite: bool = False) -> None:
-    """Compare supervised training with Mean Teacher on bundled images of handwritten digits, in minutes.
+    """Compare supervised training, Mean Teacher and FixMatch on bundled images of handwritten digits, in minutes.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from torch import Tensor
 from tutelage.batch import PseudoLabels
 
 TALLY = "pseudo_labels"  # the name of the counts among the logged values of a step
-_LINES = 3  # log lines in a row before an alarm
+ALARM_LINES = 3  # log lines in a row before an alarm
 _WARMUP = 0.1  # share of training without alarms: the first pseudo-labels are few and one-sided in healthy runs too
 _EMPTY = 1e-3  # a mean weight below this counts as none
 _DOMINANT = 0.6  # of the way from a class's share of the labels to all
@@ -65,8 +65,8 @@ def alarm(
         total: steps of the whole training.
         labeled_counts: labeled rows of each class.
     """
-    last = rows[-_LINES:]
-    if len(last) < _LINES or last[0]["step"] < _WARMUP * total or any("pseudo/share" not in row for row in last):
+    last = rows[-ALARM_LINES:]
+    if len(last) < ALARM_LINES or last[0]["step"] < _WARMUP * total or any("pseudo/share" not in row for row in last):
         return None
     if all(row["pseudo/share"] < _EMPTY for row in last):
         return (

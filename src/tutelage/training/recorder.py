@@ -20,7 +20,7 @@ from tutelage.training.curves import Curves
 from tutelage.training.folder import RunFolder
 from tutelage.training.loop import Training, Window, method_tensors
 from tutelage.training.progress import ProgressLine
-from tutelage.training.pseudo_health import alarm, health, tally
+from tutelage.training.pseudo_health import ALARM_LINES, alarm, health, tally
 from tutelage.training.scoring import predict_rows
 from tutelage.training.signals import StopFlag
 
@@ -67,7 +67,7 @@ class RunRecorder:
         numbers = {name: value for name, value in means.items() if not isinstance(value, list)}
         self.progress.log(done, numbers, rate)
         self._curves.add("training", done, {**numbers, "images_per_second": rate})
-        self._lines.append(row)
+        self._lines = [*self._lines[-ALARM_LINES:], row]
         warning, before = self._alarm(self._lines), self._alarm(self._lines[:-1])
         if warning and not before:
             self.progress.note(f"step {done}: {warning}.")
