@@ -175,54 +175,24 @@ def build_training(
     steps = cfg.train.steps if steps is None else steps
     if steps is None:
         raise ConfigError("train.steps: the length of the training is not known; plan it from train.budget first")
-    shape = ImageShape(*dataset.train.images.shape[1:])
     method_type, train = method_class(cfg.method), cfg.train
     precision = choose_precision(train.precision, device)
     channels_last = train.channels_last if train.channels_last is not None else device.type != "mps"
-    labels = dataset.train.labels[dataset.labeled_rows]
-    problem = Problem(
-        num_classes=len(dataset.classes),
-        train_rows=len(dataset.train.images),
-        labeled_rows=len(dataset.labeled_rows),
-        unlabeled_rows=len(dataset.unlabeled_rows),
-        labeled_batch=train.batch_size,
-        unlabeled_batch=train.unlabeled_batch,
-        labeled_counts=tuple(np.bincount(labels, minlength=len(dataset.classes)).tolist()),
-    )
     torch.manual_seed(derived_seed(train.seed, "method"))
-    method = method_type(student, build_task(dataset.classes), problem, method_settings(cfg)).to(device)
+    method = method_type(student, build_task(dataset.classes), _problem(train, dataset), method_settings(cfg)).to(
+        device
+    )
     if channels_last:
         method = method.to(memory_format=torch.channels_last)
     if train.compile:
         compile_networks(method)
 
-    strong = "strong" in (*method.labeled_views, *method.unlabeled_views)
-    ct = CTAugment(cfg.augment.ct).to(device) if strong and cfg.augment.strong.policy == "ctaugment" else None
-    method.policy = ct
-
-    def stream(name: str, rows: Any, batch: int, views: tuple[str, ...], labels: Any) -> Stream | None:
-        if not views:
-            return None
-        sampler: Sampler = StreamSampler(rows, batch, seed=train.seed, stream=name)
-        if labels is not None and cfg.data.labeled_sampling == "classes":
-            sampler = ClassSampler(rows, labels[rows], batch, seed=train.seed, stream=name)
-        probe = None if ct is None or labels is None else build_views(("probe",), cfg.augment, shape, ct)[0]
-        return Stream(sampler, build_views(views, cfg.augment, shape, ct), labels, probe)
-
-    loader = Loader(
-        dataset.train.images,
-        labeled=stream("labeled", dataset.labeled_rows, train.batch_size, method.labeled_views, dataset.train.labels),
-        unlabeled=stream("unlabeled", dataset.unlabeled_rows, train.unlabeled_batch, method.unlabeled_views, None),
-        normalization=normalization,
-        seed=train.seed,
-        device=device,
-        workers=train.workers,
-        channels_last=channels_last,
-    )
+    if cfg.augment.strong.policy == "ctaugment" and "strong" in (*method.labeled_views, *method.unlabeled_views):
+        method.policy = CTAugment(cfg.augment.ct).to(device)
     eval_every, checkpoint_every = _intervals(train, steps)
     return Training(
         method=method,
-        loader=loader,
+        loader=_build_loader(cfg, dataset, normalization, method, device, channels_last=channels_last),
         optimizer=build_optimizer(method, cfg.optimizer),
         schedule=cfg.optimizer,
         total=steps,
@@ -233,6 +203,53 @@ def build_training(
         eval_every=eval_every,
         checkpoint_every=checkpoint_every,
         truth=torch.from_numpy(dataset.hidden_labels).to(device) if (dataset.hidden_labels >= 0).any() else None,
+    )
+
+
+def _problem(train: TrainConfig, dataset: Dataset) -> Problem:
+    labels = dataset.train.labels[dataset.labeled_rows]
+    return Problem(
+        num_classes=len(dataset.classes),
+        train_rows=len(dataset.train.images),
+        labeled_rows=len(dataset.labeled_rows),
+        unlabeled_rows=len(dataset.unlabeled_rows),
+        labeled_batch=train.batch_size,
+        unlabeled_batch=train.unlabeled_batch,
+        labeled_counts=tuple(np.bincount(labels, minlength=len(dataset.classes)).tolist()),
+    )
+
+
+def _build_loader(
+    cfg: RunConfig,
+    dataset: Dataset,
+    normalization: Normalization,
+    method: Method,
+    device: torch.device,
+    *,
+    channels_last: bool,
+) -> Loader:
+    """Both streams, under the views that the method asks for."""
+    train, shape = cfg.train, ImageShape(*dataset.train.images.shape[1:])
+    ct = method.policy if isinstance(method.policy, CTAugment) else None
+
+    def stream(name: str, rows: Any, batch: int, views: tuple[str, ...], labels: Any) -> Stream | None:
+        if not views:
+            return None
+        sampler: Sampler = StreamSampler(rows, batch, seed=train.seed, stream=name)
+        if labels is not None and cfg.data.labeled_sampling == "classes":
+            sampler = ClassSampler(rows, labels[rows], batch, seed=train.seed, stream=name)
+        probe = None if ct is None or labels is None else build_views(("probe",), cfg.augment, shape, ct)[0]
+        return Stream(sampler, build_views(views, cfg.augment, shape, ct), labels, probe)
+
+    return Loader(
+        dataset.train.images,
+        labeled=stream("labeled", dataset.labeled_rows, train.batch_size, method.labeled_views, dataset.train.labels),
+        unlabeled=stream("unlabeled", dataset.unlabeled_rows, train.unlabeled_batch, method.unlabeled_views, None),
+        normalization=normalization,
+        seed=train.seed,
+        device=device,
+        workers=train.workers,
+        channels_last=channels_last,
     )
 
 

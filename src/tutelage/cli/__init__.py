@@ -1,6 +1,6 @@
 """The command line. Nothing heavy is imported before a command runs."""
 
-from tutelage.cli.commands import app
+from tutelage.cli.application import app
 from tutelage.cli.entry import main, run
 
 __all__ = ["app", "main", "run"]

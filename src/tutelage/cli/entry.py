@@ -11,11 +11,14 @@ from pathlib import Path
 
 from cyclopts import CycloptsError
 
-from tutelage.cli.commands import app, dotted
+from tutelage.cli import look_commands, run_commands, train_commands
+from tutelage.cli.application import app, dotted
 from tutelage.cli.dotted import is_dotted
 from tutelage.cli.usage import TAKES_DOTTED, commands_of, flags_of, sentence, unknown_option
 from tutelage.data.names import shown
 from tutelage.errors import ConfigError, DataError, TutelageError, is_out_of_memory
+
+COMMANDS = (train_commands, run_commands, look_commands)  # importing them is what makes them commands of the app
 
 
 def main(tokens: Sequence[str] | None = None) -> None:

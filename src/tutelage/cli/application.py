@@ -1,0 +1,63 @@
+"""The app that all commands belong to, and what they share."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter, Token
+
+from tutelage import __version__, options
+from tutelage.cli.dotted import Dotted, as_flag
+from tutelage.errors import ConfigError
+from tutelage.settings import require
+
+
+def _number(kind: Any, tokens: Sequence[Token]) -> Any:
+    return options.coerce(tokens[0].value, kind, str(tokens[0].keyword))
+
+
+Integer = Annotated[int, Parameter(converter=_number)]
+
+
+def _default_shown(value: Any) -> str | None:
+    return None if value is None or value is False else str(value)
+
+
+dotted = Dotted()
+
+app = App(
+    name="tutelage",
+    help="Train image classifiers from a few labels and many unlabeled images.",
+    version=f"tutelage {__version__}",
+    help_format="plaintext",
+    usage="Usage: tutelage COMMAND ...",
+    suppress_keyboard_interrupt=False,
+    default_parameter=Parameter(negative="", show_default=_default_shown),
+    help_epilogue="Example: tutelage train photos/ --labels labels.csv --out runs/a\n"
+    "Help on a command: tutelage COMMAND --help",
+)
+
+
+def given_flags(flags: Any) -> dict[str, Any]:
+    """The flags that were given, by name.
+
+    Raises:
+        ConfigError: one is empty.
+    """
+    given = {} if flags is None else {k: v for k, v in dataclasses.asdict(flags).items() if v is not None}
+    empty = [name for name, value in given.items() if value == ""]
+    if empty:
+        raise ConfigError(f"{as_flag(empty[0])} is empty: give it a value or leave it out")
+    return given
+
+
+def threads(number: int) -> int:
+    """`number`, if so many threads may read.
+
+    Raises:
+        ConfigError: they may not.
+    """
+    require(0 <= number <= 256, "--workers", "in [0, 256]", number)
+    return number

@@ -1,0 +1,175 @@
+"""The commands that look at data, at what there is, and at a demonstration: each parses, and calls one function."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tutelage import config, options
+from tutelage.cli.application import Integer, app, dotted, threads
+from tutelage.console import screen
+
+
+@app.command(
+    sort_key=1,
+    usage="Usage: tutelage check DATA [OPTIONS]",
+    help_epilogue="Example: tutelage check photos/ --labels labels.csv",
+)
+def check(
+    data: str,
+    /,
+    *,
+    labels: str | None = None,
+    unlabeled: str | None = None,
+    val: str | None = None,
+    test: str | None = None,
+    label_count: Integer | None = None,
+    label_balance: str = "balanced",
+    skip_unreadable: bool = False,
+    workers: Integer = 2,
+    out: str | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Look for what is wrong with the data, before any training.
+
+    Parameters
+    ----------
+    data
+        Folder of class folders, flat folder with --labels, tar shards, .npz file, or the word digits.
+    labels
+        CSV with the columns path,label; an empty or missing label means unlabeled.
+    unlabeled
+        A further source of unlabeled images.
+    val
+        Source of validation images.
+    test
+        Source of test images.
+    label_count
+        Check that so many labels can be chosen.
+    label_balance
+        How the chosen labels spread over classes: balanced or proportional.
+    skip_unreadable
+        Leave out images that cannot be read instead of counting them as faults.
+    workers
+        Threads that read images.
+    out
+        JSON file to write the findings to.
+    overwrite
+        Replace the file.
+    """
+    from tutelage.check import check_and_print
+
+    given = {
+        "path": data,
+        "labels": labels,
+        "unlabeled": unlabeled,
+        "val": val,
+        "test": test,
+        "label_count": label_count,
+        "label_balance": label_balance,
+        "skip_unreadable": skip_unreadable,
+    }
+    cfg = options.build(config.DataConfig, {k: v for k, v in given.items() if v is not None}, "data.")
+    check_and_print(
+        cfg,
+        workers=threads(workers),
+        out=None if out is None else Path(out),
+        overwrite=overwrite,
+        console=screen(),
+    )
+
+
+@app.command(
+    sort_key=5,
+    usage="Usage: tutelage show DATA --out FILE [OPTIONS]",
+    help_epilogue="Example: tutelage show photos/ --out views.png",
+)
+def show(
+    data: str,
+    /,
+    *,
+    out: str,
+    labels: str | None = None,
+    views: str = "weak,strong",
+    draws: Integer = 6,
+    images: Integer = 4,
+    image_size: Integer | None = None,
+    seed: Integer = 0,
+    overwrite: bool = False,
+) -> None:
+    """Draw a contact sheet: your images under each view, with the operations named.
+
+    Parameters
+    ----------
+    data
+        Images: any source that train takes.
+    out
+        PNG file to write.
+    labels
+        CSV with the columns path,label.
+    views
+        Names of views, separated by commas.
+    draws
+        Draws of each view.
+    images
+        Images shown.
+    image_size
+        Side in pixels to which images are resized.
+    seed
+        Seed of the draws.
+    overwrite
+        Replace the file.
+    """
+    from tutelage.show import show_views
+
+    settings = {"data.path": data, "data.labels": labels, "data.image_size": image_size, "train.seed": seed}
+    given = {name: value for name, value in settings.items() if value is not None}
+    cfg = config.resolve(given | dotted.pop(beside=[name for name in given if name != "train.seed" or seed]))
+    show_views(
+        cfg,
+        out=Path(out),
+        views=tuple(view.strip() for view in views.split(",") if view.strip()),
+        draws=draws,
+        images=images,
+        overwrite=overwrite,
+        console=screen(),
+    )
+
+
+@app.command(sort_key=6, usage="Usage: tutelage methods [NAME]", help_epilogue="Example: tutelage methods mean-teacher")
+def methods(name: str | None = None, /) -> None:
+    """List methods and presets, or tell all about one: equation, source, settings.
+
+    Parameters
+    ----------
+    name
+        A method, a preset, or the word settings for what all methods share.
+    """
+    from tutelage.catalog import print_catalog
+
+    print_catalog(name, screen())
+
+
+@app.command(sort_key=7, usage="Usage: tutelage demo [OPTIONS]", help_epilogue="Example: tutelage demo --seeds 8")
+def demo(*, seeds: Integer = 4, steps: Integer = 400, out: str | None = None, overwrite: bool = False) -> None:
+    """Compare supervised training, Mean Teacher and FixMatch on bundled images of handwritten digits, in minutes.
+
+    Parameters
+    ----------
+    seeds
+        Draws of the labels; each method is trained on each.
+    steps
+        Optimizer steps of each training.
+    out
+        Folder to keep the runs in.
+    overwrite
+        Replace the runs in it.
+    """
+    from tutelage.demo import run_demo
+
+    run_demo(
+        seeds=seeds,
+        steps=steps,
+        out=None if out is None else Path(out),
+        overwrite=overwrite,
+        console=screen(),
+    )
