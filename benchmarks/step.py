@@ -30,7 +30,7 @@ from tutelage.batch import Batch
 from tutelage.build import build_predictor, build_training, resolved
 from tutelage.data.dataset import load_dataset
 from tutelage.data.loader import Loader, pixel_statistics
-from tutelage.methods import METHODS
+from tutelage.methods import CLASSIFIERS
 from tutelage.training.health import Health
 from tutelage.training.loop import Training
 from tutelage.training.optimizer import build_optimizer
@@ -212,7 +212,7 @@ moving average of the weights, which bare leaves out. With views: rows fetched a
 
 
 def main() -> None:
-    names = [method.name for method in METHODS]
+    names = [method.name for method in CLASSIFIERS]
     assert set(PASSES) == set(names), "a method without its passes, or passes without a method"
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="?", default="digits")

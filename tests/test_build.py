@@ -17,7 +17,7 @@ from tutelage.config import resolve
 from tutelage.data.dataset import load_dataset
 from tutelage.data.loader import pixel_statistics
 from tutelage.errors import ConfigError
-from tutelage.methods import METHODS
+from tutelage.methods import CLASSIFIERS
 from tutelage.methods.base import Method, Problem
 
 PROBLEM = Problem(
@@ -56,7 +56,7 @@ def loss_of(method: Method) -> float:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize("name", [method.name for method in METHODS])
+@pytest.mark.parametrize("name", [method.name for method in CLASSIFIERS])
 def test_compiled_networks_are_what_a_method_calls(name: str) -> None:
     torch.compiler.reset()  # else the limit of versions of one function, over all methods here, is reached
     convolutions: list[int] = []

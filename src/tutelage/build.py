@@ -18,9 +18,9 @@ from tutelage.config import AUTO, IMPORTED, RunConfig
 from tutelage.data.dataset import Dataset
 from tutelage.data.loader import Loader, Normalization, Stream
 from tutelage.data.sampler import ClassSampler, Sampler, StreamSampler
-from tutelage.distributed import local_rows
+from tutelage.distributed import local_rows, world_size
 from tutelage.errors import ConfigError, did_you_mean
-from tutelage.methods import ADDITIONS, METHODS
+from tutelage.methods import ADDITIONS, METHODS, PRETRAINERS
 from tutelage.methods.base import Method, Problem
 from tutelage.networks.base import Network
 from tutelage.networks.build import build_network
@@ -28,6 +28,8 @@ from tutelage.networks.staged import StagedNetwork
 from tutelage.seeding import derived_seed
 from tutelage.settings import TrainConfig
 from tutelage.tasks.classification import Classification
+from tutelage.tasks.representation import Representation
+from tutelage.training.backbone import backbone_of
 from tutelage.training.loop import Training
 from tutelage.training.optimizer import build_optimizer
 from tutelage.training.plan import EVALUATIONS
@@ -112,9 +114,33 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     return _PRECISIONS[name]
 
 
-def build_task(classes: tuple[str, ...]) -> Classification:
-    """The task of a data set."""
-    return Classification(classes)
+def learns_from_labels(method: str) -> bool:
+    """Whether a method needs labels; one without pretrains an encoder. One that is still to be chosen needs them."""
+    return method in (AUTO, IMPORTED) or "representation" not in method_class(method).tasks
+
+
+def check_goal(cfg: RunConfig, *, pretraining: bool) -> None:
+    """Check that the method is for what is asked of it.
+
+    Raises:
+        ConfigError: it pretrains and training is asked for, or the reverse; or a pretraining asks for a twin.
+    """
+    others = [method.name for method in PRETRAINERS]
+    if learns_from_labels(cfg.method) == pretraining:
+        raise ConfigError(
+            f"{cfg.method} learns from labels: tutelage train is for it; to pretrain without labels take "
+            f"{' or '.join(others)}"
+            if pretraining
+            else f"{cfg.method} learns from no labels: tutelage pretrain DATA --out RUN --method {cfg.method}, then "
+            "tutelage train ... --init-from RUN"
+        )
+    if pretraining and cfg.train.baseline:
+        raise ConfigError("train.baseline: a pretraining has no supervised twin; compare what is trained from it")
+
+
+def build_task(classes: tuple[str, ...], method: str = AUTO) -> Classification | Representation:
+    """The task of a data set of images, for a method."""
+    return Classification(classes) if learns_from_labels(method) else Representation(classes)
 
 
 def build_predictor(
@@ -127,17 +153,20 @@ def build_predictor(
     """
     torch.manual_seed(derived_seed(cfg.train.seed, "weights"))
     network = cfg.network if published else dataclasses.replace(cfg.network, pretrained=False)
-    return build_network(network, num_classes=num_classes, channels=channels, image_size=image_size)
+    outputs = num_classes if learns_from_labels(cfg.method) else max(num_classes, 1)  # where the projection comes
+    return build_network(network, num_classes=outputs, channels=channels, image_size=image_size)
 
 
 def check_streams(cfg: RunConfig, dataset: Dataset) -> None:
     """Check the batches against the data.
 
     Raises:
-        ConfigError: a stream that the method needs is empty or smaller than its batch, or a batch cannot be shared by
-            the processes.
+        ConfigError: the method is for another task, a stream that it needs is empty or smaller than its batch, or a
+            batch cannot be shared by the processes.
     """
     method = method_class(cfg.method)
+    if method.tasks == ("segmentation",):
+        raise ConfigError(f"{cfg.method} is for segmentation; these images have one class each")
     local_rows(cfg.train.batch_size)
     if not method.unlabeled_views:
         return
@@ -152,6 +181,12 @@ def check_streams(cfg: RunConfig, dataset: Dataset) -> None:
         raise ConfigError(
             f"the unlabeled batch of {want} (train.batch_size {cfg.train.batch_size} x train.unlabeled_ratio "
             f"{cfg.train.unlabeled_ratio:g}) is larger than the unlabeled stream of {have} images; lower one of them"
+        )
+    splits = cfg.network.bn_splits
+    if splits is not None and not method.labeled_views and want // world_size() % splits:
+        raise ConfigError(
+            f"network.bn_splits {splits} does not divide the batch of {want // world_size()} images of each process "
+            "(train.batch_size): change one of them"
         )
 
 
@@ -176,14 +211,19 @@ def build_training(
     if steps is None:
         raise ConfigError("train.steps: the length of the training is not known; plan it from train.budget first")
     method_type, train = method_class(cfg.method), cfg.train
+    if cfg.network.deep_supervision and not method_type.deep_supervision:
+        able = ", ".join(method.name for method in METHODS if method.deep_supervision)
+        raise ConfigError(f"network.deep_supervision does nothing in {cfg.method}: leave it out, or choose {able}")
     precision = choose_precision(train.precision, device)
-    channels_last = train.channels_last if train.channels_last is not None else device.type != "mps"
+    channels_last = train.channels_last
+    if channels_last is None:  # the parts of a split batch lie together where channels come first
+        channels_last = device.type != "mps" and cfg.network.bn_splits is None
     torch.manual_seed(derived_seed(train.seed, "method"))
-    method = method_type(student, build_task(dataset.classes), _problem(train, dataset), method_settings(cfg)).to(
-        device
-    )
+    task = build_task(dataset.classes, cfg.method)
+    method = method_type(student, task, _problem(train, dataset), method_settings(cfg)).to(device)
     if channels_last:
         method = method.to(memory_format=torch.channels_last)
+    backbone = backbone_of(method, student, train)
     if train.compile:
         compile_networks(method)
 
@@ -193,7 +233,7 @@ def build_training(
     return Training(
         method=method,
         loader=_build_loader(cfg, dataset, normalization, method, device, channels_last=channels_last),
-        optimizer=build_optimizer(method, cfg.optimizer),
+        optimizer=build_optimizer(method, cfg.optimizer, backbone),
         schedule=cfg.optimizer,
         total=steps,
         seed=train.seed,
@@ -203,6 +243,7 @@ def build_training(
         eval_every=eval_every,
         checkpoint_every=checkpoint_every,
         truth=torch.from_numpy(dataset.hidden_labels).to(device) if (dataset.hidden_labels >= 0).any() else None,
+        backbone=backbone,
     )
 
 

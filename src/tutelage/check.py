@@ -67,13 +67,16 @@ class CheckReport:
         return {"ok": self.ok, "parts": parts, "faults": self.faults, "warnings": self.warnings}
 
 
-def check(config: DataConfig, *, workers: int = 1) -> CheckReport:
+def check(config: DataConfig, *, workers: int = 1, needs_labels: bool = True) -> CheckReport:
     """List and read everything that a run with `config` would use, and collect all faults and warnings.
 
     Nothing is raised for what is wrong with the data. Pass `.inventory` on to `load_dataset`, which then lists and
     surveys nothing again.
+
+    Args:
+        needs_labels: without it a lack of labels is no fault; see `take_inventory`.
     """
-    inventory = take_inventory(config, workers=workers)
+    inventory = take_inventory(config, workers=workers, needs_labels=needs_labels)
     parts = {role: _summary(part, inventory.classes) for role, part in inventory.parts.items()}
     faults = list(inventory.faults)
     train = inventory.parts.get("train")
@@ -104,13 +107,16 @@ def check_and_print(
         raise DataError(f"{shown(config.path)} cannot be trained on: {number}, listed above")
 
 
-def check_for_training(config: DataConfig, *, workers: int, console: Console) -> Inventory:
+def check_for_training(config: DataConfig, *, workers: int, console: Console, needs_labels: bool = True) -> Inventory:
     """Check, print the warnings, and give what was found on to `load_dataset`.
+
+    Args:
+        needs_labels: without it a lack of labels is no fault; see `take_inventory`.
 
     Raises:
         DataError: with all faults.
     """
-    report = check(config, workers=workers)
+    report = check(config, workers=workers, needs_labels=needs_labels)
     _print_list("warning", "yellow", report.warnings, console)
     report.raise_faults()
     return report.inventory

@@ -16,14 +16,18 @@ from typing import Any
 
 from tutelage import options
 from tutelage.augment.settings import AugmentConfig
+from tutelage.data.volumes.settings import ScanConfig
 from tutelage.errors import ConfigError, did_you_mean
 from tutelage.networks.settings import NetworkConfig
 from tutelage.settings import DataConfig, OptimizerConfig, TrainConfig
+from tutelage.tasks.settings import SegmentationConfig
 
 SECTIONS: dict[str, type] = {
     "data": DataConfig,
     "network": NetworkConfig,
     "augment": AugmentConfig,
+    "scan": ScanConfig,
+    "segmentation": SegmentationConfig,
     "optimizer": OptimizerConfig,
     "train": TrainConfig,
 }
@@ -75,6 +79,8 @@ class RunConfig:
     data: DataConfig
     network: NetworkConfig
     augment: AugmentConfig
+    scan: ScanConfig
+    segmentation: SegmentationConfig
     optimizer: OptimizerConfig
     train: TrainConfig
     method: str

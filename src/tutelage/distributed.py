@@ -108,6 +108,15 @@ def rows_of_all_ranks(value: Tensor) -> Tensor:
     return torch.stack(parts, 1).flatten(0, 1)  # `local_rows` deals the rows out in turn
 
 
+def rows_of_main(value: Tensor) -> Tensor:
+    """`value` of rank 0, on the device: for what is drawn once for all ranks. Its shape is the same on each."""
+    if world_size() == 1:
+        return value
+    shared = value.detach().clone()
+    dist.broadcast(shared, src=0)
+    return shared
+
+
 def barrier() -> None:
     """Wait until all ranks are here."""
     if world_size() > 1:

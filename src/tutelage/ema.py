@@ -16,13 +16,15 @@ class EMATeacher(nn.Module):
     """A frozen deep copy of the student whose parameters follow the student's as a moving average.
 
     After step s (counted from 1): teacher <- a teacher + (1 - a) student, with a = `decay`, or with warm-up
-    a = min(decay, 1 - 1 / (s + 1)) (Mean Teacher's rule, arXiv:1703.01780): until the warm-up ends the teacher is the
-    plain mean of its start and all students so far.
+    a = min(decay, 1 - 1 / (s + start_weight)) (Mean Teacher's rule, arXiv:1703.01780): until the warm-up ends the
+    teacher is the plain mean of its start and all students so far.
 
     Args:
         student: copied once, here. Its later weights reach the teacher through `update` alone.
         decay: in [0, 1].
         warmup: average plainly over the first 1 / (1 - decay) steps.
+        start_weight: in that plain average, how much the start counts: as one student, or (UA-MT) not at all, so that
+            the teacher equals the student after the first step.
         buffers: "own": batch-norm statistics are those of the teacher's own forward passes in training mode (Mean
             Teacher); "copy": they are copied from the student at each update (FixMatch); "average": they follow the
             student's as the parameters do (UDA), whole numbers are copied.
@@ -31,16 +33,25 @@ class EMATeacher(nn.Module):
         ValueError: `decay` is outside [0, 1].
     """
 
-    def __init__(self, student: nn.Module, decay: float, *, warmup: bool = True, buffers: BufferSource = "own") -> None:
+    def __init__(
+        self,
+        student: nn.Module,
+        decay: float,
+        *,
+        warmup: bool = True,
+        start_weight: Literal[0, 1] = 1,
+        buffers: BufferSource = "own",
+    ) -> None:
         super().__init__()
         if not 0.0 <= decay <= 1.0:
             raise ValueError(f"decay must be in [0, 1], got {decay}")
         self.network = copy.deepcopy(student).requires_grad_(False)
         self.decay, self.warmup, self.buffers_from = decay, warmup, buffers
+        self.start_weight = start_weight
 
     def decay_at(self, step: int) -> float:
         """The factor of the teacher's old weights in the update after optimizer step `step`, counted from 1."""
-        return min(self.decay, 1.0 - 1.0 / (step + 1)) if self.warmup else self.decay
+        return min(self.decay, 1.0 - 1.0 / (step + self.start_weight)) if self.warmup else self.decay
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:

@@ -39,6 +39,7 @@ def evaluate_run(
     refuse_file(out, overwrite=overwrite)
     refuse_file(report, overwrite=overwrite)
     model = Model.load(run, network=network, device=device)
+    model.require_classes()
     items, predictions = predict_labeled(model, data, labels=labels, workers=2)
     metrics = score_predictions(model, items, predictions)
     print_metrics(metrics, model.classes, console)

@@ -23,6 +23,7 @@ from tutelage.config import IMPORTED, RunConfig
 from tutelage.data.names import class_name_fault
 from tutelage.errors import CheckpointError, ConfigError, did_you_mean
 from tutelage.files import sha256
+from tutelage.moco_weights import ENCODERS, is_moco, moco_preparation, translate_moco
 from tutelage.networks.ports import Ported, recognize, translate
 from tutelage.networks.settings import NetworkName
 from tutelage.port_data import Preparation, preparation
@@ -30,7 +31,8 @@ from tutelage.run_record import environment
 from tutelage.training.checkpoint import Checkpoint, save_checkpoint
 from tutelage.training.folder import RunFolder, refuse_existing
 
-FORMATS = ("auto", "fixmatch-pytorch", "torchssl", "usb")
+MOCO = "moco"
+FORMATS = ("auto", "fixmatch-pytorch", "torchssl", "usb", MOCO)
 ENTRIES = {"ema": ("ema_state_dict", "ema_model"), "model": ("state_dict", "model")}
 _MOST_SHOWN = 6
 
@@ -65,25 +67,34 @@ def import_weights(
         CheckpointError: the file is not readable without running code from it, or holds no network of a known port.
         RunError: the folder cannot be made.
     """
-    for flag, value, known in (("--format", form, FORMATS), ("--which", which, ("auto", *ENTRIES))):
+    for flag, value, known in (("--format", form, FORMATS), ("--which", which, ("auto", *ENTRIES, *ENCODERS))):
         if value not in known:
             raise ConfigError(f"{flag} must be one of {', '.join(known)}, got {value!r}{did_you_mean(value, known)}")
     refuse_existing(out, overwrite=overwrite)
-    found = read_weights(file, which)
-    recognized = recognize(found.weights, str(file))
-    if form not in ("auto", recognized):
-        raise ConfigError(f"--format {form}: the biases in {file} are those of {recognized}")
-    ported = translate(found.weights, recognized, str(file))
-    prepared = preparation(
-        recognized,
-        trained_on,
-        num_classes=ported.num_classes,
-        channels=ported.channels,
-        groups=NetworkName.parse(ported.network.name).wide_shape[0],
-        mean=_levels(mean, "--mean"),
-        std=_levels(std, "--std"),
-        image_size=image_size,
-    )
+    found = read_weights(file, which if which in ENTRIES else "auto")
+    means, stds = _levels(mean, "--mean"), _levels(std, "--std")
+    if is_moco(found.weights):
+        _check_moco(file, form, which, trained_on, classes)
+        ported = translate_moco(found.weights, "query" if which == "auto" else which, str(file))
+        prepared = moco_preparation(means, stds, image_size, channels=ported.channels)
+    else:
+        if which in ENCODERS:
+            raise ConfigError(f"--which {which} is of MoCo's files, and {file} holds no encoder_q")
+        recognized = recognize(found.weights, str(file))
+        if form not in ("auto", recognized):
+            told = "it holds no encoder_q" if form == MOCO else f"the biases in {file} are those of {recognized}"
+            raise ConfigError(f"--format {form}: {told}")
+        ported = translate(found.weights, recognized, str(file))
+        prepared = preparation(
+            recognized,
+            trained_on,
+            num_classes=ported.num_classes,
+            channels=ported.channels,
+            groups=NetworkName.parse(ported.network.name).wide_shape[0],
+            mean=means,
+            std=stds,
+            image_size=image_size,
+        )
     names = prepared.classes if classes is None else read_class_names(classes, ported.num_classes)
     with RunFolder.create(out, overwrite=overwrite) as folder:
         folder.clear()
@@ -92,6 +103,18 @@ def import_weights(
         folder.declare(_record(file, found, ported, prepared, names))
         folder.finish({"method": IMPORTED, "step": 0, "evaluated": "student", "selection": "none: not trained here"})
     _report(found, ported, prepared, names, out, console)
+
+
+def _check_moco(file: Path, form: str, which: str, trained_on: str, classes: Path | None) -> None:
+    """Refuse what an encoder without classes has no use for."""
+    if form not in ("auto", MOCO):
+        raise ConfigError(f"--format {form}: the encoder_q in {file} is {MOCO}'s")
+    if which in ENTRIES:
+        raise ConfigError(f"--which {which}: the encoders in {file} are {' and '.join(ENCODERS)}")
+    if trained_on != "auto":
+        raise ConfigError(f"--trained-on {trained_on} is for classifiers; for an encoder give --mean and --std")
+    if classes is not None:
+        raise ConfigError(f"--classes {classes}: the encoder in {file} has no classes to name")
 
 
 def read_weights(file: Path, which: str = "auto") -> WeightsFile:
@@ -175,7 +198,7 @@ def _record(
     file: Path, found: WeightsFile, ported: Ported, prepared: Preparation, names: tuple[str, ...]
 ) -> dict[str, Any]:
     """The content of config.json: no data was seen, and no setting of the training is known."""
-    network = {"name": ported.network.name, "wiring": ported.network.wiring}
+    network = {"name": ported.network.name, **ported.network.given()}
     cfg = RunConfig.from_dict({"method": {"name": IMPORTED}, "data": {"path": "unknown"}, "network": network})
     return {
         "version": __version__,
@@ -195,7 +218,7 @@ def _record(
         "imported": {
             "file": file.name,
             "sha256": found.sha256,
-            "format": ported.network.wiring,
+            "format": ported.network.wiring or MOCO,
             "entry": found.entry,
             "left_out": ported.left_out,
         },
@@ -206,16 +229,26 @@ def _report(
     found: WeightsFile, ported: Ported, prepared: Preparation, names: tuple[str, ...], out: Path, console: Console
 ) -> None:
     network, where = ported.network, f"its entry {found.entry}" if found.entry else "the whole file"
-    layers = dict.fromkeys((f"{name.rpartition('.')[0]}.*", reason) for name, reason in ported.left_out.items())
+    layers = dict.fromkeys((f"{name.rpartition('.')[0] or name}.*", reason) for name, reason in ported.left_out.items())
+    if not names:
+        layers = dict.fromkeys((f"{name.partition('.')[0]}.*", reason) for name, reason in ported.left_out.items())
+    wiring = "" if network.wiring is None else f", wired as {network.wiring}"
+    classes = f"classes: {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}; --classes names them otherwise"
+    use = (
+        f"{out} predicts and is scored as any run; to train from it: "
+        f"--network {network.name} --network.wiring {network.wiring} --init-from {out}"
+    )
+    if not names:
+        classes = "it has no classes: a head of your own comes with training"
+        use = f"{out} goes with tutelage probe and embed; to train from it: --init-from {out}"
     said = [
-        f"{network.name}, wired as {network.wiring}, from {where}: {len(ported.weights)} tensors loaded",
+        f"{network.name}{wiring}, from {where}: {len(ported.weights)} tensors loaded",
         f"left out: {len(ported.left_out)} tensors",
         *(f"  {layer}: {reason}" for layer, reason in list(layers)[:_MOST_SHOWN]),
         *(["  ..."] if len(layers) > _MOST_SHOWN else []),
         prepared.note,
-        f"classes: {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}; --classes names them otherwise",
-        f"{out} predicts and is scored as any run; to train from it: "
-        f"--network {network.name} --network.wiring {network.wiring} --init-from {out}",
+        classes,
+        use,
     ]
     for line in said:
         console.print(line if line.startswith("  ") else f"- {line}", markup=False, highlight=False, soft_wrap=True)

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tutelage.build import build_predictor, build_task, choose_device, evaluated_network
+from tutelage.build import build_predictor, build_task, choose_device, evaluated_network, learns_from_labels
 from tutelage.config import RunConfig
 from tutelage.data.decode import read_pixels
 from tutelage.data.listing import Item, Unreadable
 from tutelage.data.loader import Normalization
 from tutelage.data.source import list_source
 from tutelage.errors import CheckpointError, ConfigError, DataError
+from tutelage.networks.base import Network
 from tutelage.tasks.base import Task
+from tutelage.tasks.representation import Representation
 from tutelage.training.checkpoint import load_checkpoint
 from tutelage.training.folder import read_config
 
@@ -56,7 +58,8 @@ class Model:
 
     @staticmethod
     def load(run: str | Path, *, network: str = "auto", device: str = "auto") -> Model:
-        """The model of a run, from its newest checkpoint.
+        """The model of a run, from its newest checkpoint. That of a pretraining, or of imported weights without classes,
+        is the encoder: it gives features, and has no head.
 
         Args:
             network: "student", "teacher", or "auto" for the one that the method evaluates.
@@ -70,23 +73,38 @@ class Model:
         place = choose_device(device)
         if network not in NETWORKS:
             raise ConfigError(f"--network must be one of {', '.join(NETWORKS)}, got {network!r}")
+        classifies = learns_from_labels(cfg.method) and bool(facts["classes"])
         student = build_predictor(
             cfg,
-            num_classes=len(facts["classes"]),
+            num_classes=max(1, len(facts["classes"])),
             channels=facts["channels"],
             image_size=facts["image_size"],
             published=False,
         )
+        if not classifies:
+            student.head = nn.Identity()  # type: ignore[assignment]  # what it was trained with served training alone
         step = load_predictor(student, Path(run), evaluated_network(cfg.method) if network == "auto" else network)
         return Model(
             network=student.to(place).eval(),
-            task=build_task(tuple(facts["classes"])),
+            task=build_task(facts["classes"], cfg.method) if classifies else Representation(facts["classes"]),
             normalization=Normalization(tuple(facts["mean"]), tuple(facts["std"])),
             channels=facts["channels"],
             image_size=facts["image_size"],
             step=step,
             device=place,
         )
+
+    def require_classes(self) -> None:
+        """Check that the model predicts classes.
+
+        Raises:
+            ConfigError: it is a pretrained encoder.
+        """
+        if isinstance(self.task, Representation):
+            raise ConfigError(
+                "this run pretrained an encoder without labels, which predicts no classes: look at its features with "
+                "tutelage probe or embed, or train from it (tutelage train ... --init-from RUN)"
+            )
 
     def probabilities(self, images: np.ndarray) -> Tensor:
         """(N, K) float32 on the CPU, for images (N, C, H, W) uint8 of the model's channels and size."""
@@ -114,10 +132,30 @@ class Model:
 
         Raises:
             DataError: there is no such source, or no image in it.
+            ConfigError: the model predicts no classes.
         """
         import pandas as pd
 
+        self.require_classes()
         return pd.DataFrame([row_of(p, self.classes) for p in self.predictions(list_items(source), workers=workers)])
+
+    def embed(self, source: str | Path, *, labels: str | Path | None = None, workers: int = 2) -> pd.DataFrame:
+        """A table of `path, label, f0, f1, ...`: the features of each image, see `embed_table`.
+
+        Args:
+            source: any images, with or without labels.
+            labels: CSV with the columns path,label.
+
+        Raises:
+            DataError: there is no such source, or no image in it that can be read.
+        """
+        from tutelage.embed import embed_table, list_to_embed
+        from tutelage.encoder import Encoder
+
+        network = cast(Network, self.network)
+        encoder = Encoder(network, self.normalization, self.channels, self.image_size, self.device, self.step)
+        items = list_to_embed(str(source), None if labels is None else str(labels))
+        return embed_table(encoder, items, workers=workers)
 
     def evaluate(self, source: str | Path, *, labels: str | Path | None = None, workers: int = 2) -> dict[str, Any]:
         """Metrics on labeled images; see `Classification.metrics` for what they are.
@@ -127,6 +165,7 @@ class Model:
         """
         from tutelage.evaluate import score_source
 
+        self.require_classes()
         return score_source(self, str(source), labels=None if labels is None else str(labels), workers=workers)
 
 
@@ -165,6 +204,8 @@ def load_predictor(network: nn.Module, run: Path, which: str) -> int:
     if not weights:
         raise ConfigError(f"the method of {run} has no {which}")
     own = network.state_dict()
+    if isinstance(network.head, nn.Identity):
+        weights = {name: value for name, value in weights.items() if not name.startswith("head.")}
     other = [name for name in own | weights if _shape(own, name) != _shape(weights, name)]
     if other:
         raise CheckpointError(

@@ -94,19 +94,14 @@ def preparation(
     if data == "auto":
         data = {10: "stl10" if groups == 4 else "cifar10", 100: "cifar100"}.get(num_classes, "")
     levels = (mean, std) if mean is not None and std is not None else LEVELS[port].get(data)
-    if (mean is None) != (std is None):
-        raise ConfigError("--mean and --std go together: give both or neither")
+    require_both(mean, std)
     if levels is None or levels[0] is None or levels[1] is None:
         raise ConfigError(
             f"how {port} standardizes the images of {data or f'data with {num_classes} classes'} is not known: give "
             "--mean and --std, the shares that its code subtracts and divides by, e.g. --mean 0.49,0.48,0.45"
         )
-    for flag, values in (("--mean", levels[0]), ("--std", levels[1])):
-        require(len(values) == channels, flag, f"{channels} numbers, one a channel", values)
-        require(all(0.0 <= v <= 255.0 for v in values), flag, "in [0, 1]", tuple(v / 255.0 for v in values))
-    require(all(v > 0.0 for v in levels[1]), "--std", "above 0", levels[1])
     size = image_size or SIZES.get(data, 32)
-    require(4 <= size <= 4096, "--image-size", "in [4, 4096]", size)
+    require_usable(levels[0], levels[1], size, channels)
     names = CLASSES.get(data, ())
     classes = names if len(names) == num_classes else tuple(map(str, range(num_classes)))
     why = "" if trained_on != "auto" else f", as {num_classes} classes speak of; say otherwise with --trained-on"
@@ -114,3 +109,18 @@ def preparation(
     if mean is not None:
         note = f"images of {size} pixels, standardized with the mean and std that were given"
     return Preparation(levels[0], levels[1], size, classes, note)
+
+
+def require_both(mean: tuple[float, ...] | None, std: tuple[float, ...] | None) -> None:
+    """Raise `ConfigError` where only one of the two is given."""
+    if (mean is None) != (std is None):
+        raise ConfigError("--mean and --std go together: give both or neither")
+
+
+def require_usable(mean: tuple[float, ...], std: tuple[float, ...], size: int, channels: int) -> None:
+    """Raise `ConfigError` unless there is a level from 0 to 255 for each channel, and the images have a usual size."""
+    for flag, values in (("--mean", mean), ("--std", std)):
+        require(len(values) == channels, flag, f"{channels} numbers, one a channel", values)
+        require(all(0.0 <= v <= 255.0 for v in values), flag, "in [0, 1]", tuple(v / 255.0 for v in values))
+    require(all(v > 0.0 for v in std), "--std", "above 0", std)
+    require(4 <= size <= 4096, "--image-size", "in [4, 4096]", size)

@@ -36,6 +36,7 @@ def predict_run(
     refuse_file(report, overwrite=overwrite)
     items = list_items(data)
     model = Model.load(run, network=network, device=device)
+    model.require_classes()
     text = io.StringIO(newline="")
     columns = ["path", "label", "confidence", *(f"p_{name}" for name in model.classes), "error"]
     writer = csv.DictWriter(text, columns, lineterminator="\n")

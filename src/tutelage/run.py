@@ -17,6 +17,7 @@ from torch import nn
 
 from tutelage.augment.settings import AugmentConfig
 from tutelage.build import (
+    check_goal,
     check_streams,
     choose_device,
     choose_precision,
@@ -28,6 +29,7 @@ from tutelage.check import check_for_training
 from tutelage.config import AUTO, IMPORTED, RunConfig
 from tutelage.data.dataset import Dataset
 from tutelage.data.inventory import Inventory
+from tutelage.data.loader import Normalization
 from tutelage.distributed import barrier, from_main, rank
 from tutelage.ema import SHORTEST_RUN, slowest_decay
 from tutelage.errors import Interrupted, RunError, TutelageError, is_out_of_memory
@@ -44,6 +46,7 @@ from tutelage.training.loop import Training, Window
 from tutelage.training.recorder import restore_checkpoint, take_checkpoint
 from tutelage.verdict import baseline
 from tutelage.verdict.verdict import judge, print_verdict, read_verdict, write_verdict
+from tutelage.warm_start import network_of_origin
 
 BATCH_NORM_MOMENTUM = 0.1  # of most networks
 
@@ -79,8 +82,13 @@ class Run:
         return Model.load(self.path, network=network, device=device)
 
 
-def start_run(cfg: RunConfig, out: Path, *, overwrite: bool = False, console: Console) -> Run:
+def start_run(
+    cfg: RunConfig, out: Path, *, overwrite: bool = False, console: Console, pretraining: bool = False
+) -> Run:
     """Train from the start, in a new run folder.
+
+    Args:
+        pretraining: without labels; the method must be for that, and else must not.
 
     Raises:
         TutelageError: a setting, the data or the folder is not as needed, and nothing is left behind; or training was
@@ -88,6 +96,7 @@ def start_run(cfg: RunConfig, out: Path, *, overwrite: bool = False, console: Co
     """
     begun = time.monotonic()
     cfg = resolved(absolute(cfg))
+    check_goal(cfg, pretraining=pretraining)
     device = choose_device(cfg.train.device)
     choose_precision(cfg.train.precision, device)
     baseline.check_baseline(cfg)
@@ -95,10 +104,13 @@ def start_run(cfg: RunConfig, out: Path, *, overwrite: bool = False, console: Co
         refuse_existing(out, overwrite=overwrite)
     with ExitStack() as stack:
         session = open_session(stack, device, console)
+        cfg = network_of_origin(cfg, session.console)
         inventory = folder = None
         if rank() == 0:
             with session.stop.at_once():
-                inventory = check_for_training(cfg.data, workers=cfg.train.workers, console=session.console)
+                inventory = check_for_training(
+                    cfg.data, workers=cfg.train.workers, console=session.console, needs_labels=not pretraining
+                )
             folder = stack.enter_context(RunFolder.create(out, overwrite=overwrite))
         if cfg.method == AUTO:
             cfg = _choose_method(cfg, inventory, session.device, session.console)
@@ -150,6 +162,8 @@ def resume_run(run: Path, given: Mapping[str, Any], *, console: Console) -> Run:
         folder = stack.enter_context(RunFolder.open(run)) if rank() == 0 else None
         warn_of_changes(recorded, session.device)
         session.load(cfg, None, run)
+        if cfg.train.init_from is not None:  # its normalization was that of a run that may be gone
+            session.normalization = Normalization(tuple(recorded["data"]["mean"]), tuple(recorded["data"]["std"]))
         refuse_other_data(recorded, session.dataset, run)
         stack.enter_context(_name_batch(cfg))
         training = session.build(cfg, resuming=True)
@@ -248,8 +262,10 @@ def _name_batch(cfg: RunConfig) -> Iterator[None]:
         if not is_out_of_memory(error):
             raise
         train = cfg.train
-        unlabeled = f" and {train.unlabeled_batch} unlabeled" if method_class(cfg.method).unlabeled_views else ""
+        method = method_class(cfg.method)
+        labeled = [f"{train.batch_size} labeled"] if method.labeled_views else []
+        unlabeled = [f"{train.unlabeled_batch} unlabeled"] if method.unlabeled_views else []
         raise TutelageError(
-            f"out of memory with batches of {train.batch_size} labeled{unlabeled} images and the network "
+            f"out of memory with batches of {' and '.join([*labeled, *unlabeled])} images and the network "
             f"'{cfg.network.name}': lower train.batch_size or data.image_size, or take a smaller network"
         ) from error

@@ -18,6 +18,11 @@ def sigmoid_rampup(step: float, length: float) -> float:
     return math.exp(-5.0 * (1.0 - min(max(step, 0.0), length) / length) ** 2)
 
 
+def stairs(step: float, length: float, count: int) -> float:
+    """`step`, rounded down to the last of `count` equal stairs of `length` steps; as it is from `length` on."""
+    return step if length <= 0 or step >= length else length * (step * count // length) / count
+
+
 def linear_rampup(step: float, length: float) -> float:
     """min(step / length, 1); a `length` of 0 gives 1 throughout."""
     return 1.0 if length <= 0 else min(max(step, 0.0) / length, 1.0)

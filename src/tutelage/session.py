@@ -6,15 +6,15 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.console import Console
 
-from tutelage.build import build_predictor, build_task, build_training
+from tutelage.build import build_predictor, build_task, build_training, learns_from_labels
 from tutelage.config import RunConfig
 from tutelage.console import screen
 from tutelage.data.dataset import Dataset, Subset, load_dataset
@@ -22,13 +22,16 @@ from tutelage.data.inventory import Inventory
 from tutelage.data.loader import Normalization, pixel_statistics
 from tutelage.distributed import barrier, process_group, rank
 from tutelage.errors import Interrupted
+from tutelage.tasks.classification import Classification
+from tutelage.tasks.representation import FOLDS, Representation
 from tutelage.training.folder import RunFolder
 from tutelage.training.loop import Training, Window, fit
+from tutelage.training.monitor import NeighborExam
 from tutelage.training.plan import TRIAL_LENGTH, plan_steps
 from tutelage.training.progress import ProgressLine, clock
 from tutelage.training.recorder import RunRecorder, SilentRecorder, networks
-from tutelage.training.result import Scored, final_result, print_result
-from tutelage.training.scoring import score_rows
+from tutelage.training.result import final_result, print_result
+from tutelage.training.scoring import Exam, ImageExam
 from tutelage.training.signals import StopFlag
 from tutelage.verdict.gap import measure_gap
 from tutelage.verdict.label_fit import measure_label_fit
@@ -44,6 +47,7 @@ class Session:
 
     dataset: Dataset
     normalization: Normalization
+    task: Classification | Representation
     decoding = 0.0  # seconds for each image
 
     def __init__(self, device: torch.device, console: Console, stop: StopFlag) -> None:
@@ -61,6 +65,7 @@ class Session:
                         workers=cfg.train.workers,
                         cache_dir=run / "cache",
                         inventory=inventory,
+                        needs_labels=learns_from_labels(cfg.method),
                     )
                     images = len(self.dataset.train) + (0 if self.dataset.val is None else len(self.dataset.val))
                     self.decoding = (time.perf_counter() - begin) / images
@@ -68,6 +73,7 @@ class Session:
         for note in self.dataset.notes:
             self.console.print(f"- {note}")
         self.normalization = _normalization(cfg, self.dataset)
+        self.task = build_task(self.dataset.classes, cfg.method)
 
     def build(self, cfg: RunConfig, *, init_from: str | None = None, resuming: bool = False) -> Training:
         """Network, method, optimizer and streams; the network starts from that of the run `init_from`.
@@ -84,7 +90,7 @@ class Session:
             published=not resuming and init_from is None,
         )
         if init_from is not None:
-            warm_start(student, Path(init_from), data.classes, self.console)
+            self.normalization = warm_start(student, Path(init_from), data.classes, self.console)
         elif not resuming:
             pixels = data.train.images[np.linspace(0, len(data.train) - 1, START_IMAGES).astype(np.int64)]
             student.start_from(self.normalization(torch.from_numpy(pixels)))
@@ -95,15 +101,17 @@ class Session:
 
     def plan(self, training: Training, end: float, eval_every: int | None) -> int:
         """The steps that fit before `end`, in seconds of `time.monotonic`: evaluations and the final scores too."""
-        validation = 0 if self.dataset.val is None else len(self.dataset.val)
-        test = self.dataset.test_count
+        exam, test = self.validation(), self.dataset.test_count
+        validation, scored = 0 if exam is None else len(exam), test
+        if isinstance(self.task, Representation) and test:
+            scored += len(self.dataset.labeled_rows)  # which the test images are compared with
         with self.stop.at_once():
             each = self.scoring_time(training) if validation + test else 0.0
             steps = plan_steps(
                 training,
                 end - time.monotonic(),
                 evaluation=each * validation,
-                closing=each * (validation + test) + self.decoding * test,
+                closing=each * (validation + scored) + self.decoding * test,
                 eval_every=eval_every,
             )
         self.console.print(f"- {steps} steps fit the budget; the schedule is stretched to them")
@@ -112,23 +120,29 @@ class Session:
     def scoring_time(self, training: Training) -> float:
         """Seconds to score an image with all networks of the method, measured on a few hundred."""
         part = self.dataset.val or Subset(self.dataset.train, self.dataset.labeled_rows)
-        few = part.rows[:512]
-
-        def score(rows: np.ndarray) -> None:
-            score_rows(
-                training.method.student,
-                build_task(self.dataset.classes),
-                part.images.images,
-                rows,
-                part.images.labels,
-                normalization=self.normalization,
-                device=self.device,
-            )
-
-        score(few[:2])  # the first time, libraries are imported, which takes seconds
+        few = self.exam(part).first(512)
+        few.first(2).score(training.method.student)  # the first time, libraries are imported, which takes seconds
         begin = time.perf_counter()
-        score(few)
+        few.score(training.method.student)
         return len(networks(training)) * (time.perf_counter() - begin) / len(few)
+
+    def exam(self, part: Subset) -> Exam:
+        """A part of the data, to score networks on."""
+        if isinstance(self.task, Representation):
+            own = Subset(self.dataset.train, self.dataset.labeled_rows)
+            bank = None if part.images is self.dataset.train else own
+            return NeighborExam(self.task, part, bank, self.normalization, self.device)
+        return ImageExam(self.task, part.images.images, part.rows, part.images.labels, self.normalization, self.device)
+
+    def validation(self) -> Exam | None:
+        """What networks are scored on while they train; features on all labels, where none are held out."""
+        val, data = self.dataset.val, self.dataset
+        if not isinstance(self.task, Representation):
+            return None if val is None else self.exam(val)
+        if val is None and len(data.labeled_rows) >= FOLDS:
+            val = Subset(data.train, data.labeled_rows)
+        exam = None if val is None else self.exam(val)
+        return exam.limited() if isinstance(exam, NeighborExam) else None
 
     def fit_of_data(self, seed: int) -> dict[str, Any]:
         """What images and labels alone tell of how they go together, for a diagnosis; None where they are too few."""
@@ -145,7 +159,7 @@ class Session:
 
     def train(self, training: Training, folder: RunFolder | None, *, start: int, window: Window, begun: float) -> None:
         """Train to the end and write the result."""
-        task, data = build_task(self.dataset.classes), self.dataset
+        task, data = self.task, self.dataset
         images = training.loader.images_per_step
         try:
             if folder is None:
@@ -160,32 +174,30 @@ class Session:
                     progress,
                     self.stop,
                     task=task,
-                    normalization=self.normalization,
-                    validation=None if data.val is None else _scored(data.val),
+                    validation=self.validation(),
                     start=start,
                 ) as recorder,
             ):
                 fit(training, recorder, self.stop, start=start, window=window)
-            parts: dict[str, Callable[[], Scored]] = {}
-            if data.val is not None:
-                parts["validation"] = partial(_scored, data.val)
+            parts: dict[str, Callable[[], Exam]] = {}
+            if (validation := self.validation()) is not None:
+                parts["validation"] = lambda: validation
             if data.has_test:
-                parts["test"] = lambda: _scored(data.load_test())
-            predicted: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+                parts["test"] = lambda: self.exam(data.load_test())
+            scored: dict[str, dict[str, NDArray[Any]]] = {}
             with self.stop.at_once():
                 result = final_result(
                     training,
                     task,
-                    self.normalization,
                     rows=folder.rows("metrics.jsonl"),
                     parts=parts,
-                    keep=lambda part, label, classes: predicted.update({part: (label, classes)}),
+                    keep=lambda part, items: scored.update({part: items}),
                 )
-                if training.method.unlabeled_views:
+                if training.method.labeled_views and training.method.unlabeled_views:
                     result |= self.fit_of_data(training.seed)
-            write_scored(folder.path, predicted)
+            write_scored(folder.path, scored)
             folder.finish(result)
-            print_result(result, self.console)
+            print_result(result, task, self.console)
             self.console.print(f"{clock(time.monotonic() - begun)} in all; the run is in {folder.path}")
             barrier()
         except Interrupted as stopped:
@@ -213,10 +225,6 @@ def _deterministic() -> Iterator[None]:
         yield
     finally:
         cudnn.deterministic, cudnn.benchmark = before
-
-
-def _scored(part: Subset) -> Scored:
-    return part.images.images, part.rows, part.images.labels
 
 
 def _normalization(cfg: RunConfig, dataset: Dataset) -> Normalization:

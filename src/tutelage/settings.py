@@ -148,6 +148,10 @@ class TrainConfig:
     eval_every: Annotated[int | None, "steps between two evaluations; None is a twentieth of the training"] = None
     checkpoint_every: Annotated[int | None, "steps between two checkpoints; None is at every evaluation"] = None
     init_from: Annotated[str | None, "run folder whose network is taken as a start; the head too if it fits"] = None
+    backbone_lr: Annotated[float, "learning rate of the backbone from init_from, as a multiple of the head's"] = 1.0
+    freeze: Annotated[
+        Literal["all"] | float, "share of training in which the backbone from init_from does not move, or the word all"
+    ] = 0.0
     baseline: Annotated[bool, "train a supervised twin too, and say whether the unlabeled images helped"] = False
     baseline_share: Annotated[float, "the twin's share of the budget; with steps it takes as many"] = BASELINE_SHARE
 
@@ -166,10 +170,20 @@ class TrainConfig:
         if not self.baseline and self.baseline_share != BASELINE_SHARE:
             raise ConfigError("train.baseline_share does nothing without train.baseline")
         require(0 <= self.seed < 2**63, "train.seed", "in [0, 2^63)", self.seed)
+        require(0 < self.backbone_lr <= 1000, "train.backbone_lr", "above 0, at most 1000", self.backbone_lr)
+        require(0.0 <= self.frozen_share <= 1.0, "train.freeze", "in [0, 1], or the word all", self.freeze)
+        for name, none in (("backbone_lr", 1.0), ("freeze", 0.0)):
+            if self.init_from is None and getattr(self, name) != none:
+                raise ConfigError(f"train.{name} does nothing without train.init_from, which brings a backbone")
         if self.steps is not None and self.budget is not None:
             raise ConfigError("train.steps and train.budget exclude each other: give one of them")
         if self.budget is not None:
             seconds(self.budget)
+
+    @property
+    def frozen_share(self) -> float:
+        """`freeze` as a number: 1 is all of the training."""
+        return 1.0 if self.freeze == "all" else float(self.freeze)
 
     @property
     def unlabeled_batch(self) -> int:

@@ -2,45 +2,86 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from torch import nn
 
-from tutelage.build import evaluated_network
-from tutelage.config import RunConfig
+from tutelage.build import evaluated_network, method_class
+from tutelage.config import AUTO, IMPORTED, RunConfig
+from tutelage.data.loader import Normalization
+from tutelage.encoder import HEAD, backbone_misfits, load_backbone, misfit_text
 from tutelage.errors import ConfigError
 from tutelage.model import weights_of
+from tutelage.networks.settings import NetworkConfig
 from tutelage.training.checkpoint import load_checkpoint
 from tutelage.training.folder import read_config
 
+_MOST_SHOWN = 4
 
-def warm_start(network: nn.Module, run: Path, classes: tuple[str, ...], console: Console) -> None:
+
+def warm_start(network: nn.Module, run: Path, classes: tuple[str, ...], console: Console) -> Normalization:
     """Load what fits of the network that `run` predicts with, and say what was and was not loaded.
 
-    The head is taken where `classes` are the run's, in their order, and else stays new; every other tensor must fit.
+    Every tensor but those of the head must fit. The head is taken where the run classifies into the same `classes`, in
+    their order, and else stays new: that of a pretrained encoder is a projection, which classifies nothing.
+
+    Returns:
+        How the run standardized images: its weights belong to images like that.
 
     Raises:
         RunError: `run` is no run folder, or its checkpoints are damaged.
         ConfigError: its network is another one.
     """
     config = read_config(run)
-    cfg = RunConfig.from_dict(config["settings"])
+    cfg, facts = RunConfig.from_dict(config["settings"]), config["data"]
     checkpoint = load_checkpoint(run / "checkpoints")
     weights = weights_of(checkpoint.tensors, evaluated_network(cfg.method))
-    own, new_head = network.state_dict(), list(classes) != config["data"]["classes"]
-    fitting = {
-        name: value
-        for name, value in weights.items()
-        if name in own and value.shape == own[name].shape and not (new_head and name.startswith("head."))
-    }
-    other = [name for name in own if name not in fitting and not name.startswith("head.")]
-    if other:
+    if other := backbone_misfits(network, weights):
         raise ConfigError(
-            f"train.init_from {run}: its network '{cfg.network.name}' does not fit ({len(other)} of {len(own)} tensors "
-            f"differ, first {other[0]}); use the same network, image channels and network settings"
+            f"train.init_from {run}: its network '{cfg.network.name}' does not fit "
+            f"({misfit_text(network, weights, other)}); use the same network, image channels and network settings"
         )
-    network.load_state_dict(fitting, strict=False)
-    left = [name for name in own if name not in fitting]
-    said = f"; new, since the classes differ: {', '.join(left)}" if left else ""
-    console.print(f"- {len(fitting)} of {len(own)} tensors come from {run} (step {checkpoint.step}){said}")
+    own, classifies = network.state_dict(), _classifies(cfg.method) and bool(facts["classes"])
+    head = {name: value for name, value in weights.items() if name.startswith(HEAD)}
+    fits = {name: value.shape for name, value in head.items()} == {
+        name: value.shape for name, value in own.items() if name.startswith(HEAD)
+    }
+    loaded = load_backbone(network, weights)
+    if classifies and list(classes) == facts["classes"] and fits:
+        network.load_state_dict(head, strict=False)
+        loaded += head
+    new = [name for name in own if name not in loaded]
+    why = "the classes differ" if classifies else "it was pretrained without classes"
+    said = f"; new, since {why}: {_listed(new)}" if new else ""
+    left = [name for name in weights if name not in loaded]
+    said += f"; left out: {_listed(left)}" if left and not classifies else ""
+    console.print(f"- {len(loaded)} of {len(own)} tensors come from {run} (step {checkpoint.step}){said}")
+    return Normalization(tuple(facts["mean"]), tuple(facts["std"]))
+
+
+def _classifies(method: str) -> bool:
+    return method == IMPORTED or "classification" in method_class(method).tasks
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_MOST_SHOWN]) + (f" and {len(names) - _MOST_SHOWN} more" if names[_MOST_SHOWN:] else "")
+
+
+def network_of_origin(cfg: RunConfig, console: Console) -> RunConfig:
+    """The settings with the network of the run that `train.init_from` names, where no network was chosen.
+
+    Raises:
+        RunError: that is no run folder.
+    """
+    chosen = "network" in cfg.given if cfg.method == AUTO else cfg.network != NetworkConfig()
+    if cfg.train.init_from is None or chosen:
+        return cfg
+    origin = RunConfig.from_dict(read_config(Path(cfg.train.init_from))["settings"]).network
+    network = dataclasses.replace(origin, pretrained=False, bn_splits=None)  # both are for how it was trained
+    if network != cfg.network:
+        console.print(f"- the network is that of {cfg.train.init_from}: {network.name}")
+    given = {**cfg.given, "network": dataclasses.asdict(network)} if cfg.method == AUTO else cfg.given
+    return dataclasses.replace(cfg, network=network, given=given)

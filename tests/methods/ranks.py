@@ -50,6 +50,8 @@ class Case:
         return next(method for method in METHODS if method.name == self.name)
 
 
+OF_IMAGES = tuple(method for method in METHODS if method.tasks != ("segmentation",))
+"""What learns from whole images. In the others' loss Dice takes the patches of a process together."""
 MIXES = "a row is mixed with another one of its own process"
 PAIRS = "pairs of rows are drawn among those of a process"
 THRESHOLD = 0.4  # which the predictions of this network reach for some rows
@@ -57,6 +59,8 @@ SPECIAL = {
     "mixmatch": Case("mixmatch", why_halves=MIXES),
     "remixmatch": Case("remixmatch", why_halves=MIXES),
     "freematch": Case("freematch", {"fairness_weight": 0.5, "threshold_decay": 0.8}),
+    "moco-v1": Case("moco-v1", {"queue_size": 16}),
+    "moco-v2": Case("moco-v2", {"queue_size": 16}),
     "hybridnet": Case("hybridnet", {"intermediate_weight": None}),  # decoded maps go through batch norm
 }
 
@@ -68,9 +72,11 @@ def usual(method: type[Method]) -> Case:
 
 
 CASES = [
-    *map(usual, METHODS),
+    *map(usual, OF_IMAGES),
     Case("softmatch", {"alignment": "labeled", "statistics_decay": 0.5}),
     Case("uda", {"signal_annealing": "linear", "threshold": THRESHOLD}),
+    Case("moco-v2", {"queue_size": 16, "symmetric": True}),
+    Case("moco-v2", {"queue_size": 16, "shuffle": False}),
     *(Case(name, {"sntg_weight": 0.5}, PAIRS) for name in ("pi-model", "temporal-ensembling", "mean-teacher")),
 ]
 

@@ -13,9 +13,12 @@ from torch import Tensor, nn
 from tutelage.batch import Batch, Progress, Samples
 from tutelage.methods import METHODS
 from tutelage.methods.base import Method, Problem
+from tutelage.networks.dense import DenseNetwork, enlarged
 from tutelage.networks.staged import StagedNetwork
 from tutelage.settings import OptimizerConfig
+from tutelage.tasks.base import Task
 from tutelage.tasks.classification import Classification
+from tutelage.tasks.segmentation import Segmentation
 from tutelage.training.optimizer import build_optimizer, set_schedule
 
 K, X, U, TOTAL = 3, 4, 6, 12
@@ -31,6 +34,7 @@ PROBLEM = Problem(
 SEMI_SUPERVISED = [method for method in METHODS if method.unlabeled_views]
 WITH_TEACHER = [method for method in METHODS if method.evaluated == "teacher"]
 THRESHOLD = 0.6  # where a method has one: about as sure as the tiny network is, so that some rows pass
+QUEUE = 20  # keys, where a method has a queue
 
 
 class Tiny(StagedNetwork):
@@ -50,11 +54,49 @@ class Tiny(StagedNetwork):
         return [first, self.trunk[3](first)]
 
 
+class TinyDense(DenseNetwork):
+    """The same for segmentation; with deep supervision it has a second, coarser map of logits."""
+
+    divisor = (1, 1)
+
+    def __init__(self, *, deep_supervision: bool) -> None:
+        super().__init__()
+        self.deep_supervision = deep_supervision
+        self.trunk = nn.Sequential(
+            nn.Conv2d(1, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.2)
+        )
+        self.head = nn.Conv2d(4, K, 1)
+        self.coarse_head = nn.Conv2d(4, K, 1) if deep_supervision else None
+
+    def features(self, images: Tensor) -> Tensor:
+        return self.trunk(images)
+
+    def maps(self, images: Tensor) -> tuple[Tensor, ...]:
+        features = self.features(images)
+        if self.coarse_head is None:
+            return (self.head(features),)
+        coarse = self.coarse_head(nn.functional.avg_pool2d(features, 2))
+        return self.head(features), enlarged(coarse, images.shape[2:])
+
+
+def is_dense(method: Method | type[Method]) -> bool:
+    return method.tasks == ("segmentation",)
+
+
 def build(method: type[Method], **settings: Any) -> Method:
     torch.manual_seed(0)
+    if "threshold_start" in method.Config.__dataclass_fields__:
+        settings = {"threshold_start": 0.97, **settings}
     if "threshold" in method.Config.__dataclass_fields__:
         settings = {"threshold": THRESHOLD, **settings}
-    return method(Tiny(), Classification("abc"), PROBLEM, method.Config(**settings)).train()
+    if "queue_size" in method.Config.__dataclass_fields__:
+        settings = {"queue_size": QUEUE, **settings}
+    student: nn.Module = Tiny()
+    task: Task = Classification("abc")
+    if is_dense(method):
+        student = TinyDense(deep_supervision=method.deep_supervision)
+        task = Segmentation("abc", patch_size=(5, 5))
+    return method(student, task, PROBLEM, method.Config(**settings)).train()
 
 
 def batch_of(method: Method | type[Method], step: int) -> Batch:
@@ -66,7 +108,7 @@ def batch_of(method: Method | type[Method], step: int) -> Batch:
         made = tuple(torch.randn(rows, 1, 5, 5, generator=draw) for _ in views)
         return Samples(made, torch.randint(20, (rows,), generator=draw), label)
 
-    labels = torch.randint(K, (X,), generator=draw)
+    labels = torch.randint(K, (X, 5, 5) if is_dense(method) else (X,), generator=draw)
     return Batch(stream(X, method.labeled_views, labels), stream(U, method.unlabeled_views, None))
 
 
@@ -167,7 +209,7 @@ def test_the_teacher_is_the_closed_form_average_of_the_students(method: type[Met
         students.append({name: p.detach().clone() for name, p in made.student.named_parameters()})
     weights = [1.0]  # of the start, then of each student: the product of all later decays
     for step in range(1, 9):
-        decay = min(0.8, 1 - 1 / (step + 1)) if warmup else 0.8
+        decay = min(0.8, 1 - 1 / (step + made.teacher.start_weight)) if warmup else 0.8
         weights = [w * decay for w in weights] + [1 - decay]
     for name, p in made.teacher.network.named_parameters():
         expected = sum(w * s[name].double() for w, s in zip(weights, [start, *students], strict=True))
@@ -188,8 +230,10 @@ def test_the_teachers_batch_norm_statistics_are_those_that_the_settings_say(meth
     for name, mine in made.teacher.network.named_buffers():
         students = made.student.get_buffer(name)
         assert not torch.equal(students, start[name]), name  # the student's move
-        if source == "copy" or not mine.is_floating_point():
+        if source == "copy":
             assert torch.equal(mine, students), name
+        elif not mine.is_floating_point():
+            assert int(mine) % int(students) == 0, name  # passes: one for each of the student, or some
         else:
             assert not torch.equal(mine, students) and not torch.equal(mine, start[name]), name
 
@@ -251,6 +295,19 @@ OTHER: dict[str, Any] = {
     "intermediate_rampup": 0.9,
     "rampdown": "sigmoid",
     "passes": "separate",
+    "ua-mt.passes": 4,
+    "ua-mt.consistency_on": "all",
+    "rampup_stairs": 2,
+    "teacher_noise": 0.3,
+    "ua-mt.ema_buffers": "copy",
+    "threshold_start": 0.5,
+    "entropy_weight": 7.0,
+    "moco-v1.head": "mlp",
+    "moco-v2.head": "linear",
+    "projection_size": 16,
+    "queue_size": 11,
+    "symmetric": {"symmetric": True, "queue_size": 12},
+    "shuffle": False,
     "sntg_weight": 0.5,
     "sntg_margin": {"sntg_margin": 0.3, "sntg_weight": 0.5},
     "sntg_distance": {"sntg_distance": "sum", "sntg_weight": 0.5},

@@ -13,8 +13,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from tutelage.methods import METHODS
-
 SCRIPT = Path(__file__).with_name("ranks.py")
 ranks = SimpleNamespace(**runpy.run_path(str(SCRIPT)))
 States = dict[str, dict[str, Tensor]]
@@ -56,4 +54,4 @@ def test_where_the_halves_are_the_reference_the_whole_batch_indeed_differs(case:
 
 
 def test_every_method_is_among_the_cases() -> None:
-    assert {case.name for case in ranks.CASES} == {method.name for method in METHODS}
+    assert {case.name for case in ranks.CASES} == {method.name for method in ranks.OF_IMAGES}

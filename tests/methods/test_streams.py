@@ -17,11 +17,10 @@ from tutelage.augment.views import build_views
 from tutelage.batch import Batch, Samples
 from tutelage.data.loader import Loader, Stream, pixel_statistics
 from tutelage.data.sampler import StreamSampler
-from tutelage.methods import METHODS
 from tutelage.methods.base import Method
 
 ranks = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("ranks.py"))))
-SEMI_SUPERVISED = [method for method in METHODS if method.unlabeled_views]
+SEMI_SUPERVISED = [method for method in ranks.OF_IMAGES if method.unlabeled_views]
 ROWS = 12
 
 
@@ -95,7 +94,7 @@ def differing(first: Tensor, second: Tensor) -> float:
     return float((first != second).flatten(1).any(1).float().mean())
 
 
-@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
+@pytest.mark.parametrize("method", ranks.OF_IMAGES, ids=lambda m: m.name)
 def test_a_row_has_other_views_in_the_next_pass_and_in_the_other_stream(method: type[Method]) -> None:
     made = ranks.build(ranks.usual(method))
     batches = loader(made)

@@ -19,7 +19,7 @@ from tutelage.config import resolve
 from tutelage.data.dataset import load_dataset
 from tutelage.data.loader import pixel_statistics
 from tutelage.errors import NonFiniteError
-from tutelage.methods import METHODS
+from tutelage.methods import CLASSIFIERS
 from tutelage.methods.base import Method
 from tutelage.training.checkpoint import load_checkpoint, save_checkpoint
 from tutelage.training.loop import Training, Window, fit
@@ -105,7 +105,7 @@ def settings(out: Path) -> list[str]:
 def cases() -> list[Any]:
     return [
         pytest.param(method, place, bad, id=f"{method.name}-{place}-{bad}")
-        for method in METHODS
+        for method in CLASSIFIERS
         for place in PLACES
         for bad in (float("nan"), INF)
         if not (place == "unlabeled image" and not method.unlabeled_views)
@@ -144,8 +144,8 @@ def test_training_stops_in_time_names_the_place_and_keeps_only_what_is_finite(
 
 @pytest.mark.parametrize("place", ["loss", "gradient"])
 def test_what_is_finite_is_no_alarm(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "METHODS", (poisoned(METHODS[0], place, 1.5),))
-    assert cli.run([*settings(tmp_path / "run"), f"--method={METHODS[0].name}"]) == 0
+    monkeypatch.setattr(build, "METHODS", (poisoned(CLASSIFIERS[0], place, 1.5),))
+    assert cli.run([*settings(tmp_path / "run"), f"--method={CLASSIFIERS[0].name}"]) == 0
 
 
 class Saver:
@@ -173,8 +173,9 @@ class Saver:
 def test_a_learning_rate_that_is_not_finite_moves_nothing(
     bad: float, optimizer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(build, "METHODS", (poisoned(METHODS[0], "learning rate", bad),))
-    given = {"data.path": "digits", "data.label_count": 40, "method.name": METHODS[0].name, "network.name": "wrn-10-1"}
+    monkeypatch.setattr(build, "METHODS", (poisoned(CLASSIFIERS[0], "learning rate", bad),))
+    name = CLASSIFIERS[0].name
+    given = {"data.path": "digits", "data.label_count": 40, "method.name": name, "network.name": "wrn-10-1"}
     lengths = {"train.steps": 12, "train.log_every": LOG_EVERY, "train.checkpoint_every": SAVE_EVERY}
     cfg = resolve({**given, **lengths, "train.batch_size": 8, "optimizer.name": optimizer})
     data = load_dataset(cfg.data, seed=0)

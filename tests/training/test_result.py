@@ -37,7 +37,7 @@ def late_median(training: Training, steps: list[int]) -> Any:
     rows = [{"kind": "validation", "step": step, "teacher": {"accuracy": step / 100}} for step in steps]
     rows += [{"kind": "training", "step": 99, "loss": 0.0}]
     task = build_task(tuple("0123456789"))
-    result = final_result(training, task, training.loader.normalization, rows=rows, parts={})
+    result = final_result(training, task, rows=rows, parts={})
     return result.get("validation_accuracy_late_median")
 
 

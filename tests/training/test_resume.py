@@ -19,7 +19,7 @@ import pytest
 import tutelage
 from tutelage.build import method_class
 from tutelage.errors import CheckpointError, RunError
-from tutelage.methods import METHODS
+from tutelage.methods import CLASSIFIERS
 from tutelage.training import checkpoint
 
 STEPS = 20
@@ -95,7 +95,7 @@ def every_checkpoint_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "steps", [(1, 6, 16), pytest.param(range(STEPS + 1), marks=pytest.mark.slow)], ids=["three", "every"]
 )
-@pytest.mark.parametrize("method", [method.name for method in METHODS])
+@pytest.mark.parametrize("method", [method.name for method in CLASSIFIERS])
 def test_every_method_resumes_exactly_from_any_step(
     method: str, steps: Sequence[int], photos: Path, tmp_path: Path
 ) -> None:

@@ -37,10 +37,10 @@ def test_runs_are_compared_on_the_images_that_both_scored(tmp_path: Path) -> Non
     label = np.array([0, 1, 2, 1])
     for name, predicted in (("run", [0, 1, 2, 1]), ("twin", [0, 1, 0, 0])):
         (tmp_path / name).mkdir()
-        write_scored(tmp_path / name, {"test": (label, np.array(predicted))})
+        write_scored(tmp_path / name, {"test": {"label": label, "predicted": np.array(predicted)}})
     assert paired_difference(tmp_path / "run", tmp_path / "twin", "test").points == 50.0
     with pytest.raises(RunError, match="cannot read the predictions"):
         paired_difference(tmp_path / "run", tmp_path / "twin", "validation")
-    write_scored(tmp_path / "twin", {"test": (label[::-1].copy(), label)})
+    write_scored(tmp_path / "twin", {"test": {"label": label[::-1].copy(), "predicted": label}})
     with pytest.raises(RunError, match="scored on other test images"):
         paired_difference(tmp_path / "run", tmp_path / "twin", "test")

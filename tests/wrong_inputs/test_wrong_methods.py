@@ -8,10 +8,10 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from tutelage.methods import METHODS
+from tutelage.methods import CLASSIFIERS
 from tutelage.methods.base import Method
 
-SEMI_SUPERVISED = [method for method in METHODS if method.unlabeled_views]
+SEMI_SUPERVISED = [method for method in CLASSIFIERS if method.unlabeled_views]
 TOO_LARGE = ("threshold", "decay", "rampup")
 SNTG = ("--method.sntg-weight", "0.5")  # without which its other settings are refused for doing nothing
 
@@ -39,7 +39,7 @@ def command(world: Any, method: type[Method], *words: str) -> list[str]:
     return [*usual, "--method", method.name, *words]
 
 
-CASES = [(method, setting) for method in METHODS for setting in numbers(method)]
+CASES = [(method, setting) for method in CLASSIFIERS for setting in numbers(method)]
 
 
 @pytest.mark.parametrize(("method", "setting"), CASES, ids=lambda v: v if isinstance(v, str) else v.name)

@@ -241,7 +241,11 @@ STARTED: dict[str, tuple[Callable[[Any], list[str]], str]] = {
         r"data is not a run folder: it has no config.json",
     ),
     "a start from another network": (
-        use(nothing, "train", "data", "--out", "b", *TRAIN, "--unlabeled-ratio", "0.1", "--init-from", "run"),
+        use(
+            nothing,
+            *("train", "data", "--out", "b", *TRAIN, "--unlabeled-ratio", "0.1", "--network", "wrn-16-1"),
+            *("--init-from", "run"),
+        ),
         r"train.init_from .*run: its network 'wrn-10-1' does not fit .*; use the same network",
     ),
     "a start from damaged checkpoints": (

@@ -11,14 +11,15 @@ from pathlib import Path
 
 from cyclopts import CycloptsError
 
-from tutelage.cli import look_commands, run_commands, train_commands
+from tutelage.cli import look_commands, pretrain_commands, representation_commands, run_commands, train_commands
 from tutelage.cli.application import app, dotted
 from tutelage.cli.dotted import is_dotted
 from tutelage.cli.usage import TAKES_DOTTED, commands_of, flags_of, sentence, unknown_option
 from tutelage.data.names import shown
 from tutelage.errors import ConfigError, DataError, TutelageError, is_out_of_memory
 
-COMMANDS = (train_commands, run_commands, look_commands)  # importing them is what makes them commands of the app
+# importing them is what makes them commands of the app
+COMMANDS = (train_commands, pretrain_commands, run_commands, representation_commands, look_commands)
 
 
 def main(tokens: Sequence[str] | None = None) -> None:

@@ -160,18 +160,19 @@ def import_weights(
     image_size: Integer | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Bring a network that a FixMatch port trained: predict with it, score it, or start a training from it.
+    """Bring a network that a FixMatch port or MoCo trained: use it, or start a training from it.
 
     Parameters
     ----------
     file
-        Checkpoint or state dict of a wide residual network (torch.save or safetensors). No code in it is run.
+        Checkpoint or state dict of a wide residual network of a FixMatch port, or of MoCo's ResNet-50 (torch.save or
+        safetensors). No code in it is run.
     out
         Run folder to make.
     form
-        Code it was trained with: auto, fixmatch-pytorch, torchssl, usb.
+        Code it was trained with: auto, fixmatch-pytorch, torchssl, usb, moco.
     which
-        Weights in the file: ema, model, or auto (the moving average if there is one).
+        Weights in the file: ema, model, or auto (the moving average if there is one); of MoCo query (its auto) or key.
     trained_on
         Data it was trained on, which says how images are standardized: auto, cifar10, cifar100, svhn, stl10.
     classes

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from cyclopts import Group, Parameter, Token
@@ -38,13 +39,13 @@ def _as_given(kind: Any, tokens: Sequence[Token]) -> str:
     return tokens[0].value
 
 
-def _flags(made_name: str, left_out: str = "") -> type:
-    """Flags as a dataclass: derived from the settings they stand for, but for those `left_out`."""
+def _flags(made_name: str, left_out: str = "", told: Mapping[str, str] = MappingProxyType({})) -> type:
+    """Flags as a dataclass: derived from the settings they stand for, but for those `left_out`; `told` is help text."""
     fields: list[tuple[str, Any, Any]] = []
     for group, names in _GROUPS.items():
         for name in (name for name in names.split() if name not in left_out.split()):
             option = SETTINGS.get(config.FLAGS.get(name, ""))
-            text = _HELP.get(name) or (option.help + _default_text(option) if option else "")
+            text = told.get(name) or _HELP.get(name) or (option.help + _default_text(option) if option else "")
             kind = bool if name in _FLAGS_ALONE else option.type if option else str
             parameter = Parameter(help=text, group=group, converter=None if kind is bool else _as_given)
             fields.append((name, Annotated[kind | None, parameter], dataclasses.field(default=None)))
@@ -62,4 +63,16 @@ def _default_text(option: options.Option) -> str:
 TrainFlags: Any = _flags("TrainFlags")
 CompareFlags: Any = _flags(
     "CompareFlags", left_out="method preset label_count out overwrite resume baseline baseline_share no_report"
+)
+PretrainFlags: Any = _flags(
+    "PretrainFlags",
+    left_out="unlabeled_ratio exclude_labeled baseline baseline_share",
+    told={
+        "method": "what to learn with: moco-v1, moco-v2 [default: moco-v2]",
+        "preset": "settings to start from [default: METHOD-small]",
+        "network": "what is trained: small, resnet-18, resnet-50, ...; tutelage methods settings lists all",
+        "batch_size": "images a step",
+        "label_count": "show the monitor so many labels only",
+        "val": "labeled images for the monitor; without it a part of the labels is held out",
+    },
 )

@@ -146,6 +146,7 @@ def load_dataset(
     workers: int = 1,
     cache_dir: Path | None = None,
     inventory: Inventory | None = None,
+    needs_labels: bool = True,
 ) -> Dataset:
     """Decode the training and validation images and choose the rows of both streams.
 
@@ -154,11 +155,12 @@ def load_dataset(
         workers: threads that decode; the result does not depend on their number.
         cache_dir: where image sets above `config.memory_limit_mb` are kept; without it they stay in memory.
         inventory: that of a check made before, so that the sources need not be listed again.
+        needs_labels: without it there may be no labels at all; see `take_inventory`.
 
     Raises:
         DataError: with all faults of all sources.
     """
-    inventory = inventory or take_inventory(config, workers=workers)
+    inventory = inventory or take_inventory(config, workers=workers, needs_labels=needs_labels)
     if inventory.faults:
         raise DataError(inventory.faults)
     classes, notes = inventory.classes, _found(inventory)
@@ -181,7 +183,7 @@ def load_dataset(
     held = copies = kept[:0]
     if "val" in inventory.parts:
         val = _labeled_part(inventory.parts["val"], classes, decoding, f"val-{inventory.fingerprint('val')}")
-    else:
+    elif len(kept):
         digests = [look.digest for look in looks]
         held = hold_out(kept, known, names, len(classes), share=config.val_share, seed=seed, digests=digests)
         copies = copies_of(held, digests)

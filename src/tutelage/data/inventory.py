@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from tutelage.data.decode import Look, survey
 from tutelage.data.listing import Item, Listing, Unreadable
 from tutelage.data.names import shown
-from tutelage.data.source import list_source, list_splits
+from tutelage.data.source import find_table, list_source, list_splits
 from tutelage.settings import DataConfig
 
 _IMBALANCE = 10  # largest class against smallest, from where on it is worth a warning
@@ -67,10 +68,14 @@ class Inventory:
         return digest.hexdigest()
 
 
-def take_inventory(config: DataConfig, *, workers: int = 1) -> Inventory:
-    """List all sources of `config`, read every image once, and collect all faults and warnings."""
+def take_inventory(config: DataConfig, *, workers: int = 1, needs_labels: bool = True) -> Inventory:
+    """List all sources of `config`, read every image once, and collect all faults and warnings.
+
+    Args:
+        needs_labels: without it labels are welcome and no lack of them is a fault; see `list_parts`.
+    """
     inventory = Inventory()
-    for role, listing in list_parts(config).items():
+    for role, listing in list_parts(config, needs_labels=needs_labels).items():
         inventory.faults += listing.faults
         inventory.warnings += listing.warnings
         inventory.parts[role] = _look(listing, config.skip_unreadable, workers, inventory)
@@ -78,7 +83,8 @@ def take_inventory(config: DataConfig, *, workers: int = 1) -> Inventory:
     if train is None:
         inventory.faults.append(f"{shown(config.path)} has no training images: expected a folder or shards 'train'")
     elif train.listing.items:
-        _check_train_classes(train, inventory)
+        if needs_labels:
+            _check_train_classes(train, inventory)
         for role in ("val", "test"):
             if role in inventory.parts and inventory.parts[role].listing.items:
                 _check_scored_classes(role, inventory.parts[role], inventory)
@@ -86,9 +92,16 @@ def take_inventory(config: DataConfig, *, workers: int = 1) -> Inventory:
     return inventory
 
 
-def list_parts(config: DataConfig) -> dict[str, Listing]:
-    """What each source of `config` offers, by role; nothing is read but names and labels."""
+def list_parts(config: DataConfig, *, needs_labels: bool = True) -> dict[str, Listing]:
+    """What each source of `config` offers, by role; nothing is read but names and labels.
+
+    Args:
+        needs_labels: without it, training images that have no two classes are taken as images alone, wherever they lie
+            below the folder, and images that are to score and have no labels are left out, which a warning says.
+    """
     listings = list_splits(config.path, config.labels)
+    if not needs_labels:
+        listings = _labels_or_images_alone(listings, config)
     if config.val is not None:
         listings["val"] = list_source(config.val, role="val")
     if config.test is not None:
@@ -100,10 +113,39 @@ def list_parts(config: DataConfig) -> dict[str, Listing]:
             further.faults = listings["unlabeled"].faults + further.faults
             further.warnings = listings["unlabeled"].warnings + further.warnings
         listings["unlabeled"] = further
+    if not needs_labels:
+        _leave_out_useless_scores(listings)
     if "unlabeled" in listings:  # also of shards and tables, whose split of that name may hold labels
         unlabeled = listings["unlabeled"]
-        unlabeled.items = [Item(item.name, None, item.store, item.key) for item in unlabeled.items]
+        unlabeled.items = [_bare(item) for item in unlabeled.items]
     return {role: listings[role] for role in ROLES if role in listings}
+
+
+def _labels_or_images_alone(listings: dict[str, Listing], config: DataConfig) -> dict[str, Listing]:
+    """The listings of the data as they are if there are labels to speak of; else all images as `train`, unlabeled."""
+    train = listings.get("train")
+    if train is not None and len(train.classes) > 1:
+        return listings
+    if train is not None and find_table(Path(config.path).expanduser(), config.labels) is not None:
+        return listings | {"train": replace(train, items=[_bare(item) for item in train.items], classes=())}
+    alone = list_source(config.path, role="unlabeled")
+    if train is not None:
+        alone.flip_ok = train.flip_ok
+    return {role: part for role, part in listings.items() if role not in ("train", "unlabeled")} | {"train": alone}
+
+
+def _leave_out_useless_scores(listings: dict[str, Listing]) -> None:
+    """Drop the parts that score and have no labels, and all of them where no training image has one to compare with."""
+    train = listings["train"]
+    labeled = {role: any(item.label is not None for item in part.items) for role, part in listings.items()}
+    for role in ("val", "test"):
+        if role in listings and listings[role].items and not (labeled["train"] and labeled[role]):
+            part = listings.pop(role)
+            train.warnings.append(f"{shown(part.where)}: the {role} images score nothing, since labels are missing")
+
+
+def _bare(item: Item) -> Item:
+    return Item(item.name, None, item.store, item.key)
 
 
 def _look(listing: Listing, skip: bool, workers: int, inventory: Inventory) -> Part:

@@ -1,19 +1,24 @@
 """The methods. A new one is one file, one line in `METHODS`, one test file and one docs page."""
 
 from tutelage.methods.base import Method
+from tutelage.methods.cps import CPS
+from tutelage.methods.entropy_minimization import EntropyMinimization
 from tutelage.methods.fixmatch import FixMatch
 from tutelage.methods.flexmatch import FlexMatch
 from tutelage.methods.freematch import FreeMatch
 from tutelage.methods.hybridnet import HybridNet
 from tutelage.methods.mean_teacher import MeanTeacher
 from tutelage.methods.mixmatch import MixMatch
+from tutelage.methods.moco import MoCoV1, MoCoV2
 from tutelage.methods.pi_model import PiModel
 from tutelage.methods.pseudo_label import PseudoLabel
 from tutelage.methods.remixmatch import ReMixMatch
 from tutelage.methods.softmatch import SoftMatch
 from tutelage.methods.supervised import Supervised
 from tutelage.methods.temporal_ensembling import TemporalEnsembling
+from tutelage.methods.ua_mt import UAMT
 from tutelage.methods.uda import UDA
+from tutelage.methods.urpc import URPC
 
 METHODS: tuple[type[Method], ...] = (
     Supervised,
@@ -29,7 +34,19 @@ METHODS: tuple[type[Method], ...] = (
     FlexMatch,
     FreeMatch,
     SoftMatch,
+    UAMT,
+    EntropyMinimization,
+    CPS,
+    URPC,
+    MoCoV1,
+    MoCoV2,
 )
+
+CLASSIFIERS = tuple(method for method in METHODS if "classification" in method.tasks)
+"""Those that learn one class for each image."""
+
+PRETRAINERS = tuple(method for method in METHODS if "representation" in method.tasks)
+"""Those that learn features from images alone."""
 
 ADDITIONS = {
     "sntg": "sntg is an addition to pi-model, temporal-ensembling and mean-teacher: ask for one of them with "

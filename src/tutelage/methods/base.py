@@ -38,6 +38,8 @@ class Method(nn.Module, ABC):
     batch-norm statistics that a forward pass in training mode moves.
 
     Attributes:
+        tasks: names of the kinds of answer that the method can learn.
+        deep_supervision: whether it learns from the coarser maps of a network that has them.
         evaluated: which network is scored, exported and used to predict.
         labeled_views, unlabeled_views: the names of the views that `forward` expects, in order; a setting may change
             how many an unlabeled image has, so that the method that was built knows best.
@@ -47,6 +49,8 @@ class Method(nn.Module, ABC):
 
     name: ClassVar[str]
     Config: ClassVar[type]
+    tasks: ClassVar[tuple[str, ...]] = ("classification",)
+    deep_supervision: ClassVar[bool] = False
     evaluated: ClassVar[Literal["student", "teacher"]]
     labeled_views: ClassVar[tuple[str, ...]] = ()
     unlabeled_views: tuple[str, ...] = ()

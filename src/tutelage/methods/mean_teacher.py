@@ -35,9 +35,12 @@ class MeanTeacher(Method):
     With `sntg_weight` (Luo et al. 2018, arXiv:1711.00258), over random pairs of rows with the student's features h,
     loss += sntg_weight w r(t) mean of d^2 if both are of one class, else max(0, margin - d)^2
     where d is the distance of their h, and the class is the label or what the teacher takes the row for.
+
+    In segmentation H is the task's loss, a mean over rows is one over their voxels, and there are no pairs of rows.
     """
 
     name, evaluated = "mean-teacher", "teacher"
+    tasks = ("classification", "segmentation")
     labeled_views, unlabeled_views = ("weak", "weak"), ("weak", "weak")
     teacher: EMATeacher
 
@@ -87,6 +90,9 @@ class MeanTeacher(Method):
 
     def __init__(self, student: nn.Module, task: Task, problem: Problem, cfg: Config) -> None:
         super().__init__(student, task, problem, cfg)
+        if not isinstance(student.head, nn.Linear):
+            for name in ("logit_distance_weight", "sntg_weight"):
+                require(getattr(cfg, name) is None, f"method.{name}", "none in segmentation", getattr(cfg, name))
         self.teacher = EMATeacher(student, cfg.ema_decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)
         self.consistency_head: nn.Linear | None = None
         if cfg.logit_distance_weight is not None:

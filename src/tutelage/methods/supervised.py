@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+import torch
 from torch import nn
 
 from tutelage.batch import Batch, Progress, StepOutput
@@ -17,13 +18,15 @@ from tutelage.tasks.base import Task
 class Supervised(Method):
     """Supervised training on the labeled images, with the same network, budget and augmentation as the others.
 
-    loss = mean over labeled rows of H(y, p(weak x)), with H the cross-entropy.
+    loss = L(y, p(weak x)), with L the task's loss: the cross-entropy, averaged over labeled rows, or for segmentation
+    cross-entropy and Dice; with a network of deep supervision its mean over the levels of the network.
 
     The moving average of the weights is what is evaluated, as in the semi-supervised methods: so a comparison shows
     what the unlabeled images add, not what averaging adds.
     """
 
     name, evaluated = "supervised", "teacher"
+    tasks, deep_supervision = ("classification", "segmentation"), True
     labeled_views = ("weak",)
 
     @dataclass(frozen=True, kw_only=True)
@@ -42,5 +45,6 @@ class Supervised(Method):
 
     def forward(self, batch: Batch, t: Progress) -> StepOutput:
         x = batch.labeled
-        loss = self.task.loss(self.student(x.views[0]), x.label)
+        maps = self.student.maps(x.views[0])
+        loss = torch.stack([self.task.loss(logits, x.label) for logits in maps]).mean()
         return StepOutput(loss, {"supervised": loss.detach()})

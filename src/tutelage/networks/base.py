@@ -13,9 +13,11 @@ class Network(nn.Module, ABC):
 
     Attributes:
         head: from features to logits; a method that wants other outputs replaces it or adds a second one.
+        deep_supervision: whether `maps` gives more than the logits.
     """
 
     head: nn.Linear
+    deep_supervision: bool = False
 
     @abstractmethod
     def features(self, images: Tensor) -> Tensor:
@@ -24,6 +26,10 @@ class Network(nn.Module, ABC):
     def forward(self, images: Tensor) -> Tensor:
         """(B, K): logits."""
         return self.head(self.features(images))
+
+    def maps(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The logits, then those of coarser levels where the network has such heads, all of one shape."""
+        return (self(images),)
 
     @torch.no_grad()
     def start_from(self, images: Tensor) -> None:

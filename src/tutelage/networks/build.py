@@ -5,25 +5,44 @@ from __future__ import annotations
 from tutelage.errors import ConfigError
 from tutelage.networks.base import Network
 from tutelage.networks.conv_large import ConvLarge
+from tutelage.networks.dense import DenseNetwork
+from tutelage.networks.monai_network import MonaiName, MonaiNetwork
+from tutelage.networks.resnet import ResNet
 from tutelage.networks.settings import NetworkConfig, NetworkName
 from tutelage.networks.shake_shake import ShakeShake
 from tutelage.networks.small import SmallResNet
+from tutelage.networks.split_batch_norm import split_batch_norm
 from tutelage.networks.timm_network import TimmNetwork
+from tutelage.networks.vnet import VNet
 from tutelage.networks.wide_resnet import WideResNet
 
 
-def build_network(config: NetworkConfig, *, num_classes: int, channels: int, image_size: int) -> Network:
+def build_network(
+    config: NetworkConfig, *, num_classes: int, channels: int, image_size: int | tuple[int, ...]
+) -> Network:
     """The network that `config` names, its weights drawn from torch's global generator, in training mode.
 
     Args:
-        channels: of the images, 1 or 3.
-        image_size: side of the training images in pixels.
+        channels: of the images; 1 or 3 for photos.
+        image_size: side of the training images in pixels; for segmentation the size of the training patches, of two or
+            three axes.
 
     Raises:
-        ConfigError: the network cannot be had, or does not take images of that size.
+        ConfigError: the network cannot be had, is for another task, or does not take images of that size.
         MissingExtra: it needs a package that is not installed.
     """
+    if isinstance(image_size, tuple):
+        return _dense(config, num_classes=num_classes, channels=channels, patch_size=image_size)
+    network = _whole(config, num_classes=num_classes, channels=channels, image_size=image_size)
+    if config.bn_splits is not None:
+        split_batch_norm(network, config.bn_splits)
+    return network
+
+
+def _whole(config: NetworkConfig, *, num_classes: int, channels: int, image_size: int) -> Network:
     name, given = NetworkName.parse(config.name), config.given()
+    if name.dense:
+        raise ConfigError(f"network.name '{config.name}' is for segmentation; these images have one class each")
     if name.family == "timm":
         return TimmNetwork(
             name.timm,
@@ -38,6 +57,9 @@ def build_network(config: NetworkConfig, *, num_classes: int, channels: int, ima
         return WideResNet(units=units, width=width, groups=groups, num_classes=num_classes, channels=channels, **given)
     if name.family == "shake-shake":
         return ShakeShake(base=name.numbers[0], num_classes=num_classes, channels=channels, **given)
+    if name.family == "resnet":
+        depth = name.numbers[0]
+        return ResNet(depth=depth, image_size=image_size, num_classes=num_classes, channels=channels, **given)
     if name.family == "conv-large":
         if image_size < ConvLarge.smallest_image:
             raise ConfigError(
@@ -46,3 +68,24 @@ def build_network(config: NetworkConfig, *, num_classes: int, channels: int, ima
             )
         return ConvLarge(num_classes=num_classes, channels=channels, **given)
     return SmallResNet(image_size=image_size, num_classes=num_classes, channels=channels, **given)
+
+
+def _dense(config: NetworkConfig, *, num_classes: int, channels: int, patch_size: tuple[int, ...]) -> DenseNetwork:
+    name, given = NetworkName.parse(config.name), config.given()
+    network: DenseNetwork
+    if not name.dense:
+        raise ConfigError(
+            f"network.name '{config.name}' gives one answer an image; for segmentation choose vnet, vnet-laseg, "
+            "monai:unet or monai:dynunet"
+        )
+    if name.form == "laseg" and len(patch_size) != 3:
+        raise ConfigError(f"network.name 'vnet-laseg' is for volumes of three axes, these have {len(patch_size)}")
+    if name.family == "vnet":
+        dims = len(patch_size)
+        network = VNet(num_classes=num_classes, channels=channels, spatial_dims=dims, form=name.form, **given)
+    else:
+        kind: MonaiName = "unet" if name.family == "monai-unet" else "dynunet"
+        network = MonaiNetwork(kind, num_classes=num_classes, channels=channels, patch_size=patch_size, **given)
+    if fault := network.size_fault(patch_size):
+        raise ConfigError(f"the patch size does not fit: network.name '{config.name}' {fault}")
+    return network

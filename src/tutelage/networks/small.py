@@ -11,17 +11,19 @@ from tutelage.networks.staged import StagedNetwork
 class SmallResNet(StagedNetwork):
     """Three residual blocks of 32, 64 and 128 channels; 0.31 M parameters, some 14 times WRN-28-2's speed.
 
+    With a width of 16 it is three times as fast again and has 0.08 M.
+
     The stem halves the image until its shorter side would fall below 14 pixels, and two of the blocks halve
     it again: 8x8 digits keep their resolution and end on a 2x2 map, 32x32 and 224x224 images on 4x4.
 
     Args:
         image_size: side of the training images in pixels; fixes the number of halvings. Other sizes work too.
+        width: channels of the first block; the others have two and four times as many.
         dropout: probability on the features.
         input_noise: standard deviation of the Gaussian noise on the standardized image, in training mode.
         batch_norm_momentum: share of a step in the running statistics.
     """
 
-    width = 32
     stem_map = 14
 
     def __init__(
@@ -30,6 +32,7 @@ class SmallResNet(StagedNetwork):
         image_size: int,
         num_classes: int,
         channels: int = 3,
+        width: int = 32,
         dropout: float = 0.0,
         input_noise: float = 0.0,
         batch_norm_momentum: float = 0.1,
@@ -39,22 +42,22 @@ class SmallResNet(StagedNetwork):
         while image_size >> (halvings + 1) >= self.stem_map:
             halvings += 1
 
-        def layer(width: int, out: int, stride: int) -> nn.Sequential:
+        def layer(inner: int, out: int, stride: int) -> nn.Sequential:
             return nn.Sequential(
-                nn.Conv2d(width, out, 3, stride=stride, padding=1, bias=False),
+                nn.Conv2d(inner, out, 3, stride=stride, padding=1, bias=False),
                 nn.BatchNorm2d(out, momentum=batch_norm_momentum),
             )
 
         self.trunk = nn.Sequential(InputNoise(input_noise))
         for halving in reversed(range(max(halvings, 1))):
-            out = max(self.width >> halving, 8)
+            out = max(width >> halving, 8)
             self.trunk.extend([layer(channels, out, 2 if halvings else 1), nn.ReLU(inplace=True)])
             channels = out
         stem = channels
-        for out, stride in ((self.width, 1), (2 * self.width, 2), (4 * self.width, 2)):
+        for out, stride in ((width, 1), (2 * width, 2), (4 * width, 2)):
             self.trunk.append(SmallBlock(channels, out, stride, batch_norm_momentum))
             channels = out
-        self.channels = (image_channels, stem, self.width, 2 * self.width, 4 * self.width)
+        self.channels = (image_channels, stem, width, 2 * width, 4 * width)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(channels, num_classes)
         initialize(self)
@@ -67,7 +70,7 @@ class SmallResNet(StagedNetwork):
         return maps
 
     def pooled(self, last: Tensor) -> Tensor:
-        """(B, 128): the mean over the last map."""
+        """(B, 4 width): the mean over the last map."""
         return self.dropout(last.mean((2, 3)))
 
 

@@ -105,6 +105,36 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Point:
+    """A point of a map: its place in percent from the left and from the top, its look, and what it says of itself.
+
+    `series` is the number of a color, from 1, or 0 for none; `shape` is 0 to 3.
+    """
+
+    left: float
+    top: float
+    series: int
+    shape: int
+    text: str
+
+
+@dataclass(frozen=True)
+class PointMap:
+    """Points, each with the picture that lies at its number on a sheet (JPEG); `plot` is the same without pictures.
+
+    `legend` holds names with the color and the shape of their points, `columns` how many pictures are in a row of the
+    sheet.
+    """
+
+    kind: ClassVar[str] = "map"
+    plot: Plot
+    points: tuple[Point, ...]
+    legend: tuple[tuple[str, int, int], ...]
+    sheet: bytes
+    columns: int
+
+
+@dataclass(frozen=True)
 class Code:
     """Text to copy into a terminal."""
 
@@ -112,7 +142,7 @@ class Code:
     text: str
 
 
-Block = Text | Finding | Tiles | Plot | Table | Gallery | Picture | Code
+Block = Text | Finding | Tiles | Plot | Table | Gallery | Picture | PointMap | Code
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,10 @@ def accuracy_curves(record: Record, name: str) -> Plot | None:
         axes.set_ylim(top=min(1.0, axes.get_ylim()[1]))
         axes.legend(loc="lower right")
         return finished(
-            figure, name, "Accuracy on the validation images", "Nothing is chosen by it: the last step counts."
+            figure,
+            name,
+            f"{'kNN accuracy' if record.pretrained else 'Accuracy'} on the validation images",
+            "Nothing is chosen by it: the last step counts.",
         )
 
 

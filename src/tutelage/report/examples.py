@@ -83,7 +83,7 @@ def look_at(record: Record, *, device: str = "auto", most: int = MOST) -> Looked
     Where the data is not there any more, is another, or no weights are there, `missing` says so.
     """
     try:
-        listings = list_parts(record.cfg.data)
+        listings = list_parts(record.cfg.data, needs_labels=not record.pretrained)
         for role, listing in listings.items():
             if listing.faults:
                 raise DataError(listing.faults)

@@ -7,10 +7,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tutelage.build import method_class
+from tutelage.build import learns_from_labels, method_class
 from tutelage.config import IMPORTED, RunConfig
 from tutelage.errors import RunError
 from tutelage.files import read_json
+from tutelage.tasks.classification import Classification
+from tutelage.tasks.representation import Representation
 from tutelage.training.folder import read_config, read_rows
 
 
@@ -44,6 +46,16 @@ class Record:
         return tuple(self.config["data"]["classes"])
 
     @property
+    def pretrained(self) -> bool:
+        """Whether the run learned features without labels."""
+        return not learns_from_labels(self.cfg.method)
+
+    @property
+    def headline(self) -> str:
+        """The score that networks of the run are compared by."""
+        return Representation.headline if self.pretrained else Classification.headline
+
+    @property
     def labels(self) -> int:
         """Labels that the run was given: those learned from, and those held out."""
         return len(self.split["labeled"]) + len(self.split["held_out"])
@@ -56,7 +68,7 @@ class Record:
     @property
     def without_label(self) -> int:
         """Those of them whose label the method does not learn from elsewhere."""
-        also = 0 if self.cfg.data.exclude_labeled else len(self.split["labeled"])
+        also = 0 if self.cfg.data.exclude_labeled or self.pretrained else len(self.split["labeled"])
         return max(self.unlabeled - also, 0)
 
     @property
@@ -99,8 +111,9 @@ class Record:
             )
         )
 
-    def validation_curve(self, network: str, key: str = "accuracy") -> tuple[list[int], list[float]]:
-        """Steps and values of a score of `network` ("student", "teacher") in the validation lines."""
+    def validation_curve(self, network: str, key: str | None = None) -> tuple[list[int], list[float]]:
+        """Steps and values of a score (the headline) of `network` ("student", "teacher") in the validation lines."""
+        key = key or self.headline
         rows = [row for row in self.rows if row["kind"] == "validation" and row.get(network, {}).get(key) is not None]
         return [row["step"] for row in rows], [float(row[network][key]) for row in rows]
 

@@ -22,7 +22,7 @@ from tutelage.report.findings import finding
 from tutelage.report.galleries import least_certain
 from tutelage.report.record import Record
 from tutelage.report.repeat import changed_settings, flat, quoted, train_command
-from tutelage.report.scores import calibration_section, class_section, mistakes_section, score_tiles
+from tutelage.report.scores import calibration_section, class_section, feature_tiles, mistakes_section, score_tiles
 from tutelage.verdict.verdict import Verdict
 
 _MOST_NOTES = 20
@@ -46,27 +46,36 @@ def subtitle_of(record: Record) -> str:
 
 
 def run_sections(
-    record: Record, looked: Looked, verdict: Verdict | None, *, alone: bool = True, prefix: str = ""
+    record: Record,
+    looked: Looked,
+    verdict: Verdict | None,
+    drawn: Section | None = None,
+    *,
+    alone: bool = True,
+    prefix: str = "",
 ) -> list[Section]:
     """All sections, in the order of what a person wants to know first.
 
     Args:
+        drawn: the map of the images, if there is one.
         alone: no other run is on the page.
         prefix: how the names of this run's plots begin.
     """
     classes, sections = record.classes, [_summary(record, verdict, alone)]
     sections += _learning(record, prefix)
     sections += _pseudo_labels(record, prefix)
-    if record.scores is not None and record.scores["n"]:
+    if record.scores is not None and record.scores["n"] and not record.pretrained:
         sections.append(class_section(record.scores, classes, prefix))
-    if looked.scored is not None:
+    if looked.scored is not None and not record.pretrained:
         sections.append(calibration_section(looked.scored, looked.scored_part, looked.unlabeled, prefix))
         sections.append(mistakes_section(looked.scored, classes, looked.scored_part, prefix))
-    if looked.unlabeled is not None:
+    if looked.unlabeled is not None and not record.pretrained:
         few = looked.unlabeled
         about = f"Of {few.said} unlabeled images, those that the model is least sure of: good ones to label next."
         gallery = least_certain(few, classes, f"{prefix}least-certain")
         sections.append(Section("Least certain unlabeled images", (Text(about, muted=True), gallery)))
+    if drawn is not None:
+        sections.append(drawn)
     if looked.missing:
         text = f"Calibration, mistakes and thumbnails need the data and the weights of the run. {looked.missing}"
         sections.append(Section("Images", (Text(text, muted=True),)))
@@ -92,10 +101,14 @@ def _summary(record: Record, verdict: Verdict | None, alone: bool) -> Section:
         blocks.append(Text("No labeled images were left to score on, so there is no number for this model."))
     else:
         others = {name: scores for name, scores in record.result[record.part].items() if name != record.evaluated}
+        if record.pretrained:
+            text = "Labels taught nothing here. What the numbers are worth: tutelage probe compares with random weights."
+            tiles = feature_tiles(record.scores, record.part, others)
+            return Section("Result", (*blocks, tiles, Text(text, muted=True)))
         twin = None if verdict is None or verdict.seeds > 1 else record.scores["accuracy"] - verdict.gain / 100.0
         blocks.append(score_tiles(record.scores, record.part, others, twin))
         blocks.append(Text(f"The {record.evaluated} of the last step; nothing was selected.", muted=True))
-    if alone and verdict is None and record.unlabeled:
+    if alone and verdict is None and record.unlabeled and not record.pretrained:
         blocks.append(
             Text(
                 "One run cannot tell whether its unlabeled images helped: train with --baseline, or the same "

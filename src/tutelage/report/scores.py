@@ -48,6 +48,24 @@ def score_tiles(
     )
 
 
+def feature_tiles(scores: Mapping[str, Any], part: str, others: Mapping[str, Any] | None = None) -> Tiles:
+    """The same of a pretrained encoder: how well the labels of an image's neighbors tell its own."""
+    n = int(scores["n"])
+    low, high = wilson(float(scores["knn_accuracy"]), n)
+    return Tiles(
+        (
+            Tile("kNN accuracy", percent(scores["knn_accuracy"]), f"95 % interval {100 * low:.1f} to {100 * high:.1f}"),
+            *(
+                Tile(f"kNN accuracy of the {name}", percent(own["knn_accuracy"]), "not the network that is kept")
+                for name, own in (others or {}).items()
+            ),
+            Tile("effective rank", f"{scores['effective_rank']:.1f}", "directions that the features vary in"),
+            Tile("spread", f"{scores['feature_spread']:.3f}", "0 where all features point the same way"),
+            Tile(f"{part} images", f"{n:,}", "labeled"),
+        )
+    )
+
+
 def wilson(share: float, n: int) -> tuple[float, float]:
     """The 95 % confidence interval of a share of n independent cases (Wilson's score interval)."""
     z = 1.959964

@@ -11,8 +11,9 @@ from rich.console import Console
 from tutelage.data.names import shown
 from tutelage.errors import ConfigError
 from tutelage.files import refuse_file, write_atomically
-from tutelage.report.blocks import Chapter, Page, Plot, Section, Text
+from tutelage.report.blocks import Chapter, Page, Plot, PointMap, Section, Text
 from tutelage.report.comparison import comparison_sections
+from tutelage.report.embedding_map import run_map
 from tutelage.report.examples import MOST, look_at
 from tutelage.report.findings import findings, judge_all
 from tutelage.report.record import read_record
@@ -64,7 +65,8 @@ def page_of(
         record = records[0]
         looked = look_at(record, device=device, most=most)
         verdict = next(iter(verdicts), None) if verdicts is not None else read_verdict(record.path)
-        return Page(title_of(record), subtitle_of(record), tuple(run_sections(record, looked, verdict)))
+        drawn = run_map(record, looked, "map", device=device)
+        return Page(title_of(record), subtitle_of(record), tuple(run_sections(record, looked, verdict, drawn)))
     judged, notes = judge_all(records) if verdicts is None else (list(verdicts), [])
     sections = comparison_sections(records)
     if judged or notes:
@@ -73,7 +75,9 @@ def page_of(
     if len(records) <= MOST_CHAPTERS:
         for number, record in enumerate(records, start=1):
             looked = look_at(record, device=device, most=most)
-            inner = run_sections(record, looked, read_verdict(record.path), alone=False, prefix=f"run-{number}-")
+            prefix = f"run-{number}-"
+            drawn = run_map(record, looked, f"{prefix}map", device=device)
+            inner = run_sections(record, looked, read_verdict(record.path), drawn, alone=False, prefix=prefix)
             chapters.append(Chapter(f"{record.name}: {title_of(record)}", subtitle_of(record), tuple(inner)))
     else:
         note = f"With more than {MOST_CHAPTERS} runs, details are left out: tutelage report RUN shows those of one."
@@ -101,9 +105,10 @@ def write_page(page: Page, out: Path, *, format: Format = "html", plots: Path | 
     if plots is not None:
         plots.mkdir(parents=True, exist_ok=True)
         for block in page.all_blocks():
-            if isinstance(block, Plot):
-                write_atomically(plots / f"{block.name}.svg", block.svg)
-                write_atomically(plots / f"{block.name}.png", block.png())
+            plot = block.plot if isinstance(block, PointMap) else block
+            if isinstance(plot, Plot):
+                write_atomically(plots / f"{plot.name}.svg", plot.svg)
+                write_atomically(plots / f"{plot.name}.png", plot.png())
     if format == "md":
         assert plots is not None
         text, pictures = to_markdown(page, plots, out)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -21,8 +22,17 @@ class Metrics(ABC):
 
 
 class Task(ABC):
-    """A kind of answer. The class axis is 1: logits (B, K, *S), labels (B, *S)."""
+    """A kind of answer. The class axis is 1: logits (B, K, *S), labels (B, *S).
 
+    Attributes:
+        headline: the score that networks and runs are compared by, in [0, 1]; more is better.
+        columns: the scores that tables show, by name: heading and format.
+        items: what one row of an exam is, in the plural.
+    """
+
+    headline: ClassVar[str]
+    columns: ClassVar[Mapping[str, tuple[str, str]]]
+    items: ClassVar[str] = "images"
     classes: tuple[str, ...]
 
     @abstractmethod

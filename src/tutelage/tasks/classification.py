@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -24,6 +25,17 @@ class Classification(Task):
     Raises:
         DataError: there are fewer than two.
     """
+
+    headline = "accuracy"
+    columns = MappingProxyType(
+        {
+            "accuracy": ("accuracy", "{:.1%}"),
+            "top5_accuracy": ("top-5", "{:.1%}"),
+            "balanced_accuracy": ("balanced", "{:.1%}"),
+            "nll": ("NLL", "{:.3f}"),
+            "ece": ("ECE", "{:.3f}"),
+        }
+    )
 
     def __init__(self, classes: Sequence[str]) -> None:
         self.classes = tuple(classes)

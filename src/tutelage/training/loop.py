@@ -19,6 +19,7 @@ from tutelage.errors import Interrupted, NonFiniteError
 from tutelage.methods.base import Method
 from tutelage.seeding import derived_seed
 from tutelage.settings import OptimizerConfig
+from tutelage.training.backbone import Backbone
 from tutelage.training.checkpoint import first_non_finite
 from tutelage.training.health import Health
 from tutelage.training.optimizer import gradient_norm, set_schedule
@@ -99,7 +100,8 @@ class Training:
     """Everything that training needs, built once by `build.py`.
 
     `truth` (N,) int64 on the device holds true classes that no method sees, -1 where there is none: the log tells by
-    them how many pseudo-labels are right.
+    them how many pseudo-labels are right. `backbone` is what a warm start brought, where it moves otherwise than the
+    rest.
     """
 
     method: Method
@@ -114,6 +116,7 @@ class Training:
     eval_every: int
     checkpoint_every: int
     truth: Tensor | None = None
+    backbone: Backbone | None = None
     describe_rows: Callable[[int], str] = lambda step: ""
     model: nn.Module = field(init=False)
     scaler: torch.amp.GradScaler = field(init=False)
@@ -138,11 +141,15 @@ class Training:
         """Forward, backward, optimizer step, teacher update, remember. Waits for nothing."""
         torch.manual_seed(derived_seed(self.seed, "step", rank(), step))
         set_schedule(self.optimizer, step, self.total, self.schedule)
+        if self.backbone is not None:
+            self.backbone.set_mode(self.method, step, self.total)
         batch = self.loader.batch(step)
         with self.autocast():
             out: StepOutput = self.model(batch, Progress(step, self.total))
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(out.loss).backward()
+        if self.backbone is not None:
+            self.backbone.drop_gradients(step, self.total)
         applied = self._optimizer_step(step, out, health)
         if self.method.teacher is not None:
             self.method.teacher.update(self.method.student, step + 1, allowed=applied)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -13,20 +15,23 @@ from tutelage.schedules import (
     sigmoid_rampup,
 )
 from tutelage.settings import OptimizerConfig
+from tutelage.training.backbone import Backbone
 
 
-def build_optimizer(model: nn.Module, cfg: OptimizerConfig) -> torch.optim.Optimizer:
+def build_optimizer(model: nn.Module, cfg: OptimizerConfig, backbone: Backbone | None = None) -> torch.optim.Optimizer:
     """The optimizer of all parameters that get gradients; weight decay on kernels alone unless the settings say so.
 
     The fused forms, since they take `found_inf`: a flag on the device that turns a step into nothing.
+
+    Args:
+        backbone: what has a learning rate of its own.
     """
     trained = [p for p in model.parameters() if p.requires_grad]
-    kernels = [p for p in trained if p.ndim > 1 or cfg.decay_all]
-    others = [p for p in trained if not (p.ndim > 1 or cfg.decay_all)]
-    groups = [
-        {"params": kernels, "weight_decay": cfg.weight_decay},
-        *([{"params": others, "weight_decay": 0.0}] if others else []),
-    ]
+    apart = set() if backbone is None else {id(p) for p in backbone.parameters()}
+    groups = _groups([p for p in trained if id(p) not in apart], cfg)
+    if backbone is not None:
+        slow = _groups([p for p in trained if id(p) in apart], cfg)
+        groups += [group | {"lr_factor": backbone.lr_factor} for group in slow if group["params"]]
     if cfg.name == "sgd":
         nesterov = cfg.nesterov and cfg.momentum > 0
         sgd = torch.optim.SGD(groups, lr=cfg.lr, momentum=cfg.momentum, nesterov=nesterov, fused=True)
@@ -34,6 +39,15 @@ def build_optimizer(model: nn.Module, cfg: OptimizerConfig) -> torch.optim.Optim
         return sgd
     adam = torch.optim.AdamW if cfg.name == "adamw" else torch.optim.Adam
     return adam(groups, lr=cfg.lr, betas=(cfg.momentum, cfg.beta2), fused=True)
+
+
+def _groups(trained: list[nn.Parameter], cfg: OptimizerConfig) -> list[dict[str, Any]]:
+    kernels = [p for p in trained if p.ndim > 1 or cfg.decay_all]
+    others = [p for p in trained if not (p.ndim > 1 or cfg.decay_all)]
+    return [
+        {"params": kernels, "weight_decay": cfg.weight_decay},
+        *([{"params": others, "weight_decay": 0.0}] if others else []),
+    ]
 
 
 def forget(optimizer: torch.optim.Optimizer, cfg: OptimizerConfig) -> None:
@@ -73,11 +87,11 @@ def momentum_at(step: int, total: int, cfg: OptimizerConfig) -> float:
 
 
 def set_schedule(optimizer: torch.optim.Optimizer, step: int, total: int, cfg: OptimizerConfig) -> float:
-    """Set learning rate and momentum of `step`; gives the learning rate."""
+    """Set learning rate and momentum of `step`; gives the learning rate of all but a backbone with its own."""
     lr = cfg.lr * lr_factor(step, total, cfg)
     momentum = momentum_at(step, total, cfg)
     for group in optimizer.param_groups:
-        group["lr"] = lr
+        group["lr"] = lr * group.get("lr_factor", 1.0)
         if "betas" in group:
             group["betas"] = (momentum, cfg.beta2)
         else:

@@ -66,12 +66,10 @@ class ProgressLine:
         """Print a sentence above the line."""
         self.console.print(f"- {text}", markup=False)
 
-    def scored(self, done: int, student: float | None, teacher: float | None) -> None:
-        """Show the validation accuracies; the clock does not count the time that scoring took."""
-        parts = [
-            f"{name} {value:.1%}" for name, value in (("student", student), ("teacher", teacher)) if value is not None
-        ]
-        self._scores = f"  validation accuracy: {', '.join(parts)}" if parts else ""
+    def scored(self, done: int, what: str, scores: Mapping[str, float]) -> None:
+        """Show the validation scores, a share for each network; the clock does not count the time scoring took."""
+        parts = [f"{name} {value:.1%}" for name, value in scores.items()]
+        self._scores = f"  validation {what}: {', '.join(parts)}" if parts else ""
         if parts and not self.live:
             self.console.print(f"step {done}/{self.total}{self._scores}")
         self._time = time.perf_counter()

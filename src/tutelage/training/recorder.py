@@ -6,22 +6,19 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-import torch
 from torch import nn
 
-from tutelage.batch import PseudoLabels
-from tutelage.data.loader import Normalization
 from tutelage.distributed import barrier
 from tutelage.errors import CheckpointError, Interrupted
 from tutelage.tasks.base import Task
+from tutelage.training import collapse
 from tutelage.training.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
 from tutelage.training.curves import Curves
 from tutelage.training.folder import RunFolder
 from tutelage.training.loop import Training, Window, method_tensors
 from tutelage.training.progress import ProgressLine
-from tutelage.training.pseudo_health import ALARM_LINES, alarm, health, tally
-from tutelage.training.scoring import predict_rows
+from tutelage.training.pseudo_health import ALARM_LINES, alarm
+from tutelage.training.scoring import Exam
 from tutelage.training.signals import StopFlag
 
 
@@ -36,12 +33,11 @@ class RunRecorder:
         stop: StopFlag,
         *,
         task: Task,
-        normalization: Normalization,
-        validation: tuple[np.ndarray, np.ndarray, np.ndarray] | None,
+        validation: Exam | None,
         start: int,
     ) -> None:
         self.folder, self.training, self.progress, self.stop = folder, training, progress, stop
-        self.task, self.normalization, self.validation = task, normalization, validation
+        self.task, self.validation = task, validation
         self._evaluated = {row["step"] for row in folder.rows("metrics.jsonl") if row["kind"] == "validation"}
         self._lines = [row for row in folder.rows("metrics.jsonl") if row["kind"] == "training"]
         self._curves = Curves(folder.path / "tensorboard", start=start)
@@ -74,14 +70,16 @@ class RunRecorder:
 
     def _alarm(self, rows: list[dict[str, Any]]) -> str | None:
         counts = self.training.method.problem.labeled_counts
-        return alarm(rows, total=self.training.total, classes=self.task.classes, labeled_counts=counts)
+        total, classes = self.training.total, self.task.classes
+        collapsed = collapse.alarm(rows, total=total)
+        return collapsed or alarm(rows, total=total, classes=classes, labeled_counts=counts)
 
     def was_evaluated(self, done: int) -> bool:
         """Whether the scores of that step are written."""
         return self.validation is None or done in self._evaluated
 
     def evaluate(self, done: int) -> None:
-        """Score student and teacher on the validation rows; gives up, writing nothing, if a signal comes."""
+        """Score student and teacher on the validation data; gives up, writing nothing, if a signal comes."""
         try:
             self._evaluate(done)
         except Interrupted:
@@ -92,41 +90,17 @@ class RunRecorder:
     def _evaluate(self, done: int) -> None:
         if self.validation is None:
             return
-        scores = {name: self._score(network) for name, network in networks(self.training).items()}
+        scores = {name: self._score(self.validation, network) for name, network in networks(self.training).items()}
         self.folder.append("metrics.jsonl", {"step": done, "kind": "validation", **scores})
         self._evaluated.add(done)
-        accuracies = {name: score["accuracy"] for name, score in scores.items()}
-        self.progress.scored(done, accuracies.get("student"), accuracies.get("teacher"))
+        headline = {name: score[self.task.headline] for name, score in scores.items() if self.task.headline in score}
+        self.progress.scored(done, self.task.headline.replace("_", " "), headline)
         for name, score in scores.items():
             self._curves.add(f"validation/{name}", done, score)
 
-    def _score(self, network: nn.Module) -> dict[str, float]:
-        assert self.validation is not None
-        images, rows, labels = self.validation
-        probs = predict_rows(
-            network,
-            self.task,
-            images,
-            rows,
-            normalization=self.normalization,
-            device=self.training.device,
-            check=self.stop.check,
-        )
-        label = torch.from_numpy(labels[rows])
-        metrics = self.task.metrics()
-        metrics.update(probs, label)
-        scores = {name: value for name, value in metrics.compute().items() if isinstance(value, float)}
-        probs = probs.to(self.training.device)
-        weight, guess = self.training.method.pseudo_label_weight(probs), self.training.method.guess(probs)
-        if weight is not None:  # as if the validation images were unlabeled ones, but without augmentation
-            counts = tally(PseudoLabels(guess.argmax(1).cpu(), weight.cpu()), label, probs.shape[1])
-            figures = health(counts)
-            scores |= {
-                f"pseudo_{name}": value
-                for name in ("share", "accuracy")
-                if isinstance(value := figures.get(f"pseudo/{name}"), float)
-            }
-        return scores
+    def _score(self, exam: Exam, network: nn.Module) -> dict[str, float]:
+        grades = exam.score(network, method=self.training.method, check=self.stop.check)
+        return {name: value for name, value in grades.metrics.items() if isinstance(value, float)}
 
     def save(self, done: int, window: Window) -> None:
         """Write a checkpoint of all that the next steps depend on; the log lines before it reach the disk first."""

@@ -52,10 +52,10 @@ def mcnemar(won: int, lost: int) -> float:
     return min(1.0, 2.0 * tail)
 
 
-def write_scored(run: Path, parts: Mapping[str, tuple[NDArray, NDArray]]) -> None:
-    """Write the given and the predicted class (N,) of each scored image, by part, into the run."""
+def write_scored(run: Path, parts: Mapping[str, Mapping[str, NDArray]]) -> None:
+    """Write what was made of each scored item, by part, into the run: for images the given and the predicted class."""
     stream = io.BytesIO()
-    arrays = {f"{part}_{name}": value for part, pair in parts.items() for name, value in zip(_NAMES, pair, strict=True)}
+    arrays = {f"{part}_{name}": value for part, items in parts.items() for name, value in items.items()}
     np.savez_compressed(stream, allow_pickle=False, **arrays)
     write_atomically(run / FILE, stream.getvalue())
 

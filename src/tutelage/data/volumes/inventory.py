@@ -1,0 +1,266 @@
+"""All sources of scans of a run, looked at once, with everything that is wrong with them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tutelage.data.names import class_name_fault, shown
+from tutelage.data.volumes.cache import ScanLook, VolumeCache
+from tutelage.data.volumes.cases import Case, CaseListing
+from tutelage.data.volumes.listing import list_case_splits, list_cases
+from tutelage.data.volumes.settings import ScanConfig
+from tutelage.data.volumes.survey import survey_cases
+from tutelage.errors import ConfigError
+from tutelage.settings import DataConfig
+
+ROLES = ("train", "unlabeled", "val", "test")
+_THIN = 4  # voxels
+_ODD_SPACING = 2.0  # times the median
+_SHOWN = 3  # names in a sentence
+
+
+@dataclass
+class ScanPart:
+    """One source in its role: the cases that can be read, and what each is."""
+
+    listing: CaseListing
+    cases: list[Case]
+    looks: list[ScanLook]
+
+    def __iter__(self) -> Iterator[tuple[Case, ScanLook]]:
+        return zip(self.cases, self.looks, strict=True)
+
+    @property
+    def labeled(self) -> int:
+        """Cases with a label."""
+        return sum(case.label is not None for case in self.cases)
+
+
+@dataclass
+class ScanInventory:
+    """The parts of a run by role (`train`, `unlabeled`, `val`, `test`), and what was found in them.
+
+    Attributes:
+        scan: the settings, with what the source declares: use these from here on, for predictions too.
+        values: label value of each class by its name, in the order of the class indices.
+        faults, warnings: sentences that are safe to print; faults stop a run.
+    """
+
+    scan: ScanConfig
+    parts: dict[str, ScanPart] = field(default_factory=dict)
+    values: dict[str, int] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(self.values)
+
+    def facts(self) -> dict[str, dict[str, Any]]:
+        """Of each part the number of cases, and a hash of their names, of their labels, and of their contents."""
+        facts: dict[str, dict[str, Any]] = {}
+        for role, part in sorted(self.parts.items()):
+            hashes = {name: hashlib.blake2b(digest_size=16) for name in ("names", "labels", "contents")}
+            for case, look in part:
+                hashes["names"].update(repr(case.name).encode())
+                hashes["labels"].update(repr((case.name, look.label_digest)).encode())
+                hashes["contents"].update(look.digest.encode())
+            facts[role] = {"images": len(part.cases), **{name: h.hexdigest() for name, h in hashes.items()}}
+        return facts
+
+    def fingerprint(self, *roles: str) -> str:
+        """32 hexadecimal digits that follow from the names, labels and contents of these parts, or of all."""
+        digest = hashlib.blake2b(repr(self.values).encode(), digest_size=16)
+        for role in roles or sorted(self.parts):
+            for case, look in self.parts[role]:
+                digest.update(repr((role, case.name, look.digest, look.label_digest)).encode())
+        return digest.hexdigest()
+
+
+def take_scan_inventory(
+    data: DataConfig, scan: ScanConfig, *, workers: int = 1, cache_dir: Path | None = None
+) -> ScanInventory:
+    """List all sources of `data`, read every case once, and collect all faults and warnings.
+
+    Args:
+        cache_dir: where the prepared volumes are kept meanwhile, so that `load_scans` need not read them again.
+    """
+    listings = list_scan_parts(data)
+    declared = any(listing.channels_last_axis for listing in listings.values())
+    inventory = ScanInventory(replace(scan, channels_last_axis=scan.channels_last_axis or declared))
+    cache = None if cache_dir is None else VolumeCache(cache_dir)
+    for role, listing in listings.items():
+        inventory.faults += listing.faults
+        inventory.warnings += listing.warnings
+        inventory.parts[role] = _look(listing, data.skip_unreadable, inventory, cache, workers)
+    train = inventory.parts.get("train")
+    if train is None:
+        inventory.faults.append(f"{shown(data.path)} has no training cases: expected a folder 'train'")
+    elif train.cases:
+        inventory.values = _class_values(train, inventory)
+        for role, part in inventory.parts.items():
+            _check_labels(role, part, inventory)
+        _check_grids(inventory)
+    elif not inventory.faults:
+        inventory.faults.append(f"{shown(train.listing.where)} has no case that can be read")
+    _check_copies(inventory)
+    return inventory
+
+
+def list_scan_parts(data: DataConfig) -> dict[str, CaseListing]:
+    """What each source of `data` offers, by role; no voxel is read."""
+    listings = list_case_splits(data.path, data.labels)
+    for role, path in (("val", data.val), ("test", data.test)):
+        if path is not None:
+            listings[role] = list_cases(path, role=role)  # type: ignore[arg-type]
+    if data.unlabeled is not None:
+        further = list_cases(data.unlabeled, role="unlabeled")
+        before = listings.get("unlabeled")
+        if before is not None:
+            further.cases = before.cases + further.cases
+            further.faults = before.faults + further.faults
+            further.warnings = before.warnings + further.warnings
+        listings["unlabeled"] = further
+    return {role: listings[role] for role in ROLES if role in listings}
+
+
+def _look(
+    listing: CaseListing, skip: bool, inventory: ScanInventory, cache: VolumeCache | None, workers: int
+) -> ScanPart:
+    part = ScanPart(listing, [], [])
+    for case, look in zip(
+        listing.cases, survey_cases(listing.cases, inventory.scan, cache=cache, workers=workers), strict=True
+    ):
+        if isinstance(look, ScanLook):
+            part.cases.append(case)
+            part.looks.append(look)
+            inventory.warnings += look.warnings
+        elif skip:
+            inventory.warnings += [f"left out: {fault}" for fault in look]
+        else:
+            inventory.faults += look
+    return part
+
+
+def _class_values(train: ScanPart, inventory: ScanInventory) -> dict[str, int]:
+    """From the settings, or else the source, or else the labels that there are."""
+    where, scan = shown(train.listing.where), inventory.scan
+    values = scan.class_values() or train.listing.values
+    if not values:
+        seen = sorted({0, *(v for look in train.looks for v in look.label_counts)} - {scan.ignore_label})
+        names = ["background", "foreground"] if len(seen) == 2 else ["background", *map(str, seen[1:])]
+        values = dict(zip(names, seen, strict=True))
+        if len(values) > 1:
+            listed = ", ".join(f"{value} {name}" for name, value in values.items())
+            inventory.warnings.append(f"{where} names no classes; taken from its labels: {listed}")
+    inventory.faults += [f"{where}: {fault}" for name in values if (fault := class_name_fault(name))]
+    outside = [name for name, value in values.items() if not 0 <= value <= 255]
+    inventory.faults += [f"{where}: the value of class '{shown(name)}' is not in 0..255" for name in outside]
+    if not train.labeled:
+        inventory.faults.append(f"{where} has no labeled case: expected masks of a few scans")
+    elif len(values) < 2:
+        inventory.faults.append(f"{where} has one class only, the background: expected labels of something")
+    return {name: value for name, value in values.items() if value != scan.ignore_label}
+
+
+def _check_labels(role: str, part: ScanPart, inventory: ScanInventory) -> None:
+    where = shown(part.listing.where)
+    values, background = inventory.values, next(iter(inventory.values.values()), 0)
+    known = ", ".join(f"{value} {shown(name)}" for name, value in values.items())
+    empty = []
+    for case, look in part:
+        counts = {value: n for value, n in look.label_counts.items() if value != inventory.scan.ignore_label}
+        for value in sorted(set(counts) - set(values.values())):
+            inventory.faults.append(
+                f"{shown(str(case.label))} holds the label value {value} in {counts[value]} voxels, which is no class; "
+                f"known: {known}; name it in scan.classes, or make it scan.ignore_label"
+            )
+        if case.label is not None and not set(counts) - {background}:
+            empty.append(case.name)
+    if empty:
+        inventory.warnings.append(f"{where}: {_counted(empty, f'{role} label')} without any foreground voxel")
+        if role == "train" and len(empty) == part.labeled:
+            inventory.faults.append(f"{where}: no label has a foreground voxel")
+    if role in ("val", "test"):
+        without = len(part.cases) - part.labeled
+        if not part.labeled and not part.listing.faults:
+            inventory.faults.append(f"{where}: the {role} cases have no labels: expected masks")
+        elif without:
+            inventory.warnings.append(f"{where}: {without} {role} cases without label are not used")
+
+
+def _check_grids(inventory: ScanInventory) -> None:
+    """Axes, channels, spacing and size of all cases against each other, and against the patch."""
+    pairs = [(case, look) for part in inventory.parts.values() for case, look in part]
+    for name, number in (
+        ("axes", lambda look: len(look.placement.shape)),
+        ("channels", lambda look: look.channels),
+    ):
+        kinds = {number(look): shown(case.place) for case, look in reversed(pairs)}
+        if len(kinds) > 1:
+            listed = ", ".join(f"{k} in {place}" for k, place in sorted(kinds.items()))
+            inventory.faults.append(f"cases have different numbers of {name}: {listed}")
+            return
+    axes = len(pairs[0][1].placement.shape)
+    try:
+        patch = inventory.scan.patch(axes)
+    except ConfigError as error:
+        inventory.faults.append(str(error))
+        return
+    spacing = np.array([look.placement.spacing for _, look in pairs])
+    ratio = spacing / np.median(spacing, axis=0)
+    odd = [f"{c.name} ({_times(s)} mm)" for (c, _), s, r in zip(pairs, spacing, ratio, strict=True) if _is_odd(r)]
+    if odd:
+        inventory.warnings.append(
+            f"{_counted(odd, 'case')} with a spacing far from the median of {_times(np.median(spacing, axis=0))} mm: "
+            "set scan.spacing to resample all"
+        )
+    shapes = {case.name: look.placement.shape for case, look in pairs}
+    thin = [f"{name} ({_times(shape)} voxels)" for name, shape in shapes.items() if min(shape) < _THIN]
+    if thin:
+        inventory.warnings.append(f"{_counted(thin, 'case')} thinner than {_THIN} voxels: are they volumes?")
+    small = [
+        f"{name} ({_times(shape)} voxels)"
+        for name, shape in shapes.items()
+        if any(s < p for s, p in zip(shape, patch, strict=True))
+    ]
+    if small:
+        inventory.warnings.append(f"{_counted(small, 'case')} smaller than the patch of {_times(patch)}: padded with 0")
+
+
+def _check_copies(inventory: ScanInventory) -> None:
+    """The same scan twice: within the training cases it is odd, between those and what scores it is wrong."""
+    first: dict[str, tuple[str, Case]] = {}
+    within = []
+    for role, part in inventory.parts.items():
+        group = "train" if role == "unlabeled" else role
+        for case, look in part:
+            before_group, before = first.setdefault(look.digest, (group, case))
+            if before is case:
+                continue
+            pair = f"{shown(before.place)} = {shown(case.place)}"
+            if before_group == group:
+                within.append(pair)
+            else:
+                inventory.faults.append(f"the same scan is in {before_group} and in {group}: {pair}")
+    if within:
+        inventory.warnings.append(f"{_counted(within, 'pair')} of cases with the same scan")
+
+
+def _is_odd(ratio: np.ndarray) -> bool:
+    return bool((ratio > _ODD_SPACING).any() or (ratio < 1 / _ODD_SPACING).any())
+
+
+def _times(numbers: Any) -> str:
+    return " x ".join(f"{number:.3g}" if isinstance(number, float) else str(number) for number in numbers)
+
+
+def _counted(names: list[str], what: str) -> str:
+    more = ", ..." if len(names) > _SHOWN else ""
+    return f"{len(names)} {what}{'s' if len(names) > 1 else ''} ({', '.join(map(shown, names[:_SHOWN]))}{more})"

@@ -1,0 +1,114 @@
+"""UA-MT: Mean Teacher that asks for consistency only where the teacher is sure of itself."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+from torch import Tensor, nn
+
+from tutelage.batch import Batch, Progress, StepOutput
+from tutelage.ema import EMATeacher
+from tutelage.losses import softmax_mse
+from tutelage.methods.base import Method, Problem
+from tutelage.schedules import sigmoid_rampup, stairs
+from tutelage.settings import require
+from tutelage.tasks.base import Task
+
+
+class UAMT(Method):
+    """UA-MT: Yu et al. 2019, arXiv:1907.07034.
+
+    loss = L(y, p(x)) + w r(t) sum of 1[U < H(t)] d(p_student(u), p_teacher(u + noise)) / sum of 1[U < H(t)]
+    with L the task's loss, d the squared difference of the softmaxes averaged over classes, the sums over voxels, and
+    U the entropy of the teacher's mean softmax over T further passes, each with its own noise and dropout. The
+    threshold H rises from 3/4 of ln K to ln K, the largest entropy of K classes. Both networks run in training mode.
+
+    The teacher's target is one noisy pass, not the mean of T. As in UA-MT's code the T passes go two at a time, so that
+    the teacher's batch norm sees two copies of the rows together.
+    """
+
+    name, evaluated, tasks = "ua-mt", "teacher", ("segmentation",)
+    labeled_views, unlabeled_views = ("weak",), ("weak",)
+    teacher: EMATeacher
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        """Settings of `ua-mt`. The defaults are those of its code."""
+
+        consistency_weight: Annotated[float, "w, after the ramp-up"] = 0.1
+        consistency_on: Annotated[
+            Literal["unlabeled", "all"], "rows that consistency is asked of; all is the other of the original's scripts"
+        ] = "unlabeled"
+        rampup: Annotated[float, "length of the sigmoid ramp-up r, as a share of training"] = 1.0
+        rampup_stairs: Annotated[int | None, "r rises in so many stairs, 150 steps each of 6000; none is smooth"] = 40
+        passes: Annotated[int, "T, the teacher's passes for its uncertainty; even, two go at once"] = 8
+        teacher_noise: Annotated[float, "std of the noise on the teacher's images, which is cut at twice that"] = 0.1
+        threshold_start: Annotated[float, "H at the start, as a share of ln K; it ends at 1"] = 0.75
+        ema_decay: Annotated[float, "of the teacher"] = 0.99
+        ema_warmup: Annotated[bool, "average plainly over the first 1 / (1 - ema_decay) steps"] = True
+        ema_buffers: Annotated[Literal["own", "copy"], "the teacher's batch-norm statistics: its own, or copies"] = (
+            "own"
+        )
+
+        def __post_init__(self) -> None:
+            require(self.consistency_weight >= 0, "method.consistency_weight", "at least 0", self.consistency_weight)
+            require(0.0 <= self.rampup <= 1.0, "method.rampup", "in [0, 1]", self.rampup)
+            stairs = self.rampup_stairs
+            require(stairs is None or stairs >= 1, "method.rampup_stairs", "at least 1, or none", stairs)
+            require(self.passes >= 2 and self.passes % 2 == 0, "method.passes", "even and at least 2", self.passes)
+            require(self.teacher_noise >= 0, "method.teacher_noise", "at least 0", self.teacher_noise)
+            require(0.0 <= self.threshold_start <= 1.0, "method.threshold_start", "in [0, 1]", self.threshold_start)
+            require(0.0 <= self.ema_decay < 1.0, "method.ema_decay", "in [0, 1)", self.ema_decay)
+
+    def __init__(self, student: nn.Module, task: Task, problem: Problem, cfg: Config) -> None:
+        super().__init__(student, task, problem, cfg)
+        decay, warmup, buffers = cfg.ema_decay, cfg.ema_warmup, cfg.ema_buffers
+        self.teacher = EMATeacher(student, decay, warmup=warmup, start_weight=0, buffers=buffers)
+
+    def forward(self, batch: Batch, t: Progress) -> StepOutput:
+        x, u, cfg = batch.labeled, batch.unlabeled, self.cfg
+        images = torch.cat([x.views[0], u.views[0]])
+        logits = self.student(images)  # one pass: batch norm sees all rows
+        first = 0 if cfg.consistency_on == "all" else len(x)
+        target = self.teacher(self._noisy(images[first:])).float()
+        uncertainty = self._uncertainty(images[first:])
+        mask = (uncertainty < self.threshold(t, logits.shape[1])).float()
+
+        supervised = self.task.loss(logits[: len(x)], x.label)
+        cost = softmax_mse(logits[first:].float(), target)
+        consistency = (cost * mask).sum() / mask.sum().clamp_min(1.0)
+        weight = self.consistency_weight(t)
+        log = {
+            "supervised": supervised.detach(),
+            "consistency": consistency.detach(),
+            "consistency_weight": weight,
+            "mask_rate": mask.mean(),
+        }
+        return StepOutput(supervised + weight * consistency, log)
+
+    def consistency_weight(self, t: Progress) -> float:
+        """w r(t)."""
+        length = self.cfg.rampup * t.total
+        step = t.step if self.cfg.rampup_stairs is None else stairs(t.step, length, self.cfg.rampup_stairs)
+        return self.cfg.consistency_weight * sigmoid_rampup(step, length)
+
+    def threshold(self, t: Progress, num_classes: int) -> float:
+        """H(t), the entropy in nats that a voxel must stay below."""
+        start = self.cfg.threshold_start
+        return (start + (1.0 - start) * sigmoid_rampup(t.step, t.total)) * math.log(num_classes)
+
+    def _uncertainty(self, images: Tensor) -> Tensor:
+        """(B, *S): entropy in nats of the mean of the teacher's softmaxes over T noisy passes."""
+        total: Tensor | float = 0.0
+        for _ in range(self.cfg.passes // 2):
+            probs = self.teacher(self._noisy(images.repeat(2, *(1,) * (images.ndim - 1)))).float().softmax(1)
+            total = total + probs.unflatten(0, (2, -1)).sum(0)
+        mean = total / self.cfg.passes
+        return -(mean * (mean + 1e-6).log()).sum(1)
+
+    def _noisy(self, images: Tensor) -> Tensor:
+        deviation = self.cfg.teacher_noise
+        return images + (deviation * torch.randn_like(images)).clamp(-2.0 * deviation, 2.0 * deviation)

@@ -1,0 +1,41 @@
+"""The weighted nearest-neighbor classifier of Wu et al. 2018 (arXiv:1805.01978), as MoCo's CIFAR demo monitors with."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+K, TEMPERATURE = 200, 0.1
+
+
+@torch.no_grad()
+def knn_scores(
+    queries: Tensor,
+    bank: Tensor,
+    label: Tensor,
+    num_classes: int,
+    *,
+    k: int = K,
+    temperature: float = TEMPERATURE,
+    block: int = 512,
+) -> Tensor:
+    """What speaks for each class: the sum of exp(cosine / temperature) over the k nearest rows of the bank.
+
+    Args:
+        queries: (Q, F) features.
+        bank: (N, F) features of labeled images, on the same device.
+        label: (N,) int64, their classes.
+        k: neighbors; N where the bank is smaller.
+        block: queries at a time, so that (block, N) similarities are in memory.
+
+    Returns:
+        (Q, num_classes) float32.
+    """
+    bank, near = F.normalize(bank.float(), dim=1), min(k, len(bank))
+    scores = queries.new_zeros(len(queries), num_classes, dtype=torch.float32)
+    for start in range(0, len(queries), block):
+        cosine = F.normalize(queries[start : start + block].float(), dim=1) @ bank.T
+        nearest, rows = cosine.topk(near, dim=1)
+        scores[start : start + block].scatter_add_(1, label[rows], (nearest / temperature).exp())
+    return scores

@@ -1,0 +1,261 @@
+"""Probing a run: simple classifiers on its frozen features, at several numbers of labels, beside random weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from rich.console import Console
+from torch import Tensor
+
+from tutelage.augment.settings import WeakConfig
+from tutelage.augment.view import ImageShape
+from tutelage.augment.weak import WeakCrop
+from tutelage.build import learns_from_labels
+from tutelage.config import RunConfig
+from tutelage.data.names import shown
+from tutelage.data.split import keep_labels
+from tutelage.encoder import SETTLING_IMAGES, Encoder
+from tutelage.errors import ConfigError, DataError, MissingExtra, did_you_mean
+from tutelage.files import read_json, refuse_file, write_atomically, write_json
+from tutelage.intervals import interval
+from tutelage.probe.data import Labeled, list_labeled, read_labeled, split_off_test
+from tutelage.probe.knn import knn_scores
+from tutelage.probe.linear import fit_linear
+from tutelage.probe.logistic import fit_logistic
+from tutelage.probe.table import as_markdown, print_table
+from tutelage.seeding import generator
+from tutelage.settings import require
+from tutelage.training.folder import read_config
+
+KINDS = ("knn", "linear", "logistic")
+USUAL_COUNTS = (4, 25, 400)  # labels a class; 40, 250 and 4,000 with ten classes
+OWN, RANDOM = "run", "random"
+SMALLEST_CROP = 0.08  # of the published augmentation: RandomResizedCrop's own
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeConfig:
+    """What is probed; see `tutelage probe --help`."""
+
+    label_counts: tuple[int | None, ...] | None = None  # None among them is all; None for the whole, the usual ones
+    seeds: int = 5
+    kinds: tuple[str, ...] | None = None  # None: all that are installed
+    random: bool = True
+    augment: bool = False
+    label_balance: Literal["balanced", "proportional"] = "balanced"
+
+    def __post_init__(self) -> None:
+        require(1 <= self.seeds <= 1000, "--seeds", "in [1, 1000]", self.seeds)
+        for kind in self.kinds or ():
+            if kind not in KINDS:
+                raise ConfigError(f"--kind must be of {', '.join(KINDS)}, got {kind!r}{did_you_mean(kind, KINDS)}")
+        if self.augment and self.kinds is not None and "linear" not in self.kinds:
+            raise ConfigError("--augment does nothing without the linear probe: add linear to --kind")
+        if "logistic" in (self.kinds or ()) and not _has_sklearn():
+            raise MissingExtra("--kind logistic", "scikit-learn", "probe")
+
+
+def _has_sklearn() -> bool:
+    return find_spec("sklearn") is not None
+
+
+def parse_counts(text: str) -> tuple[int | None, ...]:
+    """The numbers in `"40,250,all"`; None is all.
+
+    Raises:
+        ConfigError: a part is neither a number above 0 nor the word all, or stands twice.
+    """
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    require(bool(parts), "--label-counts", "numbers, or the word all, separated by commas", text)
+    for part in parts:
+        good = part == "all" or (part.isdecimal() and int(part) >= 1)
+        require(good, "--label-counts", "numbers above 0, or the word all, separated by commas", part)
+    counts = tuple(None if part == "all" else int(part) for part in parts)
+    require(len(set(counts)) == len(counts), "--label-counts", "different numbers", text)
+    return counts
+
+
+def probe_run(
+    run: Path,
+    data: str,
+    cfg: ProbeConfig,
+    *,
+    labels: str | None = None,
+    test: str | None = None,
+    network: str = "auto",
+    device: str = "auto",
+    workers: int = 2,
+    out: Path | None = None,
+    overwrite: bool = False,
+    console: Console,
+) -> dict[str, Any]:
+    """Probe the encoder of a run on labeled images; prints a table and writes it to `out` (.json or .md).
+
+    Raises:
+        TutelageError: the run, the data or the file is not as needed.
+    """
+    refuse_file(out, overwrite=overwrite)
+    if out is not None and out.suffix not in (".json", ".md"):
+        raise ConfigError(f"--out must be a .json or .md file, got {out}")
+    parts = list_labeled(data, labels=labels, test=test)
+    encoder = Encoder.load(run, network=network, device=device)
+    settings = RunConfig.from_dict(read_config(run)["settings"])
+    encoders = [encoder]
+    if cfg.random:
+        few = [parts.train[k] for k in np.linspace(0, len(parts.train) - 1, SETTLING_IMAGES).astype(int)]
+        few = list({id(item): item for item in few}.values())
+        pixels = [image for image in encoder.read(few, workers=workers) if isinstance(image, np.ndarray)]
+        if len(pixels) > 1:  # what cannot be read is told of below, with all the rest
+            encoders.append(encoder.fresh(settings, np.stack(pixels), seed=0))
+    console.print(f"features of {len(parts.train) + len(parts.test or ())} images, once")
+    learn = read_labeled(parts.train, parts.classes, encoders, workers=workers, keep_pixels=cfg.augment)
+    if parts.test is None:
+        learn, scored = split_off_test(learn, parts.classes, data)
+        note = "no test images are given: a fifth of the labels is held out and scored on"
+    else:
+        scored = read_labeled(parts.test, parts.classes, encoders, workers=workers)
+        note = _copies_note(learn, scored)
+    notes = [text for text in (note, _seen_note(run, settings, data, learn, scored)) if text]
+    kinds = cfg.kinds or tuple(kind for kind in KINDS if kind != "logistic" or _has_sklearn())
+    counts = _counts(cfg, learn, parts.classes)
+    rows = []
+    for number, name in enumerate((OWN, RANDOM)[: len(encoders)]):
+        view = _augmented(encoders[number], learn, flip=parts.flip_ok) if cfg.augment else None
+        bench = _Bench(learn, scored, number, parts.classes, view)
+        for count in counts:
+            for kind in kinds:
+                rows.append(bench.row(kind, count, cfg) | {"encoder": name})
+    result = {
+        "run": str(run),
+        "step": encoder.step,
+        "network": settings.network.name,
+        "method": settings.method,
+        "data": data,
+        "classes": list(parts.classes),
+        "features": learn.features[0].shape[1],
+        "labeled_images": len(learn),
+        "test_images": len(scored),
+        "settings": dataclasses.asdict(cfg) | {"kinds": list(kinds), "label_counts": counts},
+        "notes": notes,
+        "rows": rows,
+    }
+    for text in notes:
+        console.print(f"- {text}", markup=False)
+    print_table(result, console)
+    if out is not None:
+        if out.suffix == ".md":
+            write_atomically(out, as_markdown(result).encode("utf-8", errors="backslashreplace"))
+        else:
+            write_json(out, result)
+        console.print(f"the numbers are in {out}", markup=False)
+    return result
+
+
+def _counts(cfg: ProbeConfig, learn: Labeled, classes: Sequence[str]) -> list[int | None]:
+    """The asked numbers of labels, checked; or the usual ones, as far as there are so many, and all."""
+    if cfg.label_counts is None:
+        least = int(np.bincount(learn.label, minlength=len(classes)).min())
+        return [*(count * len(classes) for count in USUAL_COUNTS if count < least), None]
+    for count in cfg.label_counts:
+        try:
+            _draw(learn, classes, count, cfg, 0)
+        except DataError as error:
+            text = str(error).replace("label_count asks", "--label-counts asks", 1)
+            raise DataError(text.replace("set label_balance to", "take --label-balance")) from None
+    return list(cfg.label_counts)
+
+
+def _draw(learn: Labeled, classes: Sequence[str], count: int | None, cfg: ProbeConfig, seed: int) -> NDArray[np.int64]:
+    return keep_labels(learn.label, learn.names, classes, count=count, balance=cfg.label_balance, seed=seed)
+
+
+class _Bench:
+    """The probes of one encoder, by its number among those whose features were read."""
+
+    def __init__(
+        self,
+        learn: Labeled,
+        scored: Labeled,
+        number: int,
+        classes: Sequence[str],
+        view: Callable[[int, NDArray[np.int64], int], Tensor] | None,
+    ) -> None:
+        self.learn, self.scored, self.classes, self.view = learn, scored, classes, view
+        self.bank, self.queries = learn.features[number], scored.features[number]
+
+    def row(self, kind: str, count: int | None, cfg: ProbeConfig) -> dict[str, Any]:
+        """Accuracy over the seeds, each with its own draw of labels; with all labels, only SGD differs by seed."""
+        seeds = range(cfg.seeds) if count is not None or kind == "linear" else range(1)
+        accuracy = []
+        for seed in seeds:
+            rows = _draw(self.learn, self.classes, count, cfg, seed)
+            accuracy.append(float((self._predict(kind, rows, seed) == self.scored.label).mean()))
+        over = interval(accuracy)
+        used = len(self.learn) if count is None else count
+        return {"kind": kind, "labels": used, "accuracy": accuracy, "mean": over.mean, "std": over.std}
+
+    def _predict(self, kind: str, rows: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+        """(Q,): the class that each test image is taken for."""
+        features, label = self.bank[rows], self.learn.label[rows]
+        if kind == "knn":
+            found = knn_scores(self.queries, features, torch.from_numpy(label), len(self.classes)).argmax(1).numpy()
+        elif kind == "linear":
+            view = self.view
+            weight, bias = fit_linear(
+                lambda epoch, few: features[few] if view is None else view(epoch, rows[few.numpy()], seed),
+                torch.from_numpy(label),
+                len(self.classes),
+                seed=seed,
+            )
+            found = F.linear(self.queries, weight, bias).argmax(1).numpy()
+        else:
+            found = fit_logistic(features.numpy(), label, seed=seed).predict(self.queries.numpy())
+        answer: NDArray[np.int64] = found
+        return answer
+
+
+def _augmented(encoder: Encoder, learn: Labeled, *, flip: bool) -> Callable[[int, NDArray[np.int64], int], Tensor]:
+    """Features of images as the published protocol trains on them: cropped, enlarged and mirrored anew each epoch."""
+    pixels = learn.pixels
+    assert pixels is not None
+    crop = WeakCrop(WeakConfig(crop="resized", smallest_crop=SMALLEST_CROP, flip=flip))
+
+    def features(epoch: int, rows: NDArray[np.int64], seed: int) -> Tensor:
+        images = torch.from_numpy(pixels[rows])
+        # a row begins one batch of an epoch only
+        draw = generator(seed, "linear probe", "crop", epoch, int(rows[0]))
+        draws = crop.draw(len(rows), ImageShape(*images.shape[1:]), draw)
+        return encoder.features(crop.apply(images, draws))
+
+    return features
+
+
+def _copies_note(learn: Labeled, scored: Labeled) -> str:
+    copies = len(set(learn.digests) & set(scored.digests))
+    return f"{copies} of the test images are copies of labeled ones: scores are too high" if copies else ""
+
+
+def _seen_note(run: Path, settings: RunConfig, data: str, learn: Labeled, scored: Labeled) -> str:
+    """Whether the run learned from labels of the same data, which makes probes on them look better than they are."""
+    split = run / "split.json"
+    if (
+        not split.exists()
+        or not learns_from_labels(settings.method)
+        or settings.data.path not in (data, str(Path(data).expanduser().absolute()))
+    ):
+        return ""
+    labeled = set(read_json(split).get("labeled", ()))
+    if not labeled:
+        return ""
+    seen = len(labeled & set(scored.names))
+    held = f", {seen} of the images scored on among them" if seen else ""
+    return f"the run ({shown(settings.method)}) itself learned from {len(labeled)} labels of this data{held}"

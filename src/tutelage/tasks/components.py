@@ -1,0 +1,32 @@
+"""Connected pieces of a segmentation."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tutelage.errors import MissingExtra
+
+
+def keep_largest(labels: NDArray[np.integer], num_classes: int) -> NDArray[np.integer]:
+    """`labels` (*S), where each class but background keeps its largest piece, and its others become background (0).
+
+    Voxels that touch at a corner are connected (26 neighbors in three dimensions, as in DTC's code). Of two pieces of
+    one size the first in memory order stays; a class that is absent stays so.
+
+    Raises:
+        MissingExtra: SciPy is not installed.
+    """
+    try:
+        from scipy import ndimage
+    except ModuleNotFoundError as error:
+        raise MissingExtra("segmentation.largest_component", "scipy", "medical") from error
+    kept = labels.copy()
+    touching = np.ones((3,) * labels.ndim, dtype=bool)
+    for k in range(1, num_classes):
+        pieces, count = ndimage.label(labels == k, structure=touching)
+        if count > 1:
+            sizes = np.bincount(pieces.ravel())
+            sizes[0] = 0
+            kept[(pieces != sizes.argmax()) & (pieces > 0)] = 0
+    return kept

@@ -1,0 +1,59 @@
+"""How well one class of one case is segmented."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tutelage.tasks.surface_distances import SurfaceDistances, surface_distances
+
+OVERLAPS = ("dice", "jaccard")
+DISTANCES = ("hd95_pooled", "hd95_max_directed", "asd_to_reference", "assd_pooled")
+UNITS = ("voxels", "mm")
+DISTANCE_SCORES = tuple(f"{distance}_{unit}" for distance in DISTANCES for unit in UNITS)
+
+
+def class_scores(
+    prediction: NDArray[np.bool_], reference: NDArray[np.bool_], spacing: Sequence[float], *, distances: bool = True
+) -> dict[str, Any]:
+    """The scores of a mask (*S) against its reference; None where a score is not defined.
+
+    Args:
+        spacing: size of a voxel in mm, along each axis.
+        distances: compute the surface distances too, which takes most of the time.
+
+    Returns:
+        dice: 2 |A and B| / (|A| + |B|); None where both masks are empty, 0 where one is.
+        jaccard: |A and B| / |A or B|, likewise.
+        hd95_pooled_mm, ...: each of `DISTANCE_SCORES`; None where a mask is empty.
+        predicted_voxels, reference_voxels: sizes of the masks.
+        empty: "prediction", "reference", "both" or None: which mask is empty.
+    """
+    predicted, true = int(prediction.sum()), int(reference.sum())
+    both = int((prediction & reference).sum())
+    scores: dict[str, Any] = {
+        "dice": 2 * both / (predicted + true) if predicted + true else None,
+        "jaccard": both / (predicted + true - both) if predicted + true else None,
+    }
+    if distances:
+        scores |= _distances(prediction, reference, spacing) if predicted and true else dict.fromkeys(DISTANCE_SCORES)
+    empty = {(True, True): "both", (True, False): "prediction", (False, True): "reference"}.get(
+        (not predicted, not true)
+    )
+    return scores | {"predicted_voxels": predicted, "reference_voxels": true, "empty": empty}
+
+
+def _distances(
+    prediction: NDArray[np.bool_], reference: NDArray[np.bool_], spacing: Sequence[float]
+) -> dict[str, float]:
+    in_voxels = surface_distances(prediction, reference)
+    if len(set(spacing)) == 1:
+        side = float(spacing[0])
+        in_mm = SurfaceDistances(in_voxels.to_reference * side, in_voxels.to_prediction * side)
+    else:
+        in_mm = surface_distances(prediction, reference, spacing)
+    by_unit = {"voxels": in_voxels, "mm": in_mm}
+    return {f"{name}_{unit}": getattr(by_unit[unit], name) for name in DISTANCES for unit in UNITS}

@@ -1,0 +1,136 @@
+"""A class for each voxel or pixel: cross-entropy with Dice, windows over whole volumes, and the field's scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from types import MappingProxyType
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tutelage.errors import ConfigError, DataError
+from tutelage.tasks.base import Task
+from tutelage.tasks.components import keep_largest
+from tutelage.tasks.segmentation_metrics import SegmentationMetrics
+from tutelage.tasks.settings import SegmentationConfig
+from tutelage.tasks.sliding_window import predict_windows
+
+IGNORED = -1
+MOST_ON_DEVICE = 2**30  # bytes of a result on the network's device; larger ones are summed on the CPU
+_SMOOTH = 1e-5  # of Dice, above and below: keeps the loss and its gradient finite without any foreground
+
+
+class Segmentation(Task):
+    """Segment volumes (three axes) or slices (two) into `classes`, the first of which is background.
+
+    Args:
+        classes: their names, in the order of label values and logits.
+        patch_size: of training, which is the window of prediction, in voxels.
+        cfg: loss and prediction.
+
+    Raises:
+        DataError: there are fewer than two classes.
+        ConfigError: the patch has other than two or three axes, or the strides do not fit it.
+    """
+
+    headline = "dice"
+    items = "cases"
+    columns = MappingProxyType(
+        {
+            "dice": ("Dice", "{:.1%}"),
+            "jaccard": ("Jaccard", "{:.1%}"),
+            "hd95_pooled_mm": ("HD95 pooled, mm", "{:.2f}"),
+            "hd95_max_directed_mm": ("HD95 max directed, mm", "{:.2f}"),
+            "asd_to_reference_mm": ("ASD to reference, mm", "{:.2f}"),
+            "assd_pooled_mm": ("ASSD pooled, mm", "{:.2f}"),
+            "empty_predictions": ("empty predictions", "{:d}"),
+        }
+    )
+
+    def __init__(
+        self, classes: Sequence[str], *, patch_size: Sequence[int], cfg: SegmentationConfig | None = None
+    ) -> None:
+        self.classes, self.patch_size = tuple(classes), tuple(patch_size)
+        self.cfg = cfg or SegmentationConfig()
+        if len(self.classes) < 2:
+            raise DataError(f"segmentation needs a background and one more class at least, got {self.classes}")
+        if len(self.patch_size) not in (2, 3):
+            raise ConfigError(f"segmentation works on two or three axes, got the patch size {self.patch_size}")
+        self.strides = self.cfg.strides_of(self.patch_size)
+
+    def loss(self, logits: Tensor, label: Tensor) -> Tensor:
+        """Scalar: the weighted sum of cross-entropy and Dice loss of logits (B, K, *S) and labels (B, *S) int64.
+
+        Voxels of label -1 count nowhere; where all are so, the cross-entropy is 0.
+        """
+        logits = logits.float()
+        known = label != IGNORED
+        cost = F.cross_entropy(logits, label, ignore_index=IGNORED, reduction="none")
+        cross_entropy = cost.sum() / known.sum().clamp_min(1)
+        return self.cfg.cross_entropy_weight * cross_entropy + self.cfg.dice_weight * self._dice_loss(
+            logits, label, known
+        )
+
+    def _dice_loss(self, logits: Tensor, label: Tensor, known: Tensor) -> Tensor:
+        """1 - (2 sum(p g) + e) / (sum(p^2) + sum(g^2) + e), with p the probabilities and g the one-hot labels."""
+        cfg, mask = self.cfg, known[:, None]
+        probs = logits.softmax(1) * mask
+        target = F.one_hot(label.clamp_min(0), logits.shape[1]).movedim(-1, 1) * mask
+        if cfg.dice_classes == "foreground":
+            probs, target = probs[:, 1:], target[:, 1:]
+        axes = (0, *range(2, logits.ndim)) if cfg.dice_sums == "batch" else tuple(range(2, logits.ndim))
+        both = (probs * target).sum(axes)
+        either = (probs.square() if cfg.dice_squares else probs).sum(axes) + target.sum(axes)
+        return (1.0 - (2.0 * both + _SMOOTH) / (either + _SMOOTH)).mean()
+
+    @torch.no_grad()
+    def predict(self, network: nn.Module, image: Tensor) -> Tensor:
+        """(B, K, *S) float32 probabilities of standardized volumes (B, C, *S) of any size, on whatever device.
+
+        The network is in evaluation mode meanwhile, then as it was. Windows move to its device one batch at a time; a
+        large result is summed on the CPU.
+        """
+        training = [module for module in network.modules() if module.training]
+        network.eval()
+        try:
+            if not self.cfg.flips:
+                return self._windows(network, image)
+            axes = range(2, image.ndim)
+            mirrored = [
+                [a for a, on in zip(axes, turn, strict=True) if on] for turn in product((0, 1), repeat=len(axes))
+            ]
+            total = self._windows(network, image)
+            for flipped in mirrored[1:]:
+                total += self._windows(network, image.flip(flipped)).flip(flipped)
+            return total / len(mirrored)
+        finally:
+            for module in training:  # one by one, since parts of the network may have been in evaluation mode
+                module.training = True
+
+    def _windows(self, network: nn.Module, image: Tensor) -> Tensor:
+        device = next(network.parameters()).device
+        size = 4 * len(self.classes) * image.shape[0] * image[0, 0].numel()
+        return predict_windows(
+            lambda windows: network(windows).float().softmax(1),
+            image,
+            self.patch_size,
+            strides=self.strides,
+            weight=self.cfg.window_weight,
+            batch=self.cfg.window_batch,
+            device=device,
+            result_device=device if size <= MOST_ON_DEVICE else torch.device("cpu"),
+        )
+
+    def decide(self, probs: Tensor) -> Tensor:
+        """(B, *S) int64: the most probable class of each voxel of `probs` (B, K, *S), less what the settings drop."""
+        classes = probs.argmax(1)
+        if not self.cfg.largest_component:
+            return classes
+        kept = [keep_largest(row, len(self.classes)) for row in classes.cpu().numpy()]
+        return torch.stack([torch.from_numpy(row) for row in kept]).to(probs.device)
+
+    def metrics(self, *, distances: bool = True) -> SegmentationMetrics:
+        """A fresh collector; without `distances` it is quick."""
+        return SegmentationMetrics(self.classes, distances=distances, decide=self.decide)

@@ -1,0 +1,64 @@
+"""Probabilities of a whole volume from overlapping windows, by MONAI."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from tutelage.errors import MissingExtra
+
+
+def predict_windows(
+    predict: Callable[[Tensor], Tensor],
+    volume: Tensor,
+    window: Sequence[int],
+    *,
+    strides: Sequence[int],
+    weight: Literal["constant", "gaussian"] = "constant",
+    batch: int = 4,
+    device: torch.device | None = None,
+    result_device: torch.device | None = None,
+) -> Tensor:
+    """(B, K, *S) float32: `predict` averaged over windows that start every `strides` voxels, the last at the end.
+
+    A volume smaller than the window is padded with zeros on both sides, and the result is cut back. Memory is that of
+    the result and of one batch of windows, whatever the size of the volume.
+
+    Args:
+        predict: maps windows (b, C, *window) to probabilities (b, K, *window). Softmax belongs in it: the mean of
+            logits is another answer.
+        volume: (B, C, *S) float32.
+        window: its size in voxels.
+        strides: in voxels, each in 1..window.
+        weight: all voxels of a window alike, or by a Gaussian of sigma = window / 8, as nnU-Net (arXiv:1904.08128).
+        batch: windows that are predicted at once.
+        device: where `predict` runs; None is the volume's.
+        result_device: where the sums are; None is the volume's.
+
+    Raises:
+        MissingExtra: MONAI is not installed.
+    """
+    try:
+        from monai.inferers.utils import sliding_window_inference
+    except ModuleNotFoundError as error:
+        raise MissingExtra("segmentation of whole volumes", "monai", "medical") from error
+    result = sliding_window_inference(
+        volume,
+        tuple(window),
+        batch,
+        predict,
+        overlap=[_overlap(size, stride) for size, stride in zip(window, strides, strict=True)],
+        mode=weight,
+        sw_device=device,
+        device=result_device,
+    )
+    assert isinstance(result, Tensor)
+    return result
+
+
+def _overlap(size: int, stride: int) -> float:
+    """The share that MONAI turns back into exactly `stride`: it truncates size * (1 - overlap), 15.99... to 15."""
+    return max(0.0, 1.0 - stride / size - 1e-9)

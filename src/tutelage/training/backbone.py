@@ -1,0 +1,80 @@
+"""How the part of a network that a warm start brought may move: more slowly than the head, later, or not at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+
+from tutelage.methods.base import Method
+from tutelage.settings import TrainConfig
+
+
+@dataclass
+class Backbone:
+    """The student's network without its head, and the same part of the teacher.
+
+    While it is frozen, its weights get no step, momentum or decay, and it runs in evaluation mode: batch-norm
+    statistics do not move, and nothing is dropped. So the teacher's copy stays equal to it.
+
+    Attributes:
+        lr_factor: its learning rate as a multiple of the head's.
+        frozen: share of training during which it does not move; 1 is all of it.
+    """
+
+    student: list[nn.Module]
+    teacher: list[nn.Module]
+    lr_factor: float
+    frozen: float
+    _held: bool = field(default=False, init=False)
+
+    def is_frozen(self, step: int, total: int) -> bool:
+        """Whether it stays as it is in the step after `step` others."""
+        return step < self.frozen * total
+
+    def parameters(self) -> list[Tensor]:
+        """Those of the student."""
+        return [parameter for module in self.student for parameter in module.parameters()]
+
+    def set_mode(self, method: Method, step: int, total: int) -> None:
+        """Before the forward pass of a step: evaluation mode while frozen, then again the modes of the method."""
+        if self.is_frozen(step, total):
+            for module in (*self.student, *self.teacher):
+                module.eval()
+            self._held = True
+        elif self._held:
+            method.train()
+            self._held = False
+
+    def drop_gradients(self, step: int, total: int) -> None:
+        """After the backward pass of a step: an optimizer leaves parameters without a gradient alone.
+
+        They are made all the same where the backbone moves later, since processes that train together agree at their
+        start on the gradients that they share.
+        """
+        if self.is_frozen(step, total):
+            for parameter in self.parameters():
+                parameter.grad = None
+
+
+def backbone_of(method: Method, network: nn.Module, train: TrainConfig) -> Backbone | None:
+    """The backbone that the settings treat apart, or None where it moves as the rest does.
+
+    Args:
+        network: what the warm start filled, which lies somewhere in the method's student.
+    """
+    if train.init_from is None or (train.backbone_lr == 1.0 and train.frozen_share == 0.0):
+        return None
+    place = next(name for name, module in method.student.named_modules() if module is network)
+    names = [f"{place}.{name}".lstrip(".") for name, _ in network.named_children() if name != "head"]
+    teacher = None if method.teacher is None else method.teacher.network
+    backbone = Backbone(
+        student=[method.student.get_submodule(name) for name in names],
+        teacher=[] if teacher is None else [teacher.get_submodule(name) for name in names],
+        lr_factor=train.backbone_lr,
+        frozen=train.frozen_share,
+    )
+    if backbone.frozen == 1.0:
+        for parameter in backbone.parameters():
+            parameter.requires_grad_(False)  # no gradient is made for it at all
+    return backbone
