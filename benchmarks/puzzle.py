@@ -1,6 +1,6 @@
 """Why a tutorial's Mean Teacher gains nothing: each suspect is one change of the preset `mean-teacher-puzzle`.
 
-    python benchmarks/puzzle.py DATA --out runs/puzzle [--labels 4000] [--seeds 2] [--steps 3000] [--jobs 2]
+    python benchmarks/puzzle.py DATA --out runs/puzzle [--labels 1000] [--seeds 2] [--steps 4000] [--jobs 2]
 
 Each run is the ordinary command; finished ones are left, so that the script goes on where it stopped. The table and the
 picture go to benchmarks/results/.
@@ -114,9 +114,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--labels", type=int, default=4000)
+    parser.add_argument("--labels", type=int, default=1000)
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
     arguments = parser.parse_args()

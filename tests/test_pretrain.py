@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from tutelage.data.dataset import Dataset, load_dataset
 from tutelage.data.inventory import take_inventory
 from tutelage.errors import ConfigError, DataError
 from tutelage.model import Model
+from tutelage.report.record import read_record
+from tutelage.report.repeat import train_command
+from tutelage.report.write import write_report
 from tutelage.run import Run, resume_run, start_run
 from tutelage.settings import DataConfig
 from tutelage.training.checkpoint import load_checkpoint
@@ -195,3 +199,17 @@ def test_without_a_preset_that_for_small_images_is_taken(
 ) -> None:
     cfg = pretraining.resolve({"data.path": "digits", **settings}, preset=preset)
     assert (cfg.method, cfg.train.budget, cfg.method_settings["queue_size"]) == expected
+
+
+def test_the_report_is_that_of_an_encoder_and_its_command_repeats_the_run(tmp_path: Path) -> None:
+    run = pretrain("digits", tmp_path / "run", **{"method.queue_size": 65536, "network.bn_splits": None})
+    page = tmp_path / "page.html"
+    write_report([run.path], page, most=20)
+    text = page.read_text()
+    assert "kNN accuracy on the validation images" in text and "tutelage probe" in text
+    assert "Calibration" not in text and "tutelage evaluate" not in text
+    words = shlex.split(train_command(read_record(run.path)).replace("\\\n", " "))
+    assert words[:3] == ["tutelage", "pretrain", "digits"]
+    words[words.index("--out") + 1] = str(tmp_path / "again")
+    assert cli.run([*words[1:], "--no-report"]) == 0
+    assert (tmp_path / "again" / "metrics.jsonl").read_bytes() == (run.path / "metrics.jsonl").read_bytes()

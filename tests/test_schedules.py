@@ -15,6 +15,7 @@ from tutelage.schedules import (
     seven_sixteenths_cosine,
     sigmoid_rampdown,
     sigmoid_rampup,
+    stairs,
 )
 
 
@@ -64,6 +65,12 @@ def test_seven_sixteenths_of_a_cosine_ends_at_0_195_and_never_at_0() -> None:
     assert seven_sixteenths_cosine(2**19, 2**20) == pytest.approx(math.cos(7 * math.pi / 32))
     assert seven_sixteenths_cosine(2**20, 2**20) == pytest.approx(0.195, abs=5e-4)
     assert seven_sixteenths_cosine(2**21, 2**20) == seven_sixteenths_cosine(2**20, 2**20)
+
+
+def test_stairs_rise_at_the_first_step_of_each() -> None:
+    steps = [0, 149, 150, 299, 300, 5999, 6000, 7000]
+    assert [stairs(step, 6000, 40) for step in steps] == [0, 0, 150, 150, 300, 5850, 6000, 7000]
+    assert stairs(7, 0, 40) == 7
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,11 @@ from tutelage.networks.build import build_network
 from tutelage.networks.staged import StagedNetwork
 from tutelage.seeding import derived_seed
 from tutelage.settings import TrainConfig
+from tutelage.tasks.base import Task
 from tutelage.tasks.classification import Classification
 from tutelage.tasks.representation import Representation
 from tutelage.training.backbone import backbone_of
-from tutelage.training.loop import Training
+from tutelage.training.loop import Batches, Training
 from tutelage.training.optimizer import build_optimizer
 from tutelage.training.plan import EVALUATIONS
 
@@ -199,13 +200,43 @@ def build_training(
     *,
     steps: int | None = None,
 ) -> Training:
-    """Everything that training needs.
+    """Everything that training on images needs; see `assemble`."""
+    return assemble(
+        cfg,
+        student,
+        device,
+        task=build_task(dataset.classes, cfg.method),
+        problem=_problem(cfg.train, dataset),
+        loader=lambda method, channels_last: _build_loader(
+            cfg, dataset, normalization, method, device, channels_last=channels_last
+        ),
+        steps=steps,
+        truth=torch.from_numpy(dataset.hidden_labels).to(device) if (dataset.hidden_labels >= 0).any() else None,
+    )
+
+
+def assemble(
+    cfg: RunConfig,
+    student: nn.Module,
+    device: torch.device,
+    *,
+    task: Task,
+    problem: Problem,
+    loader: Callable[[Method, bool], Batches],
+    steps: int | None = None,
+    axes: int = 2,
+    truth: torch.Tensor | None = None,
+) -> Training:
+    """Method, optimizer and streams.
 
     Args:
+        loader: from the method, which says what views it takes, and whether channels come last in memory.
         steps: the length of the training; None takes `train.steps`. `set_length` changes it.
+        axes: of an image, without channels.
+        truth: as in `Training`.
 
     Raises:
-        ConfigError: neither says how long.
+        ConfigError: neither says how long; or a setting does nothing in the method.
     """
     steps = cfg.train.steps if steps is None else steps
     if steps is None:
@@ -216,13 +247,12 @@ def build_training(
         raise ConfigError(f"network.deep_supervision does nothing in {cfg.method}: leave it out, or choose {able}")
     precision = choose_precision(train.precision, device)
     channels_last = train.channels_last
-    if channels_last is None:  # the parts of a split batch lie together where channels come first
-        channels_last = device.type != "mps" and cfg.network.bn_splits is None
+    if channels_last is None:
+        channels_last = _channels_last(cfg, device, axes)
     torch.manual_seed(derived_seed(train.seed, "method"))
-    task = build_task(dataset.classes, cfg.method)
-    method = method_type(student, task, _problem(train, dataset), method_settings(cfg)).to(device)
+    method = method_type(student, task, problem, method_settings(cfg)).to(device)
     if channels_last:
-        method = method.to(memory_format=torch.channels_last)
+        method = method.to(memory_format=torch.channels_last_3d if axes == 3 else torch.channels_last)
     backbone = backbone_of(method, student, train)
     if train.compile:
         compile_networks(method)
@@ -232,7 +262,7 @@ def build_training(
     eval_every, checkpoint_every = _intervals(train, steps)
     return Training(
         method=method,
-        loader=_build_loader(cfg, dataset, normalization, method, device, channels_last=channels_last),
+        loader=loader(method, channels_last),
         optimizer=build_optimizer(method, cfg.optimizer, backbone),
         schedule=cfg.optimizer,
         total=steps,
@@ -242,9 +272,14 @@ def build_training(
         log_every=train.log_every,
         eval_every=eval_every,
         checkpoint_every=checkpoint_every,
-        truth=torch.from_numpy(dataset.hidden_labels).to(device) if (dataset.hidden_labels >= 0).any() else None,
+        truth=truth,
         backbone=backbone,
     )
+
+
+def _channels_last(cfg: RunConfig, device: torch.device, axes: int) -> bool:
+    """What is quicker: volumes on a processor go channel by channel, and so do the parts of a split batch."""
+    return device.type != "mps" and cfg.network.bn_splits is None and (axes < 3 or device.type == "cuda")
 
 
 def _problem(train: TrainConfig, dataset: Dataset) -> Problem:

@@ -72,8 +72,9 @@ FLAGS: dict[str, str] = {
 class RunConfig:
     """The settings of a run. `method_settings` are plain values until `build.py` makes the method's dataclass.
 
-    With the method "auto" these are not yet all: `given` holds the settings without defaults, and `recommend.py` lays
-    them over those of the preset that it chooses.
+    Of settings that `resolve` made, `given` holds those that were given, without defaults, and `preset` says whose they
+    are in part. With the method "auto" they are not yet all: `recommend.py` lays those given over the preset that it
+    chooses.
     """
 
     data: DataConfig
@@ -86,6 +87,7 @@ class RunConfig:
     method: str
     method_settings: Mapping[str, Any] = field(default_factory=dict)
     given: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    preset: str | None = field(default=None, compare=False, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, ready for JSON; `from_dict` reads them back."""
@@ -144,7 +146,8 @@ def resolve(settings: Mapping[str, Any], *, preset: str | None = None, file: str
         _refuse_preset(preset, merged.get("method", {}).get("name", DEFAULT_METHOD))
     if merged.get("train", {}).get("steps") is None and merged.get("train", {}).get("budget") is None:
         merge(merged, {"train": {"budget": DEFAULT_BUDGET}})
-    return RunConfig.from_dict(merged)
+    cfg = RunConfig.from_dict(merged)
+    return dataclasses.replace(cfg, given=cfg.given or merged, preset=preset)
 
 
 def _refuse_preset(preset: str, method: object) -> None:

@@ -51,8 +51,8 @@ def effective_rank(features: Tensor) -> Tensor:
     """Scalar: in how many directions features (B, F) vary.
 
     That is (sum of eigenvalues)^2 / (sum of their squares), of the covariance: between 1, where all lie on a line or
-    are equal, and min(B - 1, F); never NaN. It is the exponential of the eigenvalues' Renyi entropy of order 2, which takes
-    no decomposition.
+    are equal, and min(B - 1, F); never NaN. It is the exponential of the eigenvalues' Renyi entropy of order 2, and
+    takes no decomposition.
     """
     with torch.autocast(features.device.type, enabled=False):
         centered = features.float() - features.float().mean(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Literal
 
 from torch import Tensor
 
@@ -70,7 +71,7 @@ def _network(own: Mapping[str, Tensor], where: str) -> NetworkConfig:
     counts = tuple(sum(group == number for group, _ in found) for number in (1, 2, 3, 4))
     if counts not in _BLOCKS:
         raise CheckpointError(f"{where} is no ResNet-18 or ResNet-50: its four groups have {counts} blocks")
-    stem = "small" if own["conv1.weight"].shape[-1] == 3 else "large"
+    stem: Literal["small", "large"] = "small" if own["conv1.weight"].shape[-1] == 3 else "large"
     return NetworkConfig(name=f"resnet-{_BLOCKS[counts]}", stem=stem)
 
 

@@ -60,7 +60,8 @@ def test_the_gradient_goes_through_the_views_that_the_student_learns_from(method
     through = [view.grad is not None and bool(view.grad.abs().sum() > 0) for view in batch.unlabeled.views]
     assert any(through)
     for name, reached in zip(made.unlabeled_views, through, strict=True):
-        assert reached or name == "weak", f"nothing is learned from the {name} view"
+        # a weak view may be the teacher's alone, and so may be one of the two contrastive ones
+        assert reached or name in ("weak", "contrastive"), f"nothing is learned from the {name} view"
 
 
 def loader(method: Method) -> Loader:

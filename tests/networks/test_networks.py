@@ -47,6 +47,12 @@ def test_parameter_counts_are_the_published_ones(name: str, num_classes: int, co
     assert parameter_count(build(name, num_classes=num_classes)) == count
 
 
+def test_small_has_a_quarter_of_the_weights_at_half_the_width() -> None:
+    network = build("small", width=16)
+    assert parameter_count(network) == 78_042
+    assert network.features(torch.zeros(2, 3, 32, 32)).shape == (2, 64)
+
+
 @pytest.mark.parametrize(("wiring", "count"), list(zip(PORTS, (1_467_610, 1_469_642, 1_467_626), strict=True)))
 def test_ports_have_their_own_counts_with_the_two_norms_that_do_nothing_there(wiring: str, count: int) -> None:
     assert parameter_count(build("wrn-28-2", wiring=wiring)) + 2 * 32 + 2 * 64 == count

@@ -48,6 +48,7 @@ def test_sections_come_in_the_order_of_what_one_wants_to_know(run: Path) -> None
         "Calibration",
         "Most confident mistakes",
         "Least certain unlabeled images",
+        "Map of the images",
         "What training saw",
         "How to repeat it",
     ]

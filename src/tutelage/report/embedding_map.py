@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tutelage.build import learns_from_labels
 from tutelage.data.listing import Item, Unreadable
 from tutelage.data.names import shown
+from tutelage.embed import list_to_embed
 from tutelage.encoder import Encoder
 from tutelage.errors import TutelageError
 from tutelage.report.blocks import Block, Page, Plot, Point, PointMap, Section, Text
@@ -51,7 +53,7 @@ def embedding_section(encoder: Encoder, items: Sequence[Item], name: str, *, mos
         name: of the plot's files.
     """
     mapped = look_at_images(encoder, items, most=most)
-    if len(mapped.items) < 3:
+    if len(mapped.items) < 3:  # also where there were none to look at
         return None
     labels = sorted({item.label for item in mapped.items if item.label is not None})
     index = {label: number for number, label in enumerate(labels)}
@@ -83,11 +85,14 @@ def embedding_section(encoder: Encoder, items: Sequence[Item], name: str, *, mos
 
 
 def run_map(record: Record, looked: Looked, name: str, *, device: str = "auto", most: int = MOST) -> Section | None:
-    """The map of the images that a report looks at anyhow: those that score, and those without a label."""
+    """The map of the images that a report looks at anyhow: those that score, and those without a label.
+
+    Of a pretrained encoder, which predicts nothing, that is of all images of its data.
+    """
     items = [item for part in (looked.scored, looked.unlabeled) if part is not None for item in part.items]
-    if not items:
-        return None
     try:
+        if not learns_from_labels(record.cfg.method):
+            items = list_to_embed(record.cfg.data.path, record.cfg.data.labels)
         return embedding_section(Encoder.load(record.path, device=device), items, name, most=most)
     except TutelageError:  # a network whose features are no row an image; what else can go wrong is said by `looked`
         return None
@@ -183,7 +188,8 @@ def _plot(
                 color = SOFT if number < 0 else SERIES[series - 1]
                 told = "no label" if number < 0 else short(labels[number])
                 axes.scatter(
-                    *own.T,
+                    own[:, 0],
+                    own[:, 1],
                     s=9,
                     color=color,
                     marker=_MARKS[shape],

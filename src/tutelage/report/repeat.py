@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from tutelage import config
-from tutelage.build import resolved
+from tutelage import config, pretraining
+from tutelage.build import learns_from_labels, resolved
 from tutelage.config import RunConfig
 from tutelage.data.names import shown
 from tutelage.report.record import Record
@@ -16,14 +16,15 @@ _ALONE = ("data.exclude_labeled", "data.skip_unreadable", "train.compile", "trai
 
 
 def train_command(record: Record) -> str:
-    """`tutelage train ...` with every setting that is not the default: it starts the same run again.
+    """`tutelage train ...` (or `pretrain`) with every setting that is not the default: it starts the same run again.
 
     A run planned from a budget is repeated by its planned steps, since the clock would plan others.
     """
     short = {setting: flag for flag, setting in config.FLAGS.items()}
-    words = [["tutelage train", quoted(record.cfg.data.path)], ["--out", quoted(f"runs/{record.name}")]]
+    verb = "pretrain" if record.pretrained else "train"
+    words = [[f"tutelage {verb}", quoted(record.cfg.data.path)], ["--out", quoted(f"runs/{record.name}")]]
     for name, (value, default) in changed_settings(record.cfg).items():
-        if name in ("data.path", "train.baseline_share"):  # the first is there; with steps the second means nothing
+        if name in ("data.path", "train.budget", "train.baseline_share"):  # the first is there; the steps are planned
             continue
         flag = f"--{short.get(name, name).replace('_', '-')}"
         text = _text(value)
@@ -39,7 +40,10 @@ def train_command(record: Record) -> str:
 
 def changed_settings(cfg: RunConfig) -> dict[str, tuple[Any, Any]]:
     """The settings that are not the default, by dotted name: value and default; method and steps are always there."""
-    plain = RunConfig.from_dict({"method": {"name": cfg.method}, "data": {"path": cfg.data.path}})
+    if learns_from_labels(cfg.method):
+        plain = RunConfig.from_dict({"method": {"name": cfg.method}, "data": {"path": cfg.data.path}})
+    else:
+        plain = pretraining.resolve({"method.name": cfg.method, "data.path": cfg.data.path})
     defaults = flat(resolved(plain).to_dict())
     changed = {name: (value, defaults.get(name)) for name, value in flat(cfg.to_dict()).items()}
     kept = ("method.name", "train.steps")

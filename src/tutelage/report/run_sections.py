@@ -102,7 +102,7 @@ def _summary(record: Record, verdict: Verdict | None, alone: bool) -> Section:
     else:
         others = {name: scores for name, scores in record.result[record.part].items() if name != record.evaluated}
         if record.pretrained:
-            text = "Labels taught nothing here. What the numbers are worth: tutelage probe compares with random weights."
+            text = "Labels taught nothing here. tutelage probe compares these features with those of random weights."
             tiles = feature_tiles(record.scores, record.part, others)
             return Section("Result", (*blocks, tiles, Text(text, muted=True)))
         twin = None if verdict is None or verdict.seeds > 1 else record.scores["accuracy"] - verdict.gain / 100.0
@@ -149,11 +149,16 @@ def how_they_were_made(records: Sequence[Record]) -> list[Section]:
 
 def _how_it_was_made(record: Record) -> list[Section]:
     run = quoted(f"runs/{record.name}")
+    next_words = "And this scores it, or predicts new images:"
+    next_step = f"tutelage evaluate {run} DATA\ntutelage predict {run} NEW --out predictions.csv"
+    if record.pretrained:
+        next_words = "And this tells what its features are worth, or trains from it:"
+        next_step = f"tutelage probe {run} DATA\ntutelage train DATA --out runs/after --init-from {run}"
     repeat = (
         Text("On the same data and versions, this gives the same run:"),
         Code(train_command(record)),
-        Text("And this scores it, or predicts new images:"),
-        Code(f"tutelage evaluate {run} DATA\ntutelage predict {run} NEW --out predictions.csv"),
+        Text(next_words),
+        Code(next_step),
     )
     return [
         Section("How to repeat it", repeat),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -28,6 +29,9 @@ class SegmentationConfig:
     strides: Annotated[
         tuple[int, ...], "voxels between two windows, along each axis; wins over overlap; 18,18,4 in UA-MT"
     ] = ()
+    validation_overlap: Annotated[
+        float, "the same while training, where validation cases are scored again and again; without flips"
+    ] = 0.25
     window_weight: Annotated[
         Literal["constant", "gaussian"], "how windows are averaged: plainly, or their middles count more"
     ] = "constant"
@@ -42,7 +46,8 @@ class SegmentationConfig:
             raise ConfigError(
                 "segmentation.cross_entropy_weight and segmentation.dice_weight are both 0: nothing trains"
             )
-        require(0.0 <= self.overlap < 1.0, "segmentation.overlap", "in [0, 1)", self.overlap)
+        for name in ("overlap", "validation_overlap"):
+            require(0.0 <= getattr(self, name) < 1.0, f"segmentation.{name}", "in [0, 1)", getattr(self, name))
         require(
             len(self.strides) <= 3 and all(stride >= 1 for stride in self.strides),
             "segmentation.strides",
@@ -52,6 +57,10 @@ class SegmentationConfig:
         if self.strides and self.overlap != OVERLAP:
             raise ConfigError("segmentation.overlap does nothing with segmentation.strides: give one of them")
         require(self.window_batch >= 1, "segmentation.window_batch", "at least 1", self.window_batch)
+
+    def while_training(self) -> SegmentationConfig:
+        """The quicker prediction of validation cases while training."""
+        return dataclasses.replace(self, overlap=self.validation_overlap, strides=(), flips=False)
 
     def strides_of(self, patch_size: tuple[int, ...]) -> tuple[int, ...]:
         """Voxels between two windows of that size, along each axis.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -57,6 +58,12 @@ def predict_windows(
     )
     assert isinstance(result, Tensor)
     return result
+
+
+def count_windows(shape: Sequence[int], window: Sequence[int], strides: Sequence[int]) -> int:
+    """How many windows `predict_windows` takes for one volume (*shape)."""
+    axes = zip(shape, window, strides, strict=True)
+    return math.prod(math.ceil(max(length - size, 0) / stride) + 1 for length, size, stride in axes)
 
 
 def _overlap(size: int, stride: int) -> float:

@@ -21,13 +21,17 @@ CONTENT = (
     *("config.json", "split.json", "metrics.jsonl", "timing.jsonl", "result.json"),
     *("views.png", "scored.npz", "verdict.json", "report.html"),
 )
-FOLDERS = ("checkpoints", "tensorboard", "cache", "baseline")
+FOLDERS = ("checkpoints", "tensorboard", "cache", "baseline", "masks")
 FORMAT = 1
 _CONFIG: dict[str, tuple[str, ...]] = {  # what others rely on in config.json
     "settings": (),
     "plan": ("steps",),
-    "data": ("classes", "channels", "image_size", "mean", "std", "fingerprint"),
+    "data": ("classes", "channels", "fingerprint"),
     "environment": ("tutelage",),
+}
+_DATA: dict[str, tuple[str, ...]] = {  # and of each kind of data; runs of before there were scans name none
+    "images": ("image_size", "mean", "std"),
+    "scans": ("patch_size", "label_values"),
 }
 
 
@@ -41,7 +45,8 @@ class RunFolder:
     | metrics.jsonl | one line a log step; the same bytes whether or not the run was interrupted |
     | timing.jsonl | images per second, which no resume can repeat |
     | checkpoints/ | the two newest, with a manifest of hashes |
-    | scored.npz | given and predicted classes of the images that scored |
+    | scored.npz | given and predicted classes of the images that scored, or the scores of each case |
+    | masks/ | of scans, what the network that counts makes of the test cases |
     | result.json | final metrics, written once |
     | baseline/ | the run of the supervised twin, where there is one |
     | verdict.json | whether the unlabeled images helped, beside the twin |
@@ -122,7 +127,7 @@ class RunFolder:
         """Everything was checked: remove an earlier run."""
         for name in CONTENT:
             (self.path / name).unlink(missing_ok=True)
-        for name in ("checkpoints", "tensorboard", "baseline"):
+        for name in ("checkpoints", "tensorboard", "baseline", "masks"):
             shutil.rmtree(self.path / name, ignore_errors=True)
         self._remove_temporary()
 
@@ -225,11 +230,19 @@ def read_config(path: Path) -> dict[str, Any]:
             raise RunError(f"{path / 'config.json'} is damaged: it has no {section}")
         if missing := [name for name in names if name not in config[section]]:
             raise RunError(f"{path / 'config.json'} is damaged: its {section} have no {missing[0]}")
+    missing = [name for name in _DATA.get(kind_of_data(config), ("kind",)) if name not in config["data"]]
+    if missing:
+        raise RunError(f"{path / 'config.json'} is damaged: its data has no {missing[0]}")
     try:
         RunConfig.from_dict(config["settings"])
     except ConfigError as error:
         raise RunError(f"{path / 'config.json'} is damaged, or of another version of tutelage: {error}") from None
     return config
+
+
+def kind_of_data(config: Mapping[str, Any]) -> str:
+    """What a run was trained on, by its config.json: "images" or "scans"."""
+    return str(config["data"].get("kind", "images"))
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

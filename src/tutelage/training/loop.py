@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from tutelage.augment.ct_augment import CTAugment
-from tutelage.batch import Progress, StepOutput
-from tutelage.data.loader import Loader
+from tutelage.batch import Batch, Progress, StepOutput
 from tutelage.distributed import any_rank, barrier, from_main, of_all_ranks, rank, world_size
 from tutelage.errors import Interrupted, NonFiniteError
 from tutelage.methods.base import Method
@@ -48,6 +47,23 @@ class Recorder(Protocol):
 
     def save(self, done: int, window: Window) -> None:
         """Write a checkpoint; `window` is that of all ranks."""
+
+
+class Batches(Protocol):
+    """What the batches come from: `Loader` of images, or `PatchLoader` of scans."""
+
+    def batch(self, step: int) -> Batch:
+        """The batch of `step` on the device, a pure function of the step."""
+
+    @property
+    def images_per_step(self) -> int:
+        """Images or patches a step, of both streams and all ranks."""
+
+    def rows_at(self, step: int) -> dict[str, list[int]]:
+        """The rows of each stream at `step`, of all ranks."""
+
+    def close(self) -> None:
+        """Ends its threads."""
 
 
 @dataclass
@@ -105,7 +121,7 @@ class Training:
     """
 
     method: Method
-    loader: Loader
+    loader: Batches
     optimizer: torch.optim.Optimizer
     schedule: OptimizerConfig
     total: int

@@ -17,12 +17,27 @@ from tutelage.training.optimizer import forget
 LEAST_STEPS = 10
 EVALUATIONS = 20  # over the training, unless the settings say how many steps lie between two
 TRIAL_LENGTH = 1_000_000  # of the schedule that the measured steps follow: any will do, since they are taken back
+LEAST_EVALUATIONS = 4
 _SHARE = 0.03  # of the budget, spent on measuring
+_SHARE_OF_EVALUATIONS = 0.2  # of the budget, above which there are fewer than EVALUATIONS
 _LONGEST = 20.0  # seconds
 
 
+def evaluations_within(seconds: float, evaluation: float) -> int:
+    """How often to evaluate in a training of `seconds`, where once takes `evaluation`: 20 times, or fewer if costly."""
+    if evaluation * EVALUATIONS <= _SHARE_OF_EVALUATIONS * seconds:
+        return EVALUATIONS
+    return max(LEAST_EVALUATIONS, int(_SHARE_OF_EVALUATIONS * seconds / evaluation))
+
+
 def plan_steps(
-    training: Training, seconds: float, *, evaluation: float, closing: float = 0.0, eval_every: int | None = None
+    training: Training,
+    seconds: float,
+    *,
+    evaluation: float,
+    closing: float = 0.0,
+    eval_every: int | None = None,
+    evaluations: int = EVALUATIONS,
 ) -> int:
     """The number of optimizer steps that fit into `seconds`, evaluations and the final scores included.
 
@@ -32,7 +47,7 @@ def plan_steps(
     Args:
         evaluation: seconds that one evaluation takes.
         closing: seconds that are needed after the last evaluation.
-        eval_every: steps between two evaluations; None is a twentieth of the training.
+        eval_every: steps between two evaluations; None makes `evaluations` of them.
 
     Raises:
         ConfigError: not even ten steps fit.
@@ -53,7 +68,7 @@ def plan_steps(
     left = seconds - closing - (time.perf_counter() - begin)
     mean = statistics.fmean(sorted(times)[: max(1, math.ceil(0.9 * len(times)))])
     if eval_every is None:
-        steps = from_main(int((left - EVALUATIONS * evaluation) / mean))
+        steps = from_main(int((left - evaluations * evaluation) / mean))
     else:
         steps = from_main(int((left - evaluation) / (mean + evaluation / eval_every)))
     if steps < LEAST_STEPS:

@@ -47,6 +47,9 @@ class ScanConfig:
     crop_masks: Annotated[str | None, "in mask: folder of masks named as the images"] = None
     crop_margin: Annotated[int, "voxels kept around the box"] = 0
     cache_precision: Annotated[Literal["float32", "float16"], "of the prepared volumes on disk"] = "float32"
+    cache: Annotated[
+        str | None, "folder of the prepared volumes, which several runs may share; none is cache/ in the run"
+    ] = None
     patch_size: Annotated[tuple[int, ...], "voxels along each axis; one number stands for all axes"] = (64,)
     foreground_share: Annotated[float, "share of the labeled patches that are centered on a foreground voxel"] = 1 / 3
     orientation: Annotated[
