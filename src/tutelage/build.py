@@ -247,8 +247,8 @@ def assemble(
         raise ConfigError(f"network.deep_supervision does nothing in {cfg.method}: leave it out, or choose {able}")
     precision = choose_precision(train.precision, device)
     channels_last = train.channels_last
-    if channels_last is None:
-        channels_last = _channels_last(cfg, device, axes)
+    if channels_last is None:  # the parts of a split batch lie together where channels come first
+        channels_last = device.type != "mps" and cfg.network.bn_splits is None
     torch.manual_seed(derived_seed(train.seed, "method"))
     method = method_type(student, task, problem, method_settings(cfg)).to(device)
     if channels_last:
@@ -275,11 +275,6 @@ def assemble(
         truth=truth,
         backbone=backbone,
     )
-
-
-def _channels_last(cfg: RunConfig, device: torch.device, axes: int) -> bool:
-    """What is quicker: volumes on a processor go channel by channel, and so do the parts of a split batch."""
-    return device.type != "mps" and cfg.network.bn_splits is None and (axes < 3 or device.type == "cuda")
 
 
 def _problem(train: TrainConfig, dataset: Dataset) -> Problem:

@@ -1,0 +1,143 @@
+"""What a session asks of its data, whatever their kind."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from torch import nn
+
+from tutelage.config import RunConfig
+from tutelage.tasks.base import Task
+from tutelage.training.loop import Training
+from tutelage.training.scoring import Exam
+
+Rows = NDArray[np.int64]
+
+
+class RunData(Protocol):
+    """What data sets of both kinds have; see `data.dataset.Dataset`."""
+
+    classes: tuple[str, ...]
+    labeled_rows: Rows
+    unlabeled_rows: Rows
+    notes: list[str]
+    fingerprint: str
+    facts: dict[str, dict[str, Any]]
+
+    @property
+    def channels(self) -> int: ...
+
+    @property
+    def has_test(self) -> bool: ...
+
+    def split_record(self) -> dict[str, Any]: ...
+
+
+class Material(ABC):
+    """The data of a run.
+
+    A run calls `refuse`, then `settle`, `load` and `decide`, in this order; `resume` takes the place of `settle` and
+    `decide` where a run goes on.
+
+    Attributes:
+        kind: as in config.json.
+        item: what a batch is made of, in the plural.
+        smaller: the setting that makes a step cheaper.
+        dataset, task: after `load`.
+    """
+
+    kind: ClassVar[str]
+    item: ClassVar[str]
+    smaller: ClassVar[str]
+    task: Task
+
+    def __init__(self, console: Console, device: torch.device) -> None:
+        self.console, self.device = console, device
+
+    @property
+    @abstractmethod
+    def data(self) -> RunData:
+        """The data set, after `load`."""
+
+    @staticmethod
+    @abstractmethod
+    def refuse(cfg: RunConfig) -> None:
+        """Check that method and settings are for this kind of data.
+
+        Raises:
+            ConfigError: one is not.
+        """
+
+    @abstractmethod
+    def settle(self, cfg: RunConfig, run: Path) -> RunConfig:
+        """Look for what is wrong with the data, on rank 0, and choose what follows from their listing: the method.
+
+        Args:
+            run: folder in which a cache may be made.
+
+        Raises:
+            DataError: with all faults.
+        """
+
+    @abstractmethod
+    def load(self, cfg: RunConfig, run: Path) -> None:
+        """Decode the data that training needs."""
+
+    @abstractmethod
+    def decide(self, cfg: RunConfig) -> RunConfig:
+        """Settings that were left to the data, decided: so config.json shows what was done."""
+
+    @abstractmethod
+    def resume(self, cfg: RunConfig, recorded: Mapping[str, Any]) -> None:
+        """After `load`: take what config.json `recorded` of the data where the data alone do not tell."""
+
+    @abstractmethod
+    def facts(self) -> dict[str, Any]:
+        """What config.json tells of this kind of data alone, ready for JSON."""
+
+    @abstractmethod
+    def draw_views(self, cfg: RunConfig, out: Path) -> None:
+        """Write a picture of some rows under the views of the method."""
+
+    @abstractmethod
+    def network(self, cfg: RunConfig, *, published: bool) -> nn.Module:
+        """The network of the settings, with the weights that follow from the seed; see `build_predictor`."""
+
+    @abstractmethod
+    def start(self, network: nn.Module, origin: Path | None) -> None:
+        """Give a new network its start: the weights of the run `origin`, or what it takes from the data."""
+
+    @abstractmethod
+    def training(self, cfg: RunConfig, network: nn.Module, *, steps: int) -> Training:
+        """Everything that training needs."""
+
+    @abstractmethod
+    def names_at(self, training: Training, step: int) -> Iterator[tuple[str, list[str]]]:
+        """The streams of a step, each with the names of its rows."""
+
+    @abstractmethod
+    def costs(self, training: Training) -> tuple[float, float]:
+        """Seconds that one evaluation takes, and all that comes after training; measured."""
+
+    @abstractmethod
+    def validation(self) -> Exam | None:
+        """What networks are scored on while they train."""
+
+    @abstractmethod
+    def final_exams(self, training: Training, run: Path) -> dict[str, Callable[[], Exam]]:
+        """What the networks of the last step are scored on, by part; test data are loaded when theirs is called."""
+
+    @abstractmethod
+    def evidence(self, training: Training) -> dict[str, Any]:
+        """What a diagnosis needs of images and labels, for the result."""
+
+    @abstractmethod
+    def view_settings(self, cfg: RunConfig) -> Iterator[tuple[str, list[str]]]:
+        """Views, each with the settings of it that are not the default."""
