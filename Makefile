@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: install install-dev demo test test-slow lint format clean
+.PHONY: install install-dev demo demo-3d test test-slow lint format clean
 
 install: .venv/.installed            ## tutelage in .venv: .venv/bin/tutelage
 install-dev: .venv/.installed-dev    ## the same, with what tests and linters need
@@ -22,6 +22,13 @@ install-dev: .venv/.installed-dev    ## the same, with what tests and linters ne
 
 demo: install                        ## supervised, Mean Teacher and FixMatch on real digits, minutes on two cores
 	$(BIN)/tutelage demo
+
+demo-3d: .venv/.installed-medical    ## supervised and Mean Teacher on made-up scans, minutes on two cores, with pictures
+	$(BIN)/tutelage demo-3d
+
+.venv/.installed-medical: .venv/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[medical]'
+	@touch $@
 
 test: install-dev                    ## the tests that run on every change
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)

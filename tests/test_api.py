@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import json
 import subprocess
@@ -15,7 +16,8 @@ from PIL import Image
 
 import tutelage
 from tutelage import config
-from tutelage.api import Flags
+from tutelage.api import Flags, PretrainFlags
+from tutelage.cli import train_flags
 from tutelage.errors import ConfigError, DataError, RunError
 
 
@@ -117,8 +119,28 @@ def test_wrong_words_are_errors_that_leave_nothing_behind(
     assert not (tmp_path / "runs").exists()
 
 
+def test_an_encoder_is_pretrained_gone_on_with_and_trained_from(tmp_path: Path) -> None:
+    data = photos(tmp_path / "photos", each=8)
+    brief = {"steps": 2, "batch_size": 4, "device": "cpu"}
+    settings = {"method.queue_size": 8, "network.width": 4}
+    encoder = tutelage.pretrain(data, out=tmp_path / "moco", settings=settings, **brief)  # type: ignore[arg-type]
+    assert encoder.config["settings"]["method"]["name"] == "moco-v2"
+    assert encoder.metrics["validation"]["student"]["n"] == 16  # no label is held out of so few
+    assert tutelage.pretrain(resume=encoder.path).metrics == encoder.metrics
+    run = tutelage.train(data, out=tmp_path / "run", method="supervised", init_from=encoder.path, **brief)  # type: ignore[arg-type]
+    assert run.config["settings"]["network"]["width"] == 4
+    for words, message in (
+        ({"method": "fixmatch"}, "fixmatch learns from labels: tutelage train is for it"),
+        ({"baseline": True}, "a pretraining has no supervised twin"),
+        ({"out": None}, "name the run folder to make: out='runs/moco'"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            tutelage.pretrain(data, **{"out": tmp_path / "other", "steps": 2, **words})  # type: ignore[arg-type]
+    assert not (tmp_path / "other").exists()
+
+
 def test_settings_are_given_by_keyword_alone() -> None:
-    for function, positional in ((tutelage.train, ["data"]), (tutelage.load, ["run"])):
+    for function, positional in ((tutelage.train, ["data"]), (tutelage.pretrain, ["data"]), (tutelage.load, ["run"])):
         parameters = inspect.signature(function).parameters.values()
         assert [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD] == positional
     with pytest.raises(TypeError):
@@ -127,6 +149,8 @@ def test_settings_are_given_by_keyword_alone() -> None:
 
 def test_python_takes_the_same_settings_as_the_command_line() -> None:
     assert set(get_type_hints(Flags)) == set(config.FLAGS) - {"data"}
+    of_the_command = {field.name for field in dataclasses.fields(train_flags.PretrainFlags)}
+    assert set(get_type_hints(PretrainFlags)) == of_the_command & set(config.FLAGS)
     sections = {name: get_type_hints(cls) for name, cls in config.SECTIONS.items()}
     for name, hint in get_type_hints(Flags).items():
         section, _, setting = config.FLAGS[name].partition(".")
@@ -143,7 +167,7 @@ def test_importing_does_no_work() -> None:
 
 def test_the_package_is_typed_and_lists_its_names() -> None:
     assert Path(tutelage.__file__).with_name("py.typed").is_file()
-    assert set(dir(tutelage)) == {"Model", "Run", "__version__", "load", "train"}
+    assert set(dir(tutelage)) == {"Model", "Run", "__version__", "load", "pretrain", "train"}
     for name in dir(tutelage):
         assert getattr(tutelage, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'fit'"):

@@ -5,6 +5,7 @@
     model = tutelage.load("runs/a")
     model.predict("new/")           # DataFrame: path, label, confidence, one column a class
     model.evaluate("photos-test/")  # metrics by name
+    tutelage.pretrain("photos/", out="runs/moco", budget="1h")  # an encoder from no labels, for train(init_from=...)
 
 Importing this does no work: torch is loaded when a function is first used.
 """
@@ -14,15 +15,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Model", "Run", "__version__", "load", "train"]
+__all__ = ["Model", "Run", "__version__", "load", "pretrain", "train"]
 
 if TYPE_CHECKING:
-    from tutelage.api import Run, load, train
+    from tutelage.api import Run, load, pretrain, train
     from tutelage.model import Model
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("Run", "load", "train"):
+    if name in ("Run", "load", "pretrain", "train"):
         from tutelage import api
 
         return getattr(api, name)

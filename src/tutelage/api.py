@@ -1,4 +1,4 @@
-"""What `import tutelage` offers: `train` and `load`."""
+"""What `import tutelage` offers: `train`, `pretrain` and `load`."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
-from tutelage import config
+from tutelage import config, pretraining
 from tutelage.console import screen
 from tutelage.errors import ConfigError, did_you_mean
 from tutelage.model import Model
 from tutelage.run import Run, resume_run, start_run
+from tutelage.scan_model import ScanModel, load_model
 
-__all__ = ["Run", "load", "train"]
+__all__ = ["Run", "load", "pretrain", "train"]
 
 
-class Flags(TypedDict, total=False):
-    """The usual settings, named as on the command line."""
+class PretrainFlags(TypedDict, total=False):
+    """The usual settings of `pretrain`, named as on the command line."""
 
     labels: str | Path
     unlabeled: str | Path
@@ -24,13 +25,11 @@ class Flags(TypedDict, total=False):
     test: str | Path
     label_count: int
     label_balance: Literal["balanced", "proportional"]
-    exclude_labeled: bool
     image_size: int
     skip_unreadable: bool
     method: str
     network: str
     batch_size: int
-    unlabeled_ratio: float
     steps: int
     budget: str
     seed: int
@@ -42,6 +41,13 @@ class Flags(TypedDict, total=False):
     eval_every: int
     checkpoint_every: int
     init_from: str | Path
+
+
+class Flags(PretrainFlags, total=False):
+    """The usual settings of `train`."""
+
+    exclude_labeled: bool
+    unlabeled_ratio: float
     baseline: bool
     baseline_share: float
 
@@ -58,10 +64,11 @@ def train(
     quiet: bool = True,
     **flags: Unpack[Flags],
 ) -> Run:
-    """Train on a few labels and many unlabeled images, or go on with a run.
+    """Train on a few labels and many unlabeled images or scans, or go on with a run.
 
     Args:
-        data: folder of class folders, flat folder with `labels`, tar shards, .npz file, or `"digits"`.
+        data: folder of class folders, flat folder with `labels`, tar shards, .npz file, or `"digits"`; or scans to
+            segment: images/ and labels/, dataset.json, a CSV of pairs, or .h5 files.
         out: run folder to make.
         preset: a published or recommended setting, see `tutelage methods`.
         config_file: TOML file of settings, by section.
@@ -74,7 +81,49 @@ def train(
     Raises:
         TutelageError: see `tutelage.errors`.
     """
-    console = screen(quiet=quiet)
+    given = _settings(data, flags, settings)
+    if resume is not None:
+        return _resumed(resume, given, (out, preset, config_file, overwrite), quiet=quiet)
+    if out is None:
+        raise ConfigError("name the run folder to make: out='runs/a'")
+    cfg = config.resolve(given, preset=preset, file=config_file)
+    return start_run(cfg, Path(out), overwrite=overwrite, console=screen(quiet=quiet))
+
+
+def pretrain(
+    data: str | Path | None = None,
+    *,
+    out: str | Path | None = None,
+    preset: str | None = None,
+    config_file: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+    resume: str | Path | None = None,
+    quiet: bool = True,
+    **flags: Unpack[PretrainFlags],
+) -> Run:
+    """Train an encoder on images without labels, or go on with that; `train(..., init_from=RUN)` starts from it.
+
+    Args:
+        data: what `train` takes, or any folder of images: labels are not needed, and only tell how good the features
+            are.
+        preset: settings to start from; without it those for small images and machines.
+        out, config_file, settings, overwrite, resume, quiet, **flags: as in `train`.
+
+    Raises:
+        TutelageError: see `tutelage.errors`.
+    """
+    given = _settings(data, flags, settings)
+    if resume is not None:
+        return _resumed(resume, given, (out, preset, config_file, overwrite), quiet=quiet)
+    if out is None:
+        raise ConfigError("name the run folder to make: out='runs/moco'")
+    cfg = pretraining.resolve(given, preset=preset, file=config_file)
+    return start_run(cfg, Path(out), overwrite=overwrite, console=screen(quiet=quiet), pretraining=True)
+
+
+def _settings(data: str | Path | None, flags: Mapping[str, Any], settings: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What was given, by dotted name."""
     given: dict[str, Any] = {"data.path": str(data)} if data is not None else {}
     for name, value in flags.items():
         if name not in config.FLAGS:
@@ -83,20 +132,17 @@ def train(
     twice = sorted(set(given) & set(settings or {}))
     if twice:
         raise ConfigError(f"{twice[0]} is given twice: as a flag, and in settings")
-    given |= settings or {}
-    if resume is not None:
-        if out is not None or preset is not None or config_file is not None or overwrite:
-            raise ConfigError(
-                "resume goes on with the run's own settings; out, preset, config_file, overwrite do not go with it"
-            )
-        return resume_run(Path(resume), given, console=console)
-    if out is None:
-        raise ConfigError("name the run folder to make: out='runs/a'")
-    return start_run(
-        config.resolve(given, preset=preset, file=config_file), Path(out), overwrite=overwrite, console=console
-    )
+    return given | dict(settings or {})
 
 
-def load(run: str | Path, *, network: str = "auto", device: str = "auto") -> Model:
-    """The trained model of a run; see `Model.load`."""
-    return Model.load(run, network=network, device=device)
+def _resumed(run: str | Path, given: Mapping[str, Any], of_a_new_run: tuple[object, ...], *, quiet: bool) -> Run:
+    if any(of_a_new_run):
+        raise ConfigError(
+            "resume goes on with the run's own settings; out, preset, config_file, overwrite do not go with it"
+        )
+    return resume_run(Path(run), given, console=screen(quiet=quiet))
+
+
+def load(run: str | Path, *, network: str = "auto", device: str = "auto") -> Model | ScanModel:
+    """The trained model of a run, for images or scans; see `Model.load` and `ScanModel.load`."""
+    return load_model(run, network=network, device=device)

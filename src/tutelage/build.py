@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from tutelage import options
@@ -18,6 +19,7 @@ from tutelage.config import AUTO, IMPORTED, RunConfig
 from tutelage.data.dataset import Dataset
 from tutelage.data.loader import Loader, Normalization, Stream
 from tutelage.data.sampler import ClassSampler, Sampler, StreamSampler
+from tutelage.devices import choose_precision
 from tutelage.distributed import local_rows, world_size
 from tutelage.errors import ConfigError, did_you_mean
 from tutelage.methods import ADDITIONS, METHODS, PRETRAINERS
@@ -34,8 +36,6 @@ from tutelage.training.backbone import backbone_of
 from tutelage.training.loop import Batches, Training
 from tutelage.training.optimizer import build_optimizer
 from tutelage.training.plan import EVALUATIONS
-
-_PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def method_class(name: str) -> type[Method]:
@@ -81,40 +81,6 @@ def resolved(cfg: RunConfig) -> RunConfig:
     return dataclasses.replace(cfg, method_settings=dataclasses.asdict(method_settings(cfg)))
 
 
-def choose_device(name: str) -> torch.device:
-    """The device of that name; `auto` is CUDA, then Apple's, then the CPU.
-
-    Raises:
-        ConfigError: it is no device, or not there.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise ConfigError(f"train.device must be auto, cpu, cuda, cuda:N or mps, got {name!r}") from None
-    if device.type not in ("cpu", "cuda", "mps"):
-        raise ConfigError(f"train.device must be auto, cpu, cuda, cuda:N or mps, got {name!r}")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f"train.device {name}: this machine has {torch.cuda.device_count()} CUDA devices")
-    if device.type == "mps" and not torch.backends.mps.is_available():
-        raise ConfigError("train.device mps: this machine has none")
-    return device
-
-
-def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """The number format of forward passes; `auto` is bf16 on GPUs that have it, else fp32.
-
-    Raises:
-        ConfigError: the device has no such format.
-    """
-    if name == "auto":
-        return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
-    if name == "fp16" and device.type == "cpu":
-        raise ConfigError("train.precision fp16 is for GPUs; on a CPU use fp32 or bf16")
-    return _PRECISIONS[name]
-
-
 def learns_from_labels(method: str) -> bool:
     """Whether a method needs labels; one without pretrains an encoder. One that is still to be chosen needs them."""
     return method in (AUTO, IMPORTED) or "representation" not in method_class(method).tasks
@@ -145,11 +111,12 @@ def build_task(classes: tuple[str, ...], method: str = AUTO) -> Classification |
 
 
 def build_predictor(
-    cfg: RunConfig, *, num_classes: int, channels: int, image_size: int, published: bool = True
+    cfg: RunConfig, *, num_classes: int, channels: int, image_size: int | tuple[int, ...], published: bool = True
 ) -> Network:
     """The network of the settings, with the weights that follow from the seed.
 
     Args:
+        image_size: side of images in pixels, or size of the patches of scans.
         published: fetch published weights where the settings ask for them; off where a checkpoint brings all weights.
     """
     torch.manual_seed(derived_seed(cfg.train.seed, "weights"))
@@ -158,30 +125,31 @@ def build_predictor(
     return build_network(network, num_classes=outputs, channels=channels, image_size=image_size)
 
 
-def check_streams(cfg: RunConfig, dataset: Dataset) -> None:
+def check_streams(cfg: RunConfig, unlabeled_rows: NDArray[np.int64], items: str = "images") -> None:
     """Check the batches against the data.
 
+    Args:
+        items: what a row is, in the plural.
+
     Raises:
-        ConfigError: the method is for another task, a stream that it needs is empty or smaller than its batch, or a
-            batch cannot be shared by the processes.
+        ConfigError: a stream that the method needs is empty or smaller than its batch, or a batch cannot be shared by
+            the processes.
     """
     method = method_class(cfg.method)
-    if method.tasks == ("segmentation",):
-        raise ConfigError(f"{cfg.method} is for segmentation; these images have one class each")
     local_rows(cfg.train.batch_size)
     if not method.unlabeled_views:
         return
     local_rows(cfg.train.unlabeled_batch)
-    have, want = len(dataset.unlabeled_rows), cfg.train.unlabeled_batch
+    have, want = len(unlabeled_rows), cfg.train.unlabeled_batch
     if have == 0:
         raise ConfigError(
-            f"{cfg.method} learns from unlabeled images, and there are none; add some (a folder 'unlabeled', or "
+            f"{cfg.method} learns from unlabeled {items}, and there are none; add some (a folder 'unlabeled', or "
             "--unlabeled), or use --method supervised"
         )
     if want > have:
         raise ConfigError(
             f"the unlabeled batch of {want} (train.batch_size {cfg.train.batch_size} x train.unlabeled_ratio "
-            f"{cfg.train.unlabeled_ratio:g}) is larger than the unlabeled stream of {have} images; lower one of them"
+            f"{cfg.train.unlabeled_ratio:g}) is larger than the unlabeled stream of {have} {items}; lower one of them"
         )
     splits = cfg.network.bn_splits
     if splits is not None and not method.labeled_views and want // world_size() % splits:

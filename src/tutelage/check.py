@@ -102,9 +102,14 @@ def check_and_print(
     print_report(report, console)
     if out is not None:
         write_json(out, report.to_dict())
-    if report.faults:
-        number = "one fault" if len(report.faults) == 1 else f"{len(report.faults)} faults"
-        raise DataError(f"{shown(config.path)} cannot be trained on: {number}, listed above")
+    end_of_check(config.path, report.faults)
+
+
+def end_of_check(path: str, faults: list[str]) -> None:
+    """Raise a DataError with the number of `faults` of the data in `path`, which are printed, if there are any."""
+    if faults:
+        number = "one fault" if len(faults) == 1 else f"{len(faults)} faults"
+        raise DataError(f"{shown(path)} cannot be trained on: {number}, listed above")
 
 
 def check_for_training(config: DataConfig, *, workers: int, console: Console, needs_labels: bool = True) -> Inventory:
@@ -117,7 +122,7 @@ def check_for_training(config: DataConfig, *, workers: int, console: Console, ne
         DataError: with all faults.
     """
     report = check(config, workers=workers, needs_labels=needs_labels)
-    _print_list("warning", "yellow", report.warnings, console)
+    print_sentences("warning", "yellow", report.warnings, console)
     report.raise_faults()
     return report.inventory
 
@@ -137,8 +142,8 @@ def print_report(report: CheckReport, console: Console) -> None:
     classes = _class_table(report)
     if classes.row_count:
         console.print(classes)
-    _print_list("warning", "yellow", report.warnings, console)
-    _print_list("fault", "red", report.faults, console)
+    print_sentences("warning", "yellow", report.warnings, console)
+    print_sentences("fault", "red", report.faults, console)
     if report.ok:
         console.print(Text("The data can be trained on.", style="green"))
 
@@ -182,7 +187,8 @@ def _most_common(counts: dict[str, int], most: int = 4) -> str:
     return first if len(counts) <= most else f"{first}, and {len(counts) - most} more"
 
 
-def _print_list(word: str, style: str, sentences: list[str], console: Console) -> None:
+def print_sentences(word: str, style: str, sentences: list[str], console: Console) -> None:
+    """Print warnings or faults, at most `MOST_SHOWN` of them."""
     for sentence in sentences[:MOST_SHOWN]:
         console.print(Text.assemble((f"{word}: ", style), sentence), soft_wrap=True)
     if len(sentences) > MOST_SHOWN:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from tutelage.errors import ConfigError, RunError
 
@@ -115,6 +117,27 @@ def rows_of_main(value: Tensor) -> Tensor:
     shared = value.detach().clone()
     dist.broadcast(shared, src=0)
     return shared
+
+
+def data_parallel(module: nn.Module, device: torch.device) -> DistributedDataParallel:
+    """`module` with gradients averaged over the ranks. Buffers stay those of each rank; see `copy_from_main`."""
+    kept = "forward_sync_buffers"
+    if kept not in inspect.signature(DistributedDataParallel).parameters:
+        kept = "broadcast_buffers"  # as it was called in earlier versions of torch
+    buffers: dict[str, Any] = {kept: False}
+    return DistributedDataParallel(module, device_ids=[device] if device.type == "cuda" else None, **buffers)
+
+
+def copy_from_main(values: Sequence[Tensor]) -> None:
+    """Put into `values`, in place, what rank 0 has in them; their shapes are the same on each rank."""
+    if world_size() == 1:
+        return
+    for dtype in dict.fromkeys(value.dtype for value in values):
+        alike = [value for value in values if value.dtype == dtype]
+        flat = torch.cat([value.detach().flatten() for value in alike])
+        dist.broadcast(flat, src=0)
+        for value, part in zip(alike, flat.split([value.numel() for value in alike]), strict=True):
+            value.copy_(part.view_as(value))
 
 
 def barrier() -> None:

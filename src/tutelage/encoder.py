@@ -12,17 +12,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tutelage.build import build_predictor, choose_device, evaluated_network
+from tutelage.build import build_predictor, evaluated_network
 from tutelage.config import RunConfig
 from tutelage.data.decode import read_pixels
 from tutelage.data.listing import Item, Unreadable
 from tutelage.data.loader import Normalization
+from tutelage.devices import choose_device
 from tutelage.errors import CheckpointError, ConfigError
 from tutelage.model import NETWORKS, weights_of
 from tutelage.networks.base import Network
 from tutelage.seeding import derived_seed
 from tutelage.training.checkpoint import load_checkpoint
-from tutelage.training.folder import read_config
+from tutelage.training.folder import kind_of_data, read_config
 
 HEAD = "head."  # how the names of tensors begin that a network does not need for its features
 SETTLING_IMAGES = 512  # that give a network with random weights its batch-norm statistics
@@ -56,6 +57,8 @@ class Encoder:
                 are one row an image.
         """
         path, config = Path(run), read_config(Path(run))
+        if kind_of_data(config) != "images":
+            raise ConfigError(f"{run} segments scans: its features are one row a voxel, not one an image")
         cfg, facts = RunConfig.from_dict(config["settings"]), config["data"]
         place = choose_device(device)
         if network not in NETWORKS:

@@ -11,18 +11,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tutelage.build import build_predictor, build_task, choose_device, evaluated_network, learns_from_labels
+from tutelage.build import build_predictor, build_task, evaluated_network, learns_from_labels
 from tutelage.config import RunConfig
 from tutelage.data.decode import read_pixels
 from tutelage.data.listing import Item, Unreadable
 from tutelage.data.loader import Normalization
 from tutelage.data.source import list_source
+from tutelage.devices import choose_device
 from tutelage.errors import CheckpointError, ConfigError, DataError
 from tutelage.networks.base import Network
 from tutelage.tasks.base import Task
 from tutelage.tasks.representation import Representation
 from tutelage.training.checkpoint import load_checkpoint
-from tutelage.training.folder import read_config
+from tutelage.training.folder import kind_of_data, read_config
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,17 +59,19 @@ class Model:
 
     @staticmethod
     def load(run: str | Path, *, network: str = "auto", device: str = "auto") -> Model:
-        """The model of a run, from its newest checkpoint. That of a pretraining, or of imported weights without classes,
-        is the encoder: it gives features, and has no head.
+        """The model of a run on images, from its newest checkpoint. That of a pretraining, or of imported weights
+        without classes, is the encoder: it gives features, and has no head.
 
         Args:
             network: "student", "teacher", or "auto" for the one that the method evaluates.
 
         Raises:
             RunError: `run` is no run folder, or its checkpoints are damaged.
-            ConfigError: the method has no such network, or the device is not there.
+            ConfigError: the run is on scans, the method has no such network, or the device is not there.
         """
         config = read_config(Path(run))
+        if kind_of_data(config) != "images":
+            raise ConfigError(f"{run} segments scans: tutelage predict, evaluate and report are for it")
         cfg, facts = RunConfig.from_dict(config["settings"]), config["data"]
         place = choose_device(device)
         if network not in NETWORKS:

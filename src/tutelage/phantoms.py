@@ -53,7 +53,7 @@ def make_phantom(seed: int, number: int) -> Phantom:
 
     organ, along = _organ(rng, turned)
     inside = _occupancy(organ, spacing)
-    body_share = _occupancy(along - rng.uniform(-1.0, 3.0) - 1.5 * _smooth(rng, turned, 8.0), spacing)
+    body_share = _occupancy(along + rng.uniform(0.0, 4.0) - 1.5 * _smooth(rng, turned, 8.0), spacing)
     tissue = _TISSUE + 0.07 * _smooth(rng, grid, 5.0) + 0.05 * _smooth(rng, grid, 2.5)
     image = tissue
     for _ in range(_DISTRACTORS):
@@ -95,7 +95,7 @@ def _organ(rng: np.random.Generator, grid: Grid) -> tuple[Grid, Grid]:
     x, y, z = grid
     bend = rng.uniform(0.004, 0.02) * rng.choice((-1.0, 1.0))
     y = y - bend * (x**2 - 40.0)
-    width = rng.uniform(4.2, 5.8) * (1.0 + 0.35 * np.tanh(x / 6.0))  # thick at the body, thin at the tail
+    width = rng.uniform(4.2, 5.8) * (1.0 + 0.25 * np.tanh(x / 6.0))  # thick at the body, thin at the tail
     length = rng.uniform(10.5, 13.0)
     radius = np.sqrt((x / length) ** 2 + (y / width) ** 2 + (z / (0.85 * width)) ** 2)
     return (radius - 1.0) * width + 0.8 * _smooth(rng, grid, 6.0), -x

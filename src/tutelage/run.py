@@ -11,37 +11,25 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 from torch import nn
 
-from tutelage.augment.settings import AugmentConfig
-from tutelage.build import (
-    check_goal,
-    check_streams,
-    choose_device,
-    choose_precision,
-    method_class,
-    resolved,
-    set_length,
-)
-from tutelage.check import check_for_training
-from tutelage.config import AUTO, IMPORTED, RunConfig
-from tutelage.data.dataset import Dataset
-from tutelage.data.inventory import Inventory
-from tutelage.data.loader import Normalization
-from tutelage.distributed import barrier, from_main, rank
+from tutelage.build import check_goal, method_class, resolved, set_length
+from tutelage.config import IMPORTED, RunConfig
+from tutelage.devices import choose_device, choose_precision
+from tutelage.distributed import barrier, rank
 from tutelage.ema import SHORTEST_RUN, slowest_decay
 from tutelage.errors import Interrupted, RunError, TutelageError, is_out_of_memory
 from tutelage.files import read_json, write_json
+from tutelage.material.base import Material
+from tutelage.material.recognize import kind_of, type_of
 from tutelage.model import Model
 from tutelage.networks.weight_norm import WeightNormConv2d
-from tutelage.recommend import recommend, recommended, situation
 from tutelage.run_record import absolute, describe, refuse_changes, refuse_other_data, warn_of_changes
+from tutelage.scan_model import ScanModel, load_model
 from tutelage.session import open_session
-from tutelage.show import decide_domain, save_run_views
 from tutelage.training.checkpoint import load_checkpoint, save_checkpoint
-from tutelage.training.folder import RunFolder, read_config, read_rows, refuse_existing
+from tutelage.training.folder import RunFolder, kind_of_data, read_config, read_rows, refuse_existing
 from tutelage.training.loop import Training, Window
 from tutelage.training.recorder import restore_checkpoint, take_checkpoint
 from tutelage.verdict import baseline
@@ -77,9 +65,9 @@ class Run:
         """The lines of metrics.jsonl."""
         return read_rows(self.path / "metrics.jsonl")
 
-    def model(self, *, network: str = "auto", device: str = "auto") -> Model:
-        """The trained model; see `Model.load`."""
-        return Model.load(self.path, network=network, device=device)
+    def model(self, *, network: str = "auto", device: str = "auto") -> Model | ScanModel:
+        """The trained model; see `Model.load` and `ScanModel.load`."""
+        return load_model(self.path, network=network, device=device)
 
 
 def start_run(
@@ -97,43 +85,40 @@ def start_run(
     begun = time.monotonic()
     cfg = resolved(absolute(cfg))
     check_goal(cfg, pretraining=pretraining)
+    kind = kind_of(cfg)
+    kind.refuse(cfg)
     device = choose_device(cfg.train.device)
     choose_precision(cfg.train.precision, device)
     baseline.check_baseline(cfg)
     if rank() == 0:
         refuse_existing(out, overwrite=overwrite)
     with ExitStack() as stack:
-        session = open_session(stack, device, console)
-        cfg = network_of_origin(cfg, session.console)
-        inventory = folder = None
-        if rank() == 0:
-            with session.stop.at_once():
-                inventory = check_for_training(
-                    cfg.data, workers=cfg.train.workers, console=session.console, needs_labels=not pretraining
-                )
-            folder = stack.enter_context(RunFolder.create(out, overwrite=overwrite))
-        if cfg.method == AUTO:
-            cfg = _choose_method(cfg, inventory, session.device, session.console)
-            baseline.check_baseline(cfg)
-        session.load(cfg, inventory, out)
-        cfg = _decide_by_data(cfg, session.dataset, session.console)
-        check_streams(cfg, session.dataset)
-        stack.enter_context(_name_batch(cfg))
+        session = open_session(stack, device, console, kind)
+        cfg, material = network_of_origin(cfg, kind.kind, session.console), session.material
+        folder = stack.enter_context(RunFolder.create(out, overwrite=overwrite)) if rank() == 0 else None
+        cfg = session.settle(cfg, out)
+        baseline.check_baseline(cfg)
+        session.load(cfg, out)
+        cfg = material.decide(cfg)
+        stack.enter_context(_name_batch(cfg, material))
         training = session.build(cfg, init_from=cfg.train.init_from)
         plan: dict[str, Any] = {"steps": cfg.train.steps, "budget": cfg.train.budget}
         if cfg.train.budget is not None:
-            plan["steps"] = session.plan(training, begun + baseline.own_budget(cfg.train), cfg.train.eval_every)
-            cfg = dataclasses.replace(cfg, train=dataclasses.replace(cfg.train, steps=plan["steps"], budget=None))
-            set_length(training, cfg, plan["steps"])
+            end = begun + baseline.own_budget(cfg.train)
+            steps, eval_every = session.plan(training, end, cfg.train.eval_every)
+            plan["steps"] = steps
+            train = dataclasses.replace(cfg.train, steps=steps, budget=None, eval_every=eval_every)
+            cfg = dataclasses.replace(cfg, train=train)
+            set_length(training, cfg, steps)
         _warn_of_slow_averages(training, cfg, session.console)
-        _warn_of_unused_views(training, cfg, session.console)
+        _warn_of_unused_views(training, cfg, material)
         session.stop.check()
         if folder is not None:
             folder.clear()
-            write_json(out / "split.json", session.dataset.split_record())
-            save_run_views(cfg, session.dataset, out / "views.png")
+            write_json(out / "split.json", material.data.split_record())
+            material.draw_views(cfg, out / "views.png")
             save_checkpoint(folder.checkpoints, take_checkpoint(training, 0, Window()))
-            folder.declare(describe(cfg, session.dataset, session.normalization, session.device, plan))
+            folder.declare(describe(cfg, material, session.device, plan))
         session.train(training, folder, start=0, window=Window(), begun=begun)
     _finish_baseline(out, console)
     return Run(out)
@@ -158,14 +143,14 @@ def resume_run(run: Path, given: Mapping[str, Any], *, console: Console) -> Run:
         _finish_baseline(run, console)
         return Run(run)
     with ExitStack() as stack:
-        session = open_session(stack, choose_device(cfg.train.device), console)
+        kind = type_of(kind_of_data(recorded))
+        session = open_session(stack, choose_device(cfg.train.device), console, kind)
         folder = stack.enter_context(RunFolder.open(run)) if rank() == 0 else None
         warn_of_changes(recorded, session.device)
-        session.load(cfg, None, run)
-        if cfg.train.init_from is not None:  # its normalization was that of a run that may be gone
-            session.normalization = Normalization(tuple(recorded["data"]["mean"]), tuple(recorded["data"]["std"]))
-        refuse_other_data(recorded, session.dataset, run)
-        stack.enter_context(_name_batch(cfg))
+        session.load(cfg, run)
+        session.material.resume(cfg, recorded["data"])
+        refuse_other_data(recorded, session.material.data, run, kind.kind)
+        stack.enter_context(_name_batch(cfg, session.material))
         training = session.build(cfg, resuming=True)
         barrier()
         checkpoint = load_checkpoint(run / "checkpoints")
@@ -203,26 +188,6 @@ def _finish_baseline(run: Path, console: Console) -> None:
         console.print("No labeled images were left to score on: nothing tells whether the unlabeled images helped.")
 
 
-def _choose_method(cfg: RunConfig, inventory: Inventory | None, device: torch.device, console: Console) -> RunConfig:
-    """The settings with the recommended method; rank 0, which has looked at the data, chooses for all."""
-    choice = None if inventory is None else recommend(situation(inventory, cfg, device.type))
-    choice = from_main(choice)
-    assert choice is not None
-    console.print(f"- method auto: the preset {choice.preset}, since")
-    for reason in choice.reasons:
-        console.print(f"  {reason}", markup=False)
-    return resolved(absolute(recommended(cfg, choice)))
-
-
-def _decide_by_data(cfg: RunConfig, dataset: Dataset, console: Console) -> RunConfig:
-    """Settings that were left to the data, decided: so config.json shows what was done."""
-    if cfg.augment.domain != "auto":
-        return cfg
-    if not dataset.flip_ok:
-        console.print("- images are not mirrored: that would change their class (augment.domain symbols)")
-    return decide_domain(cfg, dataset.flip_ok)
-
-
 def _warn_of_slow_averages(training: Training, cfg: RunConfig, console: Console) -> None:
     """Say so where an average would still be of values from early in the training at its end."""
     teacher, total = training.method.teacher, training.total
@@ -243,18 +208,18 @@ def _warn_of_slow_averages(training: Training, cfg: RunConfig, console: Console)
         )
 
 
-def _warn_of_unused_views(training: Training, cfg: RunConfig, console: Console) -> None:
+def _warn_of_unused_views(training: Training, cfg: RunConfig, material: Material) -> None:
     """A comparison gives its settings to methods that have no such view too, so that they are named, not refused."""
     views = {*training.method.labeled_views, *training.method.unlabeled_views}
-    given, default = dataclasses.asdict(cfg.augment), dataclasses.asdict(AugmentConfig())
-    for part, view in (("strong", "strong"), ("ct", "strong"), ("contrastive", "contrastive")):
-        changed = [f"augment.{part}.{name}" for name, value in given[part].items() if value != default[part][name]]
+    for view, changed in material.view_settings(cfg):
         if changed and view not in views:
-            console.print(f"- {', '.join(changed)}: nothing comes of it, since {cfg.method} has no {view} view")
+            material.console.print(
+                f"- {', '.join(changed)}: nothing comes of it, since {cfg.method} has no {view} view"
+            )
 
 
 @contextmanager
-def _name_batch(cfg: RunConfig) -> Iterator[None]:
+def _name_batch(cfg: RunConfig, material: Material) -> Iterator[None]:
     """Say which batch did not fit, where memory does not suffice."""
     try:
         yield
@@ -266,6 +231,6 @@ def _name_batch(cfg: RunConfig) -> Iterator[None]:
         labeled = [f"{train.batch_size} labeled"] if method.labeled_views else []
         unlabeled = [f"{train.unlabeled_batch} unlabeled"] if method.unlabeled_views else []
         raise TutelageError(
-            f"out of memory with batches of {' and '.join([*labeled, *unlabeled])} images and the network "
-            f"'{cfg.network.name}': lower train.batch_size or data.image_size, or take a smaller network"
+            f"out of memory with batches of {' and '.join([*labeled, *unlabeled])} {material.item} and the network "
+            f"'{cfg.network.name}': lower train.batch_size or {material.smaller}, or take a smaller network"
         ) from error

@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import PIL
@@ -17,29 +17,28 @@ import torch
 from tutelage import __version__, config
 from tutelage.build import resolved
 from tutelage.config import RunConfig, flat
-from tutelage.data.dataset import Dataset
-from tutelage.data.loader import Normalization
 from tutelage.data.source import find_table
 from tutelage.distributed import world_size
 from tutelage.errors import RunError
 
-_FREE = ("train.workers",)  # settings that change no result
+if TYPE_CHECKING:
+    from tutelage.material.base import Material, RunData
+
+_FREE = ("train.workers", "scan.cache")  # settings that change no result
 
 
-def describe(
-    cfg: RunConfig, dataset: Dataset, normalization: Normalization, device: torch.device, plan: Mapping[str, Any]
-) -> dict[str, Any]:
+def describe(cfg: RunConfig, material: Material, device: torch.device, plan: Mapping[str, Any]) -> dict[str, Any]:
     """The content of config.json."""
+    dataset = material.data
     return {
         "version": __version__,
         "settings": cfg.to_dict(),
         "plan": dict(plan),
         "data": {
+            "kind": material.kind,
             "classes": list(dataset.classes),
             "channels": dataset.channels,
-            "image_size": dataset.image_size,
-            "mean": list(normalization.mean),
-            "std": list(normalization.std),
+            **material.facts(),
             "fingerprint": dataset.fingerprint,
             "parts": dataset.facts,
             "notes": dataset.notes,
@@ -111,11 +110,14 @@ def refuse_changes(recorded: Mapping[str, Any], given: Mapping[str, Any], run: P
     return cfg
 
 
-def refuse_other_data(recorded: Mapping[str, Any], dataset: Dataset, run: Path) -> None:
+def refuse_other_data(recorded: Mapping[str, Any], dataset: RunData, run: Path, items: str) -> None:
     """Check that the data is what the run started with.
 
+    Args:
+        items: what the data is made of, in the plural.
+
     Raises:
-        RunError: a name, a label or the content of an image differs, or the order of classes.
+        RunError: a name, a label or the content of an image or scan differs, or the order of classes.
     """
     facts = recorded["data"]
     if list(dataset.classes) != facts["classes"]:
@@ -123,19 +125,19 @@ def refuse_other_data(recorded: Mapping[str, Any], dataset: Dataset, run: Path) 
             f"the classes of the data changed since {run} started: {facts['classes']} to {list(dataset.classes)}"
         )
     if dataset.fingerprint != facts["fingerprint"]:
-        changed = "; ".join(_changed_parts(facts["parts"], dataset.facts))
+        changed = "; ".join(_changed_parts(facts["parts"], dataset.facts, items))
         raise RunError(f"the data changed since {run} started ({changed}): put it back, or start a new run")
 
 
-def _changed_parts(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def _changed_parts(before: Mapping[str, Any], now: Mapping[str, Any], items: str) -> list[str]:
     changed = []
     for role in sorted({*before, *now}):
         if role not in before or role not in now:
             changed.append(f"{role}: {'new' if role in now else 'gone'}")
         elif before[role]["images"] != now[role]["images"]:
-            changed.append(f"{role}: {now[role]['images']} images, not {before[role]['images']}")
+            changed.append(f"{role}: {now[role]['images']} {items}, not {before[role]['images']}")
         elif differing := [name for name in before[role] if before[role][name] != now[role][name]]:
-            changed.append(f"{role}: other {' and '.join(differing)} of images")
+            changed.append(f"{role}: other {' and '.join(differing)} of {items}")
     return changed
 
 
@@ -160,6 +162,11 @@ def absolute(cfg: RunConfig) -> RunConfig:
     data, train = cfg.data, cfg.train
     root = Path(data.path).expanduser()
     changes: dict[str, Any] = {} if data.path == "digits" else {"path": str(root.absolute())}
+    scan: dict[str, Any] = {
+        name: str(Path(value).expanduser().absolute())
+        for name in ("cache", "crop_masks")
+        if (value := getattr(cfg.scan, name)) is not None
+    }
     for name in ("unlabeled", "val", "test"):
         value = getattr(data, name)
         if value is not None and value != "digits":
@@ -168,4 +175,6 @@ def absolute(cfg: RunConfig) -> RunConfig:
         changes["labels"] = str((find_table(root, data.labels) or Path(data.labels)).absolute())
     if train.init_from is not None:
         train = dataclasses.replace(train, init_from=str(Path(train.init_from).expanduser().absolute()))
-    return dataclasses.replace(cfg, data=dataclasses.replace(data, **changes), train=train)
+    return dataclasses.replace(
+        cfg, data=dataclasses.replace(data, **changes), scan=dataclasses.replace(cfg.scan, **scan), train=train
+    )

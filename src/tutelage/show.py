@@ -18,8 +18,10 @@ from tutelage.augment.views import build_views
 from tutelage.build import method_class
 from tutelage.config import RunConfig
 from tutelage.data.dataset import Dataset
+from tutelage.data.names import shown
 from tutelage.data.sample import sample_images
-from tutelage.errors import RunError
+from tutelage.data.volumes.listing import is_scan_source
+from tutelage.errors import ConfigError, RunError
 from tutelage.files import refuse_file, write_atomically
 from tutelage.settings import require
 
@@ -44,6 +46,8 @@ def show_views(
     require(1 <= draws <= 50, "--draws", "in [1, 50]", draws)
     require(1 <= images <= 50, "--images", "in [1, 50]", images)
     require(bool(views), "--views", "names separated by commas, e.g. weak,strong", "")
+    if is_scan_source(cfg.data.path, cfg.data.labels):
+        raise ConfigError(f"{shown(cfg.data.path)} holds scans: a run on them draws its patches into views.png")
     refuse_file(out, overwrite=overwrite)
     if out.suffix.lower() != ".png":
         raise RunError(f"{out}: name a .png file")

@@ -8,6 +8,7 @@ import pytest
 
 from tutelage.compare.collect import Cell, Table
 from tutelage.compare.outputs import escape_tex, to_csv, to_markdown, to_tex, write_table
+from tutelage.headlines import DICE
 from tutelage.intervals import interval
 
 SUPERVISED = Cell("supervised", 40, {0: 0.5, 1: 0.6, 2: 0.7}, interval([50.0, 60.0, 70.0]), None)
@@ -67,3 +68,27 @@ def test_validation_images_are_named_as_such(tmp_path: Path) -> None:
     write_table(Table("validation", 50, 3, (SUPERVISED,)), tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["results.csv", "results.md", "results.tex"]
     assert "There were no test images" in (tmp_path / "results.md").read_text()
+
+
+SCANS = Table(
+    "test",
+    8,
+    2,
+    (
+        Cell("supervised", 3, {0: 0.5, 1: 0.6}, interval([50.0, 60.0]), None, interval([9.0, 11.0])),
+        Cell("ua-mt", 3, {0: 0.7, 1: 0.7}, interval([70.0, 70.0]), interval([20.0, 10.0]), None),
+    ),
+    DICE,
+)
+
+
+def test_a_table_of_scans_is_in_points_of_dice_with_the_distance_beside_it() -> None:
+    text = to_markdown(SCANS)
+    assert text.startswith("# Dice on 8 test cases\n")
+    assert "| labels | method | Dice (%) | HD95 pooled (mm) | n | gain over supervised (points) |" in text
+    assert "| 3 | supervised | 55.0 ± 7.1 | 10.0 ± 1.4 | 2 | - |" in text
+    assert "| 3 | ua-mt | 70.0 ± 0.0 | - | 2 | +15.0 ± 63.5 |" in text
+    rows = list(csv.DictReader(io.StringIO(to_csv(SCANS))))
+    assert (rows[0]["hd95_pooled_mm_mean"], rows[1]["hd95_pooled_mm_mean"]) == ("10.0000", "")
+    assert rows[0]["dice_scores"] == "0.500000 0.600000"
+    assert r"\begin{tabular}{rlrrrr}" in to_tex(SCANS)

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from tutelage.batch import Batch, Progress, Samples, StepOutput
+from tutelage.distributed import data_parallel
 from tutelage.methods import METHODS
 from tutelage.methods.base import Method, Problem
 from tutelage.networks.staged import StagedNetwork
@@ -174,7 +174,7 @@ def together(name: str, first: Tensor, second: Tensor) -> Tensor:
 def by_two(case: Case, rank: int) -> dict[str, Tensor]:
     """One of two processes on its half."""
     method = build(case)
-    model = DistributedDataParallel(method)
+    model = data_parallel(method, torch.device("cpu"))
     return train(method, lambda step: forward(model, share(whole_batch(method, step), rank), step, rank))
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from tutelage.batch import Batch, Progress, Samples, StepOutput
+from tutelage.distributed import data_parallel
 from tutelage.methods.base import Problem
 from tutelage.methods.moco import MoCoV2
 from tutelage.networks.base import Network
@@ -59,7 +59,7 @@ def train(*, splits: int, rank: int | None, **settings: Any) -> dict[str, Tensor
     split_batch_norm(student, splits)
     method = MoCoV2(student, Representation(()), PROBLEM, MoCoV2.Config(queue_size=20, ema_decay=0.8, **settings))
     method = method.double().train()
-    model = method if rank is None else DistributedDataParallel(method)
+    model = method if rank is None else data_parallel(method, torch.device("cpu"))
     optimizer = torch.optim.SGD([p for p in method.parameters() if p.requires_grad], lr=0.2, momentum=0.9)
     losses = []
     for step in range(STEPS):

@@ -14,7 +14,7 @@ from PIL import Image
 import tutelage
 from tutelage import cli
 from tutelage.encoder import Encoder
-from tutelage.probe.knn import knn_scores
+from tutelage.neighbors import knn_scores
 
 
 def write_images(root: Path, each: int, seed: int = 0, classes: str = "abc") -> Path:

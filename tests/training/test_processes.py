@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from tutelage import cli
 
@@ -90,6 +92,22 @@ def test_two_processes_write_one_run_that_a_single_one_can_use(whole: Path, tmp_
     assert json.loads((whole / "config.json").read_text())["environment"]["processes"] == 2
     assert {"student", "teacher"} <= set(json.loads((whole / "result.json").read_text())["test"])
     assert cli.run(["evaluate", str(whole), "digits"]) == 0
+
+
+@pytest.mark.parametrize("freeze", ["0.75", "all"])
+def test_a_frozen_backbone_stands_still_with_two_processes_too(freeze: str, whole: Path, tmp_path: Path) -> None:
+    run, brief = tmp_path / "run", {"steps": 4, "checkpoint_every": 1, "label_count": 100, "train.freeze": freeze}
+    code, _, error = finish(torchrun(*train(run, **{"init-from": whole, "train.backbone-lr": 0.5, **brief})))
+    assert code == 0, error
+    source = load_file(whole / "checkpoints" / "step-00000016.safetensors")
+    kept = {step: load_file(run / "checkpoints" / f"step-{step:08d}.safetensors") for step in (3, 4)}
+    names = [name for name in kept[4] if name.startswith("method.student.") and ".head." not in name]
+    assert any("running_mean" in name for name in names)
+    for step, tensors in kept.items():
+        places = {name: name.replace("method.student.", "method.teacher.network.") for name in names}
+        still = [torch.equal(tensors[name], source[places[name]]) for name in names]
+        assert all(still) or (step == 4 and freeze == "0.75" and not any(still[:3]))
+    assert not torch.equal(*(kept[step]["method.student.head.weight"] for step in (3, 4)))
 
 
 @pytest.mark.slow

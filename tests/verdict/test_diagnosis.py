@@ -168,3 +168,47 @@ def test_a_gain_over_a_twin_that_learned_nothing_is_in_doubt() -> None:
     doubt = diagnosis.short_twin([Evidence(fixmatch(), untrained)])
     assert doubt is not None
     assert doubt.strength >= diagnosis.DOUBT
+
+
+def scans(dice: float = 0.7, *, logged: dict[str, Any] | None = None, **changes: Any) -> Record:
+    """A run on scans, scored on 8 cases: it has no confusion matrix."""
+    made = record(dice, method={"name": "mean-teacher"} | MEAN_TEACHER, logged=logged, **changes)
+    scores = {"dice": dice, "dice_std": 0.08, "n": 8}
+    made.settings["segmentation"] = {"dice_weight": 0.5}  # type: ignore[index]
+    made.result.update(headline="dice", test=dict.fromkeys(("student", "teacher"), scores))  # type: ignore[attr-defined]
+    made.result.update(validation=made.result["test"])  # type: ignore[attr-defined]
+    made.validation[:] = [row | {"teacher": {"dice": row["teacher"]["accuracy"]}} for row in made.validation]
+    return made
+
+
+FOUND = {"supervised": 0.08, "consistency": 0.01, "consistency_weight": 1.0}
+
+
+def test_a_healthy_run_on_scans_has_no_reason_to_fail() -> None:
+    assert names(scans(logged=FOUND), scans(logged=FOUND)) == []
+
+
+@pytest.mark.parametrize(
+    ("run", "twin", "name"),
+    [
+        (scans(logged=FOUND | {"consistency": 1e-4}), scans(), "weak unlabeled loss"),
+        (scans(logged=FOUND | {"supervised": 0.45}), scans(logged={"supervised": 0.4}), "too few steps"),
+        (scans(logged=FOUND, validation=[0.2 + 0.03 * n for n in range(20)]), scans(), "too few steps"),
+        (scans(logged=FOUND), scans(0.98), "little left to gain"),
+    ],
+)
+def test_what_fails_on_scans_is_named_in_their_words(run: Record, twin: Record, name: str) -> None:
+    reason = diagnose([Evidence(run, twin)])[0]
+    assert reason.name == name
+    assert "image" not in reason.evidence + reason.flag
+    assert "accuracy" not in reason.evidence
+
+
+def test_scans_that_differ_much_hide_a_small_rise() -> None:
+    rising = [0.50 + 0.003 * n for n in range(20)]
+    assert names(scans(logged=FOUND, validation=rising), scans(logged=FOUND)) == []
+
+
+def test_a_gain_over_a_twin_that_finds_no_organ_is_in_doubt() -> None:
+    assert diagnosis.short_twin([Evidence(scans(logged=FOUND), scans(logged={"supervised": 0.2}))]) is None
+    assert diagnosis.short_twin([Evidence(scans(logged=FOUND), scans(logged={"supervised": 0.35}))]) is not None

@@ -7,7 +7,15 @@ import pytest
 from scipy import stats
 
 from tutelage.errors import RunError
-from tutelage.verdict.pairing import difference, mcnemar, paired_difference, write_scored
+from tutelage.headlines import DICE
+from tutelage.verdict.pairing import (
+    difference,
+    mcnemar,
+    paired_difference,
+    score_difference,
+    wilcoxon,
+    write_scored,
+)
 
 
 @pytest.mark.parametrize(("won", "lost"), [(0, 0), (5, 0), (3, 4), (30, 12), (200, 260), (6, 6)])
@@ -44,3 +52,54 @@ def test_runs_are_compared_on_the_images_that_both_scored(tmp_path: Path) -> Non
     write_scored(tmp_path / "twin", {"test": {"label": label[::-1].copy(), "predicted": label}})
     with pytest.raises(RunError, match="scored on other test images"):
         paired_difference(tmp_path / "run", tmp_path / "twin", "test")
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 6, 13, 40])
+def test_signed_ranks_are_wilcoxons_exact_test(n: int) -> None:
+    gained = np.random.default_rng(n).normal(0.3, 1.0, n)
+    assert wilcoxon(gained) == pytest.approx(stats.wilcoxon(gained, method="exact").pvalue, rel=1e-9)
+
+
+def test_signed_ranks_share_ties_and_leave_zeros_out() -> None:
+    assert wilcoxon(np.array([0.0, 0.0])) == 1.0
+    assert wilcoxon(np.array([1.0, 1.0, 1.0, 0.0])) == pytest.approx(0.25)  # three of three heads, on both sides
+    assert wilcoxon(np.array([1.0, -1.0, 2.0])) == pytest.approx(0.75)  # mean rank 1.5 lost: 3 of 8 sums are as low
+    assert wilcoxon(np.full(6, 0.5)) == pytest.approx(2 / 64)
+
+
+def test_cases_are_compared_one_by_one_where_the_score_is_defined() -> None:
+    twin = np.array([0.5, 0.6, 0.7, 0.8, np.nan, 0.65, 0.75, 0.85])
+    gains = np.array([0.04, 0.05, 0.06, 0.05, 0.1, 0.03, 0.07, 0.02])
+    made = score_difference(twin + gains, twin)
+    known = 100 * gains[~np.isnan(twin)]
+    assert (made.images, made.p) == (7, pytest.approx(2 / 2**7))
+    assert made.points == pytest.approx(known.mean())
+    assert made.half_width == pytest.approx(stats.t.ppf(0.975, 6) * known.std(ddof=1) / np.sqrt(7), rel=1e-3)
+    assert made.certain
+
+
+def test_one_rescued_case_is_no_certain_gain() -> None:
+    twin = np.full(8, 0.8)
+    failed = twin.copy()
+    failed[0] = 0.0
+    assert not score_difference(twin, failed).certain
+    assert score_difference(twin[:1], failed[:1]).half_width == 100.0
+    assert not score_difference(np.full(2, np.nan), twin[:2]).certain
+
+
+def test_few_cases_that_all_gain_alike_are_no_proof() -> None:
+    twin = np.array([0.5, 0.6, 0.7, 0.8])
+    made = score_difference(twin + np.array([0.05, 0.051, 0.049, 0.05]), twin)
+    assert made.half_width < made.points  # by Student's t alone it would be one
+    assert not made.certain
+
+
+def test_scans_are_compared_by_the_dice_of_their_cases(tmp_path: Path) -> None:
+    case = np.array(["a", "b"])
+    for name, dice in (("run", [0.9, 0.7]), ("twin", [0.8, 0.6])):
+        (tmp_path / name).mkdir()
+        write_scored(tmp_path / name, {"test": {"case": case, "dice": np.array(dice)}})
+    assert paired_difference(tmp_path / "run", tmp_path / "twin", "test", DICE).points == pytest.approx(10.0)
+    write_scored(tmp_path / "twin", {"test": {"case": case[::-1].copy(), "dice": np.array([0.8, 0.6])}})
+    with pytest.raises(RunError, match="scored on other test cases"):
+        paired_difference(tmp_path / "run", tmp_path / "twin", "test", DICE)

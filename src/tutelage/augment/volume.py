@@ -17,22 +17,36 @@ from tutelage.augment.view import Draws
 from tutelage.augment.volume_settings import IntensityConfig
 
 Orientation = Literal["turns", "flips", "ua-mt", "none"]
+MOST_UNEVEN = 1.25  # times the other spacing, of two axes that are turned into each other
 
 
 class Turns:
     """Flips and quarter turns of a patch, of which image, label and all views of a row share one.
 
     Args:
-        orientation: `turns` turns in every plane whose sides agree, by 0 to 3 quarters, and flips each axis half of
-            the time; `flips` only flips; `ua-mt` turns the first two axes by 0 to 3 quarters and then always flips one
-            of these two, as UA-MT's RandomRotFlip, which never shows the native orientation; `none` does nothing.
+        orientation: `turns` turns in every plane whose sides and spacing agree, by 0 to 3 quarters, and flips each axis
+            half of the time; `flips` only flips; `ua-mt` turns the first two axes by 0 to 3 quarters and then always
+            flips one of these two, as UA-MT's RandomRotFlip, which never shows the native orientation; `none` does
+            nothing.
         patch_size: (*S) in voxels.
         flip_axes: axes that may be flipped, and turned into each other; empty is all.
+        spacing: size of a voxel along each axis, in any unit; empty is the same along all.
     """
 
-    def __init__(self, orientation: Orientation, patch_size: Sequence[int], flip_axes: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        orientation: Orientation,
+        patch_size: Sequence[int],
+        flip_axes: Sequence[int] = (),
+        *,
+        spacing: Sequence[float] = (),
+    ) -> None:
         axes = [axis for axis in range(len(patch_size)) if not flip_axes or axis in flip_axes]
-        planes = [(a, b) for a, b in combinations(axes, 2) if patch_size[a] == patch_size[b]]
+        planes = [
+            (a, b)
+            for a, b in combinations(axes, 2)
+            if patch_size[a] == patch_size[b] and (not spacing or _agree(spacing[a], spacing[b]))
+        ]
         self.orientation, self.axes = orientation, axes if orientation in ("turns", "flips") else []
         self.planes = planes if orientation == "turns" else [(0, 1)] if orientation == "ua-mt" else []
 
@@ -131,6 +145,11 @@ def gaussian_blur(patches: Tensor, sigma: Tensor, *, radius: int) -> Tensor:
         long = torch.cat([*[edges[0]] * radius, patches, *[edges[1]] * radius], axis)
         patches = sum((long.narrow(axis, k, n) * weight for k, weight in enumerate(weights)), torch.zeros_like(patches))
     return patches
+
+
+def _agree(one: float, other: float) -> bool:
+    """Whether a turn of one axis into the other leaves shapes as they are, nearly."""
+    return max(one, other) <= MOST_UNEVEN * min(one, other)
 
 
 def _normal(like: Tensor, seed: int) -> Tensor:

@@ -29,7 +29,7 @@ dotted = Dotted()
 
 app = App(
     name="tutelage",
-    help="Train image classifiers from a few labels and many unlabeled images.",
+    help="Train image classifiers, and segmenters of scans, from a few labels and many unlabeled images.",
     version=f"tutelage {__version__}",
     help_format="plaintext",
     usage="Usage: tutelage COMMAND ...",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tutelage import config, options
+from tutelage import config
 from tutelage.cli.application import Integer, app, dotted, threads
 from tutelage.console import screen
 
@@ -12,7 +12,8 @@ from tutelage.console import screen
 @app.command(
     sort_key=1,
     usage="Usage: tutelage check DATA [OPTIONS]",
-    help_epilogue="Example: tutelage check photos/ --labels labels.csv",
+    help_epilogue="Settings of scans go by their dotted names, e.g. --scan.classes background,tumor=4.\n"
+    "Example: tutelage check photos/ --labels labels.csv",
 )
 def check(
     data: str,
@@ -34,9 +35,11 @@ def check(
     Parameters
     ----------
     data
-        Folder of class folders, flat folder with --labels, tar shards, .npz file, or the word digits.
+        Folder of class folders, flat folder with --labels, tar shards, .npz file, or the word digits. Scans: images/
+        and labels/, dataset.json, a CSV of pairs, or .h5 files.
     labels
-        CSV with the columns path,label; an empty or missing label means unlabeled.
+        CSV with the columns path,label; an empty or missing label means unlabeled. Of scans a folder of masks, or a
+        CSV with image,label.
     unlabeled
         A further source of unlabeled images.
     val
@@ -56,8 +59,6 @@ def check(
     overwrite
         Replace the file.
     """
-    from tutelage.check import check_and_print
-
     given = {
         "path": data,
         "labels": labels,
@@ -68,9 +69,12 @@ def check(
         "label_balance": label_balance,
         "skip_unreadable": skip_unreadable,
     }
-    cfg = options.build(config.DataConfig, {k: v for k, v in given.items() if v is not None}, "data.")
-    check_and_print(
-        cfg,
+    from tutelage.check_source import check_source
+
+    settings = {f"data.{name}": value for name, value in given.items() if value is not None}
+    settings |= dotted.pop(beside=settings)
+    check_source(
+        settings,
         workers=threads(workers),
         out=None if out is None else Path(out),
         overwrite=overwrite,
@@ -167,6 +171,34 @@ def demo(*, seeds: Integer = 4, steps: Integer = 400, out: str | None = None, ov
     from tutelage.demo import run_demo
 
     run_demo(
+        seeds=seeds,
+        steps=steps,
+        out=None if out is None else Path(out),
+        overwrite=overwrite,
+        console=screen(),
+    )
+
+
+@app.command(name="demo-3d", sort_key=7.1, usage="Usage: tutelage demo-3d [OPTIONS]")
+def demo_3d(
+    *, seeds: Integer = 2, steps: Integer | None = None, out: str | None = None, overwrite: bool = False
+) -> None:
+    """Segment made-up scans of an organ by supervised training and Mean Teacher, in minutes, with pictures at the end.
+
+    Parameters
+    ----------
+    seeds
+        Draws of the masks that are used; each method is trained on each.
+    steps
+        Optimizer steps of each training; without it what the presets say.
+    out
+        Folder for scans, runs and pictures; without it a temporary one, which stays.
+    overwrite
+        Replace the runs in it.
+    """
+    from tutelage.demo_scans import run_scan_demo
+
+    run_scan_demo(
         seeds=seeds,
         steps=steps,
         out=None if out is None else Path(out),

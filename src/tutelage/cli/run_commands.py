@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from tutelage.cli.application import Integer, app, threads
+from tutelage.cli.dotted import as_flag
 from tutelage.console import screen
+from tutelage.errors import ConfigError
+
+
+def of_scans(run: str, for_images: Mapping[str, object], for_scans: Mapping[str, object]) -> bool:
+    """Whether a run segments scans.
+
+    Args:
+        for_images, for_scans: flags that only one kind of run takes, by name.
+
+    Raises:
+        RunError: there is no such run.
+        ConfigError: a flag of the other kind is given.
+    """
+    from tutelage.training.folder import kind_of_data, read_config
+
+    scans = kind_of_data(read_config(Path(run))) == "scans"
+    for name in (name for name, value in (for_images if scans else for_scans).items() if value):
+        mine, other = ("scans", "images") if scans else ("images", "scans")
+        raise ConfigError(f"{as_flag(name)} is for runs on {other}; {run} was trained on {mine}")
+    return scans
 
 
 @app.command(
     sort_key=3,
     usage="Usage: tutelage evaluate RUN DATA [OPTIONS]",
-    help_epilogue="Example: tutelage evaluate runs/a photos-test/ --out metrics.json",
+    help_epilogue="Example: tutelage evaluate runs/a photos-test/ --out metrics.json\n"
+    "         tutelage evaluate runs/la scans-test/ --out scores.json --csv cases.csv",
 )
 def evaluate(
     run: str,
@@ -26,18 +49,22 @@ def evaluate(
     device: str = "auto",
     out: str | None = None,
     report: str | None = None,
+    csv: str | None = None,
+    flips: bool = False,
+    largest_component: bool = False,
     overwrite: bool = False,
 ) -> None:
-    """Score a run on labeled images: a table on the screen, and JSON.
+    """Score a run on labeled images or scans: a table on the screen, and JSON.
 
     Parameters
     ----------
     run
         Run folder.
     data
-        Labeled images: class folders, a folder with --labels, tar shards, .npz file, or digits.
+        Labeled images: class folders, a folder with --labels, tar shards, .npz file, or digits. Labeled scans: images/
+        and labels/, dataset.json, a CSV of pairs, or .h5 files.
     labels
-        CSV with the columns path,label.
+        CSV with the columns path,label; of scans a folder of masks, or a CSV with image,label.
     network
         Which network: auto (the one that the method evaluates), student, or teacher.
     device
@@ -45,10 +72,33 @@ def evaluate(
     out
         JSON file to write the metrics to.
     report
-        HTML file to write a report to.
+        HTML file to write a report to, of images.
+    csv
+        CSV file for the scores of each class of each scan.
+    flips
+        Average the predictions of all mirror images of a scan.
+    largest_component
+        Keep the largest connected piece of each class of a scan.
     overwrite
         Replace the files.
     """
+    if of_scans(run, {"report": report}, {"csv": csv, "flips": flips, "largest_component": largest_component}):
+        from tutelage.evaluate_scans import evaluate_scans
+
+        evaluate_scans(
+            Path(run),
+            data,
+            labels=labels,
+            network=network,
+            device=device,
+            flips=flips or None,
+            largest_component=largest_component or None,
+            out=None if out is None else Path(out),
+            table=None if csv is None else Path(csv),
+            overwrite=overwrite,
+            console=screen(),
+        )
+        return
     from tutelage.evaluate import evaluate_run
 
     evaluate_run(
@@ -67,7 +117,8 @@ def evaluate(
 @app.command(
     sort_key=4,
     usage="Usage: tutelage predict RUN DATA --out FILE [OPTIONS]",
-    help_epilogue="Example: tutelage predict runs/a new/ --out predictions.csv",
+    help_epilogue="Example: tutelage predict runs/a new/ --out predictions.csv\n"
+    "         tutelage predict runs/la new-scans/ --out masks/",
 )
 def predict(
     run: str,
@@ -79,18 +130,23 @@ def predict(
     device: str = "auto",
     workers: Integer = 2,
     report: str | None = None,
+    probabilities: bool = False,
+    flips: bool = False,
+    largest_component: bool = False,
     overwrite: bool = False,
 ) -> None:
-    """Predict the class of new images: a CSV with path, label, confidence and one column a class.
+    """Predict the class of new images into a CSV file, or segment new scans into a folder of masks.
 
     Parameters
     ----------
     run
         Run folder.
     data
-        An image, a folder (with all folders below it), a list of paths (.txt or .csv), tar shards, or .npz file.
+        An image, a folder (with all folders below it), a list of paths (.txt or .csv), tar shards, or .npz file; a
+        scan, or a folder of scans.
     out
-        CSV file to write.
+        CSV file to write, with path, label, confidence and a column a class. For scans, folder to make: a mask a scan
+        in its geometry, a table, and the names of the label values.
     network
         Which network: auto (the one that the method evaluates), student, or teacher.
     device
@@ -98,10 +154,33 @@ def predict(
     workers
         Threads that decode images.
     report
-        HTML file to write a report to.
+        HTML file to write a report to, of images.
+    probabilities
+        Write the class probabilities of each scan, too.
+    flips
+        Average the predictions of all mirror images of a scan.
+    largest_component
+        Keep the largest connected piece of each class of a scan.
     overwrite
         Replace the files.
     """
+    only_scans = {"probabilities": probabilities, "flips": flips, "largest_component": largest_component}
+    if of_scans(run, {"report": report}, only_scans):
+        from tutelage.predict_scans import predict_scans
+
+        predict_scans(
+            Path(run),
+            data,
+            out=Path(out),
+            network=network,
+            device=device,
+            probabilities=probabilities,
+            flips=flips or None,
+            largest_component=largest_component or None,
+            overwrite=overwrite,
+            console=screen(),
+        )
+        return
     from tutelage.predict import predict_run
 
     predict_run(

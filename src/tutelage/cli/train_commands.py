@@ -25,12 +25,13 @@ from tutelage.errors import ConfigError
     "Example: tutelage train photos/ --labels labels.csv --out runs/a --budget 30m",
 )
 def train(data: str | None = None, /, *, flags: Annotated[TrainFlags | None, Parameter(name="*")] = None) -> None:
-    """Train on a few labels and many unlabeled images.
+    """Train on a few labels and many unlabeled images or scans.
 
     Parameters
     ----------
     data
         Folder of class folders (and 'unlabeled'), flat folder with --labels, tar shards, .npz file, or the word digits.
+        Scans to segment: images/ and labels/, dataset.json, a CSV of pairs, or .h5 files.
     """
     given = given_flags(flags)
     resume, out = given.pop("resume", None), given.pop("out", None)

@@ -19,7 +19,7 @@ from cyclopts.exceptions import (
 from tutelage.cli.dotted import SETTINGS, as_flag
 from tutelage.errors import did_you_mean, nearest
 
-TAKES_DOTTED = ("train", "pretrain", "show", "compare")
+TAKES_DOTTED = ("check", "train", "pretrain", "show", "compare")
 
 
 def sentence(error: CycloptsError, app: App, tokens: Sequence[str]) -> str:

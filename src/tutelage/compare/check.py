@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from rich.console import Console
 
 from tutelage.build import method_class
 from tutelage.check import check_for_training
-from tutelage.compare.plan import Plan
+from tutelage.compare.check_scans import check_scan_runs
+from tutelage.compare.plan import Combination, Plan
 from tutelage.config import RunConfig
 from tutelage.data.inventory import Inventory
 from tutelage.data.names import shown
 from tutelage.data.split import hold_out, keep_labels
 from tutelage.errors import ConfigError
+from tutelage.material.recognize import kind_of
 from tutelage.settings import DataConfig
 
 
@@ -23,8 +27,17 @@ def check_plan(plan: Plan, console: Console) -> None:
         TutelageError: a setting is wrong, the data is not as needed, labels are fewer than asked for, an unlabeled
             stream cannot be filled, or there is nothing to score on.
     """
-    inventories: dict[DataConfig, Inventory] = {}
     configs = {one: plan.config_of(one) for one in plan.combinations}
+    for cfg in configs.values():
+        kind_of(cfg).refuse(cfg)
+    if plan.on_scans:
+        check_scan_runs(configs, console)
+    else:
+        _check_image_runs(configs, console)
+
+
+def _check_image_runs(configs: Mapping[Combination, RunConfig], console: Console) -> None:
+    inventories: dict[DataConfig, Inventory] = {}
     for one, cfg in configs.items():
         source = _source(cfg)
         if source not in inventories:

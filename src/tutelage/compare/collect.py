@@ -11,10 +11,12 @@ from tutelage.compare.execute import is_finished
 from tutelage.compare.plan import Combination, Plan
 from tutelage.errors import RunError
 from tutelage.files import read_json
+from tutelage.headlines import ACCURACY, DICE, Headline, headline_of
 from tutelage.intervals import Interval, interval
 from tutelage.training.folder import read_config
 
 SUPERVISED = "supervised"
+DISTANCE = "hd95_pooled_mm"  # of scans, beside Dice
 Part = Literal["test", "validation"]
 _SAME = {  # of split.json: what all runs on a seed and a number of labels must share
     "classes": "classes",
@@ -32,15 +34,17 @@ class Cell:
     """A method at a number of labels.
 
     Attributes:
-        accuracy: by seed, of the network that the method evaluates, after the last step.
-        gain: accuracy minus that of supervised training on the same seed, in points; None where there is no pair.
+        scores: the headline by seed, of the network that the method evaluates, after the last step.
+        gain: headline minus that of supervised training on the same seed, in points; None where there is no pair.
+        distance: of scans, the pooled 95th percentile of surface distances in mm; None where it is defined nowhere.
     """
 
     method: str
     label_count: int | None
-    accuracy: Mapping[int, float]
+    scores: Mapping[int, float]
     summary: Interval
     gain: Interval | None
+    distance: Interval | None = None
 
     @property
     def labels(self) -> str:
@@ -54,14 +58,16 @@ class Table:
 
     Attributes:
         part: what was scored.
-        images: how many of them.
+        images: how many of them, images or cases.
         seeds: as planned; a cell may have fewer, if runs failed or are missing.
+        headline: the score that is compared.
     """
 
     part: Part
     images: int
     seeds: int
     cells: tuple[Cell, ...]
+    headline: Headline = ACCURACY
 
 
 def collect(plan: Plan, out: Path) -> Table:
@@ -78,16 +84,29 @@ def collect(plan: Plan, out: Path) -> Table:
     part: Part = "test" if all("test" in result for result in results.values()) else "validation"
     for one, result in results.items():
         if part not in result:
-            raise RunError(f"{out / one.name} has no score: there were no labeled images left to score on")
-    accuracy = {one: float(result[part][result["evaluated"]]["accuracy"]) for one, result in results.items()}
-    images = {int(result[part][result["evaluated"]]["n"]) for result in results.values()}
+            raise RunError(
+                f"{out / one.name} has no score: there were no labeled {headline_of(result).pool} left to score on"
+            )
+    headlines = {headline_of(result) for result in results.values()}
+    if len(headlines) > 1:
+        raise RunError(
+            f"runs in {out} are of different kinds: some have {' and some '.join(h.words for h in headlines)}"
+        )
+    headline = headlines.pop()
+    metrics = {one: result[part][result["evaluated"]] for one, result in results.items()}
+    for one, scores in metrics.items():
+        if scores[headline.key] is None:
+            raise RunError(
+                f"{out / one.name} has no {headline.words}: no {part} {headline.item} holds any of its classes"
+            )
+    images = {int(scores["n"]) for scores in metrics.values()}
     cells = [
-        _cell(method, count, accuracy, max(images))
+        _cell(method, count, metrics, headline, max(images))
         for count in plan.label_counts
         for method in plan.methods
         if any((one.method, one.label_count) == (method, count) for one in finished)
     ]
-    return Table(part, max(images), len(plan.seeds), tuple(cells))
+    return Table(part, max(images), len(plan.seeds), tuple(cells), headline)
 
 
 def refuse_strangers(finished: Sequence[Combination], out: Path) -> None:
@@ -112,14 +131,22 @@ def refuse_strangers(finished: Sequence[Combination], out: Path) -> None:
             raise RunError(f"{run} and {other} cannot be compared: they differ in {', '.join(differing)}")
 
 
-def _cell(method: str, count: int | None, accuracy: Mapping[Combination, float], images: int) -> Cell:
-    own = {one.seed: value for one, value in accuracy.items() if (one.method, one.label_count) == (method, count)}
-    twin = {one.seed: v for one, v in accuracy.items() if (one.method, one.label_count) == (SUPERVISED, count)}
+def _cell(
+    method: str, count: int | None, metrics: Mapping[Combination, Mapping[str, Any]], headline: Headline, images: int
+) -> Cell:
+    def by_seed(of: str, key: str) -> dict[int, float]:
+        runs = {one.seed: m[key] for one, m in metrics.items() if (one.method, one.label_count) == (of, count)}
+        return {seed: float(value) for seed, value in runs.items() if value is not None}  # a distance may not exist
+
+    own, twin = by_seed(method, headline.key), by_seed(SUPERVISED, headline.key)
     gains = [100.0 * (own[seed] - twin[seed]) for seed in own if seed in twin]
+    grain = 100.0 / max(images, 1) if headline == ACCURACY else 0.0
+    distances = list(by_seed(method, DISTANCE).values()) if headline == DICE else []
     return Cell(
         method=method,
         label_count=count,
-        accuracy=own,
+        scores=own,
         summary=interval([100.0 * value for value in own.values()]),
-        gain=interval(gains, grain=100.0 / max(images, 1)) if gains and method != SUPERVISED else None,
+        gain=interval(gains, grain=grain) if gains and method != SUPERVISED else None,
+        distance=interval(distances) if distances else None,
     )

@@ -100,7 +100,7 @@ def judge_cells(table: Table, out: Path) -> list[Verdict]:
         twins = {c.label_count: c for c in table.cells if c.method == SUPERVISED}[cell.label_count]
         pairs = [
             tuple(out / Combination(method, cell.label_count, seed).name for method in (cell.method, SUPERVISED))
-            for seed in sorted(set(cell.accuracy) & set(twins.accuracy))
+            for seed in sorted(set(cell.scores) & set(twins.scores))
         ]
         verdicts.append(judge([(run, twin) for run, twin in pairs]))
     return verdicts

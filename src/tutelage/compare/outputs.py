@@ -10,21 +10,21 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table as ScreenTable
 
-from tutelage.compare.collect import Cell, Table
+from tutelage.compare.collect import DISTANCE, Cell, Table
 from tutelage.files import write_atomically
+from tutelage.headlines import DICE
 from tutelage.intervals import Interval
 
-HEADINGS = ("labels", "method", "accuracy (%)", "n", "gain over supervised (points)")
 _TEX = {c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\^{}"}
 
 
 def print_table(table: Table, console: Console) -> None:
     """Print the table, and what its numbers are."""
     screen = ScreenTable(title=title(table))
-    for heading in HEADINGS:
+    for heading in headings(table):
         screen.add_column(heading, justify="left" if heading == "method" else "right")
     for cell in table.cells:
-        screen.add_row(*_words(cell, table.seeds))
+        screen.add_row(*_words(cell, table))
     console.print(screen)
     console.print(reading(table))
 
@@ -40,14 +40,21 @@ def write_table(table: Table, out: Path, *, notes: Sequence[Sequence[str]] = ())
     write_atomically(out / "results.tex", to_tex(table).encode())
 
 
+def headings(table: Table) -> tuple[str, ...]:
+    """Of the columns."""
+    distance = ("HD95 pooled (mm)",) if table.headline == DICE else ()
+    return ("labels", "method", f"{table.headline.words} (%)", *distance, "n", "gain over supervised (points)")
+
+
 def title(table: Table) -> str:
     """What was scored."""
-    return f"Accuracy on {table.images} {table.part} images"
+    return f"{table.headline.title} on {table.images} {table.part} {table.headline.item}s"
 
 
 def reading(table: Table) -> str:
     """How to read the numbers."""
-    chosen = "" if table.part == "test" else " There were no test images: these also showed how training went."
+    pool = table.headline.pool
+    chosen = "" if table.part == "test" else f" There were no test {pool}: these also showed how training went."
     gain = "gain: paired by seed, with the 95 % interval of its mean (Student's t)"
     if all(cell.gain is None for cell in table.cells):
         gain = "no gain: there is no finished run of supervised training to compare with"
@@ -58,24 +65,30 @@ def reading(table: Table) -> str:
 
 
 def to_csv(table: Table) -> str:
-    """Numbers in full, one row a method and number of labels; `accuracies` are those of the seeds, in their order."""
+    """Numbers in full, a row a method and number of labels; in the last column those of the seeds, in their order."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     gain = ["gain_points", "gain_half_width", "gain_pairs"]
-    writer.writerow(["labels", "method", "part", "n", "mean_percent", "std_percent", *gain, "seeds", "accuracies"])
+    distance = [f"{DISTANCE}_mean", f"{DISTANCE}_std"] if table.headline == DICE else []
+    means = ["n", "mean_percent", "std_percent", *distance]
+    writer.writerow(["labels", "method", "part", *means, *gain, "seeds", table.headline.plural])
     for cell in table.cells:
-        seeds = sorted(cell.accuracy)
+        seeds = sorted(cell.scores)
         pairs = ["", "", ""] if cell.gain is None else [_full(cell.gain.mean), _full(cell.gain.half_width), cell.gain.n]
-        means = [cell.summary.n, _full(cell.summary.mean), _full(cell.summary.std)]
-        values = " ".join(f"{cell.accuracy[seed]:.6f}" for seed in seeds)
-        writer.writerow([cell.labels, cell.method, table.part, *means, *pairs, " ".join(map(str, seeds)), values])
+        numbers = [cell.summary.n, _full(cell.summary.mean), _full(cell.summary.std)]
+        if distance:
+            known = cell.distance
+            numbers += ["", ""] if known is None else [_full(known.mean), _full(known.std)]
+        values = " ".join(f"{cell.scores[seed]:.6f}" for seed in seeds)
+        writer.writerow([cell.labels, cell.method, table.part, *numbers, *pairs, " ".join(map(str, seeds)), values])
     return text.getvalue()
 
 
 def to_markdown(table: Table, notes: Sequence[Sequence[str]] = ()) -> str:
     """A table for a repository, with how to read it and a list of notes, each with its own list."""
-    lines = [f"# {title(table)}", "", f"| {' | '.join(HEADINGS)} |", f"|{'---|' * len(HEADINGS)}"]
-    lines += [f"| {' | '.join(_words(cell, table.seeds))} |" for cell in table.cells]
+    names = headings(table)
+    lines = [f"# {title(table)}", "", f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
+    lines += [f"| {' | '.join(_words(cell, table))} |" for cell in table.cells]
     lines += ["", reading(table), ""]
     for first, *others in notes:
         lines += [f"- {first}", *(f"  - {sentence}" for sentence in others)]
@@ -84,14 +97,16 @@ def to_markdown(table: Table, notes: Sequence[Sequence[str]] = ()) -> str:
 
 def to_tex(table: Table) -> str:
     """A tabular for a paper (booktabs); rules stand between numbers of labels."""
-    lines = [f"% {title(table)}: {reading(table)}", r"\begin{tabular}{rlrrr}", r"\toprule"]
-    lines += [" & ".join(map(escape_tex, HEADINGS)) + r" \\"]
+    names = headings(table)
+    columns = "rl" + "r" * (len(names) - 2)
+    lines = [f"% {title(table)}: {reading(table)}", rf"\begin{{tabular}}{{{columns}}}", r"\toprule"]
+    lines += [" & ".join(map(escape_tex, names)) + r" \\"]
     before: str | None = None
     for cell in table.cells:
         if cell.labels != before:
             lines.append(r"\midrule")
         before = cell.labels
-        words = [escape_tex(word).replace("±", r"$\pm$") for word in _words(cell, table.seeds)]
+        words = [escape_tex(word).replace("±", r"$\pm$") for word in _words(cell, table)]
         lines.append(" & ".join(words) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
@@ -101,10 +116,16 @@ def escape_tex(text: str) -> str:
     return "".join(_TEX.get(character, character) for character in text)
 
 
-def _words(cell: Cell, seeds: int) -> list[str]:
-    count = str(cell.summary.n) if cell.summary.n == seeds else f"{cell.summary.n} of {seeds}"
-    std = "" if cell.summary.std is None else f" ± {cell.summary.std:.1f}"
-    return [cell.labels, cell.method, f"{cell.summary.mean:.1f}{std}", count, _gain(cell.gain)]
+def _words(cell: Cell, table: Table) -> list[str]:
+    count = str(cell.summary.n) if cell.summary.n == table.seeds else f"{cell.summary.n} of {table.seeds}"
+    distance = [_mean(cell.distance)] if table.headline == DICE else []
+    return [cell.labels, cell.method, _mean(cell.summary), *distance, count, _gain(cell.gain)]
+
+
+def _mean(found: Interval | None) -> str:
+    if found is None:
+        return "-"
+    return f"{found.mean:.1f}" if found.std is None else f"{found.mean:.1f} ± {found.std:.1f}"
 
 
 def _gain(gain: Interval | None) -> str:

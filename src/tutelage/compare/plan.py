@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from tutelage import config
-from tutelage.build import method_class, method_settings
+from tutelage.build import learns_from_labels, method_class, method_settings
 from tutelage.config import RunConfig
+from tutelage.data.volumes.listing import is_scan_source
 from tutelage.errors import ConfigError, RunError
 from tutelage.files import read_json, write_json
 from tutelage.settings import require
 
 FILE = "compare.json"
+CACHE = "cache"  # of prepared scans
 FORMAT = 1
 MOST_SEEDS = 100
 NO_REPORT = "--no-report"  # of each run: the comparison makes one of all
@@ -70,6 +72,12 @@ class Plan:
         for name, instead in _OF_THE_COMPARISON.items():
             if name in self.settings:
                 raise ConfigError(f"{name} is not one setting in a comparison: give {instead}")
+        for method in self.methods:
+            if not learns_from_labels(method):
+                raise ConfigError(
+                    f"--methods: {method} learns from no labels, so there is nothing to compare: tutelage pretrain "
+                    f"DATA --out RUN --method {method}, then compare others that start from it, --init-from RUN"
+                )
         self._check_method_settings()
         owners = [preset_method(preset) for preset in self.presets]
         for preset, owner in zip(self.presets, owners, strict=True):
@@ -83,6 +91,12 @@ class Plan:
             section, _, setting = name.partition(".")
             if section == "method" and not any(_has(method, setting) for method in self.methods):
                 raise ConfigError(f"{name} is a setting of none of {', '.join(self.methods)}")
+
+    @property
+    def on_scans(self) -> bool:
+        """Whether the data are scans to segment."""
+        labels = self.settings.get("data.labels")
+        return is_scan_source(str(self.settings["data.path"]), None if labels is None else str(labels))
 
     @property
     def combinations(self) -> list[Combination]:
@@ -122,6 +136,8 @@ class Plan:
         """What comes after `tutelage` to start that run."""
         flags = {name: flag for flag, name in config.FLAGS.items()}
         settings = self.settings_of(one)
+        if self.on_scans:
+            settings.setdefault("scan.cache", str(out / CACHE))  # one for all runs, which may be large
         words = ["train", str(settings.pop("data.path")), "--out", str(out / one.name)]
         preset = self.preset_of(one.method)
         words += [] if preset is None else ["--preset", preset]

@@ -189,7 +189,7 @@ def load_dataset(
         copies = copies_of(held, digests)
         if len(held):
             val = Subset(ImageSet(train.images, _only(known, held), names), held)
-        notes.append(_held_note(len(held), len(kept), len(copies), config.val_share))
+        notes.append(_held_note(len(held), len(kept), len(copies), config.val_share, needs_labels=needs_labels))
     not_learned = np.union1d(held, copies)
     labeled = np.setdiff1d(kept, not_learned)
     taken_out = np.union1d(not_learned, labeled) if config.exclude_labeled else not_learned
@@ -247,13 +247,14 @@ def _found(inventory: Inventory) -> list[str]:
     return notes
 
 
-def _held_note(held: int, kept: int, copies: int, share: float) -> str:
+def _held_note(held: int, kept: int, copies: int, share: float, *, needs_labels: bool) -> str:
     if held:
         note = f"no validation images are given: {held} of the {kept} labels are held out to validate"
         return f"{note}, and {copies} byte-identical copies of these are left out" if copies else note
+    instead = "there is no validation" if needs_labels else "labeled images are judged by one another"
     if share == 0.0:
-        return "no validation images are given and val_share is 0: nothing is held out, there is no validation"
+        return f"no validation images are given and val_share is 0: nothing is held out, {instead}"
     return (
         f"no validation images are given, and {kept} labels are too few to hold some out ({LEAST_LEFT} a class must "
-        f"stay, {LEAST_HELD} a class must be gained): there is no validation"
+        f"stay, {LEAST_HELD} a class must be gained): {instead}"
     )

@@ -50,21 +50,17 @@ class Material(ABC):
         kind: as in config.json.
         item: what a batch is made of, in the plural.
         smaller: the setting that makes a step cheaper.
-        dataset, task: after `load`.
+        data, task: the data set and what is learned of it, after `load`.
     """
 
     kind: ClassVar[str]
     item: ClassVar[str]
     smaller: ClassVar[str]
+    data: RunData
     task: Task
 
     def __init__(self, console: Console, device: torch.device) -> None:
         self.console, self.device = console, device
-
-    @property
-    @abstractmethod
-    def data(self) -> RunData:
-        """The data set, after `load`."""
 
     @staticmethod
     @abstractmethod

@@ -12,7 +12,15 @@ import numpy as np
 import torch
 
 from tutelage.augment.settings import AugmentConfig
-from tutelage.build import build_predictor, build_task, build_training, check_streams, learns_from_labels, resolved
+from tutelage.build import (
+    build_predictor,
+    build_task,
+    build_training,
+    check_streams,
+    learns_from_labels,
+    method_class,
+    resolved,
+)
 from tutelage.check import check_for_training
 from tutelage.config import AUTO, RunConfig
 from tutelage.data.dataset import Dataset, Subset, load_dataset
@@ -22,7 +30,6 @@ from tutelage.distributed import from_main, rank
 from tutelage.errors import ConfigError
 from tutelage.material.base import Material
 from tutelage.material.foreign import refuse_foreign
-from tutelage.methods import METHODS
 from tutelage.networks.base import Network
 from tutelage.recommend import recommend, recommended, situation
 from tutelage.run_record import absolute
@@ -40,6 +47,7 @@ from tutelage.warm_start import warm_start
 START_IMAGES = 64  # that a network whose start depends on data is given
 _IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))  # what timm's published weights were trained with
 _TIMED = 512  # images
+LARGE_FOR_CPU = 96  # pixels; above it, a pretraining of minutes sees too few images
 
 
 class Images(Material):
@@ -55,8 +63,7 @@ class Images(Material):
     @staticmethod
     def refuse(cfg: RunConfig) -> None:
         """Refuse methods and settings of scans."""
-        tasks = {method.name: method.tasks for method in METHODS}
-        if tasks.get(cfg.method) == ("segmentation",):
+        if cfg.method != AUTO and method_class(cfg.method).tasks == ("segmentation",):
             raise ConfigError(f"{cfg.method} is for segmentation; these images have one class each")
         refuse_foreign(cfg, ("scan", "segmentation"), "scans to segment", "images with one class each")
 
@@ -93,7 +100,13 @@ class Images(Material):
 
     def decide(self, cfg: RunConfig) -> RunConfig:
         """Whether images may be mirrored."""
-        check_streams(cfg, self.data)
+        unasked = cfg.data.image_size is None and isinstance(self.task, Representation)
+        if unasked and self.data.image_size > LARGE_FOR_CPU and self.device.type == "cpu":
+            self.console.print(
+                f"- images of {self.data.image_size} pixels make slow steps without a GPU: --preset moco-v2-cpu shrinks "
+                "them, and so does --image-size"
+            )
+        check_streams(cfg, self.data.unlabeled_rows)
         if cfg.augment.domain != "auto":
             return cfg
         if not self.data.flip_ok:
@@ -128,7 +141,7 @@ class Images(Material):
     def start(self, network: Network, origin: Path | None) -> None:  # type: ignore[override]
         """Weights and normalization of another run, or what the network takes from some images."""
         if origin is not None:
-            facts = warm_start(network, origin, self.kind, self.data.classes, self.console)
+            facts = warm_start(network, origin, self.data.classes, self.console)
             self.normalization = Normalization(tuple(facts["mean"]), tuple(facts["std"]))
             return
         train = self.data.train

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from tutelage import config
-from tutelage.build import resolved
 from tutelage.config import RunConfig
-from tutelage.run_record import absolute
 
 SUFFIX = "-scan-cpu"
 
@@ -18,6 +16,9 @@ def base_preset(method: str) -> str:
 def with_defaults(cfg: RunConfig, preset: str) -> RunConfig:
     """The settings that were given, over those of `preset`; as they are where the user named a preset, or for a run
     that was made by another one and has all of its settings."""
+    from tutelage.build import resolved
+    from tutelage.run_record import absolute
+
     if cfg.preset is not None or not cfg.given:
         return cfg
     return resolved(absolute(config.resolve(config.flat(cfg.given), preset=preset)))

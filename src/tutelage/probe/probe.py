@@ -27,8 +27,8 @@ from tutelage.encoder import SETTLING_IMAGES, Encoder
 from tutelage.errors import ConfigError, DataError, MissingExtra, did_you_mean
 from tutelage.files import read_json, refuse_file, write_atomically, write_json
 from tutelage.intervals import interval
+from tutelage.neighbors import knn_scores
 from tutelage.probe.data import Labeled, list_labeled, read_labeled, split_off_test
-from tutelage.probe.knn import knn_scores
 from tutelage.probe.linear import fit_linear
 from tutelage.probe.logistic import fit_logistic
 from tutelage.probe.table import as_markdown, print_table

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tutelage.data.names import shown
+from tutelage.headlines import ACCURACY, DICE, NEIGHBORS, Headline
 from tutelage.intervals import Interval, interval
 from tutelage.report.blocks import Block, Cell, Section, Table, Text
 from tutelage.report.curves import accuracy_of_runs
 from tutelage.report.record import Record
 from tutelage.report.repeat import flat
+from tutelage.report.scan_sections import comparison_pictures
 from tutelage.report.score_plots import label_efficiency_plot
 from tutelage.report.scores import percent
 
 # What runs of one method may differ in and still be drawn as one curve.
-_NEUTRAL = {"data.path", "data.label_count", "train.seed", "train.steps", "train.budget", "train.device"} | {
-    f"train.{name}" for name in ("workers", "log_every", "eval_every", "checkpoint_every")
-}
+_NEUTRAL = {
+    "data.path",
+    "data.label_count",
+    "scan.cache",
+    "train.seed",
+    "train.steps",
+    "train.budget",
+    "train.device",
+} | {f"train.{name}" for name in ("workers", "log_every", "eval_every", "checkpoint_every")}
 
 
 def curve_names(records: Sequence[Record]) -> list[str]:
@@ -41,34 +49,37 @@ def comparison_sections(records: Sequence[Record]) -> list[Section]:
     parts = {r.part for _, r in scored}
     blocks: list[Block] = [Text(f"Careful: {warning}") for warning in _warnings(records, parts)]
     curves: dict[str, dict[int, Interval]] = {}
-    if scored and len(parts) == 1:
+    scores = {r.headline for r in records}
+    if scored and len(parts) == len(scores) == 1:
         part = str(parts.pop())
         curves = _means(scored)
-        blocks.append(_table_of_means(curves, part))
+        blocks.append(_table_of_means(curves, part, records[0].headline))
         if len({count for points in curves.values() for count in points}) > 1:
-            blocks.append(label_efficiency_plot(curves, "label-efficiency", part))
-    learning = accuracy_of_runs(records, names, "accuracy-of-runs")
+            blocks.append(label_efficiency_plot(curves, "label-efficiency", part, records[0].headline))
+    learning = accuracy_of_runs(records, names, "accuracy-of-runs") if len(scores) == 1 else None
     if learning is not None:
         blocks.append(learning)
-    return [Section("Comparison", tuple(blocks)), Section("Runs", (_table_of_runs(records, names),))]
+    runs = Section("Runs", (_table_of_runs(records, names),))
+    return [Section("Comparison", tuple(blocks)), *comparison_pictures(records), runs]
 
 
 def _means(scored: Sequence[tuple[str, Record]]) -> dict[str, dict[int, Interval]]:
     values: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for name, record in scored:
         assert record.scores is not None
-        values[name][record.labels].append(float(record.scores["accuracy"]))
+        if record.scores[record.headline.key] is not None:
+            values[name][record.labels].append(float(record.scores[record.headline.key]))
     return {name: {count: interval(v) for count, v in points.items()} for name, points in values.items()}
 
 
-def _table_of_means(curves: dict[str, dict[int, Interval]], part: str) -> Table:
+def _table_of_means(curves: dict[str, dict[int, Interval]], part: str, score: Headline) -> Table:
     counts = sorted({count for points in curves.values() for count in points})
     rows = []
     for name, points in curves.items():
         cells = [_mean_cell(points.get(count)) for count in counts]
         rows.append((Cell(shown(name)), *cells))
     columns = ("method", *(f"{count:,} labels" for count in counts))
-    return Table(columns, tuple(rows), f"{part} accuracy: mean ± standard deviation (number of runs)".capitalize())
+    return Table(columns, tuple(rows), f"{part.capitalize()} {score.words}: mean ± standard deviation (number of runs)")
 
 
 def _mean_cell(found: Interval | None) -> Cell:
@@ -90,13 +101,25 @@ def _table_of_runs(records: Sequence[Record], names: Sequence[str]) -> Table:
                 Cell(f"{record.labels:,}"),
                 Cell(str(record.cfg.train.seed)),
                 Cell(steps),
-                Cell(percent(scores.get("accuracy")), scores.get("accuracy")),
-                Cell(percent(scores.get("ece"))),
+                Cell(percent(scores.get(record.headline.key)), scores.get(record.headline.key)),
+                Cell(_second(record, scores)),
                 Cell(f"{scores['n']:,} {record.part}" if scores else "–"),
             )
         )
-    columns = ("run", "method", "labels", "seed", "steps", "accuracy", "calibration error", "scored on")
-    return Table(columns, tuple(rows), texts=2)
+    kinds = {record.headline: _SECOND[record.headline] for record in records}
+    first, second = (" or ".join(names) for names in zip(*((h.words, s) for h, s in kinds.items()), strict=True))
+    return Table(("run", "method", "labels", "seed", "steps", first, second, "scored on"), tuple(rows), texts=2)
+
+
+_SECOND = {ACCURACY: "calibration error", DICE: "HD95 pooled, mm", NEIGHBORS: "effective rank"}
+
+
+def _second(record: Record, scores: Mapping[str, Any]) -> str:
+    """A second look at a run, beside its headline."""
+    if record.headline == ACCURACY:
+        return percent(scores.get("ece"))
+    value = scores.get("hd95_pooled_mm" if record.headline == DICE else "effective_rank")
+    return "–" if value is None else f"{value:.2f}"
 
 
 def _warnings(records: Sequence[Record], parts: set[str | None]) -> list[str]:
@@ -104,7 +127,10 @@ def _warnings(records: Sequence[Record], parts: set[str | None]) -> list[str]:
     if len({record.config["data"]["fingerprint"] for record in records}) > 1:
         found.append("these runs were trained on different data, so their numbers cannot be compared.")
     if len(parts) > 1:
-        found.append("some runs are scored on test images, others on validation images: there is no common table.")
+        pool = records[0].headline.pool
+        found.append(f"some runs are scored on test {pool}, others on validation {pool}: there is no common table.")
+    if len({record.headline for record in records}) > 1:
+        found.append("these runs learned different things, so there is no common table.")
     unfinished = [record.name for record in records if record.result is None]
     if unfinished:
         found.append(f"not finished yet: {', '.join(shown(name) for name in unfinished)}.")

@@ -20,7 +20,7 @@ _MOST_CLASSES = 40  # lines in a plot of classes
 
 
 def accuracy_curves(record: Record, name: str) -> Plot | None:
-    """Validation accuracy of student and teacher, or None where nothing was validated."""
+    """The headline of student and teacher on the validation data, or None where nothing was validated."""
     curves = {network: record.validation_curve(network) for network in _NETWORKS}
     if not any(len(steps) > 1 for steps, _ in curves.values()):
         return None
@@ -36,7 +36,7 @@ def accuracy_curves(record: Record, name: str) -> Plot | None:
         return finished(
             figure,
             name,
-            f"{'kNN accuracy' if record.pretrained else 'Accuracy'} on the validation images",
+            f"{record.headline.title} on the validation {record.headline.item}s",
             "Nothing is chosen by it: the last step counts.",
         )
 
@@ -55,7 +55,7 @@ def loss_curves(record: Record, prefix: str) -> list[Plot]:
             axes.plot(steps, values, color=SERIES[0], marker=_marker(steps), markersize=3.5, linewidth=1.4)
             axes.set_xlim(left=0)
             axes.set_xlabel("step")
-            plots.append(finished(figure, name, key.replace("_", " "), ""))
+            plots.append(finished(figure, name, _titles(record).get(key, key.replace("_", " ")), ""))
     return plots
 
 
@@ -114,7 +114,7 @@ def class_shares(record: Record, name: str) -> Plot | None:
 
 
 def accuracy_of_runs(records: Sequence[Record], labels: Sequence[str], name: str) -> Plot | None:
-    """Validation accuracy of several runs, over the share of their training that was done; color by `labels`."""
+    """The headline of several runs on the validation data, over the share of their training; color by `labels`."""
     colors = {label: SERIES[k % len(SERIES)] for k, label in enumerate(dict.fromkeys(labels))}
     curves = []
     for label, record in zip(labels, records, strict=True):
@@ -133,7 +133,13 @@ def accuracy_of_runs(records: Sequence[Record], labels: Sequence[str], name: str
         axes.set_xlabel("part of the training")
         there = dict.fromkeys(label for label, *_ in curves)
         _legend(axes, [(short(label, 34), colors[label]) for label in there])
-        return finished(figure, name, "Accuracy on the validation images", "One line a run.")
+        score = records[0].headline
+        return finished(figure, name, f"{score.title} on the validation {score.item}s", "One line a run.")
+
+
+def _titles(record: Record) -> dict[str, str]:
+    """What some logged values are, where their names do not tell."""
+    return {"mask_rate": "share of voxels certain enough to be taught"} if record.scans else {}
 
 
 def _shares(axes: Axes) -> None:

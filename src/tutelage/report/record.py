@@ -11,8 +11,7 @@ from tutelage.build import learns_from_labels, method_class
 from tutelage.config import IMPORTED, RunConfig
 from tutelage.errors import RunError
 from tutelage.files import read_json
-from tutelage.tasks.classification import Classification
-from tutelage.tasks.representation import Representation
+from tutelage.headlines import ACCURACY, DICE, NEIGHBORS, Headline
 from tutelage.training.folder import read_config, read_rows
 
 
@@ -51,9 +50,14 @@ class Record:
         return not learns_from_labels(self.cfg.method)
 
     @property
-    def headline(self) -> str:
+    def scans(self) -> bool:
+        """Whether the run segments scans; runs that do not say what they learned from had images."""
+        return bool(self.config["data"].get("kind") == "scans")
+
+    @property
+    def headline(self) -> Headline:
         """The score that networks of the run are compared by."""
-        return Representation.headline if self.pretrained else Classification.headline
+        return NEIGHBORS if self.pretrained else DICE if self.scans else ACCURACY
 
     @property
     def labels(self) -> int:
@@ -113,7 +117,7 @@ class Record:
 
     def validation_curve(self, network: str, key: str | None = None) -> tuple[list[int], list[float]]:
         """Steps and values of a score (the headline) of `network` ("student", "teacher") in the validation lines."""
-        key = key or self.headline
+        key = key or self.headline.key
         rows = [row for row in self.rows if row["kind"] == "validation" and row.get(network, {}).get(key) is not None]
         return [row["step"] for row in rows], [float(row[network][key]) for row in rows]
 

@@ -10,6 +10,7 @@ from tutelage import config, pretraining
 from tutelage.build import learns_from_labels, resolved
 from tutelage.config import RunConfig
 from tutelage.data.names import shown
+from tutelage.material.scan_defaults import base_preset
 from tutelage.report.record import Record
 
 _ALONE = ("data.exclude_labeled", "data.skip_unreadable", "train.compile", "train.baseline")  # flags without a value
@@ -23,7 +24,7 @@ def train_command(record: Record) -> str:
     short = {setting: flag for flag, setting in config.FLAGS.items()}
     verb = "pretrain" if record.pretrained else "train"
     words = [[f"tutelage {verb}", quoted(record.cfg.data.path)], ["--out", quoted(f"runs/{record.name}")]]
-    for name, (value, default) in changed_settings(record.cfg).items():
+    for name, (value, default) in changed_settings(record.cfg, scans=record.scans).items():
         if name in ("data.path", "train.budget", "train.baseline_share"):  # the first is there; the steps are planned
             continue
         flag = f"--{short.get(name, name).replace('_', '-')}"
@@ -38,12 +39,19 @@ def train_command(record: Record) -> str:
     return " \\\n  ".join(" ".join(word) for word in words)
 
 
-def changed_settings(cfg: RunConfig) -> dict[str, tuple[Any, Any]]:
-    """The settings that are not the default, by dotted name: value and default; method and steps are always there."""
-    if learns_from_labels(cfg.method):
-        plain = RunConfig.from_dict({"method": {"name": cfg.method}, "data": {"path": cfg.data.path}})
+def changed_settings(cfg: RunConfig, *, scans: bool = False) -> dict[str, tuple[Any, Any]]:
+    """The settings that are not the default, by dotted name: value and default; method and steps are always there.
+
+    Args:
+        scans: whether the data are: what is not given is then as in a preset.
+    """
+    given = {"method.name": cfg.method, "data.path": cfg.data.path}
+    if scans:
+        plain = config.resolve(given, preset=base_preset(cfg.method))
+    elif learns_from_labels(cfg.method):
+        plain = config.resolve(given)
     else:
-        plain = pretraining.resolve({"method.name": cfg.method, "data.path": cfg.data.path})
+        plain = pretraining.resolve(given)
     defaults = flat(resolved(plain).to_dict())
     changed = {name: (value, defaults.get(name)) for name, value in flat(cfg.to_dict()).items()}
     kept = ("method.name", "train.steps")

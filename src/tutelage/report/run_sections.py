@@ -22,6 +22,7 @@ from tutelage.report.findings import finding
 from tutelage.report.galleries import least_certain
 from tutelage.report.record import Record
 from tutelage.report.repeat import changed_settings, flat, quoted, train_command
+from tutelage.report.scan_sections import dice_tiles, picture_section, scores_section
 from tutelage.report.scores import calibration_section, class_section, feature_tiles, mistakes_section, score_tiles
 from tutelage.verdict.verdict import Verdict
 
@@ -35,7 +36,8 @@ def title_of(record: Record) -> str:
 
 def subtitle_of(record: Record) -> str:
     """What the run had to learn from."""
-    unlabeled = f", {record.without_label:,} unlabeled images" if record.unlabeled else ", no unlabeled images"
+    pool = record.headline.pool
+    unlabeled = f", {record.without_label:,} unlabeled {pool}" if record.unlabeled else f", no unlabeled {pool}"
     held = len(record.split["held_out"])
     held_out = f" ({held:,} of them held out)" if held else ""
     of = "" if record.result else f" of {record.cfg.train.steps:,}"
@@ -64,7 +66,10 @@ def run_sections(
     classes, sections = record.classes, [_summary(record, verdict, alone)]
     sections += _learning(record, prefix)
     sections += _pseudo_labels(record, prefix)
-    if record.scores is not None and record.scores["n"] and not record.pretrained:
+    if record.scans:
+        made = (scores_section(record), picture_section(record, prefix))
+        sections += [section for section in made if section is not None]
+    elif record.scores is not None and record.scores["n"] and not record.pretrained:
         sections.append(class_section(record.scores, classes, prefix))
     if looked.scored is not None and not record.pretrained:
         sections.append(calibration_section(looked.scored, looked.scored_part, looked.unlabeled, prefix))
@@ -81,7 +86,9 @@ def run_sections(
         sections.append(Section("Images", (Text(text, muted=True),)))
     views = record.path / "views.png"
     if views.exists():
-        picture = Picture(f"{prefix}views", views.read_bytes(), "Training images under the views of the method.")
+        picture = Picture(
+            f"{prefix}views", views.read_bytes(), f"Training {record.headline.pool} under the views of the method."
+        )
         sections.append(Section("What training saw", (picture,)))
     return [*sections, *_how_it_was_made(record)]
 
@@ -98,21 +105,24 @@ def _summary(record: Record, verdict: Verdict | None, alone: bool) -> Section:
             )
         )
     elif record.scores is None or record.part is None or not record.scores["n"]:
-        blocks.append(Text("No labeled images were left to score on, so there is no number for this model."))
+        pool = record.headline.pool
+        blocks.append(Text(f"No labeled {pool} were left to score on, so there is no number for this model."))
     else:
         others = {name: scores for name, scores in record.result[record.part].items() if name != record.evaluated}
         if record.pretrained:
             text = "Labels taught nothing here. tutelage probe compares these features with those of random weights."
             tiles = feature_tiles(record.scores, record.part, others)
             return Section("Result", (*blocks, tiles, Text(text, muted=True)))
-        twin = None if verdict is None or verdict.seeds > 1 else record.scores["accuracy"] - verdict.gain / 100.0
-        blocks.append(score_tiles(record.scores, record.part, others, twin))
+        score = record.scores[record.headline.key]
+        twin = None if verdict is None or verdict.seeds > 1 else score - verdict.gain / 100.0
+        tiles_of = dice_tiles if record.scans else score_tiles
+        blocks.append(tiles_of(record.scores, record.part, others, twin))
         blocks.append(Text(f"The {record.evaluated} of the last step; nothing was selected.", muted=True))
     if alone and verdict is None and record.unlabeled and not record.pretrained:
         blocks.append(
             Text(
-                "One run cannot tell whether its unlabeled images helped: train with --baseline, or the same "
-                "with --method supervised, and report both.",
+                f"One run cannot tell whether its unlabeled {record.headline.pool} helped: train with --baseline, or "
+                "the same with --method supervised, and report both.",
                 muted=True,
             )
         )
@@ -126,7 +136,10 @@ def _learning(record: Record, prefix: str) -> list[Section]:
     if accuracy is not None:
         blocks.append(accuracy)
     elif losses:
-        blocks.append(Text("There were no validation images, so there is no curve of the accuracy.", muted=True))
+        what = record.headline
+        blocks.append(
+            Text(f"There were no validation {what.pool}, so there is no curve of the {what.words}.", muted=True)
+        )
     return [Section("Learning curves", (*blocks, *losses))] if blocks or losses else []
 
 
@@ -149,8 +162,9 @@ def how_they_were_made(records: Sequence[Record]) -> list[Section]:
 
 def _how_it_was_made(record: Record) -> list[Section]:
     run = quoted(f"runs/{record.name}")
-    next_words = "And this scores it, or predicts new images:"
-    next_step = f"tutelage evaluate {run} DATA\ntutelage predict {run} NEW --out predictions.csv"
+    next_words = f"And this scores it, or predicts new {record.headline.pool}:"
+    where = "masks/" if record.scans else "predictions.csv"
+    next_step = f"tutelage evaluate {run} DATA\ntutelage predict {run} NEW --out {where}"
     if record.pretrained:
         next_words = "And this tells what its features are worth, or trains from it:"
         next_step = f"tutelage probe {run} DATA\ntutelage train DATA --out runs/after --init-from {run}"
@@ -170,8 +184,11 @@ def _how_it_was_made(record: Record) -> list[Section]:
 def _data_and_versions(record: Record, *, notes: Sequence[object]) -> Section:
     data, environment = record.config["data"], record.config["environment"]
     facts = [("fingerprint of the data", data["fingerprint"])]
-    facts += [(f"{role} images", f"{part['images']:,}") for role, part in data.get("parts", {}).items()]
-    facts += [("image", f"{data['channels']} x {data['image_size']} x {data['image_size']}")]
+    scans = data.get("kind") == "scans"
+    pool = "scans" if scans else "images"
+    facts += [(f"{role} {pool}", f"{part['images']:,}") for role, part in data.get("parts", {}).items()]
+    size = data["patch_size"] if scans else [data["image_size"]] * 2
+    facts += [("patch" if scans else "image", " x ".join(map(str, (data["channels"], *size))))]
     facts += [(f"{name}", str(value)) for name, value in environment.items()]
     table = Table(("", "value"), tuple((Cell(name), Cell(shown(value), mono=True)) for name, value in facts), texts=2)
     found = tuple(Text(shown(str(note)), muted=True) for note in notes[:_MOST_NOTES])
@@ -179,7 +196,7 @@ def _data_and_versions(record: Record, *, notes: Sequence[object]) -> Section:
 
 
 def _settings(record: Record) -> Table:
-    changed = changed_settings(record.cfg)
+    changed = changed_settings(record.cfg, scans=record.scans)
     rows = []
     for name, value in flat(record.cfg.to_dict()).items():
         default = changed[name][1] if name in changed else None

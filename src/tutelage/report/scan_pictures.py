@@ -107,14 +107,14 @@ def methods_plot(case: SegmentedCase, others: Mapping[str, Mask], name: str, tit
             rows=len(cuts),
             heights=[_extent(case, cut, around)[1] for cut in cuts],
         )
+        for axes, label in zip(panels[0], columns, strict=True):
+            axes.set_title(short(label))
         for row, cut in zip(panels, cuts, strict=True):
-            for axes, (label, mask) in zip(row, columns.items(), strict=True):
+            for axes, mask in zip(row, columns.values(), strict=True):
                 _draw_slice(axes, case, cut, around)
                 _outline(axes, cut.of(case.reference), REFERENCE, "solid")
                 if mask is not case.reference:
                     _outline(axes, cut.of(mask), PREDICTION, "dashed")
-                if row is panels[0]:
-                    axes.set_title(short(label))
             row[0].set_ylabel(_slice_title(case, cut))
         _legend(figure, ("reference", REFERENCE, "solid"), ("prediction", PREDICTION, "dashed"))
         return finished(figure, name, title, caption, wide=True)
@@ -128,18 +128,21 @@ def surfaces_plot(case: SegmentedCase, name: str, title: str, caption: str = "")
     parts = {"reference": (case.reference, REFERENCE), "prediction": (case.prediction, PREDICTION)}
     surfaces = {label: surface_of(mask, case.spacing) for label, (mask, _) in parts.items()}
     corners = [surface.quads.reshape(-1, 3) for surface in surfaces.values() if len(surface.quads)]
-    low, high = (np.concatenate(corners).min(0), np.concatenate(corners).max(0)) if corners else (np.zeros(3), np.ones(3))
+    low, high = (
+        (np.concatenate(corners).min(0), np.concatenate(corners).max(0)) if corners else (np.zeros(3), np.ones(3))
+    )
     with style(name):
         figure = new_figure(_WIDTH, 4.2)
+        figure.set_layout_engine("none")
         figure.set_dpi(150)  # of the picture of the surface: thousands of quads are no drawing
-        for place, (label, surface) in enumerate(surfaces.items(), start=1):
-            axes = figure.add_subplot(1, 2, place, projection="3d")
+        for place, (label, surface) in enumerate(surfaces.items()):
+            axes = figure.add_axes((0.5 * place, 0.0, 0.5, 0.94), projection="3d")
             assert isinstance(axes, Axes3D)
             axes.set_axis_off()
             axes.view_init(*_VIEW)
             axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]))
-            axes.set_box_aspect(high - low, zoom=1.25)
-            axes.set_title(label if len(surface.quads) else f"{label}: empty", loc="center", y=0.96)
+            axes.set_box_aspect(high - low, zoom=1.1)
+            axes.set_title(label if len(surface.quads) else f"{label}: empty", loc="center", y=0.98)
             _draw_surface(axes, surface, parts[label][1])
         return finished(figure, name, title, caption, wide=True)
 
@@ -154,15 +157,14 @@ def _cuts(case: SegmentedCase, wrong: NDArray[np.bool_]) -> list[_Cut]:
 def _around(masks: Sequence[Mask], spacing: Sequence[float]) -> list[tuple[int, int]]:
     """First voxel and the one behind the last to be shown, along each axis."""
     there = np.any([mask > 0 for mask in masks], axis=0)
+    if not there.any():
+        return [(0, n) for n in there.shape]
+    ends = [np.flatnonzero(_along(there, axis))[[0, -1]] for axis in range(there.ndim)]
+    reach = max(step * float(last - first) for step, (first, last) in zip(spacing, ends, strict=True))
     box = []
-    reach = max((np.ptp(np.flatnonzero(_along(there, a))) * s for a, s in enumerate(spacing)), default=0.0) if there.any() else 0
-    for axis, n in enumerate(there.shape):
-        places = np.flatnonzero(_along(there, axis))
-        if not len(places):
-            box.append((0, n))
-            continue
-        margin = max(_LEAST, round(_MARGIN * reach / spacing[axis]))
-        box.append((max(0, int(places[0]) - margin), min(n, int(places[-1]) + 1 + margin)))
+    for n, step, (first, last) in zip(there.shape, spacing, ends, strict=True):
+        margin = max(_LEAST, round(_MARGIN * reach / step))
+        box.append((max(0, int(first) - margin), min(n, int(last) + 1 + margin)))
     return box
 
 
@@ -215,7 +217,8 @@ def _outline(axes: Axes, mask: NDArray, color: str, line: str) -> None:
     padded = np.pad(mask, 1)
     x, y = (np.arange(-1, n + 1) for n in mask.shape)
     for value in np.unique(mask[mask > 0]):
-        axes.contour(x, y, (padded == value).T, levels=[0.5], colors=[color], linestyles=[line], linewidths=1.5)
+        lines = axes.contour(x, y, (padded == value).T, levels=[0.5], colors=[color], linestyles=[line], linewidths=1.5)
+        lines.set_clip_on(False)  # all masks are within the panel; one at its edge would be cut in half
 
 
 def _slice_title(case: SegmentedCase, cut: _Cut) -> str:
@@ -239,5 +242,7 @@ def _draw_surface(axes: Axes3D, surface: Surface, color: str) -> None:
     pale = 0.5 * (1.0 - 1.0 / surface.classes)  # 0 for the first class, towards white for the others
     colors = shade[:, None] * (base + pale[:, None] * (1.0 - base))
     axes.add_collection3d(
-        Poly3DCollection(surface.quads, facecolors=colors, edgecolors=colors, linewidths=0.2, rasterized=True)
+        Poly3DCollection(
+            surface.quads, facecolors=colors, edgecolors=colors, linewidths=0.2, rasterized=True, clip_on=False
+        )
     )

@@ -1,4 +1,4 @@
-"""Plots of how good a model is: confusion matrix, calibration, confidence, and accuracy over the number of labels."""
+"""Plots of how good a model is: confusion matrix, calibration, confidence, and the headline over labels."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
+from tutelage.headlines import ACCURACY, Headline
 from tutelage.intervals import Interval
 from tutelage.report.blocks import Plot
 from tutelage.report.drawing import INK, RULE, SERIES, SOFT, as_percent, finished, new_figure, short, style
@@ -93,8 +94,10 @@ def confidence_plot(confidence: np.ndarray, name: str, title: str) -> Plot:
         return finished(figure, name, title, "")
 
 
-def label_efficiency_plot(curves: Mapping[str, Mapping[int, Interval]], name: str, part: str) -> Plot:
-    """Accuracy over the number of labels, a curve a method: mean, and a band of one standard deviation where n > 1.
+def label_efficiency_plot(
+    curves: Mapping[str, Mapping[int, Interval]], name: str, part: str, score: Headline = ACCURACY
+) -> Plot:
+    """The headline over the number of labels, a curve a method: mean, and a band of one standard deviation where n > 1.
 
     Args:
         curves: by method and number of labels.
@@ -119,8 +122,11 @@ def label_efficiency_plot(curves: Mapping[str, Mapping[int, Interval]], name: st
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.yaxis.set_major_formatter(as_percent)
-        axes.set(xlabel="labels", ylabel=f"{part} accuracy")
+        axes.set(xlabel="labels", ylabel=f"{part} {score.words}")
         axes.legend(lines, texts, loc="best", edgecolor=RULE)
         return finished(
-            figure, name, "Accuracy over the number of labels", "Mean and one standard deviation over the runs."
+            figure,
+            name,
+            f"{score.title} over the number of labels",
+            "Mean and one standard deviation over the runs.",
         )

@@ -57,8 +57,10 @@ def _faces(mask: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64
         lower = padded.take(range(padded.shape[axis] - 1), axis)
         upper = padded.take(range(1, padded.shape[axis]), axis)
         b, c = (axis + 1) % 3, (axis + 2) % 3
-        for inside, outside, turn in ((lower, upper, ((0, 0), (1, 0), (1, 1), (0, 1))),
-                                      (upper, lower, ((0, 0), (0, 1), (1, 1), (1, 0)))):
+        for inside, outside, turn in (
+            (lower, upper, ((0, 0), (1, 0), (1, 1), (0, 1))),
+            (upper, lower, ((0, 0), (0, 1), (1, 1), (1, 0))),
+        ):
             places = np.argwhere((inside > 0) & (outside == 0))
             face = np.repeat(places[:, None], 4, axis=1)
             face[..., axis] += 1

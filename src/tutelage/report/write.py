@@ -14,9 +14,9 @@ from tutelage.files import refuse_file, write_atomically
 from tutelage.report.blocks import Chapter, Page, Plot, PointMap, Section, Text
 from tutelage.report.comparison import comparison_sections
 from tutelage.report.embedding_map import run_map
-from tutelage.report.examples import MOST, look_at
+from tutelage.report.examples import MOST, Looked, look_at
 from tutelage.report.findings import findings, judge_all
-from tutelage.report.record import read_record
+from tutelage.report.record import Record, read_record
 from tutelage.report.render import to_html, to_markdown
 from tutelage.report.run_sections import how_they_were_made, run_sections, subtitle_of, title_of
 from tutelage.verdict.verdict import Verdict, read_verdict
@@ -63,20 +63,21 @@ def page_of(
     records = [read_record(run) for run in runs]
     if len(records) == 1:
         record = records[0]
-        looked = look_at(record, device=device, most=most)
+        looked = _looked(record, device, most)
         verdict = next(iter(verdicts), None) if verdicts is not None else read_verdict(record.path)
-        drawn = run_map(record, looked, "map", device=device)
+        drawn = None if record.scans else run_map(record, looked, "map", device=device)
         return Page(title_of(record), subtitle_of(record), tuple(run_sections(record, looked, verdict, drawn)))
     judged, notes = judge_all(records) if verdicts is None else (list(verdicts), [])
     sections = comparison_sections(records)
     if judged or notes:
-        sections.insert(0, Section("Did the unlabeled images help?", (*findings(judged), *notes)))
+        title = f"Did the unlabeled {records[0].headline.pool} help?"
+        sections.insert(0, Section(title, (*findings(judged), *notes)))
     chapters: list[Chapter] = []
     if len(records) <= MOST_CHAPTERS:
         for number, record in enumerate(records, start=1):
-            looked = look_at(record, device=device, most=most)
+            looked = _looked(record, device, most)
             prefix = f"run-{number}-"
-            drawn = run_map(record, looked, f"{prefix}map", device=device)
+            drawn = None if record.scans else run_map(record, looked, f"{prefix}map", device=device)
             inner = run_sections(record, looked, read_verdict(record.path), drawn, alone=False, prefix=prefix)
             chapters.append(Chapter(f"{record.name}: {title_of(record)}", subtitle_of(record), tuple(inner)))
     else:
@@ -85,6 +86,11 @@ def page_of(
         sections += how_they_were_made(records)
     data = {title_of(record).partition(" on ")[2] for record in records}
     return Page(f"{len(records)} runs on {', '.join(sorted(data))}", "", tuple(sections), tuple(chapters))
+
+
+def _looked(record: Record, device: str, most: int) -> Looked:
+    """Nothing of scans: the masks that a run keeps say what it made of them."""
+    return Looked() if record.scans else look_at(record, device=device, most=most)
 
 
 def report_after_training(run: Path, console: Console) -> None:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from tutelage.contrast import effective_rank, feature_spread
+from tutelage.neighbors import knn_scores
 from tutelage.networks.base import Network
-from tutelage.probe.knn import knn_scores
 from tutelage.tasks.base import Metrics, Task
 
 FOLDS = 5

@@ -9,11 +9,19 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from tutelage.augment.ct_augment import CTAugment
 from tutelage.batch import Batch, Progress, StepOutput
-from tutelage.distributed import any_rank, barrier, from_main, of_all_ranks, rank, world_size
+from tutelage.distributed import (
+    any_rank,
+    barrier,
+    copy_from_main,
+    data_parallel,
+    from_main,
+    of_all_ranks,
+    rank,
+    world_size,
+)
 from tutelage.errors import Interrupted, NonFiniteError
 from tutelage.methods.base import Method
 from tutelage.seeding import derived_seed
@@ -138,10 +146,7 @@ class Training:
     scaler: torch.amp.GradScaler = field(init=False)
 
     def __post_init__(self) -> None:
-        self.model = self.method
-        if world_size() > 1:
-            devices = [self.device] if self.device.type == "cuda" else None
-            self.model = DistributedDataParallel(self.method, device_ids=devices)
+        self.model = self.method if world_size() == 1 else data_parallel(self.method, self.device)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == torch.float16)
 
     def autocast(self) -> torch.autocast:
@@ -160,6 +165,7 @@ class Training:
         if self.backbone is not None:
             self.backbone.set_mode(self.method, step, self.total)
         batch = self.loader.batch(step)
+        self._share_statistics()
         with self.autocast():
             out: StepOutput = self.model(batch, Progress(step, self.total))
         self.optimizer.zero_grad(set_to_none=True)
@@ -177,6 +183,14 @@ class Training:
             truth = None if self.truth is None else self.truth[batch.unlabeled.index]
             out.log[TALLY] = tally(out.pseudo_labels, truth, self.method.problem.num_classes)
         return out
+
+    def _share_statistics(self) -> None:
+        """Batch-norm statistics before a step are those of rank 0, which a checkpoint holds.
+
+        The method's own buffers are alike on all ranks already, and some are too large to be sent at each step.
+        """
+        own = {id(buffer) for buffer in self.method.buffers(recurse=False)}
+        copy_from_main([buffer for buffer in self.method.buffers() if id(buffer) not in own])
 
     def _optimizer_step(self, step: int, out: StepOutput, health: Health) -> Tensor:
         """Clip, and step unless something is not finite; gives that as a 0-dim bool on the device."""

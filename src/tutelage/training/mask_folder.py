@@ -87,11 +87,16 @@ class MaskFolder:
         writer = csv.DictWriter(text, self.columns, lineterminator="\n")
         writer.writeheader()
         for row in self.rows:
-            shown = {name: f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()}
-            writer.writerow({name: to_cell(value) if isinstance(value, str) else value for name, value in shown.items()})
+            writer.writerow({name: _cell(value) for name, value in row.items()})
         write_atomically(self.path / TABLE, text.getvalue().encode("utf-8"))
         write_label_names(self.path, self.classes, self.values)
 
     def _row(self, case: Case) -> dict[str, Any]:
         label = "" if case.label is None else str(case.label)
         return dict.fromkeys(self.columns, "") | {"case": case.name, "scan": str(case.images[0]), "label": label}
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return to_cell(value) if isinstance(value, str) else value

@@ -25,9 +25,10 @@ _LONGEST = 20.0  # seconds
 
 def evaluations_within(seconds: float, evaluation: float) -> int:
     """How often to evaluate in a training of `seconds`, where once takes `evaluation`: 20 times, or fewer if costly."""
-    if evaluation * EVALUATIONS <= _SHARE_OF_EVALUATIONS * seconds:
+    share = _SHARE_OF_EVALUATIONS * max(seconds, 0.0)
+    if evaluation * EVALUATIONS <= share:
         return EVALUATIONS
-    return max(LEAST_EVALUATIONS, int(_SHARE_OF_EVALUATIONS * seconds / evaluation))
+    return max(LEAST_EVALUATIONS, int(share / evaluation))
 
 
 def plan_steps(

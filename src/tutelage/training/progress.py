@@ -9,6 +9,11 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+_SHOWN = {
+    "positives_first": "positives first {:.1%}",
+    "effective_rank": "effective rank {:.1f}",
+}  # where they are logged
+
 
 class ProgressLine:
     """Shows how far training is, with loss, validation accuracy and speed.
@@ -56,6 +61,7 @@ class ProgressLine:
     def log(self, done: int, means: Mapping[str, float], rate: float) -> None:
         """Show the averages since the last line."""
         text = f"loss {means.get('loss', float('nan')):.4f}  {rate:,.0f} images/s{self._scores}"
+        text += "".join(f"  {form.format(means[name])}" for name, form in _SHOWN.items() if name in means)
         if self.live:
             self._bar.update(self._task, completed=done, text=text)
         else:

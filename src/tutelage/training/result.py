@@ -8,13 +8,14 @@ from typing import Any
 
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from tutelage.tasks.base import Task
 from tutelage.training.loop import Training
 from tutelage.training.recorder import networks
 from tutelage.training.scoring import Exam
 
+MOST_COLUMNS = 5  # of scores, side by side
 LEAST_EVALUATIONS, MOST_EVALUATIONS = 3, 20  # that a median is taken of
 
 
@@ -74,13 +75,34 @@ def print_result(result: Mapping[str, Any], task: Task, console: Console) -> Non
         return
     first = result[parts[0]][result["evaluated"]]
     columns = {key: column for key, column in task.columns.items() if key in first}
-    table = Table(title=f"{result['method']}, step {result['step']}")
-    for heading in (task.items, "network", *(title for title, _ in columns.values()), "n"):
-        table.add_column(heading, justify="left" if heading in (task.items, "network") else "right")
-    for part in parts:
-        for name, scores in result[part].items():
-            marked = f"{name} *" if name == result["evaluated"] else name
-            shown = ("-" if scores[key] is None else form.format(scores[key]) for key, (_, form) in columns.items())
-            table.add_row(part, marked, *shown, str(scores["n"]))
+    made = [
+        (part, f"{name} *" if name == result["evaluated"] else name, scores)
+        for part in parts
+        for name, scores in result[part].items()
+    ]
+    table = _rows(made, columns, task.items) if len(columns) <= MOST_COLUMNS else _turned(made, columns)
+    table.title = f"{result['method']}, step {result['step']}"
     console.print(table)
     console.print("* the network that the method evaluates and predicts with")
+
+
+def _rows(made: list[tuple[str, str, Any]], columns: Mapping[str, tuple[str, str]], items: str) -> Table:
+    """A row for each part and network."""
+    table = Table(items, "network", *(Column(title, justify="right") for title, _ in columns.values()))
+    table.add_column("n", justify="right")
+    for part, name, scores in made:
+        table.add_row(part, name, *(_cell(scores[key], form) for key, (_, form) in columns.items()), str(scores["n"]))
+    return table
+
+
+def _turned(made: list[tuple[str, str, Any]], columns: Mapping[str, tuple[str, str]]) -> Table:
+    """A column for each, where there are many scores."""
+    table = Table("", *(Column(f"{part}\n{name}", justify="right") for part, name, _ in made))
+    for key, (title, form) in columns.items():
+        table.add_row(title, *(_cell(scores[key], form) for *_, scores in made))
+    table.add_row("n", *(str(scores["n"]) for *_, scores in made))
+    return table
+
+
+def _cell(value: Any, form: str) -> str:
+    return "-" if value is None else form.format(value)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from tutelage.ema import SHORTEST_RUN, slowest_decay
+from tutelage.headlines import DICE
 from tutelage.verdict.evidence import Evidence
 
 MOST_REASONS = 3
@@ -22,7 +23,7 @@ ONE_CLASS = 0.5  # of the way from a class's share of the labels to all
 WRONG_PSEUDO_LABELS = 0.7  # share that is right, below which they teach errors
 WEAK = 0.02  # share of the loss that unlabeled images add
 CLEAR_GAP = 0.9  # AUC
-CEILING = 0.97  # accuracy of supervised training
+CEILING = 0.97  # headline of supervised training
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,14 @@ def short_twin(cases: Sequence[Evidence]) -> Reason | None:
     """Doubts about a gain over twins that had not learned their labels when they ended."""
     losses = [case.twin.mean("supervised", since=0.8) for case in cases]
     known = [loss for loss in losses if loss is not None]
-    if not known or sum(known) / len(known) <= 0.3 * cases[0].uniform:
+    if not known or sum(known) / len(known) <= (0.5 if cases[0].headline == DICE else 0.3) * cases[0].ignorance:
         return None
     steps = max(case.twin.steps for case in cases)
     return Reason(
         "short twin",
         f"supervised training had not learned its labels when it ended after {steps} steps (loss "
-        f"{sum(known) / len(known):.2f}, guessing has {cases[0].uniform:.2f}), so a gain may be that of a faster start",
+        f"{sum(known) / len(known):.2f}, guessing has {cases[0].ignorance:.2f}), so a gain may be that of a faster "
+        "start",
         f"train longer, e.g. --steps {3 * steps} or a larger --budget",
         DOUBT,
     )
@@ -82,13 +84,13 @@ def short_twin(cases: Sequence[Evidence]) -> Reason | None:
 def label_noise(case: Evidence) -> Reason | None:
     """Labels that say nothing of other images, nor of images that look alike, are wrong."""
     twin, fit = case.twin, case.run.result.get("label_fit")
-    loss, accuracy, guess = twin.mean("supervised", since=0.8), float(twin.scores["accuracy"]), case.guess
-    if accuracy > guess + LEAST_SKILL * (1.0 - guess):
+    loss, accuracy, guess = twin.mean("supervised", since=0.8), twin.score, case.guess
+    if guess is None or accuracy > guess + LEAST_SKILL * (1.0 - guess):
         return None
     seen = f"supervised training is right on {accuracy:.0%} of other images, naming one class always on {guess:.0%}"
     if fit is not None and fit["z"] < UNRELATED:
         seen += f"; images that look alike share their label in {fit['agreement']:.0%}, by chance {fit['chance']:.0%}"
-    elif fit is not None or loss is None or loss > 0.5 * case.uniform:  # of too few labels only training can tell
+    elif fit is not None or loss is None or loss > 0.5 * case.ignorance:  # of too few labels only training can tell
         return None
     return Reason(
         "labels",
@@ -133,6 +135,8 @@ def few_pseudo_labels(case: Evidence) -> Reason | None:
 
 def one_class(case: Evidence) -> Reason | None:
     """One class takes over: among the pseudo-labels, or among the predictions."""
+    if case.guess is None:
+        return None
     rows = [row["pseudo/class_share"] for row in case.run.training[-3:] if "pseudo/class_share" in row]
     if rows:
         shares, what = [sum(column) / len(rows) for column in zip(*rows, strict=True)], "pseudo-labels"
@@ -184,7 +188,7 @@ def weak_unlabeled_loss(case: Evidence) -> Reason | None:
         return None
     return Reason(
         "weak unlabeled loss",
-        f"the unlabeled images add {part:.1%} of the loss, with method.{name} {weight:g}",
+        f"the unlabeled {case.headline.pool} add {part:.1%} of the loss, with method.{name} {weight:g}",
         f"--method.{name.replace('_', '-')} {10 * weight or 10:g}",
         0.76,
     )
@@ -196,13 +200,13 @@ def strong_unlabeled_loss(case: Evidence) -> Reason | None:
     supervised, added = case.run.mean("supervised", since=0.0), case.weighted_unlabeled_loss()
     if mine is None or theirs is None or supervised is None or added is None:
         return None
-    if added < supervised or mine < max(2.0 * theirs, 0.3 * case.uniform):
+    if added < supervised or mine < max(2.0 * theirs, 0.3 * case.ignorance):
         return None
     name = "consistency_weight" if case.run.setting("consistency_weight") is not None else "unlabeled_weight"
     return Reason(
         "unlabeled loss too strong",
-        f"the unlabeled images keep the labels from being learned: their supervised loss ends at {mine:.2f}, without "
-        f"unlabeled images at {theirs:.2f}",
+        f"the unlabeled {case.headline.pool} keep the labels from being learned: their supervised loss ends at "
+        f"{mine:.2f}, without them at {theirs:.2f}",
         f"--method.{name.replace('_', '-')} {float(case.run.setting(name)) / 4:g}",
         0.76,
     )
@@ -211,7 +215,7 @@ def strong_unlabeled_loss(case: Evidence) -> Reason | None:
 def slow_average(case: Evidence) -> Reason | None:
     """A teacher that averages over most of the training stays behind."""
     decay, steps = case.run.setting("ema_decay"), case.run.steps
-    student, teacher = case.run.accuracy_of("student"), case.run.accuracy_of("teacher")
+    student, teacher = case.run.score_of("student"), case.run.score_of("teacher")
     if decay is None or student is None or teacher is None or case.run.evaluated != "teacher":
         return None
     if (1.0 - decay) * steps >= SHORTEST_RUN or student <= teacher + 0.01:
@@ -228,42 +232,49 @@ def slow_average(case: Evidence) -> Reason | None:
 def too_few_steps(case: Evidence) -> Reason | None:
     """Training that ended before it had seen, or learned, what there is."""
     run, train = case.run, case.run.settings["train"]
-    images = max(int(run.split["unlabeled_images"]), 1)
-    passes = run.steps * train["batch_size"] * train["unlabeled_ratio"] / images
+    pool, words = max(int(run.split["unlabeled_images"]), 1), case.headline.words
+    passes = run.steps * train["batch_size"] * train["unlabeled_ratio"] / pool
     loss, rise = run.mean("supervised", since=0.8), _late_rise(case)
     longer = f"train longer, e.g. --steps {3 * run.steps} or a larger --budget"
-    if loss is not None and loss > 0.7 * case.uniform:
-        text = f"the labels are hardly learned: supervised loss {loss:.2f}, where guessing has {case.uniform:.2f}"
+    if loss is not None and loss > 0.7 * case.ignorance:
+        text = f"the labels are hardly learned: supervised loss {loss:.2f}, where guessing has {case.ignorance:.2f}"
         return Reason("too few steps", text, longer, 0.7)
     if passes < 1.0:
-        return Reason("too few steps", f"an unlabeled image was seen {passes:.1f} times on average", longer, 0.65)
+        return Reason(
+            "too few steps",
+            f"an unlabeled {case.headline.pool[:-1]} was seen {passes:.1f} times on average",
+            longer,
+            0.65,
+        )
     if rise is not None:
-        return Reason("too few steps", f"validation accuracy was still rising at the end ({rise})", longer, 0.6)
+        return Reason("too few steps", f"validation {words} was still rising at the end ({rise})", longer, 0.6)
     return None
 
 
 def near_the_ceiling(case: Evidence) -> Reason | None:
     """Where the labels suffice, nothing is left to gain."""
-    accuracy = float(case.twin.scores["accuracy"])
-    if accuracy < CEILING:
+    score = case.twin.score
+    if score < CEILING:
         return None
-    text = f"the labels alone reach {accuracy:.1%}: little is left to gain"
+    text = f"the labels alone reach {score:.1%}: little is left to gain"
     return Reason("little left to gain", text, "keep --method supervised, or ask with a smaller --label-count", 0.74)
 
 
 def _late_rise(case: Evidence) -> str | None:
-    """By how much validation accuracy rose from the third quarter to the last, if beyond what sampling explains."""
+    """By how much the validation headline rose from the third quarter to the last, if beyond what sampling explains."""
     run = case.run
     if "validation" not in run.result:
         return None
-    n = int(run.result["validation"][run.evaluated]["n"])
-    steps_and_values = [(row["step"], row[run.evaluated]["accuracy"]) for row in run.validation]
+    scores, key = run.result["validation"][run.evaluated], run.headline.key
+    rows = [(row["step"], row[run.evaluated].get(key)) for row in run.validation]
+    steps_and_values = [(step, value) for step, value in rows if value is not None]
     third = [value for step, value in steps_and_values if 0.5 * run.steps < step <= 0.75 * run.steps]
     last = [value for step, value in steps_and_values if step > 0.75 * run.steps]
     if not third or not last:
         return None
     before, after = sum(third) / len(third), sum(last) / len(last)
-    error = (max(after * (1.0 - after), 0.01) / n) ** 0.5
+    spread = scores.get(f"{key}_std") or max(after * (1.0 - after), 0.01) ** 0.5  # of one case, or of right and wrong
+    error = spread / int(scores["n"]) ** 0.5
     return f"{before:.1%} to {after:.1%}" if after - before > max(2.0 * error, 0.01) else None
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tutelage.files import read_json
+from tutelage.headlines import DICE, Headline, headline_of
 from tutelage.training.folder import read_config, read_rows
 
 Rows = list[dict[str, Any]]
@@ -71,10 +72,20 @@ class Record:
         scores: Mapping[str, Any] = self.result[self.part][self.evaluated]
         return scores
 
-    def accuracy_of(self, network: str) -> float | None:
-        """The final accuracy of "student" or "teacher", where there is such a network."""
+    @property
+    def headline(self) -> Headline:
+        """The score that the run is compared by."""
+        return headline_of(self.result)
+
+    @property
+    def score(self) -> float:
+        """That score of the evaluated network; 0 where it is defined for no case."""
+        return float(self.scores[self.headline.key] or 0.0)
+
+    def score_of(self, network: str) -> float | None:
+        """That score of "student" or "teacher", where there is such a network."""
         scores = self.result[self.part].get(network)
-        return None if scores is None else float(scores["accuracy"])
+        return None if scores is None or scores[self.headline.key] is None else float(scores[self.headline.key])
 
     def setting(self, name: str) -> Any:
         """The setting of that name of the method, or None where it has none."""
@@ -98,13 +109,22 @@ class Evidence:
     twin: Record
 
     @property
-    def uniform(self) -> float:
-        """The cross-entropy of a guess that knows nothing, in nats."""
+    def headline(self) -> Headline:
+        """The score that both are compared by."""
+        return self.run.headline
+
+    @property
+    def ignorance(self) -> float:
+        """The supervised loss of a guess that knows nothing: in nats, or of scans the Dice loss of finding nothing."""
+        if self.headline == DICE:  # next to it, the cross-entropy of naming the background everywhere is small
+            return float(self.run.settings["segmentation"]["dice_weight"])
         return math.log(len(self.run.classes))
 
     @property
-    def guess(self) -> float:
-        """The accuracy of always naming the most frequent class of the scored images."""
+    def guess(self) -> float | None:
+        """The accuracy of always naming the most frequent class of the scored images; None of scans."""
+        if "confusion_matrix" not in self.run.scores:
+            return None
         counts = [sum(row) for row in self.run.scores["confusion_matrix"]]
         return max(counts) / max(sum(counts), 1)
 

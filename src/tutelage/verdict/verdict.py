@@ -12,6 +12,7 @@ from rich.console import Console
 
 from tutelage.errors import RunError
 from tutelage.files import read_json, write_json
+from tutelage.headlines import ACCURACY, headline_of
 from tutelage.intervals import interval
 from tutelage.verdict.diagnosis import DOUBT, MOST_REASONS, Reason, diagnose, short_twin
 from tutelage.verdict.evidence import Evidence, Record
@@ -19,7 +20,6 @@ from tutelage.verdict.pairing import paired_difference
 
 FILE = "verdict.json"
 Outcome = Literal["helped", "uncertain", "no measurable help", "hurt"]
-_SIGNIFICANT = 0.05
 _WIDE = 3.0  # points; a half width above it leaves room for a gain that one would want to see
 
 
@@ -29,12 +29,13 @@ class Verdict:
 
     Attributes:
         labels: that the runs were given, held-out ones among them.
-        gain: points of accuracy more than supervised training.
+        gain: points of the headline more than supervised training.
         half_width: half the 95 % interval of the gain: over seeds where there are several (Student's t, paired), else
-            over the scored images (paired).
-        part, images: what was scored.
+            over the scored images or cases (paired).
+        part, images: what was scored, and how many.
         outcome: "uncertain" is a gain that may be chance, or that what was logged speaks against.
         causes: the likeliest reasons, unless the images helped.
+        score: the headline's name in the metrics.
     """
 
     method: str
@@ -46,17 +47,19 @@ class Verdict:
     part: str
     images: int
     causes: tuple[Reason, ...]
+    score: str = ACCURACY.key
 
     @property
     def headline(self) -> str:
         """The verdict in a sentence."""
-        number = f"{self.gain:+.1f} ± {self.half_width:.1f} points of accuracy"
-        basis = f"{self.seeds} seeds" if self.seeds > 1 else f"1 seed, {self.images} {self.part} images"
+        score = headline_of({"headline": self.score})
+        number = f"{self.gain:+.1f} ± {self.half_width:.1f} points of {score.words}"
+        basis = f"{self.seeds} seeds" if self.seeds > 1 else f"1 seed, {self.images} {self.part} {score.item}s"
         said = {
-            "helped": "unlabeled images helped",
-            "uncertain": "unlabeled images may have helped",
-            "no measurable help": "no measurable help from unlabeled images",
-            "hurt": "unlabeled images hurt",
+            "helped": f"unlabeled {score.pool} helped",
+            "uncertain": f"unlabeled {score.pool} may have helped",
+            "no measurable help": f"no measurable help from unlabeled {score.pool}",
+            "hurt": f"unlabeled {score.pool} hurt",
         }[self.outcome]
         return f"{said}: {number} ({basis})"
 
@@ -86,12 +89,13 @@ def judge(pairs: Sequence[tuple[Path, Path]]) -> Verdict:
     for case in cases:
         for record in (case.run, case.twin):
             if not record.scored:
-                raise RunError(f"no verdict on {record.path}: there were no labeled images to score on")
-    first = cases[0].run
-    differences = [paired_difference(case.run.path, case.twin.path, first.part) for case in cases]
-    over_seeds = interval([one.points for one in differences], grain=100.0 / max(differences[0].images, 1))
+                raise RunError(f"no verdict on {record.path}: there were no labeled {record.headline.pool} to score on")
+    first, score = cases[0].run, cases[0].headline
+    differences = [paired_difference(case.run.path, case.twin.path, first.part, score) for case in cases]
+    grain = 100.0 / max(differences[0].images, 1) if score == ACCURACY else 0.0
+    over_seeds = interval([one.points for one in differences], grain=grain)
     if over_seeds.half_width is None:
-        half_width, certain = differences[0].half_width, differences[0].p < _SIGNIFICANT
+        half_width, certain = differences[0].half_width, differences[0].certain
     else:
         half_width, certain = over_seeds.half_width, abs(over_seeds.mean) > over_seeds.half_width
     outcome: Outcome = "no measurable help"
@@ -106,7 +110,7 @@ def judge(pairs: Sequence[tuple[Path, Path]]) -> Verdict:
         causes = [cause for cause in causes if cause.strength >= DOUBT]
         outcome = "uncertain" if causes else "helped"
     elif not certain and half_width > _WIDE:
-        causes.append(_too_little_to_tell(half_width, len(cases), outcome))
+        causes.append(_too_little_to_tell(half_width, len(cases), outcome, score.item))
     causes = sorted(causes, key=lambda cause: -cause.strength)[:MOST_REASONS]
     return Verdict(
         method=str(first.settings["method"]["name"]),
@@ -118,12 +122,13 @@ def judge(pairs: Sequence[tuple[Path, Path]]) -> Verdict:
         part=first.part,
         images=differences[0].images,
         causes=tuple(causes),
+        score=score.key,
     )
 
 
-def _too_little_to_tell(half_width: float, seeds: int, outcome: Outcome) -> Reason:
+def _too_little_to_tell(half_width: float, seeds: int, outcome: Outcome, item: str) -> Reason:
     text = f"a gain below {half_width:.0f} points cannot be told from chance here"
-    flag = "score more images (--test)" if seeds == 1 else f"more seeds: --seeds {2 * seeds + 1}"
+    flag = f"score more {item}s (--test)" if seeds == 1 else f"more seeds: --seeds {2 * seeds + 1}"
     return Reason("too little to tell", text, flag, DOUBT if outcome == "uncertain" else 0.4)
 
 

@@ -218,3 +218,18 @@ def test_the_suffix_of_two_words_is_one() -> None:
     assert (suffix_of("A.NII.GZ"), stem_of("A.NII.GZ")) == (".nii.gz", "A")
     assert (suffix_of("a.b.nii"), stem_of("a.b.nii")) == (".nii", "a.b")
     assert plain_geometry((3, 4), (2.0,)).spacing == (2.0, 2.0)
+
+
+def test_a_header_that_keeps_its_voxels_elsewhere_is_refused(tmp_path: Path) -> None:
+    import nrrd
+
+    nrrd.write(str(tmp_path / "a.nhdr"), np.zeros((3, 4, 5), np.float32))
+    (tmp_path / "a.nhdr").rename(tmp_path / "a.nrrd")
+    with pytest.raises(DataError, match=r"a.nrrd keeps its voxels in 'a.raw.gz': expected them in the file itself"):
+        read_volume(tmp_path / "a.nrrd")
+
+
+def test_intensities_beyond_single_precision_become_infinite_without_a_word(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["image"] = np.array([[[1.0, 1e300]]])
+    assert read_volume(tmp_path / "a.h5")[0].tolist() == [[[[1.0, np.inf]]]]

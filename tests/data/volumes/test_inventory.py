@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import h5py
 import nibabel
 import numpy as np
 import pytest
@@ -240,3 +242,58 @@ def test_the_number_of_workers_changes_nothing(scans: Path, tmp_path: Path) -> N
     found = [take_scan_inventory(data, scan, workers=n, cache_dir=tmp_path / str(n)) for n in (1, 3)]
     assert found[0].fingerprint() == found[1].fingerprint()
     assert [look.key for look in found[0].parts["train"].looks] == [look.key for look in found[1].parts["train"].looks]
+
+
+def test_a_damaged_h5_file_is_one_fault_and_can_be_left_out(tmp_path: Path) -> None:
+    for name in "abc":
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            file["image"] = np.random.default_rng(ord(name)).normal(size=SHAPE)
+            file["label"] = np.ones(SHAPE, np.uint8)
+    (tmp_path / "b.h5").write_bytes((tmp_path / "b.h5").read_bytes()[:900])
+    assert "b.h5 is no readable HDF5 file" in only(take(tmp_path).faults)
+    inventory = take(tmp_path, skip_unreadable=True)
+    assert not inventory.faults and len(inventory.parts["train"].cases) == 2
+
+
+def test_files_without_a_spacing_are_taken_for_1_mm_which_is_said(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["image"], file["label"] = np.random.default_rng(0).normal(size=SHAPE), np.ones(SHAPE, np.uint8)
+    classes = {"classes": ("background", "organ")}
+    assert "1 case (a) whose files state no spacing: taken for 1 mm" in only(take(tmp_path, classes).warnings)
+    assert not take(tmp_path, {**classes, "assumed_spacing": (1.0,)}).warnings
+
+
+def test_a_value_in_few_labels_is_said_to_be_so(scans: Path) -> None:
+    label = np.ones(SHAPE, np.uint8)
+    label[0], label[1], label[2] = 7, 0, 2
+    write(scans / "labels" / "c1.nii.gz", label)
+    assert "0 background, 1 1, 2 2, 7 7 (in 1 of 3 labels)" in only(take(scans).warnings)
+
+
+def test_percentiles_that_leave_one_intensity_are_a_fault(scans: Path, tmp_path: Path) -> None:
+    image = np.zeros(SHAPE, np.float32)
+    image[0, 0, 0] = 5.0
+    write(scans / "images" / "c0.nii.gz", image)
+    scan = ScanConfig(patch_size=(8,), intensity="percentile")
+    inventory = take_scan_inventory(DataConfig(path=str(scans)), scan, cache_dir=tmp_path / "cache")
+    assert "c0.nii.gz has a single intensity between the percentiles (0.5, 99.5)" in only(inventory.faults)
+
+
+def test_a_volume_that_left_the_cache_is_prepared_again(scans: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    look = take_scan_inventory(DataConfig(path=str(scans)), ScanConfig(patch_size=(8,)), cache_dir=cache).parts["train"]
+    for suffix in (".npy", "-label.npy"):
+        (cache / f"{look.looks[0].key}{suffix}").unlink()
+        assert VolumeCache(cache).look(look.looks[0].key) is None
+        take_scan_inventory(DataConfig(path=str(scans)), ScanConfig(patch_size=(8,)), cache_dir=cache)
+        assert (cache / f"{look.looks[0].key}{suffix}").is_file()
+
+
+def test_the_ignore_label_of_nnunet_is_no_class(scans: Path) -> None:
+    for name, new in (("images", "imagesTr"), ("labels", "labelsTr")):
+        (scans / name).rename(scans / new)
+    table = {"channel_names": {"0": "T1"}, "labels": {"background": 0, "organ": 1, "ignore": 2}}
+    (scans / "dataset.json").write_text(json.dumps(table))
+    inventory = take(scans)
+    assert not inventory.faults and inventory.values == {"background": 0, "organ": 1}
+    assert inventory.scan.ignore_label == 2

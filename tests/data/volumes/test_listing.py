@@ -64,6 +64,23 @@ def test_numbered_files_are_channels_of_one_case(tmp_path: Path) -> None:
     assert "different numbers of channels: 1, 2" in list_cases(str(tmp_path)).faults[0]
 
 
+def test_numbered_cases_are_no_channels(tmp_path: Path) -> None:
+    numbers = range(20)
+    touch(tmp_path / "labeled", *(f"images/scan_000{n}.nii.gz" for n in (0, 1, 2)), "labels/scan_0001.nii.gz")
+    listing = list_cases(str(tmp_path / "labeled"))
+    assert not listing.faults and len(listing.cases) == 3
+    assert [case.name for case in listing.cases if case.label is not None] == ["scan_0001"]
+    touch(tmp_path / "flat", *(f"scan_{n:04d}.nii.gz" for n in numbers))
+    assert len(list_cases(str(tmp_path / "flat"), role="predict").cases) == 20
+
+
+def test_files_of_other_kinds_beside_scans_are_said(tmp_path: Path) -> None:
+    touch(tmp_path, "images/a.nii.gz", "images/b.nhdr", "images/notes.txt", "images/.DS_Store", "labels/a.nii.gz")
+    listing = list_cases(str(tmp_path))
+    assert list(summary(listing)) == ["a"]
+    assert [w.partition("images: ")[2] for w in listing.warnings] == ["files of other kinds are not used: b.nhdr"]
+
+
 def test_the_decathlon_names_classes_channels_and_pairs(tmp_path: Path) -> None:
     touch(tmp_path, "imagesTr/a.nii.gz", "imagesTr/b.nii.gz", "labelsTr/a.nii.gz", "imagesTs/c.nii.gz")
     table = {

@@ -113,6 +113,19 @@ def test_image_label_and_all_views_of_a_row_show_the_same_voxels(numbered: Path,
         torch.testing.assert_close(unlabeled.views[0], unlabeled.views[1])
 
 
+def test_thick_slices_are_flipped_and_turned_within_their_plane_alone(tmp_path: Path) -> None:
+    root = tmp_path / "scans"
+    root.mkdir()
+    values = np.broadcast_to(np.arange(8, dtype=np.float32), (8, 8, 8))  # varies from slice to slice
+    with h5py.File(root / "a.h5", "w") as file:
+        file["image"], file["label"] = values, (values > 3).astype(np.uint8)
+    scan = replace(PLAIN, orientation="turns", assumed_spacing=(0.5, 0.55, 5.0))
+    _, made = build(root, scan, unlabeled_views=())
+    assert made.turns.planes == [(0, 1)]
+    seen = torch.cat([made.batch(step).labeled.views[0] for step in range(4)])  # type: ignore[union-attr]
+    assert bool((seen == seen[:, :, :1, :1]).all()) and {0.0, 7.0} == set(seen[:, 0, 0, 0, 0].tolist())
+
+
 def test_a_step_gives_the_same_batch_whatever_came_before_and_however_many_workers(numbered: Path) -> None:
     scan = replace(PLAIN, orientation="turns", weak=IntensityConfig(), strong=StrongIntensityConfig())
     data, alone = build(numbered, scan)

@@ -109,11 +109,13 @@ class VolumeCache:
         self.folder = folder
 
     def look(self, key: str) -> ScanLook | None:
-        """What was found when the case was prepared, or None where it is not there."""
+        """What was found when the case was prepared, or None where something of it is not there."""
         try:
-            return ScanLook.from_dict(json.loads((self.folder / f"{key}.json").read_bytes()))
+            look = ScanLook.from_dict(json.loads((self.folder / f"{key}.json").read_bytes()))
         except (OSError, ValueError, KeyError, TypeError):
             return None
+        files = [f"{key}.npy", *([f"{key}-label.npy"] if look.label_digest else [])]
+        return look if all((self.folder / name).is_file() for name in files) else None
 
     def put(self, look: ScanLook, image: NDArray, label: NDArray[np.uint8] | None) -> None:
         """Keep a prepared volume (C, *S) and its label values (*S).

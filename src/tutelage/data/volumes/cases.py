@@ -35,6 +35,7 @@ class CaseListing:
         where: the source as the user named it.
         cases: in the order of the list that the source has, or else by name.
         values: label value of each class, in the order of the class indices; empty where the source names none.
+        ignore_label: value of voxels that the source leaves undecided.
         channels_last_axis: whether the source declares that a fourth axis of its files holds channels.
         faults, warnings: one sentence each, safe to print; faults make the source unusable.
     """
@@ -43,6 +44,7 @@ class CaseListing:
     where: str
     cases: list[Case] = field(default_factory=list)
     values: dict[str, int] = field(default_factory=dict)
+    ignore_label: int | None = None
     channels_last_axis: bool = False
     faults: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)

@@ -66,6 +66,11 @@ class ScanDataset:
         return 0 if self._test is None else self._test.labeled
 
     @property
+    def test_shapes(self) -> list[tuple[int, ...]]:
+        """Of the prepared test cases."""
+        return [] if self._test is None else [look.placement.shape for case, look in self._test if case.label]
+
+    @property
     def axes(self) -> int:
         """2 or 3."""
         return len(self.train.looks[0].placement.shape)

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from tutelage.data.names import shown
 from tutelage.data.volumes.cases import Case, CaseListing
-from tutelage.data.volumes.formats import MASK_SLICE_SUFFIXES, SLICE_SUFFIXES, VOLUME_SUFFIXES, stem_of, suffix_of
+from tutelage.data.volumes.formats import (
+    MASK_SLICE_SUFFIXES,
+    SLICE_SUFFIXES,
+    VOLUME_SUFFIXES,
+    has_mask,
+    stem_of,
+    suffix_of,
+)
+from tutelage.errors import DataError
 
 IMAGE_FOLDERS, LABEL_FOLDERS = ("images", "imagesTr"), ("labels", "labelsTr", "masks")
 _CHANNEL = re.compile(r"_(\d{4})$")  # nnU-Net's: case_0000, case_0001
+_MOST_CHANNELS = 16
+_TEXTS = (".txt", ".json", ".csv", ".tsv", ".md", ".list")
 _ATRIUM = ("lgemri.nrrd", "laendo.nrrd", 255)  # image, label, and the value of the cavity
 _UAMT = "mri_norm2.h5"
 _LISTS = {"train": "train.list", "val": "val.list", "test": "test.list"}
@@ -45,7 +55,6 @@ def list_pairs(images: Path, labels: Path | None, where: str, *, kind: str = "",
     if labels is None and not kind:
         listing.kind = "folder of scans"
     files = scan_files(images, slices=slices or labels is not None)
-    groups = _group_channels(files)
     masks: dict[str, Path] = {}
     for mask in scan_files(labels, slices=True) if labels else ():
         stem, suffix = stem_of(mask), suffix_of(mask)
@@ -54,6 +63,7 @@ def list_pairs(images: Path, labels: Path | None, where: str, *, kind: str = "",
         elif stem in masks:
             listing.faults.append(f"{shown(str(mask))} and {shown(masks[stem].name)} are masks of one image: keep one")
         masks[stem] = mask
+    groups = _group_channels(files, masks)
     for stem, channels in groups.items():
         listing.cases.append(Case(stem, tuple(channels), masks.pop(stem, None)))
     if masks:
@@ -69,6 +79,9 @@ def list_pairs(images: Path, labels: Path | None, where: str, *, kind: str = "",
         )
     if not files:
         listing.faults.append(f"{shown(str(images))} holds no scans (known suffixes: {' '.join(VOLUME_SUFFIXES)})")
+    elif others := _other_files(images, files):
+        some = ", ".join(map(shown, others[:3])) + (", ..." if len(others) > 3 else "")
+        listing.warnings.append(f"{shown(str(images))}: files of other kinds are not used: {some}")
     return listing
 
 
@@ -84,7 +97,7 @@ def list_hdf5(root: Path, where: str) -> dict[str, CaseListing]:
     }
     if not lists:
         listing = CaseListing(kind, where)
-        listing.cases = [_hdf5_case(name, path, listing) for name, path in sorted(files.items())]
+        listing.cases = [_hdf5_case(name, path) for name, path in sorted(files.items())]
         return {"train": listing}
     listings: dict[str, CaseListing] = {}
     named: set[str] = set()
@@ -96,7 +109,7 @@ def list_hdf5(root: Path, where: str) -> dict[str, CaseListing]:
             elif name not in files:
                 listing.faults.append(f"{shown(str(path))} names '{shown(name)}', and there is no file of it")
             else:
-                listing.cases.append(_hdf5_case(name, files[name], listing))
+                listing.cases.append(_hdf5_case(name, files[name]))
             named.add(name)
     rest = sorted(set(files) - named)
     if rest:
@@ -129,14 +142,10 @@ def is_atria_folder(folders: list[Path]) -> bool:
     return any((folder / _ATRIUM[0]).is_file() for folder in folders)
 
 
-def _hdf5_case(name: str, path: Path, listing: CaseListing) -> Case:
-    from tutelage.data.volumes.formats import has_mask
-    from tutelage.errors import DataError
-
+def _hdf5_case(name: str, path: Path) -> Case:
     try:
         labeled = has_mask(path)
-    except DataError as error:
-        listing.faults += error.faults
+    except DataError:  # said when its voxels are read, where it may be left out
         labeled = False
     return Case(name, (path,), path if labeled else None)
 
@@ -150,10 +159,21 @@ def _names(path: Path, listing: CaseListing) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
-def _group_channels(files: list[Path]) -> dict[str, list[Path]]:
-    """Files of each case by its name, in the order of their channels."""
+def _other_files(folder: Path, used: list[Path]) -> list[str]:
+    """Names of the files that are none of these, though not hidden, and no text beside them."""
+    names = (entry.name for entry in folder.iterdir() if entry.is_file() and entry not in used)
+    return sorted(name for name in names if not name.startswith(".") and Path(name).suffix.lower() not in _TEXTS)
+
+
+def _group_channels(files: list[Path], masks: Collection[str]) -> dict[str, list[Path]]:
+    """Files of each case by its name, in the order of their channels.
+
+    Names that masks have, too, or that count further than channels do, number cases.
+    """
     numbered = [_CHANNEL.search(stem_of(path)) for path in files]
     if not files or not all(numbered) or not any(match and match[1] == "0000" for match in numbered):
+        return _by_stem(files)
+    if any(stem_of(path) in masks for path in files) or any(m and int(m[1]) >= _MOST_CHANNELS for m in numbered):
         return _by_stem(files)
     groups: dict[str, list[Path]] = defaultdict(list)
     for path, match in zip(files, numbered, strict=True):

@@ -55,7 +55,8 @@ def read_volume(
         MissingExtra: the package that reads this format is not installed.
     """
     array, geometry = _read(path, "image", channels_last_axis, assumed_spacing)
-    return np.ascontiguousarray(array, np.float32), geometry
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which is refused later
+        return np.ascontiguousarray(array, np.float32), geometry
 
 
 def read_mask(path: Path, *, assumed_spacing: tuple[float, ...] = ()) -> tuple[NDArray[np.int32], Geometry]:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.data.volumes.settings import ScanConfig
+from tutelage.errors import DataError
 
 
 def standardize(image: NDArray[np.float32], cfg: ScanConfig) -> NDArray[np.float32]:
@@ -13,6 +14,9 @@ def standardize(image: NDArray[np.float32], cfg: ScanConfig) -> NDArray[np.float
 
     `zscore` takes mean and population standard deviation of all voxels, `zscore-nonzero` of those that are not 0,
     which stay 0 (as MONAI's NormalizeIntensity); `percentile` clips before; `ct` maps the window to [-1, 1].
+
+    Raises:
+        DataError: clipping leaves a single intensity; the sentence goes on from the name of the file.
     """
     if cfg.intensity == "none":
         return image
@@ -25,6 +29,8 @@ def standardize(image: NDArray[np.float32], cfg: ScanConfig) -> NDArray[np.float
 def _zscore(channel: NDArray[np.float32], cfg: ScanConfig) -> NDArray[np.float32]:
     if cfg.intensity == "percentile":
         low, high = np.percentile(channel, cfg.percentiles)
+        if low == high:
+            raise DataError(f"has a single intensity between the percentiles {cfg.percentiles}: widen scan.percentiles")
         channel = channel.clip(low, high)
     counted = channel[channel != 0] if cfg.intensity == "zscore-nonzero" else channel
     mean, deviation = counted.mean(dtype=np.float64), counted.std(dtype=np.float64)

@@ -92,8 +92,7 @@ def take_scan_inventory(
         cache_dir: where the prepared volumes are kept meanwhile, so that `load_scans` need not read them again.
     """
     listings = list_scan_parts(data)
-    declared = any(listing.channels_last_axis for listing in listings.values())
-    inventory = ScanInventory(replace(scan, channels_last_axis=scan.channels_last_axis or declared))
+    inventory = ScanInventory(_as_declared(scan, listings))
     cache = None if cache_dir is None else VolumeCache(cache_dir)
     for role, listing in listings.items():
         inventory.faults += listing.faults
@@ -111,6 +110,15 @@ def take_scan_inventory(
         inventory.faults.append(f"{shown(train.listing.where)} has no case that can be read")
     _check_copies(inventory)
     return inventory
+
+
+def _as_declared(scan: ScanConfig, listings: dict[str, CaseListing]) -> ScanConfig:
+    """The settings with what the sources declare; where the settings name classes, no label is left to the source."""
+    channels = scan.channels_last_axis or any(listing.channels_last_axis for listing in listings.values())
+    ignored = None if "train" not in listings else listings["train"].ignore_label
+    if scan.ignore_label is not None or scan.classes:
+        ignored = scan.ignore_label
+    return replace(scan, channels_last_axis=channels, ignore_label=ignored)
 
 
 def list_scan_parts(data: DataConfig) -> dict[str, CaseListing]:
@@ -157,7 +165,7 @@ def _class_values(train: ScanPart, inventory: ScanInventory) -> dict[str, int]:
         names = ["background", "foreground"] if len(seen) == 2 else ["background", *map(str, seen[1:])]
         values = dict(zip(names, seen, strict=True))
         if len(values) > 1:
-            listed = ", ".join(f"{value} {name}" for name, value in values.items())
+            listed = ", ".join(f"{value} {name}{_share_of(value, train)}" for name, value in values.items())
             inventory.warnings.append(f"{where} names no classes; taken from its labels: {listed}")
     inventory.faults += [f"{where}: {fault}" for name in values if (fault := class_name_fault(name))]
     outside = [name for name, value in values.items() if not 0 <= value <= 255]
@@ -167,6 +175,12 @@ def _class_values(train: ScanPart, inventory: ScanInventory) -> dict[str, int]:
     elif len(values) < 2:
         inventory.faults.append(f"{where} has one class only, the background: expected labels of something")
     return {name: value for name, value in values.items() if value != scan.ignore_label}
+
+
+def _share_of(value: int, train: ScanPart) -> str:
+    """Says in how many labels a value occurs where it is not in all: one of few may be a mistake."""
+    having = sum(value in look.label_counts for look in train.looks)
+    return "" if having == train.labeled else f" (in {having} of {train.labeled} labels)"
 
 
 def _check_labels(role: str, part: ScanPart, inventory: ScanInventory) -> None:
@@ -221,7 +235,13 @@ def _check_grids(inventory: ScanInventory) -> None:
             f"{_counted(odd, 'case')} with a spacing far from the median of {_times(np.median(spacing, axis=0))} mm: "
             "set scan.spacing to resample all"
         )
-    shapes = {case.name: look.placement.shape for case, look in pairs}
+    places = [(case.name, look.placement) for case, look in pairs]
+    silent = [name for name, place in places if not place.geometry.stated and set(place.spacing) == {1.0}]
+    if silent and axes == 3 and not inventory.scan.assumed_spacing:
+        inventory.warnings.append(
+            f"{_counted(silent, 'case')} whose files state no spacing: taken for 1 mm; set scan.assumed_spacing"
+        )
+    shapes = {name: place.shape for name, place in places}
     thin = [f"{name} ({_times(shape)} voxels)" for name, shape in shapes.items() if min(shape) < _THIN]
     if thin:
         inventory.warnings.append(f"{_counted(thin, 'case')} thinner than {_THIN} voxels: are they volumes?")

@@ -48,6 +48,8 @@ def is_scan_source(path: str, labels: str | None = None) -> bool:
     Args:
         labels: as in `list_cases`; a folder of masks, or a table of pairs, says so too.
     """
+    if path == "digits":  # the images in the package
+        return False
     root = Path(path).expanduser()
     try:
         if labels is not None:

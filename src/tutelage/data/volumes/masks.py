@@ -14,7 +14,8 @@ from tutelage.data.volumes.geometry import Geometry
 from tutelage.errors import DataError, MissingExtra
 from tutelage.files import write_atomically, write_json
 
-_COLORS = ((230, 77, 77), (77, 128, 230), (102, 204, 102), (230, 179, 51), (179, 102, 204), (77, 204, 204))
+COLORS = ((230, 77, 77), (77, 128, 230), (102, 204, 102), (230, 179, 51), (179, 102, 204), (77, 204, 204))
+"""Of the classes but background, in turn, red, green and blue in 0..255."""
 
 
 def mask_suffix(like: Path) -> str:
@@ -106,7 +107,7 @@ def write_label_names(folder: Path, classes: Sequence[str], values: Sequence[int
     write_json(folder / "labels.json", {str(value): name for name, value in zip(classes, values, strict=True)})
     lines = ["# value red green blue opacity visible mesh name"]
     for name, value in zip(classes, values, strict=True):
-        red, green, blue = _COLORS[(value - 1) % len(_COLORS)] if value else (0, 0, 0)
+        red, green, blue = COLORS[(value - 1) % len(COLORS)] if value else (0, 0, 0)
         seen = int(value != 0)
         lines.append(f'{value} {red} {green} {blue} {seen} {seen} {seen} "{shown(name)}"')
     write_atomically(folder / "labels.txt", ("\n".join(lines) + "\n").encode())

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tutelage.data.names import shown
 from tutelage.data.volumes.formats import FormatFault, split_channels
 from tutelage.data.volumes.geometry import Geometry, plain_geometry
+from tutelage.data.volumes.masks import COLORS
 from tutelage.errors import RunError
 from tutelage.files import TEMPORARY
 
@@ -25,7 +26,6 @@ _TO_RAS = {  # sign of x and y, by the space that the header names
     "right-anterior-superior": (1.0, 1.0),
     "ras": (1.0, 1.0),
 }
-_COLORS = ((0.9, 0.3, 0.3), (0.3, 0.5, 0.9), (0.4, 0.8, 0.4), (0.9, 0.7, 0.2), (0.7, 0.4, 0.8), (0.3, 0.8, 0.8))
 
 
 def read(
@@ -33,11 +33,16 @@ def read(
 ) -> tuple[NDArray, Geometry]:
     """(C, *S) and the geometry of an NRRD file; `what` says nothing here."""
     try:
-        values, header = nrrd.read(str(path))
+        with path.open("rb") as stream:
+            header = nrrd.read_header(stream)
+            apart = next((header[key] for key in ("data file", "datafile") if key in header), None)
+            values = None if apart is not None else nrrd.read_data(header, stream, str(path))
     except OSError:
         raise
     except Exception as error:  # damaged files make pynrrd raise almost anything
         raise FormatFault(f"is no readable NRRD file: {shown(str(error))}") from None
+    if values is None:
+        raise FormatFault(f"keeps its voxels in '{shown(str(apart))}': expected them in the file itself")
     directions = _directions(header)
     if directions is None:
         array = split_channels(values, channels_last_axis)
@@ -79,7 +84,7 @@ def write(path: Path, mask: NDArray[np.uint8], geometry: Geometry, names: Sequen
             f"Segment{number}_LabelValue": str(value),
             f"Segment{number}_Layer": "0",
             f"Segment{number}_Extent": extent,
-            f"Segment{number}_Color": " ".join(map(str, _COLORS[number % len(_COLORS)])),
+            f"Segment{number}_Color": " ".join(f"{part / 255:.3g}" for part in COLORS[number % len(COLORS)]),
         }
     part = path.with_name(f"{path.name}{TEMPORARY}{os.getpid()}.nrrd")
     try:

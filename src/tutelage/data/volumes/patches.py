@@ -77,7 +77,8 @@ class PatchLoader:
         self.scans, self.streams = scans, {"labeled": labeled, "unlabeled": unlabeled}
         self.scan, self.patch_size, self.seed, self.device = scan, patch_size, seed, device
         self.prefetch, self.table = prefetch, class_table(scans.values)
-        self.turns = Turns(scan.orientation, patch_size, scan.flip_axes)
+        spacing = np.median([look.placement.spacing for look in scans.looks], axis=0)
+        self.turns = Turns(scan.orientation, patch_size, scan.flip_axes, spacing=spacing.tolist())
         self.intensities = {"weak": Intensities(scan.weak), "strong": Intensities(scan.strong)}
         formats = {4: torch.channels_last, 5: torch.channels_last_3d} if channels_last else {}
         self.memory_format = formats.get(2 + len(patch_size), torch.contiguous_format)

@@ -48,7 +48,9 @@ def read_case(case: Case, cfg: ScanConfig, *, with_label: bool = True) -> RawCas
     image, geometry = _read_channels(case, cfg)
     broken = int((~np.isfinite(image)).sum())
     if broken:
-        faults.append(f"{shown(case.place)} holds {broken} intensities that are NaN or infinite: repair the file")
+        faults.append(
+            f"{shown(case.place)} holds {broken} intensities that are NaN or infinite as float32: repair the file"
+        )
     else:
         faults += [
             f"{shown(case.place)}: all intensities of channel {number} are {channel.flat[0]:g}"

@@ -32,7 +32,7 @@ class ScanConfig:
     ] = "random"
     canonical: Annotated[bool, "turn volumes to RAS+ axes; what is predicted is turned back"] = True
     spacing: Annotated[
-        tuple[float, ...], "resample to this spacing in mm, in RAS+ order; empty keeps that of each scan"
+        tuple[float, ...], "resample to this spacing in mm, in RAS+ order (if canonical); empty keeps that of each"
     ] = ()
     intensity: Annotated[
         Literal["zscore", "zscore-nonzero", "percentile", "ct", "none"],
@@ -54,7 +54,7 @@ class ScanConfig:
     foreground_share: Annotated[float, "share of the labeled patches that are centered on a foreground voxel"] = 1 / 3
     orientation: Annotated[
         Literal["turns", "flips", "ua-mt", "none"],
-        "of patches: flips and quarter turns; flips alone; as UA-MT, which never shows the native one; or as they are",
+        "of patches: flips, and quarter turns where voxels and patch are square; flips alone; as UA-MT; or none",
     ] = "turns"
     flip_axes: Annotated[tuple[int, ...], "axes that turns and flips may mirror; empty is all"] = ()
     weak: IntensityConfig = field(default_factory=IntensityConfig)

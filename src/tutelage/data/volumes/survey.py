@@ -77,6 +77,7 @@ def _look(key: str, case: Case, cfg: ScanConfig, cache: VolumeCache | None) -> S
         return error.faults
     try:
         placement = place(raw, cfg)
+        prepared = None if cache is None else prepare(raw, placement, cfg)
     except DataError as error:
         return [f"{shown(case.place)} {fault}" for fault in error.faults]
     look = ScanLook(
@@ -90,8 +91,8 @@ def _look(key: str, case: Case, cfg: ScanConfig, cache: VolumeCache | None) -> S
         placement=placement,
         warnings=tuple(raw.warnings),
     )
-    if cache is not None:
-        image, label = prepare(raw, placement, cfg)
+    if cache is not None and prepared is not None:
+        image, label = prepared
         if cfg.cache_precision == "float16" and np.abs(image).max() > _LARGEST_HALF:
             return [f"{shown(case.place)}: prepared intensities are too large for scan.cache_precision float16"]
         cache.put(look, image.astype(cfg.cache_precision), label)

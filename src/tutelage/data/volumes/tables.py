@@ -35,6 +35,8 @@ def list_dataset_file(path: Path, where: str) -> dict[str, CaseListing]:
     try:
         table = json.loads(path.read_bytes())
         train.values = _values(table["labels"])
+        if "channel_names" in table:
+            train.ignore_label = train.values.pop("ignore", None)  # that name is nnU-Net's own, of no class
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         train.faults.append(f"{shown(str(path))} is no readable dataset.json: {shown(str(error))}")
         return {"train": train}
@@ -48,7 +50,7 @@ def list_dataset_file(path: Path, where: str) -> dict[str, CaseListing]:
     elif (root / "imagesTr").is_dir():
         labels = find_folder(root, ["labelsTr"])
         pairs = list_pairs(root / "imagesTr", labels, where, kind="dataset.json of nnU-Net")
-        train = replace(pairs, values=train.values)
+        train = replace(pairs, values=train.values, ignore_label=train.ignore_label)
     else:
         train.faults.append(f"{shown(str(path))} lists no 'training', and there is no folder imagesTr beside it")
     listings = {"train": train}

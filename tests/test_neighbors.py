@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from tutelage.probe.knn import knn_scores
+from tutelage.neighbors import knn_scores
 
-reference = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "reference" / "probes.py")))
+reference = SimpleNamespace(**runpy.run_path(str(Path(__file__).parent / "reference" / "probes.py")))
 
 
 def test_votes_are_those_of_the_formula() -> None:
