@@ -29,6 +29,7 @@ from tutelage.intervals import interval
 
 METHODS = ("supervised", "mean-teacher", "ua-mt")
 DISTANCES = ("hd95_pooled_mm", "hd95_max_directed_mm")
+PER_SCAN = ("dice", "hd95_pooled_mm")
 HELD_OUT = 5  # of so many names, one
 
 
@@ -193,7 +194,7 @@ def write_results(arguments: argparse.Namespace, jobs: list[Job]) -> None:
         "The same scans and the same labels as `supervised`: differences of a scan, averaged over seeds; then the mean "
         "over scans with its 95 % interval (Student's t). More Dice and less distance are better.",
         "",
-        "| method | Dice, points | scans with more | HD95 pooled, mm | gain in Dice of each seed |",
+        "| method | Dice, points | scans with more Dice | HD95 pooled, mm | gain in Dice of each seed |",
         "|---|---|---|---|---|",
     ]
     lines += [paired_row(method, jobs, results) for method in METHODS[1:]]
@@ -208,8 +209,18 @@ def write_results(arguments: argparse.Namespace, jobs: list[Job]) -> None:
     data = "hippocampus-data/" if arguments.study == "hippocampus" else "left_atrium/"
     lines += [" ".join(job.words(data, Path("runs/scans") / job.name)) for job in jobs if job.seed == 0]
     (arguments.results / f"scans-{arguments.study}.md").write_text("\n".join([*lines, "```"]) + "\n")
-    facts = {job.name: {"cpu_minutes": round(minutes[job], 2), "test": results[job]["test"]} for job in jobs}
-    (arguments.results / f"scans-{arguments.study}.json").write_text(json.dumps(facts, indent=1) + "\n")
+    facts = {job.name: {"cpu_minutes": round(minutes[job], 2), **kept(results[job])} for job in jobs}
+    (arguments.results / f"scans-{arguments.study}.json").write_text(json.dumps(facts, separators=(",", ":")) + "\n")
+
+
+def kept(result: dict[str, Any]) -> dict[str, Any]:
+    """The test scores of both networks, and of the one that counts those of each scan that the table is made of."""
+    networks = {
+        name: {score: value for score, value in scores.items() if score != "per_case"}
+        for name, scores in result["test"].items()
+    }
+    scans = {case["case"]: [case[score] for score in PER_SCAN] for case in test(result)["per_case"]}
+    return {"evaluated": result["evaluated"], "test": networks, "per_scan": {"scores": PER_SCAN, **scans}}
 
 
 def paired_row(method: str, jobs: list[Job], results: dict[Job, Any]) -> str:

@@ -17,7 +17,7 @@ from tutelage import __version__, cli
 
 COMMANDS = (
     *("check", "train", "compare", "evaluate", "predict", "show", "report"),
-    *("methods", "import-weights", "demo"),
+    *("methods", "import-weights", "demo", "demo-3d"),
 )
 BRIEF = ["--steps", "4", "--batch-size", "4", "--device", "cpu", "--network", "wrn-10-1", "--checkpoint-every", "4"]
 PYTHON = [sys.executable, "-c"]

@@ -123,6 +123,12 @@ def test_every_source_is_taken_with_or_without_labels(tmp_path: Path, kind: str)
     assert data.val is None and not data.has_test
 
 
+def test_labels_too_few_to_be_held_out_judge_one_another(tmp_path: Path) -> None:
+    write_images(tmp_path / "photos" / "a", 6), write_images(tmp_path / "photos" / "b", 6, 6)
+    assert "labeled images are judged by one another" in dataset(tmp_path / "photos").notes[-1]
+    assert "there is no validation" in load_dataset(DataConfig(path=str(tmp_path / "photos")), seed=0).notes[-1]
+
+
 def test_images_that_score_nothing_are_named_and_a_source_that_is_not_there_is_refused(tmp_path: Path) -> None:
     photos, val = write_images(tmp_path / "photos", 5), write_images(tmp_path / "val", 3, 5)
     [warning] = take_inventory(DataConfig(path=str(photos), val=str(val)), needs_labels=False).warnings
@@ -135,7 +141,7 @@ def test_images_that_score_nothing_are_named_and_a_source_that_is_not_there_is_r
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"train.batch_size": 16}, "the unlabeled batch of 16 .* is larger than the unlabeled stream of 12 images"),
+        ({"train.batch_size": 16}, r"the batch of 16 \(train.batch_size\) is larger than the 12 images there are"),
         ({"method.queue_size": 7}, "method.queue_size 7 is smaller than the 8 keys of a step"),
         ({"network.bn_splits": 3}, "network.bn_splits 3 does not divide the batch of 8 images"),
         (
@@ -171,7 +177,8 @@ def test_the_command_pretrains_resumes_and_a_training_starts_from_it(
     assert json.loads((Path(run) / "config.json").read_text())["settings"]["method"]["name"] == "moco-v2"
     assert cli.run(["pretrain", "--resume", run, "--no-report"]) == 0
     assert cli.run(["train", "--resume", run, "--no-report"]) == 0
-    assert "is finished already" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "is finished already" in said and "positives first" in said and "effective rank" in said
     assert cli.run(["train", "digits", "--out", after, *brief, "--method", "supervised", "--init-from", run]) == 0
     assert "tensors come from" in capsys.readouterr().out
     for command in (["evaluate", run, "digits"], ["predict", run, "digits", "--out", str(tmp_path / "p.csv")]):

@@ -146,6 +146,10 @@ def check_streams(cfg: RunConfig, unlabeled_rows: NDArray[np.int64], items: str 
             f"{cfg.method} learns from unlabeled {items}, and there are none; add some (a folder 'unlabeled', or "
             "--unlabeled), or use --method supervised"
         )
+    if want > have and not method.labeled_views:
+        raise ConfigError(
+            f"the batch of {want} (train.batch_size) is larger than the {have} {items} there are; lower it"
+        )
     if want > have:
         raise ConfigError(
             f"the unlabeled batch of {want} (train.batch_size {cfg.train.batch_size} x train.unlabeled_ratio "

@@ -12,7 +12,6 @@ from tutelage import config
 from tutelage.data.volumes.listing import is_scan_source
 from tutelage.errors import ConfigError
 from tutelage.material.foreign import refuse_foreign
-from tutelage.material.scan_defaults import base_preset
 
 _SECTIONS = ("data", "scan")
 
@@ -33,15 +32,13 @@ def check_source(
     other = [name for name in settings if name.partition(".")[0] not in _SECTIONS]
     if other:
         raise ConfigError(f"{other[0]} changes nothing in a check: it takes settings of data and scan")
-    labels = settings.get("data.labels")
-    if is_scan_source(str(settings["data.path"]), None if labels is None else str(labels)):
+    cfg = config.resolve(settings)
+    if is_scan_source(cfg.data.path, cfg.data.labels):
         from tutelage.check_scans import check_scans_and_print
 
-        cfg = config.resolve(settings, preset=base_preset("supervised"))
         check_scans_and_print(cfg.data, cfg.scan, workers=workers, out=out, overwrite=overwrite, console=console)
     else:
         from tutelage.check import check_and_print
 
-        cfg = config.resolve(settings)
         refuse_foreign(cfg, ("scan",), "scans to segment", "images with one class each")
         check_and_print(cfg.data, workers=workers, out=out, overwrite=overwrite, console=console)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -72,9 +72,9 @@ FLAGS: dict[str, str] = {
 class RunConfig:
     """The settings of a run. `method_settings` are plain values until `build.py` makes the method's dataclass.
 
-    Of settings that `resolve` made, `given` holds those that were given, without defaults, and `preset` says whose they
-    are in part. With the method "auto" they are not yet all: `recommend.py` lays those given over the preset that it
-    chooses.
+    Of settings that `resolve` made, `given` holds those that were given, without defaults, and `preset` the name of one
+    that was given. With the method "auto" these are not yet all: `recommend.py` lays those given over the preset that
+    it chooses.
     """
 
     data: DataConfig
@@ -127,27 +127,55 @@ class RunConfig:
 def resolve(settings: Mapping[str, Any], *, preset: str | None = None, file: str | Path | None = None) -> RunConfig:
     """The settings of a run: defaults, then the preset, then the TOML file, then `settings` by dotted name.
 
+    Without a preset, scans start from that of the method for scans, since a network for images is none for them.
     Without steps and without a budget, a budget of 30 minutes is taken.
 
     Raises:
         ConfigError: as `RunConfig.from_dict`; or the preset or the file is not there or not valid TOML; or the preset
             has settings of another method.
     """
-    merged: dict[str, Any] = {}
     sources = [] if preset is None else [read_preset(preset)]
     sources += [] if file is None else [read_toml(Path(file))]
-    for source in (*sources, nested(settings)):
-        train = source.get("train", {})
-        for one, other in (("steps", "budget"), ("budget", "steps")):  # the nearer source decides how long to train
-            if train.get(one) is not None and train.get(other) is None:
-                merged.get("train", {}).pop(other, None)
-        merge(merged, source)
+    given = _laid([*sources, nested(settings)])
+    merged = given if preset is not None else _laid([_start_of_scans(given), given])
     if preset is not None:
         _refuse_preset(preset, merged.get("method", {}).get("name", DEFAULT_METHOD))
     if merged.get("train", {}).get("steps") is None and merged.get("train", {}).get("budget") is None:
         merge(merged, {"train": {"budget": DEFAULT_BUDGET}})
-    cfg = RunConfig.from_dict(merged)
-    return dataclasses.replace(cfg, given=cfg.given or merged, preset=preset)
+    return dataclasses.replace(RunConfig.from_dict(merged), given=given, preset=preset)
+
+
+def _laid(sources: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Nested settings, each over those before; the last that says how long to train decides."""
+    merged: dict[str, Any] = {}
+    for source in sources:
+        train = source.get("train", {})
+        for one, other in (("steps", "budget"), ("budget", "steps")):
+            if train.get(one) is not None and train.get(other) is None:
+                merged.get("train", {}).pop(other, None)
+        merge(merged, source)
+    return merged
+
+
+def base_preset(method: str) -> str:
+    """The preset that a method for scans starts from."""
+    return f"{method}-scan-cpu"
+
+
+def _start_of_scans(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What settings for scans start from; nothing for other data, or a method that is not for scans.
+
+    While the method is to be chosen, that of supervised training, but for the method: all have the same network.
+    """
+    from tutelage.data.volumes.listing import is_scan_source
+
+    data, method = given.get("data", {}), given.get("method", {}).get("name", AUTO)
+    labels = data.get("labels")
+    preset = base_preset("supervised" if method == AUTO else str(method))
+    if not data.get("path") or not is_scan_source(str(data["path"]), None if labels is None else str(labels)):
+        return {}
+    start = read_preset(preset) if preset in preset_names() else {}
+    return {name: values for name, values in start.items() if name != "method" or method != AUTO}
 
 
 def _refuse_preset(preset: str, method: object) -> None:

@@ -52,9 +52,7 @@ def run_scan_demo(
     require(1 <= seeds <= 100, "--seeds", "in [1, 100]", seeds)
     require(steps is None or steps >= 1, "--steps", "at least 1", steps)
     begun = time.monotonic()
-    if out is not None and not overwrite and out.exists() and any(out.iterdir()):
-        raise RunError(f"{out} exists and is not empty; name a new folder, or add --overwrite")
-    folder = out or Path(tempfile.mkdtemp(prefix="tutelage-demo-3d-"))
+    folder = _make_folder(out, overwrite)
     draws = range(first_seed, first_seed + seeds)
     for method in METHODS:
         for seed in draws:
@@ -84,6 +82,19 @@ def run_scan_demo(
         console.print(f"  {path}", soft_wrap=True)
     console.print(f"{clock(time.monotonic() - begun)} in all")
     return {"scores": scores, "labels": LABELS, "pictures": pictures}
+
+
+def _make_folder(out: Path | None, overwrite: bool) -> Path:
+    if out is None:
+        return Path(tempfile.mkdtemp(prefix="tutelage-demo-3d-"))
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        filled = any(out.iterdir())
+    except OSError as error:
+        raise RunError(f"cannot make the folder {out}: {error.strerror}") from None
+    if filled and not overwrite:
+        raise RunError(f"{out} exists and is not empty; name a new folder, or add --overwrite")
+    return out
 
 
 def _settings(folder: Path, method: str, seed: int, steps: int | None) -> dict[str, Any]:

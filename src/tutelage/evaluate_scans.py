@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from tutelage.data.names import shown, to_cell
@@ -130,7 +130,7 @@ def print_scores(metrics: dict[str, Any], console: Console) -> None:
     columns.append(("all classes", mean))
     for start in range(0, len(columns), _MOST_COLUMNS):
         part = columns[start : start + _MOST_COLUMNS]
-        table = Table("mean ± std over cases", *(Text(name) for name, _ in part))
+        table = Table("mean ± std over cases", *(Column(Text(name)) for name, _ in part))
         for score, (title, form) in _FORMS.items():
             table.add_row(title, *(_spread(of[score]["mean"], of[score]["std"], form) for _, of in part))
         console.print(_right(table))

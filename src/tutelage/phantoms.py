@@ -16,7 +16,7 @@ from tutelage.seeding import derived_seed
 
 CLASSES = ("background", "body", "tail")
 _FIELD = (38.0, 38.0, 34.0)  # mm that a scan covers
-_BODY, _TAIL, _TISSUE = 1.0, 0.72, 0.45  # intensities before contrast, bias and noise
+_BODY, _TAIL, _TISSUE = 1.0, 0.7, 0.45  # intensities before contrast, bias and noise
 _DISTRACTORS = 4  # things in a scan that are as bright as the organ and are none of it
 _OBLIQUE = 4  # every so many scans lie oblique in the world
 
@@ -62,7 +62,7 @@ def make_phantom(seed: int, number: int) -> Phantom:
     part = _TAIL + (_BODY - _TAIL) * body_share + 0.06 * _smooth(rng, grid, 3.0)
     image = image + inside * (part - image)
     image = image ** rng.uniform(0.8, 1.3) * np.exp(0.3 * _smooth(rng, grid, 28.0))
-    image = image + rng.normal(0.0, rng.uniform(0.08, 0.14), shape)
+    image = image + rng.normal(0.0, rng.uniform(0.06, 0.1), shape)
     label = np.where(inside > 0.5, np.where(body_share > 0.5, 1, 2), 0)
 
     affine = np.diag([*spacing, 1.0])

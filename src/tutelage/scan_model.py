@@ -100,9 +100,12 @@ class ScanModel:
             cfg, num_classes=len(facts["classes"]), channels=facts["channels"], image_size=patch, published=False
         )
         step = load_predictor(made, Path(run), evaluated_network(cfg.method) if network == "auto" else network)
-        asked = {"flips": flips, "largest_component": largest_component}
-        given = {name: value for name, value in asked.items() if value is not None}
-        settings = dataclasses.replace(cfg.segmentation, **given)
+        own = cfg.segmentation
+        settings = dataclasses.replace(
+            own,
+            flips=own.flips if flips is None else flips,
+            largest_component=own.largest_component if largest_component is None else largest_component,
+        )
         return ScanModel(
             network=made.to(place_of_it).eval(),
             task=Segmentation(facts["classes"], patch_size=patch, cfg=settings),

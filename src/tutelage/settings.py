@@ -175,6 +175,8 @@ class TrainConfig:
         for name, none in (("backbone_lr", 1.0), ("freeze", 0.0)):
             if self.init_from is None and getattr(self, name) != none:
                 raise ConfigError(f"train.{name} does nothing without train.init_from, which brings a backbone")
+        if self.frozen_share == 1.0 and self.backbone_lr != 1.0:
+            raise ConfigError("train.backbone_lr does nothing where train.freeze lets the backbone never move")
         if self.steps is not None and self.budget is not None:
             raise ConfigError("train.steps and train.budget exclude each other: give one of them")
         if self.budget is not None:

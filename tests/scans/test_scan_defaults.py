@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,6 @@ import torch
 
 from tutelage import config
 from tutelage.build import method_settings
-from tutelage.material.scan_defaults import base_preset, with_defaults
 from tutelage.methods import METHODS
 from tutelage.networks.settings import NetworkName
 from tutelage.recommend import recommend_for_scans
@@ -21,37 +21,50 @@ from tutelage.training.plan import EVALUATIONS, LEAST_EVALUATIONS, evaluations_w
 SEGMENTERS = [method.name for method in METHODS if "segmentation" in method.tasks]
 
 
-def resolved(**given: Any) -> config.RunConfig:
-    return config.resolve({"data.path": "/scans"} | {name.replace("__", "."): value for name, value in given.items()})
+@pytest.fixture
+def scans(tmp_path: Path) -> Path:
+    """A folder that looks like scans."""
+    for name in ("images", "labels"):
+        (tmp_path / "scans" / name).mkdir(parents=True)
+    return tmp_path / "scans"
 
 
-@pytest.mark.parametrize("method", SEGMENTERS)
-def test_every_method_for_scans_has_settings_to_start_from(method: str) -> None:
-    cfg = with_defaults(resolved(method__name=method), base_preset(method))
-    assert cfg.method == method and method_settings(cfg) is not None
+def resolved(scans: Path, preset: str | None = None, **given: Any) -> config.RunConfig:
+    settings = {name.replace("__", "."): value for name, value in given.items()}
+    return config.resolve({"data.path": str(scans)} | settings, preset=preset)
+
+
+@pytest.mark.parametrize("method", [*SEGMENTERS, "auto"])
+def test_every_method_for_scans_has_settings_to_start_from(method: str, scans: Path) -> None:
+    cfg = resolved(scans, method__name=method)
+    assert cfg.method == method
     network = NetworkName.parse(cfg.network.name)
     assert network.dense and cfg.scan.patch_size == (48,) and cfg.train.batch_size == 2
     assert cfg.network.deep_supervision == (True if method == "urpc" else None)
+    if method != "auto":
+        assert cfg == resolved(scans, preset=config.base_preset(method))
 
 
-def test_what_is_given_wins_over_what_scans_start_from() -> None:
-    given = resolved(
-        method__name="ua-mt", method__passes=2, network__width=16, train__steps=7, scan__patch_size="96,64,32"
+def test_what_is_given_wins_over_what_scans_start_from(scans: Path) -> None:
+    cfg = resolved(
+        scans, method__name="ua-mt", method__passes=2, network__width=16, train__steps=7, scan__patch_size="96"
     )
-    cfg = with_defaults(given, base_preset("ua-mt"))
     assert (cfg.network.width, cfg.train.steps, cfg.train.budget) == (16, 7, None)
-    assert cfg.scan.patch_size == (96, 64, 32) and cfg.method_settings["passes"] == 2
+    assert cfg.scan.patch_size == (96,) and method_settings(cfg).passes == 2
     assert cfg.optimizer.clip_norm == 1.0  # of the preset
+    assert resolved(scans, method__name="urpc", network__deep_supervision="false").network.deep_supervision is False
 
 
-def test_a_preset_that_is_named_is_taken_as_it_is() -> None:
-    named = config.resolve({"data.path": "/scans"}, preset="ua-mt-la-16")
-    assert with_defaults(named, base_preset("ua-mt")) is named
+def test_a_preset_that_is_named_is_taken_as_it_is(scans: Path) -> None:
+    named, table = resolved(scans, preset="ua-mt-la-16"), config.read_preset("ua-mt-la-16")
+    assert "clip_norm" not in table["optimizer"] and named.optimizer.clip_norm is None
+    assert named.train.steps == 6000 and named.network.width is None
 
 
-def test_settings_that_another_run_wrote_are_taken_as_they_are() -> None:
-    written = config.RunConfig.from_dict(resolved(method__name="supervised", train__steps=3).to_dict())
-    assert with_defaults(written, base_preset("supervised")) is written
+def test_images_start_from_the_defaults(tmp_path: Path) -> None:
+    (tmp_path / "photos" / "cat").mkdir(parents=True)
+    cfg = resolved(tmp_path / "photos", method__name="supervised")
+    assert cfg.network.name == "small" and cfg.train.batch_size == 64
 
 
 def test_few_unlabeled_scans_are_not_worth_a_teacher() -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import signal
+import subprocess
+import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -28,6 +31,7 @@ from tutelage.material.scans import Scans
 from tutelage.run_record import absolute
 from tutelage.scan_model import ScanModel, list_to_predict
 from tutelage.session import open_session
+from tutelage.training.folder import read_rows
 
 
 def state(run: Path) -> dict[str, torch.Tensor]:
@@ -92,6 +96,28 @@ def test_a_resumed_run_has_the_same_bits(make: Any, method: str, finished: Path,
     assert all(torch.equal(before[name], after[name]) for name in before)
     for name in ("metrics.jsonl", "result.json", "masks/c20.nii.gz", "masks/cases.csv"):
         assert (whole / name).read_bytes() == (again.path / name).read_bytes(), name
+
+
+def test_a_run_that_a_signal_stopped_goes_on_to_the_same_bits(make: Any, scans: Path, tmp_path: Path) -> None:
+    settings = make.brief | {"train.steps": 40, "train.log_every": 1, "train.eval_every": 20}
+    flags = [word for name, value in settings.items() for word in (f"--{name}", str(value).strip("(),"))]
+    stopped = tmp_path / "stopped"
+    command = [sys.executable, "-m", "tutelage", "train", str(scans), "--out", str(stopped), *flags, "--no-report"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and not (stopped / "timing.jsonl").exists():
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate()
+    assert process.returncode == 143, said
+    assert f"go on with --resume {stopped}" in said
+    assert len(read_rows(stopped / "timing.jsonl")) < 40
+    tutelage.train(resume=stopped)
+    tutelage.train(scans, out=tmp_path / "whole", settings=settings)
+    before, after = (
+        load_file(run / "checkpoints" / "step-00000040.safetensors") for run in (tmp_path / "whole", stopped)
+    )
+    assert set(before) == set(after) and all(torch.equal(before[name], after[name]) for name in before)
+    assert (tmp_path / "whole" / "metrics.jsonl").read_bytes() == (stopped / "metrics.jsonl").read_bytes()
 
 
 def test_a_changed_scan_or_setting_is_refused_on_resume(make: Any, finished: Path, scans: Path, tmp_path: Path) -> None:

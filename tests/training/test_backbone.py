@@ -98,7 +98,8 @@ def test_a_backbone_frozen_for_half_of_the_training_moves_in_the_other_half(
 def test_a_resumed_run_is_bit_equal_whether_it_stopped_frozen_or_later(
     freeze: float | str, origin: Path, tmp_path: Path
 ) -> None:
-    bridge = {"train__init_from": str(origin), "train__freeze": freeze, "train__backbone_lr": 0.1}
+    bridge = {"train__init_from": str(origin), "train__freeze": freeze}
+    bridge |= {} if freeze == "all" else {"train__backbone_lr": 0.1}
     whole = train(tmp_path / "whole", **bridge)
     for step in (1, 3):
         part = cut_back(whole, tmp_path / f"from-{step}", step)
@@ -140,6 +141,7 @@ def test_the_backbone_has_its_own_learning_rate() -> None:
         ({"freeze": "all"}, "train.freeze does nothing without train.init_from"),
         ({"backbone_lr": 0.1}, "train.backbone_lr does nothing without train.init_from"),
         ({"freeze": 1.5, "init_from": "a"}, r"train.freeze must be in \[0, 1\], or the word all, got 1.5"),
+        ({"freeze": "all", "backbone_lr": 0.1, "init_from": "a"}, "train.backbone_lr does nothing where train.freeze"),
         ({"backbone_lr": 0.0, "init_from": "a"}, "train.backbone_lr must be above 0"),
     ],
 )

@@ -97,7 +97,7 @@ def test_two_processes_write_one_run_that_a_single_one_can_use(whole: Path, tmp_
 @pytest.mark.parametrize("freeze", ["0.75", "all"])
 def test_a_frozen_backbone_stands_still_with_two_processes_too(freeze: str, whole: Path, tmp_path: Path) -> None:
     run, brief = tmp_path / "run", {"steps": 4, "checkpoint_every": 1, "label_count": 100, "train.freeze": freeze}
-    code, _, error = finish(torchrun(*train(run, **{"init-from": whole, "train.backbone-lr": 0.5, **brief})))
+    code, _, error = finish(torchrun(*train(run, **{"init-from": whole, **brief})))
     assert code == 0, error
     source = load_file(whole / "checkpoints" / "step-00000016.safetensors")
     kept = {step: load_file(run / "checkpoints" / f"step-{step:08d}.safetensors") for step in (3, 4)}

@@ -114,7 +114,10 @@ WRONG_DATA: dict[str, tuple[Callable[[Path], None], str]] = {
         "one class only, the background",
     ),
     "no labels": (no_labels, "has no labeled case: expected masks of a few scans"),
-    "a label without an image": (put("labels/c9.nii.gz", label(1)), r"labels/c9\.nii\.gz"),
+    "a label without an image": (
+        put("labels/c9.nii.gz", label(1)),
+        "1 masks have no image of the same name in images .first: c9",
+    ),
     "the same scan in two splits": (in_two_splits, "the same scan is in train and in test"),
     "test scans without labels": (unlabeled_test, "the test cases have no labels: expected masks"),
 }
@@ -155,7 +158,7 @@ WRONG_SETTINGS: dict[str, tuple[list[str], str]] = {
     ),
     "a preset for images": (
         ["train", "scans", "--out", "r", "--preset", "mean-teacher-digits", "--steps", "2"],
-        "network.name 'small' gives one answer an image; for segmentation choose vnet",
+        "network.name 'small' gives one answer an image; for scans choose vnet",
     ),
     "a size of images": ([*TRAIN, "--image-size", "32"], r"data\.image_size is for images with one class each"),
     "augmentation of images": ([*TRAIN, "--augment.weak.flip", "false"], r"augment\.weak\.flip is for images"),
@@ -243,8 +246,13 @@ def test_what_cannot_be_done_with_a_run_on_scans_is_refused(trained: Path, scans
     refused(["evaluate", run, "scans/images"], "has no labeled scans")
     save(scans / "labels" / "c1.nii.gz", label(1, 7))
     refused(["evaluate", run, "scans"], r"labels/c1\.nii\.gz holds the label value 7, which is no class of the model")
-    refused(["embed", run, "scans", "--out", "e.csv"], "segments scans")
+    refused(["embed", run, "digits", "--out", "e.csv"], "segments scans")
     refused(["train", "digits", "--out", "r", "--method", "supervised", "--init-from", run], "trained on scans")
+
+
+def test_a_start_that_fails_leaves_the_earlier_run_alone(trained: Path, scans: Path, refused: Any) -> None:
+    shutil.copytree(trained, "runs/a")
+    refused([*TRAIN, "--overwrite", "--label-count", "5"], "asks for 5 labeled cases")
 
 
 def test_flags_of_scans_are_refused_for_a_run_on_images(world: Any, refused: Any) -> None:

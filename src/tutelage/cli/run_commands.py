@@ -61,8 +61,7 @@ def evaluate(
     run
         Run folder.
     data
-        Labeled images: class folders, a folder with --labels, tar shards, .npz file, or digits. Labeled scans: images/
-        and labels/, dataset.json, a CSV of pairs, or .h5 files.
+        Labeled images: class folders, a folder with --labels, tar shards, .npz file, or digits; labeled scans.
     labels
         CSV with the columns path,label; of scans a folder of masks, or a CSV with image,label.
     network
@@ -135,18 +134,16 @@ def predict(
     largest_component: bool = False,
     overwrite: bool = False,
 ) -> None:
-    """Predict the class of new images into a CSV file, or segment new scans into a folder of masks.
+    """Predict the class of new images, or segment new scans.
 
     Parameters
     ----------
     run
         Run folder.
     data
-        An image, a folder (with all folders below it), a list of paths (.txt or .csv), tar shards, or .npz file; a
-        scan, or a folder of scans.
+        An image, a folder (all below it), a list of paths (.txt or .csv), tar shards, .npz file; scans.
     out
-        CSV file to write, with path, label, confidence and a column a class. For scans, folder to make: a mask a scan
-        in its geometry, a table, and the names of the label values.
+        CSV file to write: path, label, confidence, a column a class. Of scans a folder: masks and a table.
     network
         Which network: auto (the one that the method evaluates), student, or teacher.
     device

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from rich.console import Console
 
-from tutelage.build import check_streams, resolved
+from tutelage.build import check_streams
 from tutelage.check_scans import check_scans_for_training
 from tutelage.compare.plan import Combination
 from tutelage.config import RunConfig
@@ -16,7 +16,6 @@ from tutelage.data.names import shown
 from tutelage.data.volumes.dataset import hold_out_cases, keep_cases
 from tutelage.data.volumes.inventory import ScanInventory
 from tutelage.errors import ConfigError
-from tutelage.material.scan_defaults import base_preset, with_defaults
 
 
 def check_scan_runs(configs: Mapping[Combination, RunConfig], console: Console) -> None:
@@ -25,8 +24,7 @@ def check_scan_runs(configs: Mapping[Combination, RunConfig], console: Console) 
     Raises:
         TutelageError: they do not.
     """
-    settled = {one: with_defaults(resolved(cfg), base_preset(cfg.method)) for one, cfg in configs.items()}
-    first = next(iter(settled.values()))
+    first = next(iter(configs.values()))
     inventory = check_scans_for_training(
         dataclasses.replace(first.data, label_count=None),
         first.scan,
@@ -34,7 +32,7 @@ def check_scan_runs(configs: Mapping[Combination, RunConfig], console: Console) 
         cache_dir=None,
         console=console,
     )
-    for one, cfg in settled.items():
+    for one, cfg in configs.items():
         try:
             _check_run(cfg, inventory)
         except ConfigError as error:

@@ -3,5 +3,6 @@
 - base: Material, what a session asks of its data
 - images, scans: the two kinds
 - recognize: material_of, which decides; nothing else does
-- scan_defaults: the settings that scans start from
+- foreign: what is refused, since it is for the other kind
+- patch_streams, patch_sheet: what a method for scans is shown, and a picture of it
 """

@@ -54,7 +54,7 @@ class Images(Material):
     """See `Material`."""
 
     kind, item, smaller = "images", "images", "data.image_size"
-    data: Dataset  # type: ignore[assignment]
+    data: Dataset
     task: Classification | Representation
     normalization: Normalization
     decoding = 0.0  # seconds for each image
@@ -103,8 +103,8 @@ class Images(Material):
         unasked = cfg.data.image_size is None and isinstance(self.task, Representation)
         if unasked and self.data.image_size > LARGE_FOR_CPU and self.device.type == "cpu":
             self.console.print(
-                f"- images of {self.data.image_size} pixels make slow steps without a GPU: --preset moco-v2-cpu shrinks "
-                "them, and so does --image-size"
+                f"- images of {self.data.image_size} pixels make slow steps without a GPU: --preset moco-v2-cpu "
+                "shrinks them, and so does --image-size"
             )
         check_streams(cfg, self.data.unlabeled_rows)
         if cfg.augment.domain != "auto":

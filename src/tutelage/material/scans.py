@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from tutelage.augment.volume_settings import StrongIntensityConfig
-from tutelage.build import assemble, build_predictor, check_streams, learns_from_labels, method_class
+from tutelage.build import assemble, build_predictor, check_streams, learns_from_labels, method_class, resolved
 from tutelage.check_scans import check_scans_for_training
-from tutelage.config import AUTO, RunConfig
+from tutelage.config import AUTO, RunConfig, base_preset
 from tutelage.data.volumes.dataset import ScanDataset, load_scans
 from tutelage.data.volumes.inventory import ScanInventory, list_scan_parts
 from tutelage.distributed import rank, world_size
@@ -24,13 +24,14 @@ from tutelage.material.base import Material
 from tutelage.material.foreign import refuse_foreign
 from tutelage.material.patch_sheet import save_patch_sheet
 from tutelage.material.patch_streams import patch_loader
-from tutelage.material.scan_defaults import base_preset, with_defaults
 from tutelage.methods import METHODS
 from tutelage.methods.base import Problem
 from tutelage.networks.base import Network
 from tutelage.networks.dense import DenseNetwork
+from tutelage.networks.settings import NETWORK_NAMES, NetworkName
 from tutelage.networks.vnet import VNet
-from tutelage.recommend import recommend_for_scans
+from tutelage.recommend import recommend_for_scans, recommended
+from tutelage.run_record import absolute
 from tutelage.tasks.segmentation import Segmentation
 from tutelage.tasks.sliding_window import count_windows
 from tutelage.training.loop import Training
@@ -42,6 +43,7 @@ from tutelage.warm_start import warm_start
 
 MASKS = "masks"  # in the run
 _OF_IMAGES = ("augment", "data.image_size", "data.label_balance", "data.labeled_sampling", "data.memory_limit_mb")
+_DENSE = ", ".join(name for name in NETWORK_NAMES if name.startswith(("vnet", "monai")))
 _TIMED = 2  # batches of windows
 
 
@@ -49,7 +51,7 @@ class Scans(Material):
     """See `Material`."""
 
     kind, item, smaller = "scans", "patches", "scan.patch_size"
-    data: ScanDataset  # type: ignore[assignment]
+    data: ScanDataset
     task: Segmentation
     _inventory: ScanInventory | None = None
 
@@ -62,9 +64,11 @@ class Scans(Material):
         if cfg.method != AUTO and "segmentation" not in method_class(cfg.method).tasks:
             raise ConfigError(f"{cfg.method} gives one class an image; for scans choose {', '.join(able)}")
         refuse_foreign(cfg, _OF_IMAGES, "images with one class each", "scans to segment")
+        if not NetworkName.parse(cfg.network.name).dense:
+            raise ConfigError(f"network.name '{cfg.network.name}' gives one answer an image; for scans choose {_DENSE}")
 
     def settle(self, cfg: RunConfig, run: Path) -> RunConfig:
-        """The settings over those that scans start from, with the recommended method where it is to be chosen."""
+        """The settings with the recommended method, where it is to be chosen: by the listing alone."""
         if cfg.method == AUTO:
             parts = list_scan_parts(cfg.data)
             cases = [case for role in ("train", "unlabeled") if role in parts for case in parts[role].cases]
@@ -72,10 +76,9 @@ class Scans(Material):
             used = labels if cfg.data.label_count is None else min(labels, cfg.data.label_count)
             choice = recommend_for_scans(labeled=used, unlabeled=len(cases) - used)
             choice.print(self.console)
-            cfg = with_defaults(cfg, choice.preset)
+            cfg = resolved(absolute(recommended(cfg, choice)))
         elif cfg.given and cfg.preset is None:
             self.console.print(f"- what is not given is set as in the preset {base_preset(cfg.method)}")
-            cfg = with_defaults(cfg, base_preset(cfg.method))
         if rank() == 0:
             self._inventory = check_scans_for_training(
                 cfg.data, cfg.scan, workers=cfg.train.workers, cache_dir=_cache(cfg, run), console=self.console

@@ -106,9 +106,9 @@ def probe_run(
     refuse_file(out, overwrite=overwrite)
     if out is not None and out.suffix not in (".json", ".md"):
         raise ConfigError(f"--out must be a .json or .md file, got {out}")
+    settings = RunConfig.from_dict(read_config(run)["settings"])
     parts = list_labeled(data, labels=labels, test=test)
     encoder = Encoder.load(run, network=network, device=device)
-    settings = RunConfig.from_dict(read_config(run)["settings"])
     encoders = [encoder]
     if cfg.random:
         few = [parts.train[k] for k in np.linspace(0, len(parts.train) - 1, SETTLING_IMAGES).astype(int)]

@@ -12,7 +12,7 @@ from tutelage.config import IMPORTED, RunConfig
 from tutelage.errors import RunError
 from tutelage.files import read_json
 from tutelage.headlines import ACCURACY, DICE, NEIGHBORS, Headline
-from tutelage.training.folder import read_config, read_rows
+from tutelage.training.folder import kind_of_data, read_config, read_rows
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Record:
 
     @property
     def scans(self) -> bool:
-        """Whether the run segments scans; runs that do not say what they learned from had images."""
-        return bool(self.config["data"].get("kind") == "scans")
+        """Whether the run segments scans."""
+        return kind_of_data(self.config) == "scans"
 
     @property
     def headline(self) -> Headline:

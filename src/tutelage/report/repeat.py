@@ -10,7 +10,6 @@ from tutelage import config, pretraining
 from tutelage.build import learns_from_labels, resolved
 from tutelage.config import RunConfig
 from tutelage.data.names import shown
-from tutelage.material.scan_defaults import base_preset
 from tutelage.report.record import Record
 
 _ALONE = ("data.exclude_labeled", "data.skip_unreadable", "train.compile", "train.baseline")  # flags without a value
@@ -47,7 +46,7 @@ def changed_settings(cfg: RunConfig, *, scans: bool = False) -> dict[str, tuple[
     """
     given = {"method.name": cfg.method, "data.path": cfg.data.path}
     if scans:
-        plain = config.resolve(given, preset=base_preset(cfg.method))
+        plain = config.resolve(given, preset=config.base_preset(cfg.method))
     elif learns_from_labels(cfg.method):
         plain = config.resolve(given)
     else:

@@ -184,11 +184,9 @@ def _how_it_was_made(record: Record) -> list[Section]:
 def _data_and_versions(record: Record, *, notes: Sequence[object]) -> Section:
     data, environment = record.config["data"], record.config["environment"]
     facts = [("fingerprint of the data", data["fingerprint"])]
-    scans = data.get("kind") == "scans"
-    pool = "scans" if scans else "images"
-    facts += [(f"{role} {pool}", f"{part['images']:,}") for role, part in data.get("parts", {}).items()]
-    size = data["patch_size"] if scans else [data["image_size"]] * 2
-    facts += [("patch" if scans else "image", " x ".join(map(str, (data["channels"], *size))))]
+    facts += [(f"{role} {record.headline.pool}", f"{part['images']:,}") for role, part in data.get("parts", {}).items()]
+    size = data["patch_size"] if record.scans else [data["image_size"]] * 2
+    facts += [("patch" if record.scans else "image", " x ".join(map(str, (data["channels"], *size))))]
     facts += [(f"{name}", str(value)) for name, value in environment.items()]
     table = Table(("", "value"), tuple((Cell(name), Cell(shown(value), mono=True)) for name, value in facts), texts=2)
     found = tuple(Text(shown(str(note)), muted=True) for note in notes[:_MOST_NOTES])

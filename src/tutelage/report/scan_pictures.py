@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -20,7 +21,7 @@ from tutelage.report.surfaces import Surface, surface_of
 
 REFERENCE, PREDICTION = "#2f80ff", "#ff3b30"  # on gray scans, in light and dark pages alike: no variables
 _PLANES = ("sagittal", "coronal", "axial")  # across the axes of RAS
-_LETTERS = ("RL", "PA", "IS")  # at the low and at the high end of what is drawn of each axis of RAS
+_LETTERS = (("R", "L"), ("P", "A"), ("I", "S"))  # at the low and at the high end of what is drawn of each axis of RAS
 _WIDTH = 9.6  # inches of a wide plot
 _MARGIN = 0.4  # of the masks' extent that is shown around them, and at least so many voxels:
 _LEAST = 12
@@ -141,7 +142,7 @@ def surfaces_plot(case: SegmentedCase, name: str, title: str, caption: str = "")
             axes.set_axis_off()
             axes.view_init(*_VIEW)
             axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]))
-            axes.set_box_aspect(high - low, zoom=1.1)
+            axes.set_box_aspect(high - low, zoom=1.0)
             axes.set_title(label if len(surface.quads) else f"{label}: empty", loc="center", y=0.98)
             _draw_surface(axes, surface, parts[label][1])
         return finished(figure, name, title, caption, wide=True)
@@ -169,7 +170,7 @@ def _around(masks: Sequence[Mask], spacing: Sequence[float]) -> list[tuple[int, 
 
 
 def _along(there: NDArray[np.bool_], axis: int) -> NDArray[np.bool_]:
-    return there.any(tuple(other for other in range(there.ndim) if other != axis))
+    return np.asarray(there.any(tuple(other for other in range(there.ndim) if other != axis)))
 
 
 def _extent(case: SegmentedCase, cut: _Cut, around: Sequence[tuple[int, int]]) -> tuple[float, float]:
@@ -207,7 +208,7 @@ def _draw_slice(axes: Axes, case: SegmentedCase, cut: _Cut, around: Sequence[tup
     if case.oriented and case.image.ndim == 3:
         (west, east), (south, north) = _LETTERS[right], _LETTERS[up]
         for x, y, letter in ((0.02, 0.5, west), (0.98, 0.5, east), (0.5, 0.02, south), (0.5, 0.98, north)):
-            where = {"ha": "left" if x < 0.1 else "right" if x > 0.9 else "center"}
+            where: Any = {"ha": "left" if x < 0.1 else "right" if x > 0.9 else "center"}
             where["va"] = "bottom" if y < 0.1 else "top" if y > 0.9 else "center"
             axes.text(x, y, letter, transform=axes.transAxes, color="#ffd60a", fontsize=8, **where)
 
@@ -228,7 +229,7 @@ def _slice_title(case: SegmentedCase, cut: _Cut) -> str:
     return f"{plane} {cut.index + 1} of {case.image.shape[cut.axis]}"
 
 
-def _legend(figure: Figure, *entries: tuple[str, str, str]) -> None:
+def _legend(figure: Figure, *entries: tuple[str, str, Literal["solid", "dashed"]]) -> None:
     lines = [Line2D([], [], color=color, linestyle=line) for _, color, line in entries]
     figure.legend(lines, [text for text, *_ in entries], loc="outside lower center", ncols=len(entries), labelcolor=INK)
 

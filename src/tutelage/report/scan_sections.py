@@ -10,7 +10,7 @@ from tutelage.data.names import shown
 from tutelage.errors import TutelageError
 from tutelage.intervals import interval
 from tutelage.report.blocks import Block, Cell, Plot, Section, Table, Text, Tile, Tiles
-from tutelage.report.record import Record
+from tutelage.report.record import Record, read_record
 from tutelage.report.scan_cases import read_segmented, worst_and_median
 from tutelage.report.scan_pictures import methods_plot, slices_plot, surfaces_plot
 from tutelage.report.scores import percent
@@ -137,8 +137,6 @@ def methods_blocks(record: Record, others: Mapping[str, Path], prefix: str) -> l
     Raises:
         DataError: as `read_segmented`.
     """
-    from tutelage.report.record import read_record
-
     records = {label: read_record(run) for label, run in others.items()} | {record.cfg.method: record}
     first = next(iter(records.values()))
     plots = []

@@ -56,6 +56,7 @@ class RunFolder:
         self.path = path
         self._lock = FileLock(path / ".lock", timeout=0)
         self._made: list[Path] = []  # what is taken back if nothing comes of the run: a folder before those above it
+        self._cached: set[Path] | None = None  # what lay in the cache of the run that is replaced, until it is
 
     @property
     def checkpoints(self) -> Path:
@@ -83,6 +84,7 @@ class RunFolder:
             run._lock.release()
             raise
         run._made = made
+        run._cached = set((path / "cache").glob("*"))
         return run
 
     @classmethod
@@ -119,6 +121,11 @@ class RunFolder:
     def _take_back(self) -> None:
         if self.path in self._made:
             shutil.rmtree(self.path, ignore_errors=True)
+        elif self._cached is not None:
+            for entry in set((self.path / "cache").glob("*")) - self._cached:
+                entry.unlink(missing_ok=True)
+            with suppress(OSError):  # not empty, or not there
+                (self.path / "cache").rmdir()
         for entry in self._made:
             with suppress(OSError):  # also of a folder that is not empty, since another run lies in it by now
                 entry.unlink() if entry.name == ".lock" else entry.rmdir()
@@ -138,7 +145,7 @@ class RunFolder:
     def declare(self, config: Mapping[str, Any]) -> None:
         """Write config.json, the last of what defines a run: a folder that has one has a checkpoint too."""
         write_json(self.path / "config.json", {"format": FORMAT, **config})
-        self._made = []
+        self._made, self._cached = [], None
 
     def append(self, name: str, row: Mapping[str, Any]) -> None:
         """Add a line to a `.jsonl` file.

@@ -68,14 +68,15 @@ def short_twin(cases: Sequence[Evidence]) -> Reason | None:
     """Doubts about a gain over twins that had not learned their labels when they ended."""
     losses = [case.twin.mean("supervised", since=0.8) for case in cases]
     known = [loss for loss in losses if loss is not None]
-    if not known or sum(known) / len(known) <= (0.5 if cases[0].headline == DICE else 0.3) * cases[0].ignorance:
+    first = cases[0]
+    if not known or sum(known) / len(known) <= (0.5 if first.headline == DICE else 0.3) * first.ignorance:
         return None
     steps = max(case.twin.steps for case in cases)
     return Reason(
         "short twin",
         f"supervised training had not learned its labels when it ended after {steps} steps (loss "
-        f"{sum(known) / len(known):.2f}, guessing has {cases[0].ignorance:.2f}), so a gain may be that of a faster "
-        "start",
+        f"{sum(known) / len(known):.2f}, {first.clueless} has {first.ignorance:.2f}), so a gain may be that of a "
+        "faster start",
         f"train longer, e.g. --steps {3 * steps} or a larger --budget",
         DOUBT,
     )
@@ -237,7 +238,8 @@ def too_few_steps(case: Evidence) -> Reason | None:
     loss, rise = run.mean("supervised", since=0.8), _late_rise(case)
     longer = f"train longer, e.g. --steps {3 * run.steps} or a larger --budget"
     if loss is not None and loss > 0.7 * case.ignorance:
-        text = f"the labels are hardly learned: supervised loss {loss:.2f}, where guessing has {case.ignorance:.2f}"
+        known = f"{case.clueless} has {case.ignorance:.2f}"
+        text = f"the labels are hardly learned: supervised loss {loss:.2f}, where {known}"
         return Reason("too few steps", text, longer, 0.7)
     if passes < 1.0:
         return Reason(

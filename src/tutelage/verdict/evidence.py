@@ -121,6 +121,11 @@ class Evidence:
         return math.log(len(self.run.classes))
 
     @property
+    def clueless(self) -> str:
+        """What has that loss, in a word or two."""
+        return "finding nothing" if self.headline == DICE else "guessing"
+
+    @property
     def guess(self) -> float | None:
         """The accuracy of always naming the most frequent class of the scored images; None of scans."""
         if "confusion_matrix" not in self.run.scores:
