@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from counted import cpu_minutes, train_counted
 from tutelage.intervals import interval
 
 STEPS = {  # in ten minutes of one core
@@ -70,26 +69,8 @@ class Job:
 
 
 def train(data: str, job: Job, run: Path) -> None:
-    """Train unless it is done; a run that was interrupted goes on. The processor time is kept beside it."""
-    if (run / "result.json").exists():
-        return
-    words = job.words(data, run)
-    if (run / "config.json").exists():
-        words = ["tutelage", "train", "--resume", str(run), "--no-report"]
-    log = run.with_suffix(".log")
-    with log.open("a") as stream:
-        pid = os.posix_spawn(
-            sys.executable,
-            [sys.executable, "-m", *words],
-            {**os.environ, "OMP_NUM_THREADS": "1"},
-            file_actions=[(os.POSIX_SPAWN_DUP2, stream.fileno(), 1), (os.POSIX_SPAWN_DUP2, stream.fileno(), 2)],
-        )
-        _, status, usage = os.wait4(pid, 0)
-    spent = run.with_suffix(".cpu")
-    before = float(spent.read_text()) if spent.exists() else 0.0
-    spent.write_text(f"{before + usage.ru_utime + usage.ru_stime:.1f}\n")
-    if status:
-        raise SystemExit(f"{run} failed; see {log}")
+    """Train unless it is done."""
+    train_counted(job.words(data, run), run)
 
 
 def main() -> None:
@@ -113,7 +94,7 @@ def main() -> None:
 def write_table(arguments: argparse.Namespace, counts: list[int], jobs: list[Job]) -> None:
     """benchmarks/results/cifar10.md and .json."""
     results = {job: json.loads((arguments.out / job.name / "result.json").read_text()) for job in jobs}
-    minutes = {job: float((arguments.out / f"{job.name}.cpu").read_text()) / 60 for job in jobs}
+    minutes = {job: cpu_minutes(arguments.out / job.name) for job in jobs}
     lines = [
         "# CIFAR-10 (JPEG copies), ten minutes of one processor core for each run",
         "",

@@ -23,13 +23,15 @@ import torch
 import torch.nn.functional as F
 
 from tutelage import config
-from tutelage.build import build_predictor, build_training, resolved
+from tutelage.build import build_predictor, resolved
 from tutelage.data.dataset import load_dataset
 from tutelage.data.loader import pixel_statistics
+from tutelage.material.image_streams import build_training
 from tutelage.training.folder import RunFolder
-from tutelage.training.loop import Training, Window, fit
+from tutelage.training.loop import Training, fit
 from tutelage.training.optimizer import build_optimizer
 from tutelage.training.signals import StopFlag
+from tutelage.training.window import Window
 
 STEPS = 10  # of a block
 

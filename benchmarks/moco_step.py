@@ -26,10 +26,11 @@ import torch.nn.functional as F
 
 from tutelage import pretraining
 from tutelage.batch import Batch, StepOutput
-from tutelage.build import build_predictor, build_training, resolved
+from tutelage.build import build_predictor, resolved
 from tutelage.contrast import info_nce
 from tutelage.data.dataset import load_dataset
 from tutelage.data.loader import Loader, pixel_statistics
+from tutelage.material.image_streams import build_training
 from tutelage.training.health import Health
 from tutelage.training.loop import Training
 from tutelage.training.optimizer import build_optimizer

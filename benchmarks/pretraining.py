@@ -15,14 +15,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from counted import cpu_minutes, run_counted, train_counted
 from tutelage.intervals import interval
 
 STEPS = {"moco-v2": 430, "supervised": 2_000, "fixmatch": 700}  # in a minute of one core
@@ -74,14 +73,8 @@ class Job:
 
 
 def train(job: Job, data: str, out: Path) -> None:
-    """Train unless it is done; a run that was interrupted goes on."""
-    run = out / job.name
-    if (run / "result.json").exists():
-        return
-    words = job.words(data, out)
-    if (run / "config.json").exists():
-        words = ["tutelage", words[1], "--resume", str(run), "--no-report"]
-    call(words, run)
+    """Train unless it is done."""
+    train_counted(job.words(data, out), out / job.name)
 
 
 def probe(run: Path, data: str, counts: Sequence[str]) -> None:
@@ -90,25 +83,7 @@ def probe(run: Path, data: str, counts: Sequence[str]) -> None:
     if not file.exists():
         random = [] if run.name.startswith("moco") else ["--no-random"]
         counted = ["--label-counts", ",".join(counts), "--seeds", str(DRAWS), "--workers", "1"]
-        call(["tutelage", "probe", str(run), data, *counted, *random, "--out", str(file)], file.with_suffix(""))
-
-
-def call(words: Sequence[str], place: Path) -> None:
-    """Run a command with one thread. What it prints and its processor time are kept in files named as `place`."""
-    log = place.with_name(f"{place.name}.log")
-    with log.open("a") as stream:
-        pid = os.posix_spawn(
-            sys.executable,
-            [sys.executable, "-m", *words],
-            {**os.environ, "OMP_NUM_THREADS": "1"},
-            file_actions=[(os.POSIX_SPAWN_DUP2, stream.fileno(), 1), (os.POSIX_SPAWN_DUP2, stream.fileno(), 2)],
-        )
-        _, status, usage = os.wait4(pid, 0)
-    spent = place.with_name(f"{place.name}.cpu")
-    before = float(spent.read_text()) if spent.exists() else 0.0
-    spent.write_text(f"{before + usage.ru_utime + usage.ru_stime:.1f}\n")
-    if status:
-        raise SystemExit(f"{words[1]} of {place} failed; see {log}")
+        run_counted(["tutelage", "probe", str(run), data, *counted, *random, "--out", str(file)], file.with_suffix(""))
 
 
 def main() -> None:
@@ -162,7 +137,7 @@ def collect(given: argparse.Namespace, counts: Sequence[int], jobs: Sequence[Job
                 {"encoder": encoder, "seed": job.seed, "kind": row["kind"], "labels": row["labels"]}
                 | {"accuracy": 100 * row["mean"]}
             )
-    minutes = {job.name: float((given.out / f"{job.name}.cpu").read_text()) / 60 for job in jobs}
+    minutes = {job.name: cpu_minutes(given.out / job.name) for job in jobs}
     return {
         "minutes": given.minutes,
         "labels": list(counts),

@@ -16,15 +16,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from counted import cpu_minutes, train_counted
 from tutelage.intervals import interval
 
 METHODS = ("supervised", "mean-teacher", "ua-mt")
@@ -111,26 +110,8 @@ def split_by_name(data: Path, out: Path) -> Path:
 
 
 def train(data: str, job: Job, run: Path) -> None:
-    """Train unless it is done; a run that was interrupted goes on. The processor time is kept beside it."""
-    if (run / "result.json").exists():
-        return
-    words = job.words(data, run)
-    if (run / "config.json").exists():
-        words = ["tutelage", "train", "--resume", str(run), "--no-report"]
-    log = run.with_name(f"{run.name}.log")
-    with log.open("a") as stream:
-        pid = os.posix_spawn(
-            sys.executable,
-            [sys.executable, "-m", *words],
-            {**os.environ, "OMP_NUM_THREADS": "1"},
-            file_actions=[(os.POSIX_SPAWN_DUP2, stream.fileno(), 1), (os.POSIX_SPAWN_DUP2, stream.fileno(), 2)],
-        )
-        _, status, usage = os.wait4(pid, 0)
-    spent = run.with_name(f"{run.name}.cpu")
-    before = float(spent.read_text()) if spent.exists() else 0.0
-    spent.write_text(f"{before + usage.ru_utime + usage.ru_stime:.1f}\n")
-    if status:
-        raise SystemExit(f"{run} failed; see {log}")
+    """Train unless it is done."""
+    train_counted(job.words(data, run), run)
 
 
 def main() -> None:
@@ -162,7 +143,7 @@ def main() -> None:
 def write_results(arguments: argparse.Namespace, jobs: list[Job]) -> None:
     """benchmarks/results/scans-STUDY.md and .json."""
     results = {job: json.loads((arguments.out / job.name / "result.json").read_text()) for job in jobs}
-    minutes = {job: float((arguments.out / f"{job.name}.cpu").read_text()) / 60 for job in jobs}
+    minutes = {job: cpu_minutes(arguments.out / job.name) for job in jobs}
     seeds = len({job.seed for job in jobs})
     command = f"python benchmarks/scans.py {arguments.study} {arguments.study.replace('-', '_')}/ --out runs/scans"
     lines = [

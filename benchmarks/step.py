@@ -27,9 +27,10 @@ from torch import Tensor
 
 from tutelage import config
 from tutelage.batch import Batch
-from tutelage.build import build_predictor, build_training, resolved
+from tutelage.build import build_predictor, resolved
 from tutelage.data.dataset import load_dataset
 from tutelage.data.loader import Loader, pixel_statistics
+from tutelage.material.image_streams import build_training
 from tutelage.methods import CLASSIFIERS
 from tutelage.training.health import Health
 from tutelage.training.loop import Training

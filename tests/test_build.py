@@ -12,11 +12,12 @@ from torch import nn
 
 import tutelage
 from tutelage.batch import Batch, Progress, Samples
-from tutelage.build import build_predictor, build_task, build_training, compile_networks, method_class
+from tutelage.build import build_predictor, build_task, compile_networks, method_class
 from tutelage.config import resolve
 from tutelage.data.dataset import load_dataset
 from tutelage.data.loader import pixel_statistics
 from tutelage.errors import ConfigError
+from tutelage.material.image_streams import build_training
 from tutelage.methods import CLASSIFIERS
 from tutelage.methods.base import Method, Problem
 

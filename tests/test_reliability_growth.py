@@ -14,14 +14,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from tutelage.build import build_predictor, build_training
+from tutelage.build import build_predictor
 from tutelage.config import resolve
 from tutelage.data.dataset import load_dataset
 from tutelage.data.loader import pixel_statistics
+from tutelage.material.image_streams import build_training
 from tutelage.training.checkpoint import save_checkpoint
-from tutelage.training.loop import Training, Window, fit
+from tutelage.training.loop import Training, fit
 from tutelage.training.recorder import take_checkpoint
 from tutelage.training.signals import StopFlag
+from tutelage.training.window import Window
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 

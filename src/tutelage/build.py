@@ -13,12 +13,7 @@ from torch import nn
 
 from tutelage import options
 from tutelage.augment.ct_augment import CTAugment
-from tutelage.augment.view import ImageShape
-from tutelage.augment.views import build_views
 from tutelage.config import AUTO, IMPORTED, RunConfig
-from tutelage.data.dataset import Dataset
-from tutelage.data.loader import Loader, Normalization, Stream
-from tutelage.data.sampler import ClassSampler, Sampler, StreamSampler
 from tutelage.devices import choose_precision
 from tutelage.distributed import local_rows, world_size
 from tutelage.errors import ConfigError, did_you_mean
@@ -163,30 +158,6 @@ def check_streams(cfg: RunConfig, unlabeled_rows: NDArray[np.int64], items: str 
         )
 
 
-def build_training(
-    cfg: RunConfig,
-    dataset: Dataset,
-    normalization: Normalization,
-    device: torch.device,
-    student: nn.Module,
-    *,
-    steps: int | None = None,
-) -> Training:
-    """Everything that training on images needs; see `assemble`."""
-    return assemble(
-        cfg,
-        student,
-        device,
-        task=build_task(dataset.classes, cfg.method),
-        problem=_problem(cfg.train, dataset),
-        loader=lambda method, channels_last: _build_loader(
-            cfg, dataset, normalization, method, device, channels_last=channels_last
-        ),
-        steps=steps,
-        truth=torch.from_numpy(dataset.hidden_labels).to(device) if (dataset.hidden_labels >= 0).any() else None,
-    )
-
-
 def assemble(
     cfg: RunConfig,
     student: nn.Module,
@@ -246,53 +217,6 @@ def assemble(
         checkpoint_every=checkpoint_every,
         truth=truth,
         backbone=backbone,
-    )
-
-
-def _problem(train: TrainConfig, dataset: Dataset) -> Problem:
-    labels = dataset.train.labels[dataset.labeled_rows]
-    return Problem(
-        num_classes=len(dataset.classes),
-        train_rows=len(dataset.train.images),
-        labeled_rows=len(dataset.labeled_rows),
-        unlabeled_rows=len(dataset.unlabeled_rows),
-        labeled_batch=train.batch_size,
-        unlabeled_batch=train.unlabeled_batch,
-        labeled_counts=tuple(np.bincount(labels, minlength=len(dataset.classes)).tolist()),
-    )
-
-
-def _build_loader(
-    cfg: RunConfig,
-    dataset: Dataset,
-    normalization: Normalization,
-    method: Method,
-    device: torch.device,
-    *,
-    channels_last: bool,
-) -> Loader:
-    """Both streams, under the views that the method asks for."""
-    train, shape = cfg.train, ImageShape(*dataset.train.images.shape[1:])
-    ct = method.policy if isinstance(method.policy, CTAugment) else None
-
-    def stream(name: str, rows: Any, batch: int, views: tuple[str, ...], labels: Any) -> Stream | None:
-        if not views:
-            return None
-        sampler: Sampler = StreamSampler(rows, batch, seed=train.seed, stream=name)
-        if labels is not None and cfg.data.labeled_sampling == "classes":
-            sampler = ClassSampler(rows, labels[rows], batch, seed=train.seed, stream=name)
-        probe = None if ct is None or labels is None else build_views(("probe",), cfg.augment, shape, ct)[0]
-        return Stream(sampler, build_views(views, cfg.augment, shape, ct), labels, probe)
-
-    return Loader(
-        dataset.train.images,
-        labeled=stream("labeled", dataset.labeled_rows, train.batch_size, method.labeled_views, dataset.train.labels),
-        unlabeled=stream("unlabeled", dataset.unlabeled_rows, train.unlabeled_batch, method.unlabeled_views, None),
-        normalization=normalization,
-        seed=train.seed,
-        device=device,
-        workers=train.workers,
-        channels_last=channels_last,
     )
 
 

@@ -175,7 +175,10 @@ def _start_of_scans(given: Mapping[str, Any]) -> dict[str, Any]:
     if not data.get("path") or not is_scan_source(str(data["path"]), None if labels is None else str(labels)):
         return {}
     start = read_preset(preset) if preset in preset_names() else {}
-    return {name: values for name, values in start.items() if name != "method" or method != AUTO}
+    dropped = {"method"} if method == AUTO else set()
+    if given.get("network", {}).get("name") not in (None, start.get("network", {}).get("name")):
+        dropped.add("network")  # its settings are for the network that was not chosen
+    return {name: values for name, values in start.items() if name not in dropped}
 
 
 def _refuse_preset(preset: str, method: object) -> None:

@@ -30,8 +30,9 @@ from tutelage.scan_model import ScanModel, load_model
 from tutelage.session import open_session
 from tutelage.training.checkpoint import load_checkpoint, save_checkpoint
 from tutelage.training.folder import RunFolder, kind_of_data, read_config, read_rows, refuse_existing
-from tutelage.training.loop import Training, Window
+from tutelage.training.loop import Training
 from tutelage.training.recorder import restore_checkpoint, take_checkpoint
+from tutelage.training.window import Window
 from tutelage.verdict import baseline
 from tutelage.verdict.verdict import judge, print_verdict, read_verdict, write_verdict
 from tutelage.warm_start import network_of_origin

@@ -18,12 +18,13 @@ from tutelage.distributed import barrier, from_main, process_group, rank
 from tutelage.errors import Interrupted
 from tutelage.material.base import Material
 from tutelage.training.folder import RunFolder
-from tutelage.training.loop import Training, Window, fit
+from tutelage.training.loop import Training, fit
 from tutelage.training.plan import EVALUATIONS, TRIAL_LENGTH, evaluations_within, plan_steps
 from tutelage.training.progress import ProgressLine, clock
 from tutelage.training.recorder import RunRecorder, SilentRecorder
 from tutelage.training.result import final_result, print_result
 from tutelage.training.signals import StopFlag
+from tutelage.training.window import Window
 from tutelage.verdict.pairing import write_scored
 
 

@@ -13,11 +13,12 @@ import torch
 from torch.distributions import Beta
 
 from tutelage.batch import Batch, Progress, Samples, StepOutput
-from tutelage.build import build_predictor, build_training
+from tutelage.build import build_predictor
 from tutelage.config import resolve
 from tutelage.data.dataset import load_dataset
 from tutelage.data.loader import pixel_statistics
 from tutelage.errors import ConfigError
+from tutelage.material.image_streams import build_training
 from tutelage.methods.remixmatch import ReMixMatch, rotate
 from tutelage.tasks.classification import Classification
 

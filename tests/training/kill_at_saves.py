@@ -21,13 +21,15 @@ from typing import Any
 import torch
 
 from tutelage import cli
-from tutelage.build import build_predictor, build_training
+from tutelage.build import build_predictor
 from tutelage.config import resolve
 from tutelage.data.dataset import load_dataset
 from tutelage.data.loader import pixel_statistics
-from tutelage.training.loop import Training, Window, fit
+from tutelage.material.image_streams import build_training
+from tutelage.training.loop import Training, fit
 from tutelage.training.recorder import take_checkpoint
 from tutelage.training.signals import StopFlag
+from tutelage.training.window import Window
 
 LATEST_KILL = 0.008  # seconds after the save began
 SETTINGS = {

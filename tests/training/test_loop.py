@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 import torch
 
-from tutelage.build import build_predictor, build_training
+from tutelage.build import build_predictor
 from tutelage.config import resolve
 from tutelage.data.dataset import load_dataset
 from tutelage.data.loader import pixel_statistics
 from tutelage.errors import Interrupted
-from tutelage.training.loop import Training, Window, fit
+from tutelage.material.image_streams import build_training
+from tutelage.training.loop import Training, fit
 from tutelage.training.signals import StopFlag
+from tutelage.training.window import Window
 
 
 class Diary:

@@ -22,9 +22,10 @@ from tutelage.errors import NonFiniteError
 from tutelage.methods import CLASSIFIERS
 from tutelage.methods.base import Method
 from tutelage.training.checkpoint import load_checkpoint, save_checkpoint
-from tutelage.training.loop import Training, Window, fit
+from tutelage.training.loop import Training, fit
 from tutelage.training.recorder import take_checkpoint
 from tutelage.training.signals import StopFlag
+from tutelage.training.window import Window
 
 BAD_STEP, LOG_EVERY, SAVE_EVERY = 7, 4, 5  # steps 0..6 are good; the next log line is that of step 8
 INF = float("inf")

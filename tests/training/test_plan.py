@@ -5,14 +5,16 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from tutelage.build import build_predictor, build_training
+from tutelage.build import build_predictor
 from tutelage.config import resolve
 from tutelage.data.dataset import load_dataset
 from tutelage.data.loader import pixel_statistics
 from tutelage.errors import ConfigError
-from tutelage.training.loop import Training, Window
+from tutelage.material.image_streams import build_training
+from tutelage.training.loop import Training
 from tutelage.training.plan import TRIAL_LENGTH, plan_steps
 from tutelage.training.recorder import take_checkpoint
+from tutelage.training.window import Window
 
 
 @pytest.fixture

@@ -179,7 +179,7 @@ LOSSES = """
 import json, sys
 import torch
 from torch import nn
-from tutelage.build import build_training
+from tutelage.material.image_streams import build_training
 from tutelage.config import resolve
 from tutelage.data.dataset import load_dataset
 from tutelage.data.loader import pixel_statistics

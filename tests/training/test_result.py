@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 import torch
 
-from tutelage.build import build_predictor, build_task, build_training
+from tutelage.build import build_predictor, build_task
 from tutelage.config import resolve
 from tutelage.data.dataset import load_dataset
 from tutelage.data.loader import pixel_statistics
+from tutelage.material.image_streams import build_training
 from tutelage.training.loop import Training
 from tutelage.training.result import final_result
 

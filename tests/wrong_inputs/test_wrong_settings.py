@@ -164,7 +164,7 @@ NAMES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     ),
     "a dotted setting of evaluate": (
         words("evaluate", "r", "photos", "--train.steps", "1"),
-        r"unknown option --train.steps; .*\(dotted settings belong to train, show, compare\)",
+        r"unknown option --train.steps; .*\(dotted settings belong to check, train, pretrain, show, compare\)",
     ),
     "an unknown method": (
         flags("--method", "mean-techer"),

@@ -179,7 +179,12 @@ def demo(*, seeds: Integer = 4, steps: Integer = 400, out: str | None = None, ov
     )
 
 
-@app.command(name="demo-3d", sort_key=7.1, usage="Usage: tutelage demo-3d [OPTIONS]")
+@app.command(
+    name="demo-3d",
+    sort_key=7.1,
+    usage="Usage: tutelage demo-3d [OPTIONS]",
+    help_epilogue="Example: tutelage demo-3d --out demo-3d/",
+)
 def demo_3d(
     *, seeds: Integer = 2, steps: Integer | None = None, out: str | None = None, overwrite: bool = False
 ) -> None:

@@ -166,8 +166,7 @@ def import_weights(
     Parameters
     ----------
     file
-        Checkpoint or state dict of a wide residual network of a FixMatch port, or of MoCo's ResNet-50 (torch.save or
-        safetensors). No code in it is run.
+        Checkpoint of a FixMatch port's wide residual network or of MoCo's ResNet-50. No code in it is run.
     out
         Run folder to make.
     form

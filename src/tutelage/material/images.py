@@ -12,15 +12,7 @@ import numpy as np
 import torch
 
 from tutelage.augment.settings import AugmentConfig
-from tutelage.build import (
-    build_predictor,
-    build_task,
-    build_training,
-    check_streams,
-    learns_from_labels,
-    method_class,
-    resolved,
-)
+from tutelage.build import build_predictor, build_task, check_streams, learns_from_labels, method_class, resolved
 from tutelage.check import check_for_training
 from tutelage.config import AUTO, RunConfig
 from tutelage.data.dataset import Dataset, Subset, load_dataset
@@ -30,6 +22,7 @@ from tutelage.distributed import from_main, rank
 from tutelage.errors import ConfigError
 from tutelage.material.base import Material
 from tutelage.material.foreign import refuse_foreign
+from tutelage.material.image_streams import build_training
 from tutelage.networks.base import Network
 from tutelage.recommend import recommend, recommended, situation
 from tutelage.run_record import absolute

@@ -15,11 +15,12 @@ from tutelage.training import collapse
 from tutelage.training.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
 from tutelage.training.curves import Curves
 from tutelage.training.folder import RunFolder
-from tutelage.training.loop import Training, Window, method_tensors
+from tutelage.training.loop import Training, method_tensors
 from tutelage.training.progress import ProgressLine
 from tutelage.training.pseudo_health import ALARM_LINES, alarm
 from tutelage.training.scoring import Exam
 from tutelage.training.signals import StopFlag
+from tutelage.training.window import Window
 
 
 class RunRecorder:

@@ -54,7 +54,7 @@ def is_scan_source(path: str, labels: str | None = None) -> bool:
     try:
         if labels is not None:
             table = Path(labels).expanduser()
-            return table.is_dir() or is_pair_table(table)
+            return (table.is_dir() and not table.samefile(root)) or is_pair_table(table)
         if root.is_file():
             return (
                 suffix_of(root) in VOLUME_SUFFIXES
