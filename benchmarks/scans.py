@@ -100,7 +100,7 @@ def split_by_name(data: Path, out: Path) -> Path:
     """A folder with `train/` and `test/`, of links to the files of `data`: every fifth name is for the test."""
     names = sorted(path.name for path in (data / "images").glob("*.nii.gz"))
     for number, name in enumerate(names):
-        part = "test" if number % HELD_OUT == HELD_OUT - 1 else "train"
+        part = "test" if number % HELD_OUT == 0 else "train"
         for kind in ("images", "labels"):
             link = out / part / kind / name
             link.parent.mkdir(parents=True, exist_ok=True)
