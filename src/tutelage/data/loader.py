@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from tutelage.augment.view import Draws, ImageShape, View
 from tutelage.batch import Batch, Samples
+from tutelage.data.fetch_ahead import FetchAhead
 from tutelage.data.sampler import Sampler
 from tutelage.distributed import local_rows
 from tutelage.seeding import generator
@@ -80,9 +80,7 @@ class Loader:
         self.normalization, self.seed, self.device = normalization, seed, device
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.shape = ImageShape(*images.shape[1:])
-        self.prefetch = prefetch
-        self._threads = ThreadPoolExecutor(workers, "fetch") if workers > 0 else None
-        self._ahead: dict[int, Future[dict[str, tuple[Tensor, Tensor]]]] = {}
+        self._rows = FetchAhead(self._fetch, workers=workers, prefetch=prefetch)
 
     def batch(self, step: int) -> Batch:
         """The batch of `step`, on the device; under torchrun this rank's share of it."""
@@ -101,19 +99,7 @@ class Loader:
 
     def close(self) -> None:
         """Ends the threads."""
-        if self._threads is not None:
-            self._threads.shutdown(cancel_futures=True)
-        self._ahead.clear()
-
-    def _rows(self, step: int) -> dict[str, tuple[Tensor, Tensor]]:
-        if self._threads is None:
-            return self._fetch(step)
-        for ahead in range(step, step + self.prefetch + 1):
-            if ahead not in self._ahead:
-                self._ahead[ahead] = self._threads.submit(self._fetch, ahead)
-        for other in [s for s in self._ahead if not step <= s <= step + self.prefetch]:
-            self._ahead.pop(other).cancel()
-        return self._ahead.pop(step).result()
+        self._rows.close()
 
     def _fetch(self, step: int) -> dict[str, tuple[Tensor, Tensor]]:
         """Of each stream: this rank's row numbers and its uint8 images, in host memory."""

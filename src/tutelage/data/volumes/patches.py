@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +12,7 @@ from torch import Tensor
 from tutelage.augment.view import Draws
 from tutelage.augment.volume import Intensities, Turns
 from tutelage.batch import Batch, Samples
+from tutelage.data.fetch_ahead import FetchAhead
 from tutelage.data.sampler import Sampler
 from tutelage.data.volumes.prepare import on_last_axes
 from tutelage.data.volumes.scan_set import ScanSet, class_table
@@ -76,7 +76,7 @@ class PatchLoader:
     ) -> None:
         self.scans, self.streams = scans, {"labeled": labeled, "unlabeled": unlabeled}
         self.scan, self.patch_size, self.seed, self.device = scan, patch_size, seed, device
-        self.prefetch, self.table = prefetch, class_table(scans.values)
+        self.table = class_table(scans.values)
         spacing = np.median([look.placement.spacing for look in scans.looks], axis=0)
         self.turns = Turns(scan.orientation, patch_size, scan.flip_axes, spacing=spacing.tolist())
         self.intensities = {"weak": Intensities(scan.weak), "strong": Intensities(scan.strong)}
@@ -86,8 +86,7 @@ class PatchLoader:
             for view in () if stream is None else stream.views:
                 if view not in self.intensities:
                     raise ConfigError(f"scans have the views {', '.join(VIEWS)}; the method asks for '{view}'")
-        self._threads = ThreadPoolExecutor(workers, "fetch") if workers > 0 else None
-        self._ahead: dict[int, Future[dict[str, _Fetched]]] = {}
+        self._patches = FetchAhead(self._fetch, workers=workers, prefetch=prefetch)
         self._foreground: dict[int, list[NDArray[np.int32]]] = {}
 
     def batch(self, step: int) -> Batch:
@@ -107,19 +106,7 @@ class PatchLoader:
 
     def close(self) -> None:
         """Ends the threads."""
-        if self._threads is not None:
-            self._threads.shutdown(cancel_futures=True)
-        self._ahead.clear()
-
-    def _patches(self, step: int) -> dict[str, _Fetched]:
-        if self._threads is None:
-            return self._fetch(step)
-        for ahead in range(step, step + self.prefetch + 1):
-            if ahead not in self._ahead:
-                self._ahead[ahead] = self._threads.submit(self._fetch, ahead)
-        for other in [s for s in self._ahead if not step <= s <= step + self.prefetch]:
-            self._ahead.pop(other).cancel()
-        return self._ahead.pop(step).result()
+        self._patches.close()
 
     def _fetch(self, step: int) -> dict[str, _Fetched]:
         return {name: self._fetch_stream(name, s, step) for name, s in self.streams.items() if s is not None}
