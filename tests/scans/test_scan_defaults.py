@@ -39,7 +39,7 @@ def test_every_method_for_scans_has_settings_to_start_from(method: str, scans: P
     cfg = resolved(scans, method__name=method)
     assert cfg.method == method
     network = NetworkName.parse(cfg.network.name)
-    assert network.dense and cfg.scan.patch_size == (48,) and cfg.train.batch_size == 2
+    assert network.dense and cfg.scan.patch_size == (32,) and cfg.train.batch_size == 2
     assert cfg.network.deep_supervision == (True if method == "urpc" else None)
     if method != "auto":
         assert cfg == resolved(scans, preset=config.base_preset(method))

@@ -19,6 +19,7 @@ from tutelage.config import resolve
 from tutelage.data.dataset import load_dataset
 from tutelage.data.loader import pixel_statistics
 from tutelage.errors import NonFiniteError
+from tutelage.material.image_streams import build_training
 from tutelage.methods import CLASSIFIERS
 from tutelage.methods.base import Method
 from tutelage.training.checkpoint import load_checkpoint, save_checkpoint
@@ -182,7 +183,7 @@ def test_a_learning_rate_that_is_not_finite_moves_nothing(
     data = load_dataset(cfg.data, seed=0)
     student = build.build_predictor(cfg, num_classes=10, channels=1, image_size=8)
     normalization = pixel_statistics(data.train.images)
-    training = build.build_training(cfg, data, normalization, torch.device("cpu"), student)
+    training = build_training(cfg, data, normalization, torch.device("cpu"), student)
     training.method.optimizer = training.optimizer  # type: ignore[assignment]
     with pytest.raises(NonFiniteError, match=r"learning rate at step 8; the checkpoint of step 5 is good"):
         fit(training, Saver(training, tmp_path), StopFlag())
