@@ -70,8 +70,8 @@ def run_scan_demo(
             cfg = config.resolve(_settings(folder, method, seed, steps), preset=f"{method}-phantoms")
             run = start_run(cfg, folder / f"{method}-{seed}", overwrite=overwrite, console=screen(quiet=True))
             scores[method].append(run.metrics["test"][run.metrics["evaluated"]])
-        said = ", ".join(f"{method} {scores[method][-1]['dice']:.1%}" for method in METHODS)
-        console.print(f"draw {number} of {seeds}: Dice {said}")
+            dice, spent = scores[method][-1]["dice"], clock(time.monotonic() - begun)
+            console.print(f"draw {number} of {seeds}, {method}: Dice {dice:.1%} ({spent} so far)")
     _print_table(scores, console)
     for method in METHODS[1:]:
         pairs = [(folder / f"{method}-{seed}", folder / f"{BASELINE}-{seed}") for seed in draws]
