@@ -4,10 +4,10 @@
                                      [--methods fixmatch,supervised]
 
 For each seed an encoder is pretrained for half of the minutes, and another one is trained on all labels for as long.
-Both are probed. Then each of the methods trains twice with few labels: for all of the minutes from scratch, and for half
-of them from the pretrained encoder. Minutes are those of one processor core, which `STEPS` turns into steps, so that a
-busy machine changes nothing; the tables say what a run took. With FixMatch alone and two numbers of labels all of it
-takes 4 x minutes x seeds.
+Both are probed. Then each of the methods trains twice with few labels: for all of the minutes from scratch, and for
+half of them from the pretrained encoder. Minutes are those of one processor core, which `STEPS` turns into steps, so
+that a busy machine changes nothing; the tables say what a run took. With FixMatch alone and two numbers of labels all
+of it takes 4 x minutes x seeds.
 
 Each run is the ordinary command, with the preset of its method for small machines and the narrow form of its network.
 Finished runs are left, so that the script goes on where it stopped. Tables and picture go to benchmarks/results/.

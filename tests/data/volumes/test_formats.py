@@ -137,7 +137,9 @@ def test_the_checksum_of_gzip_is_looked_at(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.nii.gz", "a.nii", "a.nrrd", "a.mha", "a.h5", "a.png"])
 @pytest.mark.parametrize(
-    "content", [b"", b"not a scan at all", gzip.compress(b"neither"), bytes(600)], ids=["empty", "text", "gzip", "zeros"]
+    "content",
+    [b"", b"not a scan at all", gzip.compress(b"neither"), bytes(600)],
+    ids=["empty", "text", "gzip", "zeros"],
 )
 def test_a_file_of_another_content_is_refused_by_name(name: str, content: bytes, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
