@@ -55,7 +55,7 @@ STUDIES = {
         labels=16,
         seeds=3,
         flags=("--scan.classes", "background,anterior,posterior"),
-        steps=(3000, 1350, 880),
+        steps=(4600, 3900, 2100),
     ),
     "left-atrium": Study(
         about="Left Atrium 2018 (files of UA-MT): 32 training scans, 4 of them labeled, and 8 test scans; trained at "
