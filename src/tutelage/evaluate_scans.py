@@ -26,6 +26,7 @@ from tutelage.tasks.overlap import DISTANCE_SCORES, OVERLAPS
 from tutelage.tasks.segmentation import Segmentation
 
 _FORMS = {name: column for name, column in Segmentation.columns.items() if name in (*OVERLAPS, *DISTANCE_SCORES)}
+_PER_CASE = ("dice", "hd95_pooled_mm", "hd95_max_directed_mm", "assd_pooled_mm")  # beside a name, in 80 columns
 _MOST_COLUMNS = 4  # side by side
 _COUNTS = {
     "empty_predictions": "found nowhere, though there",
@@ -134,9 +135,10 @@ def print_scores(metrics: dict[str, Any], console: Console) -> None:
         for score, (title, form) in _FORMS.items():
             table.add_row(title, *(_spread(of[score]["mean"], of[score]["std"], form) for _, of in part))
         console.print(_right(table))
-    cases = Table("case", *(title for title, _ in _FORMS.values()))
+    cases = Table(Column("case", overflow="fold"), *(_FORMS[score][0] for score in _PER_CASE))
     for row in metrics["per_case"]:
-        cases.add_row(Text(shown(row["case"])), *(_cell(row[score], form) for score, (_, form) in _FORMS.items()))
+        cells = (_cell(row[score], _FORMS[score][1]) for score in _PER_CASE)
+        cases.add_row(Text(shown(row["case"])), *cells)
     console.print(_right(cases))
     for key, meaning in _COUNTS.items():
         if metrics[key]:
