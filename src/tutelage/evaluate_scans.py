@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,35 +47,47 @@ def evaluate_scans(
     largest_component: bool | None,
     out: Path | None,
     table: Path | None,
+    report: Path | None,
     overwrite: bool,
     console: Console,
 ) -> dict[str, Any]:
-    """Score a run on the labeled scans of `data`: prints tables, writes JSON to `out` and a CSV file of all cases.
+    """Score a run on the labeled scans of `data`: prints tables, writes JSON to `out`, a CSV file of all cases and a
+    page to `report`.
 
     Raises:
         TutelageError: the run, the data or a file is not as needed.
     """
     refuse_file(out, overwrite=overwrite)
     refuse_file(table, overwrite=overwrite)
+    refuse_file(report, overwrite=overwrite)
     model = ScanModel.load(run, network=network, device=device, flips=flips, largest_component=largest_component)
-    metrics = score_scans(model, data, labels=labels, workers=2, console=console)
+    cases = labeled_cases(model, data, labels=labels, workers=2)
+    metrics = score_cases(model, cases, console)
     print_scores(metrics, console)
     if out is not None:
         write_json(out, metrics)
     if table is not None:
         write_atomically(table, case_table(metrics).encode("utf-8"))
+    if report is not None:
+        from tutelage.report.small_scan_pages import scan_evaluation_page
+        from tutelage.report.write import write_page
+
+        write_page(scan_evaluation_page(run, data, model, cases, metrics), report)
+        console.print(f"the report is {report}", markup=False)
     return metrics
 
 
-def score_scans(
-    model: ScanModel, data: str, *, labels: str | None, workers: int, console: Console | None = None
-) -> dict[str, Any]:
+def score_scans(model: ScanModel, data: str, *, labels: str | None, workers: int) -> dict[str, Any]:
     """The metrics of `model` on the labeled scans of a source, on the grid of their files.
 
     Raises:
         DataError: with all faults: scans that cannot be read, label values that are no class, no labels.
     """
-    cases = labeled_cases(model, data, labels=labels, workers=workers)
+    return score_cases(model, labeled_cases(model, data, labels=labels, workers=workers))
+
+
+def score_cases(model: ScanModel, cases: Sequence[Case], console: Console | None = None) -> dict[str, Any]:
+    """The metrics of `model` on labeled cases."""
     metrics, table = model.task.metrics(), class_table(model.values)
     for number, case in enumerate(cases, start=1):
         raw = read_case(case, model.scan)

@@ -12,6 +12,7 @@ from tutelage.data.names import shown
 from tutelage.data.volumes.cases import Case
 from tutelage.data.volumes.masks import write_probabilities
 from tutelage.errors import RunError
+from tutelage.files import refuse_file
 from tutelage.scan_model import ScanModel, list_to_predict
 from tutelage.training.mask_folder import TABLE, MaskFolder
 
@@ -26,10 +27,11 @@ def predict_scans(
     probabilities: bool,
     flips: bool | None,
     largest_component: bool | None,
+    report: Path | None,
     overwrite: bool,
     console: Console,
 ) -> None:
-    """Write a mask a scan into `out`, beside a table and the names of the label values.
+    """Write a mask a scan into `out`, beside a table and the names of the label values, and a page to `report`.
 
     A scan that cannot be read has its reason in the table and no mask; the rest is done.
 
@@ -37,12 +39,19 @@ def predict_scans(
         TutelageError: the run, the source or the folder is not as needed.
     """
     refuse_folder(out, overwrite=overwrite)
+    refuse_file(report, overwrite=overwrite)
     cases = list_to_predict(data)
     model = ScanModel.load(run, network=network, device=device, flips=flips, largest_component=largest_component)
     folder = write_masks(model, cases, out, probabilities=probabilities, overwrite=overwrite, console=console)
     failed = sum(1 for row in folder.rows if row["error"])
     said = f", {failed} of them not segmented (see the column error of {TABLE})" if failed else ""
     console.print(f"{len(cases)} scans{said}: masks and {TABLE} are in {out}", markup=False)
+    if report is not None:
+        from tutelage.report.small_scan_pages import scan_prediction_page
+        from tutelage.report.write import write_page
+
+        write_page(scan_prediction_page(run, data, model, cases, folder), report)
+        console.print(f"the report is {report}", markup=False)
 
 
 def write_masks(

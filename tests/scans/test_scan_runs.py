@@ -167,7 +167,11 @@ def test_a_scan_that_cannot_be_read_is_named_in_the_table_and_the_others_are_seg
     make.save(new / "good.nii.gz", make.sphere(30)[0])
     make.save(new / "two.nii.gz", make.sphere(31)[0])
     (new / "two.nii.gz").write_bytes((new / "two.nii.gz").read_bytes()[:-40])
-    assert cli.run(["predict", str(finished), str(new), "--out", str(tmp_path / "masks"), "--largest-component"]) == 0
+    masks, page = tmp_path / "masks", tmp_path / "masks.html"
+    words = ["predict", str(finished), str(new), "--out", str(masks), "--largest-component", "--report", str(page)]
+    assert cli.run(words) == 0
+    assert "1 not segmented" in page.read_text() and "truncated" in page.read_text()
+    assert page.read_text().count("<figure") == 1 and ">reference<" not in page.read_text()
     with (tmp_path / "masks" / "cases.csv").open(newline="") as stream:
         rows = {row["case"]: row for row in csv.DictReader(stream)}
     assert rows["good"]["mask"] == "good.nii.gz" and rows["good"]["error"] == ""
@@ -178,8 +182,10 @@ def test_a_scan_that_cannot_be_read_is_named_in_the_table_and_the_others_are_seg
 def test_evaluation_gives_what_training_told_of_the_test_cases(
     finished: Path, scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["evaluate", str(finished), str(scans), "--out", str(tmp_path / "s.json"), "--csv", str(tmp_path / "s.csv")]
+    out, table, page = tmp_path / "s.json", tmp_path / "s.csv", tmp_path / "s.html"
+    words = ["evaluate", str(finished), str(scans), "--out", str(out), "--csv", str(table), "--report", str(page)]
     assert cli.run(words) == 0
+    assert "Worst case: " in page.read_text() and page.read_text().count("<figure") == 4
     told = json.loads((finished / "result.json").read_text())["test"]["teacher"]
     scores = json.loads((tmp_path / "s.json").read_text())
     assert set(scores) == set(told) and scores["n"] == 2

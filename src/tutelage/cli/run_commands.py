@@ -14,22 +14,21 @@ from tutelage.console import screen
 from tutelage.errors import ConfigError
 
 
-def of_scans(run: str, for_images: Mapping[str, object], for_scans: Mapping[str, object]) -> bool:
+def of_scans(run: str, for_scans: Mapping[str, object]) -> bool:
     """Whether a run segments scans.
 
     Args:
-        for_images, for_scans: flags that only one kind of run takes, by name.
+        for_scans: flags that only runs on scans take, by name.
 
     Raises:
         RunError: there is no such run.
-        ConfigError: a flag of the other kind is given.
+        ConfigError: one of them is given for a run on images.
     """
     from tutelage.training.folder import kind_of_data, read_config
 
     scans = kind_of_data(read_config(Path(run))) == "scans"
-    for name in (name for name, value in (for_images if scans else for_scans).items() if value):
-        mine, other = ("scans", "images") if scans else ("images", "scans")
-        raise ConfigError(f"{as_flag(name)} is for runs on {other}; {run} was trained on {mine}")
+    for name in (name for name, value in for_scans.items() if value and not scans):
+        raise ConfigError(f"{as_flag(name)} is for runs on scans; {run} was trained on images")
     return scans
 
 
@@ -71,7 +70,7 @@ def evaluate(
     out
         JSON file to write the metrics to.
     report
-        HTML file to write a report to, of images.
+        HTML file to write a report to.
     csv
         CSV file for the scores of each class of each scan.
     flips
@@ -81,7 +80,7 @@ def evaluate(
     overwrite
         Replace the files.
     """
-    if of_scans(run, {"report": report}, {"csv": csv, "flips": flips, "largest_component": largest_component}):
+    if of_scans(run, {"csv": csv, "flips": flips, "largest_component": largest_component}):
         from tutelage.evaluate_scans import evaluate_scans
 
         evaluate_scans(
@@ -94,6 +93,7 @@ def evaluate(
             largest_component=largest_component or None,
             out=None if out is None else Path(out),
             table=None if csv is None else Path(csv),
+            report=None if report is None else Path(report),
             overwrite=overwrite,
             console=screen(),
         )
@@ -151,7 +151,7 @@ def predict(
     workers
         Threads that decode images.
     report
-        HTML file to write a report to, of images.
+        HTML file to write a report to.
     probabilities
         Write the class probabilities of each scan, too.
     flips
@@ -162,7 +162,7 @@ def predict(
         Replace the files.
     """
     only_scans = {"probabilities": probabilities, "flips": flips, "largest_component": largest_component}
-    if of_scans(run, {"report": report}, only_scans):
+    if of_scans(run, only_scans):
         from tutelage.predict_scans import predict_scans
 
         predict_scans(
@@ -174,6 +174,7 @@ def predict(
             probabilities=probabilities,
             flips=flips or None,
             largest_component=largest_component or None,
+            report=None if report is None else Path(report),
             overwrite=overwrite,
             console=screen(),
         )

@@ -67,7 +67,7 @@ def run_sections(
     sections += _learning(record, prefix)
     sections += _pseudo_labels(record, prefix)
     if record.scans:
-        made = (scores_section(record), picture_section(record, prefix))
+        made = (scores_section(record.scores, record.part or "scored"), picture_section(record, prefix))
         sections += [section for section in made if section is not None]
     elif record.scores is not None and record.scores["n"] and not record.pretrained:
         sections.append(class_section(record.scores, classes, prefix))

@@ -43,9 +43,15 @@ def read_segmented(record: Record, name: str) -> SegmentedCase:
         values = read_mask(path, assumed_spacing=spacing)[0]
         if values.shape != geometry.shape:
             raise DataError(f"{shown(str(path))} has the shape {values.shape}, its scan {geometry.shape}")
-        masks.append(np.maximum(table[np.clip(values, 0, 255)], 0).astype(np.uint8))
+        masks.append(table[np.clip(values, 0, 255)])
+    return as_shown(name, image[0], masks[0], masks[1], geometry)
+
+
+def as_shown(name: str, image: NDArray, reference: NDArray, prediction: NDArray, geometry: Geometry) -> SegmentedCase:
+    """A case for pictures from arrays (*S) on the grid of its file: classes, of which -1 counts as background."""
     oriented = geometry.stated and geometry.axes == 3
-    arrays = [_turned(array, geometry) if oriented else array for array in (image[0], *masks)]
+    masks = (np.maximum(mask, 0).astype(np.uint8) for mask in (reference, prediction))
+    arrays = [_turned(array, geometry) if oriented else array for array in (image, *masks)]
     steps = [geometry.spacing[axis] for axis in _order(geometry)] if oriented else geometry.spacing
     return SegmentedCase(name, arrays[0], arrays[1], arrays[2], tuple(steps), oriented)
 

@@ -29,6 +29,7 @@ _VIEW = (22.0, -58.0)  # elevation and azimuth, in degrees
 _LIGHT = np.array([0.35, -0.75, 0.55])
 
 Mask = NDArray[np.uint8]
+_Entry = tuple[str, str, Literal["solid", "dashed"]]  # of a legend
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,13 @@ def largest_error(wrong: NDArray[np.bool_], reference: NDArray[np.bool_]) -> tup
     return tuple(int(counted.sum(tuple(other for other in axes if other != axis)).argmax()) for axis in axes)
 
 
-def slices_plot(case: SegmentedCase, name: str, title: str, caption: str = "") -> Plot:
+def slices_plot(case: SegmentedCase, name: str, title: str, caption: str = "", *, labeled: bool = True) -> Plot:
     """Axial, coronal and sagittal slices through the largest error, with contours; one panel for an image of two axes.
 
     Contours are around each class: solid and blue of the reference, dashed and red of the prediction.
+
+    Args:
+        labeled: there is a reference; without one it is empty, and slices go through most of the prediction.
     """
     cuts = _cuts(case, case.prediction != case.reference)
     around = _around([case.reference, case.prediction], case.spacing)
@@ -88,7 +92,8 @@ def slices_plot(case: SegmentedCase, name: str, title: str, caption: str = "") -
             _outline(axes, cut.of(case.reference), REFERENCE, "solid")
             _outline(axes, cut.of(case.prediction), PREDICTION, "dashed")
             axes.set_title(_slice_title(case, cut))
-        _legend(figure, ("reference", REFERENCE, "solid"), ("prediction", PREDICTION, "dashed"))
+        entries: list[_Entry] = [("reference", REFERENCE, "solid"), ("prediction", PREDICTION, "dashed")]
+        _legend(figure, *entries[0 if labeled else 1 :])
         return finished(figure, name, title, caption, wide=True)
 
 
@@ -229,7 +234,7 @@ def _slice_title(case: SegmentedCase, cut: _Cut) -> str:
     return f"{plane} {cut.index + 1} of {case.image.shape[cut.axis]}"
 
 
-def _legend(figure: Figure, *entries: tuple[str, str, Literal["solid", "dashed"]]) -> None:
+def _legend(figure: Figure, *entries: _Entry) -> None:
     lines = [Line2D([], [], color=color, linestyle=line) for _, color, line in entries]
     figure.legend(lines, [text for text, *_ in entries], loc="outside lower center", ncols=len(entries), labelcolor=INK)
 

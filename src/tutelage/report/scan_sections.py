@@ -12,7 +12,7 @@ from tutelage.intervals import interval
 from tutelage.report.blocks import Block, Cell, Plot, Section, Table, Text, Tile, Tiles
 from tutelage.report.record import Record, read_record
 from tutelage.report.scan_cases import read_segmented, worst_and_median
-from tutelage.report.scan_pictures import methods_plot, slices_plot, surfaces_plot
+from tutelage.report.scan_pictures import SegmentedCase, methods_plot, slices_plot, surfaces_plot
 from tutelage.report.scores import percent
 from tutelage.verdict.baseline import FOLDER as BASELINE
 from tutelage.verdict.baseline import TWIN
@@ -62,9 +62,12 @@ def dice_tiles(
     )
 
 
-def scores_section(record: Record) -> Section | None:
-    """Tables of classes and of cases, the worst first; None where nothing was scored."""
-    scores = record.scores
+def scores_section(scores: Mapping[str, Any] | None, part: str) -> Section | None:
+    """Tables of classes and of cases, the worst first; None where nothing was scored.
+
+    Args:
+        part: which cases are scored, in words.
+    """
     if scores is None or not scores["n"]:
         return None
     distances = {key: title for key, title in _DISTANCES.items() if key in scores}
@@ -79,8 +82,9 @@ def scores_section(record: Record) -> Section | None:
         )
         for name, row in scores["per_class"].items()
     ]
-    text = f"Mean ± standard deviation over the {record.part} cases. {CONVENTIONS}"
-    blocks: list[Block] = [Table(titles, tuple(rows), text), _case_table(scores["per_case"], distances)]
+    text = f"Mean ± standard deviation over the {part} cases. {CONVENTIONS}"
+    tables = [Table(titles, tuple(rows), "Classes"), _case_table(scores["per_case"], distances)]
+    blocks: list[Block] = [Text(text, muted=True), *tables]
     if len(scores["per_case"]) > _MOST_CASES:
         blocks.append(Text(f"The {_MOST_CASES} worst of {len(scores['per_case']):,} cases.", muted=True))
     return Section("Classes and cases", tuple(blocks))
@@ -112,12 +116,7 @@ def picture_section(record: Record, prefix: str) -> Section | None:
     blocks: list[Block] = []
     try:
         for which, name in zip(("worst", "median"), names, strict=False):
-            case = read_segmented(record, name)
-            title = f"{which.capitalize()} case: {shown(name)}, Dice {percent(dice[name])}"
-            caption = "Each slice is the one with the most wrong voxels in its direction."
-            blocks.append(slices_plot(case, f"{prefix}{which}-slices", title, caption))
-            if case.image.ndim == 3:
-                blocks.append(surfaces_plot(case, f"{prefix}{which}-surfaces", f"Surfaces of {shown(name)}"))
+            blocks += case_plots(read_segmented(record, name), which, dice[name], prefix)
         twin = record.path / BASELINE
         if (twin / "result.json").exists():
             blocks += methods_blocks(record, {TWIN: twin}, prefix)
@@ -126,6 +125,16 @@ def picture_section(record: Record, prefix: str) -> Section | None:
             Text(f"Pictures need the masks in the run and the scans and labels it was scored on. {error}", muted=True)
         )
     return Section("Pictures", tuple(blocks))
+
+
+def case_plots(case: SegmentedCase, which: str, dice: float | None, prefix: str) -> list[Plot]:
+    """Slices and surfaces of a case; `which` one it is, of all."""
+    title = f"{which.capitalize()} case: {shown(case.name)}, Dice {percent(dice)}"
+    caption = "Each slice is the one with the most wrong voxels in its direction."
+    plots = [slices_plot(case, f"{prefix}{which}-slices", title, caption)]
+    if case.image.ndim == 3:
+        plots.append(surfaces_plot(case, f"{prefix}{which}-surfaces", f"Surfaces of {shown(case.name)}"))
+    return plots
 
 
 def methods_blocks(record: Record, others: Mapping[str, Path], prefix: str) -> list[Plot]:
