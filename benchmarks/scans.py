@@ -67,7 +67,7 @@ STUDIES = {
             *("--scan.classes", "background,atrium", "--scan.assumed-spacing", "0.625", "--scan.spacing", "1.25"),
             *("--scan.patch-size", "64,64,40", "--network.name", "vnet-laseg"),
         ),
-        steps=(2100, 930, 620),
+        steps=(1050, 850, 470),
     ),
 }
 
