@@ -2,7 +2,7 @@
 
     python benchmarks/scans.py hippocampus|left-atrium DATA --out runs/scans [--seeds 3] [--jobs 2] [--steps N]
 
-Each run is the ordinary command with the preset METHOD-scan-cpu. `STEPS` are what eleven minutes of one processor core
+Each run is the ordinary command with the preset METHOD-scan-cpu. `STEPS` are what ten minutes of one processor core
 hold for each method, forward and backward passes having been timed; the table says what a run took, in all. Finished
 runs are left, so that the script goes on where it stopped. The table goes to benchmarks/results/.
 
@@ -38,7 +38,7 @@ class Study:
 
     Attributes:
         about: for the table.
-        steps: in eleven minutes of one core, of each of `METHODS`.
+        steps: in ten minutes of one core, of each of `METHODS`.
     """
 
     about: str
@@ -55,7 +55,7 @@ STUDIES = {
         labels=16,
         seeds=3,
         flags=("--scan.classes", "background,anterior,posterior"),
-        steps=(4600, 3900, 2100),
+        steps=(4600, 2650, 1800),
     ),
     "left-atrium": Study(
         about="Left Atrium 2018 (files of UA-MT): 32 training scans, 4 of them labeled, and 8 test scans; trained at "
@@ -67,7 +67,7 @@ STUDIES = {
             *("--scan.classes", "background,atrium", "--scan.assumed-spacing", "0.625", "--scan.spacing", "1.25"),
             *("--scan.patch-size", "64,64,40", "--network.name", "vnet-laseg"),
         ),
-        steps=(1050, 850, 470),
+        steps=(1500, 830, 520),
     ),
 }
 
@@ -147,7 +147,7 @@ def write_results(arguments: argparse.Namespace, jobs: list[Job]) -> None:
     seeds = len({job.seed for job in jobs})
     command = f"python benchmarks/scans.py {arguments.study} {arguments.study.replace('-', '_')}/ --out runs/scans"
     lines = [
-        f"# {arguments.study}: few labels, eleven minutes of one processor core for each run",
+        f"# {arguments.study}: few labels, ten minutes of one processor core for each run",
         "",
         f"`{command} --seeds {seeds}`",
         "",
