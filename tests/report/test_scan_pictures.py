@@ -56,7 +56,7 @@ def test_three_planes_are_named_by_their_directions_where_these_are_known() -> N
     text = slices_plot(one, "slices", "title").svg.decode()
     assert all(f"{plane} " in text for plane in ("axial", "coronal", "sagittal"))
     text = slices_plot(replace(one, oriented=False), "slices", "title").svg.decode()
-    assert "across axis 3 " in text and "axial" not in text
+    assert "axis 3, " in text and "axial" not in text
 
 
 @pytest.mark.parametrize("prediction", [box((0, 0, 0), (20, 24, 16)), box((0, 0, 0), (0, 0, 0))])

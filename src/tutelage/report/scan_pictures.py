@@ -230,7 +230,7 @@ def _outline(axes: Axes, mask: NDArray, color: str, line: str) -> None:
 def _slice_title(case: SegmentedCase, cut: _Cut) -> str:
     if case.image.ndim == 2:
         return shown(case.name)
-    plane = _PLANES[cut.axis] if case.oriented else f"across axis {cut.axis + 1}"
+    plane = _PLANES[cut.axis] if case.oriented else f"axis {cut.axis + 1},"
     return f"{plane} {cut.index + 1} of {case.image.shape[cut.axis]}"
 
 
