@@ -180,7 +180,10 @@ def test_names_mean_deviation_and_size_can_be_given(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--format", "tochssl"], "must be one of auto, fixmatch-pytorch, torchssl, usb, moco, got 'tochssl'; "),
+        (
+            ["--format", "tochssl"],
+            "--format must be one of auto, fixmatch-pytorch, torchssl, usb, moco, got 'tochssl'; ",
+        ),
         (["--format", "usb"], "--format usb: the biases in {file} are those of torchssl"),
         (["--which", "best"], "--which must be one of auto, ema, model"),
         (["--trained-on", "cifar"], "--trained-on must be one of auto, cifar10, cifar100, svhn, stl10, got 'cifar'"),

@@ -14,7 +14,8 @@ from rich.text import Text
 from tutelage.check import end_of_check, print_sentences
 from tutelage.data.names import shown
 from tutelage.data.volumes.dataset import keep_cases
-from tutelage.data.volumes.inventory import ScanInventory, take_scan_inventory
+from tutelage.data.volumes.inventory import take_scan_inventory
+from tutelage.data.volumes.parts import ScanInventory
 from tutelage.data.volumes.settings import ScanConfig
 from tutelage.data.volumes.summary import ScanSummary, summarize_scans
 from tutelage.errors import DataError

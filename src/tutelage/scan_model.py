@@ -133,6 +133,10 @@ class ScanModel:
         probs = self.task.predict(self.network, torch.from_numpy(image)[None])[0]
         return placement.restore_probabilities(probs.float().cpu().numpy())
 
+    def decide(self, probs: NDArray[np.float32]) -> NDArray[np.int64]:
+        """(*S) class indices from the probabilities (K, *S) of a scan."""
+        return self.task.decide(torch.from_numpy(probs)[None])[0].numpy()
+
     def predictions(self, cases: Sequence[Case]) -> Iterator[ScanPrediction]:
         """A prediction for each case, in order; one is in memory at a time."""
         for case in cases:
@@ -142,8 +146,7 @@ class ScanModel:
             except DataError as error:
                 yield ScanPrediction(case, error="; ".join(error.faults))
                 continue
-            predicted = self.task.decide(torch.from_numpy(probs)[None])[0].numpy()
-            yield ScanPrediction(case, raw.geometry, probs, predicted)
+            yield ScanPrediction(case, raw.geometry, probs, self.decide(probs))
 
     def predict(
         self, source: str | Path, *, out: str | Path, probabilities: bool = False, overwrite: bool = False

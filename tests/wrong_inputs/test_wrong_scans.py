@@ -116,7 +116,7 @@ WRONG_DATA: dict[str, tuple[Callable[[Path], None], str]] = {
     "no labels": (no_labels, "has no labeled case: expected masks of a few scans"),
     "a label without an image": (
         put("labels/c9.nii.gz", label(1)),
-        "1 masks have no image of the same name in images .first: c9",
+        "1 mask has no image of the same name in images .first: c9",
     ),
     "the same scan in two splits": (in_two_splits, "the same scan is in train and in test"),
     "test scans without labels": (unlabeled_test, "the test cases have no labels: expected masks"),
@@ -243,8 +243,8 @@ def test_what_cannot_be_done_with_a_run_on_scans_is_refused(trained: Path, scans
     refused(["predict", run, "scans", "--out", "full/mine.txt"], "is a file: name a folder for the masks")
     refused(["predict", run, "nowhere", "--out", "masks"], "no such file or folder")
     Path("r.html").write_text("mine")
-    refused(["predict", run, "scans", "--out", "m", "--report", "r.html"], r"r\.html (exists|is there)")
-    refused(["evaluate", run, "scans", "--report", "r.html"], r"r\.html (exists|is there)")
+    refused(["predict", run, "scans", "--out", "m", "--report", "r.html"], r"r\.html exists; name another file")
+    refused(["evaluate", run, "scans", "--report", "r.html"], r"r\.html exists; name another file")
     refused(["evaluate", run, "scans/images"], "has no labeled scans")
     save(scans / "labels" / "c1.nii.gz", label(1, 7))
     refused(["evaluate", run, "scans"], r"labels/c1\.nii\.gz holds the label value 7, which is no class of the model")

@@ -27,8 +27,9 @@ def of_scans(run: str, for_scans: Mapping[str, object]) -> bool:
     from tutelage.training.folder import kind_of_data, read_config
 
     scans = kind_of_data(read_config(Path(run))) == "scans"
-    for name in (name for name, value in for_scans.items() if value and not scans):
-        raise ConfigError(f"{as_flag(name)} is for runs on scans; {run} was trained on images")
+    given = [name for name, value in for_scans.items() if value]
+    if given and not scans:
+        raise ConfigError(f"{as_flag(given[0])} is for runs on scans; {run} was trained on images")
     return scans
 
 

@@ -14,7 +14,7 @@ from tutelage.compare.plan import Combination
 from tutelage.config import RunConfig
 from tutelage.data.names import shown
 from tutelage.data.volumes.dataset import hold_out_cases, keep_cases
-from tutelage.data.volumes.inventory import ScanInventory
+from tutelage.data.volumes.parts import ScanInventory
 from tutelage.errors import ConfigError
 
 

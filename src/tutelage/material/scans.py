@@ -17,7 +17,8 @@ from tutelage.build import assemble, build_predictor, check_streams, learns_from
 from tutelage.check_scans import check_scans_for_training
 from tutelage.config import AUTO, RunConfig, base_preset
 from tutelage.data.volumes.dataset import ScanDataset, load_scans
-from tutelage.data.volumes.inventory import ScanInventory, list_scan_parts
+from tutelage.data.volumes.inventory import list_scan_parts
+from tutelage.data.volumes.parts import ScanInventory
 from tutelage.distributed import rank, world_size
 from tutelage.errors import ConfigError
 from tutelage.material.base import Material
@@ -43,7 +44,7 @@ from tutelage.warm_start import warm_start
 
 MASKS = "masks"  # in the run
 _OF_IMAGES = ("augment", "data.image_size", "data.label_balance", "data.labeled_sampling", "data.memory_limit_mb")
-_DENSE = ", ".join(name for name in NETWORK_NAMES if name.startswith(("vnet", "monai")))
+_DENSE = ", ".join(name for name in NETWORK_NAMES if NetworkName.parse(name).dense)
 _TIMED = 2  # batches of windows
 
 

@@ -16,6 +16,7 @@ from tutelage.report.examples import examples_of
 from tutelage.report.galleries import least_certain
 from tutelage.report.score_plots import confidence_plot
 from tutelage.report.scores import calibration_section, class_section, mistakes_section, percent, score_tiles
+from tutelage.scan_model import ScanModel
 
 _MOST_UNREADABLE = 50
 
@@ -34,7 +35,7 @@ def evaluation_page(
     if examples is not None:
         sections.append(calibration_section(examples, "labeled", None, ""))
         sections.append(mistakes_section(examples, model.classes, "labeled", ""))
-    return Page(f"{shown(run.name)} on {shown(Path(data).name)}", _subtitle(run, data, model), tuple(sections))
+    return Page(f"{shown(run.name)} on {shown(Path(data).name)}", subtitle(run, data, model), tuple(sections))
 
 
 def prediction_page(
@@ -67,8 +68,9 @@ def prediction_page(
             blocks.append(Text(f"The first {_MOST_UNREADABLE} of {len(unreadable):,}.", muted=True))
         sections.append(Section("Unreadable images", tuple(blocks)))
     title = f"{shown(run.name)}: predictions for {shown(Path(data).name)}"
-    return Page(title, _subtitle(run, data, model), (Section("Result", (Tiles(tuple(tiles)),)), *sections))
+    return Page(title, subtitle(run, data, model), (Section("Result", (Tiles(tuple(tiles)),)), *sections))
 
 
-def _subtitle(run: Path, data: str, model: Model) -> str:
+def subtitle(run: Path, data: str, model: Model | ScanModel) -> str:
+    """What was used on what."""
     return f"{len(model.classes)} classes · step {model.step:,} · {shown(str(run))} · {shown(data)}"

@@ -17,6 +17,7 @@ from tutelage.report.blocks import Block, Cell, Page, Section, Table, Text, Tile
 from tutelage.report.scan_cases import as_shown, worst_and_median
 from tutelage.report.scan_pictures import slices_plot
 from tutelage.report.scan_sections import case_plots, dice_tiles, scores_section
+from tutelage.report.small_pages import subtitle
 from tutelage.scan_model import ScanModel
 from tutelage.training.mask_folder import MaskFolder
 
@@ -36,13 +37,11 @@ def scan_evaluation_page(
     for which, name in zip(("worst", "median"), worst_and_median(metrics["per_case"]), strict=False):
         raw = read_case(by_name[name], model.scan)
         assert raw.label is not None
-        predicted = next(model.predictions([by_name[name]])).predicted
-        assert predicted is not None  # since it was scored
-        reference = class_table(model.values)[raw.label]
+        predicted, reference = model.decide(model.segment(raw)), class_table(model.values)[raw.label]
         blocks += case_plots(as_shown(name, raw.image[0], reference, predicted, raw.geometry), which, dice[name], "")
     if blocks:
         sections.append(Section("Pictures", tuple(blocks)))
-    return Page(f"{shown(run.name)} on {shown(Path(data).name)}", _subtitle(run, data, model), tuple(sections))
+    return Page(f"{shown(run.name)} on {shown(Path(data).name)}", subtitle(run, data, model), tuple(sections))
 
 
 def scan_prediction_page(run: Path, data: str, model: ScanModel, cases: Sequence[Case], folder: MaskFolder) -> Page:
@@ -69,7 +68,7 @@ def scan_prediction_page(run: Path, data: str, model: ScanModel, cases: Sequence
         rows = tuple((Cell(shown(row["case"])), Cell(shown(row["error"]))) for row in failed[:_MOST_CASES])
         sections.append(Section("Not segmented", (Table(("scan", "why"), rows, texts=2),)))
     title = f"{shown(run.name)}: masks of {shown(Path(data).name)}"
-    return Page(title, _subtitle(run, data, model), tuple(sections))
+    return Page(title, subtitle(run, data, model), tuple(sections))
 
 
 def _pictures(
@@ -109,7 +108,3 @@ def _sizes(order: Sequence[Mapping[str, Any]], unit: str, named: Sequence[str], 
     table = Table(("scan", f"all, {unit}", *(f"{shown(name)}, {unit}" for name in columns)), rows, "Least first")
     more = [Text(f"The first {_MOST_CASES} of {len(order):,}.", muted=True)] if len(order) > _MOST_CASES else []
     return Section("What was found", (table, *more))
-
-
-def _subtitle(run: Path, data: str, model: ScanModel) -> str:
-    return f"{len(model.classes)} classes · step {model.step:,} · {shown(str(run))} · {shown(data)}"

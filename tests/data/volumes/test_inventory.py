@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from tutelage.data.volumes.cache import VolumeCache
-from tutelage.data.volumes.inventory import ScanInventory, take_scan_inventory
+from tutelage.data.volumes.inventory import take_scan_inventory
+from tutelage.data.volumes.parts import ScanInventory
 from tutelage.data.volumes.settings import ScanConfig
 from tutelage.data.volumes.summary import summarize_scans
 from tutelage.errors import ConfigError

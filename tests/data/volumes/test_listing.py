@@ -45,7 +45,7 @@ def test_images_and_labels_are_paired_by_name_and_an_image_without_one_is_unlabe
 
 def test_a_mask_without_an_image_is_a_fault(tmp_path: Path) -> None:
     touch(tmp_path, "images/a.nii.gz", "labels/a.nii.gz", "labels/b.nii.gz")
-    assert "1 masks have no image of the same name in images (first: b.nii.gz)" in list_cases(str(tmp_path)).faults[0]
+    assert "1 mask has no image of the same name in images (first: b.nii.gz)" in list_cases(str(tmp_path)).faults[0]
 
 
 def test_png_images_with_png_masks_are_scans(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 - settings: ScanConfig, the section `scan`
 - listing: is_scan_source, list_cases, list_case_splits; what lies in a source, as Case and CaseListing of cases
-- inventory, consistency: take_scan_inventory, all sources of a run with everything that is wrong with them
+- inventory, consistency: take_scan_inventory, all sources of a run with everything that is wrong with them,
+  as ScanInventory of parts
 - summary: summarize_scans, the same in numbers for a report
 - dataset: load_scans and ScanDataset, the rows of both streams and the parts that score
 - scan_set: ScanSet and ScanSubset, prepared cases with their labels and the way back to their files

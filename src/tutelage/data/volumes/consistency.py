@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tutelage.data.names import shown
 from tutelage.data.volumes.cases import Case
+from tutelage.data.volumes.parts import ScanInventory, ScanPart
 from tutelage.errors import ConfigError
-
-if TYPE_CHECKING:  # it calls what is here
-    from tutelage.data.volumes.inventory import ScanInventory, ScanPart
 
 _THIN = 4  # voxels
 _ODD_SPACING = 2.0  # times the median

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from tutelage.data.names import shown
 from tutelage.data.split import copies_of
 from tutelage.data.volumes.cache import VolumeCache
-from tutelage.data.volumes.inventory import ScanInventory, ScanPart, take_scan_inventory
+from tutelage.data.volumes.inventory import take_scan_inventory
+from tutelage.data.volumes.parts import ScanInventory, ScanPart
 from tutelage.data.volumes.scan_set import Rows, ScanSet, ScanSubset
 from tutelage.data.volumes.settings import ScanConfig
 from tutelage.data.volumes.survey import fill_cache

@@ -68,9 +68,9 @@ def list_pairs(images: Path, labels: Path | None, where: str, *, kind: str = "",
         listing.cases.append(Case(stem, tuple(channels), masks.pop(stem, None)))
     if masks:
         some = ", ".join(shown(path.name) for path in list(masks.values())[:3])
+        many = "1 mask has" if len(masks) == 1 else f"{len(masks)} masks have"
         listing.faults.append(
-            f"{shown(str(labels))}: {len(masks)} masks have no image of the same name in {shown(images.name)} "
-            f"(first: {some})"
+            f"{shown(str(labels))}: {many} no image of the same name in {shown(images.name)} (first: {some})"
         )
     counts = {len(channels) for channels in groups.values()}
     if len(counts) > 1:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tutelage.data.volumes.inventory import ScanInventory, ScanPart
+from tutelage.data.volumes.parts import ScanInventory, ScanPart
 
 
 @dataclass(frozen=True)
