@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import inspect
 import os
 from collections.abc import Iterator, Sequence
@@ -11,6 +13,7 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
+import torch.distributed.nn  # before there is a group: see `leave_group`
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -60,7 +63,18 @@ def process_group(device: torch.device) -> Iterator[torch.device]:
             raise
         raise RunError("another process of this training ended early; its own message says why") from None
     finally:
-        dist.destroy_process_group()
+        leave_group()
+
+
+def leave_group() -> None:
+    """Destroys the process group, and has its threads ended before the interpreter ends.
+
+    A thread of gloo that outlives the interpreter may abort it (pytorch/pytorch#179291). Two things hold a group that
+    was destroyed: models wrapped by DDP, which are in cycles, and default arguments of torch.distributed.nn where DDP
+    is the first to import that.
+    """
+    dist.destroy_process_group()
+    atexit.register(gc.collect)  # not yet: the caller may still hold its models
 
 
 def any_rank(number: int) -> int:

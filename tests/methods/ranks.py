@@ -16,7 +16,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from tutelage.batch import Batch, Progress, Samples, StepOutput
-from tutelage.distributed import data_parallel
+from tutelage.distributed import data_parallel, leave_group
 from tutelage.methods import METHODS
 from tutelage.methods.base import Method, Problem
 from tutelage.networks.staged import StagedNetwork
@@ -189,4 +189,4 @@ if __name__ == "__main__":
         except Exception as error:
             raise RuntimeError(f"{one}, process {number}") from error
     torch.save(states, folder / f"{number}.pt")
-    dist.destroy_process_group()
+    leave_group()

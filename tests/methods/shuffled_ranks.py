@@ -14,7 +14,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from tutelage.batch import Batch, Progress, Samples, StepOutput
-from tutelage.distributed import data_parallel
+from tutelage.distributed import data_parallel, leave_group
 from tutelage.methods.base import Problem
 from tutelage.methods.moco import MoCoV2
 from tutelage.networks.base import Network
@@ -90,4 +90,4 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=number, world_size=2)
     torch.save({name: train(splits=1, rank=number, **case) for name, case in CASES.items()}, folder / f"{number}.pt")
-    dist.destroy_process_group()
+    leave_group()

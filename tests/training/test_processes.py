@@ -205,10 +205,9 @@ class Rows:
     def was_evaluated(self, done): return True
     def save(self, done, window): pass
 
-method, out = sys.argv[1:]
-cfg = resolve({"data.path": "digits", "data.label_count": 100, "train.steps": 20, "train.batch_size": 16,
-               "train.unlabeled_ratio": 1.5, "train.log_every": 1, "method.name": method, "train.workers": 0})
-with process_group(torch.device("cpu")) as device:
+def train(method, out, device):
+    cfg = resolve({"data.path": "digits", "data.label_count": 100, "train.steps": 20, "train.batch_size": 16,
+                   "train.unlabeled_ratio": 1.5, "train.log_every": 1, "method.name": method, "train.workers": 0})
     data = load_dataset(cfg.data, seed=0)
     torch.manual_seed(0)
     training = build_training(cfg, data, pixel_statistics(data.train.images), device, Plain())
@@ -216,6 +215,9 @@ with process_group(torch.device("cpu")) as device:
     fit(training, recorder, StopFlag())
     if rank() == 0:
         json.dump(recorder.rows, open(out, "w"))
+
+with process_group(torch.device("cpu")) as device:
+    train(*sys.argv[1:], device)
 """
 
 
