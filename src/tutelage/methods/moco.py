@@ -76,10 +76,10 @@ class MoCo(Method):
     def forward(self, batch: Batch, t: Progress) -> StepOutput:
         u, cfg = batch.unlabeled, self.cfg
         first, second = u.views
+        keys = self.keys_of(second)  # of all ranks; first, so that its memory is free for what the gradient needs
+        key = keys[local_rows(len(keys))]
         features = self.student.features(first)
         query = unit(self.student.head(features))
-        keys = self.keys_of(second)  # of all ranks
-        key = keys[local_rows(len(keys))]
         loss, found = info_nce(query, key, self.queue, cfg.temperature)
         if cfg.symmetric:  # against the same queue, as the authors' demonstration does: never against this step's keys
             other_keys = self.keys_of(first)
