@@ -15,6 +15,7 @@ import tutelage
 from tutelage import cli
 from tutelage.encoder import Encoder
 from tutelage.neighbors import knn_scores
+from tutelage.probe.folds import deal
 
 
 def write_images(root: Path, each: int, seed: int = 0, classes: str = "abc") -> Path:
@@ -119,6 +120,30 @@ def test_without_test_images_a_fifth_of_the_labels_is_held_out(run: Path, tmp_pa
     assert "a fifth of the labels is held out" in found["notes"][0]
 
 
+@pytest.mark.parametrize("more", [(), ("--augment",)])
+def test_few_labels_are_scored_by_each_other(
+    more: tuple[str, ...], run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = write_images(tmp_path / "photos", 4, seed=5)
+    (photos / "a" / "5-3.png").unlink()
+    found = probed(run, photos, tmp_path / "p.json", *more)
+    assert "they are split into 3 parts" in found["notes"][0] and "within some 30 points" in found["notes"][0]
+    assert (found["labeled_images"], found["test_images"]) == (11, 0)
+    assert {(row["labels"], len(row["accuracy"])) for row in found["rows"]} == {(7, 2)}
+    assert "Accuracy on the labeled images in turn" in capsys.readouterr().out
+    encoder = Encoder.load(run)
+    items = sorted(photos.glob("*/*.png"))
+    features = encoder.features(np.stack([np.moveaxis(np.array(Image.open(item)), -1, 0) for item in items]))
+    label = np.array(["abc".index(item.parent.name) for item in items])
+    digests = [item.read_bytes() for item in items]
+    for seed, accuracy in enumerate(next(row["accuracy"] for row in found["rows"] if row["kind"] == "knn")):
+        right = 0
+        for rest, held in deal(label, digests, 3, seed=seed):
+            scores = knn_scores(features[held], features[rest], torch.from_numpy(label[rest]), 3)
+            right += int((scores.argmax(1).numpy() == label[held]).sum())
+        assert accuracy == right / 11
+
+
 def test_copies_among_the_test_images_are_told(run: Path, tmp_path: Path) -> None:
     train, test = write_images(tmp_path / "train", 6, seed=7), write_images(tmp_path / "test", 6, seed=7)
     found = probed(run, train, tmp_path / "p.json", "--test", str(test), "--kind", "knn", "--label-counts", "all")
@@ -164,8 +189,13 @@ def test_wrong_data_is_told_with_all_its_faults(
     run: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     few = write_images(tmp_path / "few", 3, seed=3)
-    assert cli.run(["probe", str(run), str(few), "--device", "cpu"]) == 2
-    assert "has no test images, and too few labels (9) to hold a fifth of them out" in capsys.readouterr().err
+    assert cli.run(["probe", str(run), str(few), "--label-counts", "6", "--device", "cpu"]) == 2
+    said = capsys.readouterr().err
+    assert "too few labels (9) to hold a fifth of them out, so that --label-counts can be all alone" in said
+    single = write_images(tmp_path / "single", 1, seed=3)
+    assert cli.run(["probe", str(run), str(single), "--device", "cpu"]) == 2
+    said = capsys.readouterr().err
+    assert "name labeled test images with --test, or label two images or more of each class" in said
     other = write_images(tmp_path / "other", 2, seed=4, classes="xyz")
     assert cli.run(["probe", str(run), str(photos), "--test", str(other), "--device", "cpu"]) == 2
     assert "the class 'x' of the test images is no class of the others" in capsys.readouterr().err

@@ -44,7 +44,8 @@ def probe(
     labels
         CSV with the columns path,label.
     test
-        Labeled images to score on; without it those of the split test, or a fifth of the labels that is held out.
+        Labeled images to score on; without it those of the split test, or a fifth of the labels that is held out, or,
+        with few labels, each fifth in turn.
     label_counts
         Numbers of labels, separated by commas; all is a number too [default: 4, 25 and 400 a class, and all].
     seeds

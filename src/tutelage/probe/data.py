@@ -145,18 +145,12 @@ def read_labeled(
     )
 
 
-def split_off_test(labeled: Labeled, classes: Sequence[str], data: str) -> tuple[Labeled, Labeled]:
+def split_off_test(labeled: Labeled, classes: Sequence[str]) -> tuple[Labeled, Labeled]:
     """What is learned from, and a fifth of the labels to score on, the same for all seeds; see `hold_out`.
 
-    Raises:
-        DataError: there are too few.
+    The second is empty, and the first all, where there are too few.
     """
     rows = np.arange(len(labeled))
     held = hold_out(rows, labeled.label, labeled.names, len(classes), share=HELD_OUT, seed=0, digests=labeled.digests)
-    if not len(held):
-        raise DataError(
-            f"{shown(data)} has no test images, and too few labels ({len(labeled)}) to hold a fifth of them out: name "
-            "labeled test images with --test"
-        )
     left = np.setdiff1d(rows, np.union1d(held, copies_of(held, labeled.digests)))
     return labeled.rows(left), labeled.rows(held)

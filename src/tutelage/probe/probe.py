@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from rich.console import Console
 from torch import Tensor
@@ -27,10 +26,9 @@ from tutelage.encoder import SETTLING_IMAGES, Encoder
 from tutelage.errors import ConfigError, DataError, MissingExtra, did_you_mean
 from tutelage.files import read_json, refuse_file, write_atomically, write_json
 from tutelage.intervals import interval
-from tutelage.neighbors import knn_scores
+from tutelage.probe.bench import Bench, View
 from tutelage.probe.data import Labeled, list_labeled, read_labeled, split_off_test
-from tutelage.probe.linear import fit_linear
-from tutelage.probe.logistic import fit_logistic
+from tutelage.probe.folds import deal, most_folds
 from tutelage.probe.table import as_markdown, print_table
 from tutelage.seeding import generator
 from tutelage.settings import require
@@ -118,22 +116,24 @@ def probe_run(
             encoders.append(encoder.fresh(settings, np.stack(pixels), seed=0))
     console.print(f"features of {len(parts.train) + len(parts.test or ())} images, once")
     learn = read_labeled(parts.train, parts.classes, encoders, workers=workers, keep_pixels=cfg.augment)
+    folds = 0
     if parts.test is None:
-        learn, scored = split_off_test(learn, parts.classes, data)
+        learn, scored = split_off_test(learn, parts.classes)
         note = "no test images are given: a fifth of the labels is held out and scored on"
+        if not len(scored):
+            scored, folds = learn, _folds(learn, parts.classes, cfg, data)
+            note = _folds_note(len(learn), folds)
     else:
         scored = read_labeled(parts.test, parts.classes, encoders, workers=workers)
         note = _copies_note(learn, scored)
     notes = [text for text in (note, _seen_note(run, settings, data, learn, scored)) if text]
     kinds = cfg.kinds or tuple(kind for kind in KINDS if kind != "logistic" or _has_sklearn())
-    counts = _counts(cfg, learn, parts.classes)
+    counts = [None] if folds else _counts(cfg, learn, parts.classes)
     rows = []
     for number, name in enumerate((OWN, RANDOM)[: len(encoders)]):
         view = _augmented(encoders[number], learn, flip=parts.flip_ok) if cfg.augment else None
-        bench = _Bench(learn, scored, number, parts.classes, view)
-        for count in counts:
-            for kind in kinds:
-                rows.append(bench.row(kind, count, cfg) | {"encoder": name})
+        bench = Bench(learn, scored, number, parts.classes, view)
+        rows += [_row(bench, kind, count, folds, cfg) | {"encoder": name} for count in counts for kind in kinds]
     result = {
         "run": str(run),
         "step": encoder.step,
@@ -143,7 +143,7 @@ def probe_run(
         "classes": list(parts.classes),
         "features": learn.features[0].shape[1],
         "labeled_images": len(learn),
-        "test_images": len(scored),
+        "test_images": 0 if folds else len(scored),
         "settings": dataclasses.asdict(cfg) | {"kinds": list(kinds), "label_counts": counts},
         "notes": notes,
         "rows": rows,
@@ -178,52 +178,57 @@ def _draw(learn: Labeled, classes: Sequence[str], count: int | None, cfg: ProbeC
     return keep_labels(learn.label, learn.names, classes, count=count, balance=cfg.label_balance, seed=seed)
 
 
-class _Bench:
-    """The probes of one encoder, by its number among those whose features were read."""
-
-    def __init__(
-        self,
-        learn: Labeled,
-        scored: Labeled,
-        number: int,
-        classes: Sequence[str],
-        view: Callable[[int, NDArray[np.int64], int], Tensor] | None,
-    ) -> None:
-        self.learn, self.scored, self.classes, self.view = learn, scored, classes, view
-        self.bank, self.queries = learn.features[number], scored.features[number]
-
-    def row(self, kind: str, count: int | None, cfg: ProbeConfig) -> dict[str, Any]:
-        """Accuracy over the seeds, each with its own draw of labels; with all labels, only SGD differs by seed."""
-        seeds = range(cfg.seeds) if count is not None or kind == "linear" else range(1)
-        accuracy = []
-        for seed in seeds:
-            rows = _draw(self.learn, self.classes, count, cfg, seed)
-            accuracy.append(float((self._predict(kind, rows, seed) == self.scored.label).mean()))
-        over = interval(accuracy)
-        used = len(self.learn) if count is None else count
-        return {"kind": kind, "labels": used, "accuracy": accuracy, "mean": over.mean, "std": over.std}
-
-    def _predict(self, kind: str, rows: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-        """(Q,): the class that each test image is taken for."""
-        features, label = self.bank[rows], self.learn.label[rows]
-        if kind == "knn":
-            found = knn_scores(self.queries, features, torch.from_numpy(label), len(self.classes)).argmax(1).numpy()
-        elif kind == "linear":
-            view = self.view
-            weight, bias = fit_linear(
-                lambda epoch, few: features[few] if view is None else view(epoch, rows[few.numpy()], seed),
-                torch.from_numpy(label),
-                len(self.classes),
-                seed=seed,
-            )
-            found = F.linear(self.queries, weight, bias).argmax(1).numpy()
-        else:
-            found = fit_logistic(features.numpy(), label, seed=seed).predict(self.queries.numpy())
-        answer: NDArray[np.int64] = found
-        return answer
+def _row(bench: Bench, kind: str, count: int | None, folds: int, cfg: ProbeConfig) -> dict[str, Any]:
+    accuracy = _by_folds(bench, kind, folds, cfg) if folds else _accuracy(bench, kind, count, cfg)
+    over = interval(accuracy)
+    used = len(bench.learn) if count is None else count
+    used = used * (folds - 1) // folds if folds else used
+    return {"kind": kind, "labels": used, "accuracy": accuracy, "mean": over.mean, "std": over.std}
 
 
-def _augmented(encoder: Encoder, learn: Labeled, *, flip: bool) -> Callable[[int, NDArray[np.int64], int], Tensor]:
+def _accuracy(bench: Bench, kind: str, count: int | None, cfg: ProbeConfig) -> list[float]:
+    """Of each seed, with its own draw of labels; with all labels, only SGD differs by seed."""
+    seeds = range(cfg.seeds) if count is not None or kind == "linear" else range(1)
+    draws = (_draw(bench.learn, bench.classes, count, cfg, seed) for seed in seeds)
+    return [bench.right(kind, rows, seed) / len(bench.scored) for seed, rows in zip(seeds, draws, strict=True)]
+
+
+def _by_folds(bench: Bench, kind: str, folds: int, cfg: ProbeConfig) -> list[float]:
+    """Of each seed, with its own folds: the share of labeled images that probes of the other folds take for what they
+    are."""
+    accuracy = []
+    for seed in range(cfg.seeds):
+        right = 0
+        for rest, held in deal(bench.learn.label, bench.learn.digests, folds, seed=seed):
+            right += bench.part(rest, held).right(kind, np.arange(len(rest)), seed)
+        accuracy.append(right / len(bench.learn))
+    return accuracy
+
+
+def _folds(learn: Labeled, classes: Sequence[str], cfg: ProbeConfig, data: str) -> int:
+    """Number of folds where labels are too few to hold a fifth of them out.
+
+    Raises:
+        DataError: numbers of labels are asked for, or a class has one image alone.
+    """
+    folds = most_folds(learn.label, learn.digests, len(classes))
+    few = f"{shown(data)} has no test images, and too few labels ({len(learn)}) to hold a fifth of them out"
+    if cfg.label_counts not in (None, (None,)):
+        raise DataError(f"{few}, so that --label-counts can be all alone: name labeled test images with --test")
+    if folds < 2:
+        raise DataError(f"{few}: name labeled test images with --test, or label two images or more of each class")
+    return folds
+
+
+def _folds_note(labels: int, folds: int) -> str:
+    return (
+        f"no test images are given, and {labels} labels are too few to hold a fifth of them out: they are split into "
+        f"{folds} parts, of which each is scored by probes that learn from the others. The spread is over such splits; "
+        f"{labels} images tell an accuracy to within some {98 / labels**0.5:.0f} points"
+    )
+
+
+def _augmented(encoder: Encoder, learn: Labeled, *, flip: bool) -> View:
     """Features of images as the published protocol trains on them: cropped, enlarged and mirrored anew each epoch."""
     pixels = learn.pixels
     assert pixels is not None

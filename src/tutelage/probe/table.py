@@ -33,9 +33,8 @@ def as_markdown(result: Mapping[str, Any]) -> str:
 
 
 def _title(result: Mapping[str, Any]) -> str:
-    return (
-        f"Accuracy on {result['test_images']:,} test images, frozen {result['network']}, {result['features']} features"
-    )
+    scored = f"{result['test_images']:,} test images" if result["test_images"] else "the labeled images in turn"
+    return f"Accuracy on {scored}, frozen {result['network']}, {result['features']} features"
 
 
 def _columns(result: Mapping[str, Any]) -> list[str]:
