@@ -19,7 +19,16 @@ from pathlib import Path
 
 from tutelage.intervals import Interval, interval
 
-SOFTMAX = ["--method.consistency", "mse"]
+SOFTMAX = ("--method.consistency", "mse")
+RECIPE = (
+    *("--method.rampup", "0.4"),
+    *("--optimizer.weight-decay", "5e-4"),
+    *("--augment.weak.crop", "shift"),
+    *("--batch-size", "64"),
+    *("--unlabeled-ratio", "1"),
+    *("--optimizer.lr", "0.03"),
+    *("--optimizer.schedule", "cosine-7-16"),
+)
 
 
 @dataclass(frozen=True)
@@ -50,29 +59,17 @@ VARIANTS = (
     Variant(
         "all of them",
         "softmax x 50, weight decay, shift, 64 + 64 rows, cosine: the recipe of FixMatch's code",
-        (
-            *SOFTMAX,
-            "--method.consistency-weight",
-            "50",
-            "--method.rampup",
-            "0.4",
-            "--optimizer.weight-decay",
-            "5e-4",
-            "--augment.weak.crop",
-            "shift",
-            "--batch-size",
-            "64",
-            "--unlabeled-ratio",
-            "1",
-            "--optimizer.lr",
-            "0.03",
-            "--optimizer.schedule",
-            "cosine-7-16",
-        ),
+        (*SOFTMAX, "--method.consistency-weight", "50", *RECIPE),
+    ),
+    Variant(
+        "all but consistency",
+        "how much of that is the recipe alone?",
+        (*SOFTMAX, "--method.consistency-weight", "0", *RECIPE),
     ),
 )
 DROPPED = {  # settings of the preset that mean nothing beside a change
     "all of them": ("optimizer.step_at", "optimizer.step_factor"),
+    "all but consistency": ("optimizer.step_at", "optimizer.step_factor"),
     "cosine": ("optimizer.step_at", "optimizer.step_factor"),
 }
 DEFAULTS = {"optimizer.step_at": "0.8", "optimizer.step_factor": "0.2"}
