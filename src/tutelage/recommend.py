@@ -81,14 +81,15 @@ def recommend(s: Situation) -> Recommendation:
         )
     few = per_class < FEW_LABELS
     tried = (
-        "MixMatch, which needs no confident predictions, got further than FixMatch at 25 labels a class"
+        "MixMatch, which needs no confident predictions, reached 51 % at 25 labels a class, FixMatch 41 %, labels "
+        "alone 39 %"
         if few
-        else "FixMatch got further than MixMatch at 400 labels a class"
+        else "FixMatch reached 74 % at 400 labels a class, MixMatch 72 %, labels alone 72 %"
     )
     return Recommendation(
         preset=f"mixmatch-{place}" if few else f"fixmatch-{place}",
         reasons=(
-            f"{facts}: {tried}, in our trials on CIFAR-10 with a small network and minutes of training",
+            f"{facts}: {tried}, on CIFAR-10 with a small network and ten minutes of training",
             "without CUDA a small network sees more images in the same time",
         ),
     )
