@@ -1,4 +1,4 @@
-"""Why a tutorial's Mean Teacher gains nothing: each suspect is one change of the preset `mean-teacher-puzzle`.
+"""Why a tutorial's Mean Teacher stops at 82 %: each suspect is one change of the preset `mean-teacher-puzzle`.
 
     python benchmarks/puzzle.py DATA --out runs/puzzle [--labels 1000] [--seeds 2] [--steps 4000] [--jobs 2]
 
@@ -146,7 +146,7 @@ def write_table(
     """benchmarks/results/puzzle.md and .json."""
     given = f"--labels {arguments.labels} --seeds {arguments.seeds} --steps {arguments.steps}"
     lines = [
-        "# Why a tutorial's Mean Teacher gains nothing",
+        "# Why does a tutorial's Mean Teacher stop at 82 %?",
         "",
         f"`python benchmarks/puzzle.py cifar10/ --out runs/puzzle {given}`: CIFAR-10 (JPEG copies), {arguments.labels} "
         f"labels, 5,000 test images scored once, after the last step; {arguments.seeds} seeds, mean ± std; paired "

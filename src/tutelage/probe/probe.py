@@ -148,7 +148,13 @@ def probe_run(
         "notes": notes,
         "rows": rows,
     }
-    for text in notes:
+    _tell(result, out, console)
+    return result
+
+
+def _tell(result: dict[str, Any], out: Path | None, console: Console) -> None:
+    """The notes and the table on the screen, and in `out`."""
+    for text in result["notes"]:
         console.print(f"- {text}", markup=False)
     print_table(result, console)
     if out is not None:
@@ -157,7 +163,6 @@ def probe_run(
         else:
             write_json(out, result)
         console.print(f"the numbers are in {out}", markup=False)
-    return result
 
 
 def _counts(cfg: ProbeConfig, learn: Labeled, classes: Sequence[str]) -> list[int | None]:
