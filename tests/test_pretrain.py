@@ -184,7 +184,7 @@ def test_the_command_pretrains_resumes_and_a_training_starts_from_it(
     for command in (["evaluate", run, "digits"], ["predict", run, "digits", "--out", str(tmp_path / "p.csv")]):
         assert cli.run(command) == 2
         assert "predicts no classes" in capsys.readouterr().err
-    model = Model.load(run)
+    model = Model.load(run, device="cpu")
     images = np.zeros((3, 1, 8, 8), np.uint8)
     assert model.probabilities(images).shape == (3, 128) and model.task.headline == "knn_accuracy"
     assert torch.equal(

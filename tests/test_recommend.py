@@ -51,6 +51,30 @@ def test_settings_that_were_given_win_over_the_recommended_preset() -> None:
     assert full.network.name == config.read_preset(recommend(situation()).preset)["network"]["name"]
 
 
+def test_a_chosen_network_takes_none_of_the_settings_of_the_recommended_one() -> None:
+    choice = recommend(situation(device="cuda"))
+    assert config.read_preset(choice.preset)["network"]["batch_norm_momentum"] == 0.01
+    cfg = config.resolve({"data.path": "digits", "method.name": "auto", "network.name": "timm:resnet10t"})
+    full = recommended(cfg, choice)
+    assert (full.network.name, full.network.batch_norm_momentum) == ("timm:resnet10t", None)
+    assert full.train.unlabeled_ratio == config.read_preset(choice.preset)["train"]["unlabeled_ratio"]
+
+
+@pytest.mark.parametrize(("batch", "unlabeled", "expected"), [(64, 5000, 448), (64, 200, 200), (300, 700, 700)])
+def test_the_recommended_unlabeled_batch_takes_no_more_images_than_there_are(
+    batch: int, unlabeled: int, expected: int
+) -> None:
+    cfg = config.resolve({"data.path": "digits", "method.name": "auto", "train.batch_size": batch})
+    full = recommended(cfg, recommend(situation(labeled=40, unlabeled=unlabeled, device="cuda")))
+    assert full.train.unlabeled_batch == expected
+
+
+def test_an_unlabeled_batch_that_was_asked_for_stays_as_it_is() -> None:
+    cfg = config.resolve({"data.path": "digits", "method.name": "auto", "train.unlabeled_ratio": 5.0})
+    full = recommended(cfg, recommend(situation(labeled=40, unlabeled=200, device="cuda")))
+    assert full.train.unlabeled_batch == 5 * full.train.batch_size
+
+
 def test_a_setting_of_a_method_needs_the_method_to_be_named() -> None:
     with pytest.raises(ConfigError, match=r"method.threshold is a setting of one method.*name it too"):
         config.resolve({"data.path": "digits", "method.name": "auto", "method.threshold": 0.5})

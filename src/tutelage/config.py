@@ -127,16 +127,16 @@ class RunConfig:
 def resolve(settings: Mapping[str, Any], *, preset: str | None = None, file: str | Path | None = None) -> RunConfig:
     """The settings of a run: defaults, then the preset, then the TOML file, then `settings` by dotted name.
 
-    Without a preset, scans start from that of the method for scans, since a network for images is none for them.
+    What a preset sets for its network is left out where another network is chosen. Without a preset, scans start from
+    that of the method for scans, since a network for images is none for them.
     Without steps and without a budget, a budget of 30 minutes is taken.
 
     Raises:
         ConfigError: as `RunConfig.from_dict`; or the preset or the file is not there or not valid TOML; or the preset
             has settings of another method.
     """
-    sources = [] if preset is None else [read_preset(preset)]
-    sources += [] if file is None else [read_toml(Path(file))]
-    given = _laid([*sources, nested(settings)])
+    sources = [*([] if file is None else [read_toml(Path(file))]), nested(settings)]
+    given = _laid(sources if preset is None else [_fitting(read_preset(preset), _laid(sources)), *sources])
     merged = given if preset is not None else _laid([_start_of_scans(given), given])
     if preset is not None:
         _refuse_preset(preset, merged.get("method", {}).get("name", DEFAULT_METHOD))
@@ -174,11 +174,15 @@ def _start_of_scans(given: Mapping[str, Any]) -> dict[str, Any]:
     preset = base_preset("supervised" if method == AUTO else str(method))
     if not data.get("path") or not is_scan_source(str(data["path"]), None if labels is None else str(labels)):
         return {}
-    start = read_preset(preset) if preset in preset_names() else {}
-    dropped = {"method"} if method == AUTO else set()
-    if given.get("network", {}).get("name") not in (None, start.get("network", {}).get("name")):
-        dropped.add("network")  # its settings are for the network that was not chosen
-    return {name: values for name, values in start.items() if name not in dropped}
+    start = _fitting(read_preset(preset), given) if preset in preset_names() else {}
+    return {name: values for name, values in start.items() if not (name == "method" and method == AUTO)}
+
+
+def _fitting(preset: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """A preset without the settings of its network where `given` names another."""
+    chosen = given.get("network", {}).get("name")
+    fits = chosen in (None, preset.get("network", {}).get("name"))
+    return {section: values for section, values in preset.items() if fits or section != "network"}
 
 
 def _refuse_preset(preset: str, method: object) -> None:

@@ -36,10 +36,11 @@ class Situation:
 
 @dataclass(frozen=True, kw_only=True)
 class Recommendation:
-    """The preset to take, and the reasons, one sentence each."""
+    """The preset to take, and the reasons, one sentence each; `unlabeled` images or scans have no label."""
 
     preset: str
     reasons: tuple[str, ...]
+    unlabeled: int
 
     def print(self, console: Console) -> None:
         """Say what was chosen, and why."""
@@ -68,11 +69,13 @@ def recommend(s: Situation) -> Recommendation:
     facts = f"{s.labeled} labels ({per_class:.3g} a class), {s.unlabeled} unlabeled images of {s.image_size} pixels"
     if s.unlabeled < s.labeled:
         return Recommendation(
+            unlabeled=s.unlabeled,
             preset=f"supervised-{place}",
             reasons=(f"{facts}: with fewer unlabeled images than labeled ones there is little to gain from them",),
         )
     if s.device == "cuda":
         return Recommendation(
+            unlabeled=s.unlabeled,
             preset="fixmatch-gpu" if small else "fixmatch-gpu-photos",
             reasons=(
                 f"{facts}: FixMatch leads the published comparisons at few labels a class, or is close behind",
@@ -87,6 +90,7 @@ def recommend(s: Situation) -> Recommendation:
         else "FixMatch reached 74 % at 400 labels a class, MixMatch 72 %, labels alone 72 %"
     )
     return Recommendation(
+        unlabeled=s.unlabeled,
         preset=f"mixmatch-{place}" if few else f"fixmatch-{place}",
         reasons=(
             f"{facts}: {tried}, on CIFAR-10 with a small network and ten minutes of training",
@@ -100,10 +104,12 @@ def recommend_for_scans(*, labeled: int, unlabeled: int) -> Recommendation:
     facts = f"{labeled} labeled scans and {unlabeled} unlabeled ones"
     if unlabeled < labeled:
         return Recommendation(
+            unlabeled=unlabeled,
             preset="supervised-scan-cpu",
             reasons=(f"{facts}: with fewer unlabeled scans than labeled ones there is little to gain from them",),
         )
     return Recommendation(
+        unlabeled=unlabeled,
         preset="mean-teacher-scan-cpu",
         reasons=(
             f"{facts}: a teacher's consistency gained 3 to 4 points of Dice on the left atrium at 8 and 16 labels in "
@@ -117,6 +123,13 @@ def recommend_for_scans(*, labeled: int, unlabeled: int) -> Recommendation:
 
 
 def recommended(cfg: RunConfig, choice: Recommendation) -> RunConfig:
-    """The settings of the recommended preset, below those that were given."""
-    given: dict[str, Any] = {name: values for name, values in cfg.given.items() if name != "method"}
-    return config.resolve(config.flat(given), preset=choice.preset)
+    """The settings of the recommended preset, below those that were given.
+
+    An unlabeled batch that was not asked for takes no more than there is.
+    """
+    given: dict[str, Any] = config.flat({name: values for name, values in cfg.given.items() if name != "method"})
+    full = config.resolve(given, preset=choice.preset)
+    if full.train.unlabeled_batch <= max(choice.unlabeled, 1) or "train.unlabeled_ratio" in given:
+        return full
+    fewer = {"train.unlabeled_ratio": choice.unlabeled / full.train.batch_size}
+    return config.resolve(given | fewer, preset=choice.preset)

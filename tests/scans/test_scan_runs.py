@@ -138,7 +138,7 @@ def test_a_changed_scan_or_setting_is_refused_on_resume(make: Any, finished: Pat
 def test_predicted_masks_are_those_of_the_network_on_the_prepared_scan(
     make: Any, finished: Path, tmp_path: Path, scans: Path
 ) -> None:
-    model = tutelage.load(finished)
+    model = tutelage.load(finished, device="cpu")
     assert isinstance(model, ScanModel) and model.classes == ("background", "1", "2")
     table = model.predict(scans / "test", out=tmp_path / "masks", probabilities=True)
     assert table["case"].tolist() == ["c20", "c21"]

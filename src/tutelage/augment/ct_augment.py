@@ -129,7 +129,10 @@ class CTAugment(nn.Module):
         return torch.tensor([k for k in range(len(OPERATIONS)) if k not in left_out])
 
     def bin_probs(self) -> Tensor:
-        """(O, 2, 17) on the CPU: the odds of each bin in the strong view, by which bins below the threshold are 0."""
+        """(O, 2, 17) on the CPU: the odds of each bin in the strong view, by which bins below the threshold are 0.
+
+        Waits for the device: what is drawn next follows from what the last step learned.
+        """
         rates = self.rates.detach().cpu().double() + 0.01
         share = rates.masked_fill(~self.is_bin, 0.0)
         share = share / share.amax(2, keepdim=True).clamp(min=1e-12)

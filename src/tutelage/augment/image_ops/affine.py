@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from tutelage.augment.image_ops.checks import check_images, check_rows
+from tutelage.augment.image_ops.color import color
 from tutelage.augment.image_ops.levels import takes_floats
 
 Fill = int | tuple[int, ...] | Literal["reflect"]  # a gray level, a color, or the image mirrored at its edges
@@ -118,7 +119,8 @@ def affine_fixed(images: Tensor, steps: Tensor, fill: Fill) -> Tensor:
         x, y = positions(steps, images.shape)
         return pick(images, reflect(x >> 16, width), reflect(y >> 16, height))
     # A frame of one pixel holds the fill, so that the index alone decides and no mask is needed.
-    steps = steps + steps.new_tensor([0, 0, 1 << 16, 0, 0, 1 << 16])
+    steps = steps.clone()
+    steps[:, 2::3] += 1 << 16
     x, y = positions(steps, images.shape)
     x.bitwise_right_shift_(16).clamp_(0, width + 1)
     y.bitwise_right_shift_(16).clamp_(0, height + 1)
@@ -185,9 +187,7 @@ def filled(images: Tensor, fill: int | tuple[int, ...], height: int, width: int)
     rows, channels = images.shape[:2]
     if isinstance(fill, int):
         return images.new_full((rows, channels, height, width), fill)
-    if len(fill) != channels:
-        raise ValueError(f"fill must have one level for each of {channels} channels, got {fill}")
-    return images.new_tensor(fill).view(-1, 1, 1).repeat(rows, 1, height, width)
+    return color(images, fill).repeat(rows, 1, height, width)
 
 
 def interpolate(images: Tensor, x: Tensor, y: Tensor, fill: Fill) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from tutelage.augment.image_ops.checks import check_images, check_rows
+from tutelage.augment.image_ops.color import color
 from tutelage.augment.image_ops.levels import takes_floats
 
 
@@ -24,12 +25,7 @@ def erase(images: Tensor, boxes: Tensor, *, fill: int | tuple[int, ...] = 127) -
     inside_x = within(left, right, shape.width).view(-1, 1, 1, shape.width)
     inside_y = within(top, bottom, shape.height).view(-1, 1, shape.height, 1)
     inside = inside_x & inside_y  # 255 or 0: masks of bits, since `where` takes ten times as long on CPUs
-    if isinstance(fill, int):
-        filling = inside & fill
-    else:
-        if len(fill) != shape.channels:
-            raise ValueError(f"fill must have one level for each of {shape.channels} channels, got {fill}")
-        filling = inside & images.new_tensor(fill).view(-1, 1, 1)
+    filling = inside & (fill if isinstance(fill, int) else color(images, fill))
     return images.bitwise_and(inside.bitwise_not()).bitwise_or_(filling)
 
 

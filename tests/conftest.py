@@ -1,0 +1,46 @@
+"""What tests on a GPU share. Where there is none they skip, and say so."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from tutelage.batch import StepOutput
+from tutelage.training.health import Health
+from tutelage.training.loop import Training
+
+WARM = 2  # first steps of a training, in which constants are copied to the device
+
+
+@pytest.fixture
+def cuda() -> torch.device:
+    """The GPU that is there."""
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    return torch.device("cuda")
+
+
+@pytest.fixture
+def no_waiting(cuda: torch.device, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """While it is in use, a step that waits for the GPU raises RuntimeError; gives the steps that were watched."""
+    run_step, watched = Training.run_step, list[int]()
+    with warnings.catch_warnings(action="ignore"):  # "a prototype feature", it says the first time
+        torch.cuda.set_sync_debug_mode("error")
+        torch.cuda.set_sync_debug_mode("default")
+
+    def watched_step(self: Training, step: int, health: Health) -> StepOutput:
+        if step < WARM:
+            return run_step(self, step, health)
+        watched.append(step)
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            return run_step(self, step, health)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+    monkeypatch.setattr(Training, "run_step", watched_step)
+    yield watched
+    torch.cuda.set_sync_debug_mode("default")
