@@ -69,6 +69,22 @@ def test_runs_of_a_method_are_told_apart_by_their_settings(variant: Any) -> None
     ]
 
 
+def test_settings_that_follow_the_number_of_labels_are_one_curve_and_are_told(variant: Any) -> None:
+    runs = [
+        variant("a", 0.6, labels=40, method__threshold=0.5),
+        variant("b", 0.6, labels=60, method__threshold=0.5, train__seed=3),
+        variant("c", 0.5, labels=78),
+    ]
+    assert curve_names([read_record(run) for run in runs]) == ["fixmatch"] * 3
+    assert texts_of(runs) == [
+        "Settings of fixmatch that follow the number of labels: method.threshold 0.5 with 40 and 60 labels, 0.4 with "
+        "78 labels."
+    ]
+    runs.append(variant("d", 0.5, method__threshold=0.5))
+    assert len(set(curve_names([read_record(run) for run in runs]))) == 2
+    assert texts_of(runs) == []
+
+
 def test_runs_on_other_data_are_not_compared_silently(variant: Any) -> None:
     runs = [variant("a", 0.6), variant("b", 0.7)]
     assert texts_of(runs) == []

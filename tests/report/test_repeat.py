@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
 from tutelage import cli
 from tutelage.report.record import read_record
-from tutelage.report.repeat import quoted, train_command
+from tutelage.report.repeat import quoted, train_command, train_commands
 
 
 def words_of(command: str) -> list[str]:
@@ -27,6 +28,24 @@ def test_the_command_repeats_the_run_bit_for_bit(run: Path, tmp_path: Path) -> N
         assert (tmp_path / "again" / name).read_bytes() == (run / name).read_bytes()
     settings = [json.loads((folder / "config.json").read_text())["settings"] for folder in (run, tmp_path / "again")]
     assert settings[0] == settings[1]
+
+
+def test_runs_that_differ_in_the_seed_alone_are_a_loop_that_repeats_each(run: Path, tmp_path: Path) -> None:
+    records = []
+    for name, seed, threshold in (("a b-0", 0, 0.4), ("a b-3", 3, 0.4), ("a b-4", 4, 0.5), ("c", 5, 0.4)):
+        folder = Path(shutil.copytree(run, tmp_path / name))
+        config = json.loads((folder / "config.json").read_text())
+        config["settings"]["train"]["seed"] = seed
+        config["settings"]["method"]["threshold"] = threshold
+        (folder / "config.json").write_text(json.dumps(config))
+        records.append(read_record(folder))
+    commands = train_commands(records)
+    assert len(commands) == 3
+    typed = f"tutelage() {{ printf '%s\\0' tutelage \"$@\"; }}\n{commands[0]}"
+    words = subprocess.run(["bash", "-c", typed], stdout=subprocess.PIPE, check=True).stdout.decode().split("\0")[:-1]
+    first, second = (words_of(train_command(record)) for record in records[:2])
+    assert words == [*first, "--seed", "0", *second]
+    assert commands[1:] == [train_command(record) for record in records[2:]]
 
 
 def test_what_is_the_default_is_not_in_the_command(run: Path) -> None:

@@ -21,6 +21,7 @@ def record(
     student: float | None = None,
     validation: list[float] | None = None,
     predicted: int | None = None,
+    labels: int = 100,
     **result: Any,
 ) -> Record:
     """A run of 1,000 steps on four classes, scored on 400 images, with the same values in each log line."""
@@ -47,7 +48,7 @@ def record(
             "validation": {"teacher": scores, "student": scores},
         }
         | result,
-        split={"unlabeled_images": 5000},
+        split={"unlabeled_images": 5000, "labeled": ["row"] * labels},
         training=[{"kind": "training", "step": step, **lines} for step in range(50, STEPS + 1, 50)],
         validation=[
             {"kind": "validation", "step": 50 * (number + 1), "teacher": {"accuracy": value}, "student": {}}
@@ -130,6 +131,18 @@ def test_an_untrained_network_says_nothing_of_labels_that_fit() -> None:
     untrained = record(0.27, logged={"supervised": math.log(4)})
     assert names(fixmatch(0.27, label_fit=GOOD_LABELS), untrained) == []
     assert names(fixmatch(0.27), untrained) == []
+
+
+def test_labels_that_teach_more_than_random_ones_would_are_not_called_wrong() -> None:
+    """On four classes, so many labels dealt out at random reach 38 % at times with 50 of them, 34 % with 100."""
+    run = fixmatch(0.36, label_fit=RANDOM_LABELS)
+    assert names(run, record(0.36, labels=100)) == []
+    (few,) = diagnose([Evidence(run, record(0.36, labels=50))])
+    assert few.name == "labels"
+    assert few.evidence.startswith("the 50 labels are too few, or do not fit the images: supervised training is right")
+    assert "label more images" in few.flag
+    (many,) = diagnose([Evidence(run, record(0.33, labels=100))])
+    assert many.evidence.startswith("the labels do not fit the images")
 
 
 def test_causes_stand_before_what_follows_from_them() -> None:

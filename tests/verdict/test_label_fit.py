@@ -1,11 +1,21 @@
 from __future__ import annotations
 
+import os
+from functools import cache
+from pathlib import Path
+
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from tutelage.data.arrays import DIGITS
-from tutelage.verdict.diagnosis import UNRELATED
+from tutelage.data.dataset import load_dataset
+from tutelage.settings import DataConfig
+from tutelage.verdict.diagnosis import UNRELATED, reached_by_chance
+from tutelage.verdict.gap import pixel_features
 from tutelage.verdict.label_fit import LEAST, MOST, measure_label_fit
+
+DATA = Path(os.environ.get("TUTELAGE_DATA") or Path(__file__).parents[3] / "shared" / "data")
 
 
 def digits(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -46,3 +56,35 @@ def test_too_few_images_say_nothing_and_many_are_thinned() -> None:
     fit = measure_label_fit(*digits(MOST + 100), seed=0)
     assert fit is not None
     assert fit.images == MOST
+
+
+@cache
+def photos() -> tuple[np.ndarray, np.ndarray]:
+    """5,000 training images of CIFAR-10 and their classes."""
+    shard = DATA / "cifar10" / "train-0000.tar.gz"
+    if not shard.exists():
+        pytest.skip("CIFAR-10 shards are not here: set TUTELAGE_DATA to the folder that holds cifar10/")
+    part = load_dataset(DataConfig(path=str(shard)), seed=0, workers=2).train
+    known = part.labels >= 0
+    return part.images[known], part.labels[known]
+
+
+@pytest.mark.parametrize(
+    ("kind", "count", "passing"), [("digits", 40, 1.0), ("digits", 150, 1.0), ("photos", 40, 0.6), ("photos", 100, 1.0)]
+)
+def test_right_labels_teach_more_than_chance_and_shuffled_ones_seldom_do(kind: str, count: int, passing: float) -> None:
+    images, label = digits(1797) if kind == "digits" else photos()
+    features = pixel_features(images)
+    features = (features - features.mean(0)) / np.maximum(features.std(0), 1e-9)
+    guess = np.bincount(label).max() / len(label)
+    above: dict[str, list[bool]] = {"right": [], "shuffled": []}
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        order = rng.permutation(len(label))
+        shown, others = order[:count], order[count : count + 3000]
+        for taught, labels in (("right", label[shown]), ("shuffled", rng.permutation(label[shown]))):
+            learned = LogisticRegression(max_iter=200).fit(features[shown], labels)
+            accuracy = (learned.predict(features[others]) == label[others]).mean()
+            above[taught].append(bool(accuracy > reached_by_chance(guess, count)))
+    assert np.mean(above["right"]) >= passing
+    assert np.mean(above["shuffled"]) <= 0.1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,12 @@ class Text:
 
 @dataclass(frozen=True)
 class Finding:
-    """A headline in a box, with reasons, each with what to try."""
+    """A headline in a box, with reasons, each with what to try; the box's edge shows the tone."""
 
     kind: ClassVar[str] = "finding"
     headline: str
     reasons: tuple[tuple[str, str], ...] = ()
+    tone: Literal["good", "plain", "bad"] = "plain"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tutelage.data.names import shown
+from tutelage.data.names import enumerated, shown
 from tutelage.headlines import ACCURACY, DICE, NEIGHBORS, Headline
 from tutelage.intervals import Interval, interval
 from tutelage.report.blocks import Block, Cell, Section, Table, Text
@@ -30,16 +30,51 @@ _NEUTRAL = {
 
 
 def curve_names(records: Sequence[Record]) -> list[str]:
-    """The name of each run's curve: its method, and the settings by which it differs from others of that method."""
-    settings = [{k: v for k, v in flat(r.cfg.to_dict()).items() if k not in _NEUTRAL} for r in records]
+    """The name of each run's curve: its method, and the settings by which it differs from others of that method.
+
+    Settings that follow from the number of labels are one curve: they differ, but never at one number of labels.
+    """
+    settings = [_compared(record) for record in records]
     names = []
     for record, own in zip(records, settings, strict=True):
-        siblings = [other for other in settings if other["method.name"] == record.cfg.method]
-        differing = [key for key in own if any(str(other.get(key)) != str(own[key]) for other in siblings)]
+        siblings = [(r.labels, s) for r, s in zip(records, settings, strict=True) if r.cfg.method == record.cfg.method]
+        differing = [key for key in own if len({other.get(key) for _, other in siblings}) > 1]
+        if len({count for count, _ in siblings}) == len({(count, *map(other.get, own)) for count, other in siblings}):
+            differing = []
         parts = [f"{key.rpartition('.')[2]} {own[key]}" for key in differing[:2]]
         more = [f"{len(differing) - 2} more"] if len(differing) > 2 else []
         names.append(f"{record.cfg.method} ({', '.join(parts + more)})" if parts else record.cfg.method)
     return names
+
+
+def _compared(record: Record) -> dict[str, str]:
+    """The settings by which a run may differ from others of its method."""
+    return {key: str(value) for key, value in flat(record.cfg.to_dict()).items() if key not in _NEUTRAL}
+
+
+def _settings_by_labels(records: Sequence[Record], names: Sequence[str]) -> list[Text]:
+    """What each curve whose settings follow from the number of labels has where; like curves share a sentence."""
+    curves_of: dict[str, list[str]] = defaultdict(list)
+    for name in dict.fromkeys(names):
+        at = {r.labels: _compared(r) for r, other in zip(records, names, strict=True) if other == name}
+        counts = sorted(at)
+        keys = [key for key in at[counts[0]] if len({at[count].get(key) for count in counts}) > 1]
+        if keys:
+            curves_of[
+                "; ".join(_by_value(key, {count: at[count].get(key) for count in counts}) for key in keys)
+            ].append(shown(name))
+    return [
+        Text(f"Settings of {enumerated(curves)} that follow the number of labels: {said}.")
+        for said, curves in curves_of.items()
+    ]
+
+
+def _by_value(key: str, values: Mapping[int, Any]) -> str:
+    """`optimizer.lr 0.1 with 40 and 250 labels, 0.2 with 4,000 labels`, from its value at each number of labels."""
+    counts: dict[Any, list[str]] = defaultdict(list)
+    for count, value in values.items():
+        counts[value].append(f"{count:,}")
+    return f"{key} " + ", ".join(f"{value} with {enumerated(at)} labels" for value, at in counts.items())
 
 
 def comparison_sections(records: Sequence[Record]) -> list[Section]:
@@ -56,6 +91,7 @@ def comparison_sections(records: Sequence[Record]) -> list[Section]:
         blocks.append(_table_of_means(curves, part, records[0].headline))
         if len({count for points in curves.values() for count in points}) > 1:
             blocks.append(label_efficiency_plot(curves, "label-efficiency", part, records[0].headline))
+            blocks += _settings_by_labels(records, names)
     learning = accuracy_of_runs(records, names, "accuracy-of-runs") if len(scores) == 1 else None
     if learning is not None:
         blocks.append(learning)

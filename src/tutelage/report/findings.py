@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from tutelage.data.names import shown
 from tutelage.errors import TutelageError
@@ -14,11 +15,13 @@ from tutelage.report.record import Record
 from tutelage.verdict.baseline import TWIN
 from tutelage.verdict.verdict import Verdict, judge
 
+_TONES: dict[str, Literal["good", "plain", "bad"]] = {"helped": "good", "hurt": "bad"}
+
 
 def finding(verdict: Verdict, headline: str) -> Finding:
     """A box with what is judged as its headline, the reasons, and what to try for each."""
-    reasons = zip(verdict.reasons, verdict.flags, strict=True)
-    return Finding(headline, tuple((shown(reason), shown(flag)) for reason, flag in reasons))
+    reasons = tuple((shown(why), shown(flag)) for why, flag in zip(verdict.reasons, verdict.flags, strict=True))
+    return Finding(headline, reasons, _TONES.get(verdict.outcome, "plain"))
 
 
 def findings(verdicts: Sequence[Verdict]) -> list[Block]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tutelage import config, pretraining
@@ -15,27 +15,54 @@ from tutelage.report.record import Record
 _ALONE = ("data.exclude_labeled", "data.skip_unreadable", "train.compile", "train.baseline")  # flags without a value
 
 
+def train_commands(records: Sequence[Record]) -> list[str]:
+    """The commands of several runs; those that differ in the seed alone, and are named after it, are a loop over it."""
+    groups: dict[tuple[str, ...], list[Record]] = {}
+    for record in records:
+        seed = record.cfg.train.seed
+        stem = record.name.removesuffix(f"-{seed}")
+        key = (stem, *_settings(record)) if stem != record.name else (record.name, str(seed), *_settings(record))
+        groups.setdefault(key, []).append(record)
+    return [_loop(alike, stem) if len(alike) > 1 else train_command(alike[0]) for (stem, *_), alike in groups.items()]
+
+
 def train_command(record: Record) -> str:
     """`tutelage train ...` (or `pretrain`) with every setting that is not the default: it starts the same run again.
 
     A run planned from a budget is repeated by its planned steps, since the clock would plan others.
     """
-    short = {setting: flag for flag, setting in config.FLAGS.items()}
+    seed = record.cfg.train.seed
+    return _command(record, quoted(f"runs/{record.name}"), () if seed == 0 else (f"--seed {seed}",))
+
+
+def _loop(records: Sequence[Record], stem: str) -> str:
+    seeds = " ".join(str(record.cfg.train.seed) for record in records)
+    command = _command(records[0], f"{quoted(f'runs/{stem}-')}$seed", ("--seed $seed",))
+    return f"for seed in {seeds}; do {command}\ndone"
+
+
+def _command(record: Record, out: str, seed: Sequence[str]) -> str:
     verb = "pretrain" if record.pretrained else "train"
-    words = [[f"tutelage {verb}", quoted(record.cfg.data.path)], ["--out", quoted(f"runs/{record.name}")]]
+    processes = record.config["environment"].get("processes", 1)
+    start = f"torchrun --nproc-per-node {processes} --no-python " if processes > 1 else ""
+    first = f"{start}tutelage {verb} {quoted(record.cfg.data.path)}"
+    return " \\\n  ".join([first, f"--out {out}", *_settings(record), *seed])
+
+
+def _settings(record: Record) -> list[str]:
+    """The flags of a command, but for its folder and seed."""
+    short = {setting: flag for flag, setting in config.FLAGS.items()}
+    flags = []
     for name, (value, default) in changed_settings(record.cfg, scans=record.scans).items():
-        if name in ("data.path", "train.budget", "train.baseline_share"):  # the first is there; the steps are planned
+        if name in ("data.path", "train.seed", "train.budget", "train.baseline_share"):  # the steps are planned already
             continue
         flag = f"--{short.get(name, name).replace('_', '-')}"
         text = _text(value)
         if name in _ALONE and default is False:
-            words.append([flag])
+            flags.append(flag)
         else:
-            words.append([f"{flag}={quoted(text)}"] if text.startswith("-") else [flag, quoted(text)])
-    processes = record.config["environment"].get("processes", 1)
-    if processes > 1:
-        words[0][0] = f"torchrun --nproc-per-node {processes} --no-python {words[0][0]}"
-    return " \\\n  ".join(" ".join(word) for word in words)
+            flags.append(f"{flag}={quoted(text)}" if text.startswith("-") else f"{flag} {quoted(text)}")
+    return flags
 
 
 def changed_settings(cfg: RunConfig, *, scans: bool = False) -> dict[str, tuple[Any, Any]]:

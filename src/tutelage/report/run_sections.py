@@ -21,7 +21,7 @@ from tutelage.report.examples import Looked
 from tutelage.report.findings import finding
 from tutelage.report.galleries import least_certain
 from tutelage.report.record import Record
-from tutelage.report.repeat import changed_settings, flat, quoted, train_command
+from tutelage.report.repeat import changed_settings, flat, quoted, train_command, train_commands
 from tutelage.report.scan_sections import dice_tiles, picture_section, scores_section
 from tutelage.report.scores import calibration_section, class_section, feature_tiles, mistakes_section, score_tiles
 from tutelage.verdict.verdict import Verdict
@@ -154,7 +154,7 @@ def _pseudo_labels(record: Record, prefix: str) -> list[Section]:
 
 def how_they_were_made(records: Sequence[Record]) -> list[Section]:
     """The commands of runs that have no chapters, and data and versions where they are the same for all."""
-    sections = [Section("How to repeat them", (Code("\n".join(map(train_command, records))),), folded=True)]
+    sections = [Section("How to repeat them", (Code("\n".join(train_commands(records))),), folded=True)]
     if len({repr((r.config["data"]["fingerprint"], r.config["environment"])) for r in records}) == 1:
         sections.append(_data_and_versions(records[0], notes=[]))
     return sections

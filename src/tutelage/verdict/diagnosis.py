@@ -7,6 +7,7 @@ pseudo-labels), and that before what merely limits a gain.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,6 +18,7 @@ from tutelage.verdict.evidence import Evidence
 MOST_REASONS = 3
 DOUBT = 0.9  # strength of a reason from which on a gain is no proof that unlabeled images helped
 LEAST_SKILL = 0.15  # of the way from guessing to all right: below it a network has learned nothing that carries over
+FEW_LABELS = 100  # below it right labels of hard images may tell as little as wrong ones
 UNRELATED = 3.0  # standard errors above chance, below which labels and looks have nothing to do with each other
 FEW_PSEUDO_LABELS = 0.05
 ONE_CLASS = 0.5  # of the way from a class's share of the labels to all
@@ -82,17 +84,36 @@ def short_twin(cases: Sequence[Evidence]) -> Reason | None:
     )
 
 
+def reached_by_chance(guess: float, labels: int) -> float:
+    """The accuracy that so many labels dealt out at random seldom teach more than.
+
+    As if each labeled image decided for an equal share of the others, right with probability `guess`: two standard
+    deviations above it.
+    """
+    return guess + 2.0 * math.sqrt(guess * (1.0 - guess) / labels)
+
+
 def label_noise(case: Evidence) -> Reason | None:
-    """Labels that say nothing of other images, nor of images that look alike, are wrong."""
+    """Labels that say nothing of other images, nor of images that look alike, are wrong; few of them may be too few."""
     twin, fit = case.twin, case.run.result.get("label_fit")
     loss, accuracy, guess = twin.mean("supervised", since=0.8), twin.score, case.guess
-    if guess is None or accuracy > guess + LEAST_SKILL * (1.0 - guess):
+    if guess is None:
+        return None
+    labels = len(twin.split["labeled"])
+    if accuracy > min(reached_by_chance(guess, labels), guess + LEAST_SKILL * (1.0 - guess)):
         return None
     seen = f"supervised training is right on {accuracy:.0%} of other images, naming one class always on {guess:.0%}"
     if fit is not None and fit["z"] < UNRELATED:
         seen += f"; images that look alike share their label in {fit['agreement']:.0%}, by chance {fit['chance']:.0%}"
     elif fit is not None or loss is None or loss > 0.5 * case.ignorance:  # of too few labels only training can tell
         return None
+    if labels < FEW_LABELS:
+        return Reason(
+            "labels",
+            f"the {labels} labels are too few, or do not fit the images: {seen}",
+            "label more images, and check the labels that there are (--labels, or the folders)",
+            0.8,
+        )
     return Reason(
         "labels",
         f"the labels do not fit the images: {seen}",

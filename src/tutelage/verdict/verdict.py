@@ -13,10 +13,10 @@ from rich.console import Console
 from tutelage.errors import RunError
 from tutelage.files import read_json, write_json
 from tutelage.headlines import ACCURACY, headline_of
-from tutelage.intervals import interval
+from tutelage.intervals import Interval, interval
 from tutelage.verdict.diagnosis import DOUBT, MOST_REASONS, Reason, diagnose, short_twin
 from tutelage.verdict.evidence import Evidence, Record
-from tutelage.verdict.pairing import paired_difference
+from tutelage.verdict.pairing import Difference, paired_difference
 
 FILE = "verdict.json"
 Outcome = Literal["helped", "uncertain", "no measurable help", "hurt"]
@@ -30,8 +30,8 @@ class Verdict:
     Attributes:
         labels: that the runs were given, held-out ones among them.
         gain: points of the headline more than supervised training.
-        half_width: half the 95 % interval of the gain: over seeds where there are several (Student's t, paired), else
-            over the scored images or cases (paired).
+        half_width: half the 95 % interval of the gain, paired: over seeds (Student's t), or over the scored images or
+            cases, as `over` says; over them it holds for these draws of the labels and no others.
         part, images: what was scored, and how many.
         outcome: "uncertain" is a gain that may be chance, or that what was logged speaks against.
         causes: the likeliest reasons, unless the images helped.
@@ -48,13 +48,17 @@ class Verdict:
     images: int
     causes: tuple[Reason, ...]
     score: str = ACCURACY.key
+    over: Literal["seeds", "items"] = "seeds"
 
     @property
     def headline(self) -> str:
         """The verdict in a sentence."""
         score = headline_of({"headline": self.score})
         number = f"{self.gain:+.1f} ± {self.half_width:.1f} points of {score.words}"
-        basis = f"{self.seeds} seeds" if self.seeds > 1 else f"1 seed, {self.images} {self.part} {score.item}s"
+        basis = f"{self.seeds} seeds"
+        if self.seeds == 1 or self.over == "items":
+            of_each = "1 seed" if self.seeds == 1 else f"in each of {self.seeds} seeds"
+            basis = f"{of_each}, {self.images} {self.part} {score.item}s"
         said = {
             "helped": f"unlabeled {score.pool} helped",
             "uncertain": f"unlabeled {score.pool} may have helped",
@@ -94,10 +98,7 @@ def judge(pairs: Sequence[tuple[Path, Path]]) -> Verdict:
     differences = [paired_difference(case.run.path, case.twin.path, first.part, score) for case in cases]
     grain = 100.0 / max(differences[0].images, 1) if score == ACCURACY else 0.0
     over_seeds = interval([one.points for one in differences], grain=grain)
-    if over_seeds.half_width is None:
-        half_width, certain = differences[0].half_width, differences[0].certain
-    else:
-        half_width, certain = over_seeds.half_width, abs(over_seeds.mean) > over_seeds.half_width
+    half_width, certain, over = certainty(over_seeds, differences)
     outcome: Outcome = "no measurable help"
     if certain and over_seeds.mean != 0:
         outcome = "helped" if over_seeds.mean > 0 else "hurt"
@@ -123,7 +124,23 @@ def judge(pairs: Sequence[tuple[Path, Path]]) -> Verdict:
         images=differences[0].images,
         causes=tuple(causes),
         score=score.key,
+        over=over,
     )
+
+
+def certainty(over_seeds: Interval, differences: Sequence[Difference]) -> tuple[float, bool, Literal["seeds", "items"]]:
+    """Half the interval of the mean gain, whether it is beyond chance, and what the interval is over.
+
+    Over seeds by Student's t. A few seeds make that very wide; where each by itself is certain, and all agree, the gain
+    is certain for these draws of the labels. The mean of the half widths is then no narrower than the mean's own.
+    """
+    if over_seeds.half_width is not None and abs(over_seeds.mean) > over_seeds.half_width:
+        return over_seeds.half_width, True, "seeds"
+    agree = len({one.points > 0 for one in differences}) == 1
+    if over_seeds.half_width is None or (agree and all(one.certain for one in differences)):
+        half_width = sum(one.half_width for one in differences) / len(differences)
+        return half_width, all(one.certain for one in differences), "items"
+    return over_seeds.half_width, False, "seeds"
 
 
 def _too_little_to_tell(half_width: float, seeds: int, outcome: Outcome, item: str) -> Reason:
