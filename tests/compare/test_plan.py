@@ -84,12 +84,13 @@ def test_a_plan_is_kept_and_read_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "difference"),
     [
-        ({"methods": ("supervised",)}, "methods was supervised, fixmatch, not supervised"),
-        ({"label_counts": (20, None)}, "label_counts was 20, 100, not 20, None"),
-        ({"seeds": (0, 1, 2)}, "seeds was 0, 1, not 0, 1, 2"),
-        ({"settings": {"data.path": "digits", "train.steps": "6"}}, "train.steps was 5, not 6"),
-        ({"settings": {"data.path": "digits"}}, "train.steps was 5, not not given"),
-        ({"config_file": "own.toml"}, "config was not given, not own.toml"),
+        ({"methods": ("supervised",)}, "methods was supervised, fixmatch and is supervised now"),
+        ({"label_counts": (20, None)}, "label_counts was 20, 100 and is 20, None now"),
+        ({"seeds": (1, 2)}, "seeds was 0, 1 and is 1, 2 now"),
+        ({"settings": {"data.path": "digits", "train.steps": "6"}}, "train.steps was 5 and is 6 now"),
+        ({"settings": {"data.path": "digits"}}, "train.steps was 5 and is not given now"),
+        ({"config_file": "own.toml"}, "config was not given and is own.toml now"),
+        ({"seeds": (0, 1, 2), "presets": ("fixmatch-digits",)}, "presets was not given and is fixmatch-digits now"),
     ],
 )
 def test_going_on_with_other_settings_names_what_differs(
@@ -98,6 +99,23 @@ def test_going_on_with_other_settings_names_what_differs(
     keep_plan(plan(), tmp_path / "cmp")
     with pytest.raises(RunError, match=re.escape(difference)):
         keep_plan(plan(**changes), tmp_path / "cmp")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seeds": (0, 1, 2)},
+        {"label_counts": (None, 20, 100)},
+        {"methods": ("supervised", "mean-teacher", "fixmatch"), "presets": ("mean-teacher-digits",)},
+    ],
+)
+def test_methods_label_counts_and_seeds_may_be_added(tmp_path: Path, changes: dict[str, Any]) -> None:
+    keep_plan(plan(), tmp_path / "cmp")
+    more = plan(**changes)
+    keep_plan(more, tmp_path / "cmp")
+    assert read_plan(tmp_path / "cmp") == more
+    with pytest.raises(RunError, match="holds another comparison"):
+        keep_plan(plan(), tmp_path / "cmp")
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:

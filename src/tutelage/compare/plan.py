@@ -169,20 +169,20 @@ def shown_command(words: Sequence[str]) -> str:
 
 
 def keep_plan(plan: Plan, out: Path) -> None:
-    """Write the plan, or check that it is the one that `out` began with.
+    """Write the plan, or check that it goes on with the one that `out` began with: all its runs, and maybe more.
 
     Raises:
         RunError: `out` holds another comparison, or something else; the message names what differs.
     """
     if (out / FILE).exists():
-        old, new = _flat(read_plan(out).to_dict()), _flat(plan.to_dict())
-        changed = [
-            f"{name} was {_shown(old.get(name))}, not {_shown(new.get(name))}"
-            for name in dict.fromkeys([*old, *new])
-            if old.get(name) != new.get(name)
-        ]
-        if changed:
-            raise RunError(f"{out} holds another comparison: {'; '.join(changed)}. Name a new folder to change them")
+        before = read_plan(out)
+        if not _grows(before, plan):
+            raise RunError(
+                f"{out} holds another comparison: {'; '.join(_differences(before, plan))}. Methods, label counts and "
+                "seeds may be added; to change anything else, name a new folder"
+            )
+        if plan != before:
+            write_json(out / FILE, {"format": FORMAT, **plan.to_dict()})
         return
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunError(f"{out} exists and holds no comparison; name a new folder")
@@ -191,6 +191,27 @@ def keep_plan(plan: Plan, out: Path) -> None:
     except OSError as error:
         raise RunError(f"cannot make the folder {out}: {error.strerror}") from None
     write_json(out / FILE, {"format": FORMAT, **plan.to_dict()})
+
+
+def _grows(before: Plan, plan: Plan) -> bool:
+    """Whether `plan` has every run of the one before, with the same settings."""
+    runs = {one: _run(plan, one) for one in plan.combinations}
+    return all(runs.get(one) == _run(before, one) for one in before.combinations)
+
+
+def _run(plan: Plan, one: Combination) -> tuple[object, ...]:
+    """All that one run follows from."""
+    settings = {name: str(value) for name, value in plan.settings_of(one).items()}
+    return settings, plan.preset_of(one.method), plan.config_file
+
+
+def _differences(before: Plan, plan: Plan) -> list[str]:
+    old, new = _flat(before.to_dict()), _flat(plan.to_dict())
+    return [
+        f"{name} was {_shown(old.get(name))} and is {_shown(new.get(name))} now"
+        for name in dict.fromkeys([*old, *new])
+        if old.get(name) != new.get(name)
+    ]
 
 
 def read_plan(out: Path) -> Plan:
