@@ -148,3 +148,27 @@ def test_a_preset_of_another_method_is_named_with_its_method(tmp_path: Path) -> 
         config.resolve({"data.path": "digits"}, preset="mean-teacher-digits", file=file)
     given = {"data.path": "digits", "method.name": "mean-teacher"}
     assert config.resolve(given, preset="mean-teacher-digits").method == "mean-teacher"
+
+
+@pytest.mark.parametrize(
+    ("preset", "network", "kept"),
+    [
+        ("fixmatch-gpu", "wrn-28-2", {"batch_norm_momentum": 0.01}),
+        ("fixmatch-gpu", "wrn-28-8", {"batch_norm_momentum": 0.01}),
+        ("fixmatch-gpu", "timm:resnet10t", {"batch_norm_momentum": None}),
+        ("mean-teacher-la-8", "vnet-laseg", {"dropout": 0.5}),
+    ],
+)
+def test_another_network_takes_of_a_preset_the_settings_that_it_has(
+    preset: str, network: str, kept: dict[str, object]
+) -> None:
+    assert any(config.read_preset(preset)["network"].get(name) is not None for name in kept)
+    cfg = config.resolve({"data.path": "digits", "network.name": network}, preset=preset)
+    assert cfg.network.name == network
+    assert {name: getattr(cfg.network, name) for name in kept} == kept
+
+
+def test_a_setting_that_was_given_for_a_network_without_it_is_an_error() -> None:
+    given = {"data.path": "digits", "network.name": "timm:resnet10t", "network.batch_norm_momentum": 0.1}
+    with pytest.raises(ConfigError, match="is no setting of the network"):
+        config.resolve(given, preset="fixmatch-gpu")

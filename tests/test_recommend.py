@@ -10,7 +10,7 @@ import tutelage
 from tutelage import config
 from tutelage.build import resolved
 from tutelage.errors import ConfigError
-from tutelage.recommend import Situation, recommend, recommended
+from tutelage.recommend import Situation, recommend, recommend_for_scans, recommended
 
 
 def situation(**changes: object) -> Situation:
@@ -67,6 +67,23 @@ def test_the_recommended_unlabeled_batch_takes_no_more_images_than_there_are(
     cfg = config.resolve({"data.path": "digits", "method.name": "auto", "train.batch_size": batch})
     full = recommended(cfg, recommend(situation(labeled=40, unlabeled=unlabeled, device="cuda")))
     assert full.train.unlabeled_batch == expected
+
+
+@pytest.mark.parametrize("unlabeled", [0, 3])
+def test_with_next_to_nothing_unlabeled_the_supervised_preset_is_as_it_is(unlabeled: int) -> None:
+    cfg = config.resolve({"data.path": "digits", "method.name": "auto"})
+    for choice in (
+        recommend(situation(labeled=40, unlabeled=unlabeled)),
+        recommend(situation(labeled=40, unlabeled=unlabeled, device="cuda")),
+        recommend_for_scans(labeled=10, unlabeled=unlabeled),
+    ):
+        full = recommended(cfg, choice)
+        assert (full.method, full.train.unlabeled_ratio) == ("supervised", 1.0)
+
+
+def test_fully_labeled_data_trains_without_a_method_being_named(tmp_path: Path) -> None:
+    run = tutelage.train("digits", steps=2, out=tmp_path / "a")
+    assert run.config["settings"]["method"]["name"] == "supervised"
 
 
 def test_an_unlabeled_batch_that_was_asked_for_stays_as_it_is() -> None:

@@ -18,7 +18,7 @@ from tutelage import options
 from tutelage.augment.settings import AugmentConfig
 from tutelage.data.volumes.settings import ScanConfig
 from tutelage.errors import ConfigError, did_you_mean
-from tutelage.networks.settings import NetworkConfig
+from tutelage.networks.settings import NetworkConfig, takes
 from tutelage.settings import DataConfig, OptimizerConfig, TrainConfig
 from tutelage.tasks.settings import SegmentationConfig
 
@@ -127,7 +127,7 @@ class RunConfig:
 def resolve(settings: Mapping[str, Any], *, preset: str | None = None, file: str | Path | None = None) -> RunConfig:
     """The settings of a run: defaults, then the preset, then the TOML file, then `settings` by dotted name.
 
-    What a preset sets for its network is left out where another network is chosen. Without a preset, scans start from
+    What a preset sets for its network and a chosen one does not have is left out. Without a preset, scans start from
     that of the method for scans, since a network for images is none for them.
     Without steps and without a budget, a budget of 30 minutes is taken.
 
@@ -179,10 +179,12 @@ def _start_of_scans(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _fitting(preset: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """A preset without the settings of its network where `given` names another."""
+    """A preset without those settings of its network that the one named in `given` does not have."""
     chosen = given.get("network", {}).get("name")
-    fits = chosen in (None, preset.get("network", {}).get("name"))
-    return {section: values for section, values in preset.items() if fits or section != "network"}
+    if not isinstance(chosen, str) or "network" not in preset:
+        return dict(preset)
+    kept = {name: value for name, value in preset["network"].items() if name == "name" or takes(chosen, name)}
+    return {**preset, "network": kept}
 
 
 def _refuse_preset(preset: str, method: object) -> None:

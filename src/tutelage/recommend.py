@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from tutelage import config
+from tutelage.build import method_class
 from tutelage.config import RunConfig
 from tutelage.data.dataset import choose_size
 from tutelage.data.inventory import Inventory
@@ -125,11 +126,12 @@ def recommend_for_scans(*, labeled: int, unlabeled: int) -> Recommendation:
 def recommended(cfg: RunConfig, choice: Recommendation) -> RunConfig:
     """The settings of the recommended preset, below those that were given.
 
-    An unlabeled batch that was not asked for takes no more than there is.
+    An unlabeled batch that was not asked for takes no more than there are without a label.
     """
     given: dict[str, Any] = config.flat({name: values for name, values in cfg.given.items() if name != "method"})
     full = config.resolve(given, preset=choice.preset)
-    if full.train.unlabeled_batch <= max(choice.unlabeled, 1) or "train.unlabeled_ratio" in given:
+    enough = full.train.unlabeled_batch <= choice.unlabeled or not method_class(full.method).unlabeled_views
+    if enough or "train.unlabeled_ratio" in given:
         return full
     fewer = {"train.unlabeled_ratio": choice.unlabeled / full.train.batch_size}
     return config.resolve(given | fewer, preset=choice.preset)

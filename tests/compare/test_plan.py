@@ -81,6 +81,14 @@ def test_a_plan_is_kept_and_read_back(tmp_path: Path) -> None:
     assert read_plan(tmp_path / "cmp") == made
 
 
+def start(made: Plan, out: Path) -> None:
+    """The folders of its runs, as far as `keep_plan` looks at them."""
+    keep_plan(made, out)
+    for one in made.combinations:
+        (out / one.name).mkdir(exist_ok=True)
+        (out / one.name / "config.json").write_text("{}")
+
+
 @pytest.mark.parametrize(
     ("changes", "difference"),
     [
@@ -94,9 +102,11 @@ def test_a_plan_is_kept_and_read_back(tmp_path: Path) -> None:
     ],
 )
 def test_going_on_with_other_settings_names_what_differs(
-    tmp_path: Path, changes: dict[str, Any], difference: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], difference: str
 ) -> None:
-    keep_plan(plan(), tmp_path / "cmp")
+    start(plan(), tmp_path / "cmp")
+    (tmp_path / "own.toml").write_text("")
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(RunError, match=re.escape(difference)):
         keep_plan(plan(**changes), tmp_path / "cmp")
 
@@ -110,12 +120,34 @@ def test_going_on_with_other_settings_names_what_differs(
     ],
 )
 def test_methods_label_counts_and_seeds_may_be_added(tmp_path: Path, changes: dict[str, Any]) -> None:
-    keep_plan(plan(), tmp_path / "cmp")
+    start(plan(), tmp_path / "cmp")
     more = plan(**changes)
     keep_plan(more, tmp_path / "cmp")
     assert read_plan(tmp_path / "cmp") == more
-    with pytest.raises(RunError, match="holds another comparison"):
+    keep_plan(plan(), tmp_path / "cmp")  # nothing of what was added has been started
+    start(more, tmp_path / "cmp")
+    with pytest.raises(RunError, match="holds another comparison") as error:
         keep_plan(plan(), tmp_path / "cmp")
+    assert str(error.value).count(" and is ") == len(changes)
+
+
+def test_what_may_be_added_is_not_named_beside_what_may_not_be_changed(tmp_path: Path) -> None:
+    start(plan(), tmp_path / "cmp")
+    with pytest.raises(RunError, match=r"train\.steps was 5 and is 6 now") as error:
+        keep_plan(plan(seeds=(0, 1, 2), settings={"data.path": "digits", "train.steps": "6"}), tmp_path / "cmp")
+    assert "seeds was" not in str(error.value)
+
+
+def test_a_settings_file_that_changed_is_refused_once_runs_were_started(tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text("[optimizer]\nlr = 0.1\n")
+    made = plan(config_file=str(file))
+    keep_plan(made, tmp_path / "cmp")
+    file.write_text("[optimizer]\nlr = 0.2\n")
+    start(made, tmp_path / "cmp")
+    file.write_text("[optimizer]\nlr = 0.3\n")
+    with pytest.raises(RunError, match=r"own\.toml has changed since the first runs"):
+        keep_plan(made, tmp_path / "cmp")
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:

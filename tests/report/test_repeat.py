@@ -6,10 +6,15 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
-from tutelage import cli
+import pytest
+
+from tutelage import cli, config, pretraining
+from tutelage.build import resolved
+from tutelage.config import RunConfig
 from tutelage.report.record import read_record
-from tutelage.report.repeat import quoted, train_command, train_commands
+from tutelage.report.repeat import changed_settings, quoted, train_command, train_commands
 
 
 def words_of(command: str) -> list[str]:
@@ -32,15 +37,24 @@ def test_the_command_repeats_the_run_bit_for_bit(run: Path, tmp_path: Path) -> N
 
 def test_runs_that_differ_in_the_seed_alone_are_a_loop_that_repeats_each(run: Path, tmp_path: Path) -> None:
     records = []
-    for name, seed, threshold in (("a b-0", 0, 0.4), ("a b-3", 3, 0.4), ("a b-4", 4, 0.5), ("c", 5, 0.4)):
+    for name, seed, threshold, data, processes in (
+        ("a b-0", 0, 0.4, "digits", 1),
+        ("a b-3", 3, 0.4, "digits", 1),
+        ("a b-4", 4, 0.5, "digits", 1),
+        ("c", 5, 0.4, "digits", 1),
+        ("a b-6", 6, 0.4, "others", 1),
+        ("a b-7", 7, 0.4, "digits", 2),
+    ):
         folder = Path(shutil.copytree(run, tmp_path / name))
-        config = json.loads((folder / "config.json").read_text())
-        config["settings"]["train"]["seed"] = seed
-        config["settings"]["method"]["threshold"] = threshold
-        (folder / "config.json").write_text(json.dumps(config))
+        recorded = json.loads((folder / "config.json").read_text())
+        recorded["settings"]["train"]["seed"] = seed
+        recorded["settings"]["method"]["threshold"] = threshold
+        recorded["settings"]["data"]["path"] = data
+        recorded["environment"]["processes"] = processes
+        (folder / "config.json").write_text(json.dumps(recorded))
         records.append(read_record(folder))
-    commands = train_commands(records)
-    assert len(commands) == 3
+    commands = train_commands([*records, records[0]])
+    assert len(commands) == 5
     typed = f"tutelage() {{ printf '%s\\0' tutelage \"$@\"; }}\n{commands[0]}"
     words = subprocess.run(["bash", "-c", typed], stdout=subprocess.PIPE, check=True).stdout.decode().split("\0")[:-1]
     first, second = (words_of(train_command(record)) for record in records[:2])
@@ -65,3 +79,25 @@ def test_a_run_with_a_supervised_twin_is_repeated_with_one(run: Path) -> None:
     record.config["settings"]["train"]["baseline"] = True
     assert [word for word in words_of(train_command(record)) if "baseline" in word] == ["--baseline"]
     assert words_of(train_command(record))[-1] != "true"
+
+
+@pytest.mark.parametrize(
+    ("given", "scans"),
+    [
+        ({"method.name": "moco-v2", "network.name": "resnet-18"}, False),
+        ({"method.name": "moco-v2", "network.name": "resnet-18", "network.bn_splits": 8}, False),
+        ({"method.name": "moco-v2"}, False),
+        ({"method.name": "fixmatch", "network.name": "wrn-28-2"}, False),
+        ({"method.name": "mean-teacher", "network.name": "monai:unet", "network.width": 24}, True),
+        ({"method.name": "mean-teacher"}, True),
+    ],
+)
+def test_the_settings_in_a_command_give_the_settings_of_the_run(given: dict[str, Any], scans: bool) -> None:
+    def typed(values: dict[str, Any]) -> RunConfig:
+        if scans:
+            return config.resolve(values, preset=config.base_preset(values["method.name"]))
+        return (pretraining if values["method.name"].startswith("moco") else config).resolve(values)
+
+    run = resolved(typed({"data.path": "data", "train.steps": 5, **given}))
+    changed = {name: value for name, (value, _) in changed_settings(run, scans=scans).items()}
+    assert resolved(typed({"data.path": "data", **changed})).to_dict() == run.to_dict()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from pathlib import Path
 
 import pytest
 
 from tutelage.intervals import interval
 from tutelage.verdict.pairing import Difference
-from tutelage.verdict.verdict import Verdict, certainty
+from tutelage.verdict.verdict import Verdict, certainty, read_verdict, write_verdict
 
 
 def seeds(*points: float, half_width: float = 1.0, p: float = 0.001) -> list[Difference]:
@@ -38,7 +40,20 @@ def test_a_gain_counts_over_seeds_or_where_each_seed_counts_by_itself(
 
 
 def test_the_sentence_says_what_the_interval_is_over() -> None:
-    verdict = Verdict("fixmatch", 40, "helped", 12.7, 1.5, 2, "test", 5000, (), over="items")
-    assert verdict.headline.endswith("+12.7 ± 1.5 points of accuracy (in each of 2 seeds, 5000 test images)")
+    verdict = Verdict("fixmatch", 40, "helped", 12.7, 1.5, 2, "test", 5000, (), over="items", gains=(15.6, 9.8))
+    assert verdict.headline == (
+        "unlabeled images helped: +12.7 ± 1.5 points of accuracy "
+        "(each of 2 seeds: +15.6, +9.8; ± is over 5000 test images, not over seeds)"
+    )
     assert dataclasses.replace(verdict, over="seeds").headline.endswith("(2 seeds)")
     assert dataclasses.replace(verdict, seeds=1).headline.endswith("(1 seed, 5000 test images)")
+
+
+def test_a_verdict_is_read_as_it_was_written_and_so_are_older_ones(tmp_path: Path) -> None:
+    verdict = Verdict("fixmatch", 40, "helped", 12.7, 1.5, 2, "test", 5000, (), over="items", gains=(15.6, 9.8))
+    write_verdict(verdict, tmp_path)
+    assert read_verdict(tmp_path) == verdict
+    written = json.loads((tmp_path / "verdict.json").read_text())
+    del written["over"], written["gains"]
+    (tmp_path / "verdict.json").write_text(json.dumps(written))
+    assert read_verdict(tmp_path) == dataclasses.replace(verdict, over="seeds", gains=())

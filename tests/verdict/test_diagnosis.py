@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tutelage.verdict import diagnosis
-from tutelage.verdict.diagnosis import diagnose
+from tutelage.verdict.diagnosis import diagnose, reached_by_chance
 from tutelage.verdict.evidence import Evidence, Record
 
 STEPS = 1000
@@ -134,15 +134,20 @@ def test_an_untrained_network_says_nothing_of_labels_that_fit() -> None:
 
 
 def test_labels_that_teach_more_than_random_ones_would_are_not_called_wrong() -> None:
-    """On four classes, so many labels dealt out at random reach 38 % at times with 50 of them, 34 % with 100."""
+    """On four classes labels dealt out at random, and 400 scored images, seldom give more than 34.7 %."""
+    assert reached_by_chance(0.25, 200, 400) == pytest.approx(0.25 + 2 * math.sqrt(0.25 * 0.75 * (0.01 + 0.0025)))
+    run = fixmatch(0.35, label_fit=RANDOM_LABELS)
+    assert names(run, record(0.35, labels=200)) == []
+    (wrong,) = diagnose([Evidence(run, record(0.34, labels=200))])
+    assert wrong.evidence.startswith("the labels do not fit the images: supervised training is right on 34%")
+
+
+def test_few_labels_are_called_too_few_or_wrong() -> None:
     run = fixmatch(0.36, label_fit=RANDOM_LABELS)
-    assert names(run, record(0.36, labels=100)) == []
     (few,) = diagnose([Evidence(run, record(0.36, labels=50))])
     assert few.name == "labels"
     assert few.evidence.startswith("the 50 labels are too few, or do not fit the images: supervised training is right")
-    assert "label more images" in few.flag
-    (many,) = diagnose([Evidence(run, record(0.33, labels=100))])
-    assert many.evidence.startswith("the labels do not fit the images")
+    assert few.flag.startswith("label more images")
 
 
 def test_causes_stand_before_what_follows_from_them() -> None:

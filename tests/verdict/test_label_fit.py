@@ -70,9 +70,19 @@ def photos() -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "count", "passing"), [("digits", 40, 1.0), ("digits", 150, 1.0), ("photos", 40, 0.6), ("photos", 100, 1.0)]
+    ("kind", "count", "scored", "passing"),
+    [
+        ("digits", 40, 1000, 1.0),
+        ("digits", 150, 1000, 1.0),
+        ("digits", 900, 100, 1.0),
+        ("digits", 1200, 150, 1.0),
+        ("photos", 40, 3000, 0.6),
+        ("photos", 100, 3000, 1.0),
+    ],
 )
-def test_right_labels_teach_more_than_chance_and_shuffled_ones_seldom_do(kind: str, count: int, passing: float) -> None:
+def test_right_labels_teach_more_than_chance_and_shuffled_ones_seldom_do(
+    kind: str, count: int, scored: int, passing: float
+) -> None:
     images, label = digits(1797) if kind == "digits" else photos()
     features = pixel_features(images)
     features = (features - features.mean(0)) / np.maximum(features.std(0), 1e-9)
@@ -81,10 +91,10 @@ def test_right_labels_teach_more_than_chance_and_shuffled_ones_seldom_do(kind: s
     for seed in range(20):
         rng = np.random.default_rng(seed)
         order = rng.permutation(len(label))
-        shown, others = order[:count], order[count : count + 3000]
+        shown, others = order[:count], order[count : count + scored]
         for taught, labels in (("right", label[shown]), ("shuffled", rng.permutation(label[shown]))):
             learned = LogisticRegression(max_iter=200).fit(features[shown], labels)
             accuracy = (learned.predict(features[others]) == label[others]).mean()
-            above[taught].append(bool(accuracy > reached_by_chance(guess, count)))
+            above[taught].append(bool(accuracy > reached_by_chance(guess, count, scored)))
     assert np.mean(above["right"]) >= passing
     assert np.mean(above["shuffled"]) <= 0.1

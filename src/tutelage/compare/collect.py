@@ -113,9 +113,10 @@ def refuse_strangers(finished: Sequence[Combination], out: Path) -> None:
     """Check that the runs are those of the plan, and on the same images.
 
     Raises:
-        RunError: the settings of a run are of another combination, or two runs on a seed and a number of labels differ
-            in labeled, held-out or scored images.
+        RunError: the settings of a run are of another combination, two runs are of different data, or two on a seed and
+            a number of labels differ in labeled, held-out or scored images.
     """
+    data: dict[str, Path] = {}
     first: dict[tuple[int | None, int], tuple[Path, Mapping[str, Any]]] = {}
     for one in finished:
         run = out / one.name
@@ -125,6 +126,9 @@ def refuse_strangers(finished: Sequence[Combination], out: Path) -> None:
         if theirs != (one.method, count, one.seed):
             raise RunError(f"{run} is another run: {theirs[0]} with {theirs[1]} labels on seed {theirs[2]}")
         split = read_json(run / "split.json")
+        data.setdefault(str(split.get("fingerprint")), run)
+        if len(data) > 1:
+            raise RunError(f"{' and '.join(map(str, data.values()))} cannot be compared: they differ in data")
         other, known = first.setdefault((one.label_count, one.seed), (run, split))
         differing = [words for key, words in _SAME.items() if split.get(key) != known.get(key)]
         if differing:

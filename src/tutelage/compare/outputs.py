@@ -58,8 +58,8 @@ def reading(table: Table) -> str:
     gain = "gain: paired by seed, with the 95 % interval of its mean (Student's t)"
     if all(cell.gain is None for cell in table.cells):
         gain = "no gain: there is no finished run of supervised training to compare with"
-    elif any(cell.gain is not None and cell.gain.n == 2 for cell in table.cells):
-        gain += ", which from two seeds is wide whatever they say: the verdict looks at each of them"
+    elif any(cell.gain is not None and cell.gain.n in (2, 3) for cell in table.cells):
+        gain += ", which from two or three seeds is wide: the verdict also looks at each of them"
     return (
         f"mean ± std over seeds (n of {table.seeds}), of the network that the method evaluates after its last step; "
         f"{gain}.{chosen}"

@@ -6,6 +6,7 @@ import dataclasses
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tutelage.settings import require
 FILE = "compare.json"
 CACHE = "cache"  # of prepared scans
 FORMAT = 1
+_DIGEST = "config_digest"  # of the TOML file when the plan was written
 MOST_SEEDS = 100
 NO_REPORT = "--no-report"  # of each run: the comparison makes one of all
 _OF_THE_COMPARISON = {  # settings that differ between its runs, or mean nothing in them, and what says them instead
@@ -169,20 +171,27 @@ def shown_command(words: Sequence[str]) -> str:
 
 
 def keep_plan(plan: Plan, out: Path) -> None:
-    """Write the plan, or check that it goes on with the one that `out` began with: all its runs, and maybe more.
+    """Write the plan, or check that it goes on with the one in `out`: all runs that were started are its own, too.
 
     Raises:
         RunError: `out` holds another comparison, or something else; the message names what differs.
     """
+    digest = None if plan.config_file is None else sha256(Path(plan.config_file).read_bytes()).hexdigest()
+    values = {"format": FORMAT, **plan.to_dict(), _DIGEST: digest}
     if (out / FILE).exists():
         before = read_plan(out)
-        if not _grows(before, plan):
+        started = [one for one in before.combinations if (out / one.name / "config.json").exists()]
+        runs = {one: _run(plan, one) for one in plan.combinations}
+        if any(runs.get(one) != _run(before, one) for one in started):
             raise RunError(
                 f"{out} holds another comparison: {'; '.join(_differences(before, plan))}. Methods, label counts and "
                 "seeds may be added; to change anything else, name a new folder"
             )
-        if plan != before:
-            write_json(out / FILE, {"format": FORMAT, **plan.to_dict()})
+        if started and digest != read_json(out / FILE).get(_DIGEST, digest):
+            raise RunError(
+                f"{plan.config_file} has changed since the first runs of {out}; take it back, or name a new folder"
+            )
+        write_json(out / FILE, values)
         return
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunError(f"{out} exists and holds no comparison; name a new folder")
@@ -190,13 +199,7 @@ def keep_plan(plan: Plan, out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"cannot make the folder {out}: {error.strerror}") from None
-    write_json(out / FILE, {"format": FORMAT, **plan.to_dict()})
-
-
-def _grows(before: Plan, plan: Plan) -> bool:
-    """Whether `plan` has every run of the one before, with the same settings."""
-    runs = {one: _run(plan, one) for one in plan.combinations}
-    return all(runs.get(one) == _run(before, one) for one in before.combinations)
+    write_json(out / FILE, values)
 
 
 def _run(plan: Plan, one: Combination) -> tuple[object, ...]:
@@ -206,11 +209,15 @@ def _run(plan: Plan, one: Combination) -> tuple[object, ...]:
 
 
 def _differences(before: Plan, plan: Plan) -> list[str]:
+    """What `plan` takes away from the one before, or has otherwise."""
     old, new = _flat(before.to_dict()), _flat(plan.to_dict())
+    added = {
+        name for name in ("methods", "label_counts", "seeds") if set(getattr(before, name)) <= set(getattr(plan, name))
+    }
     return [
         f"{name} was {_shown(old.get(name))} and is {_shown(new.get(name))} now"
         for name in dict.fromkeys([*old, *new])
-        if old.get(name) != new.get(name)
+        if old.get(name) != new.get(name) and name not in added
     ]
 
 
@@ -226,6 +233,7 @@ def read_plan(out: Path) -> Plan:
     try:
         if values.pop("format") != FORMAT:
             raise RunError(f"{out / FILE} is of another version of tutelage")
+        values.pop(_DIGEST, None)
         given: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
         return Plan(**given)
     except (AttributeError, KeyError, TypeError) as error:

@@ -186,3 +186,12 @@ def _wide_shape(depth: int) -> tuple[int, int]:
     raise ConfigError(
         f"network.name 'wrn-{depth}-...': the depth must be 6n + 4 (three groups: 16, 22, 28, 40) or 8n + 5 (four: 37)"
     )
+
+
+def takes(network: str, setting: str) -> bool:
+    """Whether the network of that name has the setting.
+
+    Raises:
+        ConfigError: no network has that name.
+    """
+    return setting in _OWN_SETTINGS[NetworkName.parse(network).family]

@@ -56,8 +56,10 @@ def _settings_by_labels(records: Sequence[Record], names: Sequence[str]) -> list
     """What each curve whose settings follow from the number of labels has where; like curves share a sentence."""
     curves_of: dict[str, list[str]] = defaultdict(list)
     for name in dict.fromkeys(names):
-        at = {r.labels: _compared(r) for r, other in zip(records, names, strict=True) if other == name}
-        counts = sorted(at)
+        own = [(r.labels, _compared(r)) for r, other in zip(records, names, strict=True) if other == name]
+        at, counts = dict(own), sorted(dict(own))
+        if any(settings != at[count] for count, settings in own):  # a name may leave out in what they differ
+            continue
         keys = [key for key in at[counts[0]] if len({at[count].get(key) for count in counts}) > 1]
         if keys:
             curves_of[
@@ -74,7 +76,9 @@ def _by_value(key: str, values: Mapping[int, Any]) -> str:
     counts: dict[Any, list[str]] = defaultdict(list)
     for count, value in values.items():
         counts[value].append(f"{count:,}")
-    return f"{key} " + ", ".join(f"{value} with {enumerated(at)} labels" for value, at in counts.items())
+    return f"{key} " + ", ".join(
+        f"{value} with {enumerated(at)} label{'' if at == ['1'] else 's'}" for value, at in counts.items()
+    )
 
 
 def comparison_sections(records: Sequence[Record]) -> list[Section]:
@@ -91,7 +95,7 @@ def comparison_sections(records: Sequence[Record]) -> list[Section]:
         blocks.append(_table_of_means(curves, part, records[0].headline))
         if len({count for points in curves.values() for count in points}) > 1:
             blocks.append(label_efficiency_plot(curves, "label-efficiency", part, records[0].headline))
-            blocks += _settings_by_labels(records, names)
+            blocks += _settings_by_labels([r for _, r in scored], [name for name, _ in scored])
     learning = accuracy_of_runs(records, names, "accuracy-of-runs") if len(scores) == 1 else None
     if learning is not None:
         blocks.append(learning)

@@ -17,13 +17,20 @@ _ALONE = ("data.exclude_labeled", "data.skip_unreadable", "train.compile", "trai
 
 def train_commands(records: Sequence[Record]) -> list[str]:
     """The commands of several runs; those that differ in the seed alone, and are named after it, are a loop over it."""
-    groups: dict[tuple[str, ...], list[Record]] = {}
+    groups: dict[str, list[Record]] = {}
     for record in records:
         seed = record.cfg.train.seed
         stem = record.name.removesuffix(f"-{seed}")
-        key = (stem, *_settings(record)) if stem != record.name else (record.name, str(seed), *_settings(record))
-        groups.setdefault(key, []).append(record)
-    return [_loop(alike, stem) if len(alike) > 1 else train_command(alike[0]) for (stem, *_), alike in groups.items()]
+        looped = _command(record, f"{quoted(f'runs/{stem}-')}$seed", ("--seed $seed",))
+        alike = groups.setdefault(train_command(record) if stem == record.name else looped, [])
+        if seed not in (other.cfg.train.seed for other in alike):  # of folders of one name elsewhere: the same command
+            alike.append(record)
+    return [
+        train_command(alike[0])
+        if len(alike) == 1
+        else f"for seed in {' '.join(str(record.cfg.train.seed) for record in alike)}; do {command}\ndone"
+        for command, alike in groups.items()
+    ]
 
 
 def train_command(record: Record) -> str:
@@ -33,12 +40,6 @@ def train_command(record: Record) -> str:
     """
     seed = record.cfg.train.seed
     return _command(record, quoted(f"runs/{record.name}"), () if seed == 0 else (f"--seed {seed}",))
-
-
-def _loop(records: Sequence[Record], stem: str) -> str:
-    seeds = " ".join(str(record.cfg.train.seed) for record in records)
-    command = _command(records[0], f"{quoted(f'runs/{stem}-')}$seed", ("--seed $seed",))
-    return f"for seed in {seeds}; do {command}\ndone"
 
 
 def _command(record: Record, out: str, seed: Sequence[str]) -> str:
@@ -71,17 +72,21 @@ def changed_settings(cfg: RunConfig, *, scans: bool = False) -> dict[str, tuple[
     Args:
         scans: whether the data are: what is not given is then as in a preset.
     """
-    given = {"method.name": cfg.method, "data.path": cfg.data.path}
-    if scans:
-        plain = config.resolve(given, preset=config.base_preset(cfg.method))
-    elif learns_from_labels(cfg.method):
-        plain = config.resolve(given)
-    else:
-        plain = pretraining.resolve(given)
-    defaults = flat(resolved(plain).to_dict())
+    defaults = _defaults(cfg, scans)
+    network = defaults["network.name"]
+    if cfg.network.name != network:  # what a preset sets for its network is not what another one starts from
+        defaults = _defaults(cfg, scans, {"network.name": cfg.network.name}) | {"network.name": network}
     changed = {name: (value, defaults.get(name)) for name, value in flat(cfg.to_dict()).items()}
     kept = ("method.name", "train.steps")
     return {name: pair for name, pair in changed.items() if name in kept or _text(pair[0]) != _text(pair[1])}
+
+
+def _defaults(cfg: RunConfig, scans: bool, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What a command gives that names data and method, and `more`, by dotted name."""
+    given = {"method.name": cfg.method, "data.path": cfg.data.path, **(more or {})}
+    if not learns_from_labels(cfg.method):
+        return flat(resolved(pretraining.resolve(given)).to_dict())
+    return flat(resolved(config.resolve(given, preset=config.base_preset(cfg.method) if scans else None)).to_dict())
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

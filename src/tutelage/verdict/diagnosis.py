@@ -18,7 +18,7 @@ from tutelage.verdict.evidence import Evidence
 MOST_REASONS = 3
 DOUBT = 0.9  # strength of a reason from which on a gain is no proof that unlabeled images helped
 LEAST_SKILL = 0.15  # of the way from guessing to all right: below it a network has learned nothing that carries over
-FEW_LABELS = 100  # below it right labels of hard images may tell as little as wrong ones
+FEW_LABELS = 100  # fewer right labels of hard images may tell as little as wrong ones
 UNRELATED = 3.0  # standard errors above chance, below which labels and looks have nothing to do with each other
 FEW_PSEUDO_LABELS = 0.05
 ONE_CLASS = 0.5  # of the way from a class's share of the labels to all
@@ -84,13 +84,15 @@ def short_twin(cases: Sequence[Evidence]) -> Reason | None:
     )
 
 
-def reached_by_chance(guess: float, labels: int) -> float:
+def reached_by_chance(guess: float, labels: int, scored: int) -> float:
     """The accuracy that so many labels dealt out at random seldom teach more than.
 
-    As if each labeled image decided for an equal share of the others, right with probability `guess`: two standard
-    deviations above it.
+    As if each labeled image, up to `FEW_LABELS`, decided for an equal share of the others, right with probability
+    `guess`, and so many of those were then looked at: two standard deviations above it. More labels do not narrow it,
+    since classifiers that cannot learn random labels by heart answer alike for whole regions.
     """
-    return guess + 2.0 * math.sqrt(guess * (1.0 - guess) / labels)
+    votes = min(labels, FEW_LABELS)
+    return guess + 2.0 * math.sqrt(guess * (1.0 - guess) * (1.0 / votes + 1.0 / scored))
 
 
 def label_noise(case: Evidence) -> Reason | None:
@@ -100,7 +102,7 @@ def label_noise(case: Evidence) -> Reason | None:
     if guess is None:
         return None
     labels = len(twin.split["labeled"])
-    if accuracy > min(reached_by_chance(guess, labels), guess + LEAST_SKILL * (1.0 - guess)):
+    if accuracy > min(reached_by_chance(guess, labels, int(twin.scores["n"])), guess + LEAST_SKILL * (1.0 - guess)):
         return None
     seen = f"supervised training is right on {accuracy:.0%} of other images, naming one class always on {guess:.0%}"
     if fit is not None and fit["z"] < UNRELATED:
@@ -108,10 +110,11 @@ def label_noise(case: Evidence) -> Reason | None:
     elif fit is not None or loss is None or loss > 0.5 * case.ignorance:  # of too few labels only training can tell
         return None
     if labels < FEW_LABELS:
+        more = "a larger --label-count" if twin.settings["data"].get("label_count") is not None else "label more images"
         return Reason(
             "labels",
             f"the {labels} labels are too few, or do not fit the images: {seen}",
-            "label more images, and check the labels that there are (--labels, or the folders)",
+            f"{more}, and check the labels that there are (--labels, or the folders)",
             0.8,
         )
     return Reason(

@@ -34,8 +34,9 @@ class Verdict:
             cases, as `over` says; over them it holds for these draws of the labels and no others.
         part, images: what was scored, and how many.
         outcome: "uncertain" is a gain that may be chance, or that what was logged speaks against.
-        causes: the likeliest reasons, unless the images helped.
+        causes: the likeliest reasons, unless the images helped; then what to know of the number.
         score: the headline's name in the metrics.
+        gains: that of each seed.
     """
 
     method: str
@@ -49,16 +50,18 @@ class Verdict:
     causes: tuple[Reason, ...]
     score: str = ACCURACY.key
     over: Literal["seeds", "items"] = "seeds"
+    gains: tuple[float, ...] = ()
 
     @property
     def headline(self) -> str:
         """The verdict in a sentence."""
         score = headline_of({"headline": self.score})
         number = f"{self.gain:+.1f} ± {self.half_width:.1f} points of {score.words}"
-        basis = f"{self.seeds} seeds"
-        if self.seeds == 1 or self.over == "items":
-            of_each = "1 seed" if self.seeds == 1 else f"in each of {self.seeds} seeds"
-            basis = f"{of_each}, {self.images} {self.part} {score.item}s"
+        items = f"{self.images} {self.part} {score.item}s"
+        basis = f"{self.seeds} seeds" if self.seeds > 1 else f"1 seed, {items}"
+        if self.seeds > 1 and self.over == "items":
+            each = ", ".join(f"{gain:+.1f}" for gain in self.gains)
+            basis = f"each of {self.seeds} seeds: {each}; ± is over {items}, not over seeds"
         said = {
             "helped": f"unlabeled {score.pool} helped",
             "uncertain": f"unlabeled {score.pool} may have helped",
@@ -112,6 +115,8 @@ def judge(pairs: Sequence[tuple[Path, Path]]) -> Verdict:
         outcome = "uncertain" if causes else "helped"
     elif not certain and half_width > _WIDE:
         causes.append(_too_little_to_tell(half_width, len(cases), outcome, score.item))
+    if certain and over == "items" and over_seeds.half_width is not None:
+        causes.append(_few_draws(over_seeds.half_width, len(cases)))
     causes = sorted(causes, key=lambda cause: -cause.strength)[:MOST_REASONS]
     return Verdict(
         method=str(first.settings["method"]["name"]),
@@ -125,6 +130,7 @@ def judge(pairs: Sequence[tuple[Path, Path]]) -> Verdict:
         causes=tuple(causes),
         score=score.key,
         over=over,
+        gains=tuple(one.points for one in differences),
     )
 
 
@@ -147,6 +153,14 @@ def _too_little_to_tell(half_width: float, seeds: int, outcome: Outcome, item: s
     text = f"a gain below {half_width:.0f} points cannot be told from chance here"
     flag = f"score more {item}s (--test)" if seeds == 1 else f"more seeds: --seeds {2 * seeds + 1}"
     return Reason("too little to tell", text, flag, DOUBT if outcome == "uncertain" else 0.4)
+
+
+def _few_draws(half_width: float, seeds: int) -> Reason:
+    """What to know of a gain that each seed shows, but too few of them to tell what others would."""
+    text = (
+        f"other draws of the labels may differ: by these {seeds} alone the mean is known to ± {half_width:.0f} points"
+    )
+    return Reason("few draws", text, f"more seeds: --seeds {2 * seeds + 1}", 0.3)
 
 
 def print_verdict(verdict: Verdict, console: Console) -> None:
@@ -177,6 +191,7 @@ def read_verdict(run: Path) -> Verdict | None:
     try:
         values.pop("headline")
         causes = tuple(Reason(**cause) for cause in values.pop("causes"))
-        return Verdict(**values, causes=causes)
+        gains = tuple(values.pop("gains", ()))
+        return Verdict(**values, causes=causes, gains=gains)
     except (AttributeError, KeyError, TypeError) as error:
         raise RunError(f"{run / FILE} is damaged: {error}") from None
