@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from tutelage.compare.comparison import plan_of
 from tutelage.compare.plan import Combination, Plan, keep_plan, read_plan, shown_command
 from tutelage.errors import ConfigError, RunError
+from tutelage.methods import CLASSIFIERS
 
 
 def plan(**changes: Any) -> Plan:
@@ -164,3 +166,37 @@ def test_a_damaged_plan_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "compare.json").write_text(content)
     with pytest.raises(RunError, match=r"compare\.json is (damaged|of another version)"):
         read_plan(tmp_path)
+
+
+def presets_of(methods: str, presets: str) -> tuple[str, ...]:
+    words = {"label_counts": None, "seeds": 1, "config_file": None}
+    return plan_of({"data.path": "digits"}, methods=methods, presets=presets, **words).presets  # type: ignore[arg-type]
+
+
+def test_the_common_part_of_preset_names_stands_for_one_of_each_method() -> None:
+    assert presets_of("supervised,fixmatch", "small") == ("supervised-small", "fixmatch-small")
+    assert presets_of("supervised,fixmatch", "fixmatch-gpu, supervised-cpu") == ("fixmatch-gpu", "supervised-cpu")
+    with pytest.raises(ConfigError, match="there is no preset mixmatch-digits; name those of the other methods singly"):
+        presets_of("fixmatch,mixmatch", "digits")
+    with pytest.raises(ConfigError, match="smal"):
+        presets_of("supervised,fixmatch", "smal")
+
+
+def test_every_method_of_images_has_a_preset_for_small_images_and_one_for_photos() -> None:
+    names = ",".join(method.name for method in CLASSIFIERS)
+    for word in ("small", "cpu"):
+        assert len(presets_of(names, word)) == len(CLASSIFIERS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, True),
+        ({"presets": ("fixmatch-digits",)}, False),
+        ({"config_file": "own.toml"}, False),
+        ({"settings": {"data.path": "digits", "optimizer.lr": 0.1}}, False),
+        ({"settings": {"data.path": "digits", "train.steps": 9}}, True),
+    ],
+)
+def test_a_plan_knows_whether_it_is_left_to_defaults(changes: dict[str, Any], expected: bool) -> None:
+    assert plan(**changes).on_defaults == expected

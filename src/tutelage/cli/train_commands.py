@@ -102,7 +102,7 @@ def compare(
     seeds
         Draws of the labels for each; --seed is the first.
     presets
-        Presets, at most one for each method, separated by commas.
+        One for each method; small or cpu take the one of that ending.
     jobs
         Runs at once; they share the processors.
     list_

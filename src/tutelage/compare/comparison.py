@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from tutelage import config
 from tutelage.compare.check import check_plan
 from tutelage.compare.collect import SUPERVISED, Table, collect
 from tutelage.compare.execute import LOGS, is_finished, next_command, run_all
@@ -15,6 +16,7 @@ from tutelage.compare.outputs import print_table, write_table
 from tutelage.compare.plan import Combination, Plan, keep_plan, read_plan, shown_command
 from tutelage.console import screen
 from tutelage.data.names import shown
+from tutelage.devices import choose_device
 from tutelage.errors import ConfigError, RunError
 from tutelage.settings import require
 from tutelage.verdict.verdict import Verdict, judge, print_verdict
@@ -32,6 +34,11 @@ def compare(plan: Plan, out: Path, *, jobs: int, report: bool = True, console: C
     require(1 <= jobs <= 64, "--jobs", "in [1, 64]", jobs)
     check_plan(plan, console)
     keep_plan(plan, out)
+    if plan.on_defaults and choose_device(str(plan.settings.get("train.device", "auto"))).type == "cpu":
+        console.print(
+            "- the settings are the defaults of the methods, made for long trainings; for minutes on a processor try "
+            "--presets small, or for images of more than 64 pixels --presets cpu"
+        )
     failed = run_all(plan, out, jobs=jobs, console=console)
     if len(failed) == len(plan.combinations):
         raise RunError(f"all {len(failed)} runs failed, the first: {next(iter(failed.values()))}")
@@ -120,7 +127,7 @@ def plan_of(
     Raises:
         ConfigError: a word is not as needed.
     """
-    own = dict(settings)
+    own, names = dict(settings), tuple(_words(methods))
     first = _integer(own.pop("train.seed", "0"), "--seed")
     require(seeds >= 1, "--seeds", "at least 1", seeds)
     counts: Sequence[int | None] = [None]
@@ -129,13 +136,30 @@ def plan_of(
     if not counts or (label_counts is not None and any(count is None or count < 1 for count in counts)):
         raise ConfigError(f"--label-counts must be numbers above 0, separated by commas, got {label_counts!r}")
     return Plan(
-        methods=tuple(_words(methods)),
+        methods=names,
         label_counts=tuple(counts),
         seeds=tuple(range(first, first + seeds)),
-        presets=tuple(_words(presets or "")),
+        presets=tuple(preset for word in _words(presets or "") for preset in _presets(word, names)),
         settings=own,
         config_file=config_file,
     )
+
+
+def _presets(word: str, methods: Sequence[str]) -> list[str]:
+    """A preset by its name, or, by what is the same in their names, one of each method: `small`, `cpu`.
+
+    Raises:
+        ConfigError: some methods have a preset of that name and others none.
+    """
+    known, of_each = config.preset_names(), {method: f"{method}-{word}" for method in methods}
+    missing = [method for method, preset in of_each.items() if preset not in known]
+    if word in known or len(missing) == len(methods):
+        return [word]  # which is refused where it is unknown
+    if missing:
+        raise ConfigError(
+            f"--presets {word}: {', '.join(missing)} has no preset {of_each[missing[0]]}; name them singly"
+        )
+    return list(of_each.values())
 
 
 def _words(text: str) -> list[str]:

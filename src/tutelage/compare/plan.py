@@ -101,6 +101,12 @@ class Plan:
         return is_scan_source(str(self.settings["data.path"]), None if labels is None else str(labels))
 
     @property
+    def on_defaults(self) -> bool:
+        """Whether nothing says what a method's own settings shall be, for images."""
+        given = any(name.startswith(("method.", "optimizer.", "network.")) for name in self.settings)
+        return not (self.presets or self.config_file or given or self.on_scans)
+
+    @property
     def combinations(self) -> list[Combination]:
         """In the order in which they run: all methods on a seed before the next seed, few labels first."""
         return [
