@@ -156,9 +156,8 @@ def _presets(word: str, methods: Sequence[str]) -> list[str]:
     if word in known or len(missing) == len(methods):
         return [word]  # which is refused where it is unknown
     if missing:
-        raise ConfigError(
-            f"--presets {word}: {', '.join(missing)} has no preset {of_each[missing[0]]}; name them singly"
-        )
+        lacking = of_each[missing[0]]
+        raise ConfigError(f"--presets {word}: there is no preset {lacking}; name those of the other methods singly")
     return list(of_each.values())
 
 
