@@ -18,6 +18,7 @@ def test_figures_are_those_of_a_count_by_hand() -> None:
     assert figures["pseudo/share"] == pytest.approx(3 / 5)
     assert figures["pseudo/class_share"] == pytest.approx([2 / 3, 1 / 3, 0.0])
     assert figures["pseudo/accuracy"] == pytest.approx(1 / 2)  # of the two kept ones whose class is known
+    assert figures["pseudo/known"] == pytest.approx(2 / 3)
     assert figures["pseudo/entropy"] == pytest.approx(0.6365 / 1.0986, rel=1e-3)
 
 

@@ -174,6 +174,13 @@ def test_over_several_seeds_a_reason_says_in_how_many_it_was_found() -> None:
     assert "seeds" not in reason.evidence
 
 
+def test_a_few_hidden_labels_say_nothing_of_the_pseudo_labels() -> None:
+    """Of 5,000 unlabeled images."""
+    for known, expected in ((0.009, []), (0.011, ["wrong pseudo-labels"]), (None, ["wrong pseudo-labels"])):
+        logged = HEALTHY | {"pseudo/accuracy": 0.4} | ({} if known is None else {"pseudo/known": known})
+        assert names(fixmatch(logged=logged)) == expected
+
+
 def test_a_larger_label_count_is_advised_only_where_labels_are_hidden() -> None:
     run = fixmatch(logged=HEALTHY | {"pseudo/accuracy": 0.4})
     run.settings["data"]["label_count"] = 40

@@ -42,6 +42,7 @@ def health(counts: Tensor) -> dict[str, float | list[float]]:
             out where no row has weight, as the next two.
         pseudo/class_share: of each class, its share of the weight.
         pseudo/accuracy: share of the weight that is on the true class; left out where no true class is known.
+        pseudo/known: share of the weight whose true class is known, by which accuracy goes.
     """
     rows, weight, known, right = counts.double().cpu().unbind(0)
     total = float(weight.sum())
@@ -52,6 +53,7 @@ def health(counts: Tensor) -> dict[str, float | list[float]]:
         figures["pseudo/class_share"] = share.tolist()
         if float(known.sum()) > 0:
             figures["pseudo/accuracy"] = float(right.sum() / known.sum())
+            figures["pseudo/known"] = float(known.sum()) / total
     return figures
 
 

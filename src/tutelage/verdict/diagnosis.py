@@ -23,6 +23,7 @@ UNRELATED = 3.0  # standard errors above chance, below which labels and looks ha
 FEW_PSEUDO_LABELS = 0.05
 ONE_CLASS = 0.5  # of the way from a class's share of the labels to all
 WRONG_PSEUDO_LABELS = 0.7  # share that is right, below which they teach errors
+LEAST_KNOWN = 50  # unlabeled images with a hidden label, below which their share that is right tells little
 WEAK = 0.02  # share of the loss that unlabeled images add
 CLEAR_GAP = 0.9  # AUC
 CEILING = 0.97  # headline of supervised training
@@ -187,8 +188,10 @@ def one_class(case: Evidence) -> Reason | None:
 
 def wrong_pseudo_labels(case: Evidence) -> Reason | None:
     """Pseudo-labels that are often wrong teach errors."""
-    right, share = case.run.mean("pseudo/accuracy"), case.run.mean("pseudo/share")
+    right, share, known = (case.run.mean(f"pseudo/{name}") for name in ("accuracy", "share", "known"))
     where = "unlabeled"
+    if known is not None and known * int(case.run.split["unlabeled_images"]) < LEAST_KNOWN:
+        right = None
     if right is None and case.run.validation:
         right, where = case.run.validation[-1].get(case.run.evaluated, {}).get("pseudo_accuracy"), "validation"
     if right is None or right >= WRONG_PSEUDO_LABELS or share is None or share < FEW_PSEUDO_LABELS:
