@@ -79,9 +79,20 @@ def test_a_finished_comparison_trains_nothing(whole: Path, capsys: pytest.Captur
     assert capsys.readouterr().out == ""
 
 
+def test_a_comparison_grows_by_a_seed_and_keeps_what_is_finished(whole: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(whole, tmp_path / "cmp"))
+    before = finished(out)
+    assert cli.run([*COMPARE, "--seeds", "3", "--jobs", "2", "--out", str(out)]) == 0
+    after = finished(out)
+    assert sorted(after.keys() - before.keys()) == ["fixmatch-20-2", "supervised-20-2"]
+    assert {name: after[name] for name in before} == before
+    rows = [line.split(",") for line in (out / "results.csv").read_text().splitlines()]
+    assert [row[3] for row in rows] == ["n", "3", "3"]
+
+
 def test_going_on_with_other_settings_is_refused(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run([*COMPARE, "--seeds", "2", "--optimizer.lr", "0.1", "--out", str(whole)]) == 2
-    assert "optimizer.lr was not given, not 0.1" in capsys.readouterr().err
+    assert "optimizer.lr was not given and is 0.1 now" in capsys.readouterr().err
 
 
 def children(pid: int) -> list[int]:
