@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from tutelage.verdict import diagnosis
-from tutelage.verdict.diagnosis import diagnose, reached_by_chance
+from tutelage.verdict.diagnosis import diagnose
 from tutelage.verdict.evidence import Evidence, Record
+from tutelage.verdict.label_fit import reached_by_chance
 
 STEPS = 1000
 

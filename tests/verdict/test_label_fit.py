@@ -11,9 +11,9 @@ from sklearn.linear_model import LogisticRegression
 from tutelage.data.arrays import DIGITS
 from tutelage.data.dataset import load_dataset
 from tutelage.settings import DataConfig
-from tutelage.verdict.diagnosis import UNRELATED, reached_by_chance
+from tutelage.verdict.diagnosis import UNRELATED
 from tutelage.verdict.gap import pixel_features
-from tutelage.verdict.label_fit import LEAST, MOST, measure_label_fit
+from tutelage.verdict.label_fit import LEAST, MOST, measure_label_fit, reached_by_chance
 
 DATA = Path(os.environ.get("TUTELAGE_DATA") or Path(__file__).parents[3] / "shared" / "data")
 

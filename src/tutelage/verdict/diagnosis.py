@@ -7,18 +7,17 @@ pseudo-labels), and that before what merely limits a gain.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from tutelage.ema import SHORTEST_RUN, slowest_decay
 from tutelage.headlines import DICE
 from tutelage.verdict.evidence import Evidence
+from tutelage.verdict.label_fit import FEW_LABELS, reached_by_chance
 
 MOST_REASONS = 3
 DOUBT = 0.9  # strength of a reason from which on a gain is no proof that unlabeled images helped
 LEAST_SKILL = 0.15  # of the way from guessing to all right: below it a network has learned nothing that carries over
-FEW_LABELS = 100  # fewer right labels of hard images may tell as little as wrong ones
 UNRELATED = 3.0  # standard errors above chance, below which labels and looks have nothing to do with each other
 FEW_PSEUDO_LABELS = 0.05
 ONE_CLASS = 0.5  # of the way from a class's share of the labels to all
@@ -83,17 +82,6 @@ def short_twin(cases: Sequence[Evidence]) -> Reason | None:
         f"train longer, e.g. --steps {3 * steps} or a larger --budget",
         DOUBT,
     )
-
-
-def reached_by_chance(guess: float, labels: int, scored: int) -> float:
-    """The accuracy that so many labels dealt out at random seldom teach more than.
-
-    As if each labeled image, up to `FEW_LABELS`, decided for an equal share of the others, right with probability
-    `guess`, and so many of those were then looked at: two standard deviations above it. More labels do not narrow it,
-    since classifiers that cannot learn random labels by heart answer alike for whole regions.
-    """
-    votes = min(labels, FEW_LABELS)
-    return guess + 2.0 * math.sqrt(guess * (1.0 - guess) * (1.0 / votes + 1.0 / scored))
 
 
 def label_noise(case: Evidence) -> Reason | None:

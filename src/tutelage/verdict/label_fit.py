@@ -1,4 +1,4 @@
-"""Whether labels have to do with what is to be seen: a test on the nearest neighbors of labeled images."""
+"""Whether labels have to do with what is to be seen: what is taught by them, and the nearest neighbors of images."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tutelage.verdict.gap import pixel_features
 
 MOST = 1000  # images that are looked at
 LEAST = 30  # images below which nothing can be said
+FEW_LABELS = 100  # fewer right labels of hard images may tell as little as wrong ones
 
 
 @dataclass(frozen=True)
@@ -55,3 +56,14 @@ def measure_label_fit(images: np.ndarray, label: NDArray[np.int64], *, seed: int
     chance = float((counts * (counts - 1)).sum() / (n * (n - 1)))
     error = math.sqrt(max(chance * (1.0 - chance), 1e-12) / n)
     return LabelFit(agreement, chance, (agreement - chance) / error, n)
+
+
+def reached_by_chance(guess: float, labels: int, scored: int) -> float:
+    """The accuracy that so many labels dealt out at random seldom teach more than.
+
+    As if each labeled image, up to `FEW_LABELS`, decided for an equal share of the others, right with probability
+    `guess`, and so many of those were then looked at: two standard deviations above it. More labels do not narrow it,
+    since classifiers that cannot learn random labels by heart answer alike for whole regions.
+    """
+    votes = min(labels, FEW_LABELS)
+    return guess + 2.0 * math.sqrt(guess * (1.0 - guess) * (1.0 / votes + 1.0 / scored))
