@@ -184,18 +184,17 @@ from tutelage.config import resolve
 from tutelage.data.dataset import load_dataset
 from tutelage.data.loader import pixel_statistics
 from tutelage.distributed import process_group, rank
+from tutelage.networks.base import Network
 from tutelage.training.loop import fit
 from tutelage.training.signals import StopFlag
 
-class Plain(nn.Module):
+class Plain(Network):
     def __init__(self):
         super().__init__()
         self.body = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.Tanh())
         self.head = nn.Linear(32, 10)
     def features(self, images):
         return self.body(images)
-    def forward(self, images):
-        return self.head(self.features(images))
 
 class Rows:
     rows = []
