@@ -101,6 +101,8 @@ def start_run(
         baseline.check_baseline(cfg)
         session.load(cfg, out)
         cfg = material.decide(cfg)
+        split = material.data.split_record()
+        baseline.check_scored(cfg.train, split["val_images"] + split["test_images"] > 0, kind.kind)
         stack.enter_context(_name_batch(cfg, material))
         training = session.build(cfg, init_from=cfg.train.init_from)
         plan: dict[str, Any] = {"steps": cfg.train.steps, "budget": cfg.train.budget}

@@ -91,7 +91,7 @@ def test_a_run_that_was_stopped_goes_on_to_its_verdict(tmp_path: Path) -> None:
     assert read_verdict(out) == verdict
 
 
-def test_without_scored_images_there_is_no_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_twin_is_refused_where_nothing_could_be_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "few.npz", x=rng.integers(0, 256, (40, 8, 8), np.uint8), y=np.arange(40) % 2)
     command = [
@@ -103,6 +103,6 @@ def test_without_scored_images_there_is_no_verdict(tmp_path: Path, capsys: pytes
         *BRIEF[2:],
         "--method=mean-teacher",
     ]
-    assert cli.run(command) == 0
-    assert "nothing tells whether the unlabeled images helped" in capsys.readouterr().out
-    assert not (tmp_path / "run" / "verdict.json").exists()
+    assert cli.run(command) == 2
+    assert "train.baseline: no labeled images are left to score on" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

@@ -33,6 +33,23 @@ def check_baseline(cfg: RunConfig) -> None:
         raise ConfigError("train.baseline is for one process; under torchrun train --method supervised by itself")
 
 
+def check_scored(train: TrainConfig, scored: bool, items: str) -> None:
+    """Check that something tells which of a run and its twin is better, where the settings ask for a twin.
+
+    Args:
+        scored: whether there are labeled items to score on.
+        items: what they are, in the plural.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    if train.baseline and not scored:
+        raise ConfigError(
+            f"train.baseline: no labeled {items} are left to score on, so nothing could tell whether unlabeled {items} "
+            "help; give labeled ones with --test, or leave --baseline out"
+        )
+
+
 def own_budget(train: TrainConfig) -> float:
     """Seconds of `train.budget` that are the run's own; the rest is the twin's."""
     total = seconds(str(train.budget))
