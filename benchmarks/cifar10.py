@@ -127,7 +127,7 @@ def write_table(arguments: argparse.Namespace, counts: list[int], jobs: list[Job
     results = {job: json.loads((arguments.out / job.name / "result.json").read_text()) for job in jobs}
     minutes = {job: cpu_minutes(arguments.out / job.name) for job in jobs}
     lines = [
-        "# CIFAR-10 (JPEG copies), seven to ten minutes of one processor core for each run",
+        "# CIFAR-10 (JPEG copies), six to ten minutes of one processor core for each run",
         "",
         f"`python benchmarks/cifar10.py cifar10/ --out runs/cifar10 --labels {arguments.labels}`",
         "",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -24,7 +23,7 @@ def cuda() -> torch.device:
 
 
 @pytest.fixture
-def no_waiting(cuda: torch.device, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+def no_waiting(cuda: torch.device, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """While it is in use, a step that waits for the GPU raises RuntimeError; gives the steps that were watched."""
     run_step, watched = Training.run_step, list[int]()
     with warnings.catch_warnings(action="ignore"):  # "a prototype feature", it says the first time
@@ -42,5 +41,4 @@ def no_waiting(cuda: torch.device, monkeypatch: pytest.MonkeyPatch) -> Iterator[
             torch.cuda.set_sync_debug_mode("default")
 
     monkeypatch.setattr(Training, "run_step", watched_step)
-    yield watched
-    torch.cuda.set_sync_debug_mode("default")
+    return watched

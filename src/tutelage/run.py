@@ -183,12 +183,9 @@ def _finish_baseline(run: Path, console: Console) -> None:
     except Interrupted as stopped:
         message = f"stopped in the supervised twin; go on with --resume {run}"
         raise Interrupted(message, stopped.exit_code - 128) from None
-    if "test" in Run(run).metrics or "validation" in Run(run).metrics:
-        verdict = judge([(run, twin)])
-        write_verdict(verdict, run)
-        print_verdict(verdict, console)
-    else:
-        console.print("No labeled images were left to score on: nothing tells whether the unlabeled images helped.")
+    verdict = judge([(run, twin)])
+    write_verdict(verdict, run)
+    print_verdict(verdict, console)
 
 
 def _warn_of_slow_averages(training: Training, cfg: RunConfig, console: Console) -> None:

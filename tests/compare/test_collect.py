@@ -65,3 +65,12 @@ def test_scans_without_any_class_have_no_score(tmp_path: Path) -> None:
     leave(tmp_path, {"supervised-3-0": (0.5, 8.0), "ua-mt-3-0": (None, None)})  # type: ignore[dict-item]
     with pytest.raises(RunError, match="ua-mt-3-0 has no Dice"):
         collect(PLAN, tmp_path)
+
+
+def test_runs_of_different_data_are_no_table_not_even_on_different_seeds(tmp_path: Path) -> None:
+    leave(tmp_path, {"supervised-3-0": (0.5, 8.0), "supervised-3-1": (0.6, 6.0)})
+    for seed in (0, 1):
+        split = tmp_path / f"supervised-3-{seed}" / "split.json"
+        split.write_text(json.dumps({**json.loads(split.read_text()), "fingerprint": f"data {seed}"}))
+    with pytest.raises(RunError, match=r"supervised-3-0 and .*supervised-3-1 cannot be compared: they differ in data"):
+        collect(PLAN, tmp_path)

@@ -20,7 +20,6 @@ DISTANCE = "hd95_pooled_mm"  # of scans, beside Dice
 Part = Literal["test", "validation"]
 _SAME = {  # of split.json: what all runs on a seed and a number of labels must share
     "classes": "classes",
-    "fingerprint": "data",
     "labeled": "labeled images",
     "held_out": "held-out images",
     "train_images": "training images",
