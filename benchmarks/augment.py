@@ -33,10 +33,10 @@ from torch import Tensor
 from augment_peers import as_batch, kornia_pipeline, lean_pillow_pipeline, pillow_pipeline, torchvision_pipeline
 from tutelage.augment import cutout, operations, rand_augment, weak
 from tutelage.augment.rand_augment import RandAugment
-from tutelage.augment.settings import StrongConfig, WeakConfig
 from tutelage.augment.view import ImageShape
 from tutelage.augment.weak import Weak
-from tutelage.seeding import generator
+from tutelage.config.augment import StrongConfig, WeakConfig
+from tutelage.core.seeding import generator
 
 RESULTS = Path(__file__).parent / "results"
 SIZES = ((32, 448), (96, 64))  # side in pixels, images a batch

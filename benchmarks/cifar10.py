@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from counted import cpu_minutes, train_counted
-from tutelage.intervals import interval
-from tutelage.report import write_report
+from tutelage.core.intervals import interval
+from tutelage.results.report import write_report
 
 STEPS = {  # in ten minutes of one core
     "supervised": 20_000,

@@ -16,9 +16,9 @@ from pathlib import Path
 import torch
 
 from tutelage import __version__, config
-from tutelage.console import screen
-from tutelage.demo import run_demo
-from tutelage.intervals import interval
+from tutelage.commands.demo import run_demo
+from tutelage.core.console import screen
+from tutelage.core.intervals import interval
 
 
 def main() -> None:

@@ -23,11 +23,11 @@ import torch
 import torch.nn.functional as F
 
 from tutelage import config
-from tutelage.build import build_predictor, resolved
-from tutelage.data.dataset import load_dataset
-from tutelage.data.loader import pixel_statistics
-from tutelage.material.image_streams import build_training
-from tutelage.training.folder import RunFolder
+from tutelage.data.images.dataset import load_dataset
+from tutelage.data.images.loader import pixel_statistics
+from tutelage.run.build import build_predictor, resolved
+from tutelage.run.data_modules.image_streams import build_training
+from tutelage.run.folder import RunFolder
 from tutelage.training.loop import Training, fit
 from tutelage.training.optimizer import build_optimizer
 from tutelage.training.signals import StopFlag

@@ -24,13 +24,13 @@ from typing import Any, cast
 import torch
 import torch.nn.functional as F
 
-from tutelage import pretraining
-from tutelage.batch import Batch, StepOutput
-from tutelage.build import build_predictor, resolved
-from tutelage.contrast import info_nce
-from tutelage.data.dataset import load_dataset
-from tutelage.data.loader import Loader, pixel_statistics
-from tutelage.material.image_streams import build_training
+from tutelage.config import pretraining
+from tutelage.core.batch import Batch, StepOutput
+from tutelage.core.contrast import info_nce
+from tutelage.data.images.dataset import load_dataset
+from tutelage.data.images.loader import Loader, pixel_statistics
+from tutelage.run.build import build_predictor, resolved
+from tutelage.run.data_modules.image_streams import build_training
 from tutelage.training.health import Health
 from tutelage.training.loop import Training
 from tutelage.training.optimizer import build_optimizer

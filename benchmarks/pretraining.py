@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from counted import cpu_minutes, run_counted, train_counted
-from tutelage.intervals import interval
+from tutelage.core.intervals import interval
 
 STEPS = {"moco-v2": 430, "supervised": 2_000, "fixmatch": 700}  # in a minute of one core
 SHARE = 0.5  # of the minutes, for pretraining

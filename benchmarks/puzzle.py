@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tutelage.intervals import Interval, interval
+from tutelage.core.intervals import Interval, interval
 
 SOFTMAX = ("--method.consistency", "mse")
 RECIPE = (

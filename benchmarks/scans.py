@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from counted import cpu_minutes, train_counted
-from tutelage.intervals import interval
+from tutelage.core.intervals import interval
 
 METHODS = ("supervised", "mean-teacher", "ua-mt")
 DISTANCES = ("hd95_pooled_mm", "hd95_max_directed_mm")

@@ -22,9 +22,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from tutelage.config.segmentation import SegmentationConfig
 from tutelage.networks.vnet import VNet
 from tutelage.tasks.segmentation import Segmentation
-from tutelage.tasks.settings import SegmentationConfig
 
 plain_windows = runpy.run_path(str(Path(__file__).parents[1] / "tests" / "reference" / "segmentation.py"))[
     "predict_windows"

@@ -26,12 +26,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tutelage import config
-from tutelage.batch import Batch
-from tutelage.build import build_predictor, resolved
-from tutelage.data.dataset import load_dataset
-from tutelage.data.loader import Loader, pixel_statistics
-from tutelage.material.image_streams import build_training
+from tutelage.core.batch import Batch
+from tutelage.data.images.dataset import load_dataset
+from tutelage.data.images.loader import Loader, pixel_statistics
 from tutelage.methods import CLASSIFIERS
+from tutelage.run.build import build_predictor, resolved
+from tutelage.run.data_modules.image_streams import build_training
 from tutelage.training.health import Health
 from tutelage.training.loop import Training
 from tutelage.training.optimizer import build_optimizer

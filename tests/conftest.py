@@ -7,7 +7,7 @@ import warnings
 import pytest
 import torch
 
-from tutelage.batch import StepOutput
+from tutelage.core.batch import StepOutput
 from tutelage.training.health import Health
 from tutelage.training.loop import Training
 

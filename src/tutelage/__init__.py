@@ -18,17 +18,17 @@ __version__ = "0.1.0"
 __all__ = ["Model", "Run", "__version__", "load", "pretrain", "train"]
 
 if TYPE_CHECKING:
-    from tutelage.api import Run, load, pretrain, train
-    from tutelage.model import Model
+    from tutelage.commands.api import Run, load, pretrain, train
+    from tutelage.inference.image_model import Model
 
 
 def __getattr__(name: str) -> Any:
     if name in ("Run", "load", "pretrain", "train"):
-        from tutelage import api
+        from tutelage.commands import api
 
         return getattr(api, name)
     if name == "Model":
-        from tutelage.model import Model
+        from tutelage.inference.image_model import Model
 
         return Model
     raise AttributeError(f"module 'tutelage' has no attribute '{name}'")

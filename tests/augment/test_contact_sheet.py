@@ -3,10 +3,10 @@ import pytest
 import torch
 
 from tutelage.augment.contact_sheet import LARGEST_SIDE, MARGIN, SMALLEST_SIDE, TITLE, contact_sheet
-from tutelage.augment.settings import AugmentConfig
 from tutelage.augment.view import ImageShape
 from tutelage.augment.views import build_views
-from tutelage.seeding import generator
+from tutelage.config.augment import AugmentConfig
+from tutelage.core.seeding import generator
 
 NAMES = ("weak", "strong")
 

@@ -4,10 +4,10 @@ from torch import Tensor
 
 from tutelage.augment.contrastive import BLUR, GRAYSCALE, HUE, IDENTITY, JITTER, SATURATION, Contrastive
 from tutelage.augment.crops import draw_crops
-from tutelage.augment.settings import ContrastiveConfig
 from tutelage.augment.view import Draws, ImageShape
-from tutelage.errors import ConfigError
-from tutelage.seeding import generator
+from tutelage.config.augment import ContrastiveConfig
+from tutelage.core.errors import ConfigError
+from tutelage.core.seeding import generator
 
 SHAPE = ImageShape(3, 32, 32)
 

@@ -9,11 +9,11 @@ from tutelage.augment.image_ops.affine import translate_x
 from tutelage.augment.image_ops.blending import blend
 from tutelage.augment.image_ops.tables import invert
 from tutelage.augment.operations import apply_operations, index_of
-from tutelage.augment.settings import CTAugmentConfig, WeakConfig
 from tutelage.augment.view import ImageShape
 from tutelage.augment.weak import Weak
-from tutelage.errors import ConfigError
-from tutelage.seeding import generator
+from tutelage.config.augment import CTAugmentConfig, WeakConfig
+from tutelage.core.errors import ConfigError
+from tutelage.core.seeding import generator
 
 SHAPE = ImageShape(3, 32, 32)
 UNMOVED = Weak(WeakConfig(flip=False, translate=0.0))

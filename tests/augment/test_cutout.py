@@ -4,7 +4,7 @@ import torch
 from tutelage.augment.cutout import Cutout
 from tutelage.augment.image_ops.erase import erase
 from tutelage.augment.view import ImageShape
-from tutelage.seeding import generator
+from tutelage.core.seeding import generator
 
 SHAPE = ImageShape(3, 32, 32)
 

@@ -5,11 +5,11 @@ from torch import Tensor
 from tutelage.augment.image_ops.tables import equalize
 from tutelage.augment.operations import apply_operations, index_of
 from tutelage.augment.rand_augment import OPERATIONS, VARIANTS, RandAugment, fill_gaps
-from tutelage.augment.settings import StrongConfig, WeakConfig
 from tutelage.augment.view import Draws, ImageShape
 from tutelage.augment.weak import Weak
-from tutelage.errors import ConfigError
-from tutelage.seeding import generator
+from tutelage.config.augment import StrongConfig, WeakConfig
+from tutelage.core.errors import ConfigError
+from tutelage.core.seeding import generator
 
 SHAPE = ImageShape(3, 32, 32)
 UNMOVED = WeakConfig(flip=False, translate=0.0)

@@ -7,12 +7,12 @@ import torch
 from tutelage.augment.contrastive import Contrastive
 from tutelage.augment.ct_augment import NAMES, CTAugment
 from tutelage.augment.rand_augment import RandAugment
-from tutelage.augment.settings import AugmentConfig, StrongConfig
 from tutelage.augment.view import ImageShape
 from tutelage.augment.views import VIEWS, build_views
 from tutelage.augment.weak import Weak
-from tutelage.errors import ConfigError
-from tutelage.seeding import generator
+from tutelage.config.augment import AugmentConfig, StrongConfig
+from tutelage.core.errors import ConfigError
+from tutelage.core.seeding import generator
 
 SHAPE = ImageShape(3, 32, 32)
 LEARNED = AugmentConfig(strong=StrongConfig(policy="ctaugment"))
@@ -95,5 +95,5 @@ def test_images_of_another_number_of_channels_are_a_config_error():
 
 
 def test_the_settings_are_read_without_loading_torch():
-    code = "import sys, tutelage.augment.settings; sys.exit('torch' in sys.modules)"
+    code = "import sys, tutelage.config.augment; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -8,8 +8,8 @@ import torch
 from scipy import ndimage
 
 from tutelage.augment.volume import Intensities, Turns, gaussian_blur
-from tutelage.augment.volume_settings import IntensityConfig
-from tutelage.errors import ConfigError
+from tutelage.config.intensity import IntensityConfig
+from tutelage.core.errors import ConfigError
 
 CALM = {"noise": 0.0, "shift": 0.0, "scale": 0.0}
 

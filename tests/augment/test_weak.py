@@ -4,11 +4,11 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tutelage.augment.settings import WeakConfig
 from tutelage.augment.view import ImageShape
 from tutelage.augment.weak import Weak, flip_and_translate
-from tutelage.errors import ConfigError
-from tutelage.seeding import generator
+from tutelage.config.augment import WeakConfig
+from tutelage.core.errors import ConfigError
+from tutelage.core.seeding import generator
 
 
 def random_images(rows: int, channels: int, height: int, width: int) -> Tensor:

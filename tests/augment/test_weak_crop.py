@@ -6,12 +6,12 @@ from PIL import Image
 from torch import Tensor
 
 from tutelage.augment.ct_augment import CTAugment
-from tutelage.augment.settings import AugmentConfig, StrongConfig, WeakConfig
 from tutelage.augment.view import ImageShape
 from tutelage.augment.views import build_views
 from tutelage.augment.weak import WeakCrop
-from tutelage.errors import ConfigError
-from tutelage.seeding import generator
+from tutelage.config.augment import AugmentConfig, StrongConfig, WeakConfig
+from tutelage.core.errors import ConfigError
+from tutelage.core.seeding import generator
 
 SHAPE = ImageShape(3, 32, 32)
 RESIZED = WeakConfig(crop="resized")

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from tutelage import config
-from tutelage.build import build_predictor
-from tutelage.data.dataset import load_dataset
-from tutelage.data.loader import Normalization
+from tutelage.data.images.dataset import load_dataset
+from tutelage.data.images.loader import Normalization
 from tutelage.data.sampler import ClassSampler, StreamSampler
-from tutelage.material.image_streams import build_training
+from tutelage.run.build import build_predictor
+from tutelage.run.data_modules.image_streams import build_training
 
 
 def sampler(n: int = 10, batch: int = 4, seed: int = 0, stream: str = "labeled") -> StreamSampler:

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from tutelage.core.errors import DataError
 from tutelage.data.split import copies_of, hold_out, keep_labels
-from tutelage.errors import DataError
 
 CLASSES = ("cat", "dog", "owl")
 LABELS = np.repeat([0, 1, 2, -1], [60, 30, 10, 50])

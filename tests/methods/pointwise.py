@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tutelage.batch import Batch, Progress, Samples
+from tutelage.core.batch import Batch, Progress, Samples
 from tutelage.methods.base import Method, Problem
 from tutelage.networks.dense import DenseNetwork
 from tutelage.tasks.segmentation import Segmentation

@@ -15,8 +15,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from tutelage.batch import Batch, Progress, Samples, StepOutput
-from tutelage.distributed import data_parallel, leave_group
+from tutelage.core.batch import Batch, Progress, Samples, StepOutput
+from tutelage.core.distributed import data_parallel, leave_group
 from tutelage.methods import METHODS
 from tutelage.methods.base import Method, Problem
 from tutelage.networks.staged import StagedNetwork
@@ -114,7 +114,7 @@ def whole_batch(method: Method, step: int) -> Batch:
 
 
 def share(batch: Batch, rank: int) -> Batch:
-    """Every second row, as `tutelage.distributed.local_rows` deals them out."""
+    """Every second row, as `tutelage.core.distributed.local_rows` deals them out."""
 
     def part(samples: Samples | None) -> Samples | None:
         if samples is None:

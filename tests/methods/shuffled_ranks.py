@@ -13,8 +13,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from tutelage.batch import Batch, Progress, Samples, StepOutput
-from tutelage.distributed import data_parallel, leave_group
+from tutelage.core.batch import Batch, Progress, Samples, StepOutput
+from tutelage.core.distributed import data_parallel, leave_group
 from tutelage.methods.base import Problem
 from tutelage.methods.moco import MoCoV2
 from tutelage.networks.base import Network

@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tutelage.batch import Batch, Progress, Samples
+from tutelage.config.settings import OptimizerConfig
+from tutelage.core.batch import Batch, Progress, Samples
 from tutelage.methods import METHODS
 from tutelage.methods.base import Method, Problem
 from tutelage.networks.dense import DenseNetwork, enlarged
 from tutelage.networks.staged import StagedNetwork
-from tutelage.settings import OptimizerConfig
 from tutelage.tasks.base import Task
 from tutelage.tasks.classification import Classification
 from tutelage.tasks.segmentation import Segmentation

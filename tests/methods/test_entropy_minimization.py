@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from tutelage.errors import ConfigError
+from tutelage.core.errors import ConfigError
 from tutelage.methods.entropy_minimization import EntropyMinimization
 
 shared = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("pointwise.py"))))

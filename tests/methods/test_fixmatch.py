@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from tutelage.batch import Batch, Progress, Samples
-from tutelage.errors import ConfigError
+from tutelage.core.batch import Batch, Progress, Samples
+from tutelage.core.errors import ConfigError
 from tutelage.methods.fixmatch import FixMatch
 from tutelage.tasks.classification import Classification
 

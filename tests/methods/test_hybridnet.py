@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tutelage.batch import Batch, Progress, Samples
-from tutelage.errors import ConfigError
-from tutelage.losses import balanced_reconstruction
+from tutelage.core.batch import Batch, Progress, Samples
+from tutelage.core.errors import ConfigError
+from tutelage.core.losses import balanced_reconstruction
 from tutelage.methods.hybridnet import HybridNet
 from tutelage.networks.staged import StagedNetwork
 from tutelage.tasks.classification import Classification

@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tutelage.batch import Batch, Progress, Samples
-from tutelage.errors import ConfigError
+from tutelage.core.batch import Batch, Progress, Samples
+from tutelage.core.errors import ConfigError
 from tutelage.methods.mean_teacher import MeanTeacher
 from tutelage.tasks.classification import Classification
 

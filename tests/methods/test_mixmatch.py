@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch.distributions import Beta
 
-from tutelage.batch import Batch, Progress, Samples, StepOutput
-from tutelage.errors import ConfigError
+from tutelage.core.batch import Batch, Progress, Samples, StepOutput
+from tutelage.core.errors import ConfigError
 from tutelage.methods.mixmatch import MixMatch
 from tutelage.tasks.classification import Classification
 

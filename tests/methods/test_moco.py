@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tutelage.batch import Batch, Progress, Samples
-from tutelage.errors import ConfigError
+from tutelage.core.batch import Batch, Progress, Samples
+from tutelage.core.errors import ConfigError
 from tutelage.methods.base import Method
 from tutelage.methods.moco import MoCo, MoCoV1, MoCoV2
 from tutelage.networks.base import Network

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tutelage.batch import Batch, Progress, Samples
-from tutelage.errors import ConfigError
+from tutelage.core.batch import Batch, Progress, Samples
+from tutelage.core.errors import ConfigError
 from tutelage.methods.pi_model import PiModel
 from tutelage.tasks.classification import Classification
 

@@ -12,14 +12,14 @@ import pytest
 import torch
 from torch.distributions import Beta
 
-from tutelage.batch import Batch, Progress, Samples, StepOutput
-from tutelage.build import build_predictor
 from tutelage.config import resolve
-from tutelage.data.dataset import load_dataset
-from tutelage.data.loader import pixel_statistics
-from tutelage.errors import ConfigError
-from tutelage.material.image_streams import build_training
+from tutelage.core.batch import Batch, Progress, Samples, StepOutput
+from tutelage.core.errors import ConfigError
+from tutelage.data.images.dataset import load_dataset
+from tutelage.data.images.loader import pixel_statistics
 from tutelage.methods.remixmatch import ReMixMatch, rotate
+from tutelage.run.build import build_predictor
+from tutelage.run.data_modules.image_streams import build_training
 from tutelage.tasks.classification import Classification
 
 folder = Path(__file__).parents[1] / "reference"

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tutelage.errors import ConfigError
+from tutelage.core.errors import ConfigError
 from tutelage.methods.mean_teacher import MeanTeacher
 from tutelage.methods.supervised import Supervised
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from tutelage.build import method_class
-from tutelage.errors import ConfigError
-from tutelage.losses import neighbor_cost
+from tutelage.core.errors import ConfigError
+from tutelage.core.losses import neighbor_cost
 from tutelage.methods.sntg import sntg_loss
+from tutelage.run.build import method_class
 
 reference = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "reference" / "consistency.py")))
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from tutelage.batch import Progress, StepOutput
-from tutelage.errors import ConfigError
+from tutelage.core.batch import Progress, StepOutput
+from tutelage.core.errors import ConfigError
 from tutelage.methods.base import Problem
 from tutelage.methods.softmatch import SoftMatch, gaussian_weight
 from tutelage.tasks.classification import Classification

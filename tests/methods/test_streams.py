@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from tutelage.augment.settings import AugmentConfig
 from tutelage.augment.view import ImageShape
 from tutelage.augment.views import build_views
-from tutelage.batch import Batch, Samples
-from tutelage.data.loader import Loader, Stream, pixel_statistics
+from tutelage.config.augment import AugmentConfig
+from tutelage.core.batch import Batch, Samples
+from tutelage.data.images.loader import Loader, Stream, pixel_statistics
 from tutelage.data.sampler import StreamSampler
 from tutelage.methods.base import Method
 

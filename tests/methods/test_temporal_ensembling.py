@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tutelage.batch import Batch, Progress, Samples
-from tutelage.errors import ConfigError
+from tutelage.core.batch import Batch, Progress, Samples
+from tutelage.core.errors import ConfigError
 from tutelage.methods.base import Problem
 from tutelage.methods.temporal_ensembling import TemporalEnsembling
 from tutelage.tasks.classification import Classification

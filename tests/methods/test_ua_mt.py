@@ -13,11 +13,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tutelage.batch import Progress
-from tutelage.errors import ConfigError
+from tutelage.config.settings import OptimizerConfig
+from tutelage.core.batch import Progress
+from tutelage.core.errors import ConfigError
 from tutelage.methods.base import Method
 from tutelage.methods.ua_mt import UAMT
-from tutelage.settings import OptimizerConfig
 from tutelage.tasks.segmentation import Segmentation
 from tutelage.training.optimizer import build_optimizer
 

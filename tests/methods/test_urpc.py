@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tutelage.errors import ConfigError
+from tutelage.core.errors import ConfigError
 from tutelage.methods.urpc import URPC
 
 shared = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("pointwise.py"))))

@@ -7,11 +7,11 @@ import copy
 import pytest
 import torch
 
-from tutelage.errors import ConfigError
+from tutelage.config.network import NetworkConfig
+from tutelage.core.errors import ConfigError
 from tutelage.networks.build import build_network
 from tutelage.networks.dense import DenseNetwork
 from tutelage.networks.monai_network import halvings
-from tutelage.networks.settings import NetworkConfig
 
 
 def build(name: str, size: tuple[int, ...], **settings: object) -> DenseNetwork:

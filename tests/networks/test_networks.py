@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tutelage.errors import ConfigError
+from tutelage.config.network import NetworkConfig
+from tutelage.core.errors import ConfigError
 from tutelage.networks.base import Network
 from tutelage.networks.build import build_network
-from tutelage.networks.settings import NetworkConfig
 
 EVERY = ("small", "conv-large", "wrn-10-1", "wrn-13-1", "shake-shake-26-2x8d")
 PORTS = ("fixmatch-pytorch", "torchssl", "usb")

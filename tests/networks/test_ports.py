@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tutelage.errors import CheckpointError
+from tutelage.core.errors import CheckpointError
 from tutelage.networks.base import Network
 from tutelage.networks.build import build_network
 from tutelage.networks.ports import Ported, recognize, translate

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torchvision import models
 
+from tutelage.config.network import NetworkConfig
 from tutelage.networks.build import build_network
 from tutelage.networks.resnet import ResNet
-from tutelage.networks.settings import NetworkConfig
 
 
 def build(name: str, *, image_size: int, channels: int = 3, **settings: object) -> ResNet:

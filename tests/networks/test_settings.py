@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from tutelage.errors import ConfigError
-from tutelage.networks.settings import NETWORK_NAMES, NetworkConfig, NetworkName
+from tutelage.config.network import NETWORK_NAMES, NetworkConfig, NetworkName
+from tutelage.core.errors import ConfigError
 
 
 @pytest.mark.parametrize(
@@ -91,5 +91,5 @@ def test_a_setting_that_the_network_does_not_have_is_refused_naming_both(name: s
 
 
 def test_settings_are_read_without_importing_torch() -> None:
-    code = "import sys, tutelage.networks.settings; sys.exit('torch' in sys.modules)"
+    code = "import sys, tutelage.config.network; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

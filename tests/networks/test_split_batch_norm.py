@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tutelage.errors import ConfigError
+from tutelage.config.network import NetworkConfig
+from tutelage.core.errors import ConfigError
 from tutelage.networks.build import build_network
-from tutelage.networks.settings import NetworkConfig
 from tutelage.networks.split_batch_norm import SplitBatchNorm, split_batch_norm
 
 ROWS, CHANNELS = 12, 5

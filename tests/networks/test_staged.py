@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tutelage.config.network import NetworkConfig
 from tutelage.networks.build import build_network
-from tutelage.networks.settings import NetworkConfig
 from tutelage.networks.staged import StagedNetwork
 
 CASES = [

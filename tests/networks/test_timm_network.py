@@ -5,10 +5,10 @@ import sys
 import pytest
 import torch
 
-from tutelage.errors import ConfigError, MissingExtra
+from tutelage.config.network import NetworkConfig
+from tutelage.core.errors import ConfigError, MissingExtra
 from tutelage.networks.base import Network
 from tutelage.networks.build import build_network
-from tutelage.networks.settings import NetworkConfig
 
 
 def build(name: str, *, channels: int = 3, image_size: int = 64, **settings: float) -> Network:

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from tutelage.errors import ConfigError
+from tutelage.config.network import NetworkConfig
+from tutelage.core.errors import ConfigError
 from tutelage.networks.build import build_network
-from tutelage.networks.settings import NetworkConfig
 from tutelage.networks.vnet import VNet
 
 

@@ -9,12 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import tutelage
-from tutelage.ema import EMATeacher
+from tutelage.config.network import NetworkConfig
+from tutelage.config.settings import OptimizerConfig
+from tutelage.core.ema import EMATeacher
 from tutelage.networks.build import build_network
 from tutelage.networks.conv_large import ConvLarge
-from tutelage.networks.settings import NetworkConfig
 from tutelage.networks.weight_norm import WeightNormConv2d
-from tutelage.settings import OptimizerConfig
 from tutelage.training.checkpoint import load_checkpoint
 from tutelage.training.optimizer import build_optimizer
 

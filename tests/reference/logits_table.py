@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tutelage.batch import Batch, Samples
+from tutelage.core.batch import Batch, Samples
 
 
 class LogitsTable(nn.Module):

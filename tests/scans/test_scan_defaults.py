@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from tutelage import config
-from tutelage.build import method_settings
+from tutelage.config.network import NetworkName
+from tutelage.config.segmentation import SegmentationConfig
 from tutelage.methods import METHODS
-from tutelage.networks.settings import NetworkName
-from tutelage.recommend import recommend_for_scans
-from tutelage.tasks.settings import SegmentationConfig
+from tutelage.run.build import method_settings
+from tutelage.run.recommend import recommend_for_scans
 from tutelage.tasks.sliding_window import count_windows, predict_windows
 from tutelage.training.plan import EVALUATIONS, LEAST_EVALUATIONS, evaluations_within
 

@@ -21,17 +21,17 @@ from safetensors.torch import load_file
 
 import tutelage
 from tutelage import cli
-from tutelage.build import resolved
 from tutelage.config import resolve
-from tutelage.console import screen
-from tutelage.data.volumes.prepare import place, prepare
-from tutelage.data.volumes.reading import read_case
-from tutelage.errors import ConfigError, RunError
-from tutelage.material.scans import Scans
-from tutelage.run_record import absolute
-from tutelage.scan_model import ScanModel, list_to_predict
-from tutelage.session import open_session
-from tutelage.training.folder import read_rows
+from tutelage.core.console import screen
+from tutelage.core.errors import ConfigError, RunError
+from tutelage.data.scans.prepare import place, prepare
+from tutelage.data.scans.reading import read_case
+from tutelage.inference.scan_model import ScanModel, list_to_predict
+from tutelage.run.build import resolved
+from tutelage.run.data_modules.scans import Scans
+from tutelage.run.folder import read_rows
+from tutelage.run.record import absolute
+from tutelage.run.session import open_session
 
 
 def state(run: Path) -> dict[str, torch.Tensor]:

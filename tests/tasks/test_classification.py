@@ -14,7 +14,7 @@ import torch
 from sklearn import metrics as sklearn
 from torch import Tensor, nn
 
-from tutelage.errors import DataError, NonFiniteError
+from tutelage.core.errors import DataError, NonFiniteError
 from tutelage.tasks.classification import Classification
 
 REFERENCE = Path(__file__).parents[1] / "reference"

@@ -13,10 +13,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tutelage.errors import ConfigError, DataError
+from tutelage.config.segmentation import SegmentationConfig
+from tutelage.core.errors import ConfigError, DataError
 from tutelage.networks.vnet import VNet
 from tutelage.tasks.segmentation import Segmentation
-from tutelage.tasks.settings import SegmentationConfig
 
 FOLDER = Path(__file__).parents[1] / "reference"
 reference = SimpleNamespace(**runpy.run_path(str(FOLDER / "segmentation.py")))

@@ -15,7 +15,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from tutelage.errors import DataError, NonFiniteError
+from tutelage.core.errors import DataError, NonFiniteError
 from tutelage.tasks.overlap import DISTANCE_SCORES, DISTANCES, class_scores
 from tutelage.tasks.segmentation_metrics import SegmentationMetrics
 from tutelage.tasks.surface_distances import surface_distances, surface_points

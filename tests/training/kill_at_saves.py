@@ -21,13 +21,13 @@ from typing import Any
 import torch
 
 from tutelage import cli
-from tutelage.build import build_predictor
 from tutelage.config import resolve
-from tutelage.data.dataset import load_dataset
-from tutelage.data.loader import pixel_statistics
-from tutelage.material.image_streams import build_training
+from tutelage.data.images.dataset import load_dataset
+from tutelage.data.images.loader import pixel_statistics
+from tutelage.run.build import build_predictor
+from tutelage.run.data_modules.image_streams import build_training
+from tutelage.run.recorder import take_checkpoint
 from tutelage.training.loop import Training, fit
-from tutelage.training.recorder import take_checkpoint
 from tutelage.training.signals import StopFlag
 from tutelage.training.window import Window
 

@@ -14,9 +14,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 import tutelage
-from tutelage.errors import ConfigError
+from tutelage.config.settings import OptimizerConfig, TrainConfig
+from tutelage.core.errors import ConfigError
 from tutelage.methods import CLASSIFIERS
-from tutelage.settings import OptimizerConfig, TrainConfig
 from tutelage.training import checkpoint
 from tutelage.training.backbone import Backbone
 from tutelage.training.optimizer import build_optimizer, set_schedule

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tutelage.errors import CheckpointError, RunError
+from tutelage.core.errors import CheckpointError, RunError
 from tutelage.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 

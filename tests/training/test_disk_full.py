@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from tutelage import cli
-from tutelage.errors import RunError
-from tutelage.files import write_atomically
+from tutelage.core.errors import RunError
+from tutelage.core.files import write_atomically
+from tutelage.run.curves import Curves
 from tutelage.training.checkpoint import load_checkpoint
-from tutelage.training.curves import Curves
 
 STEPS = 8
 SETTINGS = {

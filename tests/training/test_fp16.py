@@ -10,17 +10,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from tutelage.batch import StepOutput
-from tutelage.build import build_predictor
 from tutelage.config import resolve
-from tutelage.data.dataset import load_dataset
-from tutelage.data.loader import pixel_statistics
-from tutelage.errors import NonFiniteError
-from tutelage.material.image_streams import build_training
+from tutelage.core.batch import StepOutput
+from tutelage.core.errors import NonFiniteError
+from tutelage.data.images.dataset import load_dataset
+from tutelage.data.images.loader import pixel_statistics
+from tutelage.run.build import build_predictor
+from tutelage.run.data_modules.image_streams import build_training
+from tutelage.run.recorder import restore_checkpoint, take_checkpoint
 from tutelage.training.checkpoint import optimizer_tensors
 from tutelage.training.health import Health
 from tutelage.training.loop import MOST_SKIPPED, Training, fit
-from tutelage.training.recorder import restore_checkpoint, take_checkpoint
 from tutelage.training.signals import StopFlag
 from tutelage.training.window import Window
 

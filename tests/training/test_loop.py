@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import torch
 
-from tutelage.build import build_predictor
 from tutelage.config import resolve
-from tutelage.data.dataset import load_dataset
-from tutelage.data.loader import pixel_statistics
-from tutelage.errors import Interrupted
-from tutelage.material.image_streams import build_training
+from tutelage.core.errors import Interrupted
+from tutelage.data.images.dataset import load_dataset
+from tutelage.data.images.loader import pixel_statistics
+from tutelage.run.build import build_predictor
+from tutelage.run.data_modules.image_streams import build_training
 from tutelage.training.loop import Training, fit
 from tutelage.training.signals import StopFlag
 from tutelage.training.window import Window

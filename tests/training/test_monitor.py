@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from tutelage.data.dataset import Subset
-from tutelage.data.decode import ImageSet
-from tutelage.data.loader import Normalization
+from tutelage.data.images.dataset import Subset
+from tutelage.data.images.loader import Normalization
+from tutelage.data.images.survey import ImageSet
 from tutelage.networks.base import Network
 from tutelage.tasks.representation import Representation
 from tutelage.training.monitor import NeighborExam

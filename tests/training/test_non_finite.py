@@ -13,18 +13,19 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from tutelage import build, cli
-from tutelage.batch import Batch, Progress, StepOutput
+from tutelage import cli
 from tutelage.config import resolve
-from tutelage.data.dataset import load_dataset
-from tutelage.data.loader import pixel_statistics
-from tutelage.errors import NonFiniteError
-from tutelage.material.image_streams import build_training
+from tutelage.core.batch import Batch, Progress, StepOutput
+from tutelage.core.errors import NonFiniteError
+from tutelage.data.images.dataset import load_dataset
+from tutelage.data.images.loader import pixel_statistics
 from tutelage.methods import CLASSIFIERS
 from tutelage.methods.base import Method
+from tutelage.run.data_modules.image_streams import build_training
+from tutelage.run.recorder import take_checkpoint
+from tutelage.run.start import build
 from tutelage.training.checkpoint import load_checkpoint, save_checkpoint
 from tutelage.training.loop import Training, fit
-from tutelage.training.recorder import take_checkpoint
 from tutelage.training.signals import StopFlag
 from tutelage.training.window import Window
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from tutelage.settings import OptimizerConfig
+from tutelage.config.settings import OptimizerConfig
 from tutelage.training.checkpoint import optimizer_tensors
 from tutelage.training.optimizer import build_optimizer, forget, lr_factor, momentum_at, set_schedule
 

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from tutelage.build import build_predictor
 from tutelage.config import resolve
-from tutelage.data.dataset import load_dataset
-from tutelage.data.loader import pixel_statistics
-from tutelage.errors import ConfigError
-from tutelage.material.image_streams import build_training
+from tutelage.core.errors import ConfigError
+from tutelage.data.images.dataset import load_dataset
+from tutelage.data.images.loader import pixel_statistics
+from tutelage.run.build import build_predictor
+from tutelage.run.data_modules.image_streams import build_training
+from tutelage.run.recorder import take_checkpoint
 from tutelage.training.loop import Training
 from tutelage.training.plan import TRIAL_LENGTH, plan_steps
-from tutelage.training.recorder import take_checkpoint
 from tutelage.training.window import Window
 
 

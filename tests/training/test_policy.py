@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from tutelage.api import train
 from tutelage.augment.ct_augment import CTAugment
-from tutelage.augment.settings import CTAugmentConfig
-from tutelage.batch import Samples
+from tutelage.commands.api import train
+from tutelage.config.augment import CTAugmentConfig
+from tutelage.core.batch import Samples
 from tutelage.tasks.classification import Classification
 from tutelage.training.checkpoint import load_checkpoint
 from tutelage.training.policy import learn_policy

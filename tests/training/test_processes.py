@@ -179,11 +179,11 @@ LOSSES = """
 import json, sys
 import torch
 from torch import nn
-from tutelage.material.image_streams import build_training
+from tutelage.run.data_modules.image_streams import build_training
 from tutelage.config import resolve
-from tutelage.data.dataset import load_dataset
-from tutelage.data.loader import pixel_statistics
-from tutelage.distributed import process_group, rank
+from tutelage.data.images.dataset import load_dataset
+from tutelage.data.images.loader import pixel_statistics
+from tutelage.core.distributed import process_group, rank
 from tutelage.networks.base import Network
 from tutelage.training.loop import fit
 from tutelage.training.signals import StopFlag

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from tutelage.batch import PseudoLabels
+from tutelage.core.batch import PseudoLabels
 from tutelage.training.pseudo_health import alarm, health, tally
 
 

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 import tutelage
-from tutelage.build import method_class
-from tutelage.errors import CheckpointError, RunError
+from tutelage.core.errors import CheckpointError, RunError
 from tutelage.methods import CLASSIFIERS
+from tutelage.run.build import method_class
 from tutelage.training import checkpoint
 
 STEPS = 20

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tutelage.errors import Interrupted
+from tutelage.core.errors import Interrupted
 from tutelage.training.signals import StopFlag
 
 STEPS = 24

@@ -18,18 +18,18 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tutelage.augment.ct_augment import CTAugment
 from tutelage.augment.rand_augment import VARIANTS
-from tutelage.augment.settings import AugmentConfig, StrongConfig
 from tutelage.augment.view import ImageShape
 from tutelage.augment.views import build_views
-from tutelage.batch import StepOutput
-from tutelage.build import build_predictor
 from tutelage.config import resolve
-from tutelage.data.dataset import load_dataset
-from tutelage.data.loader import pixel_statistics
-from tutelage.material.image_streams import build_training
+from tutelage.config.augment import AugmentConfig, StrongConfig
+from tutelage.core.batch import StepOutput
+from tutelage.core.seeding import generator
+from tutelage.data.images.dataset import load_dataset
+from tutelage.data.images.loader import pixel_statistics
 from tutelage.methods import CLASSIFIERS
 from tutelage.methods.base import Method
-from tutelage.seeding import generator
+from tutelage.run.build import build_predictor
+from tutelage.run.data_modules.image_streams import build_training
 from tutelage.training.health import Health
 from tutelage.training.loop import Training
 from tutelage.training.window import Window

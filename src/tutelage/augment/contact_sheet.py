@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tutelage.augment.image_ops.checks import check_images
 from tutelage.augment.view import View
-from tutelage.seeding import generator
+from tutelage.core.seeding import generator
 
 SMALLEST_SIDE = 112  # pixels of the sheet; smaller images are enlarged by a whole factor, nearest pixel
 LARGEST_SIDE = 224  # larger images are shrunk

@@ -15,8 +15,8 @@ from tutelage.augment.image_ops.checks import check_images
 from tutelage.augment.image_ops.hue import shift_hue
 from tutelage.augment.image_ops.resample import gaussian_blur, resize_crops
 from tutelage.augment.operations import Operation, apply_operations
-from tutelage.augment.settings import ContrastiveConfig
 from tutelage.augment.view import Draws, ImageShape, View
+from tutelage.config.augment import ContrastiveConfig
 
 SMALLEST_SIGMA, LARGEST_SIGMA = 0.1, 2.0  # of the blur, in pixels
 OPERATIONS = (

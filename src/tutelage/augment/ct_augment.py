@@ -21,8 +21,8 @@ from tutelage.augment.image_ops.filters import blur, sharpness, smooth
 from tutelage.augment.image_ops.resample import FILTERS, Filter, resize_crops
 from tutelage.augment.image_ops.tables import autocontrast, equalize, invert, posterize, solarize
 from tutelage.augment.operations import Operation, apply_operations, index_of
-from tutelage.augment.settings import CTAugmentConfig
 from tutelage.augment.view import Draws, ImageShape, View
+from tutelage.config.augment import CTAugmentConfig
 
 BINS = 17
 FURTHEST_TRANSLATION = 0.3  # of the side; the original code takes it in pixels, which moves nothing

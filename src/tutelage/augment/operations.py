@@ -11,7 +11,7 @@ from torch import Tensor
 from tutelage.augment.image_ops.affine import Fill, affine_fixed, fixed_point, rotation, slide_lines
 from tutelage.augment.image_ops.checks import check_images, check_rows
 from tutelage.augment.view import ImageShape
-from tutelage.errors import ConfigError, did_you_mean
+from tutelage.core.errors import ConfigError, did_you_mean
 
 # The geometric operations, by what their number means in the matrix (a, b, c, d, e, f): it replaces one entry.
 ENTRIES = {"shear_x": 1, "translate_x": 2, "shear_y": 3, "translate_y": 5}

@@ -18,8 +18,8 @@ from tutelage.augment.image_ops.blending import brightness, color, contrast
 from tutelage.augment.image_ops.filters import sharpness
 from tutelage.augment.image_ops.tables import autocontrast, equalize, posterize, solarize
 from tutelage.augment.operations import FILLS, GEOMETRIC, Operation, apply_operations
-from tutelage.augment.settings import StrongConfig
 from tutelage.augment.view import Draws, ImageShape, View
+from tutelage.config.augment import StrongConfig
 
 OPERATIONS = (
     Operation("identity"),

@@ -14,10 +14,10 @@ from tutelage.augment.cutout import Cutout
 from tutelage.augment.image_ops.checks import check_images
 from tutelage.augment.operations import FILLS
 from tutelage.augment.rand_augment import RandAugment
-from tutelage.augment.settings import AugmentConfig
 from tutelage.augment.view import Draws, ImageShape, View
 from tutelage.augment.weak import Weak, WeakCrop
-from tutelage.errors import ConfigError, did_you_mean
+from tutelage.config.augment import AugmentConfig
+from tutelage.core.errors import ConfigError, did_you_mean
 
 VIEWS = ("identity", "weak", "strong", "probe", "contrastive")
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from tutelage.augment.view import Draws
-from tutelage.augment.volume_settings import IntensityConfig
+from tutelage.config.intensity import IntensityConfig
 
 Orientation = Literal["turns", "flips", "ua-mt", "none"]
 MOST_UNEVEN = 1.25  # times the other spacing, of two axes that are turned into each other

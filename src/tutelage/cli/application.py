@@ -8,10 +8,11 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter, Token
 
-from tutelage import __version__, options
+from tutelage import __version__
 from tutelage.cli.dotted import Dotted, as_flag
-from tutelage.errors import ConfigError
-from tutelage.settings import require
+from tutelage.config import options
+from tutelage.config.settings import require
+from tutelage.core.errors import ConfigError
 
 
 def _number(kind: Any, tokens: Sequence[Token]) -> Any:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tutelage import config, options
-from tutelage.errors import ConfigError, did_you_mean, nearest
+from tutelage import config
+from tutelage.config import options
+from tutelage.core.errors import ConfigError, did_you_mean, nearest
 
 SETTINGS = {option.name: option for name, cls in config.SECTIONS.items() for option in options.options(cls, f"{name}.")}
 

@@ -15,8 +15,8 @@ from tutelage.cli import look_commands, pretrain_commands, representation_comman
 from tutelage.cli.application import app, dotted
 from tutelage.cli.dotted import is_dotted
 from tutelage.cli.usage import TAKES_DOTTED, commands_of, flags_of, sentence, unknown_option
-from tutelage.data.names import shown
-from tutelage.errors import ConfigError, DataError, TutelageError, is_out_of_memory
+from tutelage.core.errors import ConfigError, DataError, TutelageError, is_out_of_memory
+from tutelage.core.names import shown
 
 # importing them is what makes them commands of the app
 COMMANDS = (train_commands, pretrain_commands, run_commands, representation_commands, look_commands)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tutelage import config
 from tutelage.cli.application import Integer, app, dotted, threads
-from tutelage.console import screen
+from tutelage.core.console import screen
 
 
 @app.command(
@@ -69,7 +69,7 @@ def check(
         "label_balance": label_balance,
         "skip_unreadable": skip_unreadable,
     }
-    from tutelage.check_source import check_source
+    from tutelage.commands.check import check_source
 
     settings = {f"data.{name}": value for name, value in given.items() if value is not None}
     settings |= dotted.pop(beside=settings)
@@ -123,7 +123,7 @@ def show(
     overwrite
         Replace the file.
     """
-    from tutelage.show import show_views
+    from tutelage.run.views import show_views
 
     settings = {"data.path": data, "data.labels": labels, "data.image_size": image_size, "train.seed": seed}
     given = {name: value for name, value in settings.items() if value is not None}
@@ -148,7 +148,7 @@ def methods(name: str | None = None, /) -> None:
     name
         A method, a preset, or the word settings for what all methods share.
     """
-    from tutelage.catalog import print_catalog
+    from tutelage.commands.catalog import print_catalog
 
     print_catalog(name, screen())
 
@@ -168,7 +168,7 @@ def demo(*, seeds: Integer = 4, steps: Integer = 400, out: str | None = None, ov
     overwrite
         Replace the runs in it.
     """
-    from tutelage.demo import run_demo
+    from tutelage.commands.demo import run_demo
 
     run_demo(
         seeds=seeds,
@@ -201,7 +201,7 @@ def demo_3d(
     overwrite
         Replace the runs in it.
     """
-    from tutelage.demo_scans import run_scan_demo
+    from tutelage.commands.demo_scans import run_scan_demo
 
     run_scan_demo(
         seeds=seeds,

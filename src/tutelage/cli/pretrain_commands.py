@@ -12,8 +12,8 @@ from tutelage import config
 from tutelage.cli.application import app, dotted, given_flags
 from tutelage.cli.dotted import as_flag
 from tutelage.cli.train_flags import PretrainFlags
-from tutelage.console import screen
-from tutelage.errors import ConfigError
+from tutelage.core.console import screen
+from tutelage.core.errors import ConfigError
 
 
 @app.command(
@@ -46,17 +46,17 @@ def pretrain(data: str | None = None, /, *, flags: Annotated[PretrainFlags | Non
             raise ConfigError(
                 f"--resume goes on with the run's own settings; {as_flag(refused[0])} does not go with it"
             )
-        from tutelage.run import resume_run
+        from tutelage.run.start import resume_run
 
         run = resume_run(Path(resume), settings, console=screen())
     else:
-        from tutelage import pretraining
+        from tutelage.config import pretraining
 
         cfg = pretraining.resolve(settings, preset=given.get("preset"), file=given.get("config"))
-        from tutelage.run import start_run
+        from tutelage.run.start import start_run
 
         run = start_run(cfg, Path(out), overwrite=bool(given.get("overwrite")), console=screen(), pretraining=True)
     if not given.get("no_report") and os.environ.get("RANK", "0") == "0":
-        from tutelage.report.write import report_after_training
+        from tutelage.results.report.write import report_after_training
 
         report_after_training(run.path, screen())

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from tutelage.cli.application import Integer, app, threads
-from tutelage.console import screen
+from tutelage.core.console import screen
 
 
 @app.command(
@@ -71,7 +71,7 @@ def probe(
     overwrite
         Replace the file.
     """
-    from tutelage.probe.probe import ProbeConfig, parse_counts, probe_run
+    from tutelage.inference.probe.probe import ProbeConfig, parse_counts, probe_run
 
     kinds = None if kind is None else tuple(word.strip() for word in kind.split(","))
     cfg = ProbeConfig(
@@ -138,7 +138,7 @@ def embed(
     overwrite
         Replace the files.
     """
-    from tutelage.embed import embed_run
+    from tutelage.inference.embed import embed_run
 
     embed_run(
         Path(run),

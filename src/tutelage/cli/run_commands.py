@@ -10,8 +10,8 @@ from cyclopts import Parameter
 
 from tutelage.cli.application import Integer, app, threads
 from tutelage.cli.dotted import as_flag
-from tutelage.console import screen
-from tutelage.errors import ConfigError
+from tutelage.core.console import screen
+from tutelage.core.errors import ConfigError
 
 
 def of_scans(run: str, for_scans: Mapping[str, object]) -> bool:
@@ -24,7 +24,7 @@ def of_scans(run: str, for_scans: Mapping[str, object]) -> bool:
         RunError: there is no such run.
         ConfigError: one of them is given for a run on images.
     """
-    from tutelage.training.folder import kind_of_data, read_config
+    from tutelage.run.folder import kind_of_data, read_config
 
     scans = kind_of_data(read_config(Path(run))) == "scans"
     given = [name for name, value in for_scans.items() if value]
@@ -82,7 +82,7 @@ def evaluate(
         Replace the files.
     """
     if of_scans(run, {"csv": csv, "flips": flips, "largest_component": largest_component}):
-        from tutelage.evaluate_scans import evaluate_scans
+        from tutelage.commands.evaluate_scans import evaluate_scans
 
         evaluate_scans(
             Path(run),
@@ -99,7 +99,7 @@ def evaluate(
             console=screen(),
         )
         return
-    from tutelage.evaluate import evaluate_run
+    from tutelage.commands.evaluate import evaluate_run
 
     evaluate_run(
         Path(run),
@@ -164,7 +164,7 @@ def predict(
     """
     only_scans = {"probabilities": probabilities, "flips": flips, "largest_component": largest_component}
     if of_scans(run, only_scans):
-        from tutelage.predict_scans import predict_scans
+        from tutelage.commands.predict_scans import predict_scans
 
         predict_scans(
             Path(run),
@@ -180,7 +180,7 @@ def predict(
             console=screen(),
         )
         return
-    from tutelage.predict import predict_run
+    from tutelage.commands.predict import predict_run
 
     predict_run(
         Path(run),
@@ -225,7 +225,7 @@ def report(
     overwrite
         Replace the file.
     """
-    from tutelage.report.write import plots_beside, write_report
+    from tutelage.results.report.write import plots_beside, write_report
 
     kind = form or ("md" if out is not None and out.endswith(".md") else "html")
     file = Path(out or f"report.{kind}")

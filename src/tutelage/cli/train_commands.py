@@ -12,8 +12,8 @@ from tutelage import config
 from tutelage.cli.application import Integer, app, dotted, given_flags
 from tutelage.cli.dotted import as_flag
 from tutelage.cli.train_flags import CompareFlags, TrainFlags
-from tutelage.console import screen
-from tutelage.errors import ConfigError
+from tutelage.core.console import screen
+from tutelage.core.errors import ConfigError
 
 
 @app.command(
@@ -42,7 +42,7 @@ def train(data: str | None = None, /, *, flags: Annotated[TrainFlags | None, Par
     settings = {config.FLAGS[name]: value for name, value in given.items() if name in config.FLAGS}
     settings |= {"data.path": data} if data is not None else {}
     settings |= dotted.pop(beside=settings)
-    from tutelage.run import resume_run, start_run
+    from tutelage.run.start import resume_run, start_run
 
     if resume is not None:
         refused = [name for name in ("preset", "config", "overwrite") if name in given] + (["out"] if out else [])
@@ -58,7 +58,7 @@ def train(data: str | None = None, /, *, flags: Annotated[TrainFlags | None, Par
         cfg = config.resolve(settings, preset=given.get("preset"), file=given.get("config"))
         run = start_run(cfg, Path(out), overwrite=bool(given.get("overwrite")), console=screen())
     if not reported and not given.get("no_report") and os.environ.get("RANK", "0") == "0":
-        from tutelage.report.write import report_after_training
+        from tutelage.results.report.write import report_after_training
 
         report_after_training(run.path, screen())
 
@@ -121,7 +121,7 @@ def compare(
         raise ConfigError("--list and --collect exclude each other: give one of them")
     if not collect and (data is None or methods is None):
         raise ConfigError(f"name the {'data' if data is None else 'methods (--methods)'} to compare")
-    from tutelage.compare import comparison
+    from tutelage.results.compare import comparison
 
     if collect:
         if settings or methods or label_counts or presets or config_file:
@@ -186,7 +186,7 @@ def import_weights(
     overwrite
         Replace an earlier run.
     """
-    from tutelage.import_weights import import_weights as import_file
+    from tutelage.commands.import_weights import import_weights as import_file
 
     import_file(
         Path(file),

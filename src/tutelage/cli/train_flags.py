@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 from cyclopts import Group, Parameter, Token
 
-from tutelage import config, options
+from tutelage import config
 from tutelage.cli.dotted import SETTINGS
+from tutelage.config import options
 
 _USUAL = Group("Usual settings", sort_key=1)
 _DATA = Group("Data", sort_key=2)

@@ -17,7 +17,7 @@ from cyclopts.exceptions import (
 )
 
 from tutelage.cli.dotted import SETTINGS, as_flag
-from tutelage.errors import did_you_mean, nearest
+from tutelage.core.errors import did_you_mean, nearest
 
 TAKES_DOTTED = ("check", "train", "pretrain", "show", "compare")
 

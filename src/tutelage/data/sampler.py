@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 import torch
 
-from tutelage.seeding import generator
+from tutelage.core.seeding import generator
 
 
 class Sampler(ABC):

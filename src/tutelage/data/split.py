@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tutelage.data.names import shown
-from tutelage.errors import DataError
-from tutelage.seeding import derived_seed
+from tutelage.core.errors import DataError
+from tutelage.core.names import shown
+from tutelage.core.seeding import derived_seed
 
 Labels = NDArray[np.int64]
 Rows = NDArray[np.int64]

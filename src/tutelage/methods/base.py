@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
-from tutelage.batch import Batch, Progress, StepOutput
-from tutelage.ema import EMATeacher
+from tutelage.core.batch import Batch, Progress, StepOutput
+from tutelage.core.ema import EMATeacher
 from tutelage.tasks.base import Task
 
 

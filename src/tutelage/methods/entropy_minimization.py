@@ -9,11 +9,11 @@ from typing import Annotated
 import torch
 from torch import nn
 
-from tutelage.batch import Batch, Progress, StepOutput
-from tutelage.ema import EMATeacher
+from tutelage.config.settings import require
+from tutelage.core.batch import Batch, Progress, StepOutput
+from tutelage.core.ema import EMATeacher
+from tutelage.core.schedules import sigmoid_rampup
 from tutelage.methods.base import Method, Problem
-from tutelage.schedules import sigmoid_rampup
-from tutelage.settings import require
 from tutelage.tasks.base import Task
 
 

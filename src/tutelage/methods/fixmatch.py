@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tutelage.batch import Batch, Progress, PseudoLabels, StepOutput
-from tutelage.ema import EMATeacher
+from tutelage.config.settings import require
+from tutelage.core.batch import Batch, Progress, PseudoLabels, StepOutput
+from tutelage.core.ema import EMATeacher
+from tutelage.core.targets import Alignment
 from tutelage.methods.base import Method, Problem
-from tutelage.pseudo_labels import Alignment
-from tutelage.settings import require
 from tutelage.tasks.base import Task
 
 

@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tutelage.batch import Batch, Progress, PseudoLabels, StepOutput
-from tutelage.distributed import mean_of_ranks
-from tutelage.ema import EMATeacher
+from tutelage.config.settings import require
+from tutelage.core.batch import Batch, Progress, PseudoLabels, StepOutput
+from tutelage.core.distributed import mean_of_ranks
+from tutelage.core.ema import EMATeacher
 from tutelage.methods.base import Method, Problem
-from tutelage.settings import require
 from tutelage.tasks.base import Task
 
 LEAST_SHARE = 1e-6  # of a class; reached after some ten thousand steps that nobody predicts it

@@ -9,14 +9,14 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor, nn
 
-from tutelage.batch import Batch, Progress, StepOutput
-from tutelage.ema import EMATeacher
-from tutelage.errors import ConfigError
-from tutelage.losses import balanced_reconstruction, logit_distance, softmax_mse
+from tutelage.config.settings import require
+from tutelage.core.batch import Batch, Progress, StepOutput
+from tutelage.core.ema import EMATeacher
+from tutelage.core.errors import ConfigError
+from tutelage.core.losses import balanced_reconstruction, logit_distance, softmax_mse
+from tutelage.core.schedules import RAMPS, half_cosine, sigmoid_rampdown, sigmoid_rampup
 from tutelage.methods.base import Method, Problem
 from tutelage.networks.staged import StagedNetwork
-from tutelage.schedules import RAMPS, half_cosine, sigmoid_rampdown, sigmoid_rampup
-from tutelage.settings import require
 from tutelage.tasks.base import Task
 
 INTERMEDIATE_RAMPUP = 2 / 300

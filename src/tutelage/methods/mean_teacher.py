@@ -9,13 +9,13 @@ from typing import Annotated, Literal, cast
 import torch
 from torch import nn
 
-from tutelage.batch import Batch, Progress, StepOutput
-from tutelage.ema import EMATeacher
-from tutelage.losses import logit_distance, logit_mse, softmax_kl, softmax_mse
+from tutelage.config.settings import require
+from tutelage.core.batch import Batch, Progress, StepOutput
+from tutelage.core.ema import EMATeacher
+from tutelage.core.losses import logit_distance, logit_mse, softmax_kl, softmax_mse
+from tutelage.core.schedules import RAMPS
 from tutelage.methods.base import Method, Problem
 from tutelage.methods.sntg import DISTANCE, MARGIN, check_sntg, sntg_loss
-from tutelage.schedules import RAMPS
-from tutelage.settings import require
 from tutelage.tasks.base import Task
 
 COSTS = {"mse": softmax_mse, "kl": softmax_kl, "logit-mse": logit_mse}

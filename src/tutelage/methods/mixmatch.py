@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tutelage.batch import Batch, Progress, PseudoLabels, StepOutput
-from tutelage.ema import EMATeacher
+from tutelage.config.settings import require
+from tutelage.core.batch import Batch, Progress, PseudoLabels, StepOutput
+from tutelage.core.ema import EMATeacher
+from tutelage.core.mixup import mix_up
+from tutelage.core.schedules import linear_rampup
+from tutelage.core.targets import sharpen
 from tutelage.methods.base import Method, Problem
-from tutelage.mixup import mix_up
-from tutelage.pseudo_labels import sharpen
-from tutelage.schedules import linear_rampup
-from tutelage.settings import require
 from tutelage.tasks.base import Task
 
 

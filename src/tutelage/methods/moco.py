@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tutelage.batch import Batch, Progress, StepOutput
-from tutelage.contrast import alignment, effective_rank, feature_spread, info_nce, uniformity
-from tutelage.distributed import local_rows, rows_of_all_ranks, rows_of_main
-from tutelage.ema import EMATeacher
-from tutelage.errors import ConfigError
+from tutelage.config.settings import require
+from tutelage.core.batch import Batch, Progress, StepOutput
+from tutelage.core.contrast import alignment, effective_rank, feature_spread, info_nce, uniformity
+from tutelage.core.distributed import local_rows, rows_of_all_ranks, rows_of_main
+from tutelage.core.ema import EMATeacher
+from tutelage.core.errors import ConfigError
 from tutelage.methods.base import Method, Problem
-from tutelage.settings import require
 from tutelage.tasks.base import Task
 
 

@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 
 import torch
 
-from tutelage.batch import Batch, Progress, StepOutput
-from tutelage.losses import mutual_softmax_mse, softmax_mse
+from tutelage.config.settings import require
+from tutelage.core.batch import Batch, Progress, StepOutput
+from tutelage.core.losses import mutual_softmax_mse, softmax_mse
+from tutelage.core.schedules import RAMPS
 from tutelage.methods.base import Method
 from tutelage.methods.sntg import DISTANCE, MARGIN, check_sntg, sntg_loss
-from tutelage.schedules import RAMPS
-from tutelage.settings import require
 
 
 class PiModel(Method):

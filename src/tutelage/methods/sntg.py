@@ -7,9 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from tutelage.errors import ConfigError
-from tutelage.losses import neighbor_cost
-from tutelage.settings import require
+from tutelage.config.settings import require
+from tutelage.core.errors import ConfigError
+from tutelage.core.losses import neighbor_cost
 
 Distance = Literal["mean", "sum"]
 MARGIN: float = 1.0

@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tutelage.batch import Batch, Progress, PseudoLabels, StepOutput
-from tutelage.distributed import mean_of_ranks, rows_of_all_ranks
-from tutelage.ema import EMATeacher
-from tutelage.errors import ConfigError
+from tutelage.config.settings import require
+from tutelage.core.batch import Batch, Progress, PseudoLabels, StepOutput
+from tutelage.core.distributed import mean_of_ranks, rows_of_all_ranks
+from tutelage.core.ema import EMATeacher
+from tutelage.core.errors import ConfigError
+from tutelage.core.targets import align
 from tutelage.methods.base import Method, Problem
-from tutelage.pseudo_labels import align
-from tutelage.settings import require
 from tutelage.tasks.base import Task
 
 

@@ -8,10 +8,10 @@ from typing import Annotated
 import torch
 from torch import nn
 
-from tutelage.batch import Batch, Progress, StepOutput
-from tutelage.ema import EMATeacher
+from tutelage.config.settings import require
+from tutelage.core.batch import Batch, Progress, StepOutput
+from tutelage.core.ema import EMATeacher
 from tutelage.methods.base import Method, Problem
-from tutelage.settings import require
 from tutelage.tasks.base import Task
 
 

@@ -8,14 +8,14 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor, nn
 
-from tutelage.batch import Batch, Progress, StepOutput
-from tutelage.distributed import rows_of_all_ranks
-from tutelage.errors import ConfigError
-from tutelage.losses import target_mse
+from tutelage.config.settings import require
+from tutelage.core.batch import Batch, Progress, StepOutput
+from tutelage.core.distributed import rows_of_all_ranks
+from tutelage.core.errors import ConfigError
+from tutelage.core.losses import target_mse
+from tutelage.core.schedules import RAMPS
 from tutelage.methods.base import Method, Problem
 from tutelage.methods.sntg import DISTANCE, MARGIN, check_sntg, sntg_loss
-from tutelage.schedules import RAMPS
-from tutelage.settings import require
 from tutelage.tasks.base import Task
 
 MOST_BYTES = 2 * 2**30  # of the ensemble, which lies on the device and in each checkpoint

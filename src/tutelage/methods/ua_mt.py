@@ -9,12 +9,12 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor, nn
 
-from tutelage.batch import Batch, Progress, StepOutput
-from tutelage.ema import EMATeacher
-from tutelage.losses import softmax_mse
+from tutelage.config.settings import require
+from tutelage.core.batch import Batch, Progress, StepOutput
+from tutelage.core.ema import EMATeacher
+from tutelage.core.losses import softmax_mse
+from tutelage.core.schedules import sigmoid_rampup, stairs
 from tutelage.methods.base import Method, Problem
-from tutelage.schedules import sigmoid_rampup, stairs
-from tutelage.settings import require
 from tutelage.tasks.base import Task
 
 

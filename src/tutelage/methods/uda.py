@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tutelage.batch import Batch, Progress, PseudoLabels, StepOutput
-from tutelage.distributed import mean_of_ranks, world_size
-from tutelage.ema import EMATeacher
-from tutelage.losses import softmax_kl
+from tutelage.config.settings import require
+from tutelage.core.batch import Batch, Progress, PseudoLabels, StepOutput
+from tutelage.core.distributed import mean_of_ranks, world_size
+from tutelage.core.ema import EMATeacher
+from tutelage.core.losses import softmax_kl
 from tutelage.methods.base import Method, Problem
-from tutelage.settings import require
 from tutelage.tasks.base import Task
 
 ANNEALING = {

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tutelage.errors import ConfigError
+from tutelage.config.network import NetworkConfig, NetworkName
+from tutelage.core.errors import ConfigError
 from tutelage.networks.base import Network
 from tutelage.networks.conv_large import ConvLarge
 from tutelage.networks.dense import DenseNetwork
 from tutelage.networks.monai_network import MonaiName, MonaiNetwork
 from tutelage.networks.resnet import ResNet
-from tutelage.networks.settings import NetworkConfig, NetworkName
 from tutelage.networks.shake_shake import ShakeShake
 from tutelage.networks.small import SmallResNet
 from tutelage.networks.split_batch_norm import split_batch_norm

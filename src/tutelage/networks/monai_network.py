@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from tutelage.errors import MissingExtra
+from tutelage.core.errors import MissingExtra
 from tutelage.networks.dense import DenseNetwork, convolution, enlarged
 
 LEAST_SIZE, MOST_HALVINGS, MOST_CHANNELS = 4, 4, 320  # an axis is halved down to 4; channels as in nnU-Net

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from tutelage.errors import CheckpointError
+from tutelage.config.network import NetworkConfig, WiringName
+from tutelage.core.errors import CheckpointError
 from tutelage.networks.build import build_network
-from tutelage.networks.settings import NetworkConfig, WiringName
 
 _NAMES = {"conv1": "stem", "bn1": "norm", "fc": "head", "classifier": "head"}
 _UNIT_NAMES = {"bn1": "norm1", "conv1": "conv1", "bn2": "norm2", "conv2": "conv2", "convShortcut": "shortcut"}

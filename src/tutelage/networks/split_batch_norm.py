@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tutelage.errors import ConfigError
+from tutelage.core.errors import ConfigError
 
 
 class SplitBatchNorm(nn.BatchNorm2d):

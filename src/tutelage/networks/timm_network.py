@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tutelage.errors import ConfigError, MissingExtra, did_you_mean
+from tutelage.core.errors import ConfigError, MissingExtra, did_you_mean
 from tutelage.networks.base import Network
 
 

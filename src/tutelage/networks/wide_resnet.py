@@ -9,8 +9,8 @@ from types import MappingProxyType
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tutelage.config.network import WiringName
 from tutelage.networks.base import initialize
-from tutelage.networks.settings import WiringName
 from tutelage.networks.staged import StagedNetwork
 
 

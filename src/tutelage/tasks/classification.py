@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tutelage.errors import DataError, NonFiniteError
+from tutelage.core.errors import DataError, NonFiniteError
 from tutelage.tasks.base import Metrics, Task
 
 ECE_BINS = 15

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tutelage.errors import MissingExtra
+from tutelage.core.errors import MissingExtra
 
 
 def keep_largest(labels: NDArray[np.integer], num_classes: int) -> NDArray[np.integer]:

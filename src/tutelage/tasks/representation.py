@@ -9,8 +9,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from tutelage.contrast import effective_rank, feature_spread
-from tutelage.neighbors import knn_scores
+from tutelage.core.contrast import effective_rank, feature_spread
+from tutelage.core.neighbors import knn_scores
 from tutelage.networks.base import Network
 from tutelage.tasks.base import Metrics, Task
 

@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tutelage.errors import ConfigError, DataError
+from tutelage.config.segmentation import SegmentationConfig
+from tutelage.core.errors import ConfigError, DataError
 from tutelage.tasks.base import Task
 from tutelage.tasks.components import keep_largest
 from tutelage.tasks.segmentation_metrics import SegmentationMetrics
-from tutelage.tasks.settings import SegmentationConfig
 from tutelage.tasks.sliding_window import predict_windows
 
 IGNORED = -1

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tutelage.errors import DataError, NonFiniteError
+from tutelage.core.errors import DataError, NonFiniteError
 from tutelage.tasks.base import Metrics
 from tutelage.tasks.overlap import DISTANCE_SCORES, OVERLAPS, class_scores
 

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from tutelage.errors import MissingExtra
+from tutelage.core.errors import MissingExtra
 
 
 def predict_windows(

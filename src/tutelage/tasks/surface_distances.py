@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tutelage.errors import MissingExtra
+from tutelage.core.errors import MissingExtra
 
 Mask = NDArray[np.bool_]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
+from tutelage.config.settings import TrainConfig
 from tutelage.methods.base import Method
-from tutelage.settings import TrainConfig
 
 
 @dataclass

@@ -15,8 +15,8 @@ from safetensors.torch import load as parse
 from safetensors.torch import save as serialize
 from torch import Tensor
 
-from tutelage.errors import CheckpointError, RunError
-from tutelage.files import read_json, require_space, sha256, strict_json, write_atomically, write_json
+from tutelage.core.errors import CheckpointError, RunError
+from tutelage.core.files import read_json, require_space, sha256, strict_json, write_atomically, write_json
 
 FORMAT = 1
 MANIFEST = "manifest.json"

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from tutelage.augment.ct_augment import CTAugment
-from tutelage.batch import Batch, Progress, StepOutput
-from tutelage.distributed import (
+from tutelage.config.settings import OptimizerConfig
+from tutelage.core.batch import Batch, Progress, StepOutput
+from tutelage.core.distributed import (
     any_rank,
     barrier,
     copy_from_main,
@@ -21,10 +22,9 @@ from tutelage.distributed import (
     rank,
     world_size,
 )
-from tutelage.errors import Interrupted, NonFiniteError
+from tutelage.core.errors import Interrupted, NonFiniteError
+from tutelage.core.seeding import derived_seed
 from tutelage.methods.base import Method
-from tutelage.seeding import derived_seed
-from tutelage.settings import OptimizerConfig
 from tutelage.training.backbone import Backbone
 from tutelage.training.checkpoint import first_non_finite
 from tutelage.training.health import Health

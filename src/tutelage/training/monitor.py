@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tutelage.data.dataset import Subset
-from tutelage.data.loader import Normalization
+from tutelage.data.images.dataset import Subset
+from tutelage.data.images.loader import Normalization
 from tutelage.methods.base import Method
 from tutelage.tasks.representation import NeighborMetrics, Representation
 from tutelage.training.scoring import Exam, Grades, predict_rows

@@ -7,14 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tutelage.schedules import (
+from tutelage.config.settings import OptimizerConfig
+from tutelage.core.schedules import (
     half_cosine,
     linear_rampup,
     seven_sixteenths_cosine,
     sigmoid_rampdown,
     sigmoid_rampup,
 )
-from tutelage.settings import OptimizerConfig
 from tutelage.training.backbone import Backbone
 
 

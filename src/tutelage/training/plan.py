@@ -9,8 +9,8 @@ import time
 
 import torch
 
-from tutelage.distributed import from_main
-from tutelage.errors import ConfigError
+from tutelage.core.distributed import from_main
+from tutelage.core.errors import ConfigError
 from tutelage.training.loop import Training, timed_steps
 from tutelage.training.optimizer import forget
 

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from tutelage.augment.ct_augment import CTAugment
-from tutelage.batch import Samples
-from tutelage.distributed import rows_of_all_ranks
+from tutelage.core.batch import Samples
+from tutelage.core.distributed import rows_of_all_ranks
 from tutelage.tasks.base import Task
 
 

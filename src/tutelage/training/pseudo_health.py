@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tutelage.batch import PseudoLabels
+from tutelage.core.batch import PseudoLabels
 
 TALLY = "pseudo_labels"  # the name of the counts among the logged values of a step
 ALARM_LINES = 3  # log lines in a row before an alarm

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tutelage.data.volumes.scan_set import ScanSubset
+from tutelage.data.scans.mask_folder import MaskFolder
+from tutelage.data.scans.scan_set import ScanSubset
 from tutelage.methods.base import Method
 from tutelage.tasks.segmentation import Segmentation
 from tutelage.tasks.segmentation_metrics import SegmentationMetrics
-from tutelage.training.mask_folder import MaskFolder
 from tutelage.training.scoring import Exam, Grades
 
 

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tutelage.batch import PseudoLabels
-from tutelage.data.loader import Normalization
+from tutelage.core.batch import PseudoLabels
+from tutelage.data.images.loader import Normalization
 from tutelage.methods.base import Method
 from tutelage.tasks.base import Task
 from tutelage.training.pseudo_health import health, tally

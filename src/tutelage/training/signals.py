@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
-from tutelage.distributed import any_rank
-from tutelage.errors import Interrupted
+from tutelage.core.distributed import any_rank
+from tutelage.core.errors import Interrupted
 
 
 class StopFlag:

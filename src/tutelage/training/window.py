@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from tutelage.distributed import of_all_ranks, rank, world_size
+from tutelage.core.distributed import of_all_ranks, rank, world_size
 from tutelage.training.pseudo_health import TALLY, health
 
 

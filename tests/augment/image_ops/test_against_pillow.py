@@ -26,7 +26,7 @@ from tutelage.augment.image_ops.filters import blur, sharpness, smooth
 from tutelage.augment.image_ops.hue import shift_hue
 from tutelage.augment.image_ops.resample import FILTERS, gaussian_blur, resize_crops
 from tutelage.augment.image_ops.tables import autocontrast, equalize, invert, posterize, solarize
-from tutelage.seeding import generator
+from tutelage.core.seeding import generator
 
 ROWS = 256
 DATA = Path(os.environ.get("TUTELAGE_DATA", Path(__file__).parents[4] / "shared" / "data"))

@@ -11,7 +11,7 @@ from torch import Tensor
 from tutelage.augment.cutout import Cutout
 from tutelage.augment.image_ops import affine, blending, erase, filters, hue, resample, tables
 from tutelage.augment.image_ops.levels import from_levels, to_levels
-from tutelage.seeding import generator
+from tutelage.core.seeding import generator
 
 ROWS = 8
 UNIT = torch.linspace(0, 1, ROWS, dtype=torch.float64)

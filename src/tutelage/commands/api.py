@@ -1,0 +1,149 @@
+"""What `import tutelage` offers: `train`, `pretrain` and `load`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypedDict, Unpack
+
+from tutelage import config
+from tutelage.config import pretraining
+from tutelage.core.console import screen
+from tutelage.core.errors import ConfigError, did_you_mean
+from tutelage.inference.image_model import Model
+from tutelage.inference.scan_model import ScanModel, load_model
+from tutelage.run.start import Run, resume_run, start_run
+
+__all__ = ["Run", "load", "pretrain", "train"]
+
+
+class PretrainFlags(TypedDict, total=False):
+    """The usual settings of `pretrain`, named as on the command line."""
+
+    labels: str | Path
+    unlabeled: str | Path
+    val: str | Path
+    test: str | Path
+    label_count: int
+    label_balance: Literal["balanced", "proportional"]
+    image_size: int
+    skip_unreadable: bool
+    method: str
+    network: str
+    batch_size: int
+    steps: int
+    budget: str
+    seed: int
+    device: str
+    precision: Literal["auto", "fp32", "bf16", "fp16"]
+    compile: bool
+    workers: int
+    log_every: int
+    eval_every: int
+    checkpoint_every: int
+    init_from: str | Path
+
+
+class Flags(PretrainFlags, total=False):
+    """The usual settings of `train`."""
+
+    exclude_labeled: bool
+    unlabeled_ratio: float
+    baseline: bool
+    baseline_share: float
+
+
+def train(
+    data: str | Path | None = None,
+    *,
+    out: str | Path | None = None,
+    preset: str | None = None,
+    config_file: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+    resume: str | Path | None = None,
+    quiet: bool = True,
+    **flags: Unpack[Flags],
+) -> Run:
+    """Train on a few labels and many unlabeled images or scans, or go on with a run.
+
+    Args:
+        data: folder of class folders, flat folder with `labels`, tar shards, .npz file, or `"digits"`; or scans to
+            segment: images/ and labels/, dataset.json, a CSV of pairs, or .h5 files.
+        out: run folder to make.
+        preset: a published or recommended setting, see `tutelage methods`.
+        config_file: TOML file of settings, by section.
+        settings: further settings by dotted name, e.g. `{"method.ema_decay": 0.99}`.
+        overwrite: replace the run in `out`.
+        resume: run folder to go on with, instead of `data` and `out`.
+        quiet: print nothing.
+        **flags: the usual settings, named as on the command line.
+
+    Raises:
+        TutelageError: see `tutelage.core.errors`.
+    """
+    given = _settings(data, flags, settings)
+    if resume is not None:
+        return _resumed(resume, given, (out, preset, config_file, overwrite), quiet=quiet)
+    if out is None:
+        raise ConfigError("name the run folder to make: out='runs/a'")
+    cfg = config.resolve(given, preset=preset, file=config_file)
+    return start_run(cfg, Path(out), overwrite=overwrite, console=screen(quiet=quiet))
+
+
+def pretrain(
+    data: str | Path | None = None,
+    *,
+    out: str | Path | None = None,
+    preset: str | None = None,
+    config_file: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+    resume: str | Path | None = None,
+    quiet: bool = True,
+    **flags: Unpack[PretrainFlags],
+) -> Run:
+    """Train an encoder on images without labels, or go on with that; `train(..., init_from=RUN)` starts from it.
+
+    Args:
+        data: what `train` takes, or any folder of images: labels are not needed, and only tell how good the features
+            are.
+        preset: settings to start from; without it those for small images and machines.
+        out, config_file, settings, overwrite, resume, quiet, **flags: as in `train`.
+
+    Raises:
+        TutelageError: see `tutelage.core.errors`.
+    """
+    given = _settings(data, flags, settings)
+    if resume is not None:
+        return _resumed(resume, given, (out, preset, config_file, overwrite), quiet=quiet)
+    if out is None:
+        raise ConfigError("name the run folder to make: out='runs/moco'")
+    cfg = pretraining.resolve(given, preset=preset, file=config_file)
+    return start_run(cfg, Path(out), overwrite=overwrite, console=screen(quiet=quiet), pretraining=True)
+
+
+def _settings(data: str | Path | None, flags: Mapping[str, Any], settings: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What was given, by dotted name."""
+    given: dict[str, Any] = {"data.path": str(data)} if data is not None else {}
+    for name, value in flags.items():
+        if name not in config.FLAGS:
+            raise ConfigError(f"unknown setting {name}{did_you_mean(name, config.FLAGS)}")
+        given[config.FLAGS[name]] = str(value) if isinstance(value, Path) else value
+    twice = sorted(set(given) & set(settings or {}))
+    if twice:
+        raise ConfigError(f"{twice[0]} is given twice: as a flag, and in settings")
+    return given | dict(settings or {})
+
+
+def _resumed(run: str | Path, given: Mapping[str, Any], of_a_new_run: tuple[object, ...], *, quiet: bool) -> Run:
+    if any(of_a_new_run):
+        raise ConfigError(
+            "resume goes on with the run's own settings; out, preset, config_file, overwrite do not go with it"
+        )
+    return resume_run(Path(run), given, console=screen(quiet=quiet))
+
+
+def load(run: str | Path, *, network: str = "auto", device: str = "auto") -> Model | ScanModel:
+    """The trained model of a run, for images or scans; see `Model.load` and `ScanModel.load`."""
+    return load_model(run, network=network, device=device)

@@ -1,0 +1,107 @@
+"""What there is: methods with their equations and settings, presets with their sources."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+
+from rich.console import Console
+from rich.table import Table
+
+from tutelage import config
+from tutelage.config import options
+from tutelage.core.errors import ConfigError, did_you_mean
+from tutelage.methods import ADDITIONS, METHODS
+from tutelage.methods.base import Method
+
+SHARED = "settings"
+PRESETS = "presets"
+
+
+def print_catalog(name: str | None, console: Console) -> None:
+    """Print all methods and presets, all about the one of that name, or (for "settings") what all methods share,
+    or (for "presets") all presets.
+
+    Raises:
+        ConfigError: there is no such method or preset.
+    """
+    methods = {method.name: method for method in METHODS}
+    presets = config.preset_names()
+    if name is None:
+        _print_all(console)
+    elif name in methods:
+        _print_method(methods[name], console)
+    elif name in presets:
+        _print_preset(name, console)
+    elif name == SHARED:
+        _print_shared(console)
+    elif name == PRESETS:
+        console.print(_preset_table(presets))
+    elif name in ADDITIONS:
+        console.print(ADDITIONS[name])
+    else:
+        known = [*methods, *presets, SHARED, PRESETS]
+        raise ConfigError(f"unknown method or preset '{name}'{did_you_mean(name, known)}")
+
+
+def _print_all(console: Console) -> None:
+    table = Table("method", "what it is", "evaluated", "presets", title="Methods")
+    for method in METHODS:
+        source = (inspect.getdoc(method) or "").partition("\n")[0]
+        table.add_row(method.name, source, method.evaluated, str(len(_presets_of(method))))
+    console.print(table)
+    console.print(
+        "Equation, settings and presets of one, with published and measured results: tutelage methods NAME\n"
+        f"All presets: tutelage methods {PRESETS}. Settings that all methods share: tutelage methods {SHARED}"
+    )
+
+
+def _presets_of(method: type[Method]) -> list[str]:
+    return [p for p in config.preset_names() if config.preset_table(p).get("method", {}).get("name") == method.name]
+
+
+def _preset_table(names: list[str]) -> Table:
+    table = Table("preset", "what it is", "published", "measured here", title="Presets", show_lines=True)
+    for name in names:
+        about = config.preset_table(name)["preset"]
+        table.add_row(name, about["description"], about.get("published", "-"), about.get("measured", "-"))
+    return table
+
+
+def _print_method(method: type[Method], console: Console) -> None:
+    console.print(inspect.getdoc(method) or method.name)
+    console.print()
+    console.print(_settings_table("Settings", method.Config, "method."))
+    views = {"labeled": method.labeled_views, "unlabeled": method.unlabeled_views}
+    for stream, names in views.items():
+        console.print(f"views of the {stream} stream: {', '.join(names) or 'none'}")
+    console.print(f"evaluated network: {method.evaluated}")
+    if own := _presets_of(method):
+        console.print(_preset_table(own))
+
+
+def _print_shared(console: Console) -> None:
+    for section, cls in config.SECTIONS.items():
+        console.print(_settings_table(section, cls, f"{section}."))
+
+
+def _settings_table(title: str, cls: type, prefix: str) -> Table:
+    table = Table("setting", "default", "what it is", title=title)
+    for option in options.options(cls, prefix):
+        default = "" if option.default is dataclasses.MISSING else str(option.default)
+        table.add_row(f"--{option.name.replace('_', '-')}", default, option.help)
+    return table
+
+
+def _print_preset(name: str, console: Console) -> None:
+    table = config.preset_table(name)
+    console.print(table["preset"]["description"])
+    for key in ("source", "published", "measured", "deviations"):
+        if key in table["preset"]:
+            console.print(f"{key}: {table['preset'][key]}")
+    console.print()
+    for section, values in table.items():
+        if section != "preset":
+            for key, value in values.items():
+                console.print(f"  --{section}.{key.replace('_', '-')} {json.dumps(value)}")

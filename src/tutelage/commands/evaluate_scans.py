@@ -1,0 +1,185 @@
+"""Scoring a run on labeled scans."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+from tutelage.core.errors import DataError
+from tutelage.core.files import refuse_file, write_atomically, write_json
+from tutelage.core.names import shown, to_cell
+from tutelage.data.scans.cache import ScanLook
+from tutelage.data.scans.items import Case
+from tutelage.data.scans.reading import read_case
+from tutelage.data.scans.scan_set import class_table
+from tutelage.data.scans.source import list_cases
+from tutelage.data.scans.survey import survey_cases
+from tutelage.inference.scan_model import ScanModel
+from tutelage.tasks.overlap import DISTANCE_SCORES, OVERLAPS
+from tutelage.tasks.segmentation import Segmentation
+
+_FORMS = {name: column for name, column in Segmentation.columns.items() if name in (*OVERLAPS, *DISTANCE_SCORES)}
+_PER_CASE = ("dice", "hd95_pooled_mm", "hd95_max_directed_mm", "assd_pooled_mm")  # beside a name, in 80 columns
+_MOST_COLUMNS = 4  # side by side
+_COUNTS = {
+    "empty_predictions": "found nowhere, though there",
+    "empty_references": "found, though nowhere there",
+    "both_empty": "neither found nor there",
+}
+
+
+def evaluate_scans(
+    run: Path,
+    data: str,
+    *,
+    labels: str | None,
+    network: str,
+    device: str,
+    flips: bool | None,
+    largest_component: bool | None,
+    out: Path | None,
+    table: Path | None,
+    report: Path | None,
+    overwrite: bool,
+    console: Console,
+) -> dict[str, Any]:
+    """Score a run on the labeled scans of `data`: prints tables, writes JSON to `out`, a CSV file of all cases and a
+    page to `report`.
+
+    Raises:
+        TutelageError: the run, the data or a file is not as needed.
+    """
+    refuse_file(out, overwrite=overwrite)
+    refuse_file(table, overwrite=overwrite)
+    refuse_file(report, overwrite=overwrite)
+    model = ScanModel.load(run, network=network, device=device, flips=flips, largest_component=largest_component)
+    cases = labeled_cases(model, data, labels=labels, workers=2)
+    metrics = score_cases(model, cases, console)
+    print_scores(metrics, console)
+    if out is not None:
+        write_json(out, metrics)
+    if table is not None:
+        write_atomically(table, case_table(metrics).encode("utf-8"))
+    if report is not None:
+        from tutelage.results.report.small_scan_pages import scan_evaluation_page
+        from tutelage.results.report.write import write_page
+
+        write_page(scan_evaluation_page(run, data, model, cases, metrics), report)
+        console.print(f"the report is {report}", markup=False)
+    return metrics
+
+
+def score_scans(model: ScanModel, data: str, *, labels: str | None, workers: int) -> dict[str, Any]:
+    """The metrics of `model` on the labeled scans of a source, on the grid of their files.
+
+    Raises:
+        DataError: with all faults: scans that cannot be read, label values that are no class, no labels.
+    """
+    return score_cases(model, labeled_cases(model, data, labels=labels, workers=workers))
+
+
+def score_cases(model: ScanModel, cases: Sequence[Case], console: Console | None = None) -> dict[str, Any]:
+    """The metrics of `model` on labeled cases."""
+    metrics, table = model.task.metrics(), class_table(model.values)
+    for number, case in enumerate(cases, start=1):
+        raw = read_case(case, model.scan)
+        assert raw.label is not None
+        probs = torch.from_numpy(model.segment(raw))[None]
+        reference = torch.from_numpy(table[raw.label])[None]
+        metrics.update(probs, reference, spacing=raw.geometry.spacing, names=[case.name])
+        if console is not None:
+            console.print(Text(f"{number} of {len(cases)}: {shown(case.name)}"))
+    return metrics.compute()
+
+
+def labeled_cases(model: ScanModel, data: str, *, labels: str | None, workers: int) -> list[Case]:
+    """The labeled scans of a source; a source with splits gives those of its test part.
+
+    Every file is read once, so that what is wrong is said before hours of prediction.
+
+    Raises:
+        DataError: with all faults.
+    """
+    listing = list_cases(data, labels, role="test")
+    cases = [case for case in listing.cases if case.label is not None]
+    faults = list(listing.faults)
+    if not cases and not faults:
+        faults.append(f"{shown(data)} has no labeled scans: expected images/ and labels/, or another source with masks")
+    for case, look in zip(cases, survey_cases(cases, model.scan, workers=workers), strict=True):
+        faults += _faults(case, look, model) if isinstance(look, ScanLook) else look
+    if faults:
+        raise DataError(faults)
+    return cases
+
+
+def _faults(case: Case, look: ScanLook, model: ScanModel) -> list[str]:
+    faults, axes = [], len(look.placement.shape)
+    if (look.channels, axes) != (model.channels, len(model.task.patch_size)):
+        faults.append(
+            f"{shown(case.place)} has {look.channels} channels and {axes} axes; the model takes {model.channels} and "
+            f"{len(model.task.patch_size)}"
+        )
+    unknown = sorted(set(look.label_counts) - {*model.values, model.scan.ignore_label})
+    if unknown:
+        known = ", ".join(f"{value} {shown(name)}" for name, value in zip(model.classes, model.values, strict=True))
+        faults.append(
+            f"{shown(str(case.label))} holds the label value {unknown[0]}, which is no class of the model; "
+            f"known: {known}"
+        )
+    return faults
+
+
+def print_scores(metrics: dict[str, Any], console: Console) -> None:
+    """Print each class and their mean, with the standard deviation over cases, then a row a case."""
+    columns = [(shown(name), {score: row[score] for score in _FORMS}) for name, row in metrics["per_class"].items()]
+    mean = {score: {"mean": metrics[score], "std": metrics[f"{score}_std"]} for score in _FORMS}
+    columns.append(("all classes", mean))
+    for start in range(0, len(columns), _MOST_COLUMNS):
+        part = columns[start : start + _MOST_COLUMNS]
+        table = Table("mean ± std over cases", *(Column(Text(name)) for name, _ in part))
+        for score, (title, form) in _FORMS.items():
+            table.add_row(title, *(_spread(of[score]["mean"], of[score]["std"], form) for _, of in part))
+        console.print(_right(table))
+    cases = Table(Column("case", overflow="fold"), *(_FORMS[score][0] for score in _PER_CASE))
+    for row in metrics["per_case"]:
+        cells = (_cell(row[score], _FORMS[score][1]) for score in _PER_CASE)
+        cases.add_row(Text(shown(row["case"])), *cells)
+    console.print(_right(cases))
+    for key, meaning in _COUNTS.items():
+        if metrics[key]:
+            console.print(f"times that a class of a case was {meaning}: {metrics[key]}; it has no distances then")
+
+
+def _right(table: Table) -> Table:
+    for column in table.columns[1:]:
+        column.justify = "right"
+    return table
+
+
+def case_table(metrics: dict[str, Any]) -> str:
+    """CSV with a row for each case and class: all scores, and whether prediction or reference is empty."""
+    scores = (*OVERLAPS, *DISTANCE_SCORES)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, ["case", "class", *scores, "empty"], lineterminator="\n")
+    writer.writeheader()
+    for case in metrics["per_case"]:
+        for name, row in case["classes"].items():
+            values = {score: "" if row[score] is None else f"{row[score]:.6g}" for score in scores}
+            writer.writerow({"case": to_cell(case["case"]), "class": name, **values, "empty": row["empty"] or ""})
+    return text.getvalue()
+
+
+def _spread(mean: float | None, std: float | None, form: str) -> str:
+    return _cell(mean, form) if std is None else f"{_cell(mean, form)} ± {form.format(std)}"
+
+
+def _cell(value: float | None, form: str) -> str:
+    return "-" if value is None else form.format(value)

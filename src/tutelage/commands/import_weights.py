@@ -1,0 +1,254 @@
+"""Bringing the weights of another code into a run folder, which predicts, is scored and starts a training."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError  # the name of a refusal; nothing here unpickles
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from safetensors import SafetensorError
+from safetensors.torch import load as parse_safetensors
+from torch import Tensor
+
+from tutelage import __version__
+from tutelage.config import IMPORTED, RunConfig, options
+from tutelage.config.network import NetworkName
+from tutelage.core.errors import CheckpointError, ConfigError, did_you_mean
+from tutelage.core.files import sha256
+from tutelage.core.names import class_name_fault
+from tutelage.networks.moco_weights import ENCODERS, is_moco, moco_preparation, translate_moco
+from tutelage.networks.port_data import Preparation, preparation
+from tutelage.networks.ports import Ported, recognize, translate
+from tutelage.run.folder import RunFolder, refuse_existing
+from tutelage.run.record import environment
+from tutelage.training.checkpoint import Checkpoint, save_checkpoint
+
+MOCO = "moco"
+FORMATS = ("auto", "fixmatch-pytorch", "torchssl", "usb", MOCO)
+ENTRIES = {"ema": ("ema_state_dict", "ema_model"), "model": ("state_dict", "model")}
+_MOST_SHOWN = 6
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A state dict, and where it lay: in the entry `entry` of a file, "" for the whole of it."""
+
+    weights: dict[str, Tensor]
+    entry: str
+    sha256: str
+
+
+def import_weights(
+    file: Path,
+    out: Path,
+    *,
+    form: str = "auto",
+    which: str = "auto",
+    trained_on: str = "auto",
+    classes: Path | None = None,
+    mean: str | None = None,
+    std: str | None = None,
+    image_size: int | None = None,
+    overwrite: bool = False,
+    console: Console,
+) -> None:
+    """Write the run folder `out` with the network in `file`; see `tutelage import-weights --help` for the rest.
+
+    Raises:
+        ConfigError: an option is unknown, or how images were prepared is not known and not said.
+        CheckpointError: the file is not readable without running code from it, or holds no network of a known port.
+        RunError: the folder cannot be made.
+    """
+    for flag, value, known in (("--format", form, FORMATS), ("--which", which, ("auto", *ENTRIES, *ENCODERS))):
+        if value not in known:
+            raise ConfigError(f"{flag} must be one of {', '.join(known)}, got {value!r}{did_you_mean(value, known)}")
+    refuse_existing(out, overwrite=overwrite)
+    found = read_weights(file, which if which in ENTRIES else "auto")
+    means, stds = _levels(mean, "--mean"), _levels(std, "--std")
+    if is_moco(found.weights):
+        _check_moco(file, form, which, trained_on, classes)
+        ported = translate_moco(found.weights, "query" if which == "auto" else which, str(file))
+        prepared = moco_preparation(means, stds, image_size, channels=ported.channels)
+    else:
+        if which in ENCODERS:
+            raise ConfigError(f"--which {which} is of MoCo's files, and {file} holds no encoder_q")
+        recognized = recognize(found.weights, str(file))
+        if form not in ("auto", recognized):
+            told = "it holds no encoder_q" if form == MOCO else f"the biases in {file} are those of {recognized}"
+            raise ConfigError(f"--format {form}: {told}")
+        ported = translate(found.weights, recognized, str(file))
+        prepared = preparation(
+            recognized,
+            trained_on,
+            num_classes=ported.num_classes,
+            channels=ported.channels,
+            groups=NetworkName.parse(ported.network.name).wide_shape[0],
+            mean=means,
+            std=stds,
+            image_size=image_size,
+        )
+    names = prepared.classes if classes is None else read_class_names(classes, ported.num_classes)
+    with RunFolder.create(out, overwrite=overwrite) as folder:
+        folder.clear()
+        tensors = {f"method.student.{name}": value for name, value in ported.weights.items()}
+        save_checkpoint(folder.checkpoints, Checkpoint(0, tensors, {}))
+        folder.declare(_record(file, found, ported, prepared, names))
+        folder.finish({"method": IMPORTED, "step": 0, "evaluated": "student", "selection": "none: not trained here"})
+    _report(found, ported, prepared, names, out, console)
+
+
+def _check_moco(file: Path, form: str, which: str, trained_on: str, classes: Path | None) -> None:
+    """Refuse what an encoder without classes has no use for."""
+    if form not in ("auto", MOCO):
+        raise ConfigError(f"--format {form}: the encoder_q in {file} is {MOCO}'s")
+    if which in ENTRIES:
+        raise ConfigError(f"--which {which}: the encoders in {file} are {' and '.join(ENCODERS)}")
+    if trained_on != "auto":
+        raise ConfigError(f"--trained-on {trained_on} is for classifiers; for an encoder give --mean and --std")
+    if classes is not None:
+        raise ConfigError(f"--classes {classes}: the encoder in {file} has no classes to name")
+
+
+def read_weights(file: Path, which: str = "auto") -> WeightsFile:
+    """The state dict in a file that `torch.save` or safetensors wrote; nothing in it is ever run.
+
+    Args:
+        which: "ema", "model", or "auto" for the moving average if there is one. A file that is one state dict as a
+            whole has no choice.
+
+    Raises:
+        CheckpointError: the file cannot be read, needs code to be run, or has no such weights.
+    """
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"cannot read {file}: {error.strerror}") from None
+    loaded = _parse(file, content)
+    if not isinstance(loaded, Mapping):
+        raise CheckpointError(f"{file} holds no state dict but a {type(loaded).__name__}")
+    entries = [entry for kind in ("ema", "model") if which in ("auto", kind) for entry in ENTRIES[kind]]
+    entry = next((entry for entry in entries if isinstance(loaded.get(entry), Mapping)), "")
+    held = loaded[entry] if entry else loaded
+    weights = {name.removeprefix("module."): value for name, value in held.items() if isinstance(value, Tensor)}
+    if not weights:
+        raise CheckpointError(
+            f"{file} has none of {', '.join(entries)}, nor is it a state dict: it holds {', '.join(map(str, loaded))}"
+        )
+    return WeightsFile(weights, entry, sha256(content))
+
+
+def _parse(file: Path, content: bytes) -> Any:
+    if file.suffix == ".safetensors":
+        try:
+            return parse_safetensors(content)
+        except SafetensorError as error:
+            raise CheckpointError(f"{file} is no safetensors file: {error}") from None
+    number: Any = np.float64(0).__reduce__()[0]  # accuracies are saved beside the weights, as NumPy's numbers
+    safe: list[Any] = [(number, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
+    safe += [np.dtype, *{type(np.dtype(kind)) for kind in ("f8", "f4", "i8")}]
+    with torch.serialization.safe_globals(safe):
+        try:
+            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        except (UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+            if needed := re.search(r"GLOBAL (\S+)", str(error)):
+                raise CheckpointError(
+                    f"{file} needs {needed[1]} to be read, and code that a file asks for is never run: save the state "
+                    "dict alone where you trust it, torch.save(model.state_dict(), 'weights.pt')"
+                ) from None
+            raise CheckpointError(f"{file} is no file of torch.save, or damaged ({type(error).__name__})") from None
+
+
+def read_class_names(file: Path, count: int) -> tuple[str, ...]:
+    """The class names in a text file, one a line, or in a JSON list, in the order of the outputs.
+
+    Raises:
+        ConfigError: the file cannot be read, or there are not `count` different good names.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+        names = json.loads(text) if file.suffix == ".json" else [line.strip() for line in text.splitlines()]
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"--classes {file} cannot be read: {error}") from None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ConfigError(f"--classes {file} must be a list of names")
+    names = [name for name in names if name]
+    if len(names) != count or len(set(names)) != count:
+        raise ConfigError(f"--classes {file} must hold {count} different names, got {len(set(names))}")
+    if faults := [fault for name in names if (fault := class_name_fault(name))]:
+        raise ConfigError(f"--classes {file}: {faults[0]}")
+    return tuple(names)
+
+
+def _levels(text: str | None, flag: str) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    shares: tuple[float, ...] = options.coerce(text, tuple[float, ...], flag)
+    return tuple(255.0 * share for share in shares)
+
+
+def _record(
+    file: Path, found: WeightsFile, ported: Ported, prepared: Preparation, names: tuple[str, ...]
+) -> dict[str, Any]:
+    """The content of config.json: no data was seen, and no setting of the training is known."""
+    network = {"name": ported.network.name, **ported.network.given()}
+    cfg = RunConfig.from_dict({"method": {"name": IMPORTED}, "data": {"path": "unknown"}, "network": network})
+    return {
+        "version": __version__,
+        "settings": cfg.to_dict(),
+        "plan": {"steps": 0, "budget": None},
+        "data": {
+            "classes": list(names),
+            "channels": ported.channels,
+            "image_size": prepared.image_size,
+            "mean": list(prepared.mean),
+            "std": list(prepared.std),
+            "fingerprint": None,
+            "parts": {},
+            "notes": [f"imported from {file.name}: the images it was trained on are not known"],
+        },
+        "environment": environment(torch.device("cpu")),
+        "imported": {
+            "file": file.name,
+            "sha256": found.sha256,
+            "format": ported.network.wiring or MOCO,
+            "entry": found.entry,
+            "left_out": ported.left_out,
+        },
+    }
+
+
+def _report(
+    found: WeightsFile, ported: Ported, prepared: Preparation, names: tuple[str, ...], out: Path, console: Console
+) -> None:
+    network, where = ported.network, f"its entry {found.entry}" if found.entry else "the whole file"
+    layers = dict.fromkeys((f"{name.rpartition('.')[0] or name}.*", reason) for name, reason in ported.left_out.items())
+    if not names:
+        layers = dict.fromkeys((f"{name.partition('.')[0]}.*", reason) for name, reason in ported.left_out.items())
+    wiring = "" if network.wiring is None else f", wired as {network.wiring}"
+    classes = f"classes: {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}; --classes names them otherwise"
+    use = (
+        f"{out} predicts and is scored as any run; to train from it: "
+        f"--network {network.name} --network.wiring {network.wiring} --init-from {out}"
+    )
+    if not names:
+        classes = "it has no classes: a head of your own comes with training"
+        use = f"{out} goes with tutelage probe and embed; to train from it: --init-from {out}"
+    said = [
+        f"{network.name}{wiring}, from {where}: {len(ported.weights)} tensors loaded",
+        f"left out: {len(ported.left_out)} tensors",
+        *(f"  {layer}: {reason}" for layer, reason in list(layers)[:_MOST_SHOWN]),
+        *(["  ..."] if len(layers) > _MOST_SHOWN else []),
+        prepared.note,
+        classes,
+        use,
+    ]
+    for line in said:
+        console.print(line if line.startswith("  ") else f"- {line}", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,42 @@
+"""What a user can set, and how defaults, presets, files and flags become the settings of a run.
+
+Nothing here imports torch: the command line reads it before it knows what to do.
+"""
+
+from tutelage.config.run_config import (
+    AUTO,
+    DEFAULT_BUDGET,
+    DEFAULT_METHOD,
+    FLAGS,
+    IMPORTED,
+    SECTIONS,
+    RunConfig,
+    base_preset,
+    flat,
+    merge,
+    nested,
+    preset_names,
+    preset_table,
+    read_preset,
+    read_toml,
+    resolve,
+)
+
+__all__ = [
+    "AUTO",
+    "DEFAULT_BUDGET",
+    "DEFAULT_METHOD",
+    "FLAGS",
+    "IMPORTED",
+    "SECTIONS",
+    "RunConfig",
+    "base_preset",
+    "flat",
+    "merge",
+    "nested",
+    "preset_names",
+    "preset_table",
+    "read_preset",
+    "read_toml",
+    "resolve",
+]

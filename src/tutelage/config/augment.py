@@ -1,0 +1,116 @@
+"""The settings of all views. They import nothing heavy: the command line reads them before it knows what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from tutelage.config.settings import require
+from tutelage.core.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeakConfig:
+    """The weak view: a flip and a small translation, the gap filled by reflection (Laine & Aila 2017, FixMatch).
+
+    The other crop, "resized", cuts out a part and enlarges it, as is usual for larger photos.
+    """
+
+    flip: Annotated[bool, "mirror half of the images, in contrastive views too, unless they show symbols"] = True
+    crop: Annotated[Literal["shift", "resized"], "move the image a little, or cut out a part and enlarge it"] = "shift"
+    translate: Annotated[float, "in shift: largest translation as a share of the side; 0.125 is 4 of 32"] = 0.125
+    smallest_crop: Annotated[float, "in resized: smallest share of the area kept"] = 0.75
+
+    def __post_init__(self) -> None:
+        require(0.0 <= self.translate <= 0.5, "augment.weak.translate", "in [0, 0.5]", self.translate)
+        require(0.0 < self.smallest_crop <= 1.0, "augment.weak.smallest_crop", "in (0, 1]", self.smallest_crop)
+        for name, form in (("translate", "shift"), ("smallest_crop", "resized")):
+            if self.crop != form and getattr(self, name) != type(self).__dataclass_fields__[name].default:
+                raise ConfigError(
+                    f"augment.weak.{name} does nothing with augment.weak.crop = {self.crop!r}; it belongs to {form!r}"
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StrongConfig:
+    """The strong view: the weak view, then a few random operations, then Cutout (FixMatch, arXiv:2001.07685).
+
+    The default variant has the ranges of the paper's appendix, which the common PyTorch port uses and reaches the
+    published accuracy with. The official code goes further (contrast up to 1.72, one bit a channel) than its paper
+    says; the toolboxes apply three operations always.
+    """
+
+    policy: Annotated[Literal["randaugment", "ctaugment"], "operations drawn evenly, or by learned rates"] = (
+        "randaugment"
+    )
+    variant: Annotated[
+        Literal["paper", "official", "toolbox"], "RandAugment's ranges: of the paper, the authors' code, or TorchSSL"
+    ] = "paper"
+    operations: Annotated[int | None, "operations an image; None as in the variant: 2, toolbox 3"] = None
+    probability: Annotated[float | None, "that an operation is done; None as in the variant: 0.5, toolbox 1"] = None
+    cutout: Annotated[float, "side of the erased square as a share of the shorter side (toolbox: the largest)"] = 0.5
+    fill: Annotated[
+        Literal["published", "black", "gray", "reflect"], "what fills the gaps of rotate, shear and translate"
+    ] = "published"
+
+    def __post_init__(self) -> None:
+        require(
+            self.operations is None or 0 <= self.operations <= 16,
+            "augment.strong.operations",
+            "in [0, 16]",
+            self.operations,
+        )
+        require(
+            self.probability is None or 0.0 <= self.probability <= 1.0,
+            "augment.strong.probability",
+            "in [0, 1]",
+            self.probability,
+        )
+        require(0.0 <= self.cutout <= 1.0, "augment.strong.cutout", "in [0, 1]", self.cutout)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CTAugmentConfig:
+    """CTAugment, used where `strong.policy` is "ctaugment" (ReMixMatch, arXiv:1911.09785; constants of FixMatch)."""
+
+    depth: Annotated[int, "operations an image"] = 2
+    decay: Annotated[float, "of the rates, at each probe that met a bin"] = 0.99
+    threshold: Annotated[float, "bins whose rate is below this share of the best are not drawn"] = 0.80
+    translate_no_op: Annotated[bool, "translate by up to 0.3 pixels, as the original code does: nothing moves"] = False
+
+    def __post_init__(self) -> None:
+        require(1 <= self.depth <= 16, "augment.ct.depth", "in [1, 16]", self.depth)
+        require(0.0 <= self.decay <= 1.0, "augment.ct.decay", "in [0, 1]", self.decay)
+        require(0.0 <= self.threshold <= 1.0, "augment.ct.threshold", "in [0, 1]", self.threshold)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContrastiveConfig:
+    """The views of MoCo: crop, color jitter, grayscale, blur, flip."""
+
+    recipe: Annotated[Literal["v2", "v1", "cifar"], "MoCo v2 or v1, or the authors' recipe for CIFAR-10"] = "v2"
+    smallest_crop: Annotated[float | None, "smallest share of the area kept; None: 0.2, in the recipe cifar 0.08"] = (
+        None
+    )
+
+    def __post_init__(self) -> None:
+        require(
+            self.smallest_crop is None or 0.0 < self.smallest_crop <= 1.0,
+            "augment.contrastive.smallest_crop",
+            "in (0, 1]",
+            self.smallest_crop,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """All views."""
+
+    domain: Annotated[
+        Literal["auto", "natural", "symbols"],
+        "what images show: symbols (digits, letters, signs) are never mirrored; auto decides by the source",
+    ] = "auto"
+    weak: WeakConfig = field(default_factory=WeakConfig)
+    strong: StrongConfig = field(default_factory=StrongConfig)
+    ct: CTAugmentConfig = field(default_factory=CTAugmentConfig)
+    contrastive: ContrastiveConfig = field(default_factory=ContrastiveConfig)

@@ -1,0 +1,197 @@
+"""Which network, as settings. Imports nothing heavy, since the command line reads them before it knows what to do."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from tutelage.config.settings import require
+from tutelage.core.errors import ConfigError, did_you_mean
+
+NETWORK_NAMES = (
+    "small",
+    "conv-large",
+    "wrn-28-2",
+    "wrn-28-8",
+    "wrn-37-2",
+    "shake-shake-26-2x32d",
+    "shake-shake-26-2x96d",
+    "resnet-18",
+    "resnet-50",
+    "timm:NAME",
+    "vnet",
+    "vnet-laseg",
+    "monai:unet",
+    "monai:dynunet",
+)
+"""What `--help` lists; those from `vnet` on are for segmentation. `wrn-D-K` and `shake-shake-26-2xNd` also take other
+numbers; `wrn-D-Nf` has N filters."""
+
+DENSE_FAMILIES = ("vnet", "monai-unet", "monai-dynunet")
+"""Families of networks that give an answer for each pixel or voxel: for segmentation."""
+
+WiringName = Literal["original", "fixmatch-pytorch", "torchssl", "usb"]
+_OWN_SETTINGS: dict[str, tuple[str, ...]] = {
+    "small": ("width", "dropout", "input_noise", "batch_norm_momentum", "bn_splits"),
+    "conv-large": ("normalization", "dropout", "input_noise", "batch_norm_momentum"),
+    "wrn": ("wiring", "dropout", "batch_norm_momentum", "bn_splits"),
+    "shake-shake": ("batch_norm_momentum", "bn_splits"),
+    "resnet": ("stem", "batch_norm_momentum", "bn_splits"),
+    "timm": ("pretrained", "dropout"),
+    "vnet": ("width", "dropout", "deep_supervision"),
+    "monai-unet": ("width", "dropout"),
+    "monai-dynunet": ("width", "dropout", "deep_supervision"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkConfig:
+    """The network that is trained. A setting left at None takes the network's own default.
+
+    Raises:
+        ConfigError: the name is unknown, a value is out of range, or the network has no such setting.
+    """
+
+    name: Annotated[str, f"one of {', '.join(NETWORK_NAMES)}"] = "small"
+    pretrained: Annotated[bool, "start from published weights (timm only)"] = False
+    wiring: Annotated[
+        WiringName | None, "of wrn: original is FixMatch's code, the others are ports with known differences"
+    ] = None
+    normalization: Annotated[
+        Literal["batch", "mean-only"] | None, "of conv-large: batch norm, or weight norm with mean-only batch norm"
+    ] = None
+    dropout: Annotated[
+        float | None, "probability that a feature is dropped in training; 0.5 is the own one of conv-large and vnet"
+    ] = None
+    width: Annotated[
+        int | None, "channels of the finest level; vnet and monai:unet have 16, small and monai:dynunet 32"
+    ] = None
+    deep_supervision: Annotated[bool | None, "heads at the coarser levels too; for supervised and urpc"] = None
+    input_noise: Annotated[
+        float | None, "std of Gaussian noise on standardized images in training; conv-large's own is 0.15"
+    ] = None
+    batch_norm_momentum: Annotated[
+        float | None,
+        "share of a step in the running statistics; the own 0.001 of wrn and of mean-only is for long runs, else 0.1",
+    ] = None
+    stem: Annotated[
+        Literal["small", "large"] | None,
+        "of resnet: small keeps the size of images, large quarters it; None goes by it",
+    ] = None
+    bn_splits: Annotated[
+        int | None, "batch norm over so many parts of a batch, as on several GPUs: with MoCo's shuffling on one device"
+    ] = None
+
+    def __post_init__(self) -> None:
+        family = NetworkName.parse(self.name).family
+        require(self.bn_splits is None or self.bn_splits >= 1, "network.bn_splits", "at least 1", self.bn_splits)
+        require(self.dropout is None or 0.0 <= self.dropout < 1.0, "network.dropout", "in [0, 1)", self.dropout)
+        require(self.width is None or 1 <= self.width <= 1024, "network.width", "in [1, 1024]", self.width)
+        require(
+            self.input_noise is None or 0.0 <= self.input_noise < float("inf"),
+            "network.input_noise",
+            "at least 0",
+            self.input_noise,
+        )
+        require(
+            self.batch_norm_momentum is None or 0.0 < self.batch_norm_momentum <= 1.0,
+            "network.batch_norm_momentum",
+            "in (0, 1]",
+            self.batch_norm_momentum,
+        )
+        beside = {"pretrained": self.pretrained, "bn_splits": self.bn_splits is not None}
+        for setting in (*self.given(), *(name for name, given in beside.items() if given)):
+            if setting not in _OWN_SETTINGS[family]:
+                having = [name for name, settings in _OWN_SETTINGS.items() if setting in settings]
+                raise ConfigError(
+                    f"network.{setting} is no setting of the network '{self.name}'; "
+                    f"leave it out, or choose one that has it: {', '.join(having)}"
+                )
+
+    def given(self) -> dict[str, Any]:
+        """The settings of the network's class that were set, by name: all others are the network's own."""
+        settings = {
+            "wiring": self.wiring,
+            "normalization": self.normalization,
+            "dropout": self.dropout,
+            "input_noise": self.input_noise,
+            "batch_norm_momentum": self.batch_norm_momentum,
+            "stem": self.stem,
+            "width": self.width,
+            "deep_supervision": self.deep_supervision,
+        }
+        return {setting: value for setting, value in settings.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class NetworkName:
+    """A network's name, taken apart.
+
+    Attributes:
+        family: "small", "conv-large", "wrn", "shake-shake", "resnet" or "timm".
+        numbers: (depth, channels of the first group) of a `wrn-D-K`, (channels,) of a `shake-shake-26-2xNd`, (depth,)
+            of a `resnet-D`.
+        timm: the model's name after `timm:`.
+        form: of a V-Net, "ua-mt" or "laseg".
+    """
+
+    family: str
+    numbers: tuple[int, ...] = ()
+    timm: str = ""
+    form: Literal["ua-mt", "laseg"] = "ua-mt"
+
+    @property
+    def dense(self) -> bool:
+        """Whether the network gives an answer for each pixel or voxel, not one for the whole image."""
+        return self.family in DENSE_FAMILIES
+
+    @classmethod
+    def parse(cls, name: str) -> NetworkName:
+        """Take `name` apart.
+
+        Raises:
+            ConfigError: no network has that name.
+        """
+        if name in ("small", "conv-large"):
+            return cls(name)
+        if name in ("vnet", "vnet-laseg"):
+            return cls("vnet", form="laseg" if name == "vnet-laseg" else "ua-mt")
+        if name in ("monai:unet", "monai:dynunet"):
+            return cls(name.replace(":", "-"))
+        if name.startswith("timm:") and len(name) > len("timm:"):
+            return cls("timm", timm=name.removeprefix("timm:"))
+        if wide := re.fullmatch(r"wrn-([1-9]\d{0,3})-([1-9]\d{0,2})(f?)", name):
+            depth, width = int(wide[1]), int(wide[2]) * (1 if wide[3] else 16)
+            _wide_shape(depth)
+            return cls("wrn", (depth, width))
+        if shake := re.fullmatch(r"shake-shake-26-2x([1-9]\d{0,3})d", name):
+            return cls("shake-shake", (int(shake[1]),))
+        if name in ("resnet-18", "resnet-50"):
+            return cls("resnet", (int(name.removeprefix("resnet-")),))
+        raise ConfigError(f"network.name '{name}' is not known{did_you_mean(name, NETWORK_NAMES)}")
+
+    @property
+    def wide_shape(self) -> tuple[int, int]:
+        """(groups, units a group) of a `wrn-D-K`."""
+        return _wide_shape(self.numbers[0])
+
+
+def _wide_shape(depth: int) -> tuple[int, int]:
+    """Three groups have 6n + 4 layers, four have 8n + 5: an even depth and an odd one, so the depth says which."""
+    for groups, constant in ((3, 4), (4, 5)):
+        units, rest = divmod(depth - constant, 2 * groups)
+        if rest == 0 and units >= 1:
+            return groups, units
+    raise ConfigError(
+        f"network.name 'wrn-{depth}-...': the depth must be 6n + 4 (three groups: 16, 22, 28, 40) or 8n + 5 (four: 37)"
+    )
+
+
+def takes(network: str, setting: str) -> bool:
+    """Whether the network of that name has the setting.
+
+    Raises:
+        ConfigError: no network has that name.
+    """
+    return setting in _OWN_SETTINGS[NetworkName.parse(network).family]

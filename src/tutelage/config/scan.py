@@ -1,0 +1,133 @@
+"""The settings of scans: how they are prepared, and which patches are drawn. They import nothing heavy."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from tutelage.config.intensity import IntensityConfig, StrongIntensityConfig
+from tutelage.config.settings import require
+from tutelage.core.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanConfig:
+    """Volumes, or slices with PNG masks, and their patches. What is unset is decided by the data."""
+
+    classes: Annotated[
+        tuple[str, ...],
+        "class names in the order of their label values 0, 1, ...; or name=value; empty takes those of the source",
+    ] = ()
+    ignore_label: Annotated[int | None, "label value of voxels that nothing is learned from or scored on"] = None
+    channels_last_axis: Annotated[bool, "the fourth axis of a file holds channels; else such files are refused"] = False
+    assumed_spacing: Annotated[
+        tuple[float, ...], "spacing in mm of files that state none (.h5, .png); empty is 1 mm"
+    ] = ()
+    ignore_label_header: Annotated[
+        bool, "take a label voxel by voxel where its header places it elsewhere than its image"
+    ] = False
+    labeled: Annotated[
+        Literal["random", "first"], "which labels data.label_count keeps: drawn by the seed, or the first listed"
+    ] = "random"
+    canonical: Annotated[bool, "turn volumes to RAS+ axes; what is predicted is turned back"] = True
+    spacing: Annotated[
+        tuple[float, ...], "resample to this spacing in mm, in RAS+ order (if canonical); empty keeps that of each"
+    ] = ()
+    intensity: Annotated[
+        Literal["zscore", "zscore-nonzero", "percentile", "ct", "none"],
+        "per volume and channel: zscore by all or nonzero voxels; percentile clips first; ct maps a window to -1..1",
+    ] = "zscore"
+    percentiles: Annotated[tuple[float, ...], "in percentile: where intensities are clipped, in percent"] = (0.5, 99.5)
+    window: Annotated[tuple[float, ...], "in ct: lowest and highest intensity, in Hounsfield units"] = (-160.0, 240.0)
+    crop: Annotated[Literal["none", "body", "mask"], "to the box around voxels above a threshold, or around a mask"] = (
+        "none"
+    )
+    body_threshold: Annotated[float, "in body: intensity in the file above which a voxel is body"] = 0.0
+    crop_masks: Annotated[str | None, "in mask: folder of masks named as the images"] = None
+    crop_margin: Annotated[int, "voxels kept around the box"] = 0
+    cache_precision: Annotated[Literal["float32", "float16"], "of the prepared volumes on disk"] = "float32"
+    cache: Annotated[
+        str | None, "folder of the prepared volumes, which several runs may share; none is cache/ in the run"
+    ] = None
+    patch_size: Annotated[tuple[int, ...], "voxels along each axis; one number stands for all axes"] = (64,)
+    foreground_share: Annotated[float, "share of the labeled patches that are centered on a foreground voxel"] = 1 / 3
+    orientation: Annotated[
+        Literal["turns", "flips", "ua-mt", "none"],
+        "of patches: flips, and quarter turns where voxels and patch are square; flips alone; as UA-MT; or none",
+    ] = "turns"
+    flip_axes: Annotated[tuple[int, ...], "axes that turns and flips may mirror; empty is all"] = ()
+    weak: IntensityConfig = field(default_factory=IntensityConfig)
+    strong: StrongIntensityConfig = field(default_factory=StrongIntensityConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("spacing", "assumed_spacing"):
+            values = getattr(self, name)
+            good = len(values) <= 3 and all(math.isfinite(v) and v > 0.0 for v in values)
+            require(good, f"scan.{name}", "up to 3 positive numbers of mm", values)
+        require(
+            self.ignore_label is None or 0 <= self.ignore_label <= 255,
+            "scan.ignore_label",
+            "in [0, 255]",
+            self.ignore_label,
+        )
+        low_high = len(self.percentiles) == 2 and 0.0 <= self.percentiles[0] < self.percentiles[1] <= 100.0
+        require(low_high, "scan.percentiles", "two rising numbers in [0, 100]", self.percentiles)
+        require(
+            len(self.window) == 2 and self.window[0] < self.window[1],
+            "scan.window",
+            "two rising numbers",
+            self.window,
+        )
+        require(
+            1 <= len(self.patch_size) <= 3 and min(self.patch_size, default=0) >= 1,
+            "scan.patch_size",
+            "1 to 3 numbers of voxels, at least 1 each",
+            self.patch_size,
+        )
+        require(0.0 <= self.foreground_share <= 1.0, "scan.foreground_share", "in [0, 1]", self.foreground_share)
+        require(self.crop_margin >= 0, "scan.crop_margin", "at least 0", self.crop_margin)
+        require(
+            all(0 <= axis <= 2 for axis in self.flip_axes) and len(set(self.flip_axes)) == len(self.flip_axes),
+            "scan.flip_axes",
+            "different numbers in [0, 2]",
+            self.flip_axes,
+        )
+        if (self.crop == "mask") != (self.crop_masks is not None):
+            raise ConfigError("scan.crop = 'mask' and scan.crop_masks, a folder, go together: set both or none")
+        self.class_values()
+
+    def class_values(self) -> dict[str, int]:
+        """Label value of each class of `classes`, in their order, which is that of the class indices.
+
+        Raises:
+            ConfigError: a value is no number in [0, 255], or a name or value stands twice.
+        """
+        values: dict[str, int] = {}
+        for position, entry in enumerate(self.classes):
+            name, equals, text = entry.partition("=")
+            good = not equals or (text.strip().isdecimal() and int(text) <= 255)
+            require(good and name.strip() != "", "scan.classes", "names, or name=value with a value in 0..255", entry)
+            value = int(text) if equals else position
+            if name.strip() in values or value in values.values() or value == self.ignore_label:
+                raise ConfigError(f"scan.classes: '{entry}' repeats a name or value, or has that of scan.ignore_label")
+            values[name.strip()] = value
+        require(len(values) != 1, "scan.classes", "two or more, background among them", self.classes)
+        return values
+
+    def patch(self, axes: int) -> tuple[int, ...]:
+        """The patch size along each of `axes` axes.
+
+        Raises:
+            ConfigError: it has another number of axes.
+        """
+        size = self.patch_size * axes if len(self.patch_size) == 1 else self.patch_size
+        require(len(size) == axes, "scan.patch_size", f"1 or {axes} numbers, one an axis of the data", self.patch_size)
+        if self.orientation == "ua-mt":
+            require(
+                axes >= 2 and size[0] == size[1],
+                "scan.patch_size",
+                "the same along the first two axes, which scan.orientation 'ua-mt' turns",
+                self.patch_size,
+            )
+        return size

@@ -1,0 +1,212 @@
+"""The settings of a run, as frozen dataclasses. Flags, `--help` and the docs tables are derived from them.
+
+Those of methods, networks and views lie beside what they configure. This module imports nothing heavy, since the
+command line reads it before it knows what to do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Annotated, Literal
+
+from tutelage.core.errors import ConfigError
+
+BASELINE_SHARE = 0.25
+
+
+def require(holds: bool, setting: str, expected: str, got: object) -> None:
+    """Raise `ConfigError("<setting> must be <expected>, got <got>")` unless `holds`."""
+    if not holds:
+        raise ConfigError(f"{setting} must be {expected}, got {got!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Where images and labels come from, and which labels are used."""
+
+    path: Annotated[str, "folder of class folders, flat folder, tar shards, .npz file, or the word digits"]
+    labels: Annotated[str | None, "CSV with the columns path,label; an empty or missing label means unlabeled"] = None
+    unlabeled: Annotated[str | None, "a further source whose labels, if any, are ignored"] = None
+    val: Annotated[str | None, "source of validation images; without it a part of the labels is held out"] = None
+    test: Annotated[str | None, "source of test images, read once, after training"] = None
+    label_count: Annotated[int | None, "hide all but this many labels; None uses all"] = None
+    label_balance: Annotated[Literal["balanced", "proportional"], "how the kept labels spread over classes"] = (
+        "balanced"
+    )
+    exclude_labeled: Annotated[bool, "take the labeled images out of the unlabeled stream"] = False
+    labeled_sampling: Annotated[
+        Literal["rows", "classes"], "labeled images are drawn evenly, or each class equally often"
+    ] = "rows"
+    val_share: Annotated[float, "share of the labels held out where there is no validation source"] = 0.1
+    image_size: Annotated[int | None, "side in pixels to which images are resized; None decides from the data"] = None
+    skip_unreadable: Annotated[bool, "leave out images that cannot be read instead of stopping"] = False
+    memory_limit_mb: Annotated[int, "decoded images above this size go to a memory-mapped cache in the run"] = 4096
+
+    def __post_init__(self) -> None:
+        for name in ("path", "labels", "unlabeled", "val", "test"):
+            require(getattr(self, name) != "", f"data.{name}", "the name of a file or folder", "")
+        require(self.label_count is None or self.label_count >= 1, "data.label_count", "at least 1", self.label_count)
+        require(0.0 <= self.val_share < 1.0, "data.val_share", "in [0, 1)", self.val_share)
+        require(
+            self.image_size is None or 4 <= self.image_size <= 4096, "data.image_size", "in [4, 4096]", self.image_size
+        )
+        require(self.memory_limit_mb >= 0, "data.memory_limit_mb", "at least 0", self.memory_limit_mb)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """How weights move. Lengths are shares of the whole training, so that a schedule stretches with it."""
+
+    name: Annotated[Literal["sgd", "adam", "adamw"], "optimizer"] = "sgd"
+    lr: Annotated[float, "peak learning rate"] = 0.03
+    momentum: Annotated[float, "SGD's momentum, or Adam's beta1"] = 0.9
+    nesterov: Annotated[bool, "Nesterov's form of SGD's momentum"] = True
+    beta2: Annotated[float, "Adam's beta2"] = 0.999
+    weight_decay: Annotated[float, "L2 penalty in sgd and adam, decoupled (times the learning rate) in adamw"] = 5e-4
+    decay_all: Annotated[bool, "decay biases and normalization weights too, not kernels alone"] = False
+    schedule: Annotated[
+        Literal["constant", "cosine-7-16", "cosine", "ramps", "step"],
+        "learning-rate schedule: cosine-7-16 ends at 0.195 of the peak, cosine at 0; ramps is sigmoid up and down",
+    ] = "cosine-7-16"
+    warmup: Annotated[float, "linear warm-up, as a share of training; in ramps the length of the ramp-up"] = 0.0
+    cosine_length: Annotated[float, "where cosine would reach 0, as a multiple of training; at least 1"] = 1.0
+    rampdown: Annotated[float, "in ramps: length of the ramp-down, as a share of training"] = 0.0
+    momentum_end: Annotated[float | None, "in ramps: momentum (beta1) at the end of the ramp-down"] = None
+    step_at: Annotated[tuple[float, ...], "in step: where the rate drops, as shares of training, e.g. 0.5,0.75"] = (
+        0.8,
+    )
+    step_factor: Annotated[float, "in step: the factor of each drop"] = 0.2
+    clip_norm: Annotated[float | None, "largest gradient norm; None does not clip"] = None
+
+    def __post_init__(self) -> None:
+        for name in ("momentum", "beta2"):
+            value = getattr(self, name)
+            require(0.0 <= value < 1.0, f"optimizer.{name}", "in [0, 1)", value)
+        require(0.0 <= self.rampdown <= 1.0, "optimizer.rampdown", "in [0, 1]", self.rampdown)
+        rising = all(a < b for a, b in pairwise((-1.0, *self.step_at)))
+        inside = all(0.0 <= share <= 1.0 for share in self.step_at)
+        require(bool(self.step_at) and rising and inside, "optimizer.step_at", "rising shares in [0, 1]", self.step_at)
+        require(self.warmup >= 0.0, "optimizer.warmup", "at least 0", self.warmup)  # above 1 it never ends
+        require(self.lr > 0, "optimizer.lr", "above 0", self.lr)
+        require(self.weight_decay >= 0, "optimizer.weight_decay", "at least 0", self.weight_decay)
+        require(self.cosine_length >= 1, "optimizer.cosine_length", "at least 1", self.cosine_length)
+        require(0 < self.step_factor <= 1, "optimizer.step_factor", "in (0, 1]", self.step_factor)
+        require(self.clip_norm is None or self.clip_norm > 0, "optimizer.clip_norm", "above 0", self.clip_norm)
+        require(
+            self.momentum_end is None or 0.0 <= self.momentum_end < 1.0,
+            "optimizer.momentum_end",
+            "in [0, 1)",
+            self.momentum_end,
+        )
+        self._refuse_what_does_nothing()
+
+    def _refuse_what_does_nothing(self) -> None:
+        used_by = {
+            "cosine_length": ("schedule", "cosine"),
+            "rampdown": ("schedule", "ramps"),
+            "momentum_end": ("schedule", "ramps"),
+            "step_at": ("schedule", "step"),
+            "step_factor": ("schedule", "step"),
+        }
+        defaults = type(self).__dataclass_fields__
+        for name, (selector, value) in used_by.items():
+            if getattr(self, selector) != value and getattr(self, name) != defaults[name].default:
+                raise ConfigError(
+                    f"optimizer.{name} does nothing with optimizer.{selector} = {getattr(self, selector)!r}; "
+                    f"it belongs to {value!r}"
+                )
+        for name, users in (("beta2", ("adam", "adamw")), ("nesterov", ("sgd",))):
+            if self.name not in users and getattr(self, name) != defaults[name].default:
+                raise ConfigError(
+                    f"optimizer.{name} does nothing with optimizer.name = {self.name!r}; "
+                    f"it is for {' and '.join(users)}"
+                )
+        if self.momentum_end is not None and self.rampdown == 0:
+            raise ConfigError("optimizer.momentum_end does nothing with optimizer.rampdown = 0: set that too")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How long and on what is trained. Everything is counted in optimizer steps."""
+
+    steps: Annotated[int | None, "optimizer steps; without it they are planned from the budget"] = None
+    budget: Annotated[
+        str | None, "time to train, e.g. 90s, 30m, 2h, or a bare number of minutes: the steps that fit it are planned"
+    ] = None
+    batch_size: Annotated[int, "labeled images a step"] = 64
+    unlabeled_ratio: Annotated[float, "unlabeled images a step for each labeled one (mu)"] = 1.0
+    seed: Annotated[int, "everything random follows from it: split, batches, augmentation, weights"] = 0
+    device: Annotated[str, "auto, cpu, cuda, cuda:1, mps"] = "auto"
+    precision: Annotated[Literal["auto", "fp32", "bf16", "fp16"], "auto is bf16 on GPUs that have it, else fp32"] = (
+        "auto"
+    )
+    channels_last: Annotated[bool | None, "memory format of images; None is channels last, but on mps"] = None
+    compile: Annotated[bool, "compile the networks with torch.compile"] = False
+    workers: Annotated[int, "threads that decode images and fetch batches ahead"] = 2
+    log_every: Annotated[int, "steps between two log lines"] = 50
+    eval_every: Annotated[int | None, "steps between two evaluations; None is a twentieth of the training"] = None
+    checkpoint_every: Annotated[int | None, "steps between two checkpoints; None is at every evaluation"] = None
+    init_from: Annotated[str | None, "run folder whose network is taken as a start; the head too if it fits"] = None
+    backbone_lr: Annotated[float, "learning rate of the backbone from init_from, as a multiple of the head's"] = 1.0
+    freeze: Annotated[
+        Literal["all"] | float, "share of training in which the backbone from init_from does not move, or the word all"
+    ] = 0.0
+    baseline: Annotated[bool, "train a supervised twin too, and say whether the unlabeled images helped"] = False
+    baseline_share: Annotated[float, "the twin's share of the budget; with steps it takes as many"] = BASELINE_SHARE
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "eval_every", "checkpoint_every"):
+            value = getattr(self, name)
+            require(value is None or value >= 1, f"train.{name}", "at least 1", value)
+        for name in ("batch_size", "log_every"):
+            require(getattr(self, name) >= 1, f"train.{name}", "at least 1", getattr(self, name))
+        require(self.batch_size <= 2**20, "train.batch_size", "at most 1048576", self.batch_size)
+        require(
+            0 < self.unlabeled_ratio <= 1000, "train.unlabeled_ratio", "above 0, at most 1000", self.unlabeled_ratio
+        )
+        require(0 <= self.workers <= 256, "train.workers", "in [0, 256]", self.workers)
+        require(0.05 <= self.baseline_share <= 0.75, "train.baseline_share", "in [0.05, 0.75]", self.baseline_share)
+        if not self.baseline and self.baseline_share != BASELINE_SHARE:
+            raise ConfigError("train.baseline_share does nothing without train.baseline")
+        require(0 <= self.seed < 2**63, "train.seed", "in [0, 2^63)", self.seed)
+        require(0 < self.backbone_lr <= 1000, "train.backbone_lr", "above 0, at most 1000", self.backbone_lr)
+        require(0.0 <= self.frozen_share <= 1.0, "train.freeze", "in [0, 1], or the word all", self.freeze)
+        for name, none in (("backbone_lr", 1.0), ("freeze", 0.0)):
+            if self.init_from is None and getattr(self, name) != none:
+                raise ConfigError(f"train.{name} does nothing without train.init_from, which brings a backbone")
+        if self.frozen_share == 1.0 and self.backbone_lr != 1.0:
+            raise ConfigError("train.backbone_lr does nothing where train.freeze lets the backbone never move")
+        if self.steps is not None and self.budget is not None:
+            raise ConfigError("train.steps and train.budget exclude each other: give one of them")
+        if self.budget is not None:
+            seconds(self.budget)
+
+    @property
+    def frozen_share(self) -> float:
+        """`freeze` as a number: 1 is all of the training."""
+        return 1.0 if self.freeze == "all" else float(self.freeze)
+
+    @property
+    def unlabeled_batch(self) -> int:
+        """Unlabeled images a step."""
+        return max(1, round(self.batch_size * self.unlabeled_ratio))
+
+
+def seconds(budget: str) -> float:
+    """Seconds in a time such as `"90s"`, `"30m"`, `"1.5h"`; a bare number is minutes.
+
+    Raises:
+        ConfigError: it is no time, or not above zero.
+    """
+    text = budget.strip().lower()
+    unit = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(text[-1:])
+    try:
+        value = float(text if unit is None else text[:-1]) * (60.0 if unit is None else unit)
+    except ValueError:
+        value = float("nan")
+    if not 0.0 < value < float("inf"):
+        raise ConfigError(
+            f"train.budget must be a time such as 90s, 30m or 2h (a bare number is minutes), got {budget!r}"
+        )
+    return value

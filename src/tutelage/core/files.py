@@ -1,0 +1,119 @@
+"""Writing files so that a kill, a crash or a full disk never leaves half of one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tutelage.core.errors import RunError
+
+TEMPORARY = ".tmp-"
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write `path` whole or not at all: a temporary file beside it, fsync, rename.
+
+    Raises:
+        RunError: the disk is full or the folder is not writable. What was at `path` before is untouched.
+    """
+    temporary = path.with_name(f"{path.name}{TEMPORARY}{os.getpid()}")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise RunError(f"cannot write {path} ({len(content)} bytes): {error.strerror}") from None
+
+
+def require_space(path: Path, needed: int) -> None:
+    """Check that `needed` bytes are free where `path` is to be written.
+
+    Raises:
+        RunError: they are not.
+    """
+    free = shutil.disk_usage(path.parent).free
+    if free < needed:
+        raise RunError(
+            f"cannot write {path}: {needed / 1e6:,.1f} MB must be free on its disk, and {free / 1e6:,.1f} MB are"
+        )
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the renames in `folder` durable, where the system can."""
+    if hasattr(os, "O_DIRECTORY"):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def remove_temporary(folder: Path) -> None:
+    """Remove what a killed writer left in `folder`."""
+    for path in folder.glob(f"*{TEMPORARY}*"):
+        path.unlink(missing_ok=True)
+
+
+def refuse_file(out: Path | None, *, overwrite: bool) -> None:
+    """Check that a result may be written to `out`.
+
+    Raises:
+        RunError: it exists and `overwrite` is off, it is a folder, or its folder does not exist.
+    """
+    if out is None:
+        return
+    if out.is_dir():
+        raise RunError(f"{out} is a folder; name a file")
+    if out.exists() and not overwrite:
+        raise RunError(f"{out} exists; name another file, or replace it with --overwrite")
+    if not out.absolute().parent.is_dir():
+        raise RunError(f"cannot write {out}: there is no folder {out.absolute().parent}")
+
+
+def sha256(content: bytes) -> str:
+    """The hash in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def strict_json(value: Any, *, indent: int | None = None) -> str:
+    """JSON that every reader takes: NaN and infinity become null."""
+    return json.dumps(_finite(value), indent=indent, allow_nan=False, ensure_ascii=True)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return value
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as JSON, whole or not at all."""
+    write_atomically(path, (strict_json(value, indent=2) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """The JSON in `path`.
+
+    Raises:
+        RunError: it is not there, not readable, or no JSON.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise RunError(f"{path} is damaged: {error}") from None

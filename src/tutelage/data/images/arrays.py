@@ -1,0 +1,143 @@
+"""Images as arrays: `.npz` files with `x` and `y`, and the digits that come with the package."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tutelage.core.names import class_name_fault, shown
+from tutelage.data.images.items import Content, Item, Listing, Store, Unreadable, sort_classes
+
+DIGITS = Path(__file__).with_name("digits.npz")
+# all that damaged zip files and headers were seen to raise
+_BROKEN = (OSError, EOFError, ValueError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
+_SPLITS = {"train": ("x", "y"), "val": ("x_val", "y_val"), "test": ("x_test", "y_test")}
+_CHANNELS = (1, 3, 4)
+
+
+class Rows(Store):
+    """One array of images in a `.npz` file; keys are row numbers."""
+
+    def __init__(self, path: Path, array: str, where: str) -> None:
+        self.path, self.array, self.where = path, array, where
+
+    def read(self, keys: Sequence[int]) -> Iterator[Content]:
+        try:
+            with self.path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+                images = file[self.array]
+        except _BROKEN as error:
+            yield from (Unreadable(f"cannot be read: {shown(str(error))}") for _ in keys)
+            return
+        yield from (_to_pixels(images[key]) for key in keys)
+
+    def place(self, name: str) -> str:
+        return f"{self.where} {name}" if name.startswith(self.array) else f"{self.where} {self.array} {name}"
+
+
+def list_digits() -> dict[str, Listing]:
+    """The bundled digits: 1,797 images of 8 x 8 pixels, every fifth of each class a test image."""
+    listings = list_arrays(DIGITS, "digits")
+    for listing in listings.values():
+        listing.kind, listing.flip_ok = "bundled digits", False
+    return listings
+
+
+def list_arrays(path: Path, where: str) -> dict[str, Listing]:
+    """The splits of a `.npz` file.
+
+    `x` is (N, H, W), (N, H, W, C) or (N, C, H, W), uint8 or float in [0, 1], with C one of 1, 3, 4. `y` is (N,) of
+    integers with -1 for unlabeled, and may be missing. `x_val`, `y_val`, `x_test`, `y_test` are the other splits;
+    `classes`, an array of text, names the classes.
+    """
+    train = Listing(".npz arrays", where)
+    listings = {"train": train}
+    try:
+        with path.open("rb") as stream:
+            file = np.load(stream, allow_pickle=False)
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise ValueError("it is a single array: save it with numpy.savez(file, x=..., y=...)")
+            if "x" not in file.files:
+                got = ", ".join(file.files) or "nothing"
+                train.faults.append(f"{shown(where)}: no array 'x' of images; the file holds {shown(got)}")
+            names = _class_names(file, where, train)
+            for split, (x, y) in _SPLITS.items():
+                if x in file.files:
+                    listing = listings.setdefault(split, Listing(".npz arrays", where))
+                    _fill(listing, file, x, y, path, names)
+    except _BROKEN as error:
+        train.faults.append(f"{shown(where)} is no readable .npz file: {shown(str(error))}")
+    return listings
+
+
+def _fill(
+    listing: Listing, file: np.lib.npyio.NpzFile, x: str, y: str, path: Path, names: tuple[str, ...] | None
+) -> None:
+    where = shown(listing.where)
+    shape, dtype = _header(file, x)
+    if dtype != np.uint8 and dtype.kind != "f":
+        listing.faults.append(f"{where}: '{x}' must be uint8, or float in [0, 1], got {dtype}")
+    if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in _CHANNELS and shape[1] not in _CHANNELS):
+        listing.faults.append(f"{where}: '{x}' must be (N, H, W), (N, H, W, C) or (N, C, H, W), got shape {shape}")
+    if listing.faults:
+        return
+    labels = np.full(shape[0], -1) if y not in file.files else file[y]
+    if labels.shape != shape[:1] or labels.dtype.kind not in "iu":
+        got = f"{labels.dtype} of shape {labels.shape}"
+        listing.faults.append(f"{where}: '{y}' must be {shape[0]} integers, one for each image, got {got}")
+        return
+    limit = np.iinfo(np.int64).max if names is None else len(names)
+    wrong = np.flatnonzero((labels < -1) | (labels >= limit))
+    if len(wrong):
+        known = "0 or more" if names is None else f"below {limit}"
+        listing.faults.append(
+            f"{where}: '{y}' row {wrong[0]} is {labels[wrong[0]]}: expected {known}, or -1 for unlabeled "
+            f"({len(wrong)} such rows)"
+        )
+    store = Rows(path, x, listing.where)
+    for row, label in enumerate(labels.tolist()):
+        name = None if not 0 <= label < limit else str(label) if names is None else names[label]
+        listing.items.append(Item(f"row {row}" if x == "x" else f"{x} row {row}", name, store, row))
+    listing.classes = names or sort_classes({item.label for item in listing.items if item.label is not None})
+
+
+def _header(file: np.lib.npyio.NpzFile, array: str) -> tuple[tuple[int, ...], np.dtype]:
+    with file.zip.open(f"{array}.npy") as stream:  # type: ignore[union-attr]
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(stream)
+        return shape, dtype
+
+
+def _class_names(file: np.lib.npyio.NpzFile, where: str, listing: Listing) -> tuple[str, ...] | None:
+    if "classes" not in file.files:
+        return None
+    names = file["classes"]
+    if names.ndim != 1 or names.dtype.kind != "U" or len(set(names.tolist())) < len(names):
+        listing.faults.append(f"{shown(where)}: 'classes' must be a list of different names")
+        return None
+    listing.faults += [f"{shown(where)}: {fault}" for name in names.tolist() if (fault := class_name_fault(name))]
+    return tuple(names.tolist())
+
+
+def _channels_first(shape: tuple[int, ...]) -> bool:
+    """Whether an image is (C, H, W) rather than (H, W, C): the channels are the smaller of both, if both can be."""
+    return shape[0] in _CHANNELS and (shape[2] not in _CHANNELS or shape[0] < shape[2])
+
+
+def _to_pixels(image: NDArray) -> Content:
+    """(H, W) or (H, W, C) uint8."""
+    if image.ndim == 3 and _channels_first(image.shape):
+        image = image.transpose(1, 2, 0)
+    if image.ndim == 3 and image.shape[2] == 1:
+        image = image[:, :, 0]
+    if image.dtype == np.uint8:
+        return np.ascontiguousarray(image)
+    low, high = float(image.min()), float(image.max())
+    if not (low >= 0.0 and high <= 1.0):  # also true of NaN
+        return Unreadable(f"holds values from {low:g} to {high:g}: expected [0, 1], or uint8")
+    return np.rint(image.astype(np.float64) * 255).astype(np.uint8)

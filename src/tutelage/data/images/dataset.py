@@ -1,0 +1,260 @@
+"""The data of a run: decoded images, the rows of both streams, and the parts that score."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tutelage.config.settings import DataConfig
+from tutelage.core.errors import DataError
+from tutelage.core.names import shown
+from tutelage.data.images.inventory import Inventory, Part, take_inventory
+from tutelage.data.images.items import Item
+from tutelage.data.images.reading import is_gray
+from tutelage.data.images.survey import ImageSet, Look, decode
+from tutelage.data.split import LEAST_HELD, LEAST_LEFT, copies_of, hold_out, keep_labels
+
+_LARGEST_DEFAULT = 224  # pixels; above it, only on request
+_SIZE_STEP = 8
+
+
+@dataclass
+class Subset:
+    """Some labeled rows of an image set, to score on."""
+
+    images: ImageSet
+    rows: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """(len(rows),) class indices."""
+        return self.images.labels[self.rows]
+
+
+@dataclass(frozen=True)
+class _Decoding:
+    """How every part of a run is decoded."""
+
+    size: int
+    channels: int
+    workers: int
+    cache_dir: Path | None
+    memory_limit: int  # bytes
+
+    def __call__(self, items: Sequence[Item], classes: tuple[str, ...], name: str) -> ImageSet:
+        needed = len(items) * self.channels * self.size**2
+        cache = None
+        if self.cache_dir is not None and needed > self.memory_limit:
+            cache = self.cache_dir / f"{name}-{self.channels}x{self.size}.npy"
+        return decode(items, classes, size=self.size, channels=self.channels, workers=self.workers, cache=cache)
+
+
+class Dataset:
+    """What a run trains and scores on.
+
+    Attributes:
+        classes: class names in the order of their indices.
+        train: all training images: labeled, unlabeled and held out. Its labels are -1 everywhere but in
+            `labeled_rows`.
+        labeled_rows, unlabeled_rows: sorted rows of the two streams. Held-out rows and their copies are in neither.
+        val: validation images, or None if there are too few labels.
+        hidden_labels: (N,) int64, labels that `label_count` hides; for diagnosis only. -1 elsewhere.
+        notes: what was found and decided, one sentence each.
+        fingerprint: changes with any name, label or file content of any part.
+        facts: of each part the number of images and hashes of names, labels and contents; see `Inventory.facts`.
+        flip_ok: whether mirrored images keep their class, as far as the kind of source tells.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: DataConfig,
+        inventory: Inventory,
+        train: ImageSet,
+        labeled_rows: NDArray[np.int64],
+        unlabeled_rows: NDArray[np.int64],
+        val: Subset | None,
+        hidden_labels: NDArray[np.int64],
+        decoding: _Decoding,
+        notes: list[str],
+    ) -> None:
+        self.classes, self.train, self.val = inventory.classes, train, val
+        self.labeled_rows, self.unlabeled_rows, self.hidden_labels = labeled_rows, unlabeled_rows, hidden_labels
+        self.notes, self.fingerprint, self.facts = notes, inventory.fingerprint(), inventory.facts()
+        self.flip_ok = inventory.parts["train"].listing.flip_ok
+        self._config, self._decoding = config, decoding
+        self._test = inventory.parts.get("test")
+        self._test_name = f"test-{inventory.fingerprint('test')}" if self._test is not None else ""
+
+    @property
+    def has_test(self) -> bool:
+        return self._test is not None
+
+    @property
+    def test_count(self) -> int:
+        """Labeled test images, which are not decoded before the end."""
+        return 0 if self._test is None else sum(self._test.class_counts().values())
+
+    @property
+    def image_size(self) -> int:
+        return self.train.images.shape[2]
+
+    @property
+    def channels(self) -> int:
+        return self.train.images.shape[1]
+
+    def load_test(self) -> Subset:
+        """Decode the test images now. Call it once, when nothing is left to be chosen.
+
+        Raises:
+            DataError: there are none.
+        """
+        if self._test is None:
+            raise DataError("there are no test images: name a source with --test")
+        return _labeled_part(self._test, self.classes, self._decoding, self._test_name)
+
+    def split_record(self) -> dict[str, Any]:
+        """Which images play which role, by name, ready for JSON."""
+        held_out = self.val is not None and self.val.images.images is self.train.images
+        return {
+            "classes": list(self.classes),
+            "fingerprint": self.fingerprint,
+            "label_count": self._config.label_count,
+            "label_balance": self._config.label_balance,
+            "labeled": [self.train.names[row] for row in self.labeled_rows],
+            "held_out": [self.train.names[row] for row in self.val.rows] if self.val is not None and held_out else [],
+            "train_images": len(self.train),
+            "unlabeled_images": len(self.unlabeled_rows),
+            "val_images": 0 if self.val is None else len(self.val),
+            "test_images": self.test_count,
+        }
+
+
+def load_dataset(
+    config: DataConfig,
+    *,
+    seed: int,
+    workers: int = 1,
+    cache_dir: Path | None = None,
+    inventory: Inventory | None = None,
+    needs_labels: bool = True,
+) -> Dataset:
+    """Decode the training and validation images and choose the rows of both streams.
+
+    Args:
+        seed: chooses the kept and the held-out labels, together with the names of the images.
+        workers: threads that decode; the result does not depend on their number.
+        cache_dir: where image sets above `config.memory_limit_mb` are kept; without it they stay in memory.
+        inventory: that of a check made before, so that the sources need not be listed again.
+        needs_labels: without it there may be no labels at all; see `take_inventory`.
+
+    Raises:
+        DataError: with all faults of all sources.
+    """
+    inventory = inventory or take_inventory(config, workers=workers, needs_labels=needs_labels)
+    if inventory.faults:
+        raise DataError(inventory.faults)
+    classes, notes = inventory.classes, _found(inventory)
+    roles = [role for role in ("train", "unlabeled") if role in inventory.parts]
+    items = [item for role in roles for item in inventory.parts[role].items]
+    looks = [look for role in roles for look in inventory.parts[role].looks]
+    size, note = choose_size(looks, config.image_size)
+    channels = 1 if all(is_gray(look.mode) for look in looks) else 3
+    notes.append(f"{note}, {'grayscale' if channels == 1 else 'color'}")
+    decoding = _Decoding(size, channels, workers, cache_dir, config.memory_limit_mb * 2**20)
+
+    train = decoding(items, classes, f"train-{inventory.fingerprint(*roles)}")
+    known, names = train.labels, train.names
+    kept = keep_labels(known, names, classes, count=config.label_count, balance=config.label_balance, seed=seed)
+    if len(kept) < (known >= 0).sum():
+        notes.append(
+            f"{len(kept)} of {(known >= 0).sum()} labels are used ({config.label_balance}), the rest is hidden"
+        )
+    val: Subset | None = None
+    held = copies = kept[:0]
+    if "val" in inventory.parts:
+        val = _labeled_part(inventory.parts["val"], classes, decoding, f"val-{inventory.fingerprint('val')}")
+    elif len(kept):
+        digests = [look.digest for look in looks]
+        held = hold_out(kept, known, names, len(classes), share=config.val_share, seed=seed, digests=digests)
+        copies = copies_of(held, digests)
+        if len(held):
+            val = Subset(ImageSet(train.images, _only(known, held), names), held)
+        notes.append(_held_note(len(held), len(kept), len(copies), config.val_share, needs_labels=needs_labels))
+    not_learned = np.union1d(held, copies)
+    labeled = np.setdiff1d(kept, not_learned)
+    taken_out = np.union1d(not_learned, labeled) if config.exclude_labeled else not_learned
+    unlabeled = np.setdiff1d(np.arange(len(train)), taken_out)
+    hidden = known.copy()
+    hidden[kept] = -1
+    return Dataset(
+        config=config,
+        inventory=inventory,
+        train=ImageSet(train.images, _only(known, labeled), names),
+        labeled_rows=labeled,
+        unlabeled_rows=unlabeled,
+        val=val,
+        hidden_labels=hidden,
+        decoding=decoding,
+        notes=notes,
+    )
+
+
+def _labeled_part(part: Part, classes: tuple[str, ...], decoding: _Decoding, name: str) -> Subset:
+    images = decoding([item for item in part.items if item.label is not None], classes, name)
+    return Subset(images, np.arange(len(images)))
+
+
+def _only(labels: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    visible = np.full_like(labels, -1)
+    visible[rows] = labels[rows]
+    return visible
+
+
+def choose_size(looks: Sequence[Look], asked: int | None) -> tuple[int, str]:
+    """The side in pixels that images are decoded to, and a sentence that says why; `asked` wins where it is given."""
+    if asked is not None:
+        return asked, f"images are resized to {asked} x {asked}"
+    sizes = {look.size for look in looks}
+    short = round(statistics.median(min(look.size) for look in looks))
+    if len(sizes) == 1 and short <= _LARGEST_DEFAULT:
+        width, height = next(iter(sizes))
+        note = "as they are" if width == height else f"the middle of {width} x {height}"
+        return short, f"images are {short} x {short}, {note}"
+    size = min(_LARGEST_DEFAULT, max(_SIZE_STEP, round(short / _SIZE_STEP) * _SIZE_STEP))
+    what = f"the median of their short sides is {short}" if len(sizes) > 1 else f"they have {short}"
+    return size, f"images are resized to {size} x {size} ({what}; change it with --image-size)"
+
+
+def _found(inventory: Inventory) -> list[str]:
+    notes = []
+    for role, part in inventory.parts.items():
+        labeled, left_out = sum(part.class_counts().values()), len(part.listing.items) - len(part.items)
+        skipped = f", {left_out} unreadable ones left out" if left_out else ""
+        notes.append(
+            f"{role}: {shown(part.listing.where)} ({part.listing.kind}), {len(part.items)} images, "
+            f"{labeled} labeled{skipped}"
+        )
+    return notes
+
+
+def _held_note(held: int, kept: int, copies: int, share: float, *, needs_labels: bool) -> str:
+    if held:
+        note = f"no validation images are given: {held} of the {kept} labels are held out to validate"
+        return f"{note}, and {copies} byte-identical copies of these are left out" if copies else note
+    instead = "there is no validation" if needs_labels else "labeled images are judged by one another"
+    if share == 0.0:
+        return f"no validation images are given and val_share is 0: nothing is held out, {instead}"
+    return (
+        f"no validation images are given, and {kept} labels are too few to hold some out ({LEAST_LEFT} a class must "
+        f"stay, {LEAST_HELD} a class must be gained): {instead}"
+    )

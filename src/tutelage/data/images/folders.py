@@ -1,0 +1,245 @@
+"""Folders of image files: which files are images, and which class each folder or table gives them."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import unicodedata
+from collections import Counter
+from pathlib import Path
+
+from tutelage.core.names import class_name_fault, from_cell, shown
+from tutelage.data.images.items import IMAGE_SUFFIXES, Files, Item, Listing, sort_classes
+from tutelage.data.images.tables import Row, read_table
+
+UNLABELED = ("unlabeled", "unlabelled")
+LABEL_TABLE = "labels.csv"
+_SILENT = (".csv", ".json", ".txt", ".md", ".ini", ".db")  # what lies beside images without being meant as one
+
+
+def visible_folders(folder: Path) -> list[str]:
+    """Names of the folders in `folder` that may hold images, sorted: hidden ones do not."""
+    return sorted(entry.name for entry in os.scandir(folder) if _is_folder(entry) and not _hidden(entry.name))
+
+
+def is_unlabeled(folder: str) -> bool:
+    """Whether a folder of that name holds images without labels, and is no class; in any case, as on disks."""
+    return folder.lower() in UNLABELED
+
+
+def find_images(root: Path, listing: Listing, under: str = "", *, deep: bool = True) -> list[str]:
+    """Image files below `root/under`, as sorted paths relative to `root` with forward slashes.
+
+    Hidden folders are passed over, links to folders are followed but for loops; what is odd goes to `listing`.
+    """
+    found: list[str] = []
+    ignored: Counter[str] = Counter()
+    above = (_identity(root),) if under else ()
+    _walk(root, under, deep, above, found, ignored, listing)
+    if ignored:
+        kinds = ", ".join(f"{count} {shown(suffix) or 'without suffix'}" for suffix, count in ignored.most_common(5))
+        listing.warnings.append(f"{shown(str(root / under))}: files that are no images were passed over: {kinds}")
+    return sorted(found)
+
+
+def list_class_folders(root: Path, where: str) -> Listing:
+    """A folder with a folder of images for each class, and possibly `unlabeled/`."""
+    listing = Listing("class folders", where)
+    store = Files(root)
+    folders = visible_folders(root)
+    beside = find_images(root, listing, deep=False)
+    if beside:
+        listing.faults.append(
+            f"{shown(where)}: {_counted(beside)} beside the class folders: move images into a class or into unlabeled/"
+        )
+    _warn_hidden(root, listing)
+    for folder in folders:
+        images = find_images(root, listing, folder)
+        if is_unlabeled(folder):
+            listing.items += [Item(name, None, store, name) for name in images]
+            continue
+        nested = [name for name in images if name.count("/") > 1]
+        if nested and len(nested) == len(images):
+            listing.faults.append(
+                f"{shown(str(root / folder))} holds folders instead of images ({_counted(nested)}): "
+                "each class needs one folder directly under the source"
+            )
+        elif nested:
+            listing.warnings.append(
+                f"{shown(str(root / folder))}: {_counted(nested)} in deeper folders, taken as class '{shown(folder)}'"
+            )
+        listing.items += [Item(name, folder, store, name) for name in images]
+    listing.classes = sort_classes({folder for folder in folders if not is_unlabeled(folder)})
+    _check_class_names(listing)
+    return listing
+
+
+def list_table_folder(root: Path, where: str, table: Path) -> Listing:
+    """A folder of images at any depth whose labels stand in a CSV file; images that it does not name are unlabeled."""
+    listing = Listing(f"folder with the label table {shown(table.name)}", where)
+    images = find_images(root, listing)
+    _warn_hidden(root, listing)
+    rows, faults = read_table(table)
+    listing.faults += faults
+    named = _match_rows(rows, images, root, table, listing)
+    labels = {path: row.label for path, row in named.items()}
+    store = Files(root)
+    listing.items = [Item(name, labels.get(name), store, name) for name in images]
+    listing.classes = sort_classes({label for label in labels.values() if label is not None})
+    _check_class_names(listing)
+    return listing
+
+
+def list_all_images(root: Path, where: str) -> Listing:
+    """Every image below a folder, without labels."""
+    listing = Listing("folder of images", where)
+    store = Files(root)
+    listing.items = [Item(name, None, store, name) for name in find_images(root, listing)]
+    return listing
+
+
+def list_named_images(table: Path, where: str) -> Listing:
+    """The images that a CSV file with a column `path`, or a text file with a path a line, names."""
+    listing = Listing("list of images", where)
+    if table.suffix.lower() == ".csv":
+        rows, faults = read_table(table, needs_label=False)
+        listing.faults += faults
+        names = [row.path if (table.parent / row.path).exists() else from_cell(row.path) for row in rows]
+    else:
+        try:
+            names = [line for line in table.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        except (OSError, UnicodeDecodeError) as error:
+            listing.faults.append(f"{shown(str(table))} is no readable UTF-8 text with a path a line: {error}")
+            names = []
+    if not names and not listing.faults:
+        listing.faults.append(f"{shown(where)} names no images: expected a path a line")
+    store = Files(table.parent)  # a missing file is reported when it is read, in its own row
+    listing.items = [Item(name, None, store, name) for name in names]
+    return listing
+
+
+def _match_rows(rows: list[Row], images: list[str], root: Path, table: Path, listing: Listing) -> dict[str, Row]:
+    known = set(images)
+    folded = {_fold(name): name for name in images}
+    named: dict[str, Row] = {}
+    again: list[int] = []
+    for row in rows:
+        place = f"{shown(str(table))} line {row.line}: '{shown(row.path)}'"
+        path = _relative(row.path, root)
+        if path is None:
+            listing.faults.append(f"{place} lies outside {shown(str(root))}")
+            continue
+        if path not in known and from_cell(path) in known:
+            path = from_cell(path)
+        if path not in known:
+            listing.faults.append(f"{place} {_missing(path, root, folded)}")
+            continue
+        before = named.setdefault(path, row)
+        if before.label != row.label:
+            listing.faults.append(
+                f"{place} is labeled '{shown(row.label or '')}' here and '{shown(before.label or '')}' "
+                f"in line {before.line}"
+            )
+        elif before is not row:
+            again.append(row.line)
+    if again:
+        listing.warnings.append(
+            f"{shown(str(table))}: {len(again)} rows repeat a path with the same label (first: line {again[0]})"
+        )
+    return named
+
+
+def _relative(path: str, root: Path) -> str | None:
+    try:
+        relative = Path(path).relative_to(root.absolute()) if Path(path).is_absolute() else Path(path)
+    except ValueError:
+        return None
+    clean = posixpath.normpath(relative.as_posix())
+    return None if clean == ".." or clean.startswith("../") else clean
+
+
+def _missing(path: str, root: Path, folded: dict[str, str]) -> str:
+    twin = folded.get(_fold(path))
+    if twin is not None:
+        return f"is no file; '{shown(twin)}' differs only in upper and lower case or Unicode form"
+    if (root / path).is_dir():
+        return "is a folder, expected an image"
+    if (root / path).is_file():
+        return f"is no image: known suffixes are {' '.join(IMAGE_SUFFIXES)}"
+    return f"is no file in {shown(str(root))}; paths are relative to that folder"
+
+
+def _fold(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _check_class_names(listing: Listing) -> None:
+    listing.faults += [
+        f"{shown(listing.where)}: {fault}" for name in listing.classes if (fault := class_name_fault(name))
+    ]
+    by_fold: dict[str, str] = {}
+    for name in listing.classes:
+        twin = by_fold.setdefault(_fold(name), name)
+        if twin != name:
+            listing.warnings.append(
+                f"{shown(listing.where)}: the classes '{shown(twin)}' and '{shown(name)}' differ only in case"
+            )
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    return Path(entry.path).is_dir() if entry.is_symlink() else entry.is_dir()  # a link may point to itself
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _warn_hidden(root: Path, listing: Listing) -> None:
+    hidden = sorted(entry.name for entry in os.scandir(root) if _is_folder(entry) and _hidden(entry.name))
+    if hidden:
+        listing.warnings.append(f"{shown(str(root))}: hidden folders were passed over: {', '.join(map(shown, hidden))}")
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
+def _counted(names: list[str]) -> str:
+    return f"{len(names)} image{'s' if len(names) > 1 else ''} (first: {shown(names[0])})"
+
+
+def _walk(
+    root: Path,
+    under: str,
+    deep: bool,
+    ancestors: tuple[tuple[int, int], ...],
+    found: list[str],
+    ignored: Counter[str],
+    listing: Listing,
+) -> None:
+    folder = root / under
+    try:
+        identity = _identity(folder)
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        listing.faults.append(f"{shown(str(folder))} cannot be listed: {error.strerror}")
+        return
+    if identity in ancestors:
+        listing.warnings.append(f"{shown(str(folder))} is a link to a folder above itself: passed over")
+        return
+    for entry in entries:
+        name = f"{under}/{entry.name}" if under else entry.name
+        suffix = posixpath.splitext(entry.name)[1].lower()
+        if _hidden(entry.name):
+            continue
+        if _is_folder(entry):
+            if deep:
+                _walk(root, name, deep, (*ancestors, identity), found, ignored, listing)
+        elif suffix not in IMAGE_SUFFIXES:
+            if suffix not in _SILENT:
+                ignored[suffix] += 1
+        elif Path(entry.path).is_file() if entry.is_symlink() else entry.is_file():
+            found.append(name)
+        elif entry.is_symlink():
+            listing.faults.append(f"{shown(str(root / name))} is a link to a file that does not exist")

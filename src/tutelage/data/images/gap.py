@@ -1,0 +1,91 @@
+"""Whether labeled and unlabeled images are of one kind: a test on simple statistics of their pixels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tutelage.core.seeding import derived_seed
+
+Rows = NDArray[np.int64]
+MOST = 1000  # images of a kind that are looked at
+LEAST = 10  # images of a kind below which nothing can be said
+_GRID = 4  # cells a side of the coarse picture
+_RIDGE = 1.0  # on standardized statistics, per image of the smaller kind
+
+
+@dataclass(frozen=True)
+class Gap:
+    """How well two kinds of images are told apart.
+
+    Attributes:
+        auc: probability that an unlabeled image looks more unlabeled than a labeled one: 0.5 is no gap, 1 a clear one.
+        limit: what no two samples of one kind of these sizes reach by chance, nor by a small difference.
+    """
+
+    auc: float
+    limit: float
+    labeled: int
+    unlabeled: int
+
+
+def measure_gap(images: np.ndarray, labeled: Rows, unlabeled: Rows, *, seed: int) -> Gap | None:
+    """How well a linear classifier of pixel statistics tells rows of `images` (N, C, H, W) uint8 apart.
+
+    Each image is judged by a classifier that was fitted without it (ridge regression, left out in closed form; both
+    kinds weigh the same), so that a few images cannot be told apart by heart. It looks at brightness, contrast, edges
+    and a 4 x 4 picture of each channel: enough for another camera or another subject, not for other classes of like
+    pictures.
+
+    Args:
+        unlabeled: rows; those that are labeled too are left out.
+        seed: chooses among more than 1,000 images of a kind.
+    """
+    own = [_some(labeled, seed), _some(np.setdiff1d(unlabeled, labeled), seed)]
+    sizes = [len(rows) for rows in own]
+    if min(sizes) < LEAST:
+        return None
+    rows = np.concatenate(own)
+    side = np.repeat([0.0, 1.0], sizes)
+    auc = _auc(_left_out_scores(pixel_features(images[rows]), side, sizes), side)
+    error = math.sqrt((sum(sizes) + 1) / (12 * sizes[0] * sizes[1]))  # of the AUC of two samples of one kind
+    return Gap(auc, max(0.75, 0.5 + 4 * error), *sizes)
+
+
+def pixel_features(images: np.ndarray) -> NDArray[np.float64]:
+    """(N, 23 C) statistics of images (N, C, H, W) uint8: mean, spread, quantiles, edges, a coarse picture."""
+    pixels = images.astype(np.float64) / 255.0
+    flat = pixels.reshape(*pixels.shape[:2], -1)
+    edges = [np.abs(np.diff(pixels, axis=axis)).mean((2, 3)) for axis in (2, 3)]
+    bands = [np.array_split(np.arange(size), _GRID) for size in pixels.shape[2:]]
+    coarse = [pixels[:, :, a[:, None], b].mean((2, 3)) for a in bands[0] for b in bands[1]]
+    quantiles = np.quantile(flat, [0.1, 0.5, 0.9], axis=2)
+    return np.concatenate([flat.mean(2), flat.std(2), *quantiles, *edges, *coarse], axis=1)
+
+
+def _some(rows: Rows, seed: int) -> Rows:
+    if len(rows) <= MOST:
+        return rows
+    return np.sort(np.random.default_rng(derived_seed(seed, "gap")).choice(rows, MOST, replace=False))
+
+
+def _left_out_scores(features: NDArray, side: NDArray, sizes: list[int]) -> NDArray:
+    """(N,) the score of each image by the ridge regression of +-1 on the others."""
+    weight = np.where(side == 1, 0.5 / sizes[1], 0.5 / sizes[0]) * min(sizes)
+    mean = np.average(features, axis=0, weights=weight)
+    spread = np.sqrt(np.average((features - mean) ** 2, axis=0, weights=weight))
+    x = np.c_[(features - mean) / np.maximum(spread, 1e-9), np.ones(len(features))]
+    target = 2.0 * side - 1.0
+    inverse = np.linalg.inv(x.T @ (weight[:, None] * x) + _RIDGE * np.eye(x.shape[1]))
+    fitted = x @ (inverse @ (x.T @ (weight * target)))
+    leverage = weight * np.einsum("nd,de,ne->n", x, inverse, x)
+    return (fitted - leverage * target) / np.maximum(1.0 - leverage, 1e-9)
+
+
+def _auc(score: NDArray, side: NDArray) -> float:
+    ones, zeros = np.sort(score[side == 1]), np.sort(score[side == 0])
+    below = np.searchsorted(zeros, ones, "left") + np.searchsorted(zeros, ones, "right")
+    return float(below.mean() / (2 * len(zeros)))

@@ -1,0 +1,161 @@
+"""The batch of a step: rows fetched ahead by threads, views made on the device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tutelage.augment.view import Draws, ImageShape, View
+from tutelage.core.batch import Batch, Samples
+from tutelage.core.distributed import local_rows
+from tutelage.core.seeding import generator
+from tutelage.data.fetch_ahead import FetchAhead
+from tutelage.data.sampler import Sampler
+
+_BLOCK = 16  # images counted at a time; counting takes eight bytes a pixel
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """(x - mean) / std per channel, of gray levels in [0, 255]."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) uint8 to float32, on the same device."""
+        mean, scale = _constants(self, images.device)
+        return images.float().sub_(mean).mul_(scale)
+
+
+@cache
+def _constants(normalization: Normalization, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Mean and 1 / std, (1, C, 1, 1) each; kept on the device, since copying them there waits for it."""
+    mean = torch.tensor(normalization.mean, device=device).view(1, -1, 1, 1)
+    return mean, torch.tensor([1.0 / s for s in normalization.std], device=device).view(1, -1, 1, 1)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One stream: which rows, and under which views (in the order the method asked for).
+
+    `probe` is a further view, of which `op` and `level` are kept beside the images: CTAugment learns from it.
+    """
+
+    sampler: Sampler
+    views: tuple[View, ...]
+    labels: np.ndarray | None = None
+    probe: View | None = None
+
+
+class Loader:
+    """`batch(step)` is a pure function of the step: neither threads nor a resume change it.
+
+    Args:
+        images: (N, C, H, W) uint8, in memory or memory-mapped.
+        streams: the labeled and the unlabeled one; None where the method has none.
+        workers: threads that fetch rows ahead; 0 fetches when asked. The views are made by the caller's thread, on
+            `device`.
+        prefetch: steps fetched ahead.
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        *,
+        labeled: Stream | None,
+        unlabeled: Stream | None,
+        normalization: Normalization,
+        seed: int,
+        device: torch.device,
+        workers: int = 1,
+        prefetch: int = 2,
+        channels_last: bool = False,
+    ) -> None:
+        self.images, self.streams = images, {"labeled": labeled, "unlabeled": unlabeled}
+        self.normalization, self.seed, self.device = normalization, seed, device
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self.shape = ImageShape(*images.shape[1:])
+        self._rows = FetchAhead(self._fetch, workers=workers, prefetch=prefetch)
+
+    def batch(self, step: int) -> Batch:
+        """The batch of `step`, on the device; under torchrun this rank's share of it."""
+        rows = self._rows(step)
+        samples = {name: self._samples(name, step, *rows[name]) for name in rows}
+        return Batch(labeled=samples.get("labeled"), unlabeled=samples.get("unlabeled"))
+
+    @property
+    def images_per_step(self) -> int:
+        """Images a step, of both streams and all ranks, counted once however many views are made of them."""
+        return sum(stream.sampler.batch for stream in self.streams.values() if stream is not None)
+
+    def rows_at(self, step: int) -> dict[str, list[int]]:
+        """The rows of each stream at `step`, of all ranks."""
+        return {name: s.sampler.rows_at(step).tolist() for name, s in self.streams.items() if s is not None}
+
+    def close(self) -> None:
+        """Ends the threads."""
+        self._rows.close()
+
+    def _fetch(self, step: int) -> dict[str, tuple[Tensor, Tensor]]:
+        """Of each stream: this rank's row numbers and its uint8 images, in host memory."""
+        fetched = {}
+        for name, stream in self.streams.items():
+            if stream is not None:
+                rows = stream.sampler.rows_at(step)[local_rows(stream.sampler.batch)]
+                images = torch.from_numpy(np.ascontiguousarray(self.images[rows]))
+                fetched[name] = (torch.from_numpy(rows), images.pin_memory() if self.device.type == "cuda" else images)
+        return fetched
+
+    def _samples(self, name: str, step: int, rows: Tensor, images: Tensor) -> Samples:
+        stream = self.streams[name]
+        assert stream is not None
+        images = images.to(self.device, non_blocking=True)
+        views = tuple(
+            self._view(view, self._draws(stream, view, name, number, step), images)
+            for number, view in enumerate(stream.views)
+        )
+        extra = {}
+        if stream.probe is not None:
+            draws = self._draws(stream, stream.probe, name, len(stream.views), step)
+            extra["probe"] = self._view(stream.probe, draws, images)
+            extra |= {f"probe_{key}": draws[key].to(self.device, non_blocking=True) for key in ("op", "level")}
+        label = None if stream.labels is None else torch.from_numpy(stream.labels[rows.numpy()])
+        return Samples(
+            views=views,
+            index=rows.to(self.device, non_blocking=True),
+            label=None if label is None else label.to(self.device, non_blocking=True),
+            extra=extra,
+        )
+
+    def _draws(self, stream: Stream, view: View, name: str, number: int, step: int) -> Draws:
+        """This rank's share of what is drawn for the rows of all ranks, so that their number changes no view."""
+        batch = stream.sampler.batch
+        draws = view.draw(batch, self.shape, generator(self.seed, name, number, step))
+        return {key: value[local_rows(batch)] for key, value in draws.items()}
+
+    def _view(self, view: View, draws: Draws, images: Tensor) -> Tensor:
+        return self.normalization(view.apply(images, draws)).contiguous(memory_format=self.memory_format)
+
+
+def pixel_statistics(images: np.ndarray, *, most: int = 10_000) -> Normalization:
+    """Mean and standard deviation per channel over at most `most` evenly spaced images (N, C, H, W) uint8.
+
+    Exact, from counts of the 256 gray levels: a few images at a time are in memory.
+    """
+    picked = np.linspace(0, len(images) - 1, min(len(images), most)).astype(np.int64)
+    counts = np.zeros((images.shape[1], 256), np.int64)
+    for start in range(0, len(picked), _BLOCK):
+        block = images[picked[start : start + _BLOCK]]
+        for channel in range(len(counts)):
+            counts[channel] += np.bincount(block[:, channel].ravel(), minlength=256)
+    share, levels = counts / counts.sum(1, keepdims=True), np.arange(256)
+    means = share @ levels
+    deviations = np.sqrt((share * (levels - means[:, None]) ** 2).sum(1))
+    mean = tuple(round(float(m), 4) for m in means)
+    std = tuple(round(max(float(d), 1.0), 4) for d in deviations)
+    return Normalization(mean, std)

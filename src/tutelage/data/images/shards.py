@@ -1,0 +1,168 @@
+"""WebDataset shards: tar files, plain or gzipped, in which members that share a key are one sample.
+
+A sample is `KEY.jpg` (or another image) and, if it is labeled, `KEY.cls`: a class index, or a class name.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import tarfile
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, cast
+
+from tutelage.core.names import class_name_fault, shown
+from tutelage.data.images.items import IMAGE_SUFFIXES, Content, Item, Listing, Store, Unreadable, sort_classes
+
+SHARD_SUFFIXES = (".tar", ".tar.gz", ".tgz")
+CLASS_NAMES = "classes.json"
+_LONGEST_LABEL = 1024  # bytes
+_BROKEN = (OSError, EOFError, tarfile.TarError, zlib.error)
+
+
+class Shard(Store):
+    """One tar file; keys are (offset, size) of members in the unpacked file, so that reading parses no headers."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self, keys: Sequence[tuple[int, int]]) -> Iterator[Content]:
+        done = 0
+        try:
+            with _open(self.path) as stream:
+                for offset, size in keys:
+                    stream.seek(offset)
+                    data = stream.read(size)
+                    yield data if len(data) == size else Unreadable("is cut off: the shard ends within it")
+                    done += 1
+        except _BROKEN as error:
+            for _ in keys[done:]:
+                yield Unreadable(f"cannot be read from its shard: {shown(str(error))}")
+
+    def place(self, name: str) -> str:
+        return str(self.path.parent / name)
+
+
+@dataclass
+class _Sample:
+    image: str | None = None
+    span: tuple[int, int] = (0, 0)
+    label: str | None = None
+
+
+def is_shard(path: Path) -> bool:
+    """Whether the name is that of a shard."""
+    return path.name.lower().endswith(SHARD_SUFFIXES)
+
+
+def list_shards(paths: Sequence[Path], where: str) -> Listing:
+    """The samples of some shards of one folder, in their order. `classes.json` beside them names the classes.
+
+    Labels are read, images are not, but a gzipped shard is unpacked once to find them.
+    """
+    listing = Listing(f"{len(paths)} tar shard{'s' if len(paths) > 1 else ''}", where)
+    names = _read_class_names(paths[0].parent / CLASS_NAMES, listing) if paths else None
+    for path in paths:
+        _list_shard(path, listing)
+    if names is None:
+        listing.classes = sort_classes({item.label for item in listing.items if item.label is not None})
+    else:
+        listing.classes = names
+        listing.items = [_named(item, names, listing) for item in listing.items]
+    listing.faults += [f"{shown(where)}: {fault}" for name in listing.classes if (fault := class_name_fault(name))]
+    return listing
+
+
+def _list_shard(path: Path, listing: Listing) -> None:
+    store = Shard(path)
+    samples: dict[str, _Sample] = {}
+    place = shown(str(path))
+    try:
+        with _open(path) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
+            for member in tar:
+                if member.isfile():
+                    _add_member(tar, member, samples, place, listing)
+            stream.seek(tar.offset)
+            if not stream.read(1):
+                listing.faults.append(f"{place} has no end mark: it is cut off after {len(samples)} samples")
+            while stream.read(1 << 20):
+                pass  # to the end, where gzip compares its checksum
+    except _BROKEN as error:
+        listing.faults.append(
+            f"{place} is damaged or no tar file ({len(samples)} samples could be found): {shown(str(error))}"
+        )
+    for key, sample in samples.items():
+        if sample.image is None:
+            listing.faults.append(f"{place}: sample '{shown(key)}' has a label and no image")
+        else:
+            listing.items.append(Item(f"{path.name}/{sample.image}", sample.label, store, sample.span))
+    if not samples and not any(fault.startswith(place) for fault in listing.faults):
+        listing.faults.append(f"{place} holds no images")
+
+
+def _add_member(
+    tar: tarfile.TarFile, member: tarfile.TarInfo, samples: dict[str, _Sample], place: str, listing: Listing
+) -> None:
+    path = PurePosixPath(member.name)
+    stem, _, extension = path.name.partition(".")  # a key ends at the first dot of the file name
+    suffix = f".{extension.lower()}"
+    if not stem or (suffix != ".cls" and suffix not in IMAGE_SUFFIXES):
+        return
+    key = str(path.with_name(stem))
+    sample = samples.setdefault(key, _Sample())
+    if suffix == ".cls":
+        if sample.label is not None:
+            listing.faults.append(f"{place}: sample '{shown(key)}' has two labels")
+        sample.label = _read_label(tar, member, place, listing)
+    elif sample.image is not None:
+        listing.faults.append(f"{place}: sample '{shown(key)}' has two images, {shown(member.name)} is the second")
+    else:
+        sample.image, sample.span = member.name, (member.offset_data, member.size)
+
+
+def _read_label(tar: tarfile.TarFile, member: tarfile.TarInfo, place: str, listing: Listing) -> str | None:
+    stream = tar.extractfile(member)
+    raw = stream.read(_LONGEST_LABEL + 1) if stream else b""
+    try:
+        text = raw.decode("utf-8").strip()
+    except UnicodeDecodeError:
+        text = ""
+    if not text or len(raw) > _LONGEST_LABEL:
+        listing.faults.append(f"{place}: {shown(member.name)} holds no class index and no class name")
+    return None if text in ("", "-1") else text
+
+
+def _read_class_names(file: Path, listing: Listing) -> tuple[str, ...] | None:
+    if not file.exists():
+        return None
+    try:
+        names = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        listing.faults.append(f"{shown(str(file))} is no readable JSON: {shown(str(error))}")
+        return None
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        listing.faults.append(f"{shown(str(file))} must be a list of class names, in the order of their indices")
+        return None
+    if len(set(names)) < len(names):
+        listing.faults.append(f"{shown(str(file))} names a class twice")
+    return tuple(names)
+
+
+def _named(item: Item, names: tuple[str, ...], listing: Listing) -> Item:
+    if item.label is None or item.label in names:
+        return item
+    if item.label.isdecimal() and int(item.label) < len(names):
+        return Item(item.name, names[int(item.label)], item.store, item.key)
+    listing.faults.append(
+        f"{shown(item.place)}: label '{shown(item.label)}' is no class: {CLASS_NAMES} names {len(names)} of them"
+    )
+    return Item(item.name, None, item.store, item.key)
+
+
+def _open(path: Path) -> BinaryIO:
+    if path.name.lower().endswith(".tar"):
+        return path.open("rb")
+    return cast(BinaryIO, gzip.open(path, "rb"))

@@ -1,0 +1,276 @@
+"""Which kind of source a path is, and which splits it has."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from tutelage.core.errors import did_you_mean
+from tutelage.core.names import shown
+from tutelage.data.images.arrays import list_arrays, list_digits
+from tutelage.data.images.folders import (
+    LABEL_TABLE,
+    UNLABELED,
+    find_images,
+    is_unlabeled,
+    list_all_images,
+    list_class_folders,
+    list_named_images,
+    list_table_folder,
+    visible_folders,
+)
+from tutelage.data.images.items import IMAGE_SUFFIXES, Files, Item, Listing
+from tutelage.data.images.shards import is_shard, list_shards
+
+Role = Literal["train", "val", "test", "unlabeled", "predict"]
+_SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"} | dict.fromkeys(
+    UNLABELED, "unlabeled"
+)
+_LEARNED = ("train", "unlabeled")
+_SPLIT_WORD = re.compile(rf"(?<![a-z])({'|'.join(_SPLIT_NAMES)})(?![a-z])", re.IGNORECASE)
+_SCORED_PART = re.compile("test|val", re.IGNORECASE)
+_KINDS = "expected class folders, a folder with labels.csv, tar shards, a .npz file, or the word digits"
+
+
+def list_source(path: str, labels: str | None = None, *, role: Role = "train") -> Listing:
+    """The images that `path` offers in a role, with all faults found; no pixel is read.
+
+    Args:
+        path: folder, tar shard, `.npz` file, or the word `digits`; to predict also an image, a `.csv` with a column
+            `path`, or a `.txt` with a path a line.
+        labels: label table of a folder, see `read_table`.
+        role: a source with splits gives the split of that name, one without gives everything. In the roles
+            `unlabeled` and `predict` all images below a folder are taken, and labels are left out; to learn from,
+            `unlabeled` leaves out the splits `val` and `test`.
+    """
+    if role in ("unlabeled", "predict"):
+        try:
+            return _without_labels(path, scored=role == "predict")
+        except OSError as error:
+            return _closed(path, error)
+    splits = list_splits(path, labels)
+    if role in splits:
+        return splits[role]
+    if len(splits) == 1 and "train" in splits:
+        return splits["train"]
+    return Listing("not recognized", path, faults=[f"{shown(path)} has no split '{role}'; it has {', '.join(splits)}"])
+
+
+def list_splits(path: str, labels: str | None = None) -> dict[str, Listing]:
+    """The splits of a source by name (`train`, `val`, `test`, `unlabeled`); one without splits is all `train`."""
+    try:
+        return _recognize(path, labels)
+    except OSError as error:
+        return {"train": _closed(path, error)}
+
+
+def _recognize(path: str, labels: str | None) -> dict[str, Listing]:
+    if path == "digits":
+        return _refuse_labels(list_digits(), path, labels)
+    root = Path(path).expanduser()
+    if not root.exists():
+        return {"train": _fault(path, f"{shown(path)}: no such file or folder{_near(root)}; {_KINDS}")}
+    if root.is_dir():
+        shards = sorted(entry for entry in root.iterdir() if is_shard(entry))
+        if shards:
+            return _refuse_labels(_split_shards(root, shards, path), path, labels)
+        return _split_folder(root, path, labels)
+    if is_shard(root):
+        return _refuse_labels({"train": list_shards([root], path)}, path, labels)
+    if root.suffix.lower() == ".npz":
+        return _refuse_labels(list_arrays(root, path), path, labels)
+    return {"train": _fault(path, f"{shown(path)} is a file of another kind; {_KINDS}")}
+
+
+def _without_labels(path: str, *, scored: bool) -> Listing:
+    """All images of a source; `scored` takes those of its splits `val` and `test` too."""
+    root = Path(path).expanduser()
+    if path != "digits" and root.is_dir():
+        shards = sorted(entry for entry in root.iterdir() if is_shard(entry))
+        if not shards:
+            return _list_below(root, path, scored=scored)
+        if scored:
+            return _merged([list_shards(shards, path)])
+    if root.is_file() and root.suffix.lower() in IMAGE_SUFFIXES:
+        return Listing("image", path, [Item(root.name, None, Files(root.parent), root.name)])
+    if root.is_file() and root.suffix.lower() in (".csv", ".txt"):
+        return list_named_images(root, path)
+    splits = list_splits(path)
+    taken = [listing for split, listing in splits.items() if scored or split in _LEARNED]
+    if not taken:
+        return _fault(path, f"{shown(path)} has no split {' or '.join(_LEARNED)}; it has {', '.join(splits)}")
+    return _merged(taken)
+
+
+def _merged(listings: list[Listing]) -> Listing:
+    return replace(
+        listings[0],
+        items=[replace(item, label=None) for listing in listings for item in listing.items],
+        faults=[fault for listing in listings for fault in listing.faults],
+        warnings=[warning for listing in listings for warning in listing.warnings],
+    )
+
+
+def _list_below(root: Path, where: str, *, scored: bool) -> Listing:
+    listing = list_all_images(root, where)
+    if not listing.items:
+        listing.faults.append(f"{shown(where)} holds no images (known suffixes: {' '.join(IMAGE_SUFFIXES)})")
+    passed = [folder for folder, split in _split_folders(root).items() if not scored and split not in _LEARNED]
+    left = [item for item in listing.items if item.name.split("/", 1)[0] not in passed]
+    if len(left) < len(listing.items):
+        names = ", ".join(shown(folder) for folder in passed)
+        if left:
+            listing.warnings.append(f"{shown(where)}: the images in {names} are for scoring, and are not learned from")
+        else:
+            listing.faults.append(f"{shown(where)} holds images for scoring only ({names}): name that folder itself")
+    listing.items = left
+    return listing
+
+
+def _split_folders(root: Path) -> dict[str, str]:
+    """The split of each folder in `root` that is named for one."""
+    return {name: _SPLIT_NAMES[name.lower()] for name in visible_folders(root) if name.lower() in _SPLIT_NAMES}
+
+
+def _split_shards(root: Path, shards: list[Path], where: str) -> dict[str, Listing]:
+    groups: dict[str, list[Path]] = {}
+    faults = []
+    for shard in shards:
+        named = {_SPLIT_NAMES[word.lower()] for word in _SPLIT_WORD.findall(shard.name)}
+        if len(named) > 1:
+            faults.append(f"{shown(str(shard))} names more than one split ({', '.join(sorted(named))}): keep one word")
+        groups.setdefault(min(named, default="train"), []).append(shard)
+    faults += _doubtful_shards(shards)
+    listings = {split: list_shards(group, where) for split, group in groups.items()}
+    next(iter(listings.values())).faults[:0] = faults
+    images = find_images(root, Listing("", where))
+    if images and "train" in listings:
+        listings["train"].warnings.append(
+            f"{shown(where)}: {len(images)} image files beside the shards were passed over (first: {shown(images[0])})"
+        )
+    return listings
+
+
+def _doubtful_shards(shards: list[Path]) -> list[str]:
+    """A fault for the shards without a split word that may hold another split, e.g. `testset-0.tar`.
+
+    Where all shards of a folder are named alike, they are one set, whatever they are called.
+    """
+    parts = {
+        shard: tuple(part.lower() for part in _SCORED_PART.findall(shard.name))
+        for shard in shards
+        if not _SPLIT_WORD.search(shard.name)
+    }
+    doubtful = [shard for shard, found in parts.items() if found]
+    if not doubtful or (len(parts) == len(shards) and len(set(parts.values())) == 1):
+        return []
+    return [
+        f"{shown(str(doubtful[0]))} would be taken to train, and its name speaks of another split "
+        f"({len(doubtful)} such shards): name it train-..., val-... or test-..."
+    ]
+
+
+def _split_folder(root: Path, where: str, labels: str | None) -> dict[str, Listing]:
+    folders = visible_folders(root)
+    splits = _split_folders(root)
+    table = find_table(root, labels)
+    if table is not None:
+        return _partition(list_table_folder(root, where, table), splits)
+    parts = [folder for folder, split in splits.items() if split in ("train", "val", "test")]
+    if "train" in splits.values() or (parts and len(splits) == len(folders)):
+        listings: dict[str, Listing] = {}
+        for folder, split in splits.items():
+            if split in listings:
+                listings[split].faults.append(
+                    f"{shown(where)}: {shown(folder)} is a second folder for {split}: keep one"
+                )
+            elif split == "unlabeled":
+                listings[split] = list_source(str(root / folder), role="unlabeled")
+            else:
+                listings[split] = list_source(str(root / folder), role="train")
+        others = [folder for folder in folders if folder not in splits]
+        if others:
+            listings.get("train", next(iter(listings.values()))).warnings.append(
+                f"{shown(where)}: folders beside the splits were passed over: {', '.join(map(shown, others))}"
+            )
+        return listings
+    listing = _list_plain_folder(root, where, folders)
+    listing.faults += [
+        f"{shown(str(root / part))} looks like a split, but there is no folder 'train' beside it: "
+        "move the class folders into 'train', or rename it"
+        for part in parts
+    ]
+    return {"train": listing}
+
+
+def _list_plain_folder(root: Path, where: str, folders: list[str]) -> Listing:
+    classes = [folder for folder in folders if not is_unlabeled(folder)]
+    if classes:
+        listing = list_class_folders(root, where)
+        if not listing.items:
+            listing.faults = [f"{shown(where)} holds no images (known suffixes: {' '.join(IMAGE_SUFFIXES)})"]
+        return listing
+    listing = list_all_images(root, where)
+    if listing.items:
+        listing.faults.append(
+            f"{shown(where)} holds images ({len(listing.items)}) and no labels: sort labeled images into class "
+            "folders, or give a table with --labels"
+        )
+    else:
+        listing.faults.append(f"{shown(where)} holds no images; {_KINDS}")
+    return listing
+
+
+def find_table(root: Path, labels: str | None) -> Path | None:
+    """The label table of a folder: `labels` as it stands or else in the folder, or the folder's own `labels.csv`."""
+    inside = root / (labels or LABEL_TABLE)
+    if labels is None:
+        return inside if inside.is_file() else None
+    given = Path(labels).expanduser()
+    return inside if inside.is_file() and not given.exists() else given
+
+
+def _partition(listing: Listing, splits: dict[str, str]) -> dict[str, Listing]:
+    """One listing a split, by the first folder of each name; all share the classes of the table.
+
+    Images outside of the folders of splits are for training.
+    """
+    if not {"train", "val", "test"} & set(splits.values()):
+        return {"train": listing}
+    names = dict.fromkeys(("train", *splits.values()))
+    listings = {split: replace(listing, items=[], faults=[], warnings=[]) for split in names}
+    for item in listing.items:
+        folder = item.name.split("/", 1)[0]
+        listings[splits.get(folder, "train")].items.append(item)
+    if not listings["train"].items:
+        del listings["train"]
+    first = next(iter(listings.values()))
+    first.faults, first.warnings = listing.faults, listing.warnings
+    return listings
+
+
+def _refuse_labels(listings: dict[str, Listing], where: str, labels: str | None) -> dict[str, Listing]:
+    if labels is not None:
+        next(iter(listings.values())).faults.append(
+            f"{shown(where)} has its own labels: the table {shown(labels)} is for a folder of images"
+        )
+    return listings
+
+
+def _near(root: Path) -> str:
+    if not root.parent.is_dir():
+        return ""
+    beside = [entry.name for entry in os.scandir(root.parent) if not entry.name.startswith(".")]
+    hint = did_you_mean(root.name, ["digits", *beside] if root.name == str(root) else beside)
+    return shown(hint) if hint.startswith("; did you mean") else ""
+
+
+def _closed(where: str, error: OSError) -> Listing:
+    return _fault(where, f"{shown(where)} cannot be listed: {error.strerror}")
+
+
+def _fault(where: str, fault: str) -> Listing:
+    return Listing("not recognized", where, faults=[fault])

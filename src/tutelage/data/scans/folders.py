@@ -1,0 +1,188 @@
+"""Folders of scans: images beside labels, the files of UA-MT, and the folders of the Left Atrium challenge."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from tutelage.core.errors import DataError
+from tutelage.core.names import shown
+from tutelage.data.scans.formats import (
+    MASK_SLICE_SUFFIXES,
+    SLICE_SUFFIXES,
+    VOLUME_SUFFIXES,
+    has_mask,
+    stem_of,
+    suffix_of,
+)
+from tutelage.data.scans.items import Case, CaseListing
+
+IMAGE_FOLDERS, LABEL_FOLDERS = ("images", "imagesTr"), ("labels", "labelsTr", "masks")
+_CHANNEL = re.compile(r"_(\d{4})$")  # nnU-Net's: case_0000, case_0001
+_MOST_CHANNELS = 16
+_TEXTS = (".txt", ".json", ".csv", ".tsv", ".md", ".list")
+_ATRIUM = ("lgemri.nrrd", "laendo.nrrd", 255)  # image, label, and the value of the cavity
+_UAMT = "mri_norm2.h5"
+_LISTS = {"train": "train.list", "val": "val.list", "test": "test.list"}
+
+
+def scan_files(folder: Path, *, slices: bool) -> list[Path]:
+    """Files of volumes in a folder, and with `slices` also flat images, sorted by name; hidden ones are none."""
+    suffixes = (*VOLUME_SUFFIXES, *(SLICE_SUFFIXES if slices else ()))
+    return sorted(
+        entry for entry in folder.iterdir() if suffix_of(entry) in suffixes and not entry.name.startswith(".")
+    )
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """The folders in a folder, sorted by name; hidden ones are none."""
+    return sorted(e for e in folder.iterdir() if e.is_dir() and not e.name.startswith(".") and e.name != "__MACOSX")
+
+
+def find_folder(root: Path, names: Iterable[str]) -> Path | None:
+    """The folder of one of these names in `root`."""
+    return next((root / name for name in names if (root / name).is_dir()), None)
+
+
+def list_pairs(images: Path, labels: Path | None, where: str, *, kind: str = "", slices: bool = False) -> CaseListing:
+    """Images of one folder and masks of the same name in another; an image without one is unlabeled.
+
+    Where all images end in `_0000`, `_0001`, ..., these are channels of one case.
+    """
+    listing = CaseListing(kind or f"{images.name}/ and {labels.name if labels else 'no labels'}/", where)
+    if labels is None and not kind:
+        listing.kind = "folder of scans"
+    files = scan_files(images, slices=slices or labels is not None)
+    masks: dict[str, Path] = {}
+    for mask in scan_files(labels, slices=True) if labels else ():
+        stem, suffix = stem_of(mask), suffix_of(mask)
+        if suffix in SLICE_SUFFIXES and suffix not in MASK_SLICE_SUFFIXES:
+            listing.faults.append(f"{shown(str(mask))} is a JPEG, which changes label values: save masks as .png")
+        elif stem in masks:
+            listing.faults.append(f"{shown(str(mask))} and {shown(masks[stem].name)} are masks of one image: keep one")
+        masks[stem] = mask
+    groups = _group_channels(files, masks)
+    for stem, channels in groups.items():
+        listing.cases.append(Case(stem, tuple(channels), masks.pop(stem, None)))
+    if masks:
+        some = ", ".join(shown(path.name) for path in list(masks.values())[:3])
+        many = "1 mask has" if len(masks) == 1 else f"{len(masks)} masks have"
+        listing.faults.append(
+            f"{shown(str(labels))}: {many} no image of the same name in {shown(images.name)} (first: {some})"
+        )
+    counts = {len(channels) for channels in groups.values()}
+    if len(counts) > 1:
+        listing.faults.append(
+            f"{shown(str(images))}: cases have different numbers of channels: {', '.join(map(str, sorted(counts)))}"
+        )
+    if not files:
+        listing.faults.append(f"{shown(str(images))} holds no scans (known suffixes: {' '.join(VOLUME_SUFFIXES)})")
+    elif others := _other_files(images, files):
+        some = ", ".join(map(shown, others[:3])) + (", ..." if len(others) > 3 else "")
+        listing.warnings.append(f"{shown(str(images))}: files of other kinds are not used: {some}")
+    return listing
+
+
+def list_hdf5(root: Path, where: str) -> dict[str, CaseListing]:
+    """`<id>.h5` or `<id>/mri_norm2.h5`, split by `train.list` and `test.list` where these lie beside them."""
+    files = {stem_of(path): path for path in scan_files(root, slices=False) if suffix_of(path) == ".h5"}
+    files |= {folder.name: folder / _UAMT for folder in subfolders(root) if (folder / _UAMT).is_file()}
+    kind = "HDF5 files with the datasets image and label"
+    lists = {
+        split: path
+        for split, name in _LISTS.items()
+        if (path := next((p for p in (root / name, root.parent / name) if p.is_file()), None)) is not None
+    }
+    if not lists:
+        listing = CaseListing(kind, where)
+        listing.cases = [_hdf5_case(name, path) for name, path in sorted(files.items())]
+        return {"train": listing}
+    listings: dict[str, CaseListing] = {}
+    named: set[str] = set()
+    for split, path in lists.items():
+        listing = listings[split] = CaseListing(f"{kind}, listed in {path.name}", where)
+        for name in _names(path, listing):
+            if name in named:
+                listing.faults.append(f"{shown(str(path))} names '{shown(name)}', which is listed already")
+            elif name not in files:
+                listing.faults.append(f"{shown(str(path))} names '{shown(name)}', and there is no file of it")
+            else:
+                listing.cases.append(_hdf5_case(name, files[name]))
+            named.add(name)
+    rest = sorted(set(files) - named)
+    if rest:
+        next(iter(listings.values())).warnings.append(
+            f"{shown(where)}: {len(rest)} files that no list names are not used (first: {shown(rest[0])})"
+        )
+    return listings
+
+
+def list_atria(root: Path, where: str) -> CaseListing:
+    """Folders of the Left Atrium Segmentation Challenge 2018: `lgemri.nrrd`, and `laendo.nrrd` with 255 as cavity."""
+    image, label, cavity = _ATRIUM
+    listing = CaseListing("Left Atrium 2018 folders", where, values={"background": 0, "left atrium": cavity})
+    for folder in subfolders(root):
+        mask = folder / label
+        if (folder / image).is_file():
+            listing.cases.append(Case(folder.name, (folder / image,), mask if mask.is_file() else None))
+        elif mask.is_file():
+            listing.faults.append(f"{shown(str(folder))} has {label} and no {image}")
+    return listing
+
+
+def is_hdf5_folder(root: Path, files: list[Path], folders: list[Path]) -> bool:
+    """Whether these contents of `root` are those of UA-MT's."""
+    return any(suffix_of(path) == ".h5" for path in files) or any((folder / _UAMT).is_file() for folder in folders)
+
+
+def is_atria_folder(folders: list[Path]) -> bool:
+    """Whether these folders are those of the Left Atrium challenge."""
+    return any((folder / _ATRIUM[0]).is_file() for folder in folders)
+
+
+def _hdf5_case(name: str, path: Path) -> Case:
+    try:
+        labeled = has_mask(path)
+    except DataError:  # said when its voxels are read, where it may be left out
+        labeled = False
+    return Case(name, (path,), path if labeled else None)
+
+
+def _names(path: Path, listing: CaseListing) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        listing.faults.append(f"{shown(str(path))} is no readable UTF-8 text with a name a line: {error}")
+        return []
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _other_files(folder: Path, used: list[Path]) -> list[str]:
+    """Names of the files that are none of these, though not hidden, and no text beside them."""
+    names = (entry.name for entry in folder.iterdir() if entry.is_file() and entry not in used)
+    return sorted(name for name in names if not name.startswith(".") and Path(name).suffix.lower() not in _TEXTS)
+
+
+def _group_channels(files: list[Path], masks: Collection[str]) -> dict[str, list[Path]]:
+    """Files of each case by its name, in the order of their channels.
+
+    Names that masks have, too, or that count further than channels do, number cases.
+    """
+    numbered = [_CHANNEL.search(stem_of(path)) for path in files]
+    if not files or not all(numbered) or not any(match and match[1] == "0000" for match in numbered):
+        return _by_stem(files)
+    if any(stem_of(path) in masks for path in files) or any(m and int(m[1]) >= _MOST_CHANNELS for m in numbered):
+        return _by_stem(files)
+    groups: dict[str, list[Path]] = defaultdict(list)
+    for path, match in zip(files, numbered, strict=True):
+        assert match is not None
+        groups[stem_of(path)[: match.start()]].append(path)
+    return dict(groups)
+
+
+def _by_stem(files: list[Path]) -> dict[str, list[Path]]:
+    """Each file a case; two of one stem keep their suffix as a part of the name."""
+    stems = [stem_of(path) for path in files]
+    return {stem if stems.count(stem) == 1 else path.name: [path] for stem, path in zip(stems, files, strict=True)}

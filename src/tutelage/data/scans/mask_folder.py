@@ -1,0 +1,102 @@
+"""A folder of predicted masks with a table of what is in them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tutelage.core.errors import RunError
+from tutelage.core.files import write_atomically
+from tutelage.core.names import to_cell
+from tutelage.data.scans.geometry import Geometry
+from tutelage.data.scans.items import Case
+from tutelage.data.scans.masks import write_label_names, write_mask
+
+TABLE = "cases.csv"
+
+
+class MaskFolder:
+    """Writes masks into `path` in the geometry of their scans, then `cases.csv` and the names of the label values.
+
+    Args:
+        classes, values: class names and the value of each in the masks; the first is the background.
+
+    Raises:
+        RunError: the folder cannot be made.
+    """
+
+    def __init__(self, path: Path, classes: Sequence[str], values: Sequence[int]) -> None:
+        self.path, self.classes, self.values = path, tuple(classes), tuple(values)
+        self.rows: list[dict[str, Any]] = []
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"cannot make the folder {path}: {error.strerror}") from None
+
+    @property
+    def columns(self) -> list[str]:
+        """Of `cases.csv`."""
+        foreground = self.classes[1:]
+        return [
+            *("case", "scan", "label", "mask"),
+            *(f"voxels_{name}" for name in foreground),
+            *(f"ml_{name}" for name in foreground),
+            "error",
+        ]
+
+    def add(self, case: Case, predicted: NDArray[np.integer], geometry: Geometry) -> dict[str, Any]:
+        """Write the mask of a case from its class indices (*S) on the grid of its file; gives its row of the table.
+
+        Volumes are in ml; images of two axes have none.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        mask = np.array(self.values, np.uint8)[predicted]
+        path = write_mask(
+            self.path, case.name, mask, geometry, like=case.images[0], classes=self.classes, values=self.values
+        )
+        voxels = np.bincount(predicted.ravel(), minlength=len(self.classes))[1:].tolist()
+        each = float(np.prod(geometry.spacing)) / 1000.0
+        row = self._row(case) | {"mask": path.name}
+        row |= {f"voxels_{name}": count for name, count in zip(self.classes[1:], voxels, strict=True)}
+        if geometry.axes == 3:
+            row |= {f"ml_{name}": count * each for name, count in zip(self.classes[1:], voxels, strict=True)}
+        self.rows.append(row)
+        return row
+
+    def fail(self, case: Case, error: str) -> dict[str, Any]:
+        """A row for a case that could not be read."""
+        row = self._row(case) | {"error": error}
+        self.rows.append(row)
+        return row
+
+    def close(self) -> None:
+        """Write the table and the names of the values.
+
+        Raises:
+            RunError: they cannot be written.
+        """
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, self.columns, lineterminator="\n")
+        writer.writeheader()
+        for row in self.rows:
+            writer.writerow({name: _cell(value) for name, value in row.items()})
+        write_atomically(self.path / TABLE, text.getvalue().encode("utf-8"))
+        write_label_names(self.path, self.classes, self.values)
+
+    def _row(self, case: Case) -> dict[str, Any]:
+        label = "" if case.label is None else str(case.label)
+        return dict.fromkeys(self.columns, "") | {"case": case.name, "scan": str(case.images[0]), "label": label}
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return to_cell(value) if isinstance(value, str) else value

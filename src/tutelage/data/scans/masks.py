@@ -1,0 +1,117 @@
+"""Predictions as files, on the grid of the scan they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tutelage.core.errors import DataError, MissingExtra
+from tutelage.core.files import write_atomically, write_json
+from tutelage.core.names import shown
+from tutelage.data.scans.formats import SLICE_SUFFIXES, suffix_of
+from tutelage.data.scans.geometry import Geometry
+
+COLORS = ((230, 77, 77), (77, 128, 230), (102, 204, 102), (230, 179, 51), (179, 102, 204), (77, 204, 204))
+"""Of the classes but background, in turn, red, green and blue in 0..255."""
+
+
+def mask_suffix(like: Path) -> str:
+    """The suffix of a mask for that scan: its own where the format can hold a mask in its place, else `.nii.gz`."""
+    suffix = suffix_of(like)
+    return ".png" if suffix in SLICE_SUFFIXES else suffix if suffix in (".nrrd", ".mha") else ".nii.gz"
+
+
+def write_mask(
+    folder: Path,
+    name: str,
+    mask: NDArray[np.uint8],
+    geometry: Geometry,
+    *,
+    like: Path,
+    classes: Sequence[str] = (),
+    values: Sequence[int] = (),
+) -> Path:
+    """Write a mask into `folder`, named as its case with the suffix of `mask_suffix(like)`, and give its path back.
+
+    A NIfTI mask takes the whole header of `like`, so that its affine is the same to the last bit; NRRD and MetaImage
+    have the same world coordinates; `.nrrd` also names the segments, as Slicer reads them.
+
+    Args:
+        name: of the case; folders in it become a part of the file name, `train/a` to `train_a`.
+        mask: (*S) uint8, the values that the file shall hold, of the shape of the scan.
+        geometry: of the scan `like`, as `read_volume` gave it.
+        classes, values: class names and the value of each.
+
+    Raises:
+        DataError: the mask has another shape than the scan.
+        RunError: it cannot be written.
+    """
+    if mask.shape != geometry.shape:
+        raise DataError(f"the mask of {shown(str(like))} has the shape {mask.shape}, its scan {geometry.shape}")
+    path = folder / f"{_flat(name)}{mask_suffix(like)}"
+    mask = np.ascontiguousarray(mask, np.uint8)
+    try:
+        if path.name.endswith(".nrrd"):
+            from tutelage.data.scans import nrrd
+
+            nrrd.write(path, mask, geometry, classes, values)
+        elif path.name.endswith(".mha"):
+            from tutelage.data.scans import metaimage
+
+            metaimage.write(path, mask, geometry)
+        elif path.name.endswith(".png"):
+            from tutelage.data.scans import slices
+
+            slices.write(path, mask)
+        else:
+            from tutelage.data.scans import nifti
+
+            nifti.write(path, mask, geometry, like, label=True)
+    except ModuleNotFoundError as error:
+        raise MissingExtra(f"writing {path.name}", str(error.name), "medical") from None
+    return path
+
+
+def write_probabilities(folder: Path, name: str, probs: NDArray[np.float32], geometry: Geometry, *, like: Path) -> Path:
+    """Write class probabilities (K, *S) as `folder/name.probs.nii.gz`, float32 with the classes along the last axis.
+
+    One format for all, since only NIfTI is read with a fourth axis everywhere; of two axes the third has length 1.
+
+    Raises:
+        DataError, RunError, MissingExtra: as `write_mask`.
+    """
+    if probs.shape[1:] != geometry.shape:
+        raise DataError(
+            f"the probabilities of {shown(str(like))} have the shape {probs.shape[1:]}, its scan {geometry.shape}"
+        )
+    try:
+        from tutelage.data.scans import nifti
+    except ModuleNotFoundError as error:
+        raise MissingExtra("writing probabilities", str(error.name), "medical") from None
+    path = folder / f"{_flat(name)}.probs.nii.gz"
+    nifti.write(path, np.moveaxis(probs.astype(np.float32), 0, -1), geometry, like, label=False)
+    return path
+
+
+def write_label_names(folder: Path, classes: Sequence[str], values: Sequence[int]) -> None:
+    """Say beside the masks which value is which class: `labels.json`, and `labels.txt` as ITK-SNAP imports it.
+
+    NIfTI, MetaImage and PNG have no place for names.
+
+    Raises:
+        RunError: they cannot be written.
+    """
+    write_json(folder / "labels.json", {str(value): name for name, value in zip(classes, values, strict=True)})
+    lines = ["# value red green blue opacity visible mesh name"]
+    for name, value in zip(classes, values, strict=True):
+        red, green, blue = COLORS[(value - 1) % len(COLORS)] if value else (0, 0, 0)
+        seen = int(value != 0)
+        lines.append(f'{value} {red} {green} {blue} {seen} {seen} {seen} "{shown(name)}"')
+    write_atomically(folder / "labels.txt", ("\n".join(lines) + "\n").encode())
+
+
+def _flat(name: str) -> str:
+    return name.replace("/", "_")

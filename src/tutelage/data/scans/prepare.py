@@ -1,0 +1,168 @@
+"""From the grid of a file to that of training, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tutelage.config.scan import ScanConfig
+from tutelage.core.errors import DataError
+from tutelage.data.scans.geometry import Geometry, nearest_axes
+from tutelage.data.scans.intensity import standardize
+from tutelage.data.scans.reading import RawCase
+from tutelage.data.scans.resample import resample, resample_mask
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How a prepared volume lies on the grid of its file: turned, then cropped, then resampled.
+
+    Attributes:
+        geometry: of the file.
+        order: prepared axis i is axis order[i] of the file.
+        flipped: whether prepared axis i runs backwards.
+        box: first voxel and the one behind the last of the crop, along each turned axis.
+        shape: of the prepared volume.
+    """
+
+    geometry: Geometry
+    order: tuple[int, ...]
+    flipped: tuple[bool, ...]
+    box: tuple[tuple[int, int], ...]
+    shape: tuple[int, ...]
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """Of the prepared volume in mm, along its own axes."""
+        steps = (self.geometry.spacing[axis] for axis in self.order)
+        return tuple(
+            step * (end - start) / n for step, (start, end), n in zip(steps, self.box, self.shape, strict=True)
+        )
+
+    def turn(self, array: NDArray) -> NDArray:
+        """(..., *S) of the file, turned to the prepared axes; a view."""
+        lead = array.ndim - len(self.order)
+        turned = array.transpose(*range(lead), *(lead + axis for axis in self.order))
+        return turned[on_last_axes(slice(None, None, -1 if flip else 1) for flip in self.flipped)]
+
+    def turn_back(self, array: NDArray) -> NDArray:
+        """The reverse of `turn`."""
+        lead = array.ndim - len(self.order)
+        array = array[on_last_axes(slice(None, None, -1 if flip else 1) for flip in self.flipped)]
+        back = np.argsort(self.order)
+        return array.transpose(*range(lead), *(lead + int(axis) for axis in back))
+
+    def crop(self, array: NDArray) -> NDArray:
+        """(..., *T) turned, cut to the box; a view."""
+        return array[on_last_axes(slice(start, end) for start, end in self.box)]
+
+    def restore_mask(self, mask: NDArray, *, outside: int = 0) -> NDArray:
+        """Labels (*shape) on the grid of the file; voxels outside of the crop get `outside`.
+
+        Where the grid was resampled, labels are voted for linearly; probabilities restored first are better.
+        """
+        if mask.shape != self.shape:
+            raise DataError(f"a mask of shape {mask.shape} is none of the prepared volume of shape {self.shape}")
+        inside = resample_mask(mask, tuple(end - start for start, end in self.box))
+        full = np.full(self._turned_shape(), outside, mask.dtype)
+        self.crop(full)[...] = inside
+        return np.ascontiguousarray(self.turn_back(full))
+
+    def restore_probabilities(self, probs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Class probabilities (K, *shape) on the grid of the file; outside of the crop class 0 has all."""
+        if probs.shape[1:] != self.shape:
+            raise DataError(f"probabilities of shape {probs.shape} are none of a prepared volume of {self.shape}")
+        full = np.zeros((len(probs), *self._turned_shape()), np.float32)
+        full[0] = 1.0
+        self.crop(full)[...] = resample(probs, tuple(end - start for start, end in self.box))
+        return np.ascontiguousarray(self.turn_back(full))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON; `from_dict` reads them back."""
+        return {
+            "file_shape": self.geometry.shape,
+            "affine": self.geometry.affine.tolist(),
+            "stated": self.geometry.stated,
+            "order": self.order,
+            "flipped": self.flipped,
+            "box": self.box,
+            "shape": self.shape,
+        }
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> Placement:
+        """The placement in plain values."""
+        return Placement(
+            Geometry(tuple(values["file_shape"]), np.array(values["affine"], np.float64), values["stated"]),
+            tuple(values["order"]),
+            tuple(values["flipped"]),
+            tuple((start, end) for start, end in values["box"]),
+            tuple(values["shape"]),
+        )
+
+    def _turned_shape(self) -> tuple[int, ...]:
+        return tuple(self.geometry.shape[axis] for axis in self.order)
+
+
+def on_last_axes(slices: Iterable[slice]) -> tuple[Any, ...]:
+    """An index that takes these slices of the last axes, and all of those before."""
+    return (..., *slices)
+
+
+def place(raw: RawCase, cfg: ScanConfig) -> Placement:
+    """Where the prepared volume of a case will lie.
+
+    Raises:
+        DataError: there is nothing to crop to.
+    """
+    geometry = raw.geometry
+    order, flipped = tuple(range(geometry.axes)), (False,) * geometry.axes
+    if cfg.canonical and geometry.axes == 3:  # of two axes it is not known where they point
+        nearest = nearest_axes(geometry.affine)
+        order = tuple(int(axis) for axis in np.argsort([world for world, _ in nearest]))
+        flipped = tuple(nearest[axis][1] < 0 for axis in order)
+    turned = tuple(geometry.shape[axis] for axis in order)
+    whole = Placement(geometry, order, flipped, tuple((0, n) for n in turned), turned)
+    box = _box(raw, whole, cfg)
+    steps = [geometry.spacing[axis] for axis in order]
+    target = cfg.spacing * len(order) if len(cfg.spacing) == 1 else cfg.spacing or steps
+    if len(target) != len(order):
+        raise DataError(f"scan.spacing has {len(target)} numbers, and the scans have {len(order)} axes")
+    shape = tuple(
+        max(1, round((end - start) * step / goal)) for (start, end), step, goal in zip(box, steps, target, strict=True)
+    )
+    return Placement(geometry, order, flipped, box, shape)
+
+
+def prepare(
+    raw: RawCase, placement: Placement, cfg: ScanConfig
+) -> tuple[NDArray[np.float32], NDArray[np.uint8] | None]:
+    """Standardized intensities (C, *shape) float32 and label values (*shape) uint8.
+
+    Intensities are standardized over the whole volume of the file, before it is cropped.
+    """
+    image = placement.crop(placement.turn(standardize(raw.image, cfg)))
+    image = np.ascontiguousarray(resample(image, placement.shape))
+    if raw.label is None:
+        return image, None
+    label = placement.crop(placement.turn(raw.label))
+    return image, np.ascontiguousarray(resample_mask(label, placement.shape))
+
+
+def _box(raw: RawCase, whole: Placement, cfg: ScanConfig) -> tuple[tuple[int, int], ...]:
+    if cfg.crop == "none":
+        return whole.box
+    body: NDArray[np.bool_] = np.any(raw.image > cfg.body_threshold, axis=0) if raw.crop is None else raw.crop
+    inside = whole.turn(body)
+    if not inside.any():
+        what = "its mask is empty" if cfg.crop == "mask" else f"no intensity is above {cfg.body_threshold:g}"
+        raise DataError(f"cannot be cropped: {what}")
+    box = []
+    for axis, n in enumerate(inside.shape):
+        places = np.flatnonzero(inside.any(tuple(other for other in range(inside.ndim) if other != axis)))
+        box.append((max(0, int(places[0]) - cfg.crop_margin), min(n, int(places[-1]) + 1 + cfg.crop_margin)))
+    return tuple(box)

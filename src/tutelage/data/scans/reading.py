@@ -1,0 +1,149 @@
+"""A case as it lies in its files: all channels on one grid, its label, and what does not fit together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tutelage.config.scan import ScanConfig
+from tutelage.core.errors import DataError
+from tutelage.core.names import shown
+from tutelage.data.scans.formats import MASK_SLICE_SUFFIXES, VOLUME_SUFFIXES, read_mask, read_volume, stem_of
+from tutelage.data.scans.geometry import Geometry
+from tutelage.data.scans.items import Case
+
+TOLERANCE = 1e-3  # mm, between where image and label place a voxel
+
+
+@dataclass
+class RawCase:
+    """The contents of the files of a case.
+
+    Attributes:
+        image: (C, *S) float32.
+        label: (*S) uint8 label values, or None.
+        crop: (*S) bool, the mask that `scan.crop` asks for, or None.
+        warnings: what was taken as it is, though it is odd; safe to print.
+    """
+
+    image: NDArray[np.float32]
+    geometry: Geometry
+    label: NDArray[np.uint8] | None
+    crop: NDArray[np.bool_] | None
+    warnings: list[str]
+
+
+def read_case(case: Case, cfg: ScanConfig, *, with_label: bool = True) -> RawCase:
+    """Read all files of a case and lay them on the grid of its first image.
+
+    Raises:
+        DataError: with all faults: a file cannot be read, intensities are not finite or all the same, channels, label
+            or mask lie on another grid, or a label value is not in [0, 255].
+    """
+    faults: list[str] = []
+    warnings: list[str] = []
+    image, geometry = _read_channels(case, cfg)
+    broken = int((~np.isfinite(image)).sum())
+    if broken:
+        faults.append(
+            f"{shown(case.place)} holds {broken} intensities that are NaN or infinite as float32: repair the file"
+        )
+    else:
+        faults += [
+            f"{shown(case.place)}: all intensities of channel {number} are {channel.flat[0]:g}"
+            for number, channel in enumerate(image, 1)
+            if channel.min() == channel.max()
+        ]
+    label = crop = None
+    try:
+        if with_label and case.label is not None:
+            label = _read_label(case.label, case, geometry, cfg, warnings)
+        mask = crop_mask(case, cfg)
+        if mask is not None:
+            crop = _read_crop(mask, case, geometry, cfg, warnings)
+    except DataError as error:
+        faults += error.faults
+    if faults:
+        raise DataError(faults)
+    return RawCase(image, geometry, label, crop, warnings)
+
+
+def crop_mask(case: Case, cfg: ScanConfig) -> Path | None:
+    """The mask in `scan.crop_masks` that is named as the case or as its first image; None where none is asked for.
+
+    Raises:
+        DataError: there is none.
+    """
+    if cfg.crop_masks is None:
+        return None
+    folder = Path(cfg.crop_masks).expanduser()
+    names = dict.fromkeys((case.name, stem_of(case.images[0])))
+    for name in names:
+        for suffix in (*VOLUME_SUFFIXES, *MASK_SLICE_SUFFIXES):
+            if (folder / f"{name}{suffix}").is_file():
+                return folder / f"{name}{suffix}"
+    raise DataError(f"{shown(str(folder))} has no mask for {shown(case.place)}, which scan.crop = 'mask' asks for")
+
+
+def _read_channels(case: Case, cfg: ScanConfig) -> tuple[NDArray[np.float32], Geometry]:
+    def read(path: Path) -> tuple[NDArray[np.float32], Geometry]:
+        return read_volume(path, channels_last_axis=cfg.channels_last_axis, assumed_spacing=cfg.assumed_spacing)
+
+    image, geometry = read(case.images[0])
+    if len(case.images) == 1:
+        return image, geometry
+    channels, faults = [image], []
+    for path in case.images[1:]:
+        further, other = read(path)
+        if other.shape != geometry.shape or other.distance(geometry) > TOLERANCE:
+            faults.append(f"{shown(str(path))} lies on another grid than {shown(case.images[0].name)}: resample it")
+        channels.append(further)
+    if faults:
+        raise DataError(faults)
+    return np.concatenate(channels), geometry
+
+
+def _read_label(path: Path, case: Case, geometry: Geometry, cfg: ScanConfig, warnings: list[str]) -> NDArray[np.uint8]:
+    label, own = read_mask(path, assumed_spacing=cfg.assumed_spacing)
+    _check_grid(path, own, case, geometry, cfg, warnings)
+    outside = label[(label < 0) | (label > 255)]
+    if outside.size:
+        raise DataError(f"{shown(str(path))} holds the label value {outside[0]}: expected values in 0..255")
+    return label.astype(np.uint8)
+
+
+def _read_crop(path: Path, case: Case, geometry: Geometry, cfg: ScanConfig, warnings: list[str]) -> NDArray[np.bool_]:
+    mask, own = read_mask(path, assumed_spacing=cfg.assumed_spacing)
+    _check_grid(path, own, case, geometry, cfg, warnings)
+    return mask != 0
+
+
+def _check_grid(
+    path: Path, own: Geometry, case: Case, geometry: Geometry, cfg: ScanConfig, warnings: list[str]
+) -> None:
+    """That a mask lies on the grid of its image.
+
+    Headers may differ by rounding: by less than half a voxel, the voxels are the same and only the headers are not.
+    """
+    where = f"{shown(str(path))} and its image {shown(str(case.images[0]))}"
+    if own.shape != geometry.shape:
+        shapes = " and ".join(" x ".join(map(str, shape)) for shape in (own.shape, geometry.shape))
+        raise DataError(f"{where} differ in shape: {shapes}")
+    if path == case.images[0] or not geometry.stated:
+        return
+    if not own.stated:
+        warnings.append(f"{shown(str(path))} states no geometry: taken voxel by voxel")
+        return
+    apart = own.distance(geometry)
+    if apart <= TOLERANCE:
+        return
+    if apart < min(geometry.spacing) / 2 or cfg.ignore_label_header:
+        warnings.append(f"{where} differ in the header alone, by up to {apart:.3g} mm: taken voxel by voxel")
+        return
+    raise DataError(
+        f"{where} lie up to {apart:.3g} mm apart by their headers, axes {own.codes or '-'} and "
+        f"{geometry.codes or '-'}: repair one, or set scan.ignore_label_header if voxels correspond"
+    )

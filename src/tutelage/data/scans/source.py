@@ -1,0 +1,219 @@
+"""Which kind of source of scans a path is, and which splits it has."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+from tutelage.core.names import shown
+from tutelage.data.images.folders import UNLABELED
+from tutelage.data.scans.folders import (
+    IMAGE_FOLDERS,
+    LABEL_FOLDERS,
+    find_folder,
+    is_atria_folder,
+    is_hdf5_folder,
+    list_atria,
+    list_hdf5,
+    list_pairs,
+    scan_files,
+    subfolders,
+)
+from tutelage.data.scans.formats import SLICE_SUFFIXES, VOLUME_SUFFIXES, stem_of, suffix_of
+from tutelage.data.scans.items import Case, CaseListing
+from tutelage.data.scans.tables import (
+    DATASET_FILE,
+    is_dataset_file,
+    is_pair_table,
+    list_dataset_file,
+    list_pair_table,
+)
+
+Role = Literal["train", "val", "test", "unlabeled", "predict"]
+_SPLITS = {
+    **dict.fromkeys(("train", "training", "training set"), "train"),
+    **dict.fromkeys(("val", "valid", "validation"), "val"),
+    **dict.fromkeys(("test", "testing", "testing set"), "test"),
+    **dict.fromkeys(UNLABELED, "unlabeled"),
+}
+_LOOKED_AT = 50  # entries of a folder and of those below it that tell whether there are scans
+_KINDS = "expected images/ and labels/, a dataset.json, a CSV file with image,label, .h5 files, or a folder of scans"
+
+
+def is_scan_source(path: str, labels: str | None = None) -> bool:
+    """Whether a path holds scans to segment, rather than images to classify. Looks at names alone, and at few.
+
+    Args:
+        labels: as in `list_cases`; a folder of masks, or a table of pairs, says so too.
+    """
+    if path == "digits":  # the images in the package
+        return False
+    root = Path(path).expanduser()
+    try:
+        if labels is not None:
+            table = Path(labels).expanduser()
+            return (table.is_dir() and not table.samefile(root)) or is_pair_table(table)
+        if root.is_file():
+            return (
+                suffix_of(root) in VOLUME_SUFFIXES
+                or (root.suffix.lower() == ".csv" and is_pair_table(root))
+                or (root.suffix.lower() == ".json" and is_dataset_file(root))
+            )
+        return root.is_dir() and _holds_scans(root, depth=1)
+    except OSError:
+        return False
+
+
+def list_cases(path: str, labels: str | None = None, *, role: Role = "train") -> CaseListing:
+    """The cases that `path` offers in a role, with all faults found; of `.h5` files only the names inside are read.
+
+    Args:
+        labels: a folder of masks named as the images, or a CSV file of pairs for the images in the folder `path`.
+        role: a source with splits gives the split of that name, one without gives everything. To predict, all splits
+            are taken; in the roles `unlabeled` and `predict` labels are left out, and a folder of PNGs will do.
+    """
+    splits = list_case_splits(path, labels, slices=role in ("unlabeled", "predict"))
+    if role == "predict":
+        return _without_labels(_merged(_named_by_split(splits)))
+    if role in splits:
+        return _without_labels(splits[role]) if role == "unlabeled" else splits[role]
+    if role == "unlabeled" and "train" in splits:
+        return _without_labels(splits["train"])
+    if len(splits) == 1 and "train" in splits:
+        return splits["train"]
+    return _fault(path, f"{shown(path)} has no split '{role}'; it has {', '.join(splits)}")
+
+
+def list_case_splits(path: str, labels: str | None = None, *, slices: bool = False) -> dict[str, CaseListing]:
+    """The splits of a source by name (`train`, `val`, `test`, `unlabeled`); one without splits is all `train`.
+
+    Args:
+        slices: take the flat images of a folder that has no masks for cases, too.
+    """
+    try:
+        return _recognize(Path(path).expanduser(), path, labels, slices)
+    except OSError as error:
+        return {"train": _fault(path, f"{shown(path)} cannot be listed: {error.strerror}")}
+
+
+def _recognize(root: Path, where: str, labels: str | None, slices: bool) -> dict[str, CaseListing]:
+    if not root.exists():
+        return {"train": _fault(where, f"{shown(where)}: no such file or folder; {_KINDS}")}
+    if labels is not None:
+        return {"train": _with_labels(root, where, Path(labels).expanduser())}
+    if root.is_file():
+        return _recognize_file(root, where)
+    if is_dataset_file(root / DATASET_FILE):
+        return list_dataset_file(root / DATASET_FILE, where)
+    folders = subfolders(root)
+    splits = {folder: _SPLITS[folder.name.lower()] for folder in folders if folder.name.lower() in _SPLITS}
+    if {"train", "val", "test"} & set(splits.values()):
+        return _split_folder(splits, folders, where, slices)
+    listings = _list_images_folder(root, where, slices)
+    if listings is not None:
+        return listings
+    files = scan_files(root, slices=slices)
+    if is_atria_folder(folders):
+        return {"train": list_atria(root, where)}
+    if is_hdf5_folder(root, files, folders):
+        return list_hdf5(root, where)
+    if files:
+        return {"train": list_pairs(root, None, where, slices=slices)}
+    return {"train": _fault(where, f"{shown(where)} holds no scans; {_KINDS}")}
+
+
+def _recognize_file(path: Path, where: str) -> dict[str, CaseListing]:
+    if path.suffix.lower() == ".json":
+        return list_dataset_file(path, where)
+    if path.suffix.lower() == ".csv":
+        return {"train": list_pair_table(path, where)}
+    if suffix_of(path) in (*VOLUME_SUFFIXES, *SLICE_SUFFIXES):
+        return {"train": CaseListing("scan", where, [Case(stem_of(path), (path,), None)])}
+    return {"train": _fault(where, f"{shown(where)} is a file of another kind; {_KINDS}")}
+
+
+def _list_images_folder(root: Path, where: str, slices: bool) -> dict[str, CaseListing] | None:
+    """`images/` and `labels/`, or the Decathlon's names of these; what lies in imagesTs is for testing if labeled."""
+    images = find_folder(root, IMAGE_FOLDERS)
+    if images is None:
+        return None
+    labels = find_folder(root, LABEL_FOLDERS)
+    listings = {"train": list_pairs(images, labels, where, slices=slices)}
+    if (root / "imagesTs").is_dir():
+        if (root / "labelsTs").is_dir():
+            listings["test"] = list_pairs(root / "imagesTs", root / "labelsTs", where)
+        else:
+            listings["train"].warnings.append(
+                f"{shown(where)}: the images of imagesTs have no labels and are not used; to learn from them use "
+                "--unlabeled"
+            )
+    return listings
+
+
+def _with_labels(root: Path, where: str, labels: Path) -> CaseListing:
+    if labels.is_dir() and root.is_dir():
+        return list_pairs(root, labels, where, kind="folder of scans and folder of masks")
+    if labels.is_file() and labels.suffix.lower() == ".csv":
+        return list_pair_table(labels, where, root=root if root.is_dir() else root.parent)
+    return _fault(
+        where, f"labels {shown(str(labels))}: expected a folder of masks named as the images, or a CSV with image,label"
+    )
+
+
+def _split_folder(splits: dict[Path, str], folders: list[Path], where: str, slices: bool) -> dict[str, CaseListing]:
+    listings: dict[str, CaseListing] = {}
+    for folder, split in splits.items():
+        inner = list_case_splits(str(folder), slices=slices)
+        listing = inner["train"] if len(inner) == 1 else _merged(list(inner.values()))
+        if split in listings:
+            listings[split].faults.append(
+                f"{shown(where)}: {shown(folder.name)} is a second folder for {split}: keep one"
+            )
+        else:
+            listings[split] = _without_labels(listing) if split == "unlabeled" else listing
+    others = [folder.name for folder in folders if folder not in splits]
+    if others:
+        next(iter(listings.values())).warnings.append(
+            f"{shown(where)}: folders beside the splits were passed over: {', '.join(map(shown, others))}"
+        )
+    return listings
+
+
+def _holds_scans(root: Path, *, depth: int) -> bool:
+    if is_dataset_file(root / DATASET_FILE):
+        return True
+    if find_folder(root, IMAGE_FOLDERS) and find_folder(root, LABEL_FOLDERS):
+        return True
+    entries = list(islice((e for e in root.iterdir() if not e.name.startswith(".")), _LOOKED_AT))
+    if any(suffix_of(entry) in VOLUME_SUFFIXES for entry in entries):
+        return True
+    return depth >= 0 and any(_holds_scans(entry, depth=depth - 1) for entry in entries if entry.is_dir())
+
+
+def _named_by_split(splits: dict[str, CaseListing]) -> list[CaseListing]:
+    """With the split in the names of cases where there are several, since names may be the same in two."""
+    if len(splits) == 1:
+        return list(splits.values())
+    return [
+        replace(listing, cases=[replace(case, name=f"{split}/{case.name}") for case in listing.cases])
+        for split, listing in splits.items()
+    ]
+
+
+def _without_labels(listing: CaseListing) -> CaseListing:
+    return replace(listing, cases=[replace(case, label=None) for case in listing.cases])
+
+
+def _merged(listings: list[CaseListing]) -> CaseListing:
+    return replace(
+        listings[0],
+        cases=[case for listing in listings for case in listing.cases],
+        faults=[fault for listing in listings for fault in listing.faults],
+        warnings=[warning for listing in listings for warning in listing.warnings],
+    )
+
+
+def _fault(where: str, fault: str) -> CaseListing:
+    return CaseListing("not recognized", where, faults=[fault])

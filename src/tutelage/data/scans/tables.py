@@ -1,0 +1,159 @@
+"""Sources of scans that are written down: the Decathlon's `dataset.json`, nnU-Net's, and CSV files of pairs."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tutelage.core.names import shown
+from tutelage.data.scans.folders import find_folder, list_pairs
+from tutelage.data.scans.formats import stem_of
+from tutelage.data.scans.items import Case, CaseListing
+
+DATASET_FILE = "dataset.json"
+
+
+def is_dataset_file(path: Path) -> bool:
+    """Whether it is a `dataset.json` that describes scans."""
+    try:
+        table = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(table, dict) and "labels" in table and ("training" in table or "channel_names" in table)
+
+
+def list_dataset_file(path: Path, where: str) -> dict[str, CaseListing]:
+    """The cases of a `dataset.json`, with the class names and channels that it states.
+
+    The Decathlon lists pairs in `training` and images in `test`; nnU-Net's form names channels, and the files lie in
+    `imagesTr` and `labelsTr`.
+    """
+    train = CaseListing("dataset.json of the Decathlon", where)
+    try:
+        table = json.loads(path.read_bytes())
+        train.values = _values(table["labels"])
+        if "channel_names" in table:
+            train.ignore_label = train.values.pop("ignore", None)  # that name is nnU-Net's own, of no class
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        train.faults.append(f"{shown(str(path))} is no readable dataset.json: {shown(str(error))}")
+        return {"train": train}
+    root = path.parent
+    modalities = table.get("modality", table.get("channel_names", {}))
+    train.channels_last_axis = isinstance(modalities, dict | list) and len(modalities) > 1
+    if isinstance(table.get("training"), list):
+        train.cases = [case for entry in table["training"] if (case := _entry(entry, root, path, train)) is not None]
+        if not train.cases and not train.faults:
+            train.faults.append(f"{shown(str(path))} lists no cases in 'training'")
+    elif (root / "imagesTr").is_dir():
+        labels = find_folder(root, ["labelsTr"])
+        pairs = list_pairs(root / "imagesTr", labels, where, kind="dataset.json of nnU-Net")
+        train = replace(pairs, values=train.values, ignore_label=train.ignore_label)
+    else:
+        train.faults.append(f"{shown(str(path))} lists no 'training', and there is no folder imagesTr beside it")
+    listings = {"train": train}
+    tests = root / "labelsTs"
+    if tests.is_dir() and (root / "imagesTs").is_dir():
+        listings["test"] = replace(
+            list_pairs(root / "imagesTs", tests, where, kind="imagesTs/ and labelsTs/"),
+            values=train.values,
+            channels_last_axis=train.channels_last_axis,
+        )
+    elif table.get("test"):
+        train.warnings.append(
+            f"{shown(str(path))}: {len(table['test'])} test images without labels are not used; to learn from them "
+            "name their folder with --unlabeled"
+        )
+    return listings
+
+
+def is_pair_table(path: Path) -> bool:
+    """Whether it is a CSV file whose header names `image`."""
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+            header = next(csv.reader([stream.readline(1 << 16)]), [])
+    except (OSError, csv.Error):
+        return False
+    return any(_is_image_column(cell) for cell in header)
+
+
+def list_pair_table(path: Path, where: str, *, root: Path | None = None) -> CaseListing:
+    """The cases of a CSV file with the columns `image,label`; an empty label means unlabeled.
+
+    Further columns that start with `image` (`image_2`) are further channels. Paths are relative to `root`, or else to
+    the folder of the table.
+    """
+    listing = CaseListing("table of pairs", where)
+    root = root or path.parent
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        rows = [(number, row) for number, row in enumerate(csv.reader(text.splitlines(), strict=True), 1) if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        listing.faults.append(f"{shown(str(path))} is no readable UTF-8 table: {shown(str(error))}")
+        return listing
+    header = [cell.strip().lower() for cell in rows[0][1]] if rows else []
+    channels = [column for column, name in enumerate(header) if _is_image_column(name)]
+    if not channels or header.count("label") != 1:
+        listing.faults.append(
+            f"{shown(str(path))} line 1: expected a header 'image,label', got '{shown(','.join(header))}'"
+        )
+        return listing
+    places: dict[Path, int] = {}
+    for line, row in rows[1:]:
+        place = f"{shown(str(path))} line {line}"
+        if len(row) != len(header):
+            listing.faults.append(f"{place}: expected {len(header)} cells as in the header, got {len(row)}")
+            continue
+        images = tuple(root / row[column].strip() for column in channels if row[column].strip())
+        label = row[header.index("label")].strip()
+        missing = [file for file in (*images, *([root / label] if label else [])) if not file.is_file()]
+        listing.faults += [f"{place}: there is no file {shown(str(file))}" for file in missing]
+        if len(images) != len(channels):
+            listing.faults.append(f"{place}: an image is not named")
+        elif images[0] in places:
+            listing.faults.append(f"{place} names the image of line {places[images[0]]} again")
+        elif not missing:
+            places[images[0]] = line
+            listing.cases.append(Case(_case_name(images[0], root), images, root / label if label else None))
+    if not listing.cases and not listing.faults:
+        listing.faults.append(f"{shown(str(path))} has a header and no rows: expected an image and a label a line")
+    return listing
+
+
+def _is_image_column(name: str) -> bool:
+    name = name.strip().lower()
+    return name == "image" or name.startswith("image_")
+
+
+def _case_name(image: Path, root: Path) -> str:
+    """Its path in the folder of the table, without suffix; a file elsewhere goes by its whole path."""
+    path = image.relative_to(root) if image.is_relative_to(root) else image
+    return path.with_name(stem_of(path)).as_posix()
+
+
+def _values(labels: dict[str, Any]) -> dict[str, int]:
+    """Value of each class by its name, from `{"0": "background"}` or `{"background": 0}`, in the order of values."""
+    pairs = (
+        ((str(name), int(value)) for value, name in labels.items())
+        if all(str(key).isdecimal() for key in labels)
+        else ((str(name), int(value)) for name, value in labels.items())
+    )
+    return dict(sorted(pairs, key=lambda pair: pair[1]))
+
+
+def _entry(entry: Any, root: Path, path: Path, listing: CaseListing) -> Case | None:
+    pair = entry if isinstance(entry, dict) else {"image": entry}
+    images = pair.get("image")
+    images = images if isinstance(images, list) else [images]
+    if not images or not all(isinstance(image, str) for image in images):
+        listing.faults.append(f"{shown(str(path))}: an entry of 'training' names no image: {shown(str(entry))}")
+        return None
+    label = pair.get("label")
+    files = [root / name for name in (*images, *([label] if isinstance(label, str) else []))]
+    missing = [file for file in files if not file.is_file()]
+    if missing:
+        listing.faults += [f"{shown(str(path))} names {shown(str(file))}, which is no file" for file in missing]
+        return None
+    return Case(stem_of(images[0]), tuple(files[: len(images)]), files[-1] if isinstance(label, str) else None)

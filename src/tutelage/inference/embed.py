@@ -1,0 +1,260 @@
+"""The features of images as a table: path, label where it is known, one column a feature."""
+
+from __future__ import annotations
+
+import csv
+import io
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from tutelage.core.errors import ConfigError, DataError, MissingExtra, RunError
+from tutelage.core.files import TEMPORARY, refuse_file
+from tutelage.core.names import shown, to_cell
+from tutelage.data.images.items import Item, Unreadable
+from tutelage.data.images.source import list_source, list_splits
+from tutelage.inference.encoder import Encoder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SUFFIXES = (".parquet", ".npz", ".csv")
+BLOCK = 256  # images in memory at a time
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Some images and their features (n, F) float32."""
+
+    items: list[Item]
+    features: NDArray[np.float32]
+
+
+def list_to_embed(source: str, labels: str | None = None) -> list[Item]:
+    """Every image of a source, labeled where a label is known: those of all splits, and of folders without any label.
+
+    Raises:
+        DataError: there is no such source, no image in it, or the labels that were named cannot be read.
+    """
+    listing = list_source(source, role="predict")
+    if listing.faults:
+        raise DataError(listing.faults)
+    splits = list_splits(source, labels)
+    faults = [fault for split in splits.values() for fault in split.faults]
+    if faults and labels is not None:
+        raise DataError(faults)
+    known = {} if faults else {item.place: item.label for split in splits.values() for item in split.items}
+    return [Item(item.name, known.get(item.place), item.store, item.key) for item in listing.items]
+
+
+def embed_items(
+    encoder: Encoder, items: Sequence[Item], *, workers: int = 2, unreadable: list[str] | None = None
+) -> Iterator[Embedded]:
+    """Features in blocks, in order; an image that cannot be read is left out.
+
+    Args:
+        unreadable: gets a sentence for each image that is left out.
+    """
+    stream = encoder.read(items, workers=workers)
+    for start in range(0, len(items), BLOCK):
+        block = list(islice(stream, len(items[start : start + BLOCK])))
+        pairs = list(zip(items[start : start + BLOCK], block, strict=True))
+        good = [(item, image) for item, image in pairs if not isinstance(image, Unreadable)]
+        if unreadable is not None:
+            unreadable += [f"{shown(item.place)} {got.reason}" for item, got in pairs if isinstance(got, Unreadable)]
+        if good:
+            features = encoder.features(np.stack([image for _, image in good])).numpy()
+            yield Embedded([item for item, _ in good], features)
+
+
+def embed_table(encoder: Encoder, items: Sequence[Item], *, workers: int = 2) -> pd.DataFrame:
+    """A table of `path, label, f0, f1, ...`, one row an image; the label is None where it is not known.
+
+    Raises:
+        DataError: no image can be read.
+    """
+    import pandas as pd
+
+    unreadable: list[str] = []
+    blocks = list(embed_items(encoder, items, workers=workers, unreadable=unreadable))
+    if not blocks:
+        raise DataError(unreadable)
+    features = np.concatenate([block.features for block in blocks])
+    table = pd.DataFrame(features, columns=_columns(features.shape[1]))
+    table.insert(0, "path", [item.name for block in blocks for item in block.items])
+    table.insert(1, "label", pd.Series([item.label for block in blocks for item in block.items], dtype=object))
+    return table
+
+
+def embed_run(
+    run: Path,
+    data: str,
+    *,
+    out: Path,
+    labels: str | None = None,
+    network: str = "auto",
+    device: str = "auto",
+    workers: int = 2,
+    report: Path | None = None,
+    overwrite: bool = False,
+    console: Console,
+) -> None:
+    """Write the features of every image of `data` to `out` (.parquet, .npz or .csv), and a map of them to `report`.
+
+    Raises:
+        TutelageError: the run, the data or the file is not as needed.
+    """
+    for file in (out, report):
+        refuse_file(file, overwrite=overwrite)
+    write = writer(out)
+    items = list_to_embed(data, labels)
+    encoder = Encoder.load(run, network=network, device=device)
+    unreadable: list[str] = []
+    count = width = 0
+    with write:
+        for block in embed_items(encoder, items, workers=workers, unreadable=unreadable):
+            write.add(block)
+            count, width = count + len(block.items), block.features.shape[1]
+        if not count:
+            raise DataError(unreadable)
+    said = f", {len(unreadable)} left out since they cannot be read ({unreadable[0]})" if unreadable else ""
+    console.print(f"{count} images, {width} features each{said}: {out}", markup=False)
+    if report is not None:
+        from tutelage.results.report.embedding_map import embedding_page
+        from tutelage.results.report.write import write_page
+
+        write_page(embedding_page(run, data, encoder, items), report)
+        console.print(f"the report is {report}", markup=False)
+
+
+def writer(out: Path) -> Writer:
+    """What writes the kind of file that the name ends in.
+
+    Raises:
+        ConfigError: it ends in something else.
+        MissingExtra: it is .parquet, and pyarrow is not installed.
+    """
+    kinds: dict[str, type[Writer]] = {".parquet": ParquetWriter, ".npz": ArrayWriter, ".csv": CsvWriter}
+    if out.suffix not in kinds:
+        raise ConfigError(f"--out must be a file of {', '.join(SUFFIXES)}, got {out}")
+    return kinds[out.suffix](out)
+
+
+def _columns(width: int) -> list[str]:
+    return [f"f{number}" for number in range(width)]
+
+
+class Writer(ABC):
+    """Writes a table block by block, beside its place; it is put there when all went well."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.part = out.with_name(f"{out.name}{TEMPORARY}{out.suffix}")
+
+    @abstractmethod
+    def add(self, block: Embedded) -> None:
+        """Write some rows."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Write what is left."""
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        try:
+            self.close()
+            if kind is None:
+                self.part.replace(self.out)
+        except OSError as failed:
+            raise RunError(f"cannot write {self.out}: {failed.strerror or failed}") from error
+        finally:
+            with suppress(OSError):
+                self.part.unlink(missing_ok=True)
+
+
+class ParquetWriter(Writer):
+    """Columns `path`, `label` (null where unknown) and `f0`... float32."""
+
+    def __init__(self, out: Path) -> None:
+        super().__init__(out)
+        try:
+            import pyarrow
+            import pyarrow.parquet
+        except ModuleNotFoundError:
+            raise MissingExtra(f"--out {out}", "pyarrow", "embed") from None
+        self._arrow, self._parquet = pyarrow, pyarrow.parquet
+        self._file: Any = None
+
+    def add(self, block: Embedded) -> None:
+        arrow, names = self._arrow, _columns(block.features.shape[1])
+        paths = [item.name.encode("utf-8", "backslashreplace").decode() for item in block.items]
+        columns = [arrow.array(paths, arrow.string())]
+        columns.append(arrow.array([item.label for item in block.items], arrow.string()))
+        columns += [arrow.array(np.ascontiguousarray(column)) for column in block.features.T]
+        table = arrow.table(columns, names=["path", "label", *names])
+        try:
+            if self._file is None:
+                self._file = self._parquet.ParquetWriter(self.part, table.schema)
+            self._file.write_table(table)
+        except OSError as failed:
+            raise RunError(f"cannot write {self.out}: {failed.strerror or failed}") from None
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+class CsvWriter(Writer):
+    """A header and a line an image; paths and labels as cells that no spreadsheet runs, see `to_cell`."""
+
+    def __init__(self, out: Path) -> None:
+        super().__init__(out)
+        self._stream: io.TextIOWrapper | None = None
+
+    def add(self, block: Embedded) -> None:
+        try:
+            if self._stream is None:
+                self._stream = self.part.open("w", encoding="utf-8", newline="")
+                header = ["path", "label", *_columns(block.features.shape[1])]
+                csv.writer(self._stream, lineterminator="\n").writerow(header)
+            rows = csv.writer(self._stream, lineterminator="\n")
+            for item, features in zip(block.items, block.features, strict=True):
+                numbers = [f"{value:.9g}" for value in features.tolist()]
+                rows.writerow([to_cell(item.name), to_cell(item.label or ""), *numbers])
+        except OSError as failed:
+            raise RunError(f"cannot write {self.out}: {failed.strerror or failed}") from None
+
+    def close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+
+
+class ArrayWriter(Writer):
+    """Arrays `path` (N,), `label` (N,), "" where unknown, and `features` (N, F) float32; held in memory until then."""
+
+    def __init__(self, out: Path) -> None:
+        super().__init__(out)
+        self._blocks: list[Embedded] = []
+
+    def add(self, block: Embedded) -> None:
+        self._blocks.append(block)
+
+    def close(self) -> None:
+        if self._blocks:
+            items = [item for block in self._blocks for item in block.items]
+            np.savez(
+                self.part,
+                path=np.array([item.name for item in items]),
+                label=np.array([item.label or "" for item in items]),
+                features=np.concatenate([block.features for block in self._blocks]),
+            )

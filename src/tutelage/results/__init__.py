@@ -1,0 +1,1 @@
+"""What came out: verdicts on unlabeled data, comparisons, and reports."""

@@ -1,0 +1,56 @@
+"""Everything about scans that can be known to fail before the first run of a comparison."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+from rich.console import Console
+
+from tutelage.config import RunConfig
+from tutelage.core.errors import ConfigError
+from tutelage.core.names import shown
+from tutelage.data.scans.check import check_scans_for_training
+from tutelage.data.scans.dataset import hold_out_cases, keep_cases
+from tutelage.data.scans.parts import ScanInventory
+from tutelage.results.compare.plan import Combination
+from tutelage.run.build import check_streams
+
+
+def check_scan_runs(configs: Mapping[Combination, RunConfig], console: Console) -> None:
+    """Check the data once, as the first run prepares them, then whether every run finds its labels and streams.
+
+    Raises:
+        TutelageError: they do not.
+    """
+    first = next(iter(configs.values()))
+    inventory = check_scans_for_training(
+        dataclasses.replace(first.data, label_count=None),
+        first.scan,
+        workers=first.train.workers,
+        cache_dir=None,
+        console=console,
+    )
+    for one, cfg in configs.items():
+        try:
+            _check_run(cfg, inventory)
+        except ConfigError as error:
+            raise ConfigError(f"{one.name}: {error}") from None
+
+
+def _check_run(cfg: RunConfig, inventory: ScanInventory) -> None:
+    cases = [case for role in ("train", "unlabeled") if role in inventory.parts for case in inventory.parts[role].cases]
+    names, data = [case.name for case in cases], cfg.data
+    known = np.array([row for row, case in enumerate(cases) if case.label is not None], np.int64)
+    kept = keep_cases(known, names, count=data.label_count, choice=cfg.scan.labeled, seed=cfg.train.seed)
+    held = kept[:0]
+    if "val" not in inventory.parts:
+        held = hold_out_cases(kept, names, share=data.val_share, seed=cfg.train.seed)
+    if not len(held) and not {"val", "test"} & set(inventory.parts):
+        raise ConfigError(
+            f"{shown(data.path)} has no test cases, and of {len(kept)} labeled ones none is held out: nothing could be "
+            "scored; give labeled scans with --test"
+        )
+    taken_out = np.union1d(held, kept) if data.exclude_labeled else held
+    check_streams(cfg, np.setdiff1d(np.arange(len(cases)), taken_out), "scans")

@@ -1,0 +1,172 @@
+"""A comparison from its plan to its table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from tutelage import config
+from tutelage.config.settings import require
+from tutelage.core.console import screen
+from tutelage.core.devices import choose_device
+from tutelage.core.errors import ConfigError, RunError
+from tutelage.core.names import shown
+from tutelage.results.compare.check import check_plan
+from tutelage.results.compare.collect import SUPERVISED, Table, collect
+from tutelage.results.compare.execute import LOGS, is_finished, next_command, run_all
+from tutelage.results.compare.outputs import print_table, write_table
+from tutelage.results.compare.plan import Combination, Plan, keep_plan, read_plan, shown_command
+from tutelage.results.verdict.verdict import Verdict, judge, print_verdict
+
+REPORT = "report.html"
+
+
+def compare(plan: Plan, out: Path, *, jobs: int, report: bool = True, console: Console) -> Table:
+    """Train what is not finished yet, then write and print the table, and write a report unless it is turned off.
+
+    Raises:
+        TutelageError: a setting, the data or the folder is not as needed, and nothing was started; or a signal came; or
+            runs failed, after the table of the others.
+    """
+    require(1 <= jobs <= 64, "--jobs", "in [1, 64]", jobs)
+    check_plan(plan, console)
+    keep_plan(plan, out)
+    if plan.on_defaults and choose_device(str(plan.settings.get("train.device", "auto"))).type == "cpu":
+        console.print(
+            "- the settings are the defaults of the methods, made for long trainings; for minutes on a processor try "
+            "--presets small, or for images of more than 64 pixels --presets cpu"
+        )
+    failed = run_all(plan, out, jobs=jobs, console=console)
+    if len(failed) == len(plan.combinations):
+        raise RunError(f"all {len(failed)} runs failed, the first: {next(iter(failed.values()))}")
+    table = gather(out, failed=failed, report=report, console=console)
+    if failed:
+        names = ", ".join(one.name for one in failed)
+        raise RunError(f"{len(failed)} of {len(plan.combinations)} runs failed ({names}); the same command tries again")
+    return table
+
+
+def list_commands(plan: Plan, out: Path, console: Console) -> None:
+    """Print the command of each run that is not finished, for a scheduler or another machine.
+
+    Raises:
+        TutelageError: as `compare`, before anything is started.
+    """
+    check_plan(plan, screen(quiet=True))
+    keep_plan(plan, out)
+    for one in plan.combinations:
+        if not is_finished(out / one.name):
+            console.print(shown_command(next_command(plan, one, out)))
+
+
+def gather(
+    out: Path, *, failed: Mapping[Combination, str] | None = None, report: bool = True, console: Console
+) -> Table:
+    """Print the table of what is finished in `out`, with verdicts, and write it beside the runs.
+
+    Raises:
+        RunError: there is no comparison, none of its runs is finished, or they cannot be compared.
+    """
+    plan = read_plan(out)
+    table = collect(plan, out)
+    print_table(table, console)
+    verdicts = judge_cells(table, out)
+    for verdict in verdicts:
+        print_verdict(verdict, console)
+    faults = [[f"{one.name} failed: {reason}; see {LOGS}/{one.name}.log"] for one, reason in (failed or {}).items()]
+    write_table(table, out, notes=[*(verdict.sentences() for verdict in verdicts), *faults])
+    if report:
+        _write_report(
+            [out / one.name for one in plan.combinations if is_finished(out / one.name)], out, verdicts, console
+        )
+    console.print(f"results.csv, results.md and results.tex are in {out}")
+    return table
+
+
+def _write_report(runs: list[Path], out: Path, verdicts: list[Verdict], console: Console) -> None:
+    """Write report.html beside the table. What goes wrong is one line: the comparison itself is whole."""
+    from tutelage.results.report import write_report
+
+    try:
+        write_report(runs, out / REPORT, verdicts=verdicts, overwrite=True)
+    except Exception as error:
+        console.print(f"- no report ({shown(str(error)) or type(error).__name__})")
+    else:
+        console.print(f"the report is {out / REPORT}")
+
+
+def judge_cells(table: Table, out: Path) -> list[Verdict]:
+    """Of each semi-supervised method and number of labels: whether unlabeled images helped."""
+    verdicts = []
+    for cell in table.cells:
+        if cell.gain is None:
+            continue
+        twins = {c.label_count: c for c in table.cells if c.method == SUPERVISED}[cell.label_count]
+        pairs = [
+            tuple(out / Combination(method, cell.label_count, seed).name for method in (cell.method, SUPERVISED))
+            for seed in sorted(set(cell.scores) & set(twins.scores))
+        ]
+        verdicts.append(judge([(run, twin) for run, twin in pairs]))
+    return verdicts
+
+
+def plan_of(
+    settings: Mapping[str, Any],
+    *,
+    methods: str,
+    label_counts: str | None,
+    seeds: int,
+    presets: str | None,
+    config_file: str | None,
+) -> Plan:
+    """The plan in the words of the command line; `train.seed` is the first seed.
+
+    Raises:
+        ConfigError: a word is not as needed.
+    """
+    own, names = dict(settings), tuple(_words(methods))
+    first = _integer(own.pop("train.seed", "0"), "--seed")
+    require(seeds >= 1, "--seeds", "at least 1", seeds)
+    counts: Sequence[int | None] = [None]
+    if label_counts is not None:
+        counts = [_integer(word, "--label-counts") for word in _words(label_counts)]
+    if not counts or (label_counts is not None and any(count is None or count < 1 for count in counts)):
+        raise ConfigError(f"--label-counts must be numbers above 0, separated by commas, got {label_counts!r}")
+    return Plan(
+        methods=names,
+        label_counts=tuple(counts),
+        seeds=tuple(range(first, first + seeds)),
+        presets=tuple(preset for word in _words(presets or "") for preset in _presets(word, names)),
+        settings=own,
+        config_file=config_file,
+    )
+
+
+def _presets(word: str, methods: Sequence[str]) -> list[str]:
+    """A preset by its name, or, by what is the same in their names, one of each method: `small`, `cpu`.
+
+    Raises:
+        ConfigError: some methods have a preset of that name and others none.
+    """
+    known, of_each = config.preset_names(), {method: f"{method}-{word}" for method in methods}
+    missing = [method for method, preset in of_each.items() if preset not in known]
+    if word in known or len(missing) == len(methods):
+        return [word]  # which is refused where it is unknown
+    if missing:
+        lacking = of_each[missing[0]]
+        raise ConfigError(f"--presets {word}: there is no preset {lacking}; name those of the other methods singly")
+    return list(of_each.values())
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _integer(text: Any, flag: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ConfigError(f"{flag} must be an integer, got {text!r}") from None

@@ -1,0 +1,156 @@
+"""Running the trainings of a comparison, each a process of its own: a crash of one does not end the others."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from filelock import FileLock, Timeout
+from rich.console import Console
+
+from tutelage.core.errors import Interrupted
+from tutelage.core.names import shown
+from tutelage.results.compare.plan import NO_REPORT, Combination, Plan
+from tutelage.run.progress import clock
+from tutelage.training.signals import StopFlag
+
+LOGS = "logs"
+FAULT = "this is a fault in tutelage"  # what the command line says below an unexpected error
+_PAUSE = 0.1  # seconds between two looks at the runs
+
+
+@dataclass
+class _Running:
+    one: Combination
+    process: subprocess.Popen[bytes]
+    log: IO[bytes]
+    begun: float
+
+
+def is_finished(run: Path) -> bool:
+    """Whether a run has its final metrics."""
+    return (run / "result.json").exists()
+
+
+def next_command(plan: Plan, one: Combination, out: Path) -> list[str]:
+    """What comes after `tutelage` to start a run, or to go on with one that was started."""
+    if (out / one.name / "config.json").exists():
+        return ["train", "--resume", str(out / one.name), NO_REPORT]
+    return plan.command(one, out)
+
+
+def run_all(plan: Plan, out: Path, *, jobs: int, console: Console) -> dict[Combination, str]:
+    """Train what is not finished yet, `jobs` runs at once; gives the reason of each that failed.
+
+    A run that another process trains just now is waited for. SIGINT and SIGTERM reach the runs, which save and stop.
+
+    Raises:
+        Interrupted: a signal came.
+    """
+    (out / LOGS).mkdir(exist_ok=True)
+    waiting = [one for one in plan.combinations if not is_finished(out / one.name)]
+    total = len(plan.combinations)
+    if len(waiting) < total:
+        console.print(f"{total - len(waiting)} of {total} runs are finished already")
+    running: list[_Running] = []
+    failed: dict[Combination, str] = {}
+    with StopFlag() as stop:
+        while waiting or running:
+            for job in [job for job in running if job.process.poll() is not None]:
+                running.remove(job)
+                job.log.close()
+                done = total - len(waiting) - len(running)
+                if not _close(job, out, failed, console, done=f"{done} of {total}"):
+                    waiting.append(job.one)
+            for one in list(waiting):
+                if len(running) == jobs or stop.number:
+                    break
+                if not _is_in_use(out / one.name):
+                    waiting.remove(one)
+                    if not is_finished(out / one.name):  # by a process from elsewhere, meanwhile
+                        running.append(_start(plan, one, out, jobs))
+            if stop.number:
+                _stop(running, stop.number)
+                finished = sum(is_finished(out / one.name) for one in plan.combinations)
+                raise Interrupted(
+                    f"stopped; {finished} of {total} runs are finished; the same command goes on", stop.number
+                )
+            time.sleep(_PAUSE)
+    return failed
+
+
+def _start(plan: Plan, one: Combination, out: Path, jobs: int) -> _Running:
+    environment = dict(os.environ)
+    if jobs > 1:
+        environment["OMP_NUM_THREADS"] = str(max(1, _threads() // jobs))
+    log = (out / LOGS / f"{one.name}.log").open("ab")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tutelage", *next_command(plan, one, out)],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        env=environment,
+        start_new_session=True,  # a terminal's Ctrl-C comes once, from here
+    )
+    return _Running(one, process, log, time.monotonic())
+
+
+def _close(job: _Running, out: Path, failed: dict[Combination, str], console: Console, *, done: str) -> bool:
+    """Tell how a run ended; false if it has to be taken up again, since another process has it."""
+    run, took = out / job.one.name, clock(time.monotonic() - job.begun)
+    if is_finished(run):
+        console.print(f"{done}: {job.one.name} ({took})")
+        return True
+    if _is_in_use(run):
+        return False
+    path = out / LOGS / f"{job.one.name}.log"
+    failed[job.one] = _last_words(path) or f"it ended with {job.process.returncode}"
+    console.print(f"{done}: {job.one.name} failed ({took}): {failed[job.one]}")
+    return True
+
+
+def _stop(running: list[_Running], number: int) -> None:
+    for job in running:
+        if job.process.poll() is None:
+            job.process.send_signal(number)
+    for job in running:
+        job.process.wait()
+        job.log.close()
+
+
+def _is_in_use(run: Path) -> bool:
+    if not (run / ".lock").exists():
+        return False
+    lock = FileLock(run / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        return True
+    except OSError:  # gone again: the run was taken back
+        return False
+    lock.release()
+    return False
+
+
+def _last_words(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    said = [line.removeprefix("tutelage: ") for line in lines if line.strip()]
+    if said and said[-1].startswith(FAULT):
+        said.pop()  # the error itself stands above
+    return shown(said[-1]) if said else ""
+
+
+def _threads() -> int:
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return int(given) if given.isdigit() and int(given) else _cores()
+
+
+def _cores() -> int:
+    affinity: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1

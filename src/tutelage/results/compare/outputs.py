@@ -1,0 +1,140 @@
+"""The table of a comparison, on the screen and as files for a spreadsheet, a repository, and a paper."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table as ScreenTable
+
+from tutelage.core.files import write_atomically
+from tutelage.core.headlines import DICE
+from tutelage.core.intervals import Interval
+from tutelage.results.compare.collect import DISTANCE, Cell, Table
+
+_TEX = {c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\^{}"}
+
+
+def print_table(table: Table, console: Console) -> None:
+    """Print the table, and what its numbers are."""
+    screen = ScreenTable(title=title(table))
+    for heading in headings(table):
+        screen.add_column(heading, justify="left" if heading == "method" else "right")
+    for cell in table.cells:
+        screen.add_row(*_words(cell, table))
+    console.print(screen)
+    console.print(reading(table))
+
+
+def write_table(table: Table, out: Path, *, notes: Sequence[Sequence[str]] = ()) -> None:
+    """Write results.csv, results.md and results.tex into `out`.
+
+    Args:
+        notes: go below the Markdown table: of each the first sentence, and below it the others.
+    """
+    write_atomically(out / "results.csv", to_csv(table).encode())
+    write_atomically(out / "results.md", to_markdown(table, notes).encode())
+    write_atomically(out / "results.tex", to_tex(table).encode())
+
+
+def headings(table: Table) -> tuple[str, ...]:
+    """Of the columns."""
+    distance = ("HD95 pooled (mm)",) if table.headline == DICE else ()
+    return ("labels", "method", f"{table.headline.words} (%)", *distance, "n", "gain over supervised (points)")
+
+
+def title(table: Table) -> str:
+    """What was scored."""
+    return f"{table.headline.title} on {table.images} {table.part} {table.headline.item}s"
+
+
+def reading(table: Table) -> str:
+    """How to read the numbers."""
+    pool = table.headline.pool
+    chosen = "" if table.part == "test" else f" There were no test {pool}: these also showed how training went."
+    gain = "gain: paired by seed, with the 95 % interval of its mean (Student's t)"
+    if all(cell.gain is None for cell in table.cells):
+        gain = "no gain: there is no finished run of supervised training to compare with"
+    elif any(cell.gain is not None and cell.gain.n in (2, 3) for cell in table.cells):
+        gain += ", which from two or three seeds is wide: the verdict also looks at each of them"
+    return (
+        f"mean ± std over seeds (n of {table.seeds}), of the network that the method evaluates after its last step; "
+        f"{gain}.{chosen}"
+    )
+
+
+def to_csv(table: Table) -> str:
+    """Numbers in full, a row a method and number of labels; in the last column those of the seeds, in their order."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    gain = ["gain_points", "gain_half_width", "gain_pairs"]
+    distance = [f"{DISTANCE}_mean", f"{DISTANCE}_std"] if table.headline == DICE else []
+    means = ["n", "mean_percent", "std_percent", *distance]
+    writer.writerow(["labels", "method", "part", *means, *gain, "seeds", table.headline.plural])
+    for cell in table.cells:
+        seeds = sorted(cell.scores)
+        pairs = ["", "", ""] if cell.gain is None else [_full(cell.gain.mean), _full(cell.gain.half_width), cell.gain.n]
+        numbers = [cell.summary.n, _full(cell.summary.mean), _full(cell.summary.std)]
+        if distance:
+            known = cell.distance
+            numbers += ["", ""] if known is None else [_full(known.mean), _full(known.std)]
+        values = " ".join(f"{cell.scores[seed]:.6f}" for seed in seeds)
+        writer.writerow([cell.labels, cell.method, table.part, *numbers, *pairs, " ".join(map(str, seeds)), values])
+    return text.getvalue()
+
+
+def to_markdown(table: Table, notes: Sequence[Sequence[str]] = ()) -> str:
+    """A table for a repository, with how to read it and a list of notes, each with its own list."""
+    names = headings(table)
+    lines = [f"# {title(table)}", "", f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
+    lines += [f"| {' | '.join(_words(cell, table))} |" for cell in table.cells]
+    lines += ["", reading(table), ""]
+    for first, *others in notes:
+        lines += [f"- {first}", *(f"  - {sentence}" for sentence in others)]
+    return "\n".join(lines) + "\n"
+
+
+def to_tex(table: Table) -> str:
+    """A tabular for a paper (booktabs); rules stand between numbers of labels."""
+    names = headings(table)
+    columns = "rl" + "r" * (len(names) - 2)
+    lines = [f"% {title(table)}: {reading(table)}", rf"\begin{{tabular}}{{{columns}}}", r"\toprule"]
+    lines += [" & ".join(map(escape_tex, names)) + r" \\"]
+    before: str | None = None
+    for cell in table.cells:
+        if cell.labels != before:
+            lines.append(r"\midrule")
+        before = cell.labels
+        words = [escape_tex(word).replace("±", r"$\pm$") for word in _words(cell, table)]
+        lines.append(" & ".join(words) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def escape_tex(text: str) -> str:
+    """`text` so that LaTeX prints it and runs none of it."""
+    return "".join(_TEX.get(character, character) for character in text)
+
+
+def _words(cell: Cell, table: Table) -> list[str]:
+    count = str(cell.summary.n) if cell.summary.n == table.seeds else f"{cell.summary.n} of {table.seeds}"
+    distance = [_mean(cell.distance)] if table.headline == DICE else []
+    return [cell.labels, cell.method, _mean(cell.summary), *distance, count, _gain(cell.gain)]
+
+
+def _mean(found: Interval | None) -> str:
+    if found is None:
+        return "-"
+    return f"{found.mean:.1f}" if found.std is None else f"{found.mean:.1f} ± {found.std:.1f}"
+
+
+def _gain(gain: Interval | None) -> str:
+    if gain is None:
+        return "-"
+    return f"{gain.mean:+.1f}" if gain.half_width is None else f"{gain.mean:+.1f} ± {gain.half_width:.1f}"
+
+
+def _full(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"

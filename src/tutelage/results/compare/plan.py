@@ -1,0 +1,265 @@
+"""What a comparison runs: methods x label counts x seeds, each a training with a command of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from tutelage import config
+from tutelage.config import RunConfig
+from tutelage.config.settings import require
+from tutelage.core.errors import ConfigError, RunError
+from tutelage.core.files import read_json, write_json
+from tutelage.data.scans.source import is_scan_source
+from tutelage.run.build import learns_from_labels, method_class, method_settings
+
+FILE = "compare.json"
+CACHE = "cache"  # of prepared scans
+FORMAT = 1
+_DIGEST = "config_digest"  # of the TOML file when the plan was written
+MOST_SEEDS = 100
+NO_REPORT = "--no-report"  # of each run: the comparison makes one of all
+_OF_THE_COMPARISON = {  # settings that differ between its runs, or mean nothing in them, and what says them instead
+    "method.name": "--methods",
+    "data.label_count": "--label-counts",
+    "train.baseline": "supervised among --methods",
+    "train.baseline_share": "supervised among --methods",
+}
+
+
+@dataclass(frozen=True)
+class Combination:
+    """One run of a comparison; a `label_count` of None uses all labels."""
+
+    method: str
+    label_count: int | None
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Of its run folder."""
+        return f"{self.method}-{'all' if self.label_count is None else self.label_count}-{self.seed}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is compared, and what all runs have in common.
+
+    Attributes:
+        seeds: one split of the labels each, the same for all methods.
+        presets: at most one a method.
+        settings: by dotted name; one of a method goes to each method that has it.
+        config_file: TOML file of settings for all runs.
+    """
+
+    methods: tuple[str, ...]
+    label_counts: tuple[int | None, ...]
+    seeds: tuple[int, ...]
+    presets: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    config_file: str | None = None
+
+    def __post_init__(self) -> None:
+        require(bool(self.methods), "--methods", "one or more names, separated by commas", "")
+        for flag, values in (("methods", self.methods), ("label-counts", self.label_counts), ("presets", self.presets)):
+            twice = sorted({str(value) for value in values if values.count(value) > 1})
+            if twice:
+                raise ConfigError(f"--{flag} names {twice[0]} twice: name it once")
+        require(1 <= len(self.seeds) <= MOST_SEEDS, "--seeds", f"in [1, {MOST_SEEDS}]", len(self.seeds))
+        for name, instead in _OF_THE_COMPARISON.items():
+            if name in self.settings:
+                raise ConfigError(f"{name} is not one setting in a comparison: give {instead}")
+        for method in self.methods:
+            if not learns_from_labels(method):
+                raise ConfigError(
+                    f"--methods: {method} learns from no labels, so there is nothing to compare: tutelage pretrain "
+                    f"DATA --out RUN --method {method}, then compare others that start from it, --init-from RUN"
+                )
+        self._check_method_settings()
+        owners = [preset_method(preset) for preset in self.presets]
+        for preset, owner in zip(self.presets, owners, strict=True):
+            if owner not in self.methods:
+                raise ConfigError(f"the preset {preset} is for {owner}, which is not among --methods")
+            if owners.count(owner) > 1:
+                raise ConfigError(f"--presets names two presets of {owner}: name one")
+
+    def _check_method_settings(self) -> None:
+        for name in self.settings:
+            section, _, setting = name.partition(".")
+            if section == "method" and not any(_has(method, setting) for method in self.methods):
+                raise ConfigError(f"{name} is a setting of none of {', '.join(self.methods)}")
+
+    @property
+    def on_scans(self) -> bool:
+        """Whether the data are scans to segment."""
+        labels = self.settings.get("data.labels")
+        return is_scan_source(str(self.settings["data.path"]), None if labels is None else str(labels))
+
+    @property
+    def on_defaults(self) -> bool:
+        """Whether nothing says what a method's own settings shall be, for images."""
+        given = any(name.startswith(("method.", "optimizer.", "network.")) for name in self.settings)
+        return not (self.presets or self.config_file or given or self.on_scans)
+
+    @property
+    def combinations(self) -> list[Combination]:
+        """In the order in which they run: all methods on a seed before the next seed, few labels first."""
+        return [
+            Combination(method, count, seed)
+            for seed in self.seeds
+            for count in self.label_counts
+            for method in self.methods
+        ]
+
+    def preset_of(self, method: str) -> str | None:
+        """The preset of that method, if one was named."""
+        return next((preset for preset in self.presets if preset_method(preset) == method), None)
+
+    def settings_of(self, one: Combination) -> dict[str, Any]:
+        """The settings of a run by dotted name, over its preset and the file."""
+        own = {
+            name: value
+            for name, value in self.settings.items()
+            if not name.startswith("method.") or _has(one.method, name.partition(".")[2])
+        }
+        own |= {"method.name": one.method, "train.seed": one.seed}
+        return own if one.label_count is None else own | {"data.label_count": one.label_count}
+
+    def config_of(self, one: Combination) -> RunConfig:
+        """The settings of a run, resolved and checked.
+
+        Raises:
+            ConfigError: one is unknown, out of range, or contradicts another.
+        """
+        cfg = config.resolve(self.settings_of(one), preset=self.preset_of(one.method), file=self.config_file)
+        method_settings(cfg)
+        return cfg
+
+    def command(self, one: Combination, out: Path) -> list[str]:
+        """What comes after `tutelage` to start that run."""
+        flags = {name: flag for flag, name in config.FLAGS.items()}
+        settings = self.settings_of(one)
+        if self.on_scans:
+            settings.setdefault("scan.cache", str(out / CACHE))  # one for all runs, which may be large
+        words = ["train", str(settings.pop("data.path")), "--out", str(out / one.name)]
+        preset = self.preset_of(one.method)
+        words += [] if preset is None else ["--preset", preset]
+        words += [] if self.config_file is None else ["--config", self.config_file]
+        first = [name for name in ("method.name", "data.label_count", "train.seed") if name in settings]
+        for name in dict.fromkeys([*first, *settings]):
+            value = settings[name]
+            flag = name if str(value).lower() in ("true", "false") and value is not True else flags.get(name, name)
+            words += [f"--{flag.replace('_', '-')}", *([] if value is True else [str(value)])]
+        return [*words, NO_REPORT]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {**dataclasses.asdict(self), "settings": {k: _plain(v) for k, v in self.settings.items()}}
+
+
+def preset_method(preset: str) -> str:
+    """The method that a preset is for.
+
+    Raises:
+        ConfigError: there is no such preset.
+    """
+    return str(config.read_preset(preset).get("method", {}).get("name", config.DEFAULT_METHOD))
+
+
+def shown_command(words: Sequence[str]) -> str:
+    """A command as one types it."""
+    return shlex.join(["tutelage", *words])
+
+
+def keep_plan(plan: Plan, out: Path) -> None:
+    """Write the plan, or check that it goes on with the one in `out`: all runs that were started are its own, too.
+
+    Raises:
+        RunError: `out` holds another comparison, or something else; the message names what differs.
+    """
+    digest = None if plan.config_file is None else sha256(Path(plan.config_file).read_bytes()).hexdigest()
+    values = {"format": FORMAT, **plan.to_dict(), _DIGEST: digest}
+    if (out / FILE).exists():
+        before = read_plan(out)
+        started = [one for one in before.combinations if (out / one.name / "config.json").exists()]
+        runs = {one: _run(plan, one) for one in plan.combinations}
+        if any(runs.get(one) != _run(before, one) for one in started):
+            raise RunError(
+                f"{out} holds another comparison: {'; '.join(_differences(before, plan))}. Methods, label counts and "
+                "seeds may be added; to change anything else, name a new folder"
+            )
+        if started and digest != read_json(out / FILE).get(_DIGEST, digest):
+            raise RunError(
+                f"{plan.config_file} has changed since the first runs of {out}; take it back, or name a new folder"
+            )
+        write_json(out / FILE, values)
+        return
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RunError(f"{out} exists and holds no comparison; name a new folder")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot make the folder {out}: {error.strerror}") from None
+    write_json(out / FILE, values)
+
+
+def _run(plan: Plan, one: Combination) -> tuple[object, ...]:
+    """All that one run follows from."""
+    settings = {name: str(value) for name, value in plan.settings_of(one).items()}
+    return settings, plan.preset_of(one.method), plan.config_file
+
+
+def _differences(before: Plan, plan: Plan) -> list[str]:
+    """What `plan` takes away from the one before, or has otherwise."""
+    old, new = _flat(before.to_dict()), _flat(plan.to_dict())
+    added = {
+        name for name in ("methods", "label_counts", "seeds") if set(getattr(before, name)) <= set(getattr(plan, name))
+    }
+    return [
+        f"{name} was {_shown(old.get(name))} and is {_shown(new.get(name))} now"
+        for name in dict.fromkeys([*old, *new])
+        if old.get(name) != new.get(name) and name not in added
+    ]
+
+
+def read_plan(out: Path) -> Plan:
+    """The plan of the comparison in `out`.
+
+    Raises:
+        RunError: there is none, or it is damaged or of a newer format.
+    """
+    if not (out / FILE).exists():
+        raise RunError(f"{out} holds no comparison: it has no {FILE}")
+    values = read_json(out / FILE)
+    try:
+        if values.pop("format") != FORMAT:
+            raise RunError(f"{out / FILE} is of another version of tutelage")
+        values.pop(_DIGEST, None)
+        given: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+        return Plan(**given)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise RunError(f"{out / FILE} is damaged: {error}") from None
+
+
+def _has(method: str, setting: str) -> bool:
+    return setting in {field.name for field in dataclasses.fields(method_class(method).Config)}
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, bool | int | float) or value is None else str(value)
+
+
+def _flat(values: Mapping[str, Any]) -> dict[str, str]:
+    """Each difference by the name that the user gave it."""
+    lists = {name: ", ".join(map(str, values[name])) for name in ("methods", "label_counts", "seeds", "presets")}
+    given = {name: str(value) for name, value in values["settings"].items()}
+    return lists | given | {"config": str(values["config_file"])}
+
+
+def _shown(value: str | None) -> str:
+    return "not given" if value in (None, "", "None") else str(value)

@@ -1,0 +1,158 @@
+"""Plots of a training: scores and losses over its steps, and how its pseudo-labels fared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+
+from tutelage.results.report.blocks import Plot
+from tutelage.results.report.drawing import RULE, SERIES, SOFT, as_percent, finished, new_figure, short, style
+from tutelage.results.report.record import Record
+
+_NETWORKS = {"student": SERIES[1], "teacher": SERIES[0]}
+_SHARES = {
+    "pseudo/accuracy": ("right, where the truth is known", SERIES[2]),
+    "pseudo/share": ("weight of an unlabeled image", SERIES[0]),
+    "pseudo/entropy": ("evenness over the classes", SERIES[3]),
+}
+_MOST_CLASSES = 40  # lines in a plot of classes
+
+
+def accuracy_curves(record: Record, name: str) -> Plot | None:
+    """The headline of student and teacher on the validation data, or None where nothing was validated."""
+    curves = {network: record.validation_curve(network) for network in _NETWORKS}
+    if not any(len(steps) > 1 for steps, _ in curves.values()):
+        return None
+    with style(name):
+        figure = new_figure()
+        axes = figure.add_subplot()
+        for network, (steps, values) in curves.items():
+            if steps:
+                axes.plot(steps, values, color=_NETWORKS[network], label=network, marker=_marker(steps), markersize=3.5)
+        _shares(axes)
+        axes.set_ylim(top=min(1.0, axes.get_ylim()[1]))
+        axes.legend(loc="lower right")
+        return finished(
+            figure,
+            name,
+            f"{record.headline.title} on the validation {record.headline.item}s",
+            "Nothing is chosen by it: the last step counts.",
+        )
+
+
+def loss_curves(record: Record, prefix: str) -> list[Plot]:
+    """One plot of each logged value that is no pseudo-label figure."""
+    plots = []
+    for number, key in enumerate(key for key in record.training_keys() if not key.startswith("pseudo/")):
+        steps, values = record.training_curve(key)
+        if len(steps) < 2:
+            continue
+        name = f"{prefix}training-{number}"
+        with style(name):
+            figure = new_figure(height=2.2)
+            axes = figure.add_subplot()
+            axes.plot(steps, values, color=SERIES[0], marker=_marker(steps), markersize=3.5, linewidth=1.4)
+            axes.set_xlim(left=0)
+            axes.set_xlabel("step")
+            plots.append(finished(figure, name, _titles(record).get(key, key.replace("_", " ")), ""))
+    return plots
+
+
+def pseudo_label_shares(record: Record, name: str) -> Plot | None:
+    """Share, evenness and accuracy of the pseudo-labels over the steps, or None where the method makes none."""
+    curves = {key: record.training_curve(key) for key in _SHARES}
+    if not any(len(steps) > 1 for steps, _ in curves.values()):
+        return None
+    with style(name):
+        figure = new_figure()
+        axes = figure.add_subplot()
+        for key, (steps, values) in curves.items():
+            if steps:
+                label, color = _SHARES[key]
+                axes.plot(steps, values, color=color, label=label, marker=_marker(steps), markersize=3.5)
+        _shares(axes)
+        axes.set_ylim(-0.02, 1.02)
+        figure.legend(loc="outside lower center", ncols=1)
+        return finished(
+            figure,
+            name,
+            "Pseudo-labels over time",
+            "With a threshold, the weight is the share of images above it. Evenness: 1 where all classes are given "
+            "equally often, 0 where one is given to all.",
+        )
+
+
+def class_shares(record: Record, name: str) -> Plot | None:
+    """Of each class its share of the pseudo-labels; the most and the least frequent one are named."""
+    rows = [row for row in record.rows if row["kind"] == "training" and row.get("pseudo/class_share")]
+    classes = record.classes
+    if len(rows) < 2 or len(classes) > _MOST_CLASSES or len(rows[-1]["pseudo/class_share"]) != len(classes):
+        return None
+    steps = [row["step"] for row in rows]
+    last = rows[-1]["pseudo/class_share"]
+    order = sorted(range(len(classes)), key=lambda c: last[c] or 0.0)
+    named = {order[0]: SERIES[4], order[-1]: SERIES[0]}
+    with style(name):
+        figure = new_figure()
+        axes = figure.add_subplot()
+        for c in [*order[1:-1], order[0], order[-1]]:
+            values = [row["pseudo/class_share"][c] for row in rows]
+            axes.plot(steps, values, color=named.get(c, SOFT), alpha=1.0 if c in named else 0.45, linewidth=1.2)
+        axes.axhline(1 / len(classes), color=SOFT, linestyle=(0, (4, 3)), linewidth=1.0)
+        handles = [(short(classes[c]), color) for c, color in named.items()]
+        _shares(axes)
+        axes.set_ylim(bottom=0.0)
+        _legend(axes, [*reversed(handles)])
+        return finished(
+            figure,
+            name,
+            "Share of each class in the pseudo-labels",
+            "Dashed: all equally often. Named: the most and the least frequent at the end. A class that takes all the "
+            "others, or dies out, is a collapse.",
+        )
+
+
+def accuracy_of_runs(records: Sequence[Record], labels: Sequence[str], name: str) -> Plot | None:
+    """The headline of several runs on the validation data, over the share of their training; color by `labels`."""
+    colors = {label: SERIES[k % len(SERIES)] for k, label in enumerate(dict.fromkeys(labels))}
+    curves = []
+    for label, record in zip(labels, records, strict=True):
+        steps, values = record.validation_curve(record.evaluated)
+        if steps:
+            curves.append((label, [step / (record.cfg.train.steps or steps[-1]) for step in steps], values))
+    if len(curves) < 2:
+        return None
+    with style(name):
+        figure = new_figure()
+        axes = figure.add_subplot()
+        for label, parts, values in curves:
+            axes.plot(parts, values, color=colors[label], linewidth=1.3, alpha=0.85)
+        _shares(axes)
+        axes.xaxis.set_major_formatter(as_percent)
+        axes.set_xlabel("part of the training")
+        there = dict.fromkeys(label for label, *_ in curves)
+        _legend(axes, [(short(label, 34), colors[label]) for label in there])
+        score = records[0].headline
+        return finished(figure, name, f"{score.title} on the validation {score.item}s", "One line a run.")
+
+
+def _titles(record: Record) -> dict[str, str]:
+    """What some logged values are, where their names do not tell."""
+    return {"mask_rate": "share of voxels certain enough to be taught"} if record.scans else {}
+
+
+def _shares(axes: Axes) -> None:
+    axes.set_xlabel("step")
+    axes.set_xlim(left=0)
+    axes.yaxis.set_major_formatter(as_percent)
+
+
+def _marker(steps: Sequence[int]) -> str | None:
+    return "o" if len(steps) < 4 else None
+
+
+def _legend(axes: Axes, entries: list[tuple[str, str]]) -> None:
+    """A legend of (text, color), made by hand: matplotlib leaves out labels that start with an underscore."""
+    lines = [axes.plot([], [], color=color)[0] for _, color in entries]
+    axes.legend(lines, [text for text, _ in entries], loc="best", edgecolor=RULE)

@@ -1,0 +1,202 @@
+"""A map of images by their features: points colored by label, each with its picture where the pointer is."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from tutelage.core.errors import TutelageError
+from tutelage.core.names import shown
+from tutelage.data.images.items import Item, Unreadable
+from tutelage.inference.embed import list_to_embed
+from tutelage.inference.encoder import Encoder
+from tutelage.results.report.blocks import Block, Page, Plot, Point, PointMap, Section, Text
+from tutelage.results.report.drawing import SERIES, SOFT, finished, new_figure, short, style
+from tutelage.results.report.examples import Looked
+from tutelage.results.report.projection import NEIGHBORS, neighbor_agreement, project
+from tutelage.results.report.record import Record
+from tutelage.results.report.repeat import quoted
+from tutelage.run.build import learns_from_labels
+from tutelage.run.folder import read_config
+
+MOST = 1500  # points
+PATIENCE = 15.0  # seconds for their features; a large network on a slow machine gets fewer points
+TITLE = "Map of the images"
+TILE = 32  # pixels of a picture on the sheet of them all
+COLUMNS = 40  # of that sheet
+_TRIAL = 32
+_MARKS = ("o", "s", "^", "D")  # one for each round through the colors, as `Point.shape`
+_NAMED = 32  # classes, above which colors and shapes repeat
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """Images with their features (n, F) and small pictures (n, TILE, TILE, 3) uint8; `total` is how many there were."""
+
+    items: list[Item]
+    features: NDArray[np.float32]
+    pictures: NDArray[np.uint8]
+    total: int
+
+
+def embedding_section(encoder: Encoder, items: Sequence[Item], name: str, *, most: int = MOST) -> Section | None:
+    """The map of evenly spaced `items`, up to `most`; None where fewer than three can be read.
+
+    Args:
+        name: of the plot's files.
+    """
+    mapped = look_at_images(encoder, items, most=most)
+    if len(mapped.items) < 3:  # also where there were none to look at
+        return None
+    labels = sorted({item.label for item in mapped.items if item.label is not None})
+    index = {label: number for number, label in enumerate(labels)}
+    label = np.array([-1 if item.label is None else index[item.label] for item in mapped.items], np.int64)
+    made = project(mapped.features)
+    low, high = made.places.min(0), made.places.max(0)
+    places = (made.places - low) / np.maximum(high - low, 1e-12)
+    count = f"{len(label):,}" if len(label) == mapped.total else f"{len(label):,} of {mapped.total:,} (evenly spaced)"
+    about = f"{count} images, {int((label >= 0).sum()):,} of them with a label. {made.how}"
+    points = tuple(_point(item, number, place) for item, number, place in zip(mapped.items, label, places, strict=True))
+    blocks: list[Block] = [
+        Text("Point at an image to see it. Near each other are images that the network finds alike.")
+    ]
+    legend = [(shown(text), *_look(number)) for number, text in enumerate(labels[:_NAMED])]
+    legend += [("no label", 0, 0)] if (label < 0).any() else []
+    plot = _plot(places, label, labels, name, about)
+    blocks.append(PointMap(plot, points, tuple(legend), _sheet(mapped.pictures), COLUMNS))
+    agreement = neighbor_agreement(mapped.features, label)
+    if agreement is not None:
+        blocks.append(
+            Text(
+                f"Of the {NEIGHBORS} nearest neighbors of an image among the labeled ones, by all "
+                f"{mapped.features.shape[1]:,} features, {100 * agreement[0]:.0f} % have its label "
+                f"(by chance {100 * agreement[1]:.0f} %).",
+                muted=True,
+            )
+        )
+    return Section(TITLE, tuple(blocks))
+
+
+def run_map(record: Record, looked: Looked, name: str, *, device: str = "auto", most: int = MOST) -> Section | None:
+    """The map of the images that a report looks at anyhow: those that score, and those without a label.
+
+    Of a pretrained encoder, which predicts nothing, that is of all images of its data.
+    """
+    items = [item for part in (looked.scored, looked.unlabeled) if part is not None for item in part.items]
+    try:
+        if not learns_from_labels(record.cfg.method):
+            items = list_to_embed(record.cfg.data.path, record.cfg.data.labels)
+        return embedding_section(Encoder.load(record.path, device=device), items, name, most=most)
+    except TutelageError:  # a network whose features are no row an image; what else can go wrong is said by `looked`
+        return None
+
+
+def embedding_page(run: Path, data: str, encoder: Encoder, items: Sequence[Item]) -> Page:
+    """The report of `embed`."""
+    section = embedding_section(encoder, items, "map")
+    title = f"{shown(run.name)}: {shown(Path(data).name)}"
+    network = read_config(run)["settings"]["network"]["name"]
+    subtitle = f"{shown(network)} · step {encoder.step:,} · {shown(quoted(str(run)))} · {shown(data)}"
+    none = Section(TITLE, (Text("Fewer than three images: there is nothing to map.", muted=True),))
+    return Page(title, subtitle, (section or none,))
+
+
+def look_at_images(encoder: Encoder, items: Sequence[Item], *, most: int = MOST) -> Mapped:
+    """Features and pictures of evenly spaced images, as many as take `PATIENCE` or so."""
+    few = _spaced(items, min(_TRIAL, most))
+    begin = time.perf_counter()
+    trial = _read(encoder, few, len(items))
+    seconds = max(time.perf_counter() - begin, 1e-6)
+    affordable = max(_TRIAL, int(PATIENCE * len(few) / seconds)) if few else 0
+    count = min(most, affordable, len(items))
+    return trial if count <= len(few) else _read(encoder, _spaced(items, count), len(items))
+
+
+def _spaced(items: Sequence[Item], count: int) -> list[Item]:
+    return [items[k] for k in np.linspace(0, len(items) - 1, min(count, len(items))).astype(int)]
+
+
+def _read(encoder: Encoder, items: Sequence[Item], total: int) -> Mapped:
+    kept: list[Item] = []
+    features: list[NDArray[np.float32]] = []
+    pictures: list[NDArray[np.uint8]] = []
+    block: list[NDArray[np.uint8]] = []
+    for number, (item, image) in enumerate(zip(items, encoder.read(items), strict=True)):
+        if not isinstance(image, Unreadable):
+            kept.append(item)
+            block.append(image)
+            pictures.append(_picture(image))
+        if block and (len(block) == 64 or number == len(items) - 1):
+            features.append(encoder.features(np.stack(block)).numpy())
+            block = []
+    if block:
+        features.append(encoder.features(np.stack(block)).numpy())
+    return Mapped(
+        items=kept,
+        features=np.concatenate(features) if features else np.zeros((0, 1), np.float32),
+        pictures=np.stack(pictures) if pictures else np.zeros((0, TILE, TILE, 3), np.uint8),
+        total=total,
+    )
+
+
+def _picture(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    picture = Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0).repeat(3 // len(image), axis=2)))
+    small = picture.width < TILE
+    return np.asarray(picture.resize((TILE, TILE), Image.Resampling.NEAREST if small else Image.Resampling.LANCZOS))
+
+
+def _sheet(pictures: NDArray[np.uint8]) -> bytes:
+    """All pictures in one JPEG, `COLUMNS` in a row."""
+    rows = -(-len(pictures) // COLUMNS)
+    paper = np.zeros((rows * COLUMNS, TILE, TILE, 3), np.uint8)
+    paper[: len(pictures)] = pictures
+    whole = paper.reshape(rows, COLUMNS, TILE, TILE, 3).transpose(0, 2, 1, 3, 4).reshape(rows * TILE, COLUMNS * TILE, 3)
+    stream = io.BytesIO()
+    Image.fromarray(whole).save(stream, "JPEG", quality=80)
+    return stream.getvalue()
+
+
+def _look(number: int) -> tuple[int, int]:
+    """(color from 1 on, shape) of a class; color 0 is for no label."""
+    return number % len(SERIES) + 1, number // len(SERIES) % len(_MARKS)
+
+
+def _point(item: Item, label: int, place: NDArray[np.float64]) -> Point:
+    series, shape = (0, 0) if label < 0 else _look(label)
+    said = "no label" if item.label is None else shown(item.label)
+    return Point(100.0 * float(place[0]), 100.0 * float(1.0 - place[1]), series, shape, f"{said} · {shown(item.name)}")
+
+
+def _plot(
+    places: NDArray[np.float64], label: NDArray[np.int64], labels: Sequence[str], name: str, caption: str
+) -> Plot:
+    """The points alone, as a file."""
+    with style(name):
+        figure = new_figure(9.2, 6.0)
+        axes = figure.add_subplot()
+        for number in (-1, *range(len(labels))):
+            own = places[label == number]
+            if len(own):
+                series, shape = (0, 0) if number < 0 else _look(number)
+                color = SOFT if number < 0 else SERIES[series - 1]
+                told = "no label" if number < 0 else short(labels[number])
+                axes.scatter(
+                    own[:, 0],
+                    own[:, 1],
+                    s=9,
+                    color=color,
+                    marker=_MARKS[shape],
+                    alpha=0.35 if number < 0 else 0.8,
+                    linewidths=0,
+                    label=told if number < _NAMED else None,
+                )
+        axes.set(xticks=[], yticks=[])
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
+        return finished(figure, name, TITLE, caption, wide=True)

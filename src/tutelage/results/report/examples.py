@@ -1,0 +1,171 @@
+"""What the model of a run says of some of its images: those that score, and those without a label."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tutelage.core.errors import DataError, TutelageError
+from tutelage.data.images.inventory import list_parts
+from tutelage.data.images.items import Item, Listing, Unreadable
+from tutelage.data.images.survey import read_pixels
+from tutelage.inference.image_model import Model, Prediction
+from tutelage.results.report.record import Record
+
+MOST = 2000  # images of a kind that are predicted for a report
+PATIENCE = 20.0  # seconds for that; a large network on a slow machine gets fewer images
+_TRIAL = 32
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Images of one kind and what a model says of them.
+
+    Attributes:
+        items: (n) the images, in the order of their listing.
+        probs: (n, K) float32.
+        label: (n,) int64, the given class, -1 where there is none.
+        total: images that there are; these n of them are evenly spaced.
+        size, channels: of the images as the model sees them.
+    """
+
+    items: list[Item]
+    probs: np.ndarray
+    label: np.ndarray
+    total: int
+    size: int
+    channels: int
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """(n,) the most probable class."""
+        return self.probs.argmax(1)
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """(n,) its probability."""
+        return self.probs.max(1)
+
+    @property
+    def said(self) -> str:
+        """How many of them were looked at, in words."""
+        return f"{len(self):,}" if len(self) == self.total else f"{len(self):,} of {self.total:,} (evenly spaced)"
+
+    def images(self, rows: Sequence[int]) -> list[np.ndarray]:
+        """Some of the images, read again: (C, size, size) uint8 each."""
+        order = sorted(set(rows))  # a source is read forwards
+        pixels = read_pixels([self.items[row] for row in order], size=self.size, channels=self.channels)
+        blank = np.zeros((self.channels, self.size, self.size), np.uint8)
+        read = {row: blank if isinstance(p, Unreadable) else p for row, p in zip(order, pixels, strict=True)}
+        return [read[row] for row in rows]
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Examples of both kinds, or why there are none."""
+
+    scored: Examples | None = None
+    scored_part: str = ""
+    unlabeled: Examples | None = None
+    missing: str = ""
+
+
+def look_at(record: Record, *, device: str = "auto", most: int = MOST) -> Looked:
+    """Examples of a run: its validation images where it has some, else its test images; and its unlabeled ones.
+
+    Where the data is not there any more, is another, or no weights are there, `missing` says so.
+    """
+    try:
+        listings = list_parts(record.cfg.data, needs_labels=not record.pretrained)
+        for role, listing in listings.items():
+            if listing.faults:
+                raise DataError(listing.faults)
+            _refuse_changed(record, role, listing)
+        model = Model.load(record.path, device=device)
+        part, items = _scored_items(record, listings)
+        return Looked(
+            scored=predict_examples(model, items, most=most),
+            scored_part=part,
+            unlabeled=predict_examples(model, _unlabeled_items(record, listings), most=most),
+        )
+    except TutelageError as error:
+        return Looked(missing=str(error))
+
+
+def predict_examples(model: Model, items: Sequence[Item], *, most: int = MOST) -> Examples | None:
+    """Predictions of evenly spaced `items`, up to `most`, and as many as are made in `PATIENCE` or so."""
+    chosen = _spaced(items, min(most, _affordable(model, items)))
+    return examples_of(model, chosen, list(model.predictions(chosen)), total=len(items))
+
+
+def _affordable(model: Model, items: Sequence[Item]) -> int:
+    """How many of the images can be predicted with patience, measured on a few."""
+    few = _spaced(items, _TRIAL)
+    if len(items) == len(few):
+        return len(items)
+    list(model.predictions(few[:2]))  # the first time is slow
+    begin = time.perf_counter()
+    list(model.predictions(few))
+    return max(_TRIAL, int(PATIENCE * len(few) / (time.perf_counter() - begin)))
+
+
+def _spaced(items: Sequence[Item], count: int) -> list[Item]:
+    return [items[k] for k in np.linspace(0, len(items) - 1, min(count, len(items))).astype(int)]
+
+
+def examples_of(
+    model: Model, items: Sequence[Item], predictions: Sequence[Prediction], *, total: int
+) -> Examples | None:
+    """Examples from predictions that are made already; images that could not be read are passed over."""
+    index = {name: number for number, name in enumerate(model.classes)}
+    read = [(item, p.probs) for item, p in zip(items, predictions, strict=True) if p.probs is not None]
+    if not read:
+        return None
+    return Examples(
+        items=[item for item, _ in read],
+        probs=np.stack([probs for _, probs in read]),
+        label=np.array([index.get(str(item.label), -1) for item, _ in read], np.int64),
+        total=total,
+        size=model.image_size,
+        channels=model.channels,
+    )
+
+
+def _scored_items(record: Record, listings: dict[str, Listing]) -> tuple[str, list[Item]]:
+    held_out = set(record.split["held_out"])
+    if held_out:
+        return "validation", [item for item in listings["train"].items if item.name in held_out]
+    part = "val" if "val" in listings else "test"
+    items = [item for item in listings[part].items if item.label is not None] if part in listings else []
+    return {"val": "validation"}.get(part, part), items
+
+
+def _unlabeled_items(record: Record, listings: dict[str, Listing]) -> list[Item]:
+    known = {*record.split["labeled"], *record.split["held_out"]}
+    own = [item for item in listings["train"].items if item.name not in known]
+    further = listings["unlabeled"].items if "unlabeled" in listings else []
+    return [Item(item.name, None, item.store, item.key) for item in (*own, *further)]
+
+
+def _refuse_changed(record: Record, role: str, listing: Listing) -> None:
+    """Raise unless the names of the images are those of the run; their contents are not read again."""
+    facts = record.config["data"].get("parts", {}).get(role)
+    if record.cfg.data.skip_unreadable:  # those that were left out are not known without reading all
+        return
+    if facts is None or facts["names"] != _hash(item.name for item in listing.items):
+        raise DataError(f"the {role} images are not those that the run was trained with: their names differ")
+
+
+def _hash(names: Iterable[str]) -> str:
+    """As in `Inventory.facts`."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name in names:
+        digest.update(repr(name).encode())
+    return digest.hexdigest()

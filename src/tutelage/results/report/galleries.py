@@ -1,0 +1,76 @@
+"""Images that a person should look at: confident mistakes, and unlabeled images that the model is unsure of."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from tutelage.core.names import shown
+from tutelage.results.report.blocks import Gallery, Thumbnail
+from tutelage.results.report.examples import Examples
+
+SHOWN = 12
+_LARGEST = 112  # pixels of a thumbnail's side
+_TILE, _GAP, _COLUMNS = 96, 8, 6  # of a sheet
+
+
+def confident_mistakes(examples: Examples, classes: tuple[str, ...], name: str) -> Gallery:
+    """Images that the model takes, with the most confidence, for another class than the given one."""
+    wrong = np.flatnonzero((examples.label >= 0) & (examples.predicted != examples.label))
+    rows = wrong[np.argsort(-examples.confidence[wrong], kind="stable")][:SHOWN].tolist()
+    made = []
+    for row, image in zip(rows, examples.images(rows), strict=True):
+        lines = (
+            _said(classes[examples.predicted[row]], examples.confidence[row]),
+            f"given: {shown(classes[examples.label[row]])}",
+            shown(examples.items[row].name),
+        )
+        made.append(Thumbnail(thumbnail(image), lines))
+    return Gallery(name, tuple(made))
+
+
+def least_certain(examples: Examples, classes: tuple[str, ...], name: str) -> Gallery:
+    """Images whose most probable class has the least probability, with their two likeliest classes."""
+    rows = np.argsort(examples.confidence, kind="stable")[:SHOWN].tolist()
+    made = []
+    for row, image in zip(rows, examples.images(rows), strict=True):
+        probs = examples.probs[row]
+        first, second = np.argsort(-probs, kind="stable")[:2]
+        lines = (
+            _said(classes[first], probs[first]),
+            f"or {_said(classes[second], probs[second])}",
+            shown(examples.items[row].name),
+        )
+        made.append(Thumbnail(thumbnail(image), lines))
+    return Gallery(name, tuple(made))
+
+
+def _said(name: str, prob: float) -> str:
+    return f"{shown(name)} ({100 * prob:.0f} %)"
+
+
+def thumbnail(image: np.ndarray) -> bytes:
+    """A small PNG of the image (C, H, W) uint8, one or three channels."""
+    picture = Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0).repeat(3 // len(image), axis=2)))
+    picture.thumbnail((_LARGEST, _LARGEST), Image.Resampling.LANCZOS)
+    return _png(picture)
+
+
+def sheet(gallery: Gallery) -> bytes:
+    """All pictures of a gallery as one PNG, six in a row, for pages that hold no pictures themselves."""
+    rows = -(-len(gallery.thumbnails) // _COLUMNS)
+    step = _TILE + _GAP
+    paper = Image.new("RGB", (_GAP + step * min(_COLUMNS, len(gallery.thumbnails)), _GAP + step * rows), "white")
+    for number, each in enumerate(gallery.thumbnails):
+        with Image.open(io.BytesIO(each.png)) as picture:
+            tile = picture.resize((_TILE, _TILE), Image.Resampling.NEAREST)
+        paper.paste(tile, (_GAP + step * (number % _COLUMNS), _GAP + step * (number // _COLUMNS)))
+    return _png(paper)
+
+
+def _png(picture: Image.Image) -> bytes:
+    stream = io.BytesIO()
+    picture.save(stream, "PNG", optimize=True)
+    return stream.getvalue()

@@ -1,0 +1,81 @@
+"""From a page to text: HTML with everything in it, or Markdown that names its pictures."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from tutelage import __version__
+from tutelage.results.report.blocks import Gallery, Page, Picture
+from tutelage.results.report.galleries import sheet
+
+_SPECIAL = re.compile(r"[\\`*_\[\]<>#|$~&!]|^[-+=]|^\d+(?=[.)]\s)")
+
+
+def to_html(page: Page) -> str:
+    """One self-contained page; every text is escaped, and its policy lets nothing be loaded or run."""
+    environment = _environment(autoescape=True)
+    environment.filters["data_uri"] = _data_uri
+    environment.filters["svg"] = Markup  # drawn by matplotlib, which escapes its texts
+    environment.filters["slug"] = _slug
+    return environment.get_template("page.html").render(page=page, version=__version__)
+
+
+def to_markdown(page: Page, plots: Path, out: Path) -> tuple[str, dict[str, bytes]]:
+    """Markdown for a page at `out`, and the pictures, by file name, that it needs in `plots` besides the plots."""
+    pictures: dict[str, bytes] = {}
+    for block in page.all_blocks():
+        if isinstance(block, Gallery) and block.thumbnails:
+            pictures[f"{block.name}.png"] = sheet(block)
+        elif isinstance(block, Picture):
+            pictures[f"{block.name}.png"] = block.png
+    folder = Path(os.path.relpath(plots.absolute(), out.absolute().parent)).as_posix()
+    environment = _environment(autoescape=False, finalize=_plain)
+    environment.filters["link"] = lambda name: Markup(quote(f"{folder}/{name}"))
+    environment.filters["fenced"] = _fenced
+    text = environment.get_template("page.md").render(page=page, version=__version__)
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n", pictures
+
+
+def _environment(**settings: Any) -> Environment:
+    return Environment(
+        loader=PackageLoader("tutelage.results.report", "templates"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        **settings,
+    )
+
+
+def _data_uri(picture: bytes) -> str:
+    kind = "png" if picture.startswith(b"\x89PNG") else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def _plain(value: Any) -> Any:
+    """A text as Markdown that shows just it; what is Markdown already passes."""
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    return Markup(_SPECIAL.sub(_escaped, " ".join(value.split())))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0] + "\\" if found[0].isdecimal() else "\\" + found[0]  # "1\\." starts no list
+
+
+def _fenced(text: str) -> Markup:
+    """A block of code, fenced by more backticks than are in it."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return Markup(f"{fence}\n{text}\n{fence}")

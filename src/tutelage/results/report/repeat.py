@@ -1,0 +1,116 @@
+"""The commands that repeat a run, from what it recorded."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tutelage import config
+from tutelage.config import RunConfig, pretraining
+from tutelage.core.names import shown
+from tutelage.results.report.record import Record
+from tutelage.run.build import learns_from_labels, resolved
+
+_ALONE = ("data.exclude_labeled", "data.skip_unreadable", "train.compile", "train.baseline")  # flags without a value
+
+
+def train_commands(records: Sequence[Record]) -> list[str]:
+    """The commands of several runs; those that differ in the seed alone, and are named after it, are a loop over it."""
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        seed = record.cfg.train.seed
+        stem = record.name.removesuffix(f"-{seed}")
+        looped = _command(record, f"{quoted(f'runs/{stem}-')}$seed", ("--seed $seed",))
+        alike = groups.setdefault(train_command(record) if stem == record.name else looped, [])
+        if seed not in (other.cfg.train.seed for other in alike):  # of folders of one name elsewhere: the same command
+            alike.append(record)
+    return [
+        train_command(alike[0])
+        if len(alike) == 1
+        else f"for seed in {' '.join(str(record.cfg.train.seed) for record in alike)}; do {command}\ndone"
+        for command, alike in groups.items()
+    ]
+
+
+def train_command(record: Record) -> str:
+    """`tutelage train ...` (or `pretrain`) with every setting that is not the default: it starts the same run again.
+
+    A run planned from a budget is repeated by its planned steps, since the clock would plan others.
+    """
+    seed = record.cfg.train.seed
+    return _command(record, quoted(f"runs/{record.name}"), () if seed == 0 else (f"--seed {seed}",))
+
+
+def _command(record: Record, out: str, seed: Sequence[str]) -> str:
+    verb = "pretrain" if record.pretrained else "train"
+    processes = record.config["environment"].get("processes", 1)
+    start = f"torchrun --nproc-per-node {processes} --no-python " if processes > 1 else ""
+    first = f"{start}tutelage {verb} {quoted(record.cfg.data.path)}"
+    return " \\\n  ".join([first, f"--out {out}", *_settings(record), *seed])
+
+
+def _settings(record: Record) -> list[str]:
+    """The flags of a command, but for its folder and seed."""
+    short = {setting: flag for flag, setting in config.FLAGS.items()}
+    flags = []
+    for name, (value, default) in changed_settings(record.cfg, scans=record.scans).items():
+        if name in ("data.path", "train.seed", "train.budget", "train.baseline_share"):  # the steps are planned already
+            continue
+        flag = f"--{short.get(name, name).replace('_', '-')}"
+        text = _text(value)
+        if name in _ALONE and default is False:
+            flags.append(flag)
+        else:
+            flags.append(f"{flag}={quoted(text)}" if text.startswith("-") else f"{flag} {quoted(text)}")
+    return flags
+
+
+def changed_settings(cfg: RunConfig, *, scans: bool = False) -> dict[str, tuple[Any, Any]]:
+    """The settings that are not the default, by dotted name: value and default; method and steps are always there.
+
+    Args:
+        scans: whether the data are: what is not given is then as in a preset.
+    """
+    defaults = _defaults(cfg, scans)
+    network = defaults["network.name"]
+    if cfg.network.name != network:  # what a preset sets for its network is not what another one starts from
+        defaults = _defaults(cfg, scans, {"network.name": cfg.network.name}) | {"network.name": network}
+    changed = {name: (value, defaults.get(name)) for name, value in flat(cfg.to_dict()).items()}
+    kept = ("method.name", "train.steps")
+    return {name: pair for name, pair in changed.items() if name in kept or _text(pair[0]) != _text(pair[1])}
+
+
+def _defaults(cfg: RunConfig, scans: bool, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What a command gives that names data and method, and `more`, by dotted name."""
+    given = {"method.name": cfg.method, "data.path": cfg.data.path, **(more or {})}
+    if not learns_from_labels(cfg.method):
+        return flat(resolved(pretraining.resolve(given)).to_dict())
+    return flat(resolved(config.resolve(given, preset=config.base_preset(cfg.method) if scans else None)).to_dict())
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by dotted name."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
+
+
+def _text(value: Any) -> str:
+    """A value as the command line takes it."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def quoted(text: str) -> str:
+    """A word as a shell takes it; control characters as `$'...'`, which a person can copy."""
+    if text.isprintable():
+        return shlex.quote(text)
+    return "$'" + shown(text).replace("'", "\\'") + "'"

@@ -1,0 +1,206 @@
+"""What a report says of a run on scans, besides what it says of all runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tutelage.core.errors import TutelageError
+from tutelage.core.intervals import interval
+from tutelage.core.names import shown
+from tutelage.results.report.blocks import Block, Cell, Plot, Section, Table, Text, Tile, Tiles
+from tutelage.results.report.record import Record, read_record
+from tutelage.results.report.scan_cases import read_segmented, worst_and_median
+from tutelage.results.report.scan_pictures import SegmentedCase, methods_plot, slices_plot, surfaces_plot
+from tutelage.results.report.scores import percent
+from tutelage.run.baseline import FOLDER as BASELINE
+from tutelage.run.baseline import TWIN
+
+_DISTANCES = {
+    "hd95_pooled_mm": "HD95 pooled",
+    "hd95_max_directed_mm": "HD95 max directed",
+    "asd_to_reference_mm": "ASD to reference",
+    "assd_pooled_mm": "ASSD pooled",
+}
+CONVENTIONS = (
+    "Distances are in mm. Pooled HD95 and ASD to the reference are those of medpy, in which UA-MT and its relatives "
+    "report; the larger of the two directed HD95 and the pooled ASSD are those of MONAI. A case's score is the mean "
+    "over its classes; a class that is found nowhere has a Dice of 0 and no distance."
+)
+_MOST_CASES = 40
+_MOST_COLUMNS = 4  # classes in the table of cases
+_MOST_METHODS = 3  # beside supervised training, in a picture
+
+
+def dice_tiles(
+    scores: Mapping[str, Any], part: str, others: Mapping[str, Any] | None = None, twin: float | None = None
+) -> Tiles:
+    """The numbers to see first.
+
+    Args:
+        part: which cases are scored, in words.
+        others: the metrics of networks that are not evaluated, by name.
+        twin: Dice of the supervised twin on the same cases, where there is one.
+    """
+    known = [100.0 * case["dice"] for case in scores["per_case"] if case["dice"] is not None]
+    half = interval(known).half_width if known else None
+    spread = "mean over cases" if half is None else f"95 % interval ± {half:.1f}, over {len(known)} cases"
+    empty = scores["empty_predictions"]
+    return Tiles(
+        (
+            Tile("Dice", percent(scores["dice"]), spread),
+            *([] if twin is None else [Tile("supervised twin", percent(twin), "Dice without unlabeled scans")]),
+            *(
+                Tile(f"Dice of the {name}", percent(own["dice"]), "not the network that predicts")
+                for name, own in (others or {}).items()
+            ),
+            Tile("HD95 pooled", _mm(scores["hd95_pooled_mm"]), "95th percentile of both directions together"),
+            Tile("ASD to reference", _mm(scores["asd_to_reference_mm"]), "mean distance from the prediction's surface"),
+            Tile(f"{part} cases", f"{scores['n']:,}", f"{empty:,} times a class was found nowhere"),
+        )
+    )
+
+
+def scores_section(scores: Mapping[str, Any] | None, part: str) -> Section | None:
+    """Tables of classes and of cases, the worst first; None where nothing was scored.
+
+    Args:
+        part: which cases are scored, in words.
+    """
+    if scores is None or not scores["n"]:
+        return None
+    distances = {key: title for key, title in _DISTANCES.items() if key in scores}
+    titles = ("class", "Dice", *distances.values(), "cases", "found nowhere")
+    rows = [
+        (
+            Cell(shown(name)),
+            Cell(_spread(row["dice"], 100.0), row["dice"]["mean"]),
+            *(Cell(_spread(row[key], 1.0)) for key in distances),
+            Cell(f"{row['dice']['cases']:,}"),
+            Cell(f"{row['empty_predictions']:,}"),
+        )
+        for name, row in scores["per_class"].items()
+    ]
+    text = f"Mean ± standard deviation over the {part} cases. {CONVENTIONS}"
+    tables = [Table(titles, tuple(rows), "Classes"), _case_table(scores["per_case"], distances)]
+    blocks: list[Block] = [Text(text, muted=True), *tables]
+    if len(scores["per_case"]) > _MOST_CASES:
+        blocks.append(Text(f"The {_MOST_CASES} worst of {len(scores['per_case']):,} cases.", muted=True))
+    return Section("Classes and cases", tuple(blocks))
+
+
+def _case_table(cases: Sequence[Mapping[str, Any]], distances: Mapping[str, str]) -> Table:
+    worst = sorted(cases, key=lambda case: (case["dice"] is None, case["dice"] or 0.0))[:_MOST_CASES]
+    names = list(worst[0]["classes"])
+    named = names if 1 < len(names) <= _MOST_COLUMNS else []
+    rows = [
+        (
+            Cell(shown(case["case"])),
+            Cell(percent(case["dice"]), case["dice"]),
+            *(Cell(percent(case["classes"][name]["dice"])) for name in named),
+            *(Cell(_number(case[key])) for key in distances),
+        )
+        for case in worst
+    ]
+    columns = ("case", "Dice", *(f"Dice of {shown(name)}" for name in named), *distances.values())
+    return Table(columns, tuple(rows), "Cases, the worst first")
+
+
+def picture_section(record: Record, prefix: str) -> Section | None:
+    """Slices and surfaces of the worst and of the median case; None where nothing was scored."""
+    names = [] if record.scores is None else worst_and_median(record.scores["per_case"])
+    if record.scores is None or not names:
+        return None
+    dice = {case["case"]: case["dice"] for case in record.scores["per_case"]}
+    blocks: list[Block] = []
+    try:
+        for which, name in zip(("worst", "median"), names, strict=False):
+            blocks += case_plots(read_segmented(record, name), which, dice[name], prefix)
+        twin = record.path / BASELINE
+        if (twin / "result.json").exists():
+            blocks += methods_blocks(record, {TWIN: twin}, prefix)
+    except TutelageError as error:
+        blocks.append(
+            Text(f"Pictures need the masks in the run and the scans and labels it was scored on. {error}", muted=True)
+        )
+    return Section("Pictures", tuple(blocks))
+
+
+def case_plots(case: SegmentedCase, which: str, dice: float | None, prefix: str) -> list[Plot]:
+    """Slices and surfaces of a case; `which` one it is, of all."""
+    title = f"{which.capitalize()} case: {shown(case.name)}, Dice {percent(dice)}"
+    caption = "Each slice is the one with the most wrong voxels in its direction."
+    plots = [slices_plot(case, f"{prefix}{which}-slices", title, caption)]
+    if case.image.ndim == 3:
+        plots.append(surfaces_plot(case, f"{prefix}{which}-surfaces", f"Surfaces of {shown(case.name)}"))
+    return plots
+
+
+def methods_blocks(record: Record, others: Mapping[str, Path], prefix: str) -> list[Plot]:
+    """The worst and the median case of the first of `others`, by each of them and by `record`, side by side.
+
+    Args:
+        others: finished runs on the same cases by what they are called, supervised first.
+
+    Raises:
+        DataError: as `read_segmented`.
+    """
+    records = {label: read_record(run) for label, run in others.items()} | {record.cfg.method: record}
+    first = next(iter(records.values()))
+    plots = []
+    for which, name in zip(("worst", "median"), worst_and_median((first.scores or {})["per_case"]), strict=False):
+        cases = {label: read_segmented(one, name) for label, one in records.items()}
+        dice = [f"{label} {percent(_dice_of(one, name))}" for label, one in records.items()]
+        plots.append(
+            methods_plot(
+                next(iter(cases.values())),
+                {label: case.prediction for label, case in cases.items()},
+                f"{prefix}{which}-methods",
+                f"The {which} case of {next(iter(records))}: {shown(name)}",
+                f"Dice: {', '.join(dice)}. The slices are those where these are wrong most.",
+            )
+        )
+    return plots
+
+
+def comparison_pictures(records: Sequence[Record]) -> list[Section]:
+    """The worst and the median case of supervised training, by it and by other methods with the same draw of labels."""
+    finished = [record for record in records if record.scans and record.scores is not None]
+    twins = [record for record in finished if record.cfg.method == TWIN]
+    for twin in twins:
+        draw = twin.split["labeled"], twin.split["held_out"], twin.cfg.train.seed
+        same = [r for r in finished if (r.split["labeled"], r.split["held_out"], r.cfg.train.seed) == draw]
+        others = {record.cfg.method: record for record in same if record.cfg.method != TWIN}
+        if not others:
+            continue
+        *middle, last = others.values()
+        between = {record.cfg.method: record.path for record in middle[: _MOST_METHODS - 1]}
+        note = Text(f"Trained on the same {twin.labels} labels, drawn by seed {twin.cfg.train.seed}.", muted=True)
+        try:
+            return [Section("The same scans by each", (note, *methods_blocks(last, {TWIN: twin.path, **between}, "")))]
+        except TutelageError as error:
+            text = f"Pictures need the masks in the runs and the scans and labels they were scored on. {error}"
+            return [Section("The same scans by each", (Text(text, muted=True),))]
+    return []
+
+
+def _dice_of(record: Record, name: str) -> float | None:
+    cases = {case["case"]: case["dice"] for case in (record.scores or {})["per_case"]}
+    dice: float | None = cases.get(name)
+    return dice
+
+
+def _spread(found: Mapping[str, Any], scale: float) -> str:
+    if found["mean"] is None:
+        return "–"
+    std = "" if found["std"] is None else f" ± {scale * found['std']:.1f}"
+    return f"{scale * found['mean']:.1f}{std}{' %' if scale == 100.0 else ''}"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _mm(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f} mm"

@@ -1,0 +1,130 @@
+"""Writing a report: one HTML page that holds everything, or Markdown beside a folder of pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+
+from tutelage.core.errors import ConfigError
+from tutelage.core.files import refuse_file, write_atomically
+from tutelage.core.names import shown
+from tutelage.results.report.blocks import Chapter, Page, Plot, PointMap, Section, Text
+from tutelage.results.report.comparison import comparison_sections
+from tutelage.results.report.embedding_map import run_map
+from tutelage.results.report.examples import MOST, Looked, look_at
+from tutelage.results.report.findings import findings, judge_all
+from tutelage.results.report.record import Record, read_record
+from tutelage.results.report.render import to_html, to_markdown
+from tutelage.results.report.run_sections import how_they_were_made, run_sections, subtitle_of, title_of
+from tutelage.results.verdict.verdict import Verdict, read_verdict
+
+Format = Literal["html", "md"]
+FILE = "report.html"  # in a run
+MOST_CHAPTERS = 6  # runs of which all is shown; a page of more would be slow to make and to open
+
+
+def write_report(
+    runs: Sequence[Path],
+    out: Path,
+    *,
+    format: Format = "html",
+    plots: Path | None = None,
+    verdicts: Sequence[Verdict] | None = None,
+    overwrite: bool = False,
+    device: str = "auto",
+    most: int = MOST,
+) -> None:
+    """Write the report of one or more runs.
+
+    Args:
+        plots: folder for PNG and SVG of every plot. None writes them only where the page needs them: beside Markdown,
+            in the folder named for it.
+        verdicts: whether the unlabeled images helped, shown first; None reads that of a run, or judges runs by the
+            supervised ones among them.
+        most: images of a kind that are predicted for a run.
+
+    Raises:
+        ConfigError: there are no runs.
+        RunError: a run is none, or the report cannot be written.
+    """
+    if not runs:
+        raise ConfigError("name one or more runs to report on")
+    refuse_file(out, overwrite=overwrite)
+    write_page(page_of(runs, verdicts=verdicts, device=device, most=most), out, format=format, plots=plots)
+
+
+def page_of(
+    runs: Sequence[Path], *, verdicts: Sequence[Verdict] | None = None, device: str = "auto", most: int = MOST
+) -> Page:
+    """The content of a report; see `write_report`."""
+    records = [read_record(run) for run in runs]
+    if len(records) == 1:
+        record = records[0]
+        looked = _looked(record, device, most)
+        verdict = next(iter(verdicts), None) if verdicts is not None else read_verdict(record.path)
+        drawn = None if record.scans else run_map(record, looked, "map", device=device)
+        return Page(title_of(record), subtitle_of(record), tuple(run_sections(record, looked, verdict, drawn)))
+    judged, notes = judge_all(records) if verdicts is None else (list(verdicts), [])
+    sections = comparison_sections(records)
+    if judged or notes:
+        title = f"Did the unlabeled {records[0].headline.pool} help?"
+        sections.insert(0, Section(title, (*findings(judged), *notes)))
+    chapters: list[Chapter] = []
+    if len(records) <= MOST_CHAPTERS:
+        for number, record in enumerate(records, start=1):
+            looked = _looked(record, device, most)
+            prefix = f"run-{number}-"
+            drawn = None if record.scans else run_map(record, looked, f"{prefix}map", device=device)
+            inner = run_sections(record, looked, read_verdict(record.path), drawn, alone=False, prefix=prefix)
+            chapters.append(Chapter(f"{record.name}: {title_of(record)}", subtitle_of(record), tuple(inner)))
+    else:
+        note = f"With more than {MOST_CHAPTERS} runs, details are left out: tutelage report RUN shows those of one."
+        sections.append(Section("Details", (Text(note, muted=True),)))
+        sections += how_they_were_made(records)
+    data = {title_of(record).partition(" on ")[2] for record in records}
+    return Page(f"{len(records)} runs on {', '.join(sorted(data))}", "", tuple(sections), tuple(chapters))
+
+
+def _looked(record: Record, device: str, most: int) -> Looked:
+    """Nothing of scans: the masks that a run keeps say what it made of them."""
+    return Looked() if record.scans else look_at(record, device=device, most=most)
+
+
+def report_after_training(run: Path, console: Console) -> None:
+    """Write the report of a finished run into it. What goes wrong is one line: the run itself is whole."""
+    out = run / FILE
+    try:
+        write_report([run], out, overwrite=True)
+    except Exception as error:
+        console.print(f"- no report ({shown(str(error)) or type(error).__name__}); try: tutelage report {run}")
+    else:
+        console.print(f"the report is {out}")
+
+
+def write_page(page: Page, out: Path, *, format: Format = "html", plots: Path | None = None) -> None:
+    """Write a page to `out`, and every plot as PNG and SVG into the folder `plots`."""
+    if format == "md":
+        plots = plots or plots_beside(out)
+    if plots is not None:
+        plots.mkdir(parents=True, exist_ok=True)
+        for block in page.all_blocks():
+            plot = block.plot if isinstance(block, PointMap) else block
+            if isinstance(plot, Plot):
+                write_atomically(plots / f"{plot.name}.svg", plot.svg)
+                write_atomically(plots / f"{plot.name}.png", plot.png())
+    if format == "md":
+        assert plots is not None
+        text, pictures = to_markdown(page, plots, out)
+        for name, content in pictures.items():
+            write_atomically(plots / name, content)
+    else:
+        text = to_html(page)
+    write_atomically(out, text.encode("utf-8", errors="backslashreplace"))
+
+
+def plots_beside(out: Path) -> Path:
+    """The folder of plots that belongs to a report."""
+    return out.with_name(f"{out.stem}_plots")

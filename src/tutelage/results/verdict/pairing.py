@@ -1,0 +1,130 @@
+"""The difference of two networks on the same images or cases."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tutelage.core.errors import RunError
+from tutelage.core.files import write_atomically
+from tutelage.core.headlines import ACCURACY, Headline
+from tutelage.core.intervals import interval
+
+FILE = "scored.npz"
+_NORMAL95 = 1.960
+_SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Points of the headline that the first network has more than the second.
+
+    Attributes:
+        half_width: half the 95 % interval of the difference, over the choice of the images or cases alone; 100 for a
+            single case, which tells nothing.
+        p: how likely so uneven a result is, if both networks were equally good: of images right or wrong by McNemar's
+            exact test, of cases with a score by Wilcoxon's signed ranks.
+        images: how many were scored.
+    """
+
+    points: float
+    half_width: float
+    p: float
+    images: int
+
+    @property
+    def certain(self) -> bool:
+        """Whether both the interval and the test speak against chance."""
+        return self.p < _SIGNIFICANT and abs(self.points) > self.half_width
+
+
+def difference(first: Sequence[bool] | NDArray, second: Sequence[bool] | NDArray) -> Difference:
+    """The paired difference, from which images each of two networks gets right."""
+    gained = np.asarray(first, np.int64) - np.asarray(second, np.int64)
+    n, mean = len(gained), float(gained.mean())
+    spread = math.sqrt(max(float((gained**2).mean()) - mean**2, 0.0) / n)
+    won, lost = int((gained == 1).sum()), int((gained == -1).sum())
+    return Difference(100 * mean, 100 * _NORMAL95 * spread, mcnemar(won, lost), n)
+
+
+def score_difference(first: NDArray[np.float64], second: NDArray[np.float64]) -> Difference:
+    """The paired difference of two networks with a score (N,) in [0, 1] for each case; NaN where it is not defined.
+
+    The interval is Student's t of the mean difference: that is the number which is told. One failed case can make such
+    a mean, and a dozen cases do not tell how far from normal the differences are; so a difference is called certain
+    only if Wilcoxon's test, which needs no such law and looks at ranks, finds it too. It needs six cases at least.
+    """
+    gained = (first - second)[~np.isnan(first - second)]
+    if not len(gained):
+        return Difference(0.0, 100.0, 1.0, 0)
+    over_cases = interval((100.0 * gained).tolist())
+    half_width = 100.0 if over_cases.half_width is None else over_cases.half_width
+    return Difference(over_cases.mean, half_width, wilcoxon(gained), len(gained))
+
+
+def mcnemar(won: int, lost: int) -> float:
+    """The two-sided exact p-value of `won` against `lost` under a fair coin (McNemar 1947, with the binomial)."""
+    n, least = won + lost, min(won, lost)
+    logs = [math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) for k in range(least + 1)]
+    tail = math.fsum(math.exp(log - n * math.log(2)) for log in logs)
+    return min(1.0, 2.0 * tail)
+
+
+def wilcoxon(gained: NDArray[np.float64]) -> float:
+    """The two-sided exact p-value of signed ranks (Wilcoxon 1945); zeros are left out, ties share their mean rank."""
+    sizes = np.abs(gained[gained != 0.0])
+    if not len(sizes):
+        return 1.0
+    _, place, count = np.unique(sizes, return_inverse=True, return_counts=True)
+    last = np.cumsum(count)
+    doubled = (2 * last - count + 1)[place]  # twice the mean rank, so that all are whole numbers
+    total = int(doubled.sum())
+    won = int(doubled[gained[gained != 0.0] > 0].sum())
+    chance = np.zeros(total + 1)  # of each sum of the ranks that are won, if every sign is a fair coin
+    chance[0] = 1.0
+    for rank in doubled.tolist():
+        moved = np.zeros_like(chance)
+        moved[rank:] = chance[: total + 1 - rank]
+        chance = 0.5 * (chance + moved)
+    return float(min(1.0, 2.0 * min(chance[: won + 1].sum(), chance[won:].sum())))
+
+
+def write_scored(run: Path, parts: Mapping[str, Mapping[str, NDArray]]) -> None:
+    """Write what was made of each scored item, by part, into the run: of images the given and the predicted class."""
+    stream = io.BytesIO()
+    arrays = {f"{part}_{name}": value for part, items in parts.items() for name, value in items.items()}
+    np.savez_compressed(stream, allow_pickle=False, **arrays)
+    write_atomically(run / FILE, stream.getvalue())
+
+
+def read_scored(run: Path, part: str, *names: str) -> tuple[NDArray, ...]:
+    """Arrays (N,) with a row for each item of a part: `label` and `predicted` of images, `case` and `dice` of cases.
+
+    Raises:
+        RunError: they are not there, or damaged.
+    """
+    try:
+        with np.load(run / FILE, allow_pickle=False) as arrays:
+            return tuple(arrays[f"{part}_{name}"] for name in names)
+    except (OSError, KeyError, ValueError) as error:
+        raise RunError(f"cannot read the predictions in {run / FILE}: {error}") from None
+
+
+def paired_difference(run: Path, twin: Path, part: str, headline: Headline = ACCURACY) -> Difference:
+    """What `run` has more than `twin` on the images or cases of a part.
+
+    Raises:
+        RunError: they were not scored on the same.
+    """
+    images = headline == ACCURACY
+    names = ("label", "predicted") if images else ("case", headline.key)
+    (item, mine), (other, theirs) = read_scored(run, part, *names), read_scored(twin, part, *names)
+    if not np.array_equal(item, other):
+        raise RunError(f"{run} and {twin} cannot be compared: they were scored on other {part} {headline.item}s")
+    return difference(mine == item, theirs == item) if images else score_difference(mine, theirs)

@@ -1,0 +1,197 @@
+"""Did the unlabeled images help? A run, or one a seed, beside its supervised twin, in plain words."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+
+from tutelage.core.errors import RunError
+from tutelage.core.files import read_json, write_json
+from tutelage.core.headlines import ACCURACY, headline_of
+from tutelage.core.intervals import Interval, interval
+from tutelage.results.verdict.diagnosis import DOUBT, MOST_REASONS, Reason, diagnose, short_twin
+from tutelage.results.verdict.evidence import Evidence, Record
+from tutelage.results.verdict.pairing import Difference, paired_difference
+
+FILE = "verdict.json"
+Outcome = Literal["helped", "uncertain", "no measurable help", "hurt"]
+_WIDE = 3.0  # points; a half width above it leaves room for a gain that one would want to see
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What unlabeled images did, and where they did nothing good, why.
+
+    Attributes:
+        labels: that the runs were given, held-out ones among them.
+        gain: points of the headline more than supervised training.
+        half_width: half the 95 % interval of the gain, paired: over seeds (Student's t), or over the scored images or
+            cases, as `over` says; over them it holds for these draws of the labels and no others.
+        part, images: what was scored, and how many.
+        outcome: "uncertain" is a gain that may be chance, or that what was logged speaks against.
+        causes: the likeliest reasons, unless the images helped; then what to know of the number.
+        score: the headline's name in the metrics.
+        gains: that of each seed.
+    """
+
+    method: str
+    labels: int
+    outcome: Outcome
+    gain: float
+    half_width: float
+    seeds: int
+    part: str
+    images: int
+    causes: tuple[Reason, ...]
+    score: str = ACCURACY.key
+    over: Literal["seeds", "items"] = "seeds"
+    gains: tuple[float, ...] = ()
+
+    @property
+    def headline(self) -> str:
+        """The verdict in a sentence."""
+        score = headline_of({"headline": self.score})
+        number = f"{self.gain:+.1f} ± {self.half_width:.1f} points of {score.words}"
+        items = f"{self.images} {self.part} {score.item}s"
+        basis = f"{self.seeds} seeds" if self.seeds > 1 else f"1 seed, {items}"
+        if self.seeds > 1 and self.over == "items":
+            each = ", ".join(f"{gain:+.1f}" for gain in self.gains)
+            basis = f"each of {self.seeds} seeds: {each}; ± is over {items}, not over seeds"
+        said = {
+            "helped": f"unlabeled {score.pool} helped",
+            "uncertain": f"unlabeled {score.pool} may have helped",
+            "no measurable help": f"no measurable help from unlabeled {score.pool}",
+            "hurt": f"unlabeled {score.pool} hurt",
+        }[self.outcome]
+        return f"{said}: {number} ({basis})"
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """What was seen, the likeliest reason first."""
+        return tuple(cause.evidence for cause in self.causes)
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """What to try for each reason, in their order."""
+        return tuple(cause.flag for cause in self.causes)
+
+    def sentences(self) -> list[str]:
+        """Headline and reasons, each with what is judged or what to try."""
+        first = f"{self.method}, {self.labels} labels: {self.headline}"
+        return [first, *(f"{cause.evidence}. Try first: {cause.flag}" for cause in self.causes)]
+
+
+def judge(pairs: Sequence[tuple[Path, Path]]) -> Verdict:
+    """The verdict on runs of one method and number of labels, each beside its supervised twin (one pair a seed).
+
+    Raises:
+        RunError: a run is not finished, was scored on nothing, or was not scored on the images of its twin.
+    """
+    cases = [Evidence(Record.read(run), Record.read(twin)) for run, twin in pairs]
+    for case in cases:
+        for record in (case.run, case.twin):
+            if not record.scored:
+                raise RunError(f"no verdict on {record.path}: there were no labeled {record.headline.pool} to score on")
+    first, score = cases[0].run, cases[0].headline
+    differences = [paired_difference(case.run.path, case.twin.path, first.part, score) for case in cases]
+    grain = 100.0 / max(differences[0].images, 1) if score == ACCURACY else 0.0
+    over_seeds = interval([one.points for one in differences], grain=grain)
+    half_width, certain, over = certainty(over_seeds, differences)
+    outcome: Outcome = "no measurable help"
+    if certain and over_seeds.mean != 0:
+        outcome = "helped" if over_seeds.mean > 0 else "hurt"
+    elif over_seeds.mean > max(_WIDE, half_width / 2):
+        outcome = "uncertain"
+    causes = [*diagnose(cases)]
+    if outcome in ("helped", "uncertain"):
+        causes += [doubt for doubt in [short_twin(cases)] if doubt is not None]
+    if outcome == "helped":
+        causes = [cause for cause in causes if cause.strength >= DOUBT]
+        outcome = "uncertain" if causes else "helped"
+    elif not certain and half_width > _WIDE:
+        causes.append(_too_little_to_tell(half_width, len(cases), outcome, score.item))
+    if certain and over == "items" and over_seeds.half_width is not None:
+        causes.append(_few_draws(over_seeds.half_width, len(cases)))
+    causes = sorted(causes, key=lambda cause: -cause.strength)[:MOST_REASONS]
+    return Verdict(
+        method=str(first.settings["method"]["name"]),
+        labels=len(first.split["labeled"]) + len(first.split["held_out"]),
+        outcome=outcome,
+        gain=over_seeds.mean,
+        half_width=half_width,
+        seeds=len(cases),
+        part=first.part,
+        images=differences[0].images,
+        causes=tuple(causes),
+        score=score.key,
+        over=over,
+        gains=tuple(one.points for one in differences),
+    )
+
+
+def certainty(over_seeds: Interval, differences: Sequence[Difference]) -> tuple[float, bool, Literal["seeds", "items"]]:
+    """Half the interval of the mean gain, whether it is beyond chance, and what the interval is over.
+
+    Over seeds by Student's t. A few seeds make that very wide; where each by itself is certain, and all agree, the gain
+    is certain for these draws of the labels. The mean of the half widths is then no narrower than the mean's own.
+    """
+    if over_seeds.half_width is not None and abs(over_seeds.mean) > over_seeds.half_width:
+        return over_seeds.half_width, True, "seeds"
+    agree = len({one.points > 0 for one in differences}) == 1
+    if over_seeds.half_width is None or (agree and all(one.certain for one in differences)):
+        half_width = sum(one.half_width for one in differences) / len(differences)
+        return half_width, all(one.certain for one in differences), "items"
+    return over_seeds.half_width, False, "seeds"
+
+
+def _too_little_to_tell(half_width: float, seeds: int, outcome: Outcome, item: str) -> Reason:
+    text = f"a gain below {half_width:.0f} points cannot be told from chance here"
+    flag = f"score more {item}s (--test)" if seeds == 1 else f"more seeds: --seeds {2 * seeds + 1}"
+    return Reason("too little to tell", text, flag, DOUBT if outcome == "uncertain" else 0.4)
+
+
+def _few_draws(half_width: float, seeds: int) -> Reason:
+    """What to know of a gain that each seed shows, but too few of them to tell what others would."""
+    text = (
+        f"other draws of the labels may differ: by these {seeds} alone the mean is known to ± {half_width:.0f} points"
+    )
+    return Reason("few draws", text, f"more seeds: --seeds {2 * seeds + 1}", 0.3)
+
+
+def print_verdict(verdict: Verdict, console: Console) -> None:
+    """Print headline and reasons."""
+    headline, *reasons = verdict.sentences()
+    console.print(headline)
+    for number, sentence in enumerate(reasons, start=1):
+        console.print(f"  {number}. {sentence}")
+    if not reasons and verdict.outcome != "helped":
+        console.print("  Nothing in the logs says why.")
+
+
+def write_verdict(verdict: Verdict, run: Path) -> None:
+    """Write verdict.json into a run."""
+    words = {"headline": verdict.headline, **dataclasses.asdict(verdict)}
+    write_json(run / FILE, words)
+
+
+def read_verdict(run: Path) -> Verdict | None:
+    """The verdict in a run, or None where there is none.
+
+    Raises:
+        RunError: it is damaged.
+    """
+    if not (run / FILE).exists():
+        return None
+    values = read_json(run / FILE)
+    try:
+        values.pop("headline")
+        causes = tuple(Reason(**cause) for cause in values.pop("causes"))
+        gains = tuple(values.pop("gains", ()))
+        return Verdict(**values, causes=causes, gains=gains)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise RunError(f"{run / FILE} is damaged: {error}") from None

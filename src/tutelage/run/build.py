@@ -1,0 +1,244 @@
+"""From settings to objects: the only module that knows both."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from tutelage.augment.ct_augment import CTAugment
+from tutelage.config import AUTO, IMPORTED, RunConfig, options
+from tutelage.config.settings import TrainConfig
+from tutelage.core.devices import choose_precision
+from tutelage.core.distributed import local_rows, world_size
+from tutelage.core.errors import ConfigError, did_you_mean
+from tutelage.core.seeding import derived_seed
+from tutelage.methods import ADDITIONS, METHODS, PRETRAINERS
+from tutelage.methods.base import Method, Problem
+from tutelage.networks.base import Network
+from tutelage.networks.build import build_network
+from tutelage.networks.staged import StagedNetwork
+from tutelage.tasks.base import Task
+from tutelage.tasks.classification import Classification
+from tutelage.tasks.representation import Representation
+from tutelage.training.backbone import backbone_of
+from tutelage.training.loop import Batches, Training
+from tutelage.training.optimizer import build_optimizer
+from tutelage.training.plan import EVALUATIONS
+
+
+def method_class(name: str) -> type[Method]:
+    """The method of that name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    known = {method.name: method for method in METHODS}
+    if name in ADDITIONS:
+        raise ConfigError(ADDITIONS[name])
+    if name not in known:
+        raise ConfigError(f"unknown method '{name}'{did_you_mean(name, known)}")
+    return known[name]
+
+
+def evaluated_network(name: str) -> str:
+    """The network that runs of a method predict with, "student" or "teacher"; imported weights are a student's.
+
+    Raises:
+        ConfigError: there is no such method.
+    """
+    return "student" if name == IMPORTED else method_class(name).evaluated
+
+
+def method_settings(cfg: RunConfig) -> Any:
+    """The method's settings, checked.
+
+    Raises:
+        ConfigError: the method or one of its settings is unknown or out of range.
+    """
+    return options.build(method_class(cfg.method).Config, cfg.method_settings, "method.")
+
+
+def resolved(cfg: RunConfig) -> RunConfig:
+    """`cfg` with every setting of the method written out, defaults too; as it is while the method is to be chosen.
+
+    Raises:
+        ConfigError: as `method_settings`.
+    """
+    if cfg.method == AUTO:
+        return cfg
+    return dataclasses.replace(cfg, method_settings=dataclasses.asdict(method_settings(cfg)))
+
+
+def learns_from_labels(method: str) -> bool:
+    """Whether a method needs labels; one without pretrains an encoder. One that is still to be chosen needs them."""
+    return method in (AUTO, IMPORTED) or "representation" not in method_class(method).tasks
+
+
+def check_goal(cfg: RunConfig, *, pretraining: bool) -> None:
+    """Check that the method is for what is asked of it.
+
+    Raises:
+        ConfigError: it pretrains and training is asked for, or the reverse; or a pretraining asks for a twin.
+    """
+    others = [method.name for method in PRETRAINERS]
+    if learns_from_labels(cfg.method) == pretraining:
+        raise ConfigError(
+            f"{cfg.method} learns from labels: tutelage train is for it; to pretrain without labels take "
+            f"{' or '.join(others)}"
+            if pretraining
+            else f"{cfg.method} learns from no labels: tutelage pretrain DATA --out RUN --method {cfg.method}, then "
+            "tutelage train ... --init-from RUN"
+        )
+    if pretraining and cfg.train.baseline:
+        raise ConfigError("train.baseline: a pretraining has no supervised twin; compare what is trained from it")
+
+
+def build_task(classes: tuple[str, ...], method: str = AUTO) -> Classification | Representation:
+    """The task of a data set of images, for a method."""
+    return Classification(classes) if learns_from_labels(method) else Representation(classes)
+
+
+def build_predictor(
+    cfg: RunConfig, *, num_classes: int, channels: int, image_size: int | tuple[int, ...], published: bool = True
+) -> Network:
+    """The network of the settings, with the weights that follow from the seed.
+
+    Args:
+        image_size: side of images in pixels, or size of the patches of scans.
+        published: fetch published weights where the settings ask for them; off where a checkpoint brings all weights.
+    """
+    torch.manual_seed(derived_seed(cfg.train.seed, "weights"))
+    network = cfg.network if published else dataclasses.replace(cfg.network, pretrained=False)
+    outputs = num_classes if learns_from_labels(cfg.method) else max(num_classes, 1)  # where the projection comes
+    return build_network(network, num_classes=outputs, channels=channels, image_size=image_size)
+
+
+def check_streams(cfg: RunConfig, unlabeled_rows: NDArray[np.int64], items: str = "images") -> None:
+    """Check the batches against the data.
+
+    Args:
+        items: what a row is, in the plural.
+
+    Raises:
+        ConfigError: a stream that the method needs is empty or smaller than its batch, or a batch cannot be shared by
+            the processes.
+    """
+    method = method_class(cfg.method)
+    local_rows(cfg.train.batch_size)
+    if not method.unlabeled_views:
+        return
+    local_rows(cfg.train.unlabeled_batch)
+    have, want = len(unlabeled_rows), cfg.train.unlabeled_batch
+    if have == 0:
+        raise ConfigError(
+            f"{cfg.method} learns from unlabeled {items}, and there are none; add some (a folder 'unlabeled', or "
+            "--unlabeled), or use --method supervised"
+        )
+    if want > have and not method.labeled_views:
+        raise ConfigError(
+            f"the batch of {want} (train.batch_size) is larger than the {have} {items} there are; lower it"
+        )
+    if want > have:
+        raise ConfigError(
+            f"the unlabeled batch of {want} (train.batch_size {cfg.train.batch_size} x train.unlabeled_ratio "
+            f"{cfg.train.unlabeled_ratio:g}) is larger than the unlabeled stream of {have} {items}; lower one of them"
+        )
+    splits = cfg.network.bn_splits
+    if splits is not None and not method.labeled_views and want // world_size() % splits:
+        raise ConfigError(
+            f"network.bn_splits {splits} does not divide the batch of {want // world_size()} images of each process "
+            "(train.batch_size): change one of them"
+        )
+
+
+def assemble(
+    cfg: RunConfig,
+    student: nn.Module,
+    device: torch.device,
+    *,
+    task: Task,
+    problem: Problem,
+    loader: Callable[[Method, bool], Batches],
+    steps: int | None = None,
+    axes: int = 2,
+    truth: torch.Tensor | None = None,
+) -> Training:
+    """Method, optimizer and streams.
+
+    Args:
+        loader: from the method, which says what views it takes, and whether channels come last in memory.
+        steps: the length of the training; None takes `train.steps`. `set_length` changes it.
+        axes: of an image, without channels.
+        truth: as in `Training`.
+
+    Raises:
+        ConfigError: neither says how long; or a setting does nothing in the method.
+    """
+    steps = cfg.train.steps if steps is None else steps
+    if steps is None:
+        raise ConfigError("train.steps: the length of the training is not known; plan it from train.budget first")
+    method_type, train = method_class(cfg.method), cfg.train
+    if cfg.network.deep_supervision and not method_type.deep_supervision:
+        able = ", ".join(method.name for method in METHODS if method.deep_supervision)
+        raise ConfigError(f"network.deep_supervision does nothing in {cfg.method}: leave it out, or choose {able}")
+    precision = choose_precision(train.precision, device)
+    channels_last = train.channels_last
+    if channels_last is None:  # the parts of a split batch lie together where channels come first
+        channels_last = device.type != "mps" and cfg.network.bn_splits is None
+    torch.manual_seed(derived_seed(train.seed, "method"))
+    method = method_type(student, task, problem, method_settings(cfg)).to(device)
+    if channels_last:
+        method = method.to(memory_format=torch.channels_last_3d if axes == 3 else torch.channels_last)
+    backbone = backbone_of(method, student, train)
+    if train.compile:
+        compile_networks(method)
+
+    if cfg.augment.strong.policy == "ctaugment" and "strong" in (*method.labeled_views, *method.unlabeled_views):
+        method.policy = CTAugment(cfg.augment.ct).to(device)
+    eval_every, checkpoint_every = _intervals(train, steps)
+    return Training(
+        method=method,
+        loader=loader(method, channels_last),
+        optimizer=build_optimizer(method, cfg.optimizer, backbone),
+        schedule=cfg.optimizer,
+        total=steps,
+        seed=train.seed,
+        device=device,
+        precision=precision,
+        log_every=train.log_every,
+        eval_every=eval_every,
+        checkpoint_every=checkpoint_every,
+        truth=truth,
+        backbone=backbone,
+    )
+
+
+def compile_networks(method: Method, backend: str | Callable[..., Any] = "inductor") -> None:
+    """Compile the features of student and teacher, or the maps they are pooled from: all but the last layer.
+
+    `forward` of a network goes through its features, and so does a method that asks for maps, features and head apart,
+    which a compiled `forward` would leave as it is. No name in a state dict changes.
+    """
+    networks = [method.student] + ([] if method.teacher is None else [method.teacher.network])
+    for network in networks:
+        if isinstance(network, StagedNetwork):
+            cast(Any, network).stages = torch.compile(network.stages, backend=backend)
+        else:
+            cast(Any, network).features = torch.compile(cast(Network, network).features, backend=backend)
+
+
+def set_length(training: Training, cfg: RunConfig, steps: int) -> None:
+    """Stretch the schedules to `steps`; evaluations and checkpoints come every twentieth of them by default."""
+    training.total = steps
+    training.eval_every, training.checkpoint_every = _intervals(cfg.train, steps)
+
+
+def _intervals(train: TrainConfig, steps: int) -> tuple[int, int]:
+    eval_every = train.eval_every or max(1, steps // EVALUATIONS)
+    return eval_every, train.checkpoint_every or eval_every

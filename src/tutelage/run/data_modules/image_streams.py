@@ -1,0 +1,92 @@
+"""The training of a method on images: its streams under the views that it asks for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from tutelage.augment.ct_augment import CTAugment
+from tutelage.augment.view import ImageShape
+from tutelage.augment.views import build_views
+from tutelage.config import RunConfig
+from tutelage.config.settings import TrainConfig
+from tutelage.data.images.dataset import Dataset
+from tutelage.data.images.loader import Loader, Normalization, Stream
+from tutelage.data.sampler import ClassSampler, Sampler, StreamSampler
+from tutelage.methods.base import Method, Problem
+from tutelage.run.build import assemble, build_task
+from tutelage.training.loop import Training
+
+
+def build_training(
+    cfg: RunConfig,
+    dataset: Dataset,
+    normalization: Normalization,
+    device: torch.device,
+    student: nn.Module,
+    *,
+    steps: int | None = None,
+) -> Training:
+    """Everything that training on images needs; see `assemble`."""
+    return assemble(
+        cfg,
+        student,
+        device,
+        task=build_task(dataset.classes, cfg.method),
+        problem=_problem(cfg.train, dataset),
+        loader=lambda method, channels_last: _build_loader(
+            cfg, dataset, normalization, method, device, channels_last=channels_last
+        ),
+        steps=steps,
+        truth=torch.from_numpy(dataset.hidden_labels).to(device) if (dataset.hidden_labels >= 0).any() else None,
+    )
+
+
+def _problem(train: TrainConfig, dataset: Dataset) -> Problem:
+    labels = dataset.train.labels[dataset.labeled_rows]
+    return Problem(
+        num_classes=len(dataset.classes),
+        train_rows=len(dataset.train.images),
+        labeled_rows=len(dataset.labeled_rows),
+        unlabeled_rows=len(dataset.unlabeled_rows),
+        labeled_batch=train.batch_size,
+        unlabeled_batch=train.unlabeled_batch,
+        labeled_counts=tuple(np.bincount(labels, minlength=len(dataset.classes)).tolist()),
+    )
+
+
+def _build_loader(
+    cfg: RunConfig,
+    dataset: Dataset,
+    normalization: Normalization,
+    method: Method,
+    device: torch.device,
+    *,
+    channels_last: bool,
+) -> Loader:
+    """Both streams, under the views that the method asks for."""
+    train, shape = cfg.train, ImageShape(*dataset.train.images.shape[1:])
+    ct = method.policy if isinstance(method.policy, CTAugment) else None
+
+    def stream(name: str, rows: Any, batch: int, views: tuple[str, ...], labels: Any) -> Stream | None:
+        if not views:
+            return None
+        sampler: Sampler = StreamSampler(rows, batch, seed=train.seed, stream=name)
+        if labels is not None and cfg.data.labeled_sampling == "classes":
+            sampler = ClassSampler(rows, labels[rows], batch, seed=train.seed, stream=name)
+        probe = None if ct is None or labels is None else build_views(("probe",), cfg.augment, shape, ct)[0]
+        return Stream(sampler, build_views(views, cfg.augment, shape, ct), labels, probe)
+
+    return Loader(
+        dataset.train.images,
+        labeled=stream("labeled", dataset.labeled_rows, train.batch_size, method.labeled_views, dataset.train.labels),
+        unlabeled=stream("unlabeled", dataset.unlabeled_rows, train.unlabeled_batch, method.unlabeled_views, None),
+        normalization=normalization,
+        seed=train.seed,
+        device=device,
+        workers=train.workers,
+        channels_last=channels_last,
+    )

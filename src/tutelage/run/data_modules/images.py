@@ -1,0 +1,225 @@
+"""Images with one class each, or to learn an encoder from."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tutelage.config import AUTO, RunConfig
+from tutelage.config.augment import AugmentConfig
+from tutelage.core.distributed import from_main, rank
+from tutelage.core.errors import ConfigError
+from tutelage.data.images.check import check_for_training
+from tutelage.data.images.dataset import Dataset, Subset, load_dataset
+from tutelage.data.images.gap import measure_gap
+from tutelage.data.images.inventory import Inventory
+from tutelage.data.images.label_fit import measure_label_fit
+from tutelage.data.images.loader import Normalization, pixel_statistics
+from tutelage.networks.base import Network
+from tutelage.run.build import build_predictor, build_task, check_streams, learns_from_labels, method_class, resolved
+from tutelage.run.data_modules.base import Material
+from tutelage.run.data_modules.foreign import refuse_foreign
+from tutelage.run.data_modules.image_streams import build_training
+from tutelage.run.recommend import recommend, recommended, situation
+from tutelage.run.record import absolute
+from tutelage.run.recorder import networks
+from tutelage.run.views import decide_domain, save_run_views
+from tutelage.run.warm_start import warm_start
+from tutelage.tasks.classification import Classification
+from tutelage.tasks.representation import FOLDS, Representation
+from tutelage.training.loop import Training
+from tutelage.training.monitor import NeighborExam
+from tutelage.training.scoring import Exam, ImageExam
+
+START_IMAGES = 64  # that a network whose start depends on data is given
+_IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))  # what timm's published weights were trained with
+_TIMED = 512  # images
+LARGE_FOR_CPU = 96  # pixels; above it, a pretraining of minutes sees too few images
+
+
+class Images(Material):
+    """See `Material`."""
+
+    kind, item, smaller = "images", "images", "data.image_size"
+    data: Dataset
+    task: Classification | Representation
+    normalization: Normalization
+    decoding = 0.0  # seconds for each image
+    _inventory: Inventory | None = None
+
+    @staticmethod
+    def refuse(cfg: RunConfig) -> None:
+        """Refuse methods and settings of scans."""
+        if cfg.method != AUTO and method_class(cfg.method).tasks == ("segmentation",):
+            raise ConfigError(f"{cfg.method} is for segmentation; these images have one class each")
+        refuse_foreign(cfg, ("scan", "segmentation"), "scans to segment", "images with one class each")
+
+    def settle(self, cfg: RunConfig, run: Path) -> RunConfig:
+        """The settings with the recommended method, where it is to be chosen: rank 0, which looks, chooses for all."""
+        if rank() == 0:
+            labels = learns_from_labels(cfg.method)
+            self._inventory = check_for_training(
+                cfg.data, workers=cfg.train.workers, console=self.console, needs_labels=labels
+            )
+        if cfg.method != AUTO:
+            return cfg
+        inventory = self._inventory
+        choice = from_main(None if inventory is None else recommend(situation(inventory, cfg, self.device.type)))
+        assert choice is not None
+        choice.print(self.console)
+        return resolved(absolute(recommended(cfg, choice)))
+
+    def load(self, cfg: RunConfig, run: Path) -> None:
+        """Decode training and validation images."""
+        begin = time.perf_counter()
+        self.data = load_dataset(
+            cfg.data,
+            seed=cfg.train.seed,
+            workers=cfg.train.workers,
+            cache_dir=run / "cache",
+            inventory=self._inventory,
+            needs_labels=learns_from_labels(cfg.method),
+        )
+        decoded = len(self.data.train) + (0 if self.data.val is None else len(self.data.val))
+        self.decoding = (time.perf_counter() - begin) / decoded
+        self.normalization = _normalization(cfg, self.data)
+        self.task = build_task(self.data.classes, cfg.method)
+
+    def decide(self, cfg: RunConfig) -> RunConfig:
+        """Whether images may be mirrored."""
+        unasked = cfg.data.image_size is None and isinstance(self.task, Representation)
+        if unasked and self.data.image_size > LARGE_FOR_CPU and self.device.type == "cpu":
+            self.console.print(
+                f"- images of {self.data.image_size} pixels make slow steps without a GPU: --preset moco-v2-cpu "
+                "shrinks them, and so does --image-size"
+            )
+        check_streams(cfg, self.data.unlabeled_rows)
+        if cfg.augment.domain != "auto":
+            return cfg
+        if not self.data.flip_ok:
+            self.console.print("- images are not mirrored: that would change their class (augment.domain symbols)")
+        return decide_domain(cfg, self.data.flip_ok)
+
+    def resume(self, cfg: RunConfig, recorded: Mapping[str, Any]) -> None:
+        """The normalization, where it was that of a run that may be gone."""
+        if cfg.train.init_from is not None:
+            self.normalization = Normalization(tuple(recorded["mean"]), tuple(recorded["std"]))
+
+    def facts(self) -> dict[str, Any]:
+        """Size and normalization of the images."""
+        mean, std = list(self.normalization.mean), list(self.normalization.std)
+        return {"image_size": self.data.image_size, "mean": mean, "std": std}
+
+    def draw_views(self, cfg: RunConfig, out: Path) -> None:
+        """A contact sheet."""
+        save_run_views(cfg, self.data, out)
+
+    def network(self, cfg: RunConfig, *, published: bool) -> Network:
+        """See `Material`."""
+        data = self.data
+        return build_predictor(
+            cfg,
+            num_classes=len(data.classes),
+            channels=data.channels,
+            image_size=data.image_size,
+            published=published,
+        )
+
+    def start(self, network: Network, origin: Path | None) -> None:  # type: ignore[override]
+        """Weights and normalization of another run, or what the network takes from some images."""
+        if origin is not None:
+            facts = warm_start(network, origin, self.data.classes, self.console)
+            self.normalization = Normalization(tuple(facts["mean"]), tuple(facts["std"]))
+            return
+        train = self.data.train
+        pixels = train.images[np.linspace(0, len(train) - 1, START_IMAGES).astype(np.int64)]
+        network.start_from(self.normalization(torch.from_numpy(pixels)))
+
+    def training(self, cfg: RunConfig, network: Network, *, steps: int) -> Training:  # type: ignore[override]
+        """See `Material`."""
+        return build_training(cfg, self.data, self.normalization, self.device, network, steps=steps)
+
+    def names_at(self, training: Training, step: int) -> Iterator[tuple[str, list[str]]]:
+        """See `Material`."""
+        for stream, rows in training.loader.rows_at(step).items():
+            yield stream, [self.data.train.names[row] for row in rows]
+
+    def costs(self, training: Training) -> tuple[float, float]:
+        """By an exam of a few hundred images."""
+        exam, test = self.validation(), self.data.test_count
+        validation, scored = 0 if exam is None else len(exam), test
+        if isinstance(self.task, Representation) and test:
+            scored += len(self.data.labeled_rows)  # which the test images are compared with
+        each = self.scoring_time(training) if validation + test else 0.0
+        return each * validation, each * (validation + scored) + self.decoding * test
+
+    def scoring_time(self, training: Training) -> float:
+        """Seconds to score an image with all networks of the method, measured on a few hundred."""
+        part = self.data.val or Subset(self.data.train, self.data.labeled_rows)
+        few = self.exam(part).first(_TIMED)
+        few.first(2).score(training.method.student)  # the first time, libraries are imported, which takes seconds
+        begin = time.perf_counter()
+        few.score(training.method.student)
+        return len(networks(training)) * (time.perf_counter() - begin) / len(few)
+
+    def exam(self, part: Subset) -> Exam:
+        """A part of the data, to score networks on."""
+        if isinstance(self.task, Representation):
+            own = Subset(self.data.train, self.data.labeled_rows)
+            bank = None if part.images is self.data.train else own
+            return NeighborExam(self.task, part, bank, self.normalization, self.device)
+        return ImageExam(self.task, part.images.images, part.rows, part.images.labels, self.normalization, self.device)
+
+    def validation(self) -> Exam | None:
+        """What networks are scored on while they train; features on all labels, where none are held out."""
+        val, data = self.data.val, self.data
+        if not isinstance(self.task, Representation):
+            return None if val is None else self.exam(val)
+        if val is None and len(data.labeled_rows) >= FOLDS:
+            val = Subset(data.train, data.labeled_rows)
+        exam = None if val is None else self.exam(val)
+        return exam.limited() if isinstance(exam, NeighborExam) else None
+
+    def final_exams(self, training: Training, run: Path) -> dict[str, Callable[[], Exam]]:
+        """See `Material`."""
+        exams: dict[str, Callable[[], Exam]] = {}
+        if (validation := self.validation()) is not None:
+            exams["validation"] = lambda: validation
+        if self.data.has_test:
+            exams["test"] = lambda: self.exam(self.data.load_test())
+        return exams
+
+    def evidence(self, training: Training) -> dict[str, Any]:
+        """How labeled and unlabeled images differ, and how well images tell their labels; None where too few do."""
+        if not (training.method.labeled_views and training.method.unlabeled_views):
+            return {}
+        images, rows, label = self.data.train.images, self.data.labeled_rows, self.data.train.labels
+        val = self.data.val
+        if val is not None and val.images.images is images:
+            rows, label = np.union1d(rows, val.rows), np.maximum(label, val.images.labels)
+        gap = measure_gap(images, rows, self.data.unlabeled_rows, seed=training.seed)
+        fit = measure_label_fit(images[rows], label[rows], seed=training.seed)
+        return {
+            "gap": None if gap is None else dataclasses.asdict(gap),
+            "label_fit": None if fit is None else dataclasses.asdict(fit),
+        }
+
+    def view_settings(self, cfg: RunConfig) -> Iterator[tuple[str, list[str]]]:
+        """See `Material`."""
+        given, default = dataclasses.asdict(cfg.augment), dataclasses.asdict(AugmentConfig())
+        for part, view in (("strong", "strong"), ("ct", "strong"), ("contrastive", "contrastive")):
+            yield view, [f"augment.{part}.{name}" for name, v in given[part].items() if v != default[part][name]]
+
+
+def _normalization(cfg: RunConfig, dataset: Dataset) -> Normalization:
+    """Statistics of the training images, or ImageNet's for a network that brings weights trained with those."""
+    if not cfg.network.pretrained:
+        return pixel_statistics(dataset.train.images)
+    mean, std = _IMAGENET
+    return Normalization(mean, std) if dataset.channels == 3 else Normalization((mean[1],), (std[1],))

@@ -1,0 +1,246 @@
+"""Scans, or slices with masks, to be segmented."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tutelage.config import AUTO, RunConfig, base_preset
+from tutelage.config.intensity import StrongIntensityConfig
+from tutelage.config.network import NETWORK_NAMES, NetworkName
+from tutelage.core.distributed import rank, world_size
+from tutelage.core.errors import ConfigError
+from tutelage.data.scans.check import check_scans_for_training
+from tutelage.data.scans.dataset import ScanDataset, load_scans
+from tutelage.data.scans.inventory import list_scan_parts
+from tutelage.data.scans.mask_folder import MaskFolder
+from tutelage.data.scans.parts import ScanInventory
+from tutelage.methods import METHODS
+from tutelage.methods.base import Problem
+from tutelage.networks.base import Network
+from tutelage.networks.dense import DenseNetwork
+from tutelage.networks.vnet import VNet
+from tutelage.run.build import assemble, build_predictor, check_streams, learns_from_labels, method_class, resolved
+from tutelage.run.data_modules.base import Material
+from tutelage.run.data_modules.foreign import refuse_foreign
+from tutelage.run.data_modules.patch_sheet import save_patch_sheet
+from tutelage.run.data_modules.patch_streams import patch_loader
+from tutelage.run.recommend import recommend_for_scans, recommended
+from tutelage.run.record import absolute
+from tutelage.run.recorder import networks
+from tutelage.run.warm_start import warm_start
+from tutelage.tasks.segmentation import Segmentation
+from tutelage.tasks.sliding_window import count_windows
+from tutelage.training.loop import Training
+from tutelage.training.scan_exam import KeptMasks, ScanExam
+from tutelage.training.scoring import Exam
+
+MASKS = "masks"  # in the run
+_OF_IMAGES = ("augment", "data.image_size", "data.label_balance", "data.labeled_sampling", "data.memory_limit_mb")
+_DENSE = ", ".join(name for name in NETWORK_NAMES if NetworkName.parse(name).dense)
+_TIMED = 2  # batches of windows
+
+
+class Scans(Material):
+    """See `Material`."""
+
+    kind, item, smaller = "scans", "patches", "scan.patch_size"
+    data: ScanDataset
+    task: Segmentation
+    _inventory: ScanInventory | None = None
+
+    @staticmethod
+    def refuse(cfg: RunConfig) -> None:
+        """Refuse methods and settings of images."""
+        able = [method.name for method in METHODS if "segmentation" in method.tasks]
+        if not learns_from_labels(cfg.method):
+            raise ConfigError(f"{cfg.method} pretrains on images; scans are segmented: choose {', '.join(able)}")
+        if cfg.method != AUTO and "segmentation" not in method_class(cfg.method).tasks:
+            raise ConfigError(f"{cfg.method} gives one class an image; for scans choose {', '.join(able)}")
+        refuse_foreign(cfg, _OF_IMAGES, "images with one class each", "scans to segment")
+        if not NetworkName.parse(cfg.network.name).dense:
+            raise ConfigError(f"network.name '{cfg.network.name}' gives one answer an image; for scans choose {_DENSE}")
+
+    def settle(self, cfg: RunConfig, run: Path) -> RunConfig:
+        """The settings with the recommended method, where it is to be chosen: by the listing alone."""
+        if cfg.method == AUTO:
+            parts = list_scan_parts(cfg.data)
+            cases = [case for role in ("train", "unlabeled") if role in parts for case in parts[role].cases]
+            labels = sum(case.label is not None for case in cases)
+            used = labels if cfg.data.label_count is None else min(labels, cfg.data.label_count)
+            choice = recommend_for_scans(labeled=used, unlabeled=len(cases) - used)
+            choice.print(self.console)
+            cfg = resolved(absolute(recommended(cfg, choice)))
+        elif cfg.given and cfg.preset is None:
+            self.console.print(f"- what is not given is set as in the preset {base_preset(cfg.method)}")
+        if rank() == 0:
+            self._inventory = check_scans_for_training(
+                cfg.data, cfg.scan, workers=cfg.train.workers, cache_dir=_cache(cfg, run), console=self.console
+            )
+        return cfg
+
+    def load(self, cfg: RunConfig, run: Path) -> None:
+        """Prepare what the check has not prepared yet: nothing."""
+        self.data = load_scans(
+            cfg.data,
+            cfg.scan,
+            seed=cfg.train.seed,
+            workers=cfg.train.workers,
+            cache_dir=_cache(cfg, run),
+            inventory=self._inventory,
+        )
+        self.task = Segmentation(self.data.classes, patch_size=self.data.patch_size, cfg=cfg.segmentation)
+
+    def decide(self, cfg: RunConfig) -> RunConfig:
+        """What the source declares of its files."""
+        check_streams(cfg, self.data.unlabeled_rows, "scans")
+        return dataclasses.replace(cfg, scan=self.data.scan)
+
+    def resume(self, cfg: RunConfig, recorded: Mapping[str, Any]) -> None:
+        """Nothing: all follows from the data and the settings."""
+
+    def facts(self) -> dict[str, Any]:
+        """Patch and label values."""
+        return {"patch_size": list(self.data.patch_size), "label_values": list(self.data.values)}
+
+    def draw_views(self, cfg: RunConfig, out: Path) -> None:
+        """Middle slices of some patches."""
+        save_patch_sheet(cfg, self.data, out)
+
+    def network(self, cfg: RunConfig, *, published: bool) -> Network:
+        """See `Material`; there are no published weights."""
+        data = self.data
+        return build_predictor(
+            cfg, num_classes=len(data.classes), channels=data.channels, image_size=data.patch_size, published=published
+        )
+
+    def start(self, network: Network, origin: Path | None) -> None:  # type: ignore[override]
+        """Weights of another run, if any."""
+        if origin is not None:
+            warm_start(network, origin, self.data.classes, self.console)
+
+    def training(self, cfg: RunConfig, network: DenseNetwork, *, steps: int) -> Training:  # type: ignore[override]
+        """See `Material`."""
+        train, data = cfg.train, self.data
+        _check_coarsest(cfg, network, data.patch_size)
+        counts = [data.train.looks[row].label_counts for row in data.labeled_rows]
+        problem = Problem(
+            num_classes=len(data.classes),
+            train_rows=len(data.train),
+            labeled_rows=len(data.labeled_rows),
+            unlabeled_rows=len(data.unlabeled_rows),
+            labeled_batch=train.batch_size,
+            unlabeled_batch=train.unlabeled_batch,
+            labeled_counts=tuple(sum(value in counted for counted in counts) for value in data.values),
+        )
+        return assemble(
+            cfg,
+            network,
+            self.device,
+            task=self.task,
+            problem=problem,
+            loader=lambda method, channels_last: patch_loader(
+                cfg, data, method, self.device, channels_last=channels_last, workers=train.workers
+            ),
+            steps=steps,
+            axes=data.axes,
+        )
+
+    def names_at(self, training: Training, step: int) -> Iterator[tuple[str, list[str]]]:
+        """See `Material`."""
+        for stream, rows in training.loader.rows_at(step).items():
+            yield stream, [self.data.train.cases[row].name for row in rows]
+
+    def costs(self, training: Training) -> tuple[float, float]:
+        """From the time of a window, how many windows there are, and the time to score a case."""
+        val, test = self.data.val, self.data.test_shapes
+        shapes = [] if val is None else [val.scans.placement(row).shape for row in val.rows.tolist()]
+        if not shapes and not test:
+            return 0.0, 0.0
+        window, case = self._window_time(training), self._case_time()
+        quick, turns = self._quick_task(), 2**self.data.axes if self.task.cfg.flips else 1
+        each = len(networks(training))
+        evaluation = each * window * sum(count_windows(s, quick.patch_size, quick.strides) for s in shapes)
+        windows = turns * sum(count_windows(s, self.task.patch_size, self.task.strides) for s in (*shapes, *test))
+        return evaluation, each * (window * windows + case * (len(shapes) + len(test)))
+
+    def _window_time(self, training: Training) -> float:
+        """Seconds for the prediction of one window, in full batches."""
+        batch, patch = self.task.cfg.window_batch, self.task.patch_size
+        once = torch.zeros(1, self.data.channels, *patch[:-1], patch[-1] * batch)  # volumes of `batch` windows
+        task = dataclasses.replace(self.task.cfg, strides=patch, overlap=0.5, flips=False)
+        row = Segmentation(self.data.classes, patch_size=patch, cfg=task)
+        row.predict(training.method.student, once)  # the first time, libraries are imported
+        begin = time.perf_counter()
+        for _ in range(_TIMED):
+            row.predict(training.method.student, once)
+        return (time.perf_counter() - begin) / (_TIMED * batch)
+
+    def _case_time(self) -> float:
+        """Seconds to score a case that is predicted."""
+        row = int(self.data.labeled_rows[0])
+        begin = time.perf_counter()
+        label = self.data.train.reference(row)
+        spacing = self.data.train.placement(row).geometry.spacing
+        guess = torch.from_numpy(np.roll(np.maximum(label, 0), 1, axis=0))
+        self.task.metrics().update(guess[None], torch.from_numpy(label)[None], spacing=spacing)
+        return time.perf_counter() - begin
+
+    def _quick_task(self) -> Segmentation:
+        cfg = self.task.cfg.while_training()
+        return Segmentation(self.task.classes, patch_size=self.task.patch_size, cfg=cfg)
+
+    def validation(self) -> Exam | None:
+        """Validation cases on the prepared grid, by few windows."""
+        val = self.data.val
+        return None if val is None else ScanExam(self._quick_task(), val, on_files=False)
+
+    def final_exams(self, training: Training, run: Path) -> dict[str, Callable[[], Exam]]:
+        """On the grid of the files. Masks of the test cases are kept; where there are none, of the validation cases."""
+        exams: dict[str, Callable[[], Exam]] = {}
+
+        def keep() -> KeptMasks:
+            folder = MaskFolder(run / MASKS, self.data.classes, self.data.values)
+            return KeptMasks(training.method.predictor, folder)
+
+        if (val := self.data.val) is not None:
+            kept = not self.data.has_test
+            exams["validation"] = lambda: ScanExam(self.task, val, on_files=True, kept=keep() if kept else None)
+        if self.data.has_test:
+            exams["test"] = lambda: ScanExam(self.task, self.data.load_test(), on_files=True, kept=keep())
+        return exams
+
+    def evidence(self, training: Training) -> dict[str, Any]:
+        """Nothing: the tests of a diagnosis are for images with one class each."""
+        return {}
+
+    def view_settings(self, cfg: RunConfig) -> Iterator[tuple[str, list[str]]]:
+        """See `Material`."""
+        given, default = dataclasses.asdict(cfg.scan.strong), dataclasses.asdict(StrongIntensityConfig())
+        yield "strong", [f"scan.strong.{name}" for name, value in given.items() if value != default[name]]
+
+
+def _check_coarsest(cfg: RunConfig, network: DenseNetwork, patch: tuple[int, ...]) -> None:
+    """Refuse patches that a network halves down to one voxel, where its normalization would see a single value.
+
+    Batch norm of V-Net also looks over the rows of a batch, the fewest of which are those that a teacher sees alone.
+    """
+    coarsest = math.prod(side // divisor for side, divisor in zip(patch, network.divisor, strict=True))
+    fewest = cfg.train.unlabeled_batch if method_class(cfg.method).unlabeled_views else cfg.train.batch_size
+    rows = fewest // world_size() if isinstance(network, VNet) else 1
+    if coarsest * rows == 1:
+        raise ConfigError(
+            f"scan.patch_size {' x '.join(map(str, patch))} leaves one voxel at the coarsest level of "
+            f"'{cfg.network.name}', too few to normalize by: give larger patches or batches"
+        )
+
+
+def _cache(cfg: RunConfig, run: Path) -> Path:
+    return run / "cache" if cfg.scan.cache is None else Path(cfg.scan.cache)

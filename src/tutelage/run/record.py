@@ -1,0 +1,180 @@
+"""What config.json says of a run, and whether today's settings, data and machine are still those."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import sys
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import PIL
+import torch
+
+from tutelage import __version__, config
+from tutelage.config import RunConfig, flat
+from tutelage.core.distributed import world_size
+from tutelage.core.errors import RunError
+from tutelage.data.images.source import find_table
+from tutelage.run.build import resolved
+
+if TYPE_CHECKING:
+    from tutelage.run.data_modules.base import Material, RunData
+
+_FREE = ("train.workers", "scan.cache")  # settings that change no result
+
+
+def describe(cfg: RunConfig, material: Material, device: torch.device, plan: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of config.json."""
+    dataset = material.data
+    return {
+        "version": __version__,
+        "settings": cfg.to_dict(),
+        "plan": dict(plan),
+        "data": {
+            "kind": material.kind,
+            "classes": list(dataset.classes),
+            "channels": dataset.channels,
+            **material.facts(),
+            "fingerprint": dataset.fingerprint,
+            "parts": dataset.facts,
+            "notes": dataset.notes,
+        },
+        "environment": environment(device),
+    }
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """What the last bit of a result depends on besides settings and data."""
+    return {
+        "tutelage": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "pillow": PIL.__version__,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "machine": platform.machine(),
+        "processor": processor(),
+        "threads": torch.get_num_threads(),
+        "processes": world_size(),
+        "platform": sys.platform,
+    }
+
+
+def processor() -> str:
+    """The model of the CPU as far as the system tells, else its architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return next(filter(None, models), "") or platform.processor() or platform.machine()
+
+
+def refuse_changes(recorded: Mapping[str, Any], given: Mapping[str, Any], run: Path) -> RunConfig:
+    """The run's settings, unless `given` (by dotted name) would change one.
+
+    Raises:
+        RunError: naming every setting that differs.
+        ConfigError: a given setting is unknown or wrong in itself.
+    """
+    cfg = RunConfig.from_dict(recorded["settings"])
+    given = dict(given)
+    budget = given.pop("train.budget", None)
+    if budget is not None and budget != recorded["plan"].get("budget"):
+        raise RunError(f"{run} was planned for a budget of {recorded['plan'].get('budget')}, not {budget}")
+    asked: dict[str, Any] = {}
+    config.merge(asked, recorded["settings"])
+    if given.get("method.name", cfg.method) != cfg.method:
+        asked["method"] = {}  # the settings of another method mean nothing here
+    config.merge(asked, config.nested(given))
+    old, new = flat(cfg.to_dict()), flat(resolved(absolute(RunConfig.from_dict(asked))).to_dict())
+    if old["method.name"] != new["method.name"]:
+        new = {name: value for name, value in new.items() if name == "method.name" or not name.startswith("method.")}
+    changed = [
+        f"{name} is {old.get(name)!r}, not {new[name]!r}"
+        for name in new
+        if str(old.get(name)) != str(new[name]) and name not in _FREE
+    ]
+    if changed:
+        raise RunError(
+            f"--resume goes on with the settings of {run}: {'; '.join(changed)}. Start a new run to change them"
+        )
+    free = {name: value for name, value in given.items() if name in _FREE}
+    if free:
+        config.merge(asked, config.nested(free))
+        return RunConfig.from_dict(asked)
+    return cfg
+
+
+def refuse_other_data(recorded: Mapping[str, Any], dataset: RunData, run: Path, items: str) -> None:
+    """Check that the data is what the run started with.
+
+    Args:
+        items: what the data is made of, in the plural.
+
+    Raises:
+        RunError: a name, a label or the content of an image or scan differs, or the order of classes.
+    """
+    facts = recorded["data"]
+    if list(dataset.classes) != facts["classes"]:
+        raise RunError(
+            f"the classes of the data changed since {run} started: {facts['classes']} to {list(dataset.classes)}"
+        )
+    if dataset.fingerprint != facts["fingerprint"]:
+        changed = "; ".join(_changed_parts(facts["parts"], dataset.facts, items))
+        raise RunError(f"the data changed since {run} started ({changed}): put it back, or start a new run")
+
+
+def _changed_parts(before: Mapping[str, Any], now: Mapping[str, Any], items: str) -> list[str]:
+    changed = []
+    for role in sorted({*before, *now}):
+        if role not in before or role not in now:
+            changed.append(f"{role}: {'new' if role in now else 'gone'}")
+        elif before[role]["images"] != now[role]["images"]:
+            changed.append(f"{role}: {now[role]['images']} {items}, not {before[role]['images']}")
+        elif differing := [name for name in before[role] if before[role][name] != now[role][name]]:
+            changed.append(f"{role}: other {' and '.join(differing)} of {items}")
+    return changed
+
+
+def warn_of_changes(recorded: Mapping[str, Any], device: torch.device) -> None:
+    """Warn of what may change the last bits: versions, threads, device.
+
+    Raises:
+        RunError: the run was written by another major version.
+    """
+    before, now = recorded["environment"], environment(device)
+    if before["tutelage"].split(".")[0] != now["tutelage"].split(".")[0]:
+        raise RunError(f"the run was started by tutelage {before['tutelage']}, this is {now['tutelage']}")
+    changed = [f"{name} {before[name]} is now {now[name]}" for name in now if before.get(name, now[name]) != now[name]]
+    if changed:
+        warnings.warn(
+            f"the last bits may differ from an uninterrupted run: {', '.join(changed)}", RuntimeWarning, stacklevel=2
+        )
+
+
+def absolute(cfg: RunConfig) -> RunConfig:
+    """The settings with absolute paths, so that a run can be gone on with from another folder."""
+    data, train = cfg.data, cfg.train
+    root = Path(data.path).expanduser()
+    changes: dict[str, Any] = {} if data.path == "digits" else {"path": str(root.absolute())}
+    scan: dict[str, Any] = {
+        name: str(Path(value).expanduser().absolute())
+        for name in ("cache", "crop_masks")
+        if (value := getattr(cfg.scan, name)) is not None
+    }
+    for name in ("unlabeled", "val", "test"):
+        value = getattr(data, name)
+        if value is not None and value != "digits":
+            changes[name] = str(Path(value).expanduser().absolute())
+    if data.labels is not None:
+        changes["labels"] = str((find_table(root, data.labels) or Path(data.labels)).absolute())
+    if train.init_from is not None:
+        train = dataclasses.replace(train, init_from=str(Path(train.init_from).expanduser().absolute()))
+    return dataclasses.replace(
+        cfg, data=dataclasses.replace(data, **changes), scan=dataclasses.replace(cfg.scan, **scan), train=train
+    )

@@ -1,0 +1,236 @@
+"""Starting a run, and going on with one."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from torch import nn
+
+from tutelage.config import IMPORTED, RunConfig
+from tutelage.core.devices import choose_device, choose_precision
+from tutelage.core.distributed import barrier, rank
+from tutelage.core.ema import SHORTEST_RUN, slowest_decay
+from tutelage.core.errors import Interrupted, RunError, TutelageError, is_out_of_memory
+from tutelage.core.files import read_json, write_json
+from tutelage.inference.image_model import Model
+from tutelage.inference.scan_model import ScanModel, load_model
+from tutelage.networks.weight_norm import WeightNormConv2d
+from tutelage.results.verdict.verdict import judge, print_verdict, read_verdict, write_verdict
+from tutelage.run import baseline
+from tutelage.run.build import check_goal, method_class, resolved, set_length
+from tutelage.run.data_modules.base import Material
+from tutelage.run.data_modules.recognize import kind_of, type_of
+from tutelage.run.folder import RunFolder, kind_of_data, read_config, read_rows, refuse_existing
+from tutelage.run.record import absolute, describe, refuse_changes, refuse_other_data, warn_of_changes
+from tutelage.run.recorder import restore_checkpoint, take_checkpoint
+from tutelage.run.session import open_session
+from tutelage.run.warm_start import network_of_origin
+from tutelage.training.checkpoint import load_checkpoint, save_checkpoint
+from tutelage.training.loop import Training
+from tutelage.training.window import Window
+
+BATCH_NORM_MOMENTUM = 0.1  # of most networks
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder, to look at."""
+
+    path: Path
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """Resolved settings, data facts, plan and versions."""
+        return read_config(self.path)
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """The final metrics.
+
+        Raises:
+            RunError: the run is not finished.
+        """
+        if not (self.path / "result.json").exists():
+            raise RunError(f"{self.path} is not finished; go on with --resume {self.path}")
+        return read_json(self.path / "result.json")
+
+    def history(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl."""
+        return read_rows(self.path / "metrics.jsonl")
+
+    def model(self, *, network: str = "auto", device: str = "auto") -> Model | ScanModel:
+        """The trained model; see `Model.load` and `ScanModel.load`."""
+        return load_model(self.path, network=network, device=device)
+
+
+def start_run(
+    cfg: RunConfig, out: Path, *, overwrite: bool = False, console: Console, pretraining: bool = False
+) -> Run:
+    """Train from the start, in a new run folder.
+
+    Args:
+        pretraining: without labels; the method must be for that, and else must not.
+
+    Raises:
+        TutelageError: a setting, the data or the folder is not as needed, and nothing is left behind; or training was
+            interrupted or not finite, and the folder holds the last good step.
+    """
+    begun = time.monotonic()
+    cfg = resolved(absolute(cfg))
+    check_goal(cfg, pretraining=pretraining)
+    kind = kind_of(cfg)
+    kind.refuse(cfg)
+    device = choose_device(cfg.train.device)
+    choose_precision(cfg.train.precision, device)
+    baseline.check_baseline(cfg)
+    if rank() == 0:
+        refuse_existing(out, overwrite=overwrite)
+    with ExitStack() as stack:
+        session = open_session(stack, device, console, kind)
+        cfg, material = network_of_origin(cfg, kind.kind, session.console), session.material
+        folder = stack.enter_context(RunFolder.create(out, overwrite=overwrite)) if rank() == 0 else None
+        cfg = session.settle(cfg, out)
+        baseline.check_baseline(cfg)
+        session.load(cfg, out)
+        cfg = material.decide(cfg)
+        split = material.data.split_record()
+        baseline.check_scored(cfg.train, split["val_images"] + split["test_images"] > 0, kind.kind)
+        stack.enter_context(_name_batch(cfg, material))
+        training = session.build(cfg, init_from=cfg.train.init_from)
+        plan: dict[str, Any] = {"steps": cfg.train.steps, "budget": cfg.train.budget}
+        if cfg.train.budget is not None:
+            end = begun + baseline.own_budget(cfg.train)
+            steps, eval_every = session.plan(training, end, cfg.train.eval_every)
+            plan["steps"] = steps
+            train = dataclasses.replace(cfg.train, steps=steps, budget=None, eval_every=eval_every)
+            cfg = dataclasses.replace(cfg, train=train)
+            set_length(training, cfg, steps)
+        _warn_of_slow_averages(training, cfg, session.console)
+        _warn_of_unused_views(training, cfg, material)
+        session.stop.check()
+        if folder is not None:
+            folder.clear()
+            write_json(out / "split.json", material.data.split_record())
+            material.draw_views(cfg, out / "views.png")
+            save_checkpoint(folder.checkpoints, take_checkpoint(training, 0, Window()))
+            folder.declare(describe(cfg, material, session.device, plan))
+        session.train(training, folder, start=0, window=Window(), begun=begun)
+    _finish_baseline(out, console)
+    return Run(out)
+
+
+def resume_run(run: Path, given: Mapping[str, Any], *, console: Console) -> Run:
+    """Go on with a run exactly where it stopped; one that is finished is left as it is.
+
+    Args:
+        given: settings by dotted name that the user repeats; each must be the run's own.
+
+    Raises:
+        RunError: `run` is no run, is in use, or its settings or data changed; or no checkpoint of it is good.
+    """
+    begun = time.monotonic()
+    recorded = read_config(run)
+    if recorded["settings"].get("method", {}).get("name") == IMPORTED:
+        raise RunError(f"{run} was imported, not trained here: start a training from it with --init-from {run}")
+    cfg = refuse_changes(recorded, given, run)
+    if (run / "result.json").exists():
+        console.print(f"{run} is finished already; its metrics are in result.json")
+        _finish_baseline(run, console)
+        return Run(run)
+    with ExitStack() as stack:
+        kind = type_of(kind_of_data(recorded))
+        session = open_session(stack, choose_device(cfg.train.device), console, kind)
+        folder = stack.enter_context(RunFolder.open(run)) if rank() == 0 else None
+        warn_of_changes(recorded, session.device)
+        session.load(cfg, run)
+        session.material.resume(cfg, recorded["data"])
+        refuse_other_data(recorded, session.material.data, run, kind.kind)
+        stack.enter_context(_name_batch(cfg, session.material))
+        training = session.build(cfg, resuming=True)
+        barrier()
+        checkpoint = load_checkpoint(run / "checkpoints")
+        window = restore_checkpoint(training, checkpoint)
+        if folder is not None:
+            folder.cut(checkpoint.step)
+        session.console.print(f"going on after step {checkpoint.step} of {training.total}")
+        session.train(training, folder, start=checkpoint.step, window=window, begun=begun)
+    _finish_baseline(run, console)
+    return Run(run)
+
+
+def _finish_baseline(run: Path, console: Console) -> None:
+    """Train the supervised twin of a finished run, or go on with it, and say whether unlabeled images helped.
+
+    Nothing is done where the settings ask for no twin, or the verdict is there.
+    """
+    recorded, twin = read_config(run), run / baseline.FOLDER
+    if not RunConfig.from_dict(recorded["settings"]).train.baseline or read_verdict(run) is not None:
+        return
+    console.print(f"the supervised twin, in {twin}:")
+    try:
+        if (twin / "config.json").exists():
+            resume_run(twin, {}, console=console)
+        else:
+            start_run(baseline.twin_of(recorded), twin, console=console)
+    except Interrupted as stopped:
+        message = f"stopped in the supervised twin; go on with --resume {run}"
+        raise Interrupted(message, stopped.exit_code - 128) from None
+    verdict = judge([(run, twin)])
+    write_verdict(verdict, run)
+    print_verdict(verdict, console)
+
+
+def _warn_of_slow_averages(training: Training, cfg: RunConfig, console: Console) -> None:
+    """Say so where an average would still be of values from early in the training at its end."""
+    teacher, total = training.method.teacher, training.total
+    better = slowest_decay(total)
+    if teacher is not None and teacher.decay > better and (1.0 - teacher.decay) * total < SHORTEST_RUN:
+        console.print(
+            f"- method.ema_decay {teacher.decay:g} averages over {1 / (1 - teacher.decay):.0f} steps, and there "
+            f"are {total}: the teacher may stay behind the student; try --method.ema-decay {better}"
+        )
+    kinds = (nn.BatchNorm2d, WeightNormConv2d)
+    norms = [module for module in training.method.student.modules() if isinstance(module, kinds)]
+    slowest = min((norm.momentum for norm in norms if norm.momentum is not None), default=1.0)
+    if slowest < BATCH_NORM_MOMENTUM and slowest * total < SHORTEST_RUN and "timm:" not in cfg.network.name:
+        console.print(
+            f"- network.batch_norm_momentum {slowest:g} averages over {1 / slowest:.0f} steps, and there are {total}: "
+            "scores may stay far behind what the network learns; try --network.batch-norm-momentum "
+            f"{BATCH_NORM_MOMENTUM}"
+        )
+
+
+def _warn_of_unused_views(training: Training, cfg: RunConfig, material: Material) -> None:
+    """A comparison gives its settings to methods that have no such view too, so that they are named, not refused."""
+    views = {*training.method.labeled_views, *training.method.unlabeled_views}
+    for view, changed in material.view_settings(cfg):
+        if changed and view not in views:
+            material.console.print(
+                f"- {', '.join(changed)}: nothing comes of it, since {cfg.method} has no {view} view"
+            )
+
+
+@contextmanager
+def _name_batch(cfg: RunConfig, material: Material) -> Iterator[None]:
+    """Say which batch did not fit, where memory does not suffice."""
+    try:
+        yield
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        train = cfg.train
+        method = method_class(cfg.method)
+        labeled = [f"{train.batch_size} labeled"] if method.labeled_views else []
+        unlabeled = [f"{train.unlabeled_batch} unlabeled"] if method.unlabeled_views else []
+        raise TutelageError(
+            f"out of memory with batches of {' and '.join([*labeled, *unlabeled])} {material.item} and the network "
+            f"'{cfg.network.name}': lower train.batch_size or {material.smaller}, or take a smaller network"
+        ) from error

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.linear_model import Ridge
+from sklearn.metrics import roc_auc_score
+
+from tutelage.data.images.arrays import DIGITS
+from tutelage.data.images.gap import LEAST, measure_gap, pixel_features
+
+
+def digits() -> np.ndarray:
+    with np.load(DIGITS) as file:
+        pixels: np.ndarray = file["x"][:, None]
+    return pixels if pixels.dtype == np.uint8 else np.round(255 * pixels).astype(np.uint8)
+
+
+@pytest.mark.parametrize("labeled", [LEAST, 40, 400])
+@pytest.mark.parametrize("seed", range(3))
+def test_images_of_one_kind_show_no_gap(labeled: int, seed: int) -> None:
+    images = digits()
+    order = np.random.default_rng(seed).permutation(len(images))
+    gap = measure_gap(images, order[:labeled], order[labeled:], seed=0)
+    assert gap is not None
+    assert gap.auc < gap.limit
+    assert gap.labeled == labeled
+
+
+@pytest.mark.parametrize("change", [lambda x: 255 - x, lambda x: x // 2, lambda x: np.roll(x, 2, axis=3)])
+def test_images_of_another_kind_show_a_gap(change) -> None:  # type: ignore[no-untyped-def]
+    images = digits()
+    images[200:] = change(images[200:])
+    gap = measure_gap(images, np.arange(200), np.arange(len(images)), seed=0)
+    assert gap is not None
+    assert gap.auc > gap.limit
+    assert gap.unlabeled == 1000
+
+
+def test_too_few_images_say_nothing() -> None:
+    images = digits()
+    assert measure_gap(images, np.arange(LEAST - 1), np.arange(100, 200), seed=0) is None
+    assert measure_gap(images, np.arange(100), np.arange(100), seed=0) is None
+
+
+def test_each_image_is_judged_by_a_classifier_that_has_not_seen_it() -> None:
+    images = digits()[:40]
+    x, side = pixel_features(images), np.repeat([0.0, 1.0], [10, 30])
+    weight = np.where(side == 1, 1 / 60, 1 / 20) * 10
+    mean = np.average(x, axis=0, weights=weight)
+    spread = np.sqrt(np.average((x - mean) ** 2, axis=0, weights=weight))
+    x = np.c_[(x - mean) / np.maximum(spread, 1e-9), np.ones(40)]
+    scores = []
+    for row in range(40):
+        others = np.arange(40) != row
+        ridge = Ridge(alpha=1.0, fit_intercept=False).fit(x[others], 2 * side[others] - 1, sample_weight=weight[others])
+        scores.append(ridge.predict(x[row : row + 1])[0])
+    gap = measure_gap(images, np.arange(10), np.arange(10, 40), seed=0)
+    assert gap is not None
+    assert gap.auc == pytest.approx(roc_auc_score(side, scores), abs=1e-9)
+
+
+def test_the_features_are_statistics_of_each_channel() -> None:
+    images = np.zeros((1, 2, 8, 8), np.uint8)
+    images[:, 1, :4] = 255
+    features = pixel_features(images)
+    assert features.shape == (1, 46)
+    assert features[0, :4].tolist() == [0.0, 0.5, 0.0, 0.5]  # means, spreads
+    assert features[0, -32:][1::2].tolist() == [1.0] * 8 + [0.0] * 8  # the coarse picture of the second channel

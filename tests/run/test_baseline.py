@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tutelage
+from tutelage import cli, config
+from tutelage.core.errors import ConfigError
+from tutelage.results.verdict.verdict import judge, read_verdict
+from tutelage.run.baseline import check_baseline, own_budget, twin_of
+
+BRIEF = ["--label-count", "40", "--steps", "4", "--batch-size", "4", "--device", "cpu", "--workers", "1", "--no-report"]
+
+
+def settings(**given: object) -> config.RunConfig:
+    dotted = {name.replace("__", "."): value for name, value in given.items()}
+    return config.resolve({"data.path": "digits", "method.name": "fixmatch", "train.baseline": True} | dotted)
+
+
+def test_the_twin_has_all_settings_but_those_of_the_method() -> None:
+    cfg = settings(train__budget="10m", train__baseline_share=0.4, train__seed=3, optimizer__lr=0.1)
+    cfg = config.RunConfig.from_dict(
+        cfg.to_dict() | {"method": {"name": "fixmatch", "threshold": 0.7, "ema_decay": 0.9}}
+    )
+    twin = twin_of({"settings": cfg.to_dict(), "plan": {"budget": "10m", "steps": 77}})
+    assert (twin.method, dict(twin.method_settings)) == ("supervised", {"ema_decay": 0.9})
+    assert (twin.train.budget, twin.train.steps, twin.train.baseline) == ("240s", None, False)
+    assert own_budget(cfg.train) == pytest.approx(360.0)
+    assert (twin.data, twin.optimizer, twin.network, twin.train.seed) == (cfg.data, cfg.optimizer, cfg.network, 3)
+
+
+def test_the_twin_takes_as_many_steps() -> None:
+    twin = twin_of({"settings": settings(train__steps=50).to_dict(), "plan": {"budget": None, "steps": 50}})
+    assert (twin.train.budget, twin.train.steps) == (None, 50)
+
+
+def test_a_twin_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="supervised learns from no unlabeled images"):
+        check_baseline(settings(method__name="supervised"))
+    with pytest.raises(ConfigError, match="the twin takes as many steps"):
+        check_baseline(settings(train__steps=5, train__baseline_share=0.5))
+    with pytest.raises(ConfigError, match="share does nothing without"):
+        settings(train__baseline=False, train__baseline_share=0.5)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ConfigError, match="for one process"):
+        check_baseline(settings())
+
+
+def test_a_run_with_its_twin_ends_with_a_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["train", "digits", "--out", str(tmp_path / "run"), "--method", "fixmatch", "--baseline", *BRIEF]
+    assert cli.run(command) == 0
+    verdict = read_verdict(tmp_path / "run")
+    assert verdict is not None
+    assert (verdict.method, verdict.labels, verdict.seeds, verdict.images) == ("fixmatch", 40, 1, 355)
+    assert verdict.headline in capsys.readouterr().out
+    mine, theirs = tutelage.Run(tmp_path / "run"), tutelage.Run(tmp_path / "run" / "baseline")
+    gain = [run.metrics["test"]["teacher"]["accuracy"] for run in (mine, theirs)]
+    assert verdict.gain == pytest.approx(100 * (gain[0] - gain[1]))
+    assert (mine.path / "split.json").read_text() == (theirs.path / "split.json").read_text()
+    assert judge([(mine.path, theirs.path)]) == verdict
+
+    assert cli.run([*command, "--overwrite", "--seed", "1"]) == 0
+    assert json.loads((theirs.path / "config.json").read_text())["settings"]["train"]["seed"] == 1
+
+
+def test_a_run_that_was_stopped_goes_on_to_its_verdict(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    longer = ["--label-count", "40", "--steps", "40", "--batch-size", "4", "--workers", "1", "--device", "cpu"]
+    command = [sys.executable, "-m", "tutelage", "train", "digits", "--out", str(out), "--baseline", *longer]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        while not (out / "baseline" / "config.json").exists():
+            assert process.poll() is None, process.communicate()[0]
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate()[0]
+    if process.returncode:  # it may have been too fast
+        assert process.returncode == 143
+        assert f"stopped in the supervised twin; go on with --resume {out}" in said
+        assert read_verdict(out) is None
+    assert cli.run(["train", "--resume", str(out), "--no-report"]) == 0
+    verdict = read_verdict(out)
+    assert verdict is not None
+    assert cli.run(["train", "--resume", str(out), "--baseline", "--no-report"]) == 0
+    assert read_verdict(out) == verdict
+
+
+def test_a_twin_is_refused_where_nothing_could_be_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "few.npz", x=rng.integers(0, 256, (40, 8, 8), np.uint8), y=np.arange(40) % 2)
+    command = [
+        "train",
+        str(tmp_path / "few.npz"),
+        "--out",
+        str(tmp_path / "run"),
+        "--baseline",
+        *BRIEF[2:],
+        "--method=mean-teacher",
+    ]
+    assert cli.run(command) == 2
+    assert "train.baseline: no labeled images are left to score on" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import tutelage
+from tutelage.config import resolve
+from tutelage.core.batch import Batch, Progress, Samples
+from tutelage.core.errors import ConfigError
+from tutelage.data.images.dataset import load_dataset
+from tutelage.data.images.loader import pixel_statistics
+from tutelage.methods import CLASSIFIERS
+from tutelage.methods.base import Method, Problem
+from tutelage.run.build import build_predictor, build_task, compile_networks, method_class
+from tutelage.run.data_modules.image_streams import build_training
+
+PROBLEM = Problem(
+    num_classes=10,
+    train_rows=99,
+    labeled_rows=40,
+    unlabeled_rows=99,
+    labeled_batch=4,
+    unlabeled_batch=4,
+    labeled_counts=(4,) * 10,
+)
+
+
+def method_of(name: str) -> Method:
+    cfg = resolve({"data.path": "digits", "network.name": "wrn-10-1", "method.name": name})
+    student = build_predictor(cfg, num_classes=10, channels=1, image_size=8)
+    kind = method_class(name)
+    torch.manual_seed(0)
+    return kind(student, build_task(tuple("0123456789")), PROBLEM, kind.Config())
+
+
+def batch_of(method: Method) -> Batch:
+    def stream(views: tuple[str, ...], label: torch.Tensor | None) -> Samples | None:
+        images = tuple(torch.randn(4, 1, 8, 8) for _ in views)
+        return Samples(views=images, index=torch.arange(4), label=label) if views else None
+
+    torch.manual_seed(1)
+    return Batch(stream(method.labeled_views, torch.arange(4)), stream(method.unlabeled_views, None))
+
+
+def loss_of(method: Method) -> float:
+    torch.manual_seed(2)
+    out = method.train()(batch_of(method), Progress(5, 10))
+    out.loss.backward()
+    return float(out.loss.detach())
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("name", [method.name for method in CLASSIFIERS])
+def test_compiled_networks_are_what_a_method_calls(name: str) -> None:
+    torch.compiler.reset()  # else the limit of versions of one function, over all methods here, is reached
+    convolutions: list[int] = []
+
+    def counting(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> Callable[..., Any]:
+        convolutions.append(sum("conv2d" in str(node.target) for node in graph.graph.nodes))
+        return graph.forward
+
+    plain, compiled = method_of(name), method_of(name)
+    names = list(compiled.state_dict())
+    compile_networks(compiled, counting)
+    assert list(compiled.state_dict()) == names
+    expected = loss_of(plain)
+    assert loss_of(compiled) == pytest.approx(expected, rel=1e-5)
+    in_network = sum(isinstance(module, nn.Conv2d) for module in plain.student.modules())
+    # of student and teacher, or of the student twice
+    passes = 2 if name in ("mean-teacher", "hybridnet", "mixmatch", "remixmatch") else 1
+    assert convolutions == [in_network] * passes
+
+
+def test_a_training_of_unknown_length_is_refused() -> None:
+    cfg = resolve(
+        {
+            "data.path": "digits",
+            "data.label_count": 40,
+            "network.name": "wrn-10-1",
+            "train.budget": "1m",
+            "method.name": "mean-teacher",
+        }
+    )
+    data = load_dataset(cfg.data, seed=0)
+    student = build_predictor(cfg, num_classes=10, channels=1, image_size=8)
+    with pytest.raises(ConfigError, match="the length of the training is not known"):
+        build_training(cfg, data, pixel_statistics(data.train.images), torch.device("cpu"), student)
+
+
+def test_published_weights_are_not_fetched_where_a_checkpoint_brings_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("timm")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(socket, "socket", _no_connection)
+    settings = {"train.steps": 2, "train.batch_size": 2, "data.label_count": 40, "train.workers": 0}
+    given: dict[str, Any] = {**settings, "network.name": "timm:resnet10t", "data.image_size": 32}
+    run = tutelage.train("digits", out=tmp_path / "run", settings=given).path
+    config = json.loads((run / "config.json").read_text())
+    config["settings"]["network"]["pretrained"] = True
+    (run / "config.json").write_text(json.dumps(config))
+    assert tutelage.load(run).step == 2
+    (run / "result.json").unlink()
+    assert tutelage.train(resume=run).metrics["step"] == 2
+    pretrained = {**given, "network.pretrained": True}
+    started = tutelage.train("digits", out=tmp_path / "started", init_from=run, settings=pretrained)
+    assert started.metrics["step"] == 2
+    with pytest.raises(ConfigError, match=r"network\.pretrained: the weights of 'timm:resnet10t' could not be had"):
+        tutelage.train("digits", out=tmp_path / "other", settings=pretrained)
+
+
+def _no_connection(*arguments: Any, **more: Any) -> Any:
+    raise OSError("no network in tests")

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tutelage.config import RunConfig, resolve
+from tutelage.core.console import screen
+from tutelage.core.errors import ConfigError
+from tutelage.run.data_modules.images import Images
+from tutelage.run.session import Session, open_session
+
+
+def config(**more: Any) -> RunConfig:
+    given = {
+        "data.path": "digits",
+        "method.name": "mean-teacher",
+        "network.name": "wrn-10-1",
+        "train.budget": "1m",
+        "train.workers": 0,
+    }
+    return resolve({**given, **more})
+
+
+def opened(stack: ExitStack, cfg: RunConfig, folder: Path) -> Session:
+    session = open_session(stack, torch.device("cpu"), screen(quiet=True), Images)
+    session.load(cfg, folder)
+    return session
+
+
+IMPORT = """
+import sys, tempfile, time
+from contextlib import ExitStack
+from pathlib import Path
+import torch
+from tutelage.config import resolve
+from tutelage.core.console import screen
+from tutelage.run.data_modules.images import Images
+from tutelage.run.session import open_session
+
+cfg = resolve({"data.path": "digits", "method.name": "mean-teacher", "network.name": "wrn-10-1",
+               "train.budget": "1m", "train.workers": 0})
+with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
+    session = open_session(stack, torch.device("cpu"), screen(quiet=True), Images)
+    session.load(cfg, Path(folder))
+    training = session.build(cfg)
+    assert "torchmetrics" not in sys.modules
+    begin = time.perf_counter()
+    first = session.material.scoring_time(training)
+    whole = time.perf_counter() - begin
+    assert "torchmetrics" in sys.modules
+    rows = min(512, len(session.material.data.val))
+    assert rows * first < whole / 2, (rows * first, whole)
+    again = min(session.material.scoring_time(training) for _ in range(3))
+    assert first < 10 * again, (first, again)
+    training.loader.close()
+"""
+
+
+def test_the_time_of_an_evaluation_is_not_that_of_the_first_import(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", IMPORT], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_budget_keeps_time_for_decoding_and_scoring_the_test_images(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    for name, count in (("train", 40), ("test", 400)):
+        np.savez(
+            tmp_path / f"{name}.npz", x=draw.integers(0, 255, (count, 8, 8), dtype=np.uint8), y=np.arange(count) % 2
+        )
+    paths = {"data.path": str(tmp_path / "train.npz"), "data.test": str(tmp_path / "test.npz")}
+    with ExitStack() as stack:
+        session = opened(stack, config(**paths, **{"train.batch_size": 4}), tmp_path)
+        training = session.build(config(**paths, **{"train.batch_size": 4}))
+        assert session.material.data.test_count == 400
+        assert 0 < session.material.decoding < 0.01
+        assert session.plan(training, time.monotonic() + 5.0, None)[0] >= 10
+        session.material.decoding = 0.02  # 8 seconds for the test images
+        with pytest.raises(ConfigError, match=r"the final scores 8\.\d+ s"):
+            session.plan(training, time.monotonic() + 5.0, None)
+        training.loader.close()
+
+
+def test_deterministic_kernels_are_asked_for_while_a_run_is_open() -> None:
+    cudnn = torch.backends.cudnn
+    before = cudnn.deterministic, cudnn.benchmark
+    with ExitStack() as stack:
+        open_session(stack, torch.device("cpu"), screen(quiet=True), Images)
+        assert (cudnn.deterministic, cudnn.benchmark) == (True, False)
+    assert (cudnn.deterministic, cudnn.benchmark) == before
