@@ -27,7 +27,7 @@ from tutelage.core.ema import slowest_decay
 from tutelage.core.errors import ConfigError, DataError, RunError
 from tutelage.data.images.dataset import Dataset, Subset
 from tutelage.methods.supervised import Supervised
-from tutelage.run.start import build
+from tutelage.run import build
 
 BRIEF: dict[str, Any] = {
     "method.name": "mean-teacher",

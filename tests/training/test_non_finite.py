@@ -21,9 +21,9 @@ from tutelage.data.images.dataset import load_dataset
 from tutelage.data.images.loader import pixel_statistics
 from tutelage.methods import CLASSIFIERS
 from tutelage.methods.base import Method
+from tutelage.run import build
 from tutelage.run.data_modules.image_streams import build_training
 from tutelage.run.recorder import take_checkpoint
-from tutelage.run.start import build
 from tutelage.training.checkpoint import load_checkpoint, save_checkpoint
 from tutelage.training.loop import Training, fit
 from tutelage.training.signals import StopFlag
