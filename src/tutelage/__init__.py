@@ -19,7 +19,7 @@ __all__ = ["Model", "Run", "__version__", "load", "pretrain", "train"]
 
 if TYPE_CHECKING:
     from tutelage.commands.api import Run, load, pretrain, train
-    from tutelage.inference.image_model import Model
+    from tutelage.inference.images.model import Model
 
 
 def __getattr__(name: str) -> Any:
@@ -28,7 +28,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(api, name)
     if name == "Model":
-        from tutelage.inference.image_model import Model
+        from tutelage.inference.images.model import Model
 
         return Model
     raise AttributeError(f"module 'tutelage' has no attribute '{name}'")

@@ -16,7 +16,7 @@ from torchvision import models
 import tutelage
 from tutelage import cli
 from tutelage.core.errors import ConfigError
-from tutelage.inference.encoder import Encoder
+from tutelage.inference.images.encoder import Encoder
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

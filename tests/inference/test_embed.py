@@ -12,8 +12,8 @@ from PIL import Image
 import tutelage
 from tutelage import cli
 from tutelage.core.errors import DataError
-from tutelage.inference.embed import list_to_embed
-from tutelage.inference.encoder import Encoder
+from tutelage.inference.images.embed import list_to_embed
+from tutelage.inference.images.encoder import Encoder
 
 
 def write_image(file: Path, seed: int) -> None:

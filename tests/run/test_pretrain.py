@@ -14,17 +14,18 @@ import torch
 from PIL import Image
 
 from tutelage import cli
+from tutelage.commands.run import Run
+from tutelage.commands.train import resume_training, train_run
 from tutelage.config import pretraining
 from tutelage.config.settings import DataConfig
 from tutelage.core.console import screen
 from tutelage.core.errors import ConfigError, DataError
 from tutelage.data.images.dataset import Dataset, load_dataset
 from tutelage.data.images.inventory import take_inventory
-from tutelage.inference.image_model import Model
+from tutelage.inference.images.model import Model
 from tutelage.results.report.record import read_record
 from tutelage.results.report.repeat import train_command
 from tutelage.results.report.write import write_report
-from tutelage.run.start import Run, resume_run, start_run
 from tutelage.training.checkpoint import load_checkpoint
 
 BRIEF = {
@@ -50,7 +51,7 @@ def write_images(folder: Path, count: int, first: int = 0) -> Path:
 
 def pretrain(data: Path | str, out: Path, **settings: Any) -> Run:
     cfg = pretraining.resolve({"data.path": str(data), **BRIEF, **settings})
-    return start_run(cfg, out, console=screen(quiet=True), pretraining=True)
+    return train_run(cfg, out, console=screen(quiet=True), pretraining=True)
 
 
 def dataset(path: Path | str, **settings: Any) -> Dataset:
@@ -88,7 +89,7 @@ def test_a_resumed_pretraining_is_the_uninterrupted_one_bit_by_bit(tmp_path: Pat
     table = json.loads(manifest.read_text())
     (broken / "checkpoints" / table["checkpoints"].pop()["file"]).unlink()
     manifest.write_text(json.dumps(table))
-    resumed = resume_run(broken, {}, console=screen(quiet=True))
+    resumed = resume_training(broken, {}, console=screen(quiet=True))
     first, second = (load_checkpoint(run.path / "checkpoints") for run in (whole, resumed))
     assert first.step == second.step == 6 and first.tensors.keys() == second.tensors.keys()
     assert int(first.tensors["method.queue_end"]) == 6 * 8 % 20
@@ -158,7 +159,7 @@ def test_what_does_not_fit_is_refused_before_training_and_leaves_nothing(
     data, out = write_images(tmp_path / "photos", 12), tmp_path / "run"
     given = {name: value for name, value in ({"data.path": str(data)} | BRIEF | settings).items() if value is not None}
     with pytest.raises(ConfigError, match=message):
-        start_run(pretraining.resolve(given), out, console=screen(quiet=True), pretraining=True)
+        train_run(pretraining.resolve(given), out, console=screen(quiet=True), pretraining=True)
     assert not out.exists()
 
 

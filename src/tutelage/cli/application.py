@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter, Token
@@ -62,3 +63,8 @@ def threads(number: int) -> int:
     """
     require(0 <= number <= 256, "--workers", "in [0, 256]", number)
     return number
+
+
+def path(text: str | None) -> Path | None:
+    """A file or folder that may be left out."""
+    return None if text is None else Path(text)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tutelage import config
-from tutelage.cli.application import Integer, app, dotted, threads
+from tutelage import commands, config
+from tutelage.cli.application import Integer, app, dotted, path, threads
 from tutelage.core.console import screen
 
 
@@ -69,14 +69,12 @@ def check(
         "label_balance": label_balance,
         "skip_unreadable": skip_unreadable,
     }
-    from tutelage.commands.check import check_source
-
     settings = {f"data.{name}": value for name, value in given.items() if value is not None}
     settings |= dotted.pop(beside=settings)
-    check_source(
+    commands.check_source(
         settings,
         workers=threads(workers),
-        out=None if out is None else Path(out),
+        out=path(out),
         overwrite=overwrite,
         console=screen(),
     )
@@ -123,12 +121,10 @@ def show(
     overwrite
         Replace the file.
     """
-    from tutelage.run.views import show_views
-
     settings = {"data.path": data, "data.labels": labels, "data.image_size": image_size, "train.seed": seed}
     given = {name: value for name, value in settings.items() if value is not None}
     cfg = config.resolve(given | dotted.pop(beside=[name for name in given if name != "train.seed" or seed]))
-    show_views(
+    commands.show_views(
         cfg,
         out=Path(out),
         views=tuple(view.strip() for view in views.split(",") if view.strip()),
@@ -148,9 +144,7 @@ def methods(name: str | None = None, /) -> None:
     name
         A method, a preset, or the word settings for what all methods share.
     """
-    from tutelage.commands.catalog import print_catalog
-
-    print_catalog(name, screen())
+    commands.print_catalog(name, screen())
 
 
 @app.command(sort_key=7, usage="Usage: tutelage demo [OPTIONS]", help_epilogue="Example: tutelage demo --seeds 8")
@@ -168,12 +162,10 @@ def demo(*, seeds: Integer = 4, steps: Integer = 400, out: str | None = None, ov
     overwrite
         Replace the runs in it.
     """
-    from tutelage.commands.demo import run_demo
-
-    run_demo(
+    commands.run_demo(
         seeds=seeds,
         steps=steps,
-        out=None if out is None else Path(out),
+        out=path(out),
         overwrite=overwrite,
         console=screen(),
     )
@@ -201,12 +193,10 @@ def demo_3d(
     overwrite
         Replace the runs in it.
     """
-    from tutelage.commands.demo_scans import run_scan_demo
-
-    run_scan_demo(
+    commands.run_scan_demo(
         seeds=seeds,
         steps=steps,
-        out=None if out is None else Path(out),
+        out=path(out),
         overwrite=overwrite,
         console=screen(),
     )

@@ -8,10 +8,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from tutelage import config
+from tutelage import commands, config
 from tutelage.cli.application import app, dotted, given_flags
 from tutelage.cli.dotted import as_flag
 from tutelage.cli.train_flags import PretrainFlags
+from tutelage.config import pretraining
 from tutelage.core.console import screen
 from tutelage.core.errors import ConfigError
 
@@ -46,17 +47,11 @@ def pretrain(data: str | None = None, /, *, flags: Annotated[PretrainFlags | Non
             raise ConfigError(
                 f"--resume goes on with the run's own settings; {as_flag(refused[0])} does not go with it"
             )
-        from tutelage.run.start import resume_run
-
-        run = resume_run(Path(resume), settings, console=screen())
+        run = commands.resume_training(Path(resume), settings, console=screen())
     else:
-        from tutelage.config import pretraining
-
         cfg = pretraining.resolve(settings, preset=given.get("preset"), file=given.get("config"))
-        from tutelage.run.start import start_run
-
-        run = start_run(cfg, Path(out), overwrite=bool(given.get("overwrite")), console=screen(), pretraining=True)
+        run = commands.train_run(
+            cfg, Path(out), overwrite=bool(given.get("overwrite")), console=screen(), pretraining=True
+        )
     if not given.get("no_report") and os.environ.get("RANK", "0") == "0":
-        from tutelage.results.report.write import report_after_training
-
-        report_after_training(run.path, screen())
+        commands.report_after_training(run.path, screen())

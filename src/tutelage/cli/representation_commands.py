@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from tutelage.cli.application import Integer, app, threads
+from tutelage import commands
+from tutelage.cli.application import Integer, app, path, threads
 from tutelage.core.console import screen
 
 
@@ -71,18 +72,16 @@ def probe(
     overwrite
         Replace the file.
     """
-    from tutelage.inference.probe.probe import ProbeConfig, parse_counts, probe_run
-
     kinds = None if kind is None else tuple(word.strip() for word in kind.split(","))
-    cfg = ProbeConfig(
-        label_counts=None if label_counts is None else parse_counts(label_counts),
+    cfg = commands.ProbeConfig(
+        label_counts=None if label_counts is None else commands.parse_counts(label_counts),
         seeds=seeds,
         kinds=kinds,
         random=not no_random,
         augment=augment,
         label_balance=label_balance,
     )
-    probe_run(
+    commands.probe_run(
         Path(run),
         data,
         cfg,
@@ -91,7 +90,7 @@ def probe(
         network=network,
         device=device,
         workers=threads(workers),
-        out=None if out is None else Path(out),
+        out=path(out),
         overwrite=overwrite,
         console=screen(),
     )
@@ -138,9 +137,7 @@ def embed(
     overwrite
         Replace the files.
     """
-    from tutelage.inference.embed import embed_run
-
-    embed_run(
+    commands.embed_run(
         Path(run),
         data,
         out=Path(out),
@@ -148,7 +145,7 @@ def embed(
         network=network,
         device=device,
         workers=threads(workers),
-        report=None if report is None else Path(report),
+        report=path(report),
         overwrite=overwrite,
         console=screen(),
     )

@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from tutelage.cli.application import Integer, app, threads
-from tutelage.cli.dotted import as_flag
+from tutelage import commands
+from tutelage.cli.application import Integer, app, path, threads
 from tutelage.core.console import screen
-from tutelage.core.errors import ConfigError
-
-
-def of_scans(run: str, for_scans: Mapping[str, object]) -> bool:
-    """Whether a run segments scans.
-
-    Args:
-        for_scans: flags that only runs on scans take, by name.
-
-    Raises:
-        RunError: there is no such run.
-        ConfigError: one of them is given for a run on images.
-    """
-    from tutelage.run.folder import kind_of_data, read_config
-
-    scans = kind_of_data(read_config(Path(run))) == "scans"
-    given = [name for name, value in for_scans.items() if value]
-    if given and not scans:
-        raise ConfigError(f"{as_flag(given[0])} is for runs on scans; {run} was trained on images")
-    return scans
 
 
 @app.command(
@@ -81,34 +60,17 @@ def evaluate(
     overwrite
         Replace the files.
     """
-    if of_scans(run, {"csv": csv, "flips": flips, "largest_component": largest_component}):
-        from tutelage.commands.evaluate_scans import evaluate_scans
-
-        evaluate_scans(
-            Path(run),
-            data,
-            labels=labels,
-            network=network,
-            device=device,
-            flips=flips or None,
-            largest_component=largest_component or None,
-            out=None if out is None else Path(out),
-            table=None if csv is None else Path(csv),
-            report=None if report is None else Path(report),
-            overwrite=overwrite,
-            console=screen(),
-        )
-        return
-    from tutelage.commands.evaluate import evaluate_run
-
-    evaluate_run(
+    commands.evaluate_run(
         Path(run),
         data,
         labels=labels,
         network=network,
         device=device,
-        out=None if out is None else Path(out),
-        report=None if report is None else Path(report),
+        out=path(out),
+        csv=path(csv),
+        report=path(report),
+        flips=flips,
+        largest_component=largest_component,
         overwrite=overwrite,
         console=screen(),
     )
@@ -162,34 +124,17 @@ def predict(
     overwrite
         Replace the files.
     """
-    only_scans = {"probabilities": probabilities, "flips": flips, "largest_component": largest_component}
-    if of_scans(run, only_scans):
-        from tutelage.commands.predict_scans import predict_scans
-
-        predict_scans(
-            Path(run),
-            data,
-            out=Path(out),
-            network=network,
-            device=device,
-            probabilities=probabilities,
-            flips=flips or None,
-            largest_component=largest_component or None,
-            report=None if report is None else Path(report),
-            overwrite=overwrite,
-            console=screen(),
-        )
-        return
-    from tutelage.commands.predict import predict_run
-
-    predict_run(
+    commands.predict_run(
         Path(run),
         data,
         out=Path(out),
         network=network,
         device=device,
         workers=threads(workers),
-        report=None if report is None else Path(report),
+        report=path(report),
+        probabilities=probabilities,
+        flips=flips,
+        largest_component=largest_component,
         overwrite=overwrite,
         console=screen(),
     )
@@ -225,10 +170,12 @@ def report(
     overwrite
         Replace the file.
     """
-    from tutelage.results.report.write import plots_beside, write_report
-
-    kind = form or ("md" if out is not None and out.endswith(".md") else "html")
-    file = Path(out or f"report.{kind}")
-    folder = plots_beside(file) if plots is None else Path(plots)
-    write_report([Path(run) for run in runs], file, format=kind, plots=folder, device=device, overwrite=overwrite)
-    screen().print(f"{file}, and its plots in {folder}")
+    commands.report_runs(
+        [Path(run) for run in runs],
+        out=path(out),
+        form=form,
+        plots=path(plots),
+        device=device,
+        overwrite=overwrite,
+        console=screen(),
+    )

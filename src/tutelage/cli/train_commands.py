@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from tutelage import config
+from tutelage import commands, config
 from tutelage.cli.application import Integer, app, dotted, given_flags
 from tutelage.cli.dotted import as_flag
 from tutelage.cli.train_flags import CompareFlags, TrainFlags
@@ -42,8 +42,6 @@ def train(data: str | None = None, /, *, flags: Annotated[TrainFlags | None, Par
     settings = {config.FLAGS[name]: value for name, value in given.items() if name in config.FLAGS}
     settings |= {"data.path": data} if data is not None else {}
     settings |= dotted.pop(beside=settings)
-    from tutelage.run.start import resume_run, start_run
-
     if resume is not None:
         refused = [name for name in ("preset", "config", "overwrite") if name in given] + (["out"] if out else [])
         if refused:
@@ -52,15 +50,13 @@ def train(data: str | None = None, /, *, flags: Annotated[TrainFlags | None, Par
             )
         # a run that is whole is left as it is
         reported = all((Path(resume) / name).exists() for name in ("result.json", "report.html"))
-        run = resume_run(Path(resume), settings, console=screen())
+        run = commands.resume_training(Path(resume), settings, console=screen())
     else:
         reported = False
         cfg = config.resolve(settings, preset=given.get("preset"), file=given.get("config"))
-        run = start_run(cfg, Path(out), overwrite=bool(given.get("overwrite")), console=screen())
+        run = commands.train_run(cfg, Path(out), overwrite=bool(given.get("overwrite")), console=screen())
     if not reported and not given.get("no_report") and os.environ.get("RANK", "0") == "0":
-        from tutelage.results.report.write import report_after_training
-
-        report_after_training(run.path, screen())
+        commands.report_after_training(run.path, screen())
 
 
 @app.command(
@@ -121,14 +117,12 @@ def compare(
         raise ConfigError("--list and --collect exclude each other: give one of them")
     if not collect and (data is None or methods is None):
         raise ConfigError(f"name the {'data' if data is None else 'methods (--methods)'} to compare")
-    from tutelage.results.compare import comparison
-
     if collect:
         if settings or methods or label_counts or presets or config_file:
             raise ConfigError("--collect goes by what the comparison was planned with: give --out alone with it")
-        comparison.gather(Path(out), report=not no_report, console=screen())
+        commands.collect_runs(Path(out), report=not no_report, console=screen())
         return
-    plan = comparison.plan_of(
+    plan = commands.plan_of(
         settings,
         methods=methods or "",
         label_counts=label_counts,
@@ -137,9 +131,9 @@ def compare(
         config_file=config_file,
     )
     if list_:
-        comparison.list_commands(plan, Path(out), screen())
+        commands.list_runs(plan, Path(out), screen())
     else:
-        comparison.compare(plan, Path(out), jobs=jobs, report=not no_report, console=screen())
+        commands.compare_runs(plan, Path(out), jobs=jobs, report=not no_report, console=screen())
 
 
 @app.command(
@@ -186,9 +180,7 @@ def import_weights(
     overwrite
         Replace an earlier run.
     """
-    from tutelage.commands.import_weights import import_weights as import_file
-
-    import_file(
+    commands.import_file(
         Path(file),
         Path(out),
         form=form,

@@ -1,1 +1,75 @@
-"""The verbs of the command line and of Python: each calls the library, prints, and writes files."""
+"""The verbs of the command line and of Python: each calls the library, prints, and writes files.
+
+A verb is imported when it is first used, since most of them need torch, which takes seconds to import.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tutelage.commands.catalog import print_catalog
+    from tutelage.commands.check import check_source
+    from tutelage.commands.compare import collect_runs, compare_runs, list_runs, plan_of
+    from tutelage.commands.demo import run_demo
+    from tutelage.commands.demo_scans import run_scan_demo
+    from tutelage.commands.embed import embed_run
+    from tutelage.commands.evaluate import evaluate_run
+    from tutelage.commands.import_weights import import_file
+    from tutelage.commands.predict import predict_run
+    from tutelage.commands.probe import ProbeConfig, parse_counts, probe_run
+    from tutelage.commands.report import report_after_training, report_runs
+    from tutelage.commands.show import show_views
+    from tutelage.commands.train import resume_training, train_run
+
+_HOMES = {
+    "ProbeConfig": "probe",
+    "check_source": "check",
+    "collect_runs": "compare",
+    "compare_runs": "compare",
+    "embed_run": "embed",
+    "evaluate_run": "evaluate",
+    "import_file": "import_weights",
+    "list_runs": "compare",
+    "parse_counts": "probe",
+    "plan_of": "compare",
+    "predict_run": "predict",
+    "print_catalog": "catalog",
+    "probe_run": "probe",
+    "report_after_training": "report",
+    "report_runs": "report",
+    "resume_training": "train",
+    "run_demo": "demo",
+    "run_scan_demo": "demo_scans",
+    "show_views": "show",
+    "train_run": "train",
+}
+__all__ = [
+    "ProbeConfig",
+    "check_source",
+    "collect_runs",
+    "compare_runs",
+    "embed_run",
+    "evaluate_run",
+    "import_file",
+    "list_runs",
+    "parse_counts",
+    "plan_of",
+    "predict_run",
+    "print_catalog",
+    "probe_run",
+    "report_after_training",
+    "report_runs",
+    "resume_training",
+    "run_demo",
+    "run_scan_demo",
+    "show_views",
+    "train_run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tutelage.commands' has no attribute '{name}'")
+    return getattr(import_module(f"tutelage.commands.{_HOMES[name]}"), name)

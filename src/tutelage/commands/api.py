@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
 from tutelage import config
+from tutelage.commands.run import Run
+from tutelage.commands.train import resume_training, train_run
 from tutelage.config import pretraining
 from tutelage.core.console import screen
 from tutelage.core.errors import ConfigError, did_you_mean
-from tutelage.inference.image_model import Model
-from tutelage.inference.scan_model import ScanModel, load_model
-from tutelage.run.start import Run, resume_run, start_run
+from tutelage.inference.images.model import Model
+from tutelage.inference.load import load_model
+from tutelage.inference.scans.model import ScanModel
 
 __all__ = ["Run", "load", "pretrain", "train"]
 
@@ -88,7 +90,7 @@ def train(
     if out is None:
         raise ConfigError("name the run folder to make: out='runs/a'")
     cfg = config.resolve(given, preset=preset, file=config_file)
-    return start_run(cfg, Path(out), overwrite=overwrite, console=screen(quiet=quiet))
+    return train_run(cfg, Path(out), overwrite=overwrite, console=screen(quiet=quiet))
 
 
 def pretrain(
@@ -120,7 +122,7 @@ def pretrain(
     if out is None:
         raise ConfigError("name the run folder to make: out='runs/moco'")
     cfg = pretraining.resolve(given, preset=preset, file=config_file)
-    return start_run(cfg, Path(out), overwrite=overwrite, console=screen(quiet=quiet), pretraining=True)
+    return train_run(cfg, Path(out), overwrite=overwrite, console=screen(quiet=quiet), pretraining=True)
 
 
 def _settings(data: str | Path | None, flags: Mapping[str, Any], settings: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -141,7 +143,7 @@ def _resumed(run: str | Path, given: Mapping[str, Any], of_a_new_run: tuple[obje
         raise ConfigError(
             "resume goes on with the run's own settings; out, preset, config_file, overwrite do not go with it"
         )
-    return resume_run(Path(run), given, console=screen(quiet=quiet))
+    return resume_training(Path(run), given, console=screen(quiet=quiet))
 
 
 def load(run: str | Path, *, network: str = "auto", device: str = "auto") -> Model | ScanModel:

@@ -1,4 +1,4 @@
-"""The check of any source: images or scans."""
+"""Checking data before any training: a report on the screen, and as JSON."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from rich.console import Console
 
 from tutelage import config
 from tutelage.core.errors import ConfigError
-from tutelage.data.scans.source import is_scan_source
-from tutelage.run.data_modules.foreign import refuse_foreign
+from tutelage.core.files import refuse_file, write_json
+from tutelage.data.check import end_of_check
+from tutelage.run.data_modules.recognize import module_of
 
 _SECTIONS = ("data", "scan")
 
 
 def check_source(
-    settings: Mapping[str, Any], *, workers: int, out: Path | None, overwrite: bool, console: Console
+    settings: Mapping[str, Any], *, workers: int, out: Path | None, overwrite: bool = False, console: Console
 ) -> None:
     """Check the data that `settings` name, print the report, and write it to `out` as JSON.
 
@@ -33,12 +34,11 @@ def check_source(
     if other:
         raise ConfigError(f"{other[0]} changes nothing in a check: it takes settings of data and scan")
     cfg = config.resolve(settings)
-    if is_scan_source(cfg.data.path, cfg.data.labels):
-        from tutelage.data.scans.check import check_scans_and_print
-
-        check_scans_and_print(cfg.data, cfg.scan, workers=workers, out=out, overwrite=overwrite, console=console)
-    else:
-        from tutelage.data.images.check import check_and_print
-
-        refuse_foreign(cfg, ("scan",), "scans to segment", "images with one class each")
-        check_and_print(cfg.data, workers=workers, out=out, overwrite=overwrite, console=console)
+    module = module_of(cfg)
+    module.refuse_foreign(cfg, ("scan",))
+    refuse_file(out, overwrite=overwrite)
+    report = module.check(cfg, workers=workers)
+    report.print(console)
+    if out is not None:
+        write_json(out, report.to_dict())
+    end_of_check(cfg.data.path, report.faults)

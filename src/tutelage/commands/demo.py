@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.table import Table
 
 from tutelage import config
+from tutelage.commands.train import train_run
 from tutelage.config.settings import require
 from tutelage.core.console import screen
 from tutelage.core.intervals import Interval, interval
 from tutelage.run.folder import refuse_existing
 from tutelage.run.progress import clock
-from tutelage.run.start import start_run
 
 BASELINE = "supervised"
 METHODS = (BASELINE, "mean-teacher", "fixmatch")
@@ -67,7 +67,7 @@ def run_demo(
                     "train.steps": steps,
                 }
                 cfg = config.resolve(settings, preset=f"{method}-digits")
-                run = start_run(cfg, folder / f"{method}-{seed}", overwrite=overwrite, console=screen(quiet=True))
+                run = train_run(cfg, folder / f"{method}-{seed}", overwrite=overwrite, console=screen(quiet=True))
                 scores = run.metrics["test"][run.metrics["evaluated"]]
                 accuracy[method].append(scores["accuracy"])
             console.print(f"draw {number} of {seeds}: " + ", ".join(f"{m} {accuracy[m][-1]:.1%}" for m in METHODS))

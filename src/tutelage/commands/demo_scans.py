@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tutelage import config
+from tutelage.commands.train import train_run
 from tutelage.config.settings import require
 from tutelage.core.console import screen
 from tutelage.core.errors import RunError
@@ -21,7 +22,6 @@ from tutelage.data.scans.phantoms import CLASSES, write_phantoms
 from tutelage.results.verdict.verdict import judge, print_verdict
 from tutelage.run.folder import refuse_existing
 from tutelage.run.progress import clock
-from tutelage.run.start import start_run
 
 BASELINE = "supervised"
 METHODS = (BASELINE, "mean-teacher")
@@ -68,7 +68,7 @@ def run_scan_demo(
     for number, seed in enumerate(draws, start=1):
         for method in METHODS:
             cfg = config.resolve(_settings(folder, method, seed, steps), preset=f"{method}-phantoms")
-            run = start_run(cfg, folder / f"{method}-{seed}", overwrite=overwrite, console=screen(quiet=True))
+            run = train_run(cfg, folder / f"{method}-{seed}", overwrite=overwrite, console=screen(quiet=True))
             scores[method].append(run.metrics["test"][run.metrics["evaluated"]])
             dice, spent = scores[method][-1]["dice"], clock(time.monotonic() - begun)
             console.print(f"draw {number} of {seeds}, {method}: Dice {dice:.1%} ({spent} so far)")

@@ -46,7 +46,7 @@ class WeightsFile:
     sha256: str
 
 
-def import_weights(
+def import_file(
     file: Path,
     out: Path,
     *,

@@ -22,23 +22,23 @@ from tutelage.data.images.source import find_table
 from tutelage.run.build import resolved
 
 if TYPE_CHECKING:
-    from tutelage.run.data_modules.base import Material, RunData
+    from tutelage.run.data_modules.base import DataModule, RunData
 
 _FREE = ("train.workers", "scan.cache")  # settings that change no result
 
 
-def describe(cfg: RunConfig, material: Material, device: torch.device, plan: Mapping[str, Any]) -> dict[str, Any]:
+def describe(cfg: RunConfig, module: DataModule, device: torch.device, plan: Mapping[str, Any]) -> dict[str, Any]:
     """The content of config.json."""
-    dataset = material.data
+    dataset = module.data
     return {
         "version": __version__,
         "settings": cfg.to_dict(),
         "plan": dict(plan),
         "data": {
-            "kind": material.kind,
+            "kind": module.kind,
             "classes": list(dataset.classes),
             "channels": dataset.channels,
-            **material.facts(),
+            **module.facts(),
             "fingerprint": dataset.fingerprint,
             "parts": dataset.facts,
             "notes": dataset.notes,

@@ -13,10 +13,9 @@ from torch import nn
 from tutelage.config import RunConfig
 from tutelage.config.network import NetworkConfig
 from tutelage.core.errors import ConfigError
-from tutelage.inference.encoder import HEAD, backbone_misfits, load_backbone, misfit_text
-from tutelage.inference.image_model import weights_of
 from tutelage.run.build import evaluated_network, learns_from_labels
 from tutelage.run.folder import kind_of_data, read_config
+from tutelage.run.weights import HEAD, backbone_misfits, load_backbone, misfit_text, weights_of
 from tutelage.training.checkpoint import load_checkpoint
 
 _MOST_SHOWN = 4

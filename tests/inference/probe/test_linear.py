@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from tutelage.inference.probe.linear import PUBLISHED, LinearProbe, fit_linear
+from tutelage.inference.images.probe.linear import PUBLISHED, LinearProbe, fit_linear
 
 reference = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[2] / "reference" / "probes.py")))
 

@@ -14,8 +14,8 @@ from PIL import Image
 import tutelage
 from tutelage import cli
 from tutelage.core.neighbors import knn_scores
-from tutelage.inference.encoder import Encoder
-from tutelage.inference.probe.folds import deal
+from tutelage.inference.images.encoder import Encoder
+from tutelage.inference.images.probe.folds import deal
 
 
 def write_images(root: Path, each: int, seed: int = 0, classes: str = "abc") -> Path:
@@ -98,8 +98,8 @@ def test_usual_numbers_of_labels_are_those_that_there_are(run: Path, photos: Pat
 
 
 def test_augmentation_changes_what_the_linear_probe_learns_from(run: Path, photos: Path, tmp_path: Path) -> None:
-    from tutelage.inference.probe import probe as module
-    from tutelage.inference.probe.data import list_labeled, read_labeled
+    from tutelage.inference.images.probe import probe as module
+    from tutelage.inference.images.probe.data import list_labeled, read_labeled
 
     encoder = Encoder.load(run, device="cpu")
     parts = list_labeled(str(photos), labels=None, test=None)

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from tutelage.commands.compare import plan_of
 from tutelage.core.errors import ConfigError, RunError
 from tutelage.methods import CLASSIFIERS
-from tutelage.results.compare.comparison import plan_of
 from tutelage.results.compare.plan import Combination, Plan, keep_plan, read_plan, shown_command
 
 

@@ -15,8 +15,8 @@ from PIL import Image
 from tutelage.core.errors import TutelageError
 from tutelage.core.names import shown
 from tutelage.data.images.items import Item, Unreadable
-from tutelage.inference.embed import list_to_embed
-from tutelage.inference.encoder import Encoder
+from tutelage.inference.images.embed import list_to_embed
+from tutelage.inference.images.encoder import Encoder
 from tutelage.results.report.blocks import Block, Page, Plot, Point, PointMap, Section, Text
 from tutelage.results.report.drawing import SERIES, SOFT, finished, new_figure, short, style
 from tutelage.results.report.examples import Looked

@@ -13,7 +13,8 @@ from tutelage.core.errors import DataError, TutelageError
 from tutelage.data.images.inventory import list_parts
 from tutelage.data.images.items import Item, Listing, Unreadable
 from tutelage.data.images.survey import read_pixels
-from tutelage.inference.image_model import Model, Prediction
+from tutelage.inference.images.model import Model
+from tutelage.inference.images.prediction import Prediction
 from tutelage.results.report.record import Record
 
 MOST = 2000  # images of a kind that are predicted for a report

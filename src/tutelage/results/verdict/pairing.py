@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.core.errors import RunError
-from tutelage.core.files import write_atomically
 from tutelage.core.headlines import ACCURACY, Headline
 from tutelage.core.intervals import interval
+from tutelage.run.scored import read_scored
 
-FILE = "scored.npz"
 _NORMAL95 = 1.960
 _SIGNIFICANT = 0.05
 
@@ -93,27 +91,6 @@ def wilcoxon(gained: NDArray[np.float64]) -> float:
         moved[rank:] = chance[: total + 1 - rank]
         chance = 0.5 * (chance + moved)
     return float(min(1.0, 2.0 * min(chance[: won + 1].sum(), chance[won:].sum())))
-
-
-def write_scored(run: Path, parts: Mapping[str, Mapping[str, NDArray]]) -> None:
-    """Write what was made of each scored item, by part, into the run: of images the given and the predicted class."""
-    stream = io.BytesIO()
-    arrays = {f"{part}_{name}": value for part, items in parts.items() for name, value in items.items()}
-    np.savez_compressed(stream, allow_pickle=False, **arrays)
-    write_atomically(run / FILE, stream.getvalue())
-
-
-def read_scored(run: Path, part: str, *names: str) -> tuple[NDArray, ...]:
-    """Arrays (N,) with a row for each item of a part: `label` and `predicted` of images, `case` and `dice` of cases.
-
-    Raises:
-        RunError: they are not there, or damaged.
-    """
-    try:
-        with np.load(run / FILE, allow_pickle=False) as arrays:
-            return tuple(arrays[f"{part}_{name}"] for name in names)
-    except (OSError, KeyError, ValueError) as error:
-        raise RunError(f"cannot read the predictions in {run / FILE}: {error}") from None
 
 
 def paired_difference(run: Path, twin: Path, part: str, headline: Headline = ACCURACY) -> Difference:

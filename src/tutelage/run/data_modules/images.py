@@ -10,26 +10,30 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from rich.console import Console
 
 from tutelage.config import AUTO, RunConfig
 from tutelage.config.augment import AugmentConfig
 from tutelage.core.distributed import from_main, rank
 from tutelage.core.errors import ConfigError
-from tutelage.data.images.check import check_for_training
+from tutelage.data.check import check_for_training
+from tutelage.data.images.check import ImageCheckReport, check_images
 from tutelage.data.images.dataset import Dataset, Subset, load_dataset
 from tutelage.data.images.gap import measure_gap
 from tutelage.data.images.inventory import Inventory
 from tutelage.data.images.label_fit import measure_label_fit
 from tutelage.data.images.loader import Normalization, pixel_statistics
+from tutelage.data.images.sample import sample_images
 from tutelage.networks.base import Network
 from tutelage.run.build import build_predictor, build_task, check_streams, learns_from_labels, method_class, resolved
-from tutelage.run.data_modules.base import Material
-from tutelage.run.data_modules.foreign import refuse_foreign
+from tutelage.run.data_modules.base import DataModule
+from tutelage.run.data_modules.image_checks import check_image_runs
 from tutelage.run.data_modules.image_streams import build_training
+from tutelage.run.data_modules.image_views import decide_domain, save_image_views
 from tutelage.run.recommend import recommend, recommended, situation
 from tutelage.run.record import absolute
 from tutelage.run.recorder import networks
-from tutelage.run.views import decide_domain, save_run_views
 from tutelage.run.warm_start import warm_start
 from tutelage.tasks.classification import Classification
 from tutelage.tasks.representation import FOLDS, Representation
@@ -43,10 +47,12 @@ _TIMED = 512  # images
 LARGE_FOR_CPU = 96  # pixels; above it, a pretraining of minutes sees too few images
 
 
-class Images(Material):
-    """See `Material`."""
+class ImageModule(DataModule):
+    """See `DataModule`."""
 
     kind, item, smaller = "images", "images", "data.image_size"
+    foreign = ("scan", "segmentation")
+    these, others = "images with one class each", "scans to segment"
     data: Dataset
     task: Classification | Representation
     normalization: Normalization
@@ -58,15 +64,30 @@ class Images(Material):
         """Refuse methods and settings of scans."""
         if cfg.method != AUTO and method_class(cfg.method).tasks == ("segmentation",):
             raise ConfigError(f"{cfg.method} is for segmentation; these images have one class each")
-        refuse_foreign(cfg, ("scan", "segmentation"), "scans to segment", "images with one class each")
+        ImageModule.refuse_foreign(cfg)
+
+    @staticmethod
+    def check(cfg: RunConfig, *, workers: int) -> ImageCheckReport:
+        """See `DataModule`."""
+        return check_images(cfg.data, workers=workers)
+
+    @staticmethod
+    def check_runs(configs: Mapping[str, RunConfig], console: Console) -> None:
+        """See `DataModule`."""
+        check_image_runs(configs, console)
+
+    @staticmethod
+    def sample(cfg: RunConfig, count: int) -> tuple[NDArray[np.uint8], bool]:
+        """See `DataModule`."""
+        return sample_images(cfg.data, count, workers=cfg.train.workers)
 
     def settle(self, cfg: RunConfig, run: Path) -> RunConfig:
         """The settings with the recommended method, where it is to be chosen: rank 0, which looks, chooses for all."""
         if rank() == 0:
             labels = learns_from_labels(cfg.method)
-            self._inventory = check_for_training(
-                cfg.data, workers=cfg.train.workers, console=self.console, needs_labels=labels
-            )
+            report = check_images(cfg.data, workers=cfg.train.workers, needs_labels=labels)
+            check_for_training(report, self.console)
+            self._inventory = report.inventory
         if cfg.method != AUTO:
             return cfg
         inventory = self._inventory
@@ -118,10 +139,10 @@ class Images(Material):
 
     def draw_views(self, cfg: RunConfig, out: Path) -> None:
         """A contact sheet."""
-        save_run_views(cfg, self.data, out)
+        save_image_views(cfg, self.data, out)
 
     def network(self, cfg: RunConfig, *, published: bool) -> Network:
-        """See `Material`."""
+        """See `DataModule`."""
         data = self.data
         return build_predictor(
             cfg,
@@ -142,11 +163,11 @@ class Images(Material):
         network.start_from(self.normalization(torch.from_numpy(pixels)))
 
     def training(self, cfg: RunConfig, network: Network, *, steps: int) -> Training:  # type: ignore[override]
-        """See `Material`."""
+        """See `DataModule`."""
         return build_training(cfg, self.data, self.normalization, self.device, network, steps=steps)
 
     def names_at(self, training: Training, step: int) -> Iterator[tuple[str, list[str]]]:
-        """See `Material`."""
+        """See `DataModule`."""
         for stream, rows in training.loader.rows_at(step).items():
             yield stream, [self.data.train.names[row] for row in rows]
 
@@ -187,7 +208,7 @@ class Images(Material):
         return exam.limited() if isinstance(exam, NeighborExam) else None
 
     def final_exams(self, training: Training, run: Path) -> dict[str, Callable[[], Exam]]:
-        """See `Material`."""
+        """See `DataModule`."""
         exams: dict[str, Callable[[], Exam]] = {}
         if (validation := self.validation()) is not None:
             exams["validation"] = lambda: validation
@@ -211,7 +232,7 @@ class Images(Material):
         }
 
     def view_settings(self, cfg: RunConfig) -> Iterator[tuple[str, list[str]]]:
-        """See `Material`."""
+        """See `DataModule`."""
         given, default = dataclasses.asdict(cfg.augment), dataclasses.asdict(AugmentConfig())
         for part, view in (("strong", "strong"), ("ct", "strong"), ("contrastive", "contrastive")):
             yield view, [f"augment.{part}.{name}" for name, v in given[part].items() if v != default[part][name]]

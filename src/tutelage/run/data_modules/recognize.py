@@ -1,22 +1,22 @@
-"""Which kind of data a run is on."""
+"""Which kind of data a run is on: nothing else decides it."""
 
 from __future__ import annotations
 
 from tutelage.config import RunConfig
 from tutelage.data.scans.source import is_scan_source
-from tutelage.run.data_modules.base import Material
-from tutelage.run.data_modules.images import Images
-from tutelage.run.data_modules.scans import Scans
+from tutelage.run.data_modules.base import DataModule
+from tutelage.run.data_modules.images import ImageModule
+from tutelage.run.data_modules.scans import ScanModule
 
-KINDS: tuple[type[Material], ...] = (Images, Scans)
+KINDS: tuple[type[DataModule], ...] = (ImageModule, ScanModule)
 
 
-def kind_of(cfg: RunConfig) -> type[Material]:
-    """Recognize the data that settings name."""
+def module_of(cfg: RunConfig) -> type[DataModule]:
+    """The data module for the data that settings name."""
     data = cfg.data
-    return Scans if is_scan_source(data.path, data.labels) else Images
+    return ScanModule if is_scan_source(data.path, data.labels) else ImageModule
 
 
-def type_of(kind: str) -> type[Material]:
-    """The kind of data that config.json names."""
-    return next(material for material in KINDS if material.kind == kind)
+def module_named(kind: str) -> type[DataModule]:
+    """The data module of the kind that config.json names."""
+    return next(module for module in KINDS if module.kind == kind)

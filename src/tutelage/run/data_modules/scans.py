@@ -11,13 +11,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from rich.console import Console
 
 from tutelage.config import AUTO, RunConfig, base_preset
 from tutelage.config.intensity import StrongIntensityConfig
 from tutelage.config.network import NETWORK_NAMES, NetworkName
 from tutelage.core.distributed import rank, world_size
 from tutelage.core.errors import ConfigError
-from tutelage.data.scans.check import check_scans_for_training
+from tutelage.core.names import shown
+from tutelage.data.check import check_for_training
+from tutelage.data.scans.check import ScanCheckReport, check_scans
 from tutelage.data.scans.dataset import ScanDataset, load_scans
 from tutelage.data.scans.inventory import list_scan_parts
 from tutelage.data.scans.mask_folder import MaskFolder
@@ -28,10 +32,10 @@ from tutelage.networks.base import Network
 from tutelage.networks.dense import DenseNetwork
 from tutelage.networks.vnet import VNet
 from tutelage.run.build import assemble, build_predictor, check_streams, learns_from_labels, method_class, resolved
-from tutelage.run.data_modules.base import Material
-from tutelage.run.data_modules.foreign import refuse_foreign
-from tutelage.run.data_modules.patch_sheet import save_patch_sheet
-from tutelage.run.data_modules.patch_streams import patch_loader
+from tutelage.run.data_modules.base import DataModule
+from tutelage.run.data_modules.scan_checks import check_scan_runs
+from tutelage.run.data_modules.scan_streams import patch_loader
+from tutelage.run.data_modules.scan_views import save_scan_views
 from tutelage.run.recommend import recommend_for_scans, recommended
 from tutelage.run.record import absolute
 from tutelage.run.recorder import networks
@@ -43,15 +47,16 @@ from tutelage.training.scan_exam import KeptMasks, ScanExam
 from tutelage.training.scoring import Exam
 
 MASKS = "masks"  # in the run
-_OF_IMAGES = ("augment", "data.image_size", "data.label_balance", "data.labeled_sampling", "data.memory_limit_mb")
 _DENSE = ", ".join(name for name in NETWORK_NAMES if NetworkName.parse(name).dense)
 _TIMED = 2  # batches of windows
 
 
-class Scans(Material):
-    """See `Material`."""
+class ScanModule(DataModule):
+    """See `DataModule`."""
 
     kind, item, smaller = "scans", "patches", "scan.patch_size"
+    foreign = ("augment", "data.image_size", "data.label_balance", "data.labeled_sampling", "data.memory_limit_mb")
+    these, others = "scans to segment", "images with one class each"
     data: ScanDataset
     task: Segmentation
     _inventory: ScanInventory | None = None
@@ -64,9 +69,24 @@ class Scans(Material):
             raise ConfigError(f"{cfg.method} pretrains on images; scans are segmented: choose {', '.join(able)}")
         if cfg.method != AUTO and "segmentation" not in method_class(cfg.method).tasks:
             raise ConfigError(f"{cfg.method} gives one class an image; for scans choose {', '.join(able)}")
-        refuse_foreign(cfg, _OF_IMAGES, "images with one class each", "scans to segment")
+        ScanModule.refuse_foreign(cfg)
         if not NetworkName.parse(cfg.network.name).dense:
             raise ConfigError(f"network.name '{cfg.network.name}' gives one answer an image; for scans choose {_DENSE}")
+
+    @staticmethod
+    def check(cfg: RunConfig, *, workers: int) -> ScanCheckReport:
+        """See `DataModule`."""
+        return check_scans(cfg.data, cfg.scan, workers=workers)
+
+    @staticmethod
+    def check_runs(configs: Mapping[str, RunConfig], console: Console) -> None:
+        """See `DataModule`."""
+        check_scan_runs(configs, console)
+
+    @staticmethod
+    def sample(cfg: RunConfig, count: int) -> tuple[NDArray[np.uint8], bool]:
+        """See `DataModule`."""
+        raise ConfigError(f"{shown(cfg.data.path)} holds scans: a run on them draws its patches into views.png")
 
     def settle(self, cfg: RunConfig, run: Path) -> RunConfig:
         """The settings with the recommended method, where it is to be chosen: by the listing alone."""
@@ -81,9 +101,9 @@ class Scans(Material):
         elif cfg.given and cfg.preset is None:
             self.console.print(f"- what is not given is set as in the preset {base_preset(cfg.method)}")
         if rank() == 0:
-            self._inventory = check_scans_for_training(
-                cfg.data, cfg.scan, workers=cfg.train.workers, cache_dir=_cache(cfg, run), console=self.console
-            )
+            report = check_scans(cfg.data, cfg.scan, workers=cfg.train.workers, cache_dir=_cache(cfg, run))
+            check_for_training(report, self.console)
+            self._inventory = report.inventory
         return cfg
 
     def load(self, cfg: RunConfig, run: Path) -> None:
@@ -112,10 +132,10 @@ class Scans(Material):
 
     def draw_views(self, cfg: RunConfig, out: Path) -> None:
         """Middle slices of some patches."""
-        save_patch_sheet(cfg, self.data, out)
+        save_scan_views(cfg, self.data, out)
 
     def network(self, cfg: RunConfig, *, published: bool) -> Network:
-        """See `Material`; there are no published weights."""
+        """See `DataModule`; there are no published weights."""
         data = self.data
         return build_predictor(
             cfg, num_classes=len(data.classes), channels=data.channels, image_size=data.patch_size, published=published
@@ -127,7 +147,7 @@ class Scans(Material):
             warm_start(network, origin, self.data.classes, self.console)
 
     def training(self, cfg: RunConfig, network: DenseNetwork, *, steps: int) -> Training:  # type: ignore[override]
-        """See `Material`."""
+        """See `DataModule`."""
         train, data = cfg.train, self.data
         _check_coarsest(cfg, network, data.patch_size)
         counts = [data.train.looks[row].label_counts for row in data.labeled_rows]
@@ -154,7 +174,7 @@ class Scans(Material):
         )
 
     def names_at(self, training: Training, step: int) -> Iterator[tuple[str, list[str]]]:
-        """See `Material`."""
+        """See `DataModule`."""
         for stream, rows in training.loader.rows_at(step).items():
             yield stream, [self.data.train.cases[row].name for row in rows]
 
@@ -222,7 +242,7 @@ class Scans(Material):
         return {}
 
     def view_settings(self, cfg: RunConfig) -> Iterator[tuple[str, list[str]]]:
-        """See `Material`."""
+        """See `DataModule`."""
         given, default = dataclasses.asdict(cfg.scan.strong), dataclasses.asdict(StrongIntensityConfig())
         yield "strong", [f"scan.strong.{name}" for name, value in given.items() if value != default[name]]
 

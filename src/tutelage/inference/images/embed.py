@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 
 from tutelage.core.errors import ConfigError, DataError, MissingExtra, RunError
-from tutelage.core.files import TEMPORARY, refuse_file
+from tutelage.core.files import TEMPORARY
 from tutelage.core.names import shown, to_cell
 from tutelage.data.images.items import Item, Unreadable
 from tutelage.data.images.source import list_source, list_splits
-from tutelage.inference.encoder import Encoder
+from tutelage.inference.images.encoder import Encoder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,47 +91,6 @@ def embed_table(encoder: Encoder, items: Sequence[Item], *, workers: int = 2) ->
     table.insert(0, "path", [item.name for block in blocks for item in block.items])
     table.insert(1, "label", pd.Series([item.label for block in blocks for item in block.items], dtype=object))
     return table
-
-
-def embed_run(
-    run: Path,
-    data: str,
-    *,
-    out: Path,
-    labels: str | None = None,
-    network: str = "auto",
-    device: str = "auto",
-    workers: int = 2,
-    report: Path | None = None,
-    overwrite: bool = False,
-    console: Console,
-) -> None:
-    """Write the features of every image of `data` to `out` (.parquet, .npz or .csv), and a map of them to `report`.
-
-    Raises:
-        TutelageError: the run, the data or the file is not as needed.
-    """
-    for file in (out, report):
-        refuse_file(file, overwrite=overwrite)
-    write = writer(out)
-    items = list_to_embed(data, labels)
-    encoder = Encoder.load(run, network=network, device=device)
-    unreadable: list[str] = []
-    count = width = 0
-    with write:
-        for block in embed_items(encoder, items, workers=workers, unreadable=unreadable):
-            write.add(block)
-            count, width = count + len(block.items), block.features.shape[1]
-        if not count:
-            raise DataError(unreadable)
-    said = f", {len(unreadable)} left out since they cannot be read ({unreadable[0]})" if unreadable else ""
-    console.print(f"{count} images, {width} features each{said}: {out}", markup=False)
-    if report is not None:
-        from tutelage.results.report.embedding_map import embedding_page
-        from tutelage.results.report.write import write_page
-
-        write_page(embedding_page(run, data, encoder, items), report)
-        console.print(f"the report is {report}", markup=False)
 
 
 def writer(out: Path) -> Writer:

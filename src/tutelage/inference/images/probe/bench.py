@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tutelage.core.neighbors import knn_scores
-from tutelage.inference.probe.data import Labeled
-from tutelage.inference.probe.linear import fit_linear
-from tutelage.inference.probe.logistic import fit_logistic
+from tutelage.inference.images.probe.data import Labeled
+from tutelage.inference.images.probe.linear import fit_linear
+from tutelage.inference.images.probe.logistic import fit_logistic
 
 Rows = NDArray[np.int64]
 View = Callable[[int, Rows, int], Tensor]  # epoch, rows, seed: features of augmented images

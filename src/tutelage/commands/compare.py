@@ -1,4 +1,4 @@
-"""A comparison from its plan to its table."""
+"""Comparing methods: from the plan of the runs to their table, verdicts and report."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from tutelage.results.compare.collect import SUPERVISED, Table, collect
 from tutelage.results.compare.execute import LOGS, is_finished, next_command, run_all
 from tutelage.results.compare.outputs import print_table, write_table
 from tutelage.results.compare.plan import Combination, Plan, keep_plan, read_plan, shown_command
+from tutelage.results.report import write_report
 from tutelage.results.verdict.verdict import Verdict, judge, print_verdict
 
 REPORT = "report.html"
 
 
-def compare(plan: Plan, out: Path, *, jobs: int, report: bool = True, console: Console) -> Table:
+def compare_runs(plan: Plan, out: Path, *, jobs: int, report: bool = True, console: Console) -> Table:
     """Train what is not finished yet, then write and print the table, and write a report unless it is turned off.
 
     Raises:
@@ -42,18 +43,18 @@ def compare(plan: Plan, out: Path, *, jobs: int, report: bool = True, console: C
     failed = run_all(plan, out, jobs=jobs, console=console)
     if len(failed) == len(plan.combinations):
         raise RunError(f"all {len(failed)} runs failed, the first: {next(iter(failed.values()))}")
-    table = gather(out, failed=failed, report=report, console=console)
+    table = collect_runs(out, failed=failed, report=report, console=console)
     if failed:
         names = ", ".join(one.name for one in failed)
         raise RunError(f"{len(failed)} of {len(plan.combinations)} runs failed ({names}); the same command tries again")
     return table
 
 
-def list_commands(plan: Plan, out: Path, console: Console) -> None:
+def list_runs(plan: Plan, out: Path, console: Console) -> None:
     """Print the command of each run that is not finished, for a scheduler or another machine.
 
     Raises:
-        TutelageError: as `compare`, before anything is started.
+        TutelageError: as `compare_runs`, before anything is started.
     """
     check_plan(plan, screen(quiet=True))
     keep_plan(plan, out)
@@ -62,7 +63,7 @@ def list_commands(plan: Plan, out: Path, console: Console) -> None:
             console.print(shown_command(next_command(plan, one, out)))
 
 
-def gather(
+def collect_runs(
     out: Path, *, failed: Mapping[Combination, str] | None = None, report: bool = True, console: Console
 ) -> Table:
     """Print the table of what is finished in `out`, with verdicts, and write it beside the runs.
@@ -88,8 +89,6 @@ def gather(
 
 def _write_report(runs: list[Path], out: Path, verdicts: list[Verdict], console: Console) -> None:
     """Write report.html beside the table. What goes wrong is one line: the comparison itself is whole."""
-    from tutelage.results.report import write_report
-
     try:
         write_report(runs, out / REPORT, verdicts=verdicts, overwrite=True)
     except Exception as error:

@@ -13,19 +13,16 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from tutelage.config import RunConfig
 from tutelage.config.scan import ScanConfig
-from tutelage.core.devices import choose_device
-from tutelage.core.errors import ConfigError, DataError
-from tutelage.core.names import shown
-from tutelage.data.scans.geometry import Geometry
+from tutelage.core.errors import DataError
 from tutelage.data.scans.items import Case
 from tutelage.data.scans.prepare import place, prepare
 from tutelage.data.scans.reading import RawCase, read_case
-from tutelage.data.scans.source import list_cases
-from tutelage.inference.image_model import NETWORKS, Model, load_predictor
-from tutelage.run.build import build_predictor, evaluated_network
-from tutelage.run.folder import kind_of_data, read_config
+from tutelage.inference.model import Tell, TrainedModel
+from tutelage.inference.scans.predict import WrittenMasks, refuse_folder, write_masks
+from tutelage.inference.scans.prediction import ScanPrediction, list_to_predict
+from tutelage.inference.scans.scores import ScanScores, score_scans
+from tutelage.run.weights import load_network
 from tutelage.tasks.segmentation import Segmentation
 
 if TYPE_CHECKING:
@@ -33,28 +30,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ScanPrediction:
-    """What a model makes of a scan, or why it could not be read.
-
-    Attributes:
-        probs: (K, *S) float32 on the grid of the file, or None.
-        predicted: (*S) int64 class indices there, or None.
-    """
-
-    case: Case
-    geometry: Geometry | None = None
-    probs: NDArray[np.float32] | None = None
-    predicted: NDArray[np.int64] | None = None
-    error: str = ""
-
-
-@dataclass(frozen=True)
-class ScanModel:
+class ScanModel(TrainedModel):
     """A trained network, its classes, and the preparation of scans that it was trained with.
 
     Attributes:
         values: label value of each class, in files.
     """
+
+    kind = "scans"
+    load_options = ("flips", "largest_component")
+    predict_options = ("probabilities", "flips", "largest_component")
+    score_options = ("csv", "flips", "largest_component")
 
     network: nn.Module
     task: Segmentation
@@ -63,11 +49,6 @@ class ScanModel:
     channels: int
     step: int
     device: torch.device
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Class names, in the order of the probabilities; the first is the background."""
-        return self.task.classes
 
     @staticmethod
     def load(
@@ -88,18 +69,9 @@ class ScanModel:
             RunError: `run` is no run folder, or its checkpoints are damaged.
             ConfigError: the run is on images, the method has no such network, or the device is not there.
         """
-        config = read_config(Path(run))
-        if kind_of_data(config) != "scans":
-            raise ConfigError(f"{run} was trained on images, and segments no scans")
-        cfg, facts = RunConfig.from_dict(config["settings"]), config["data"]
-        place_of_it = choose_device(device)
-        if network not in NETWORKS:
-            raise ConfigError(f"--network must be one of {', '.join(NETWORKS)}, got {network!r}")
-        patch = tuple(facts["patch_size"])
-        made = build_predictor(
-            cfg, num_classes=len(facts["classes"]), channels=facts["channels"], image_size=patch, published=False
-        )
-        step = load_predictor(made, Path(run), evaluated_network(cfg.method) if network == "auto" else network)
+        refusal = "was trained on images, and segments no scans"
+        loaded = load_network(run, kind="scans", refusal=refusal, network=network, device=device)
+        cfg, facts = loaded.cfg, loaded.facts
         own = cfg.segmentation
         settings = dataclasses.replace(
             own,
@@ -107,13 +79,13 @@ class ScanModel:
             largest_component=own.largest_component if largest_component is None else largest_component,
         )
         return ScanModel(
-            network=made.to(place_of_it).eval(),
-            task=Segmentation(facts["classes"], patch_size=patch, cfg=settings),
+            network=loaded.network,
+            task=Segmentation(tuple(facts["classes"]), patch_size=tuple(facts["patch_size"]), cfg=settings),
             scan=cfg.scan,
             values=tuple(facts["label_values"]),
             channels=facts["channels"],
-            step=step,
-            device=place_of_it,
+            step=loaded.step,
+            device=loaded.device,
         )
 
     def segment(self, raw: RawCase) -> NDArray[np.float32]:
@@ -164,38 +136,28 @@ class ScanModel:
         """
         import pandas as pd
 
-        from tutelage.commands.predict_scans import write_masks
+        written = self.predict_into(str(source), Path(out), probabilities=probabilities, overwrite=overwrite)
+        return pd.DataFrame(written.folder.rows, columns=written.folder.columns)
 
-        cases = list_to_predict(str(source))
-        folder = write_masks(self, cases, Path(out), probabilities=probabilities, overwrite=overwrite)
-        return pd.DataFrame(folder.rows, columns=folder.columns)
+    def predict_into(
+        self,
+        data: str,
+        out: Path,
+        *,
+        workers: int = 2,
+        overwrite: bool = False,
+        keep: bool = False,
+        tell: Tell | None = None,
+        **options: Any,
+    ) -> WrittenMasks:
+        """Write a mask per scan into a folder; see `TrainedModel.predict_into`.
 
-    def evaluate(self, source: str | Path, *, labels: str | Path | None = None, workers: int = 2) -> dict[str, Any]:
-        """Scores on labeled scans, on the grid of their files; see `SegmentationMetrics.compute`.
-
-        Raises:
-            DataError: there is no such source, a scan cannot be read, or a label value is no class of the model.
+        Args:
+            **options: `probabilities` writes them too.
         """
-        from tutelage.commands.evaluate_scans import score_scans
+        refuse_folder(out, overwrite=overwrite)
+        return write_masks(self, list_to_predict(data), out, tell=tell, **options)
 
-        return score_scans(self, str(source), labels=None if labels is None else str(labels), workers=workers)
-
-
-def load_model(run: str | Path, *, network: str = "auto", device: str = "auto") -> Model | ScanModel:
-    """The trained model of a run, for images or scans; see `Model.load` and `ScanModel.load`."""
-    kind = ScanModel if kind_of_data(read_config(Path(run))) == "scans" else Model
-    return kind.load(run, network=network, device=device)
-
-
-def list_to_predict(source: str) -> list[Case]:
-    """The scans of a source to predict.
-
-    Raises:
-        DataError: there is no such source, no scan in it, or it cannot be read as what it is.
-    """
-    listing = list_cases(source, role="predict")
-    if not listing.cases and not listing.faults:
-        listing.faults.append(f"{shown(source)} holds no scans")
-    if listing.faults:
-        raise DataError(listing.faults)
-    return listing.cases
+    def score(self, data: str, *, labels: str | None = None, workers: int = 2, tell: Tell | None = None) -> ScanScores:
+        """See `TrainedModel.score`."""
+        return score_scans(self, data, labels=labels, workers=workers, tell=tell)

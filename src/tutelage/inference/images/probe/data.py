@@ -17,7 +17,7 @@ from tutelage.core.names import shown
 from tutelage.data.images.items import Item, Listing, Unreadable
 from tutelage.data.images.source import list_source, list_splits
 from tutelage.data.split import copies_of, hold_out
-from tutelage.inference.encoder import Encoder
+from tutelage.inference.images.encoder import Encoder
 
 BLOCK = 256  # images in memory at a time
 HELD_OUT = 0.2  # of the labels, where the data has no test images

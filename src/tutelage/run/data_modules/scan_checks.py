@@ -1,4 +1,4 @@
-"""Everything about scans that can be known to fail before the first run of a comparison."""
+"""What can be known to fail before the first of several runs on scans."""
 
 from __future__ import annotations
 
@@ -11,32 +11,23 @@ from rich.console import Console
 from tutelage.config import RunConfig
 from tutelage.core.errors import ConfigError
 from tutelage.core.names import shown
-from tutelage.data.scans.check import check_scans_for_training
+from tutelage.data.check import check_for_training
+from tutelage.data.scans.check import check_scans
 from tutelage.data.scans.dataset import hold_out_cases, keep_cases
 from tutelage.data.scans.parts import ScanInventory
-from tutelage.results.compare.plan import Combination
 from tutelage.run.build import check_streams
 
 
-def check_scan_runs(configs: Mapping[Combination, RunConfig], console: Console) -> None:
-    """Check the data once, as the first run prepares them, then whether every run finds its labels and streams.
-
-    Raises:
-        TutelageError: they do not.
-    """
+def check_scan_runs(configs: Mapping[str, RunConfig], console: Console) -> None:
+    """See `DataModule.check_runs`; the data is prepared as the first run prepares it."""
     first = next(iter(configs.values()))
-    inventory = check_scans_for_training(
-        dataclasses.replace(first.data, label_count=None),
-        first.scan,
-        workers=first.train.workers,
-        cache_dir=None,
-        console=console,
-    )
-    for one, cfg in configs.items():
+    report = check_scans(dataclasses.replace(first.data, label_count=None), first.scan, workers=first.train.workers)
+    check_for_training(report, console)
+    for name, cfg in configs.items():
         try:
-            _check_run(cfg, inventory)
+            _check_run(cfg, report.inventory)
         except ConfigError as error:
-            raise ConfigError(f"{one.name}: {error}") from None
+            raise ConfigError(f"{name}: {error}") from None
 
 
 def _check_run(cfg: RunConfig, inventory: ScanInventory) -> None:

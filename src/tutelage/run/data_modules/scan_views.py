@@ -16,13 +16,13 @@ from tutelage.core.files import write_atomically
 from tutelage.core.names import shown
 from tutelage.data.scans.dataset import ScanDataset
 from tutelage.run.build import method_class
-from tutelage.run.data_modules.patch_streams import patch_loader
+from tutelage.run.data_modules.scan_streams import patch_loader
 
 STEPS = 4  # of which the first patch of each stream is shown
 _TINT = (230, 60, 60)  # of labels
 
 
-def save_patch_sheet(cfg: RunConfig, data: ScanDataset, out: Path) -> None:
+def save_scan_views(cfg: RunConfig, data: ScanDataset, out: Path) -> None:
     """Write a slice of the first patches under each view as PNG; labeled ones with their labels tinted, too.
 
     The slice is across the last axis: that with most foreground, or the middle one.

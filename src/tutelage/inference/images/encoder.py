@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,19 +13,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tutelage.config import RunConfig
-from tutelage.core.devices import choose_device
-from tutelage.core.errors import CheckpointError, ConfigError
+from tutelage.core.errors import ConfigError
 from tutelage.core.seeding import derived_seed
 from tutelage.data.images.items import Item, Unreadable
 from tutelage.data.images.loader import Normalization
 from tutelage.data.images.survey import read_pixels
-from tutelage.inference.image_model import NETWORKS, weights_of
 from tutelage.networks.base import Network
-from tutelage.run.build import build_predictor, evaluated_network
-from tutelage.run.folder import kind_of_data, read_config
-from tutelage.training.checkpoint import load_checkpoint
+from tutelage.run.weights import build_for_features, load_network
 
-HEAD = "head."  # how the names of tensors begin that a network does not need for its features
 SETTLING_IMAGES = 512  # that give a network with random weights its batch-norm statistics
 
 
@@ -56,29 +51,16 @@ class Encoder:
             ConfigError: the method has no such network, the device is not there, or the network has no features that
                 are one row an image.
         """
-        path, config = Path(run), read_config(Path(run))
-        if kind_of_data(config) != "images":
-            raise ConfigError(f"{run} segments scans: its features are one row a voxel, not one an image")
-        cfg, facts = RunConfig.from_dict(config["settings"]), config["data"]
-        place = choose_device(device)
-        if network not in NETWORKS:
-            raise ConfigError(f"--network must be one of {', '.join(NETWORKS)}, got {network!r}")
-        made = _build(cfg, channels=facts["channels"], image_size=facts["image_size"], seed=cfg.train.seed)
-        checkpoint = load_checkpoint(path / "checkpoints")
-        which = evaluated_network(cfg.method) if network == "auto" else network
-        weights = weights_of(checkpoint.tensors, which)
-        if not weights:
-            raise ConfigError(f"the method of {run} has no {which}")
-        if other := backbone_misfits(made, weights):
-            raise CheckpointError(f"the weights in {run} do not fit its network: {misfit_text(made, weights, other)}")
-        load_backbone(made, weights)
+        refusal = "segments scans: its features are one row a voxel, not one an image"
+        loaded = load_network(run, kind="images", refusal=refusal, network=network, device=device, features_only=True)
+        facts = loaded.facts
         encoder = Encoder(
-            network=made.to(place).eval(),
+            network=loaded.network,
             normalization=Normalization(tuple(facts["mean"]), tuple(facts["std"])),
             channels=facts["channels"],
             image_size=facts["image_size"],
-            device=place,
-            step=checkpoint.step,
+            device=loaded.device,
+            step=loaded.step,
         )
         shape = encoder.features(np.zeros((1, encoder.channels, *[encoder.image_size] * 2), np.uint8)).shape
         if len(shape) != 2:
@@ -103,7 +85,8 @@ class Encoder:
             images: (N, C, H, W) uint8 that pass through it once in training mode, for its batch-norm statistics; with
                 those of a new network, 0 and 1, its features would be worse than a random network's can be.
         """
-        network = _build(cfg, channels=self.channels, image_size=self.image_size, seed=seed).to(self.device)
+        facts = {"channels": self.channels, "image_size": self.image_size}
+        network = build_for_features(cfg, facts, seed=seed).to(self.device)
         norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
         pixels = self.normalization(torch.from_numpy(images).to(self.device))
         torch.manual_seed(derived_seed(seed, "settling"))
@@ -113,36 +96,3 @@ class Encoder:
                 norm.momentum = None  # a plain mean over the one batch
             network.features(pixels)
         return dataclasses.replace(self, network=network.eval(), step=0)
-
-
-def _build(cfg: RunConfig, *, channels: int, image_size: int, seed: int) -> Network:
-    network = dataclasses.replace(cfg.network, bn_splits=None)  # which evaluation mode knows nothing of
-    seeded = dataclasses.replace(cfg, network=network, train=dataclasses.replace(cfg.train, seed=seed))
-    return build_predictor(seeded, num_classes=2, channels=channels, image_size=image_size, published=False)
-
-
-def backbone_misfits(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
-    """The tensors of a network, its head's aside, that `weights` have not or in another shape."""
-    own = network.state_dict()
-    return [
-        name
-        for name, value in own.items()
-        if not name.startswith(HEAD) and (name not in weights or weights[name].shape != value.shape)
-    ]
-
-
-def misfit_text(network: nn.Module, weights: Mapping[str, Tensor], misfits: Sequence[str]) -> str:
-    """How many tensors differ, and the first of them, with both shapes."""
-    own = network.state_dict()
-    first = [
-        f"{name} (expected {tuple(own[name].shape)}, got {tuple(weights[name].shape) if name in weights else 'none'})"
-        for name in misfits[:3]
-    ]
-    return f"{len(misfits)} of {len(own)} tensors differ, first {', '.join(first)}"
-
-
-def load_backbone(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
-    """Load all but the head; gives the names that were loaded. `backbone_misfits` must be empty."""
-    taken = {name: weights[name] for name in network.state_dict() if not name.startswith(HEAD)}
-    network.load_state_dict(taken, strict=False)
-    return list(taken)

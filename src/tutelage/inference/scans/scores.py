@@ -1,11 +1,11 @@
-"""Scoring a run on labeled scans."""
+"""How good a segmenter is on labeled scans."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,7 +14,6 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from tutelage.core.errors import DataError
-from tutelage.core.files import refuse_file, write_atomically, write_json
 from tutelage.core.names import shown, to_cell
 from tutelage.data.scans.cache import ScanLook
 from tutelage.data.scans.items import Case
@@ -22,7 +21,8 @@ from tutelage.data.scans.reading import read_case
 from tutelage.data.scans.scan_set import class_table
 from tutelage.data.scans.source import list_cases
 from tutelage.data.scans.survey import survey_cases
-from tutelage.inference.scan_model import ScanModel
+from tutelage.inference.model import Scores, Tell
+from tutelage.inference.scans.prediction import Segmenter
 from tutelage.tasks.overlap import DISTANCE_SCORES, OVERLAPS
 from tutelage.tasks.segmentation import Segmentation
 
@@ -36,58 +36,30 @@ _COUNTS = {
 }
 
 
-def evaluate_scans(
-    run: Path,
-    data: str,
-    *,
-    labels: str | None,
-    network: str,
-    device: str,
-    flips: bool | None,
-    largest_component: bool | None,
-    out: Path | None,
-    table: Path | None,
-    report: Path | None,
-    overwrite: bool,
-    console: Console,
-) -> dict[str, Any]:
-    """Score a run on the labeled scans of `data`: prints tables, writes JSON to `out`, a CSV file of all cases and a
-    page to `report`.
+@dataclass(frozen=True)
+class ScanScores(Scores):
+    """Metrics on labeled scans, with the scans."""
+
+    cases: Sequence[Case]
+
+    def print(self, console: Console) -> None:
+        """Print each class and their mean, with the standard deviation over cases, then one row per case."""
+        print_scores(self.metrics, console)
+
+    def case_table(self) -> str:
+        """CSV with a row for each case and class: all scores, and whether prediction or reference is empty."""
+        return case_table(self.metrics)
+
+
+def score_scans(
+    model: Segmenter, data: str, *, labels: str | None, workers: int, tell: Tell | None = None
+) -> ScanScores:
+    """Score a segmenter on the labeled scans of a source, on the grid of their files.
 
     Raises:
-        TutelageError: the run, the data or a file is not as needed.
+        DataError: with all faults: scans that cannot be read, label values that are not a class, no labels.
     """
-    refuse_file(out, overwrite=overwrite)
-    refuse_file(table, overwrite=overwrite)
-    refuse_file(report, overwrite=overwrite)
-    model = ScanModel.load(run, network=network, device=device, flips=flips, largest_component=largest_component)
-    cases = labeled_cases(model, data, labels=labels, workers=2)
-    metrics = score_cases(model, cases, console)
-    print_scores(metrics, console)
-    if out is not None:
-        write_json(out, metrics)
-    if table is not None:
-        write_atomically(table, case_table(metrics).encode("utf-8"))
-    if report is not None:
-        from tutelage.results.report.small_scan_pages import scan_evaluation_page
-        from tutelage.results.report.write import write_page
-
-        write_page(scan_evaluation_page(run, data, model, cases, metrics), report)
-        console.print(f"the report is {report}", markup=False)
-    return metrics
-
-
-def score_scans(model: ScanModel, data: str, *, labels: str | None, workers: int) -> dict[str, Any]:
-    """The metrics of `model` on the labeled scans of a source, on the grid of their files.
-
-    Raises:
-        DataError: with all faults: scans that cannot be read, label values that are no class, no labels.
-    """
-    return score_cases(model, labeled_cases(model, data, labels=labels, workers=workers))
-
-
-def score_cases(model: ScanModel, cases: Sequence[Case], console: Console | None = None) -> dict[str, Any]:
-    """The metrics of `model` on labeled cases."""
+    cases = labeled_cases(model, data, labels=labels, workers=workers)
     metrics, table = model.task.metrics(), class_table(model.values)
     for number, case in enumerate(cases, start=1):
         raw = read_case(case, model.scan)
@@ -95,12 +67,12 @@ def score_cases(model: ScanModel, cases: Sequence[Case], console: Console | None
         probs = torch.from_numpy(model.segment(raw))[None]
         reference = torch.from_numpy(table[raw.label])[None]
         metrics.update(probs, reference, spacing=raw.geometry.spacing, names=[case.name])
-        if console is not None:
-            console.print(Text(f"{number} of {len(cases)}: {shown(case.name)}"))
-    return metrics.compute()
+        if tell is not None:
+            tell(f"{number} of {len(cases)}: {shown(case.name)}")
+    return ScanScores(model.classes, metrics.compute(), cases)
 
 
-def labeled_cases(model: ScanModel, data: str, *, labels: str | None, workers: int) -> list[Case]:
+def labeled_cases(model: Segmenter, data: str, *, labels: str | None, workers: int) -> list[Case]:
     """The labeled scans of a source; a source with splits gives those of its test part.
 
     Every file is read once, so that what is wrong is said before hours of prediction.
@@ -120,7 +92,7 @@ def labeled_cases(model: ScanModel, data: str, *, labels: str | None, workers: i
     return cases
 
 
-def _faults(case: Case, look: ScanLook, model: ScanModel) -> list[str]:
+def _faults(case: Case, look: ScanLook, model: Segmenter) -> list[str]:
     faults, axes = [], len(look.placement.shape)
     if (look.channels, axes) != (model.channels, len(model.task.patch_size)):
         faults.append(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,21 +13,22 @@ from tutelage.data.scans.items import Case
 from tutelage.data.scans.mask_folder import MaskFolder
 from tutelage.data.scans.reading import read_case
 from tutelage.data.scans.scan_set import class_table
-from tutelage.inference.scan_model import ScanModel
-from tutelage.results.report.blocks import Block, Cell, Page, Section, Table, Text, Tile, Tiles
+from tutelage.inference.scans.model import ScanModel
+from tutelage.inference.scans.predict import WrittenMasks
+from tutelage.inference.scans.scores import ScanScores
+from tutelage.results.report.blocks import Block, Cell, Section, Table, Text, Tile, Tiles
 from tutelage.results.report.scan_cases import as_shown, worst_and_median
 from tutelage.results.report.scan_pictures import slices_plot
 from tutelage.results.report.scan_sections import case_plots, dice_tiles, scores_section
-from tutelage.results.report.small_pages import subtitle
 
+PREDICTED = "masks of"  # in the title of a page
 _MOST_CASES = 100
 _MOST_CLASSES = 6  # columns
 
 
-def scan_evaluation_page(
-    run: Path, data: str, model: ScanModel, cases: Sequence[Case], metrics: Mapping[str, Any]
-) -> Page:
+def evaluation_sections(model: ScanModel, scores: ScanScores) -> list[Section]:
     """How well a run does on labeled scans. The worst and the median case are segmented once more, for pictures."""
+    metrics, cases = scores.metrics, scores.cases
     sections = [Section("Result", (dice_tiles(metrics, "labeled"),))]
     if (tables := scores_section(metrics, "labeled")) is not None:
         sections.append(tables)
@@ -41,15 +41,12 @@ def scan_evaluation_page(
         blocks += case_plots(as_shown(name, raw.image[0], reference, predicted, raw.geometry), which, dice[name], "")
     if blocks:
         sections.append(Section("Pictures", tuple(blocks)))
-    return Page(f"{shown(run.name)} on {shown(Path(data).name)}", subtitle(run, data, model), tuple(sections))
+    return sections
 
 
-def scan_prediction_page(run: Path, data: str, model: ScanModel, cases: Sequence[Case], folder: MaskFolder) -> Page:
-    """What a run finds in new scans: how much of each class, and pictures of where that is least, most and usual.
-
-    Args:
-        folder: the masks of `cases`, written.
-    """
+def prediction_sections(model: ScanModel, written: WrittenMasks) -> list[Section]:
+    """What a run finds in new scans: how much of each class, and pictures of where that is least, most and usual."""
+    cases, folder = written.cases, written.folder
     done = [row for row in folder.rows if not row["error"]]
     failed = [row for row in folder.rows if row["error"]]
     unit = "ml" if len(model.task.patch_size) == 3 else "voxels"
@@ -67,8 +64,7 @@ def scan_prediction_page(run: Path, data: str, model: ScanModel, cases: Sequence
     if failed:
         rows = tuple((Cell(shown(row["case"])), Cell(shown(row["error"]))) for row in failed[:_MOST_CASES])
         sections.append(Section("Not segmented", (Table(("scan", "why"), rows, texts=2),)))
-    title = f"{shown(run.name)}: masks of {shown(Path(data).name)}"
-    return Page(title, subtitle(run, data, model), tuple(sections))
+    return sections
 
 
 def _pictures(

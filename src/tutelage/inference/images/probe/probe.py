@@ -12,7 +12,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.console import Console
 from torch import Tensor
 
 from tutelage.augment.view import ImageShape
@@ -21,16 +20,16 @@ from tutelage.config import RunConfig
 from tutelage.config.augment import WeakConfig
 from tutelage.config.settings import require
 from tutelage.core.errors import ConfigError, DataError, MissingExtra, did_you_mean
-from tutelage.core.files import read_json, refuse_file, write_atomically, write_json
+from tutelage.core.files import read_json
 from tutelage.core.intervals import interval
 from tutelage.core.names import shown
 from tutelage.core.seeding import generator
 from tutelage.data.split import keep_labels
-from tutelage.inference.encoder import SETTLING_IMAGES, Encoder
-from tutelage.inference.probe.bench import Bench, View
-from tutelage.inference.probe.data import Labeled, list_labeled, read_labeled, split_off_test
-from tutelage.inference.probe.folds import deal, most_folds
-from tutelage.inference.probe.table import as_markdown, print_table
+from tutelage.inference.images.encoder import SETTLING_IMAGES, Encoder
+from tutelage.inference.images.probe.bench import Bench, View
+from tutelage.inference.images.probe.data import Labeled, list_labeled, read_labeled, split_off_test
+from tutelage.inference.images.probe.folds import deal, most_folds
+from tutelage.inference.model import Tell
 from tutelage.run.build import learns_from_labels
 from tutelage.run.folder import read_config
 
@@ -82,7 +81,7 @@ def parse_counts(text: str) -> tuple[int | None, ...]:
     return counts
 
 
-def probe_run(
+def probe(
     run: Path,
     data: str,
     cfg: ProbeConfig,
@@ -92,18 +91,13 @@ def probe_run(
     network: str = "auto",
     device: str = "auto",
     workers: int = 2,
-    out: Path | None = None,
-    overwrite: bool = False,
-    console: Console,
+    tell: Tell | None = None,
 ) -> dict[str, Any]:
-    """Probe the encoder of a run on labeled images; prints a table and writes it to `out` (.json or .md).
+    """Probe the encoder of a run on labeled images; returns what `table` shows, ready for JSON.
 
     Raises:
-        TutelageError: the run, the data or the file is not as needed.
+        TutelageError: the run or the data is not as needed.
     """
-    refuse_file(out, overwrite=overwrite)
-    if out is not None and out.suffix not in (".json", ".md"):
-        raise ConfigError(f"--out must be a .json or .md file, got {out}")
     settings = RunConfig.from_dict(read_config(run)["settings"])
     parts = list_labeled(data, labels=labels, test=test)
     encoder = Encoder.load(run, network=network, device=device)
@@ -114,7 +108,8 @@ def probe_run(
         pixels = [image for image in encoder.read(few, workers=workers) if isinstance(image, np.ndarray)]
         if len(pixels) > 1:  # what cannot be read is told of below, with all the rest
             encoders.append(encoder.fresh(settings, np.stack(pixels), seed=0))
-    console.print(f"features of {len(parts.train) + len(parts.test or ())} images, once")
+    if tell is not None:
+        tell(f"features of {len(parts.train) + len(parts.test or ())} images, once")
     learn = read_labeled(parts.train, parts.classes, encoders, workers=workers, keep_pixels=cfg.augment)
     folds = 0
     if parts.test is None:
@@ -134,7 +129,7 @@ def probe_run(
         view = _augmented(encoders[number], learn, flip=parts.flip_ok) if cfg.augment else None
         bench = Bench(learn, scored, number, parts.classes, view)
         rows += [_row(bench, kind, count, folds, cfg) | {"encoder": name} for count in counts for kind in kinds]
-    result = {
+    return {
         "run": str(run),
         "step": encoder.step,
         "network": settings.network.name,
@@ -148,21 +143,6 @@ def probe_run(
         "notes": notes,
         "rows": rows,
     }
-    _tell(result, out, console)
-    return result
-
-
-def _tell(result: dict[str, Any], out: Path | None, console: Console) -> None:
-    """The notes and the table on the screen, and in `out`."""
-    for text in result["notes"]:
-        console.print(f"- {text}", markup=False)
-    print_table(result, console)
-    if out is not None:
-        if out.suffix == ".md":
-            write_atomically(out, as_markdown(result).encode("utf-8", errors="backslashreplace"))
-        else:
-            write_json(out, result)
-        console.print(f"the numbers are in {out}", markup=False)
 
 
 def _counts(cfg: ProbeConfig, learn: Labeled, classes: Sequence[str]) -> list[int | None]:

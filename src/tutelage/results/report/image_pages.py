@@ -1,47 +1,37 @@
-"""The small reports of `evaluate` and `predict`."""
+"""The small reports of `evaluate` and `predict` on images."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from tutelage.core.names import shown
-from tutelage.data.images.items import Item
-from tutelage.inference.image_model import Model, Prediction
-from tutelage.inference.scan_model import ScanModel
-from tutelage.results.report.blocks import Block, Cell, Page, Section, Table, Text, Tile, Tiles
+from tutelage.inference.images.model import Model
+from tutelage.inference.images.predict import WrittenTable
+from tutelage.inference.images.scores import ImageScores
+from tutelage.results.report.blocks import Block, Cell, Section, Table, Text, Tile, Tiles
 from tutelage.results.report.examples import examples_of
 from tutelage.results.report.galleries import least_certain
 from tutelage.results.report.score_plots import confidence_plot
 from tutelage.results.report.scores import calibration_section, class_section, mistakes_section, percent, score_tiles
 
+PREDICTED = "predictions for"  # in the title of a page
 _MOST_UNREADABLE = 50
 
 
-def evaluation_page(
-    run: Path,
-    data: str,
-    model: Model,
-    items: Sequence[Item],
-    predictions: Sequence[Prediction],
-    metrics: Mapping[str, Any],
-) -> Page:
+def evaluation_sections(model: Model, scores: ImageScores) -> list[Section]:
     """How well a run does on labeled images."""
+    metrics, items = scores.metrics, scores.items
     sections = [Section("Result", (score_tiles(metrics, "labeled"),)), class_section(metrics, model.classes, "")]
-    examples = examples_of(model, items, predictions, total=len(items))
+    examples = examples_of(model, items, scores.predictions, total=len(items))
     if examples is not None:
         sections.append(calibration_section(examples, "labeled", None, ""))
         sections.append(mistakes_section(examples, model.classes, "labeled", ""))
-    return Page(f"{shown(run.name)} on {shown(Path(data).name)}", subtitle(run, data, model), tuple(sections))
+    return sections
 
 
-def prediction_page(
-    run: Path, data: str, model: Model, items: Sequence[Item], predictions: Sequence[Prediction]
-) -> Page:
+def prediction_sections(model: Model, written: WrittenTable) -> list[Section]:
     """What a run says of new images: how often each class, how sure it is, and which images to check."""
+    items, predictions = written.items, written.predictions
     examples = examples_of(model, items, predictions, total=len(items))
     unreadable = [prediction for prediction in predictions if prediction.probs is None]
     tiles = [Tile("images", f"{len(items):,}", f"{len(unreadable):,} unreadable")]
@@ -67,10 +57,4 @@ def prediction_page(
         if len(unreadable) > _MOST_UNREADABLE:
             blocks.append(Text(f"The first {_MOST_UNREADABLE} of {len(unreadable):,}.", muted=True))
         sections.append(Section("Unreadable images", tuple(blocks)))
-    title = f"{shown(run.name)}: predictions for {shown(Path(data).name)}"
-    return Page(title, subtitle(run, data, model), (Section("Result", (Tiles(tuple(tiles)),)), *sections))
-
-
-def subtitle(run: Path, data: str, model: Model | ScanModel) -> str:
-    """What was used on what."""
-    return f"{len(model.classes)} classes · step {model.step:,} · {shown(str(run))} · {shown(data)}"
+    return [Section("Result", (Tiles(tuple(tiles)),)), *sections]

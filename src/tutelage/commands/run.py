@@ -1,0 +1,46 @@
+"""A run folder, to look at from Python."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tutelage.core.errors import RunError
+from tutelage.core.files import read_json
+from tutelage.inference.images.model import Model
+from tutelage.inference.load import load_model
+from tutelage.inference.scans.model import ScanModel
+from tutelage.run.folder import read_config, read_rows
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder."""
+
+    path: Path
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """Resolved settings, data facts, plan and versions."""
+        return read_config(self.path)
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """The final metrics.
+
+        Raises:
+            RunError: the run is not finished.
+        """
+        if not (self.path / "result.json").exists():
+            raise RunError(f"{self.path} is not finished; go on with --resume {self.path}")
+        return read_json(self.path / "result.json")
+
+    def history(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl."""
+        return read_rows(self.path / "metrics.jsonl")
+
+    def model(self, *, network: str = "auto", device: str = "auto") -> Model | ScanModel:
+        """The trained model; see `Model.load` and `ScanModel.load`."""
+        return load_model(self.path, network=network, device=device)

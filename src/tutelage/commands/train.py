@@ -1,0 +1,63 @@
+"""Training from settings to verdict: the run, its supervised baseline where one is asked for, and what they tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from tutelage.commands.run import Run
+from tutelage.config import RunConfig
+from tutelage.core.errors import Interrupted
+from tutelage.results.verdict.verdict import judge, print_verdict, read_verdict, write_verdict
+from tutelage.run import baseline
+from tutelage.run.folder import read_config
+from tutelage.run.start import resume_run, start_run
+
+
+def train_run(
+    cfg: RunConfig, out: Path, *, overwrite: bool = False, console: Console, pretraining: bool = False
+) -> Run:
+    """Train from the start, in a new run folder; see `start_run`. Then train the baseline, if the settings ask for it.
+
+    Raises:
+        TutelageError: as `start_run`.
+    """
+    start_run(cfg, out, overwrite=overwrite, console=console, pretraining=pretraining)
+    _finish_baseline(out, console)
+    return Run(out)
+
+
+def resume_training(run: Path, given: Mapping[str, Any], *, console: Console) -> Run:
+    """Resume a run exactly where it stopped, then its baseline; see `resume_run`.
+
+    Raises:
+        RunError: as `resume_run`.
+    """
+    resume_run(run, given, console=console)
+    _finish_baseline(run, console)
+    return Run(run)
+
+
+def _finish_baseline(run: Path, console: Console) -> None:
+    """Train the supervised twin of a finished run, or go on with it, and say whether unlabeled images helped.
+
+    Nothing is done where the settings ask for no twin, or the verdict is there.
+    """
+    recorded, twin = read_config(run), run / baseline.FOLDER
+    if not RunConfig.from_dict(recorded["settings"]).train.baseline or read_verdict(run) is not None:
+        return
+    console.print(f"the supervised twin, in {twin}:")
+    try:
+        if (twin / "config.json").exists():
+            resume_run(twin, {}, console=console)
+        else:
+            start_run(baseline.twin_of(recorded), twin, console=console)
+    except Interrupted as stopped:
+        message = f"stopped in the supervised twin; go on with --resume {run}"
+        raise Interrupted(message, stopped.exit_code - 128) from None
+    verdict = judge([(run, twin)])
+    write_verdict(verdict, run)
+    print_verdict(verdict, console)

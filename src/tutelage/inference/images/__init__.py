@@ -1,0 +1,1 @@
+"""What a trained classifier or encoder of images is used for."""

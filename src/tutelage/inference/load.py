@@ -1,0 +1,46 @@
+"""The trained model of a run, whatever kind of data it was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tutelage.core.errors import ConfigError
+from tutelage.inference.images.model import Model
+from tutelage.inference.model import TrainedModel
+from tutelage.inference.scans.model import ScanModel
+from tutelage.run.folder import kind_of_data, read_config
+
+MODELS: dict[str, type[TrainedModel]] = {model.kind: model for model in (Model, ScanModel)}
+
+
+def model_class(
+    run: str | Path, given: Mapping[str, object] | None = None, takes: str = "load_options"
+) -> type[TrainedModel]:
+    """The class of the model of a run.
+
+    Args:
+        given: flags for some kinds of data only, by name; those that are false or None do not count as given.
+        takes: the attribute of the class that lists which of them it takes.
+
+    Raises:
+        RunError: `run` is not a run folder.
+        ConfigError: a flag was given that the model does not take.
+    """
+    kind = kind_of_data(read_config(Path(run)))
+    model = MODELS[kind]
+    for name, value in (given or {}).items():
+        if value and name not in getattr(model, takes):
+            others = [other.kind for other in MODELS.values() if name in getattr(other, takes)]
+            flag = f"--{name.replace('_', '-')}"
+            raise ConfigError(f"{flag} is for runs on {' and '.join(others)}; {run} was trained on {kind}")
+    return model
+
+
+def load_model(run: str | Path, *, network: str = "auto", device: str = "auto", **options: object) -> Model | ScanModel:
+    """The trained model of a run, for images or scans; see `Model.load` and `ScanModel.load`.
+
+    Args:
+        **options: what `load` of this model takes besides.
+    """
+    return model_class(run).load(run, network=network, device=device, **options)  # type: ignore[attr-defined]

@@ -1,0 +1,109 @@
+"""What every trained model offers, whatever kind of data it was trained on."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rich.console import Console
+from torch import nn
+
+from tutelage.tasks.base import Task
+
+if TYPE_CHECKING:
+    pass
+
+Tell = Callable[[str], None]  # takes a line of progress
+
+
+@dataclass(frozen=True)
+class Scores(ABC):
+    """Metrics of a model on labeled data, and what a report needs besides.
+
+    Attributes:
+        classes: in the order of the probabilities.
+        metrics: by name, ready for JSON.
+    """
+
+    classes: tuple[str, ...]
+    metrics: dict[str, Any]
+
+    @abstractmethod
+    def print(self, console: Console) -> None:
+        """Print the metrics as tables."""
+
+    def case_table(self) -> str:
+        """CSV of the scores of each case. Only kinds of data that take `csv` have it."""
+        raise TypeError("these scores have no table of cases")
+
+
+@dataclass(frozen=True)
+class Written:
+    """What `TrainedModel.predict_into` wrote, in a sentence."""
+
+    said: str
+
+
+class TrainedModel(ABC):
+    """A trained network with everything that it needs to predict.
+
+    Attributes:
+        kind: the data that it takes, "images" or "scans".
+        load_options: what `load` takes for this kind of data only.
+        predict_options, score_options: flags of `predict` and `evaluate` for this kind of data only.
+    """
+
+    kind: ClassVar[str]
+    load_options: ClassVar[tuple[str, ...]] = ()
+    predict_options: ClassVar[tuple[str, ...]] = ()
+    score_options: ClassVar[tuple[str, ...]] = ()
+
+    network: nn.Module
+    task: Task
+    step: int
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, in the order of the probabilities."""
+        return self.task.classes
+
+    @abstractmethod
+    def score(self, data: str, *, labels: str | None = None, workers: int = 2, tell: Tell | None = None) -> Scores:
+        """Score the model on the labeled part of a source.
+
+        Raises:
+            DataError: with all faults of the data.
+        """
+
+    @abstractmethod
+    def predict_into(
+        self,
+        data: str,
+        out: Path,
+        *,
+        workers: int = 2,
+        overwrite: bool = False,
+        keep: bool = False,
+        tell: Tell | None = None,
+        **options: Any,
+    ) -> Written:
+        """Write predictions for a source to `out`.
+
+        Args:
+            keep: hold in memory what a report needs.
+
+        Raises:
+            DataError: there is no such source, or nothing in it.
+            RunError: `out` cannot be written, or exists and `overwrite` is off.
+        """
+
+    def evaluate(self, source: str | Path, *, labels: str | Path | None = None, workers: int = 2) -> dict[str, Any]:
+        """Metrics by name on labeled data; see `Classification.metrics` and `SegmentationMetrics.compute`.
+
+        Raises:
+            DataError: there is no such source, an item cannot be read, or a label is not a class of the model.
+        """
+        return self.score(str(source), labels=None if labels is None else str(labels), workers=workers).metrics

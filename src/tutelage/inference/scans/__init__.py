@@ -1,0 +1,1 @@
+"""What a trained segmenter of scans is used for."""
