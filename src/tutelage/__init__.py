@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from tutelage.core.version import __version__
+
 __all__ = ["Model", "Run", "__version__", "load", "pretrain", "train"]
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter, Token
 
-from tutelage import __version__
 from tutelage.cli.dotted import Dotted, as_flag
 from tutelage.config import options
 from tutelage.config.settings import require
 from tutelage.core.errors import ConfigError
+from tutelage.core.version import __version__
 
 
 def _number(kind: Any, tokens: Sequence[Token]) -> Any:

@@ -19,6 +19,10 @@ from tutelage.core.errors import RunError
 from tutelage.core.files import write_atomically
 from tutelage.core.intervals import interval
 from tutelage.data.scans.phantoms import CLASSES, write_phantoms
+from tutelage.results.report.record import read_record
+from tutelage.results.report.scan_cases import read_segmented, worst_and_median
+from tutelage.results.report.scan_pictures import surfaces_plot
+from tutelage.results.report.scan_sections import methods_blocks
 from tutelage.results.verdict.verdict import judge, print_verdict
 from tutelage.run.folder import refuse_existing
 from tutelage.run.progress import clock
@@ -128,11 +132,6 @@ def _print_table(scores: Mapping[str, Sequence[Mapping[str, Any]]], console: Con
 
 def draw_pictures(run: Path, twin: Path, folder: Path) -> list[Path]:
     """Draw the worst and the median test case of `twin` by both, and their surfaces by `run`; gives the PNG files."""
-    from tutelage.results.report.record import read_record
-    from tutelage.results.report.scan_cases import read_segmented, worst_and_median
-    from tutelage.results.report.scan_pictures import surfaces_plot
-    from tutelage.results.report.scan_sections import methods_blocks
-
     record = read_record(run)
     plots = methods_blocks(record, {BASELINE: twin}, "")
     scores = read_record(twin).scores or {}

@@ -18,12 +18,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load as parse_safetensors
 from torch import Tensor
 
-from tutelage import __version__
 from tutelage.config import IMPORTED, RunConfig, options
 from tutelage.config.network import NetworkName
 from tutelage.core.errors import CheckpointError, ConfigError, did_you_mean
 from tutelage.core.files import sha256
 from tutelage.core.names import class_name_fault
+from tutelage.core.version import __version__
 from tutelage.networks.moco_weights import ENCODERS, is_moco, moco_preparation, translate_moco
 from tutelage.networks.port_data import Preparation, preparation
 from tutelage.networks.ports import Ported, recognize, translate

@@ -14,10 +14,11 @@ import numpy as np
 import PIL
 import torch
 
-from tutelage import __version__, config
+from tutelage import config
 from tutelage.config import RunConfig, flat
 from tutelage.core.distributed import world_size
 from tutelage.core.errors import RunError
+from tutelage.core.version import __version__
 from tutelage.data.images.source import find_table
 from tutelage.run.build import resolved
 

@@ -42,7 +42,7 @@ def test_spacings_differ_and_every_fourth_scan_is_oblique() -> None:
 
 
 def test_written_scans_are_read_back_as_they_are(tmp_path: Path) -> None:
-    from tutelage.data.scans.formats import read_mask, read_volume
+    from tutelage.data.scans.formats.read import read_mask, read_volume
     from tutelage.data.scans.source import list_cases
 
     write_phantoms(tmp_path, (0, 7))

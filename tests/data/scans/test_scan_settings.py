@@ -70,7 +70,7 @@ def test_a_package_that_is_not_there_is_named_with_its_extra(tmp_path: Path) -> 
         (tmp_path / name).touch()
         code = (
             f"import sys; sys.modules['{package}'] = None\n"
-            "from pathlib import Path\nfrom tutelage.data.scans.formats import read_volume\n"
+            "from pathlib import Path\nfrom tutelage.data.scans.formats.read import read_volume\n"
             f"try: read_volume(Path({str(tmp_path / name)!r}))\nexcept Exception as e: print(type(e).__name__, e)"
         )
         said = subprocess.run(

@@ -14,7 +14,7 @@ import torch
 from tutelage import config
 from tutelage.config import RunConfig
 from tutelage.core.errors import DataError
-from tutelage.data.scans.formats import read_mask, read_volume
+from tutelage.data.scans.formats.read import read_mask, read_volume
 from tutelage.data.scans.mask_folder import MaskFolder
 from tutelage.data.scans.phantoms import CLASSES, write_phantoms
 from tutelage.data.scans.source import list_cases

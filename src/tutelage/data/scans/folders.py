@@ -9,14 +9,8 @@ from pathlib import Path
 
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
-from tutelage.data.scans.formats import (
-    MASK_SLICE_SUFFIXES,
-    SLICE_SUFFIXES,
-    VOLUME_SUFFIXES,
-    has_mask,
-    stem_of,
-    suffix_of,
-)
+from tutelage.data.scans.formats.common import MASK_SLICE_SUFFIXES, SLICE_SUFFIXES, VOLUME_SUFFIXES, stem_of, suffix_of
+from tutelage.data.scans.formats.read import has_mask
 from tutelage.data.scans.items import Case, CaseListing
 
 IMAGE_FOLDERS, LABEL_FOLDERS = ("images", "imagesTr"), ("labels", "labelsTr", "masks")

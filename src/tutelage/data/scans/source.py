@@ -21,7 +21,7 @@ from tutelage.data.scans.folders import (
     scan_files,
     subfolders,
 )
-from tutelage.data.scans.formats import SLICE_SUFFIXES, VOLUME_SUFFIXES, stem_of, suffix_of
+from tutelage.data.scans.formats.common import SLICE_SUFFIXES, VOLUME_SUFFIXES, stem_of, suffix_of
 from tutelage.data.scans.items import Case, CaseListing
 from tutelage.data.scans.tables import (
     DATASET_FILE,

@@ -10,7 +10,7 @@ from typing import Any
 
 from tutelage.core.names import shown
 from tutelage.data.scans.folders import find_folder, list_pairs
-from tutelage.data.scans.formats import stem_of
+from tutelage.data.scans.formats.common import stem_of
 from tutelage.data.scans.items import Case, CaseListing
 
 DATASET_FILE = "dataset.json"

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from tutelage import __version__
+from tutelage.core.version import __version__
 from tutelage.results.report.blocks import Gallery, Page, Picture
 from tutelage.results.report.galleries import sheet
 

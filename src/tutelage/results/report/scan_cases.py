@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tutelage.core.errors import DataError
 from tutelage.core.names import from_cell, shown, to_cell
-from tutelage.data.scans.formats import read_mask, read_volume
+from tutelage.data.scans.formats.read import read_mask, read_volume
 from tutelage.data.scans.geometry import Geometry, nearest_axes
 from tutelage.data.scans.scan_set import class_table
 from tutelage.results.report.record import Record

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tutelage.core.names import shown
-from tutelage.data.scans.formats import read_mask
+from tutelage.data.scans.formats.read import read_mask
 from tutelage.data.scans.items import Case
 from tutelage.data.scans.mask_folder import MaskFolder
 from tutelage.data.scans.reading import read_case

@@ -12,7 +12,7 @@ from PIL import Image
 from tutelage.core.files import write_atomically
 from tutelage.core.names import shown
 from tutelage.data.images.reading import MAX_PIXELS
-from tutelage.data.scans.formats import FormatFault
+from tutelage.data.scans.formats.common import FormatFault
 from tutelage.data.scans.geometry import Geometry, plain_geometry
 
 

@@ -7,16 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import nrrd
 import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.core.errors import RunError
 from tutelage.core.files import TEMPORARY
 from tutelage.core.names import shown
-from tutelage.data.scans.formats import FormatFault, split_channels
+from tutelage.data.scans.formats.common import COLORS, FormatFault, split_channels
 from tutelage.data.scans.geometry import Geometry, plain_geometry
-from tutelage.data.scans.masks import COLORS
 
 _TO_RAS = {  # sign of x and y, by the space that the header names
     "left-posterior-superior": (-1.0, -1.0),
@@ -32,6 +30,8 @@ def read(
     path: Path, what: str, channels_last_axis: bool, assumed_spacing: tuple[float, ...]
 ) -> tuple[NDArray, Geometry]:
     """(C, *S) and the geometry of an NRRD file; `what` says nothing here."""
+    import nrrd
+
     try:
         with path.open("rb") as stream:
             header = nrrd.read_header(stream)
@@ -64,6 +64,8 @@ def read(
 
 def write(path: Path, mask: NDArray[np.uint8], geometry: Geometry, names: Sequence[str], values: Sequence[int]) -> None:
     """Write a mask (*S) as a compressed NRRD file whose classes, but for value 0, are named as segments for Slicer."""
+    import nrrd
+
     header: dict[str, Any] = {"kinds": ["domain"] * geometry.axes, "encoding": "gzip"}
     if geometry.stated:
         affine = geometry.affine.copy()

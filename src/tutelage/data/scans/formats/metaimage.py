@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tutelage.core.files import write_atomically
 from tutelage.core.names import shown
-from tutelage.data.scans.formats import FormatFault, split_channels
+from tutelage.data.scans.formats.common import FormatFault, split_channels
 from tutelage.data.scans.geometry import Affine, Geometry, plain_geometry
 
 _TYPES = {

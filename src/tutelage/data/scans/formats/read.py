@@ -1,11 +1,10 @@
-"""Volumes and masks in files: one way to read them all, and masks in the geometry of the file they belong to.
+"""Volumes and masks in files: one way to read them all.
 
 A format is a suffix and a function that reads it. What a file cannot be read for is a `DataError` that names it.
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,30 +13,24 @@ from numpy.typing import NDArray
 
 from tutelage.core.errors import DataError, MissingExtra
 from tutelage.core.names import shown
+from tutelage.data.scans.formats import hdf5, metaimage, nifti, nrrd, slices
+from tutelage.data.scans.formats.common import (
+    MASK_SLICE_SUFFIXES,
+    SLICE_SUFFIXES,
+    VOLUME_SUFFIXES,
+    FormatFault,
+    suffix_of,
+)
 from tutelage.data.scans.geometry import Geometry
 
-VOLUME_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha", ".h5")
-SLICE_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
-MASK_SLICE_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")  # a JPEG changes the numbers
-_MODULES = {".nii": "nifti", ".nii.gz": "nifti", ".nrrd": "nrrd", ".mha": "metaimage", ".h5": "hdf5"} | dict.fromkeys(
-    SLICE_SUFFIXES, "slices"
-)
-
-
-class FormatFault(Exception):
-    """A file cannot be read; the message completes a sentence that starts with the file: "is truncated"."""
-
-
-def suffix_of(path: Path | str) -> str:
-    """The suffix that tells the format, in lower case: `.nii.gz` as one."""
-    name = Path(path).name.lower()
-    return ".nii.gz" if name.endswith(".nii.gz") else Path(name).suffix
-
-
-def stem_of(path: Path | str) -> str:
-    """The file name without that suffix."""
-    name = Path(path).name
-    return name[: len(name) - len(suffix_of(path))]
+Reader = Callable[[Path, str, bool, tuple[float, ...]], tuple[NDArray, Geometry]]
+_READERS: dict[str, Reader] = {
+    ".nii": nifti.read,
+    ".nii.gz": nifti.read,
+    ".nrrd": nrrd.read,
+    ".mha": metaimage.read,
+    ".h5": hdf5.read,
+} | dict.fromkeys(SLICE_SUFFIXES, slices.read)
 
 
 def read_volume(
@@ -90,9 +83,7 @@ def has_mask(path: Path) -> bool:
     if suffix_of(path) != ".h5":
         return False
     try:
-        from tutelage.data.scans.hdf5 import dataset_names
-
-        return "label" in dataset_names(path)
+        return "label" in hdf5.dataset_names(path)
     except FormatFault as fault:
         raise DataError(f"{shown(str(path))} {fault}") from None
     except ModuleNotFoundError as error:
@@ -102,13 +93,11 @@ def has_mask(path: Path) -> bool:
 def _read(
     path: Path, what: str, channels_last_axis: bool, assumed_spacing: tuple[float, ...]
 ) -> tuple[NDArray, Geometry]:
-    where, module = shown(str(path)), _MODULES.get(suffix_of(path))
-    if module is None:
+    where, read = shown(str(path)), _READERS.get(suffix_of(path))
+    if read is None:
         known = " ".join((*VOLUME_SUFFIXES, *SLICE_SUFFIXES))
         raise DataError(f"{where} is of no known format: expected one of {known}")
     try:
-        read: Callable[..., tuple[NDArray, Geometry]]
-        read = importlib.import_module(f"tutelage.data.scans.{module}").read
         array, geometry = read(path, what, channels_last_axis, assumed_spacing)
     except ModuleNotFoundError as error:
         raise MissingExtra(f"reading {path.name}", str(error.name), "medical") from None
@@ -125,24 +114,3 @@ def _read(
     if not np.isfinite(geometry.affine).all() or abs(np.linalg.det(geometry.affine[:3, :3])) < 1e-12:
         raise DataError(f"{where} states a geometry in which voxels have no size: repair its header")
     return array, geometry
-
-
-def split_channels(array: NDArray, channels_last_axis: bool) -> NDArray:
-    """An array of up to four axes, or more of length 1, as (C, *S).
-
-    Raises:
-        FormatFault: it has a fourth axis that is not declared to hold channels, or more than four.
-    """
-    while array.ndim > 3 and array.shape[-1] == 1:
-        array = array[..., 0]
-    if array.ndim < 4:
-        return array[None]
-    shape = " x ".join(map(str, array.shape))
-    if array.ndim > 4:
-        raise FormatFault(f"has {array.ndim} axes ({shape}): expected three")
-    if not channels_last_axis:
-        raise FormatFault(
-            f"has four axes ({shape}) where three are expected; if the last one holds channels, set "
-            "scan.channels_last_axis, else split the series into files"
-        )
-    return np.moveaxis(array, -1, 0)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import gzip
 import zlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.core.files import write_atomically
 from tutelage.core.names import shown
-from tutelage.data.scans.formats import FormatFault, split_channels, suffix_of
+from tutelage.data.scans.formats.common import FormatFault, split_channels, suffix_of
 from tutelage.data.scans.geometry import Affine, Geometry
+
+if TYPE_CHECKING:
+    import nibabel
 
 _NIFTI2_HEADER = 540  # bytes, which the header starts with
 _LABELS = "label"  # NIfTI's intent for masks
@@ -36,6 +39,8 @@ def read(
 
 def write(path: Path, array: NDArray, geometry: Geometry, like: Path, *, label: bool) -> None:
     """Write (*S), or (*S, K) of more than three axes, where `geometry` lies; a NIfTI file `like` gives its header."""
+    import nibabel
+
     spatial = array.reshape(*array.shape[:2], 1, *array.shape[2:]) if geometry.axes == 2 and array.ndim > 2 else array
     if suffix_of(like) in (".nii", ".nii.gz"):
         header = _open(like).header.copy()
@@ -62,6 +67,8 @@ def _place(image: nibabel.Nifti1Image, affine: Affine) -> None:
 
 def _open(path: Path) -> nibabel.Nifti1Image:
     """The image in the file, read to its end, so that gzip's checksum is looked at."""
+    import nibabel
+
     content = path.read_bytes()
     if content[:2] == b"\x1f\x8b":
         try:
