@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tutelage import config
 from tutelage.cli.application import Integer, app, dotted, threads
 from tutelage.core.console import screen
 
@@ -123,11 +122,12 @@ def show(
     overwrite
         Replace the file.
     """
+    from tutelage.run.resolve import resolve_training
     from tutelage.run.views import show_views
 
     settings = {"data.path": data, "data.labels": labels, "data.image_size": image_size, "train.seed": seed}
     given = {name: value for name, value in settings.items() if value is not None}
-    cfg = config.resolve(given | dotted.pop(beside=[name for name in given if name != "train.seed" or seed]))
+    cfg = resolve_training(given | dotted.pop(beside=[name for name in given if name != "train.seed" or seed]))
     show_views(
         cfg,
         out=Path(out),

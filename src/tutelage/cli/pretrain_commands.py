@@ -50,9 +50,9 @@ def pretrain(data: str | None = None, /, *, flags: Annotated[PretrainFlags | Non
 
         run = resume_run(Path(resume), settings, console=screen())
     else:
-        from tutelage.config import pretraining
+        from tutelage.run.resolve import resolve_pretraining
 
-        cfg = pretraining.resolve(settings, preset=given.get("preset"), file=given.get("config"))
+        cfg = resolve_pretraining(settings, preset=given.get("preset"), file=given.get("config"))
         from tutelage.run.start import start_run
 
         run = start_run(cfg, Path(out), overwrite=bool(given.get("overwrite")), console=screen(), pretraining=True)

@@ -42,6 +42,7 @@ def train(data: str | None = None, /, *, flags: Annotated[TrainFlags | None, Par
     settings = {config.FLAGS[name]: value for name, value in given.items() if name in config.FLAGS}
     settings |= {"data.path": data} if data is not None else {}
     settings |= dotted.pop(beside=settings)
+    from tutelage.run.resolve import resolve_training
     from tutelage.run.start import resume_run, start_run
 
     if resume is not None:
@@ -55,7 +56,7 @@ def train(data: str | None = None, /, *, flags: Annotated[TrainFlags | None, Par
         run = resume_run(Path(resume), settings, console=screen())
     else:
         reported = False
-        cfg = config.resolve(settings, preset=given.get("preset"), file=given.get("config"))
+        cfg = resolve_training(settings, preset=given.get("preset"), file=given.get("config"))
         run = start_run(cfg, Path(out), overwrite=bool(given.get("overwrite")), console=screen())
     if not reported and not given.get("no_report") and os.environ.get("RANK", "0") == "0":
         from tutelage.results.report.write import report_after_training

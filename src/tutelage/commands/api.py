@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
 from tutelage import config
-from tutelage.config import pretraining
 from tutelage.core.console import screen
 from tutelage.core.errors import ConfigError, did_you_mean
 from tutelage.inference.image_model import Model
 from tutelage.inference.scan_model import ScanModel, load_model
+from tutelage.run.resolve import resolve_pretraining, resolve_training
 from tutelage.run.start import Run, resume_run, start_run
 
 __all__ = ["Run", "load", "pretrain", "train"]
@@ -87,7 +87,7 @@ def train(
         return _resumed(resume, given, (out, preset, config_file, overwrite), quiet=quiet)
     if out is None:
         raise ConfigError("name the run folder to make: out='runs/a'")
-    cfg = config.resolve(given, preset=preset, file=config_file)
+    cfg = resolve_training(given, preset=preset, file=config_file)
     return start_run(cfg, Path(out), overwrite=overwrite, console=screen(quiet=quiet))
 
 
@@ -119,7 +119,7 @@ def pretrain(
         return _resumed(resume, given, (out, preset, config_file, overwrite), quiet=quiet)
     if out is None:
         raise ConfigError("name the run folder to make: out='runs/moco'")
-    cfg = pretraining.resolve(given, preset=preset, file=config_file)
+    cfg = resolve_pretraining(given, preset=preset, file=config_file)
     return start_run(cfg, Path(out), overwrite=overwrite, console=screen(quiet=quiet), pretraining=True)
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from rich.console import Console
 
-from tutelage import config
 from tutelage.core.errors import ConfigError
 from tutelage.data.scans.source import is_scan_source
 from tutelage.run.data_modules.foreign import refuse_foreign
+from tutelage.run.resolve import resolve_training
 
 _SECTIONS = ("data", "scan")
 
@@ -32,7 +32,7 @@ def check_source(
     other = [name for name in settings if name.partition(".")[0] not in _SECTIONS]
     if other:
         raise ConfigError(f"{other[0]} changes nothing in a check: it takes settings of data and scan")
-    cfg = config.resolve(settings)
+    cfg = resolve_training(settings)
     if is_scan_source(cfg.data.path, cfg.data.labels):
         from tutelage.data.scans.check import check_scans_and_print
 
