@@ -24,13 +24,13 @@ from typing import Any, cast
 import torch
 import torch.nn.functional as F
 
-from tutelage.config import pretraining
 from tutelage.core.batch import Batch, StepOutput
 from tutelage.core.contrast import info_nce
 from tutelage.data.images.dataset import load_dataset
 from tutelage.data.images.loader import Loader, pixel_statistics
 from tutelage.run.build import build_predictor, resolved
 from tutelage.run.data_modules.image_streams import build_training
+from tutelage.run.resolve import resolve_pretraining
 from tutelage.training.health import Health
 from tutelage.training.loop import Training
 from tutelage.training.optimizer import build_optimizer
@@ -94,7 +94,7 @@ def measure(queue_size: int, arguments: argparse.Namespace) -> dict[str, Any]:
         "train.device": arguments.device,
         "train.precision": "fp32",
     }
-    cfg = resolved(pretraining.resolve(settings))
+    cfg = resolved(resolve_pretraining(settings))
     dataset = load_dataset(cfg.data, seed=0, workers=2, needs_labels=False)
     student = build_predictor(
         cfg, num_classes=len(dataset.classes), channels=dataset.channels, image_size=dataset.image_size

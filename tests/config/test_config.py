@@ -94,6 +94,15 @@ def test_every_preset_is_valid_and_tells_its_source(name: str) -> None:
             {"optimizer.schedule": "ramps", "optimizer.momentum_end": 0.5},
             "optimizer.momentum_end does nothing with optimizer.rampdown = 0",
         ),
+        ({"optimizer.warmup_form": "before"}, "optimizer.warmup_form does nothing with optimizer.warmup = 0.0"),
+        (
+            {"optimizer.warmup_form": "before", "optimizer.warmup": 0.1, "optimizer.schedule": "ramps"},
+            "optimizer.warmup_form does nothing with optimizer.warmup = 0.1 and optimizer.schedule = 'ramps'",
+        ),
+        (
+            {"optimizer.warmup_form": "before", "optimizer.warmup": 1.0},
+            "optimizer.warmup must be below 1 with optimizer.warmup_form = 'before', got 1.0",
+        ),
     ],
 )
 def test_wrong_settings_are_refused(settings: dict[str, object], message: str) -> None:

@@ -16,7 +16,6 @@ from PIL import Image
 from tutelage import cli
 from tutelage.commands.run import Run
 from tutelage.commands.train import resume_training, train_run
-from tutelage.config import pretraining
 from tutelage.config.settings import DataConfig
 from tutelage.core.console import screen
 from tutelage.core.errors import ConfigError, DataError
@@ -26,6 +25,7 @@ from tutelage.inference.images.model import Model
 from tutelage.results.report.record import read_record
 from tutelage.results.report.repeat import train_command
 from tutelage.results.report.write import write_report
+from tutelage.run.resolve import resolve_pretraining
 from tutelage.training.checkpoint import load_checkpoint
 
 BRIEF = {
@@ -50,7 +50,7 @@ def write_images(folder: Path, count: int, first: int = 0) -> Path:
 
 
 def pretrain(data: Path | str, out: Path, **settings: Any) -> Run:
-    cfg = pretraining.resolve({"data.path": str(data), **BRIEF, **settings})
+    cfg = resolve_pretraining({"data.path": str(data), **BRIEF, **settings})
     return train_run(cfg, out, console=screen(quiet=True), pretraining=True)
 
 
@@ -159,7 +159,7 @@ def test_what_does_not_fit_is_refused_before_training_and_leaves_nothing(
     data, out = write_images(tmp_path / "photos", 12), tmp_path / "run"
     given = {name: value for name, value in ({"data.path": str(data)} | BRIEF | settings).items() if value is not None}
     with pytest.raises(ConfigError, match=message):
-        train_run(pretraining.resolve(given), out, console=screen(quiet=True), pretraining=True)
+        train_run(resolve_pretraining(given), out, console=screen(quiet=True), pretraining=True)
     assert not out.exists()
 
 
@@ -206,7 +206,7 @@ def test_the_command_pretrains_resumes_and_a_training_starts_from_it(
 def test_without_a_preset_that_for_small_images_is_taken(
     settings: dict[str, Any], preset: str | None, expected: tuple[str, str | None, int]
 ) -> None:
-    cfg = pretraining.resolve({"data.path": "digits", **settings}, preset=preset)
+    cfg = resolve_pretraining({"data.path": "digits", **settings}, preset=preset)
     assert (cfg.method, cfg.train.budget, cfg.method_settings["queue_size"]) == expected
 
 

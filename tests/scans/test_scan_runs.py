@@ -21,7 +21,6 @@ from safetensors.torch import load_file
 
 import tutelage
 from tutelage import cli
-from tutelage.config import resolve
 from tutelage.core.console import screen
 from tutelage.core.errors import ConfigError, RunError
 from tutelage.data.scans.prepare import place, prepare
@@ -32,6 +31,7 @@ from tutelage.run.build import resolved
 from tutelage.run.data_modules.scans import ScanModule
 from tutelage.run.folder import read_rows
 from tutelage.run.record import absolute
+from tutelage.run.resolve import resolve_training
 from tutelage.run.session import open_session
 
 
@@ -215,7 +215,7 @@ def test_auto_says_which_method_it_takes_for_scans(
 
 
 def test_a_budget_keeps_time_for_evaluations_and_for_the_final_scores(make: Any, scans: Path, tmp_path: Path) -> None:
-    cfg = resolved(absolute(resolve(make.brief | {"data.path": str(scans)})))
+    cfg = resolved(absolute(resolve_training(make.brief | {"data.path": str(scans)})))
     with ExitStack() as stack:
         session = open_session(stack, torch.device("cpu"), screen(quiet=True), ScanModule)
         cfg = session.settle(cfg, tmp_path)

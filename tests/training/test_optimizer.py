@@ -99,6 +99,21 @@ def test_a_forgotten_state_is_that_of_a_fresh_optimizer() -> None:
         ),
         (OptimizerConfig(schedule="ramps", warmup=0.5, rampdown=0.2), {0: 0.006738, 50: 1.0, 80: 1.0, 100: 3.727e-6}),
         (OptimizerConfig(schedule="constant", warmup=0.1), {0: 0.1, 4: 0.5, 9: 1.0, 50: 1.0}),
+        (OptimizerConfig(warmup=0.2), {0: 0.05, 19: 0.96610, 20: 0.96246, 100: 0.19509}),  # the cosine runs from 0 on
+        (OptimizerConfig(warmup=0.2, warmup_form="before"), {0: 0.0, 10: 0.5, 20: 1.0, 60: 0.77301, 100: 0.19509}),
+        (
+            OptimizerConfig(schedule="cosine", warmup=0.2, warmup_form="before"),
+            {0: 0.0, 10: 0.5, 20: 1.0, 60: 0.5, 100: 0.0},
+        ),
+        (
+            OptimizerConfig(schedule="cosine", cosine_length=1.2, warmup=0.2, warmup_form="before"),
+            {20: 1.0, 70: 0.5, 100: 0.095492},
+        ),
+        (
+            OptimizerConfig(schedule="step", step_at=(0.5,), step_factor=0.1, warmup=0.2, warmup_form="before"),
+            {0: 0.0, 5: 0.25, 20: 1.0, 49: 1.0, 50: 0.1},
+        ),
+        (OptimizerConfig(schedule="constant", warmup=0.1, warmup_form="before"), {0: 0.0, 5: 0.5, 10: 1.0, 100: 1.0}),
     ],
 )
 def test_the_learning_rate_follows_its_formula(cfg: OptimizerConfig, expected: dict[int, float]) -> None:

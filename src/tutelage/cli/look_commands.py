@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tutelage import commands, config
+from tutelage import commands
 from tutelage.cli.application import Integer, app, dotted, path, threads
 from tutelage.core.console import screen
 
@@ -123,7 +123,7 @@ def show(
     """
     settings = {"data.path": data, "data.labels": labels, "data.image_size": image_size, "train.seed": seed}
     given = {name: value for name, value in settings.items() if value is not None}
-    cfg = config.resolve(given | dotted.pop(beside=[name for name in given if name != "train.seed" or seed]))
+    cfg = commands.resolve_training(given | dotted.pop(beside=[name for name in given if name != "train.seed" or seed]))
     commands.show_views(
         cfg,
         out=Path(out),

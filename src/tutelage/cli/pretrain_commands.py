@@ -12,7 +12,6 @@ from tutelage import commands, config
 from tutelage.cli.application import app, dotted, given_flags
 from tutelage.cli.dotted import as_flag
 from tutelage.cli.train_flags import PretrainFlags
-from tutelage.config import pretraining
 from tutelage.core.console import screen
 from tutelage.core.errors import ConfigError
 
@@ -49,7 +48,7 @@ def pretrain(data: str | None = None, /, *, flags: Annotated[PretrainFlags | Non
             )
         run = commands.resume_training(Path(resume), settings, console=screen())
     else:
-        cfg = pretraining.resolve(settings, preset=given.get("preset"), file=given.get("config"))
+        cfg = commands.resolve_pretraining(settings, preset=given.get("preset"), file=given.get("config"))
         run = commands.train_run(
             cfg, Path(out), overwrite=bool(given.get("overwrite")), console=screen(), pretraining=True
         )

@@ -53,7 +53,7 @@ def train(data: str | None = None, /, *, flags: Annotated[TrainFlags | None, Par
         run = commands.resume_training(Path(resume), settings, console=screen())
     else:
         reported = False
-        cfg = config.resolve(settings, preset=given.get("preset"), file=given.get("config"))
+        cfg = commands.resolve_training(settings, preset=given.get("preset"), file=given.get("config"))
         run = commands.train_run(cfg, Path(out), overwrite=bool(given.get("overwrite")), console=screen())
     if not reported and not given.get("no_report") and os.environ.get("RANK", "0") == "0":
         commands.report_after_training(run.path, screen())

@@ -22,28 +22,31 @@ if TYPE_CHECKING:
     from tutelage.commands.report import report_after_training, report_runs
     from tutelage.commands.show import show_views
     from tutelage.commands.train import resume_training, train_run
+    from tutelage.run.resolve import resolve_pretraining, resolve_training
 
 _HOMES = {
-    "ProbeConfig": "probe",
-    "check_source": "check",
-    "collect_runs": "compare",
-    "compare_runs": "compare",
-    "embed_run": "embed",
-    "evaluate_run": "evaluate",
-    "import_file": "import_weights",
-    "list_runs": "compare",
-    "parse_counts": "probe",
-    "plan_of": "compare",
-    "predict_run": "predict",
-    "print_catalog": "catalog",
-    "probe_run": "probe",
-    "report_after_training": "report",
-    "report_runs": "report",
-    "resume_training": "train",
-    "run_demo": "demo",
-    "run_scan_demo": "demo_scans",
-    "show_views": "show",
-    "train_run": "train",
+    "ProbeConfig": "tutelage.commands.probe",
+    "check_source": "tutelage.commands.check",
+    "collect_runs": "tutelage.commands.compare",
+    "compare_runs": "tutelage.commands.compare",
+    "embed_run": "tutelage.commands.embed",
+    "evaluate_run": "tutelage.commands.evaluate",
+    "import_file": "tutelage.commands.import_weights",
+    "list_runs": "tutelage.commands.compare",
+    "parse_counts": "tutelage.commands.probe",
+    "plan_of": "tutelage.commands.compare",
+    "predict_run": "tutelage.commands.predict",
+    "print_catalog": "tutelage.commands.catalog",
+    "probe_run": "tutelage.commands.probe",
+    "report_after_training": "tutelage.commands.report",
+    "report_runs": "tutelage.commands.report",
+    "resolve_pretraining": "tutelage.run.resolve",
+    "resolve_training": "tutelage.run.resolve",
+    "resume_training": "tutelage.commands.train",
+    "run_demo": "tutelage.commands.demo",
+    "run_scan_demo": "tutelage.commands.demo_scans",
+    "show_views": "tutelage.commands.show",
+    "train_run": "tutelage.commands.train",
 }
 __all__ = [
     "ProbeConfig",
@@ -61,6 +64,8 @@ __all__ = [
     "probe_run",
     "report_after_training",
     "report_runs",
+    "resolve_pretraining",
+    "resolve_training",
     "resume_training",
     "run_demo",
     "run_scan_demo",
@@ -72,4 +77,4 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'tutelage.commands' has no attribute '{name}'")
-    return getattr(import_module(f"tutelage.commands.{_HOMES[name]}"), name)
+    return getattr(import_module(_HOMES[name]), name)

@@ -9,12 +9,12 @@ from typing import Any, Literal, TypedDict, Unpack
 from tutelage import config
 from tutelage.commands.run import Run
 from tutelage.commands.train import resume_training, train_run
-from tutelage.config import pretraining
 from tutelage.core.console import screen
 from tutelage.core.errors import ConfigError, did_you_mean
 from tutelage.inference.images.model import Model
 from tutelage.inference.load import load_model
 from tutelage.inference.scans.model import ScanModel
+from tutelage.run.resolve import resolve_pretraining, resolve_training
 
 __all__ = ["Run", "load", "pretrain", "train"]
 
@@ -89,7 +89,7 @@ def train(
         return _resumed(resume, given, (out, preset, config_file, overwrite), quiet=quiet)
     if out is None:
         raise ConfigError("name the run folder to make: out='runs/a'")
-    cfg = config.resolve(given, preset=preset, file=config_file)
+    cfg = resolve_training(given, preset=preset, file=config_file)
     return train_run(cfg, Path(out), overwrite=overwrite, console=screen(quiet=quiet))
 
 
@@ -121,7 +121,7 @@ def pretrain(
         return _resumed(resume, given, (out, preset, config_file, overwrite), quiet=quiet)
     if out is None:
         raise ConfigError("name the run folder to make: out='runs/moco'")
-    cfg = pretraining.resolve(given, preset=preset, file=config_file)
+    cfg = resolve_pretraining(given, preset=preset, file=config_file)
     return train_run(cfg, Path(out), overwrite=overwrite, console=screen(quiet=quiet), pretraining=True)
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from rich.console import Console
 
-from tutelage import config
 from tutelage.core.errors import ConfigError
 from tutelage.core.files import refuse_file, write_json
 from tutelage.data.check import end_of_check
 from tutelage.run.data_modules.recognize import module_of
+from tutelage.run.resolve import resolve_training
 
 _SECTIONS = ("data", "scan")
 
@@ -33,7 +33,7 @@ def check_source(
     other = [name for name in settings if name.partition(".")[0] not in _SECTIONS]
     if other:
         raise ConfigError(f"{other[0]} changes nothing in a check: it takes settings of data and scan")
-    cfg = config.resolve(settings)
+    cfg = resolve_training(settings)
     module = module_of(cfg)
     module.refuse_foreign(cfg, ("scan",))
     refuse_file(out, overwrite=overwrite)

@@ -3,6 +3,8 @@
 Nothing here imports torch: the command line reads it before it knows what to do.
 """
 
+from tutelage.config.layers import flat, given_settings, merge, nested, read_toml, resolve
+from tutelage.config.presets import base_preset, preset_names, preset_table, read_preset
 from tutelage.config.run_config import (
     AUTO,
     DEFAULT_BUDGET,
@@ -11,15 +13,6 @@ from tutelage.config.run_config import (
     IMPORTED,
     SECTIONS,
     RunConfig,
-    base_preset,
-    flat,
-    merge,
-    nested,
-    preset_names,
-    preset_table,
-    read_preset,
-    read_toml,
-    resolve,
 )
 
 __all__ = [
@@ -32,6 +25,7 @@ __all__ = [
     "RunConfig",
     "base_preset",
     "flat",
+    "given_settings",
     "merge",
     "nested",
     "preset_names",

@@ -35,19 +35,24 @@ class WeakConfig:
 class StrongConfig:
     """The strong view: the weak view, then a few random operations, then Cutout (FixMatch, arXiv:2001.07685).
 
-    The default variant has the ranges of the paper's appendix, which the common PyTorch port uses and reaches the
-    published accuracy with. The official code goes further (contrast up to 1.72, one bit a channel) than its paper
-    says; the toolboxes apply three operations always.
+    The default variant has the ranges of the paper's appendix; a widely used PyTorch port reaches the published
+    accuracy with them. The official code has wider ranges than its paper (contrast up to 1.72, one bit per channel).
+    The toolboxes TorchSSL and USB always apply three operations: TorchSSL before the weak view, USB after it.
     """
 
     policy: Annotated[Literal["randaugment", "ctaugment"], "operations drawn evenly, or by learned rates"] = (
         "randaugment"
     )
     variant: Annotated[
-        Literal["paper", "official", "toolbox"], "RandAugment's ranges: of the paper, the authors' code, or TorchSSL"
+        Literal["paper", "official", "toolbox", "usb"],
+        "RandAugment as in the paper, in the authors' code, in TorchSSL (toolbox) or in USB",
     ] = "paper"
-    operations: Annotated[int | None, "operations an image; None as in the variant: 2, toolbox 3"] = None
-    probability: Annotated[float | None, "that an operation is done; None as in the variant: 0.5, toolbox 1"] = None
+    operations: Annotated[int | None, "operations per image; None takes the variant's: 2, or 3 in toolbox and usb"] = (
+        None
+    )
+    probability: Annotated[
+        float | None, "that an operation is applied; None takes the variant's: 0.5, or 1 in toolbox and usb"
+    ] = None
     cutout: Annotated[float, "side of the erased square as a share of the shorter side (toolbox: the largest)"] = 0.5
     fill: Annotated[
         Literal["published", "black", "gray", "reflect"], "what fills the gaps of rotate, shear and translate"

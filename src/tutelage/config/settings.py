@@ -70,6 +70,10 @@ class OptimizerConfig:
         "learning-rate schedule: cosine-7-16 ends at 0.195 of the peak, cosine at 0; ramps is sigmoid up and down",
     ] = "cosine-7-16"
     warmup: Annotated[float, "linear warm-up, as a share of training; in ramps the length of the ramp-up"] = 0.0
+    warmup_form: Annotated[
+        Literal["multiply", "before"],
+        "multiply: the warm-up scales the schedule; before: it rises from 0, and the cosine starts after it",
+    ] = "multiply"
     cosine_length: Annotated[float, "where cosine would reach 0, as a multiple of training; at least 1"] = 1.0
     rampdown: Annotated[float, "in ramps: length of the ramp-down, as a share of training"] = 0.0
     momentum_end: Annotated[float | None, "in ramps: momentum (beta1) at the end of the ramp-down"] = None
@@ -88,6 +92,8 @@ class OptimizerConfig:
         inside = all(0.0 <= share <= 1.0 for share in self.step_at)
         require(bool(self.step_at) and rising and inside, "optimizer.step_at", "rising shares in [0, 1]", self.step_at)
         require(self.warmup >= 0.0, "optimizer.warmup", "at least 0", self.warmup)  # above 1 it never ends
+        short = self.warmup_form == "multiply" or self.warmup < 1.0
+        require(short, "optimizer.warmup", "below 1 with optimizer.warmup_form = 'before'", self.warmup)
         require(self.lr > 0, "optimizer.lr", "above 0", self.lr)
         require(self.weight_decay >= 0, "optimizer.weight_decay", "at least 0", self.weight_decay)
         require(self.cosine_length >= 1, "optimizer.cosine_length", "at least 1", self.cosine_length)
@@ -122,6 +128,11 @@ class OptimizerConfig:
                     f"optimizer.{name} does nothing with optimizer.name = {self.name!r}; "
                     f"it is for {' and '.join(users)}"
                 )
+        if self.warmup_form != "multiply" and (self.warmup == 0 or self.schedule == "ramps"):
+            raise ConfigError(
+                f"optimizer.warmup_form does nothing with optimizer.warmup = {self.warmup} and optimizer.schedule = "
+                f"{self.schedule!r}; it is for a warm-up above 0, in any schedule but 'ramps'"
+            )
         if self.momentum_end is not None and self.rampdown == 0:
             raise ConfigError("optimizer.momentum_end does nothing with optimizer.rampdown = 0: set that too")
 

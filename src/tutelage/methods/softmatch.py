@@ -25,7 +25,8 @@ class SoftMatch(Method):
     loss = H(y, p(weak x)) + lambda_u mean(weight(weak u) H(argmax p(weak u), p(strong u)))
     with weight = exp(-min(max a - mu, 0)^2 / (2 sigma^2 / s^2)), s = 2: a Gaussian below mu, 1 above. a is p(weak u)
     aligned: p target / q, made to sum to 1, with q the moving average of p(weak u); the pseudo-label is of p itself.
-    mu and sigma^2 are the moving averages of mean and variance of max a. All of them include this batch.
+    mu and sigma^2 are the moving averages of mean and variance of max a. All of them include this batch. q starts
+    uniform, as in TorchSSL; USB starts it at the mean of the first batch (`alignment_start`).
     """
 
     name, evaluated = "softmatch", "teacher"
@@ -44,6 +45,9 @@ class SoftMatch(Method):
         alignment: Annotated[
             Literal["uniform", "labeled", "none"], "target of a: uniform, or the mean prediction on labeled rows"
         ] = "uniform"
+        alignment_start: Annotated[
+            Literal["uniform", "first-batch"], "q before the first step: uniform, or the mean of the first batch (USB)"
+        ] = "uniform"
         sigmas: Annotated[float, "s: larger weighs unsure rows less"] = 2.0
         statistics_decay: Annotated[float, "of the moving averages mu, sigma^2, q and the labeled target"] = 0.999
         ema_decay: Annotated[float, "of the network that is evaluated; it makes no pseudo-labels"] = 0.999
@@ -57,6 +61,8 @@ class SoftMatch(Method):
             require(self.sigmas > 0, "method.sigmas", "above 0", self.sigmas)
             require(0.0 <= self.statistics_decay < 1.0, "method.statistics_decay", "in [0, 1)", self.statistics_decay)
             require(0.0 <= self.ema_decay < 1.0, "method.ema_decay", "in [0, 1)", self.ema_decay)
+            if self.alignment == "none" and self.alignment_start != "uniform":
+                raise ConfigError("method.alignment_start does nothing with method.alignment = 'none'")
 
     def __init__(self, student: nn.Module, task: Task, problem: Problem, cfg: Config) -> None:
         super().__init__(student, task, problem, cfg)
@@ -88,7 +94,9 @@ class SoftMatch(Method):
         share = 1.0 - cfg.statistics_decay  # of this batch
         class_probs, target, aligned = self.class_probs, self.target, probs
         if cfg.alignment != "none":
-            class_probs = class_probs.lerp(mean_of_ranks(probs.mean(0)), share)
+            of_batch = mean_of_ranks(probs.mean(0))
+            first = t.step == 0 and cfg.alignment_start == "first-batch"
+            class_probs = of_batch if first else class_probs.lerp(of_batch, share)
             if cfg.alignment == "labeled":
                 target = target.lerp(mean_of_ranks(logits_x.detach().softmax(1).mean(0)), share)
             aligned = align(probs, target, class_probs)

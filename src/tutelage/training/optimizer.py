@@ -68,11 +68,14 @@ def lr_factor(step: int, total: int, cfg: OptimizerConfig) -> float:
     if cfg.schedule == "ramps":
         rampdown = sigmoid_rampdown(step, total, cfg.rampdown * total)
         return sigmoid_rampup(step, cfg.warmup * total) * rampdown
-    warmup = linear_rampup(step + 1, cfg.warmup * total)
+    length = cfg.warmup * total
+    before = cfg.warmup_form == "before"
+    warmup = linear_rampup(step if before else step + 1, length)
+    start = length if before else 0.0  # of the cosine, which is 1 until then
     if cfg.schedule == "cosine":
-        return warmup * half_cosine(step, cfg.cosine_length * total)
+        return warmup * half_cosine(step - start, cfg.cosine_length * total - start)
     if cfg.schedule == "cosine-7-16":
-        return warmup * seven_sixteenths_cosine(step, total)
+        return warmup * seven_sixteenths_cosine(step - start, total - start)
     if cfg.schedule == "step":
         return warmup * cfg.step_factor ** sum(step >= share * total for share in cfg.step_at)
     return warmup

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from tutelage import cli, config
-from tutelage.config import RunConfig, pretraining
+from tutelage.config import RunConfig
 from tutelage.results.report.record import read_record
 from tutelage.results.report.repeat import changed_settings, quoted, train_command, train_commands
 from tutelage.run.build import resolved
+from tutelage.run.resolve import resolve_pretraining, resolve_training
 
 
 def words_of(command: str) -> list[str]:
@@ -96,7 +97,8 @@ def test_the_settings_in_a_command_give_the_settings_of_the_run(given: dict[str,
     def typed(values: dict[str, Any]) -> RunConfig:
         if scans:
             return config.resolve(values, preset=config.base_preset(values["method.name"]))
-        return (pretraining if values["method.name"].startswith("moco") else config).resolve(values)
+        resolve = resolve_pretraining if values["method.name"].startswith("moco") else resolve_training
+        return resolve(values)
 
     run = resolved(typed({"data.path": "data", "train.steps": 5, **given}))
     changed = {name: value for name, (value, _) in changed_settings(run, scans=scans).items()}

@@ -17,6 +17,7 @@ from tutelage.core.errors import ConfigError, RunError
 from tutelage.core.files import read_json, write_json
 from tutelage.data.scans.source import is_scan_source
 from tutelage.run.build import learns_from_labels, method_class, method_settings
+from tutelage.run.resolve import resolve_training
 
 FILE = "compare.json"
 CACHE = "cache"  # of prepared scans
@@ -136,7 +137,7 @@ class Plan:
         Raises:
             ConfigError: one is unknown, out of range, or contradicts another.
         """
-        cfg = config.resolve(self.settings_of(one), preset=self.preset_of(one.method), file=self.config_file)
+        cfg = resolve_training(self.settings_of(one), preset=self.preset_of(one.method), file=self.config_file)
         method_settings(cfg)
         return cfg
 

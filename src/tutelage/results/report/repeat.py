@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tutelage import config
-from tutelage.config import RunConfig, pretraining
+from tutelage.config import RunConfig
 from tutelage.core.names import shown
 from tutelage.results.report.record import Record
 from tutelage.run.build import learns_from_labels, resolved
+from tutelage.run.resolve import resolve_pretraining
 
 _ALONE = ("data.exclude_labeled", "data.skip_unreadable", "train.compile", "train.baseline")  # flags without a value
 
@@ -85,7 +86,7 @@ def _defaults(cfg: RunConfig, scans: bool, more: Mapping[str, Any] | None = None
     """What a command gives that names data and method, and `more`, by dotted name."""
     given = {"method.name": cfg.method, "data.path": cfg.data.path, **(more or {})}
     if not learns_from_labels(cfg.method):
-        return flat(resolved(pretraining.resolve(given)).to_dict())
+        return flat(resolved(resolve_pretraining(given)).to_dict())
     return flat(resolved(config.resolve(given, preset=config.base_preset(cfg.method) if scans else None)).to_dict())
 
 

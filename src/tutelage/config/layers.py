@@ -1,0 +1,157 @@
+"""Settings from several sources, laid over each other: a preset, a TOML file and flags, in this order."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tutelage.config import options
+from tutelage.config.network import takes
+from tutelage.config.presets import read_preset
+from tutelage.config.run_config import DEFAULT_BUDGET, DEFAULT_METHOD, FLAGS, SECTIONS, RunConfig
+from tutelage.core.errors import ConfigError, did_you_mean
+
+
+def resolve(
+    settings: Mapping[str, Any],
+    *,
+    preset: str | None = None,
+    file: str | Path | None = None,
+    base: Mapping[str, Any] | None = None,
+) -> RunConfig:
+    """The settings of a run: defaults, then the preset, then the TOML file, then `settings` by dotted name.
+
+    What a preset sets for its network and the chosen network does not have is left out. Without steps and without a
+    budget, the budget is 30 minutes.
+
+    Args:
+        base: nested settings that take the place of the preset where none is named; `run/resolve.py` finds them by
+            the kind of data.
+
+    Raises:
+        ConfigError: as `RunConfig.from_dict`; or the preset or the file is missing or not valid TOML; or the preset
+            has settings of another method.
+    """
+    given = given_settings(settings, file)
+    start = (base or {}) if preset is None else read_preset(preset)
+    merged = _laid([_fitting(start, given), given])
+    if preset is not None:
+        _refuse_preset(preset, merged.get("method", {}).get("name", DEFAULT_METHOD))
+        given = merged
+    if merged.get("train", {}).get("steps") is None and merged.get("train", {}).get("budget") is None:
+        merge(merged, {"train": {"budget": DEFAULT_BUDGET}})
+    return dataclasses.replace(RunConfig.from_dict(merged), given=given, preset=preset)
+
+
+def given_settings(settings: Mapping[str, Any], file: str | Path | None = None) -> dict[str, Any]:
+    """What a user gave, nested: the TOML file, then `settings` by dotted name.
+
+    Raises:
+        ConfigError: as `read_toml` and `nested`.
+    """
+    return _laid([*([] if file is None else [read_toml(Path(file))]), nested(settings)])
+
+
+def _laid(sources: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Nested settings, each over those before; the last that says how long to train decides."""
+    merged: dict[str, Any] = {}
+    for source in sources:
+        train = source.get("train", {})
+        for one, other in (("steps", "budget"), ("budget", "steps")):
+            if train.get(one) is not None and train.get(other) is None:
+                merged.get("train", {}).pop(other, None)
+        merge(merged, source)
+    return merged
+
+
+def _fitting(preset: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """A preset without those settings of its network that the one named in `given` does not have."""
+    chosen = given.get("network", {}).get("name")
+    if not isinstance(chosen, str) or "network" not in preset:
+        return dict(preset)
+    kept = {name: value for name, value in preset["network"].items() if name == "name" or takes(chosen, name)}
+    return {**preset, "network": kept}
+
+
+def _refuse_preset(preset: str, method: object) -> None:
+    """Raise if the preset holds settings of another method; one without any of its own goes with each."""
+    own = read_preset(preset).get("method", {})
+    name = own.get("name", DEFAULT_METHOD)
+    if method != name and set(own) != {"name"}:
+        raise ConfigError(
+            f"the preset {preset} is for the method {name}, not {method}: leave one out, or take a preset of {method}"
+        )
+
+
+def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"train.steps": 5}` as `{"train": {"steps": 5}}`."""
+    tree: dict[str, Any] = {}
+    for name, value in settings.items():
+        parts = name.replace("-", "_").split(".")
+        if len(parts) < 2 or not all(parts):
+            raise ConfigError(f"unknown setting {name}{did_you_mean(name, FLAGS.values())}")
+        merge(tree, _path(parts, value))
+    return tree
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """`{"train": {"steps": 5}}` as `{"train.steps": 5}`: the reverse of `nested`."""
+    names: dict[str, Any] = {}
+    for name, value in tree.items():
+        names |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return names
+
+
+def _path(parts: list[str], value: Any) -> dict[str, Any]:
+    return {parts[0]: value if len(parts) == 1 else _path(parts[1:], value)}
+
+
+def merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
+    """Lay nested `values` over `into`, in place. Names of settings are unified to underscores."""
+    for raw, value in values.items():
+        key = raw.replace("-", "_")
+        if isinstance(value, Mapping):
+            inner = into.setdefault(key, {})
+            if not isinstance(inner, dict):
+                raise ConfigError(f"{key} is a single value and a group of settings at once")
+            merge(inner, value)
+        else:
+            into[key] = value
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The settings in a TOML file.
+
+    Raises:
+        ConfigError: it is not there, not readable, or not valid TOML (the message names the line); or a section, a
+            setting or the type of a value is wrong.
+    """
+    try:
+        with path.open("rb") as stream:
+            table = tomllib.load(stream)
+    except OSError as error:
+        raise ConfigError(f"cannot read the settings file {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+    for section, values in table.items():
+        try:
+            _check_section(section, values)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from None
+    return table
+
+
+def _check_section(section: str, values: Any) -> None:
+    """Check names and types in a part of the settings; those of a method wait for it."""
+    if not isinstance(values, Mapping):
+        word = section.replace("-", "_")
+        homes = [name for name, cls in SECTIONS.items() if word in {field.name for field in dataclasses.fields(cls)}]
+        where = f"; write it below [{homes[0]}]" if homes else ""
+        raise ConfigError(f"{section} = {values!r} stands outside of a section{where}")
+    if section not in (*SECTIONS, "method"):
+        raise ConfigError(f"unknown section {section}{did_you_mean(section, [*SECTIONS, 'method'])}")
+    if section != "method":
+        options.typed(SECTIONS[section], values, f"{section}.")

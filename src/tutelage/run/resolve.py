@@ -1,0 +1,70 @@
+"""The settings of a training or a pretraining, where they also depend on the kind of data.
+
+Nothing here imports torch: a wrong setting is reported before it is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tutelage import config
+from tutelage.config import AUTO, RunConfig
+from tutelage.data.scans.source import is_scan_source
+
+PRETRAINING_METHOD = "moco-v2"
+PRETRAINING_PRESET = "small"  # of the method, where none is named
+
+
+def resolve_training(
+    settings: Mapping[str, Any], *, preset: str | None = None, file: str | Path | None = None
+) -> RunConfig:
+    """The settings of a training, as `config.resolve`.
+
+    Without a preset, training on scans starts from the preset of the method for scans, since the default network is
+    for images.
+
+    Raises:
+        ConfigError: as `config.resolve`.
+    """
+    base = None if preset is not None else _base_for_scans(config.given_settings(settings, file))
+    return config.resolve(settings, preset=preset, file=file, base=base)
+
+
+def resolve_pretraining(
+    settings: Mapping[str, Any], *, preset: str | None = None, file: str | Path | None = None
+) -> RunConfig:
+    """The settings of a pretraining, as `config.resolve`.
+
+    Without a preset they start from that of the method for small images and machines, and without a method from that
+    of MoCo v2.
+
+    Raises:
+        ConfigError: as `config.resolve`.
+    """
+    given = dict(settings)
+    if preset is None:
+        in_file = {} if file is None else config.read_toml(Path(file)).get("method", {})
+        method = given.get("method.name") or in_file.get("name") or PRETRAINING_METHOD
+        given["method.name"] = method
+        preset = f"{method}-{PRETRAINING_PRESET}"
+        preset = preset if preset in config.preset_names() else None
+    return resolve_training(given, preset=preset, file=file)
+
+
+def _base_for_scans(given: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The settings that training on scans starts from; None for other data, or a method that is not for scans.
+
+    While the method is still to be chosen, they are those of supervised training without its method: the presets for
+    scans have the same network.
+    """
+    data, method = given.get("data", {}), given.get("method", {}).get("name", AUTO)
+    path, labels = data.get("path"), data.get("labels")
+    preset = config.base_preset("supervised" if method == AUTO else str(method))
+    if not path or not is_scan_source(str(path), None if labels is None else str(labels)):
+        return None
+    if preset not in config.preset_names():
+        return None
+    base = config.read_preset(preset)
+    return {name: values for name, values in base.items() if not (name == "method" and method == AUTO)}
