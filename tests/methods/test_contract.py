@@ -357,6 +357,21 @@ def test_in_bf16_the_gradient_reaches_every_parameter_and_costs_are_summed_in_fp
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
+def test_the_unlabeled_loss_is_what_the_loss_has_beside_the_supervised_part(method: type[Method]) -> None:
+    low = {"threshold": 0.1} if "threshold" in method.Config.__dataclass_fields__ else {}  # so that rows pass it
+    made = moved(build(method, **low))
+    out = made(batch_of(made, 7), Progress(7, TOTAL))
+    if not method.unlabeled_views:
+        assert out.unlabeled_loss is None
+        return
+    assert out.unlabeled_loss is not None and not out.unlabeled_loss.requires_grad
+    assert float(out.unlabeled_loss) > 0
+    supervised = float(out.log.get("supervised", 0.0))
+    assert float(out.loss.detach()) == pytest.approx(supervised + float(out.unlabeled_loss), rel=1e-5)
+    assert out.logged()["unlabeled_loss"] is not None
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
 def test_log_values_are_scalars_without_gradient(method: type[Method]) -> None:
     out = build(method)(batch_of(method, 0), Progress(5, TOTAL))
     for name, value in out.log.items():

@@ -123,7 +123,7 @@ def test_a_log_line_holds_the_averages_since_the_last_one(training: Training) ->
     diary = Diary()
     run(training, diary)
     assert len(diary.means) == 3
-    assert diary.means[0].keys() == {"loss", "supervised", "consistency", "consistency_weight"}
+    assert diary.means[0].keys() == {"loss", "unlabeled_loss", "supervised", "consistency", "consistency_weight"}
     window = Window()
     for loss in (1.0, 2.0, 6.0):
         window.add({"loss": torch.tensor(loss), "weight": loss}, torch.device("cpu"))

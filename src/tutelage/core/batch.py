@@ -7,6 +7,9 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+UNLABELED_LOSS = "unlabeled_loss"
+"""Name of the column of the log that holds `StepOutput.unlabeled_loss`."""
+
 
 @dataclass
 class Samples:
@@ -77,9 +80,17 @@ class StepOutput:
         log: named scalars for the log; kept on the device until a log line is written.
         keep: what `Method.remember` writes into the method's state after the optimizer step.
         pseudo_labels: for the log of their health; None where the method makes none.
+        unlabeled_loss: the part of `loss` that needs no labels, weighted and ramped up as it enters `loss`, without
+            gradient; None where the method learns from labels alone.
     """
 
     loss: Tensor
     log: dict[str, Tensor | float]
     keep: dict[str, Tensor] = field(default_factory=dict)
     pseudo_labels: PseudoLabels | None = None
+    unlabeled_loss: Tensor | None = None
+
+    def logged(self) -> dict[str, Tensor | float]:
+        """What a log line averages: the loss, its unlabeled part if there is one, and `log`."""
+        unlabeled = {} if self.unlabeled_loss is None else {UNLABELED_LOSS: self.unlabeled_loss.detach()}
+        return {"loss": self.loss.detach(), **unlabeled, **self.log}

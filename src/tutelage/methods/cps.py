@@ -63,6 +63,7 @@ class CPS(Method):
         supervised = self.task.loss(logits_x, x.label) + self.task.loss(second_x, x.label)
         crossed = F.cross_entropy(logits_u, second_u.argmax(1)) + F.cross_entropy(second_u, logits_u.argmax(1))
         weight = self.cfg.unlabeled_weight * sigmoid_rampup(t.step, self.cfg.rampup * t.total)
+        unlabeled = weight * crossed
         agreement = (logits_u.argmax(1) == second_u.argmax(1)).float().mean()
         log = {
             "supervised": supervised.detach(),
@@ -70,4 +71,4 @@ class CPS(Method):
             "unsupervised_weight": weight,
             "agreement": agreement,
         }
-        return StepOutput(supervised + weight * crossed, log)
+        return StepOutput(supervised + unlabeled, log, unlabeled_loss=unlabeled.detach())

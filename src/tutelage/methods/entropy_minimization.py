@@ -54,5 +54,6 @@ class EntropyMinimization(Method):
         log_probs = logits.log_softmax(1)  # exact where SSL4MIS takes ln(p + 1e-6), whose gradient differs near 0 alone
         entropy = -(log_probs.exp() * log_probs).sum(1).mean() / math.log(logits.shape[1])
         weight = self.cfg.entropy_weight * sigmoid_rampup(t.step, self.cfg.rampup * t.total)
+        unlabeled = weight * entropy
         log = {"supervised": supervised.detach(), "entropy": entropy.detach(), "entropy_weight": weight}
-        return StepOutput(supervised + weight * entropy, log)
+        return StepOutput(supervised + unlabeled, log, unlabeled_loss=unlabeled.detach())

@@ -95,9 +95,15 @@ class FixMatch(Method):
 
         supervised = self.task.loss(logits_x, x.label)
         unsupervised = (F.cross_entropy(logits_strong, target, reduction="none") * weight).sum() / len(u)
-        loss = supervised + self.cfg.unlabeled_weight * unsupervised
+        unlabeled = self.cfg.unlabeled_weight * unsupervised
         log = {"supervised": supervised.detach(), "unsupervised": unsupervised.detach()}
-        return StepOutput(loss, log, {"predicted": probs.mean(0)}, PseudoLabels(pseudo_label, mask))
+        return StepOutput(
+            supervised + unlabeled,
+            log,
+            keep={"predicted": probs.mean(0)},
+            pseudo_labels=PseudoLabels(pseudo_label, mask),
+            unlabeled_loss=unlabeled.detach(),
+        )
 
     def remember(self, out: StepOutput) -> None:
         """Keep the mean prediction of the step, for alignment."""

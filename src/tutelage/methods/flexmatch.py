@@ -76,14 +76,20 @@ class FlexMatch(Method):
 
         supervised = self.task.loss(logits_x, x.label)
         unsupervised = (F.cross_entropy(logits_strong, pseudo_label, reduction="none") * mask).mean()
-        loss = supervised + self.cfg.unlabeled_weight * unsupervised
+        unlabeled = self.cfg.unlabeled_weight * unsupervised
         log = {
             "supervised": supervised.detach(),
             "unsupervised": unsupervised.detach(),
             "threshold": self._thresholds().mean(),
         }
         learned = torch.where(confidence >= self.cfg.threshold, pseudo_label, -1)
-        return StepOutput(loss, log, {"index": u.index, "learned": learned}, PseudoLabels(pseudo_label, mask))
+        return StepOutput(
+            supervised + unlabeled,
+            log,
+            keep={"index": u.index, "learned": learned},
+            pseudo_labels=PseudoLabels(pseudo_label, mask),
+            unlabeled_loss=unlabeled.detach(),
+        )
 
     def remember(self, out: StepOutput) -> None:
         """Note the classes learned in this step; then count them all again."""

@@ -94,15 +94,20 @@ class FreeMatch(Method):
         mean_strong = mean_of_ranks(mean_strong.detach()) + (mean_strong - mean_strong.detach())
         shares_strong = mean_of_ranks(histogram(probs_strong.detach(), mask))
         fairness = fairness_loss(class_probs, class_shares, mean_strong, shares_strong)
-        loss = supervised + cfg.unlabeled_weight * unsupervised + cfg.fairness_weight * fairness
+        unlabeled = cfg.unlabeled_weight * unsupervised + cfg.fairness_weight * fairness
         log = {
             "supervised": supervised.detach(),
             "unsupervised": unsupervised.detach(),
             "fairness": fairness.detach(),
             "threshold": threshold,
         }
-        keep = {"threshold": threshold, "class_probs": class_probs, "class_shares": class_shares}
-        return StepOutput(loss, log, keep, PseudoLabels(pseudo_label, mask))
+        return StepOutput(
+            supervised + unlabeled,
+            log,
+            keep={"threshold": threshold, "class_probs": class_probs, "class_shares": class_shares},
+            pseudo_labels=PseudoLabels(pseudo_label, mask),
+            unlabeled_loss=unlabeled.detach(),
+        )
 
     def remember(self, out: StepOutput) -> None:
         """Keep the moving averages."""

@@ -113,24 +113,24 @@ class HybridNet(Method):
             supervised = supervised * (len(x) / len(logits))
         consistency = softmax_mse(logits_second.float(), target.float()).mean()
         weight = cfg.consistency_weight * RAMPS[cfg.ramp](t.step, cfg.rampup * t.total)
-        loss = supervised + weight * consistency
+        unlabeled = weight * consistency
         log = {"supervised": supervised.detach(), "consistency": consistency.detach(), "consistency_weight": weight}
         if self.consistency_head is not None:
             tie = logit_distance(logits.float(), logits_second.float()).mean()
-            loss = loss + cfg.logit_distance_weight * tie
+            unlabeled = unlabeled + cfg.logit_distance_weight * tie
             log["logit_distance"] = tie.detach()
 
         part, part_maps = self.decoder(maps, images)
         other, other_part_maps = self.other_decoder(other_maps, images)
         reconstruction = balanced_reconstruction(part.float(), other.float(), images.float(), per=cfg.balancing).mean()
-        loss = loss + cfg.reconstruction_weight * self._share(t, cfg.reconstruction_rampup) * reconstruction
+        unlabeled = unlabeled + cfg.reconstruction_weight * self._share(t, cfg.reconstruction_rampup) * reconstruction
         log["reconstruction"] = reconstruction.detach()
         if cfg.intermediate_weight is not None:
             decoded, encoded = [*part_maps, *other_part_maps], [*maps[:-1], *other_maps[:-1]]
             intermediate = map_distance(decoded, encoded)
-            loss = loss + cfg.intermediate_weight * self._share(t, cfg.intermediate_rampup) * intermediate
+            unlabeled = unlabeled + cfg.intermediate_weight * self._share(t, cfg.intermediate_rampup) * intermediate
             log["intermediate"] = intermediate.detach()
-        return StepOutput(loss, log)
+        return StepOutput(supervised + unlabeled, log, unlabeled_loss=unlabeled.detach())
 
     def _share(self, t: Progress, rampup: float) -> float:
         """s(t): up over the first steps, and down to the end."""

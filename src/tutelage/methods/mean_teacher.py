@@ -120,15 +120,15 @@ class MeanTeacher(Method):
             supervised = supervised * (len(x) / len(logits))
         consistency = COSTS[cfg.consistency](answer.float(), target.float()).mean()
         weight = cfg.consistency_weight * RAMPS[cfg.ramp](t.step, cfg.rampup * t.total)
-        loss = supervised + weight * consistency
+        unlabeled = weight * consistency
         log = {"supervised": supervised.detach(), "consistency": consistency.detach(), "consistency_weight": weight}
         if self.consistency_head is not None:
             tie = logit_distance(logits.float(), logits_second.float()).mean()
-            loss = loss + cfg.logit_distance_weight * tie
+            unlabeled = unlabeled + cfg.logit_distance_weight * tie
             log["logit_distance"] = tie.detach()
         if cfg.sntg_weight is not None:
             guess = target[-len(u) :].argmax(1)
             neighbors = sntg_loss(features, x.label, guess, margin=cfg.sntg_margin, distance=cfg.sntg_distance)
-            loss = loss + cfg.sntg_weight * weight * neighbors
+            unlabeled = unlabeled + cfg.sntg_weight * weight * neighbors
             log["sntg"] = neighbors.detach()
-        return StepOutput(loss, log)
+        return StepOutput(supervised + unlabeled, log, unlabeled_loss=unlabeled.detach())

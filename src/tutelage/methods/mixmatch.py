@@ -76,7 +76,7 @@ class MixMatch(Method):
         supervised = F.cross_entropy(logits[: len(x)], label[: len(x)])
         unsupervised = (label[len(x) :] - logits[len(x) :].softmax(1)).square().mean()
         weight = cfg.unlabeled_weight * linear_rampup(t.step, cfg.rampup * t.total)
-        loss = supervised + weight * unsupervised
+        unlabeled = weight * unsupervised
         log = {"supervised": supervised.detach(), "unsupervised": unsupervised.detach(), "unlabeled_weight": weight}
         pseudo_labels = PseudoLabels(guess.argmax(1), self.pseudo_label_weight(guess))
-        return StepOutput(loss, log, pseudo_labels=pseudo_labels)
+        return StepOutput(supervised + unlabeled, log, pseudo_labels=pseudo_labels, unlabeled_loss=unlabeled.detach())

@@ -95,7 +95,7 @@ class MoCo(Method):
             "feature_spread": feature_spread(features),
             "queue_age": min(t.step, cfg.queue_size / self.enqueued),  # steps since the oldest real key was made
         }
-        return StepOutput(loss, log, keep={"keys": keys})
+        return StepOutput(loss, log, keep={"keys": keys}, unlabeled_loss=loss.detach())
 
     @torch.no_grad()
     def keys_of(self, images: Tensor) -> Tensor:

@@ -70,11 +70,11 @@ class PiModel(Method):
         cost = mutual_softmax_mse if cfg.gradient == "both" else softmax_mse
         consistency = cost(logits[-len(target) :].float(), target.float()).mean()
         weight = cfg.consistency_weight * RAMPS[cfg.ramp](t.step, cfg.rampup * t.total)
-        loss = supervised + weight * consistency
+        unlabeled = weight * consistency
         log = {"supervised": supervised.detach(), "consistency": consistency.detach(), "consistency_weight": weight}
         if cfg.sntg_weight is not None:
             guess = target[-len(u) :].argmax(1)
             neighbors = sntg_loss(features, x.label, guess, margin=cfg.sntg_margin, distance=cfg.sntg_distance)
-            loss = loss + cfg.sntg_weight * weight * neighbors
+            unlabeled = unlabeled + cfg.sntg_weight * weight * neighbors
             log["sntg"] = neighbors.detach()
-        return StepOutput(loss, log)
+        return StepOutput(supervised + unlabeled, log, unlabeled_loss=unlabeled.detach())

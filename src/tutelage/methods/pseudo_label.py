@@ -67,6 +67,7 @@ class PseudoLabel(Method):
         supervised = self.task.loss(logits_x, x.label)
         unsupervised = (F.cross_entropy(logits_u, pseudo_label, reduction="none") * mask).mean()
         weight = cfg.unlabeled_weight * linear_rampup(t.step, cfg.rampup * t.total)
-        loss = supervised + weight * unsupervised
+        unlabeled = weight * unsupervised
         log = {"supervised": supervised.detach(), "unsupervised": unsupervised.detach(), "unlabeled_weight": weight}
-        return StepOutput(loss, log, pseudo_labels=PseudoLabels(pseudo_label, mask))
+        pseudo_labels = PseudoLabels(pseudo_label, mask)
+        return StepOutput(supervised + unlabeled, log, pseudo_labels=pseudo_labels, unlabeled_loss=unlabeled.detach())

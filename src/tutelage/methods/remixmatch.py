@@ -102,14 +102,19 @@ class ReMixMatch(Method):
         unsupervised = F.cross_entropy(logits[len(x) :], label[len(x) :])
         strong = F.cross_entropy(logits_strong, guess)
         ramp = linear_rampup(t.step, cfg.rampup * t.total)
-        loss = supervised + ramp * (cfg.unlabeled_weight * unsupervised + cfg.strong_weight * strong)
+        unlabeled = ramp * (cfg.unlabeled_weight * unsupervised + cfg.strong_weight * strong)
         log = {"supervised": supervised.detach(), "unsupervised": unsupervised.detach(), "strong": strong.detach()}
         if self.rotation_head is not None:
             rotation = F.cross_entropy(self.rotation_head(features[2 * len(u) :]).float(), turns)
-            loss = loss + cfg.rotation_weight * rotation
+            unlabeled = unlabeled + cfg.rotation_weight * rotation
             log["rotation"] = rotation.detach()
-        pseudo_labels = PseudoLabels(guess.argmax(1), self.pseudo_label_weight(guess))
-        return StepOutput(loss, {**log, "ramp": ramp}, keep={"predicted": probs.mean(0)}, pseudo_labels=pseudo_labels)
+        return StepOutput(
+            supervised + unlabeled,
+            {**log, "ramp": ramp},
+            keep={"predicted": probs.mean(0)},
+            pseudo_labels=PseudoLabels(guess.argmax(1), self.pseudo_label_weight(guess)),
+            unlabeled_loss=unlabeled.detach(),
+        )
 
     def remember(self, out: StepOutput) -> None:
         """Keep the mean prediction of the step, for alignment."""

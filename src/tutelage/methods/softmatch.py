@@ -107,15 +107,20 @@ class SoftMatch(Method):
 
         supervised = self.task.loss(logits_x, x.label)
         unsupervised = (F.cross_entropy(logits_strong, pseudo_label, reduction="none") * weight).mean()
-        loss = supervised + cfg.unlabeled_weight * unsupervised
+        unlabeled = cfg.unlabeled_weight * unsupervised
         log = {
             "supervised": supervised.detach(),
             "unsupervised": unsupervised.detach(),
             "confidence_mean": mean,
             "confidence_std": variance.sqrt(),
         }
-        keep = {"mean": mean, "variance": variance, "class_probs": class_probs, "target": target}
-        return StepOutput(loss, log, keep, PseudoLabels(pseudo_label, weight))
+        return StepOutput(
+            supervised + unlabeled,
+            log,
+            keep={"mean": mean, "variance": variance, "class_probs": class_probs, "target": target},
+            pseudo_labels=PseudoLabels(pseudo_label, weight),
+            unlabeled_loss=unlabeled.detach(),
+        )
 
     def remember(self, out: StepOutput) -> None:
         """Keep the moving averages."""

@@ -92,14 +92,15 @@ class TemporalEnsembling(Method):
             supervised = supervised * (len(x) / len(logits))
         consistency = (target_mse(logits, target) * visited).mean()  # over all rows: a first visit costs nothing
         weight = cfg.consistency_weight * RAMPS[cfg.ramp](t.step, cfg.rampup * t.total)
-        loss = supervised + weight * consistency
+        unlabeled = weight * consistency
         log = {"supervised": supervised.detach(), "consistency": consistency.detach(), "consistency_weight": weight}
         if cfg.sntg_weight is not None:
             guess = torch.where(visited, target.argmax(1), -1)[len(x) :]
             neighbors = sntg_loss(features, x.label, guess, margin=cfg.sntg_margin, distance=cfg.sntg_distance)
-            loss = loss + cfg.sntg_weight * weight * neighbors
+            unlabeled = unlabeled + cfg.sntg_weight * weight * neighbors
             log["sntg"] = neighbors.detach()
-        return StepOutput(loss, log, keep={"index": index, "probs": logits.detach().softmax(1)})
+        keep = {"index": index, "probs": logits.detach().softmax(1)}
+        return StepOutput(supervised + unlabeled, log, keep=keep, unlabeled_loss=unlabeled.detach())
 
     @torch.no_grad()
     def remember(self, out: StepOutput) -> None:

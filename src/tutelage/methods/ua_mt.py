@@ -81,13 +81,14 @@ class UAMT(Method):
         cost = softmax_mse(logits[first:].float(), target)
         consistency = (cost * mask).sum() / mask.sum().clamp_min(1.0)
         weight = self.consistency_weight(t)
+        unlabeled = weight * consistency
         log = {
             "supervised": supervised.detach(),
             "consistency": consistency.detach(),
             "consistency_weight": weight,
             "mask_rate": mask.mean(),
         }
-        return StepOutput(supervised + weight * consistency, log)
+        return StepOutput(supervised + unlabeled, log, unlabeled_loss=unlabeled.detach())
 
     def consistency_weight(self, t: Progress) -> float:
         """w r(t)."""

@@ -88,9 +88,10 @@ class UDA(Method):
             log["signal_threshold"] = chance + (1 - chance) * ANNEALING[cfg.signal_annealing](t.step / t.total)
             supervised = annealed_cross_entropy(logits_x, x.label, log["signal_threshold"])
         unsupervised = (softmax_kl(logits_strong, logits_weak / cfg.temperature) * mask).mean()
-        loss = supervised + cfg.unlabeled_weight * unsupervised
+        unlabeled = cfg.unlabeled_weight * unsupervised
         log |= {"supervised": supervised.detach(), "unsupervised": unsupervised.detach()}
-        return StepOutput(loss, log, pseudo_labels=PseudoLabels(probs.argmax(1), mask))
+        pseudo_labels = PseudoLabels(probs.argmax(1), mask)
+        return StepOutput(supervised + unlabeled, log, pseudo_labels=pseudo_labels, unlabeled_loss=unlabeled.detach())
 
 
 def annealed_cross_entropy(logits: Tensor, label: Tensor, threshold: float) -> Tensor:

@@ -57,8 +57,9 @@ class URPC(Method):
         supervised = torch.stack([self.task.loss(logits[: len(x)], x.label) for logits in maps]).mean()
         consistency = pyramid_consistency([logits[len(x) :].float() for logits in maps])
         weight = self.cfg.consistency_weight * sigmoid_rampup(t.step, self.cfg.rampup * t.total)
+        unlabeled = weight * consistency
         log = {"supervised": supervised.detach(), "consistency": consistency.detach(), "consistency_weight": weight}
-        return StepOutput(supervised + weight * consistency, log)
+        return StepOutput(supervised + unlabeled, log, unlabeled_loss=unlabeled.detach())
 
 
 def pyramid_consistency(levels: list[Tensor]) -> Tensor:

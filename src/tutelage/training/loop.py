@@ -189,7 +189,7 @@ def fit(
     training.method.train()
     for step in range(start, training.total):
         out = training.run_step(step, flags)
-        window.add({"loss": out.loss.detach(), **out.log}, training.device)
+        window.add(out.logged(), training.device)
         done = step + 1
         recorder.tick(done)
         to_log = _due(done, training.log_every, training.total)

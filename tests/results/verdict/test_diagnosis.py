@@ -128,6 +128,38 @@ def test_each_failure_is_named_first_with_a_flag_to_try(run: Record, twin: Recor
     assert flag in first.flag
 
 
+ENTROPY = {"entropy_weight": 0.1, "ema_decay": 0.99}
+OWN = {"agreement_weight": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("method", "logged", "expected"),
+    [
+        (ENTROPY, {"unlabeled_loss": 1e-4, "entropy": 0.9}, "--method.entropy-weight 1"),
+        (OWN, {"unlabeled_loss": 1e-4}, "--method.agreement-weight 20"),
+        ({}, {"unlabeled_loss": 1e-4}, "a larger weight of the unlabeled loss"),
+        # the column counts, not the cost and the weight that older runs are read by
+        (
+            MEAN_TEACHER,
+            {"unlabeled_loss": 1e-4, "consistency": 1.0, "consistency_weight": 50.0},
+            "--method.consistency-weight 500",
+        ),
+    ],
+)
+def test_a_weak_unlabeled_loss_of_any_method_is_found_by_its_column(
+    method: dict[str, float], logged: dict[str, float], expected: str
+) -> None:
+    (reason,) = diagnose([Evidence(record(method=method, logged=logged), record())])
+    assert (reason.name, reason.flag) == ("weak unlabeled loss", expected)
+    assert names(record(method=method, logged=logged | {"unlabeled_loss": 0.1})) == []
+
+
+def test_a_strong_unlabeled_loss_of_any_method_is_found_by_its_column() -> None:
+    run = record(method=ENTROPY, logged={"supervised": 1.0, "unlabeled_loss": 5.0})
+    (reason,) = diagnose([Evidence(run, record(logged={"supervised": 0.05}))])
+    assert (reason.name, reason.flag) == ("unlabeled loss too strong", "--method.entropy-weight 0.025")
+
+
 def test_an_untrained_network_says_nothing_of_labels_that_fit() -> None:
     untrained = record(0.27, logged={"supervised": math.log(4)})
     assert names(fixmatch(0.27, label_fit=GOOD_LABELS), untrained) == []

@@ -162,10 +162,8 @@ def one_class(case: Evidence) -> Reason | None:
     if shares[largest] <= case.guess + ONE_CLASS * (1.0 - case.guess):
         return None
     flag = "try a method that adapts to each class, or a smaller --optimizer.lr"
-    for name in ("unlabeled_weight", "consistency_weight"):
-        weight = case.run.setting(name)
-        if weight:
-            flag = f"--method.{name.replace('_', '-')} {weight / 4:g}"
+    if (weight := case.unlabeled_weight()) and weight[1]:
+        flag = _weight_flag(weight[0], weight[1] / 4)
     return Reason(
         "one class takes over",
         f"{shares[largest]:.0%} of the {what} are '{case.run.classes[largest]}'",
@@ -198,16 +196,16 @@ def weak_unlabeled_loss(case: Evidence) -> Reason | None:
     if supervised is None or added is None or (share is not None and share < FEW_PSEUDO_LABELS):
         return None
     part = added / max(supervised + added, 1e-12)
-    name = "consistency_weight" if case.run.setting("consistency_weight") is not None else "unlabeled_weight"
-    weight = float(case.run.setting(name) or 0.0)
     if part >= WEAK:
         return None
-    return Reason(
-        "weak unlabeled loss",
-        f"the unlabeled {case.headline.pool} add {part:.1%} of the loss, with method.{name} {weight:g}",
-        f"--method.{name.replace('_', '-')} {10 * weight or 10:g}",
-        0.76,
+    seen, flag = (
+        f"the unlabeled {case.headline.pool} add {part:.1%} of the loss",
+        "a larger weight of the unlabeled loss",
     )
+    if weight := case.unlabeled_weight():
+        name, value = weight
+        seen, flag = f"{seen}, with method.{name} {value:g}", _weight_flag(name, 10 * value or 10)
+    return Reason("weak unlabeled loss", seen, flag, 0.76)
 
 
 def strong_unlabeled_loss(case: Evidence) -> Reason | None:
@@ -218,14 +216,18 @@ def strong_unlabeled_loss(case: Evidence) -> Reason | None:
         return None
     if added < supervised or mine < max(2.0 * theirs, 0.3 * case.ignorance):
         return None
-    name = "consistency_weight" if case.run.setting("consistency_weight") is not None else "unlabeled_weight"
+    weight = case.unlabeled_weight()
     return Reason(
         "unlabeled loss too strong",
         f"the unlabeled {case.headline.pool} keep the labels from being learned: their supervised loss ends at "
         f"{mine:.2f}, without them at {theirs:.2f}",
-        f"--method.{name.replace('_', '-')} {float(case.run.setting(name)) / 4:g}",
+        "a smaller weight of the unlabeled loss" if weight is None else _weight_flag(weight[0], weight[1] / 4),
         0.76,
     )
+
+
+def _weight_flag(name: str, value: float) -> str:
+    return f"--method.{name.replace('_', '-')} {value:g}"
 
 
 def slow_average(case: Evidence) -> Reason | None:

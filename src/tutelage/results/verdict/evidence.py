@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tutelage.core.batch import UNLABELED_LOSS
 from tutelage.core.files import read_json
 from tutelage.core.headlines import DICE, Headline, headline_of
 from tutelage.run.folder import read_config, read_rows
 
 Rows = list[dict[str, Any]]
+MAIN_WEIGHTS = ("consistency_weight", "unlabeled_weight")  # of an unlabeled loss, by their usual names
 
 
 @dataclass(frozen=True)
@@ -134,10 +136,26 @@ class Evidence:
         return max(counts) / max(sum(counts), 1)
 
     def weighted_unlabeled_loss(self) -> float | None:
-        """What the unlabeled images add to the loss, on average, or None where the log does not tell."""
+        """What the unlabeled data add to the loss, on average over the run, or None where the log does not say.
+
+        Runs before the column `unlabeled_loss` logged a cost and its weight under names of their own.
+        """
         run = self.run
+        added = run.mean(UNLABELED_LOSS, since=0.0)
+        if added is not None:
+            return added
         consistency, weight = run.mean("consistency", since=0.0), run.mean("consistency_weight", since=0.0)
         if consistency is not None and weight is not None:
             return consistency * weight
         unsupervised, factor = run.mean("unsupervised", since=0.0), run.setting("unlabeled_weight")
         return None if unsupervised is None or factor is None else unsupervised * float(factor)
+
+    def unlabeled_weight(self) -> tuple[str, float] | None:
+        """Name and value of the setting that weighs the unlabeled loss, or None where the method has none.
+
+        Where a method has several weights, the first one that it declares is its main one.
+        """
+        settings = self.run.settings["method"]
+        names = [*MAIN_WEIGHTS, *(name for name in settings if name.endswith("_weight"))]
+        known = ((name, settings.get(name)) for name in names)
+        return next(((name, float(value)) for name, value in known if isinstance(value, int | float)), None)
