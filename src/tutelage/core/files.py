@@ -7,17 +7,25 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from tutelage.core.errors import RunError
 
 TEMPORARY = ".tmp-"
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write `path` whole or not at all: a temporary file beside it, fsync, rename.
+@contextmanager
+def atomic_file(path: Path, *, what: str | None = None) -> Iterator[BinaryIO]:
+    """A stream to a temporary file beside `path`, which replaces `path` when the block ends without an error.
+
+    File and folder are synced to the disk, so a crash leaves either what was at `path` before or all of the new
+    content. Every file that tutelage writes in one piece is written here.
+
+    Args:
+        what: what an error calls the file; its path, unless given.
 
     Raises:
         RunError: the disk is full or the folder is not writable. What was at `path` before is untouched.
@@ -25,14 +33,26 @@ def write_atomically(path: Path, content: bytes) -> None:
     temporary = path.with_name(f"{path.name}{TEMPORARY}{os.getpid()}")
     try:
         with temporary.open("wb") as stream:
-            stream.write(content)
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)
         sync_folder(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise RunError(f"cannot write {path} ({len(content)} bytes): {error.strerror}") from None
+        raise RunError(f"cannot write {what or path}: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write `content` to `path`, whole or not at all; see `atomic_file`.
+
+    Raises:
+        RunError: the disk is full or the folder is not writable. What was at `path` before is untouched.
+    """
+    with atomic_file(path, what=f"{path} ({len(content)} bytes)") as stream:
+        stream.write(content)
 
 
 def require_space(path: Path, needed: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,8 +14,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tutelage.core.errors import DataError, RunError
-from tutelage.core.files import TEMPORARY
+from tutelage.core.errors import DataError
+from tutelage.core.files import atomic_file
 from tutelage.core.names import shown
 from tutelage.data.images.items import Content, Item, Unreadable
 from tutelage.data.images.reading import ImageFault, open_image, quiet_pillow, to_square
@@ -125,21 +124,11 @@ def _all_pixels(items: Sequence[Item], *, size: int, channels: int, workers: int
 def _write_array(path: Path, rows: Iterator[NDArray[np.uint8]], shape: tuple[int, ...]) -> None:
     """A `.npy` file, whole or not at all. Written as a stream: a full disk would kill a process that maps the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}{TEMPORARY}{os.getpid()}")
-    try:
-        with part.open("wb") as stream:
-            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(stream, header)
-            for row in rows:
-                stream.write(row.tobytes())
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
-    except OSError as error:
-        megabytes = math.prod(shape) / 1e6
-        raise RunError(f"cannot write the cache {path} ({megabytes:.0f} MB): {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    with atomic_file(path, what=f"the cache {path} ({math.prod(shape) / 1e6:.0f} MB)") as stream:
+        np.lib.format.write_array_header_1_0(stream, header)
+        for row in rows:
+            stream.write(row.tobytes())
 
 
 def _look(content: Content) -> Look | Unreadable:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tutelage.core.errors import ConfigError, DataError, MissingExtra, RunError
-from tutelage.core.files import TEMPORARY
+from tutelage.core.errors import ConfigError, DataError, MissingExtra
+from tutelage.core.files import atomic_file
 from tutelage.core.names import shown, to_cell
 from tutelage.data.images.items import Item, Unreadable
 from tutelage.data.images.source import list_source, list_splits
@@ -111,11 +110,12 @@ def _columns(width: int) -> list[str]:
 
 
 class Writer(ABC):
-    """Writes a table block by block, beside its place; it is put there when all went well."""
+    """Writes a table block by block with `atomic_file`: the file is there, whole, when all went well."""
 
     def __init__(self, out: Path) -> None:
         self.out = out
-        self.part = out.with_name(f"{out.name}{TEMPORARY}{out.suffix}")
+        self.stream: BinaryIO
+        self._open = ExitStack()
 
     @abstractmethod
     def add(self, block: Embedded) -> None:
@@ -126,18 +126,14 @@ class Writer(ABC):
         """Write what is left."""
 
     def __enter__(self) -> Writer:
+        self.stream = self._open.enter_context(atomic_file(self.out))
+        self._open.callback(self.close)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
-        try:
-            self.close()
-            if kind is None:
-                self.part.replace(self.out)
-        except OSError as failed:
-            raise RunError(f"cannot write {self.out}: {failed.strerror or failed}") from error
-        finally:
-            with suppress(OSError):
-                self.part.unlink(missing_ok=True)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.__exit__(kind, error, trace)
 
 
 class ParquetWriter(Writer):
@@ -160,12 +156,9 @@ class ParquetWriter(Writer):
         columns.append(arrow.array([item.label for item in block.items], arrow.string()))
         columns += [arrow.array(np.ascontiguousarray(column)) for column in block.features.T]
         table = arrow.table(columns, names=["path", "label", *names])
-        try:
-            if self._file is None:
-                self._file = self._parquet.ParquetWriter(self.part, table.schema)
-            self._file.write_table(table)
-        except OSError as failed:
-            raise RunError(f"cannot write {self.out}: {failed.strerror or failed}") from None
+        if self._file is None:
+            self._file = self._parquet.ParquetWriter(self.stream, table.schema)
+        self._file.write_table(table)
 
     def close(self) -> None:
         if self._file is not None:
@@ -173,28 +166,24 @@ class ParquetWriter(Writer):
 
 
 class CsvWriter(Writer):
-    """A header and a line an image; paths and labels as cells that no spreadsheet runs, see `to_cell`."""
+    """A header and one line per image; paths and labels as cells that no spreadsheet runs, see `to_cell`."""
 
     def __init__(self, out: Path) -> None:
         super().__init__(out)
-        self._stream: io.TextIOWrapper | None = None
+        self._begun = False
 
     def add(self, block: Embedded) -> None:
-        try:
-            if self._stream is None:
-                self._stream = self.part.open("w", encoding="utf-8", newline="")
-                header = ["path", "label", *_columns(block.features.shape[1])]
-                csv.writer(self._stream, lineterminator="\n").writerow(header)
-            rows = csv.writer(self._stream, lineterminator="\n")
-            for item, features in zip(block.items, block.features, strict=True):
-                numbers = [f"{value:.9g}" for value in features.tolist()]
-                rows.writerow([to_cell(item.name), to_cell(item.label or ""), *numbers])
-        except OSError as failed:
-            raise RunError(f"cannot write {self.out}: {failed.strerror or failed}") from None
+        import pandas as pd
+
+        table = pd.DataFrame(block.features, columns=_columns(block.features.shape[1]))
+        table.insert(0, "path", [to_cell(item.name) for item in block.items])
+        table.insert(1, "label", [to_cell(item.label or "") for item in block.items])
+        text = table.to_csv(index=False, header=not self._begun, float_format="%.9g", na_rep="nan", lineterminator="\n")
+        self.stream.write(text.encode())
+        self._begun = True
 
     def close(self) -> None:
-        if self._stream is not None:
-            self._stream.close()
+        """Nothing is left: each block is written when it comes."""
 
 
 class ArrayWriter(Writer):
@@ -211,7 +200,7 @@ class ArrayWriter(Writer):
         if self._blocks:
             items = [item for block in self._blocks for item in block.items]
             np.savez(
-                self.part,
+                self.stream,
                 path=np.array([item.name for item in items]),
                 label=np.array([item.label or "" for item in items]),
                 features=np.concatenate([block.features for block in self._blocks]),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tutelage.core.errors import RunError
-from tutelage.core.files import TEMPORARY
+from tutelage.core.files import atomic_file
 from tutelage.core.names import shown
 from tutelage.data.scans.formats.common import COLORS, FormatFault, split_channels
 from tutelage.data.scans.geometry import Geometry, plain_geometry
@@ -88,14 +86,8 @@ def write(path: Path, mask: NDArray[np.uint8], geometry: Geometry, names: Sequen
             f"Segment{number}_Extent": extent,
             f"Segment{number}_Color": " ".join(f"{part / 255:.3g}" for part in COLORS[number % len(COLORS)]),
         }
-    part = path.with_name(f"{path.name}{TEMPORARY}{os.getpid()}.nrrd")
-    try:
-        nrrd.write(str(part), mask, header)
-        part.replace(path)
-    except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror}") from None
-    finally:
-        part.unlink(missing_ok=True)
+    with atomic_file(path) as stream:
+        nrrd.write(stream, mask, header)
 
 
 def _spacing(header: dict[str, Any], axes: int) -> tuple[float, ...]:
