@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import platform
 import sys
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import PIL
@@ -19,11 +18,9 @@ from tutelage.config import RunConfig, flat
 from tutelage.core.distributed import world_size
 from tutelage.core.errors import RunError
 from tutelage.core.version import __version__
-from tutelage.data.images.source import find_table
 from tutelage.run.build import resolved
-
-if TYPE_CHECKING:
-    from tutelage.run.data_modules.base import DataModule, RunData
+from tutelage.run.data_modules.base import DataModule, RunData
+from tutelage.run.resolve import absolute
 
 _FREE = ("train.workers", "scan.cache")  # settings that change no result
 
@@ -156,26 +153,3 @@ def warn_of_changes(recorded: Mapping[str, Any], device: torch.device) -> None:
         warnings.warn(
             f"the last bits may differ from an uninterrupted run: {', '.join(changed)}", RuntimeWarning, stacklevel=2
         )
-
-
-def absolute(cfg: RunConfig) -> RunConfig:
-    """The settings with absolute paths, so that a run can be gone on with from another folder."""
-    data, train = cfg.data, cfg.train
-    root = Path(data.path).expanduser()
-    changes: dict[str, Any] = {} if data.path == "digits" else {"path": str(root.absolute())}
-    scan: dict[str, Any] = {
-        name: str(Path(value).expanduser().absolute())
-        for name in ("cache", "crop_masks")
-        if (value := getattr(cfg.scan, name)) is not None
-    }
-    for name in ("unlabeled", "val", "test"):
-        value = getattr(data, name)
-        if value is not None and value != "digits":
-            changes[name] = str(Path(value).expanduser().absolute())
-    if data.labels is not None:
-        changes["labels"] = str((find_table(root, data.labels) or Path(data.labels)).absolute())
-    if train.init_from is not None:
-        train = dataclasses.replace(train, init_from=str(Path(train.init_from).expanduser().absolute()))
-    return dataclasses.replace(
-        cfg, data=dataclasses.replace(data, **changes), scan=dataclasses.replace(cfg.scan, **scan), train=train
-    )

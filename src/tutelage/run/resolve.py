@@ -5,12 +5,14 @@ Nothing here imports torch: a wrong setting is reported before it is loaded.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tutelage import config
 from tutelage.config import AUTO, RunConfig
+from tutelage.data.images.source import find_table
 from tutelage.data.scans.source import is_scan_source
 
 PRETRAINING_METHOD = "moco-v2"
@@ -51,6 +53,29 @@ def resolve_pretraining(
         preset = f"{method}-{PRETRAINING_PRESET}"
         preset = preset if preset in config.preset_names() else None
     return resolve_training(given, preset=preset, file=file)
+
+
+def absolute(cfg: RunConfig) -> RunConfig:
+    """The settings with absolute paths, so that a run can be gone on with from another folder."""
+    data, train = cfg.data, cfg.train
+    root = Path(data.path).expanduser()
+    changes: dict[str, Any] = {} if data.path == "digits" else {"path": str(root.absolute())}
+    scan: dict[str, Any] = {
+        name: str(Path(value).expanduser().absolute())
+        for name in ("cache", "crop_masks")
+        if (value := getattr(cfg.scan, name)) is not None
+    }
+    for name in ("unlabeled", "val", "test"):
+        value = getattr(data, name)
+        if value is not None and value != "digits":
+            changes[name] = str(Path(value).expanduser().absolute())
+    if data.labels is not None:
+        changes["labels"] = str((find_table(root, data.labels) or Path(data.labels)).absolute())
+    if train.init_from is not None:
+        train = dataclasses.replace(train, init_from=str(Path(train.init_from).expanduser().absolute()))
+    return dataclasses.replace(
+        cfg, data=dataclasses.replace(data, **changes), scan=dataclasses.replace(cfg.scan, **scan), train=train
+    )
 
 
 def _base_for_scans(given: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -24,8 +24,9 @@ from tutelage.run.build import check_goal, method_class, resolved, set_length
 from tutelage.run.data_modules.base import DataModule
 from tutelage.run.data_modules.recognize import module_named, module_of
 from tutelage.run.folder import RunFolder, kind_of_data, read_config, refuse_existing
-from tutelage.run.record import absolute, describe, refuse_changes, refuse_other_data, warn_of_changes
+from tutelage.run.record import describe, refuse_changes, refuse_other_data, warn_of_changes
 from tutelage.run.recorder import restore_checkpoint, take_checkpoint
+from tutelage.run.resolve import absolute
 from tutelage.run.session import open_session
 from tutelage.run.warm_start import network_of_origin
 from tutelage.training.checkpoint import load_checkpoint, save_checkpoint

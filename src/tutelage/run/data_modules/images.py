@@ -32,8 +32,8 @@ from tutelage.run.data_modules.image_checks import check_image_runs
 from tutelage.run.data_modules.image_streams import build_training
 from tutelage.run.data_modules.image_views import decide_domain, save_image_views
 from tutelage.run.recommend import recommend, recommended, situation
-from tutelage.run.record import absolute
 from tutelage.run.recorder import networks
+from tutelage.run.resolve import absolute
 from tutelage.run.warm_start import warm_start
 from tutelage.tasks.classification import Classification
 from tutelage.tasks.representation import FOLDS, Representation

@@ -37,8 +37,8 @@ from tutelage.run.data_modules.scan_checks import check_scan_runs
 from tutelage.run.data_modules.scan_streams import patch_loader
 from tutelage.run.data_modules.scan_views import save_scan_views
 from tutelage.run.recommend import recommend_for_scans, recommended
-from tutelage.run.record import absolute
 from tutelage.run.recorder import networks
+from tutelage.run.resolve import absolute
 from tutelage.run.warm_start import warm_start
 from tutelage.tasks.segmentation import Segmentation
 from tutelage.tasks.sliding_window import count_windows
