@@ -3,7 +3,8 @@
 Nothing here imports torch: the command line reads it before it knows what to do.
 """
 
-from tutelage.config.layers import flat, given_settings, merge, nested, read_toml, resolve
+from tutelage.config.dotted import flat, merge, nested
+from tutelage.config.layers import given_settings, read_toml, resolve
 from tutelage.config.presets import base_preset, preset_names, preset_table, read_preset
 from tutelage.config.run_config import (
     AUTO,

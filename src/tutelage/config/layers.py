@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tutelage.config import options
+from tutelage.config.dotted import lay, merge, nested
 from tutelage.config.network import takes
 from tutelage.config.presets import read_preset
-from tutelage.config.run_config import DEFAULT_BUDGET, DEFAULT_METHOD, FLAGS, SECTIONS, RunConfig
+from tutelage.config.run_config import DEFAULT_BUDGET, DEFAULT_METHOD, SECTIONS, RunConfig
 from tutelage.core.errors import ConfigError, did_you_mean
 
 
@@ -37,7 +38,7 @@ def resolve(
     """
     given = given_settings(settings, file)
     start = (base or {}) if preset is None else read_preset(preset)
-    merged = _laid([_fitting(start, given), given])
+    merged = lay([_fitting(start, given), given])
     if preset is not None:
         _refuse_preset(preset, merged.get("method", {}).get("name", DEFAULT_METHOD))
         given = merged
@@ -52,19 +53,7 @@ def given_settings(settings: Mapping[str, Any], file: str | Path | None = None) 
     Raises:
         ConfigError: as `read_toml` and `nested`.
     """
-    return _laid([*([] if file is None else [read_toml(Path(file))]), nested(settings)])
-
-
-def _laid(sources: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Nested settings, each over those before; the last that says how long to train decides."""
-    merged: dict[str, Any] = {}
-    for source in sources:
-        train = source.get("train", {})
-        for one, other in (("steps", "budget"), ("budget", "steps")):
-            if train.get(one) is not None and train.get(other) is None:
-                merged.get("train", {}).pop(other, None)
-        merge(merged, source)
-    return merged
+    return lay([*([] if file is None else [read_toml(Path(file))]), nested(settings)])
 
 
 def _fitting(preset: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,42 +73,6 @@ def _refuse_preset(preset: str, method: object) -> None:
         raise ConfigError(
             f"the preset {preset} is for the method {name}, not {method}: leave one out, or take a preset of {method}"
         )
-
-
-def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """`{"train.steps": 5}` as `{"train": {"steps": 5}}`."""
-    tree: dict[str, Any] = {}
-    for name, value in settings.items():
-        parts = name.replace("-", "_").split(".")
-        if len(parts) < 2 or not all(parts):
-            raise ConfigError(f"unknown setting {name}{did_you_mean(name, FLAGS.values())}")
-        merge(tree, _path(parts, value))
-    return tree
-
-
-def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """`{"train": {"steps": 5}}` as `{"train.steps": 5}`: the reverse of `nested`."""
-    names: dict[str, Any] = {}
-    for name, value in tree.items():
-        names |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
-    return names
-
-
-def _path(parts: list[str], value: Any) -> dict[str, Any]:
-    return {parts[0]: value if len(parts) == 1 else _path(parts[1:], value)}
-
-
-def merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
-    """Lay nested `values` over `into`, in place. Names of settings are unified to underscores."""
-    for raw, value in values.items():
-        key = raw.replace("-", "_")
-        if isinstance(value, Mapping):
-            inner = into.setdefault(key, {})
-            if not isinstance(inner, dict):
-                raise ConfigError(f"{key} is a single value and a group of settings at once")
-            merge(inner, value)
-        else:
-            into[key] = value
 
 
 def read_toml(path: Path) -> dict[str, Any]:
