@@ -58,7 +58,7 @@ class Recorder(Protocol):
 
 
 class Batches(Protocol):
-    """What the batches come from: `Loader` of images, or `PatchLoader` of scans."""
+    """What the batches come from: `ImageLoader` of images, or `ScanLoader` of scans."""
 
     def batch(self, step: int) -> Batch:
         """The batch of `step` on the device, a pure function of the step."""
