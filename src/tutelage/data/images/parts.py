@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from tutelage.data.images.cache import PixelCache
 from tutelage.data.images.items import ImageListing, Item
 from tutelage.data.images.survey import ImageLook
 
@@ -24,20 +25,35 @@ class ImagePart:
         return Counter(item.label for item in self.items if item.label is not None)
 
 
+LEARNED = ("train", "unlabeled")  # the roles whose images are decoded into one array
+
+
 @dataclass
 class ImageInventory:
     """The parts of a run by role (`train`, `unlabeled`, `val`, `test`), and what was found in them.
 
-    `faults` stop a run, `warnings` do not; all are sentences that are safe to print.
+    Attributes:
+        faults, warnings: sentences that are safe to print; faults stop a run.
+        cache: holds the pixels that were decoded meanwhile, if any.
     """
 
     parts: dict[str, ImagePart] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    cache: PixelCache | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
         return self.parts["train"].listing.classes if "train" in self.parts else ()
+
+    @property
+    def learned(self) -> list[str]:
+        """The roles whose images are decoded into one array, in order."""
+        return [role for role in LEARNED if role in self.parts]
+
+    def array_name(self, part: str) -> str:
+        """What the decoded images of a part (`train`, `val` or `test`) are called: it changes with their contents."""
+        return f"{part}-{self.fingerprint(*(self.learned if part == 'train' else [part]))}"
 
     def facts(self) -> dict[str, dict[str, Any]]:
         """Of each part the number of images, and a hash of their names, of their labels, and of their contents."""
