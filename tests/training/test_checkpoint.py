@@ -72,7 +72,7 @@ def test_every_flipped_bit_and_every_truncation_is_found_and_the_one_before_is_t
             newest.write_bytes(broken)
         else:
             newest.write_bytes(good[:place])
-        with pytest.warns(RuntimeWarning, match="going on from step-00000001.safetensors"):
+        with pytest.warns(RuntimeWarning, match="resuming from step-00000001.safetensors"):
             found += load_checkpoint(tmp_path).step == 1
     assert found == len(damages)
 

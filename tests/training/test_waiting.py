@@ -31,7 +31,8 @@ from tutelage.methods.base import Method
 from tutelage.run.build import build_predictor
 from tutelage.run.data_modules.image_streams import build_training
 from tutelage.training.health import Health
-from tutelage.training.loop import Training
+from tutelage.training.loop import run_step
+from tutelage.training.state import Training
 from tutelage.training.window import Window
 
 META = torch.device("meta")
@@ -95,9 +96,9 @@ def step_twice(method: type[Method], **settings: Any) -> list[StepOutput]:
     training = build_training(cfg, dataset, pixel_statistics(dataset.train.images), META, student)
     training.method.train()
     health, window = Health(META), Window()
-    training.run_step(0, health)
+    run_step(training, 0, health)
     with watch():
-        outputs = [training.run_step(step, health) for step in (1, 2)]
+        outputs = [run_step(training, step, health) for step in (1, 2)]
         for out in outputs:
             window.add({"loss": out.loss.detach(), **out.log}, META)
     return outputs

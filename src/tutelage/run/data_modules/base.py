@@ -15,8 +15,8 @@ from torch import nn
 
 from tutelage.config import RunConfig
 from tutelage.tasks.base import Task
-from tutelage.training.loop import Training
 from tutelage.training.scoring import Exam
+from tutelage.training.state import Training
 
 Rows = NDArray[np.int64]
 

@@ -38,9 +38,9 @@ from tutelage.run.recorder import networks
 from tutelage.run.warm_start import warm_start
 from tutelage.tasks.segmentation import Segmentation
 from tutelage.tasks.sliding_window import count_windows
-from tutelage.training.loop import Training
 from tutelage.training.scan_exam import KeptMasks, ScanExam
 from tutelage.training.scoring import Exam
+from tutelage.training.state import Training
 
 MASKS = "masks"  # in the run
 _OF_IMAGES = ("augment", "data.image_size", "data.label_balance", "data.labeled_sampling", "data.memory_limit_mb")
