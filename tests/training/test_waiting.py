@@ -1,7 +1,7 @@
 """Nothing in a step waits for a GPU, seen without one.
 
-The device is "meta", whose tensors have no values: whatever reads one is an error there, and copies that the processor
-would wait for are watched. What torch itself does not offer on it is left out: autocast and the optimizer's kernel.
+The device is "meta", whose tensors have no values: reading one is an error, and copies that the CPU would wait for are
+detected. What torch does not offer on "meta" is left out: autocast and the optimizer's kernel.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ COPIES = {torch.ops.aten._to_copy.default: 0, torch.ops.aten.copy_.default: 1}  
 
 
 class Waits(RuntimeError):
-    """The processor would wait for the device."""
+    """The CPU would wait for the device."""
 
 
 class WatchCopies(TorchDispatchMode):
-    """Raises `Waits` at a copy from the processor to the device that is not `non_blocking`."""
+    """Raises `Waits` at a copy from the CPU to the device that is not `non_blocking`."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -73,7 +73,7 @@ class WatchLists(TorchFunctionMode):
 
 @contextlib.contextmanager
 def watch() -> Iterator[None]:
-    """Raises `Waits` where the processor would wait for the device."""
+    """Raises `Waits` where the CPU would wait for the device."""
     with WatchLists(), WatchCopies():
         yield
 

@@ -47,10 +47,10 @@ class Backbone:
             self._held = False
 
     def drop_gradients(self, step: int, total: int) -> None:
-        """Called after the backward pass: without a gradient, the optimizer leaves a parameter alone.
+        """Called after the backward pass: an optimizer skips parameters that have no gradient.
 
-        A backbone that is unfrozen later must have its gradients computed from the start, because DDP decides at the
-        start which gradients the processes share.
+        The gradients of a backbone that is unfrozen later are computed nevertheless, because DDP decides at the start
+        which gradients the processes share.
         """
         if self.is_frozen(step, total):
             for parameter in self.parameters():

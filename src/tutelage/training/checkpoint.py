@@ -44,9 +44,8 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     except OSError as error:
         raise RunError(f"cannot make {folder}: {error.strerror}") from None
     path = folder / f"step-{checkpoint.step:08d}.safetensors"
-    require_space(
-        path, 2 * sum(tensor.nbytes for tensor in checkpoint.tensors.values())
-    )  # twice, to leave room for the log
+    size = sum(tensor.nbytes for tensor in checkpoint.tensors.values())
+    require_space(path, 2 * size)  # leaves room for the log
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
     bad = first_non_finite(tensors)
     if bad is not None:

@@ -1,7 +1,7 @@
 """The training loop of all methods.
 
-`fit` runs the steps, and `run_step` is one of them. Events always come in this order: forward, backward, optimizer
-step, teacher update, remember; and after the step, where they are due: log, evaluate, save.
+The order of events is forward, backward, optimizer step, teacher update, remember (`run_step`), then log, evaluate,
+save (`fit`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tutelage.training.window import Window
 def run_step(training: Training, step: int, health: Health) -> StepOutput:
     """Train on one batch. Never waits for the device."""
     method, total = training.method, training.total
-    torch.manual_seed(derived_seed(training.seed, "step", rank(), step))  # for dropout and noise
+    torch.manual_seed(derived_seed(training.seed, "step", rank(), step))  # so that a resumed run draws the same
     set_schedule(training.optimizer, step, total, training.schedule)
     if training.backbone is not None:
         training.backbone.set_mode(method, step, total)
@@ -44,7 +44,7 @@ def run_step(training: Training, step: int, health: Health) -> StepOutput:
         method.teacher.update(method.student, step + 1, allowed=taken)  # the only place where a teacher changes
     method.remember(out)
 
-    learn_policy(training, batch)
+    learn_policy(training, batch)  # does nothing without CTAugment
     if out.pseudo_labels is not None:
         out.log[TALLY] = tally(out.pseudo_labels, training.truth_of(batch), method.problem.num_classes)
     return out
@@ -57,17 +57,17 @@ def fit(
 
     Args:
         recorder: writes log lines, scores and checkpoints.
-        stop: tells that the run was asked to end by a signal.
+        stop: tells whether a signal asked the run to end.
         window: in a resumed run, the sums since its last log line.
 
     Raises:
-        NonFiniteError: a value was NaN or infinite, at most one log interval ago. Nothing was saved since.
+        NonFiniteError: a value was NaN or infinite, at most one log interval ago; nothing has been saved since.
         Interrupted: a signal came; the last completed step is saved.
     """
     total, saved = training.total, start
     health, window = Health(training.device), window or Window()
     if start and _is_due(start, training.eval_every, total) and not from_main(recorder.was_evaluated(start)):
-        recorder.evaluate(start)  # a signal ended the earlier run between this step and its evaluation
+        recorder.evaluate(start)  # a signal ended the run before it could evaluate this step
     if signal_number := stop.asked():
         raise interrupted(start, total, signal_number)
 
