@@ -25,8 +25,9 @@ from tutelage.run import build
 from tutelage.run.data_modules.image_streams import build_training
 from tutelage.run.recorder import take_checkpoint
 from tutelage.training.checkpoint import load_checkpoint, save_checkpoint
-from tutelage.training.loop import Training, fit
+from tutelage.training.loop import fit
 from tutelage.training.signals import StopFlag
+from tutelage.training.state import Training
 from tutelage.training.window import Window
 
 BAD_STEP, LOG_EVERY, SAVE_EVERY = 7, 4, 5  # steps 0..6 are good; the next log line is that of step 8

@@ -6,7 +6,8 @@ from torch import nn
 
 from tutelage.config.settings import OptimizerConfig
 from tutelage.training.checkpoint import optimizer_tensors
-from tutelage.training.optimizer import build_optimizer, forget, lr_factor, momentum_at, set_schedule
+from tutelage.training.optimizer import build_optimizer, reset_state
+from tutelage.training.schedule import lr_factor, momentum_at, set_schedule
 
 
 def network() -> nn.Module:
@@ -79,7 +80,7 @@ def test_a_forgotten_state_is_that_of_a_fresh_optimizer() -> None:
             for p in group["params"]:
                 p.grad = torch.ones_like(p)
         optimizer.step()
-        forget(optimizer, cfg)
+        reset_state(optimizer, cfg)
         state = optimizer_tensors(optimizer)
         assert state.keys() == fresh.keys()
         assert all(torch.equal(state[name], fresh[name]) for name in fresh)

@@ -1,7 +1,7 @@
 """Nothing in a step waits for a GPU, seen without one.
 
-The device is "meta", whose tensors have no values: whatever reads one is an error there, and copies that the processor
-would wait for are watched. What torch itself does not offer on it is left out: autocast and the optimizer's kernel.
+The device is "meta", whose tensors have no values: reading one is an error, and copies that the CPU would wait for are
+detected. What torch does not offer on "meta" is left out: autocast and the optimizer's kernel.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from tutelage.methods.base import Method
 from tutelage.run.build import build_predictor
 from tutelage.run.data_modules.image_streams import build_training
 from tutelage.training.health import Health
-from tutelage.training.loop import Training
+from tutelage.training.loop import run_step
+from tutelage.training.state import Training
 from tutelage.training.window import Window
 
 META = torch.device("meta")
@@ -40,11 +41,11 @@ COPIES = {torch.ops.aten._to_copy.default: 0, torch.ops.aten.copy_.default: 1}  
 
 
 class Waits(RuntimeError):
-    """The processor would wait for the device."""
+    """The CPU would wait for the device."""
 
 
 class WatchCopies(TorchDispatchMode):
-    """Raises `Waits` at a copy from the processor to the device that is not `non_blocking`."""
+    """Raises `Waits` at a copy from the CPU to the device that is not `non_blocking`."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -72,7 +73,7 @@ class WatchLists(TorchFunctionMode):
 
 @contextlib.contextmanager
 def watch() -> Iterator[None]:
-    """Raises `Waits` where the processor would wait for the device."""
+    """Raises `Waits` where the CPU would wait for the device."""
     with WatchLists(), WatchCopies():
         yield
 
@@ -95,9 +96,9 @@ def step_twice(method: type[Method], **settings: Any) -> list[StepOutput]:
     training = build_training(cfg, dataset, pixel_statistics(dataset.train.images), META, student)
     training.method.train()
     health, window = Health(META), Window()
-    training.run_step(0, health)
+    run_step(training, 0, health)
     with watch():
-        outputs = [training.run_step(step, health) for step in (1, 2)]
+        outputs = [run_step(training, step, health) for step in (1, 2)]
         for out in outputs:
             window.add({"loss": out.loss.detach(), **out.log}, META)
     return outputs

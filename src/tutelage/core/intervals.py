@@ -1,4 +1,4 @@
-"""Means with their uncertainty, from a handful of repetitions."""
+"""Means with confidence intervals, from a few repetitions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Student's t, two-sided 95 %, for 1 to 30 degrees of freedom; beyond them the normal's 1.960 plus its first correction.
+# Student's t, two-sided 95 %, for 1 to 30 degrees of freedom; above, 1.960 plus the first correction.
 _T95 = (
     *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
     *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
@@ -17,7 +17,7 @@ _T95 = (
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean of n values, their standard deviation, and half the width of the mean's 95 % confidence interval.
+    """The mean of n values, their standard deviation, and half the width of the mean's 95 % confidence interval.
 
     `std` and `half_width` are None for a single value.
     """
@@ -37,8 +37,8 @@ def interval(values: Sequence[float], *, grain: float = 0.0) -> Interval:
     """The mean of independent values with its 95 % confidence interval, by Student's t.
 
     Args:
-        grain: the step in which a value can be told, e.g. one image of those scored. Two values that agree to it may
-            differ by rounding, so the interval is at least as wide as rounding alone would make it.
+        grain: the resolution of a value, e.g. 1 / (number of images scored). The interval is at least as wide as
+            rounding to it would make it, so that equal values do not give an interval of zero width.
 
     Raises:
         ValueError: there are no values.

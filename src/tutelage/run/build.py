@@ -27,9 +27,10 @@ from tutelage.tasks.base import Task
 from tutelage.tasks.classification import Classification
 from tutelage.tasks.representation import Representation
 from tutelage.training.backbone import backbone_of
-from tutelage.training.loop import Batches, Training
 from tutelage.training.optimizer import build_optimizer
 from tutelage.training.plan import EVALUATIONS
+from tutelage.training.protocols import Batches
+from tutelage.training.state import Training
 
 
 def method_class(name: str) -> type[Method]:

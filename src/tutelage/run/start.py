@@ -30,7 +30,7 @@ from tutelage.run.resolve import absolute
 from tutelage.run.session import open_session
 from tutelage.run.warm_start import network_of_origin
 from tutelage.training.checkpoint import load_checkpoint, save_checkpoint
-from tutelage.training.loop import Training
+from tutelage.training.state import Training
 from tutelage.training.window import Window
 
 BATCH_NORM_MOMENTUM = 0.1  # of most networks

@@ -42,9 +42,9 @@ from tutelage.run.resolve import absolute
 from tutelage.run.warm_start import warm_start
 from tutelage.tasks.segmentation import Segmentation
 from tutelage.tasks.sliding_window import count_windows
-from tutelage.training.loop import Training
 from tutelage.training.scan_exam import KeptMasks, ScanExam
 from tutelage.training.scoring import Exam
+from tutelage.training.state import Training
 
 MASKS = "masks"  # in the run
 _DENSE = ", ".join(name for name in NETWORK_NAMES if NetworkName.parse(name).dense)
