@@ -146,7 +146,7 @@ def methods(name: str | None = None, /) -> None:
     Parameters
     ----------
     name
-        A method, a preset, or the word settings for what all methods share.
+        A method, a preset, or the word settings for what all methods share; package.module:Class for your own.
     """
     from tutelage.commands.catalog import print_catalog
 

@@ -16,11 +16,12 @@ from typing import Any
 
 from tutelage.config import options
 from tutelage.config.augment import AugmentConfig
-from tutelage.config.network import NetworkConfig, takes
+from tutelage.config.network import NetworkConfig, is_own_network, network_config, takes
 from tutelage.config.scan import ScanConfig
 from tutelage.config.segmentation import SegmentationConfig
 from tutelage.config.settings import DataConfig, OptimizerConfig, TrainConfig
 from tutelage.core.errors import ConfigError, did_you_mean
+from tutelage.core.import_path import is_import_path
 
 SECTIONS: dict[str, type] = {
     "data": DataConfig,
@@ -50,6 +51,7 @@ FLAGS: dict[str, str] = {
     "skip_unreadable": "data.skip_unreadable",
     "method": "method.name",
     "network": "network.name",
+    "metrics": "train.metrics",
     "batch_size": "train.batch_size",
     "unlabeled_ratio": "train.unlabeled_ratio",
     "steps": "train.steps",
@@ -92,6 +94,7 @@ class RunConfig:
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, ready for JSON; `from_dict` reads them back."""
         sections = {name: dataclasses.asdict(getattr(self, name)) for name in SECTIONS}
+        sections["network"] = self.network.to_dict()
         return {"method": {"name": self.method, **self.method_settings}, **sections}
 
     @staticmethod
@@ -114,8 +117,11 @@ class RunConfig:
         if "path" not in values.get("data", {}):
             raise ConfigError("no data: name a folder, tar shards, an .npz file, or the word digits")
         built: dict[str, Any] = {
-            section: options.build(cls, values.get(section, {}), f"{section}.") for section, cls in SECTIONS.items()
+            section: options.build(cls, values.get(section, {}), f"{section}.")
+            for section, cls in SECTIONS.items()
+            if section != "network"
         }
+        built["network"] = network_config(values.get("network", {}))
         settings = {key.replace("-", "_"): value for key, value in method.items()}
         if name == AUTO and settings:
             raise ConfigError(
@@ -171,11 +177,12 @@ def _start_of_scans(given: Mapping[str, Any]) -> dict[str, Any]:
 
     data, method = given.get("data", {}), given.get("method", {}).get("name", AUTO)
     labels = data.get("labels")
-    preset = base_preset("supervised" if method == AUTO else str(method))
+    named = method != AUTO and not is_import_path(str(method))  # a method of another package has no presets
+    preset = base_preset(str(method) if named else "supervised")
     if not data.get("path") or not is_scan_source(str(data["path"]), None if labels is None else str(labels)):
         return {}
     start = _fitting(read_preset(preset), given) if preset in preset_names() else {}
-    return {name: values for name, values in start.items() if not (name == "method" and method == AUTO)}
+    return {name: values for name, values in start.items() if not (name == "method" and not named)}
 
 
 def _fitting(preset: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -287,5 +294,5 @@ def _check_section(section: str, values: Any) -> None:
         raise ConfigError(f"{section} = {values!r} stands outside of a section{where}")
     if section not in (*SECTIONS, "method"):
         raise ConfigError(f"unknown section {section}{did_you_mean(section, [*SECTIONS, 'method'])}")
-    if section != "method":
+    if section != "method" and not (section == "network" and is_own_network(values.get("name"))):
         options.typed(SECTIONS[section], values, f"{section}.")

@@ -32,6 +32,7 @@ from tutelage.run.recorder import networks
 from tutelage.run.views import decide_domain, save_run_views
 from tutelage.run.warm_start import warm_start
 from tutelage.tasks.classification import Classification
+from tutelage.tasks.own_metrics import own_metrics
 from tutelage.tasks.representation import FOLDS, Representation
 from tutelage.training.loop import Training
 from tutelage.training.monitor import NeighborExam
@@ -89,7 +90,8 @@ class Images(Material):
         decoded = len(self.data.train) + (0 if self.data.val is None else len(self.data.val))
         self.decoding = (time.perf_counter() - begin) / decoded
         self.normalization = _normalization(cfg, self.data)
-        self.task = build_task(self.data.classes, cfg.method)
+        extra = own_metrics(cfg.train.metrics)
+        self.task = build_task(self.data.classes, cfg.method, extra)
 
     def decide(self, cfg: RunConfig) -> RunConfig:
         """Whether images may be mirrored."""

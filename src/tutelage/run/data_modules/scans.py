@@ -25,6 +25,7 @@ from tutelage.data.scans.parts import ScanInventory
 from tutelage.methods import METHODS
 from tutelage.methods.base import Problem
 from tutelage.networks.base import Network
+from tutelage.networks.build import is_dense
 from tutelage.networks.dense import DenseNetwork
 from tutelage.networks.vnet import VNet
 from tutelage.run.build import assemble, build_predictor, check_streams, learns_from_labels, method_class, resolved
@@ -36,6 +37,7 @@ from tutelage.run.recommend import recommend_for_scans, recommended
 from tutelage.run.record import absolute
 from tutelage.run.recorder import networks
 from tutelage.run.warm_start import warm_start
+from tutelage.tasks.own_metrics import own_metrics
 from tutelage.tasks.segmentation import Segmentation
 from tutelage.tasks.sliding_window import count_windows
 from tutelage.training.loop import Training
@@ -65,7 +67,7 @@ class Scans(Material):
         if cfg.method != AUTO and "segmentation" not in method_class(cfg.method).tasks:
             raise ConfigError(f"{cfg.method} gives one class an image; for scans choose {', '.join(able)}")
         refuse_foreign(cfg, _OF_IMAGES, "images with one class each", "scans to segment")
-        if not NetworkName.parse(cfg.network.name).dense:
+        if not is_dense(cfg.network):
             raise ConfigError(f"network.name '{cfg.network.name}' gives one answer an image; for scans choose {_DENSE}")
 
     def settle(self, cfg: RunConfig, run: Path) -> RunConfig:
@@ -96,7 +98,10 @@ class Scans(Material):
             cache_dir=_cache(cfg, run),
             inventory=self._inventory,
         )
-        self.task = Segmentation(self.data.classes, patch_size=self.data.patch_size, cfg=cfg.segmentation)
+        extra = own_metrics(cfg.train.metrics)
+        self.task = Segmentation(
+            self.data.classes, patch_size=self.data.patch_size, cfg=cfg.segmentation, own_metrics=extra
+        )
 
     def decide(self, cfg: RunConfig) -> RunConfig:
         """What the source declares of its files."""
@@ -195,7 +200,8 @@ class Scans(Material):
 
     def _quick_task(self) -> Segmentation:
         cfg = self.task.cfg.while_training()
-        return Segmentation(self.task.classes, patch_size=self.task.patch_size, cfg=cfg)
+        own = self.task.own_metrics
+        return Segmentation(self.task.classes, patch_size=self.task.patch_size, cfg=cfg, own_metrics=own)
 
     def validation(self) -> Exam | None:
         """Validation cases on the prepared grid, by few windows."""
