@@ -10,7 +10,7 @@ from typing import Any
 
 from tutelage.config import options
 from tutelage.config.dotted import lay, merge, nested
-from tutelage.config.network import takes
+from tutelage.config.network import is_own_network, takes
 from tutelage.config.presets import read_preset
 from tutelage.config.run_config import DEFAULT_BUDGET, DEFAULT_METHOD, SECTIONS, RunConfig
 from tutelage.core.errors import ConfigError, did_you_mean
@@ -106,5 +106,5 @@ def _check_section(section: str, values: Any) -> None:
         raise ConfigError(f"{section} = {values!r} stands outside of a section{where}")
     if section not in (*SECTIONS, "method"):
         raise ConfigError(f"unknown section {section}{did_you_mean(section, [*SECTIONS, 'method'])}")
-    if section != "method":
+    if section != "method" and not (section == "network" and is_own_network(values.get("name"))):
         options.typed(SECTIONS[section], values, f"{section}.")

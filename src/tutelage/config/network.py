@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
+from tutelage.config import options
 from tutelage.config.settings import require
 from tutelage.core.errors import ConfigError, did_you_mean
+from tutelage.core.import_path import is_import_path
 
 NETWORK_NAMES = (
     "small",
@@ -42,6 +46,7 @@ _OWN_SETTINGS: dict[str, tuple[str, ...]] = {
     "vnet": ("width", "dropout", "deep_supervision"),
     "monai-unet": ("width", "dropout"),
     "monai-dynunet": ("width", "dropout", "deep_supervision"),
+    "own": (),
 }
 
 
@@ -53,7 +58,7 @@ class NetworkConfig:
         ConfigError: the name is unknown, a value is out of range, or the network has no such setting.
     """
 
-    name: Annotated[str, f"one of {', '.join(NETWORK_NAMES)}"] = "small"
+    name: Annotated[str, f"{', '.join(NETWORK_NAMES)}, or package.module:Class"] = "small"
     pretrained: Annotated[bool, "start from published weights (timm only)"] = False
     wiring: Annotated[
         WiringName | None, "of wrn: original is FixMatch's code, the others are ports with known differences"
@@ -123,13 +128,50 @@ class NetworkConfig:
         }
         return {setting: value for setting, value in settings.items() if value is not None}
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON; `network_config` reads them back."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnNetworkConfig(NetworkConfig):
+    """A network of another package, `package.module:Class`, with the settings of its own `Config`.
+
+    Attributes:
+        own: plain values; they are checked when the class is imported.
+    """
+
+    own: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON; `network_config` reads them back."""
+        return {"name": self.name, "bn_splits": self.bn_splits, **self.own}
+
+
+def is_own_network(name: object) -> bool:
+    """Whether a network's name is the import path of a class."""
+    return isinstance(name, str) and is_import_path(name) and not name.startswith(("timm:", "monai:"))
+
+
+def network_config(values: Mapping[str, Any]) -> NetworkConfig:
+    """The settings in plain values; of a network of another package those that only its class knows are kept as given.
+
+    Raises:
+        ConfigError: one is unknown, of a wrong type or out of range.
+    """
+    if not is_own_network(values.get("name")):
+        return options.build(NetworkConfig, values, "network.")
+    shared = {name: value for name, value in values.items() if name.replace("-", "_") in ("name", "bn_splits")}
+    own = {name.replace("-", "_"): value for name, value in values.items() if name not in shared}
+    return OwnNetworkConfig(**options.typed(NetworkConfig, shared, "network."), own=own)
+
 
 @dataclass(frozen=True)
 class NetworkName:
     """A network's name, taken apart.
 
     Attributes:
-        family: "small", "conv-large", "wrn", "shake-shake", "resnet" or "timm".
+        family: "small", "conv-large", "wrn", "shake-shake", "resnet", "timm", ..., or "own".
         numbers: (depth, channels of the first group) of a `wrn-D-K`, (channels,) of a `shake-shake-26-2xNd`, (depth,)
             of a `resnet-D`.
         timm: the model's name after `timm:`.
@@ -169,6 +211,8 @@ class NetworkName:
             return cls("shake-shake", (int(shake[1]),))
         if name in ("resnet-18", "resnet-50"):
             return cls("resnet", (int(name.removeprefix("resnet-")),))
+        if is_own_network(name):
+            return cls("own")
         raise ConfigError(f"network.name '{name}' is not known{did_you_mean(name, NETWORK_NAMES)}")
 
     @property

@@ -13,7 +13,7 @@ from typing import Any
 
 from tutelage.config import options
 from tutelage.config.augment import AugmentConfig
-from tutelage.config.network import NetworkConfig
+from tutelage.config.network import NetworkConfig, network_config
 from tutelage.config.scan import ScanConfig
 from tutelage.config.segmentation import SegmentationConfig
 from tutelage.config.settings import DataConfig, OptimizerConfig, TrainConfig
@@ -47,6 +47,7 @@ FLAGS: dict[str, str] = {
     "skip_unreadable": "data.skip_unreadable",
     "method": "method.name",
     "network": "network.name",
+    "metrics": "train.metrics",
     "batch_size": "train.batch_size",
     "unlabeled_ratio": "train.unlabeled_ratio",
     "steps": "train.steps",
@@ -89,6 +90,7 @@ class RunConfig:
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, ready for JSON; `from_dict` reads them back."""
         sections = {name: dataclasses.asdict(getattr(self, name)) for name in SECTIONS}
+        sections["network"] = self.network.to_dict()
         return {"method": {"name": self.method, **self.method_settings}, **sections}
 
     @staticmethod
@@ -111,8 +113,11 @@ class RunConfig:
         if "path" not in values.get("data", {}):
             raise ConfigError("no data: name a folder, tar shards, an .npz file, or the word digits")
         built: dict[str, Any] = {
-            section: options.build(cls, values.get(section, {}), f"{section}.") for section, cls in SECTIONS.items()
+            section: options.build(cls, values.get(section, {}), f"{section}.")
+            for section, cls in SECTIONS.items()
+            if section != "network"
         }
+        built["network"] = network_config(values.get("network", {}))
         settings = {key.replace("-", "_"): value for key, value in method.items()}
         if name == AUTO and settings:
             raise ConfigError(

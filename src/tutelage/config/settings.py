@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Annotated, Literal
 
 from tutelage.core.errors import ConfigError
+from tutelage.core.import_path import EXPECTED, is_import_path
 
 BASELINE_SHARE = 0.25
 
@@ -163,6 +164,10 @@ class TrainConfig:
     freeze: Annotated[
         Literal["all"] | float, "share of training in which the backbone from init_from does not move, or the word all"
     ] = 0.0
+    metrics: Annotated[
+        tuple[str, ...],
+        "further scores: your functions of (probs, labels), package.module:function, separated by commas",
+    ] = ()
     baseline: Annotated[bool, "train a supervised twin too, and say whether the unlabeled images helped"] = False
     baseline_share: Annotated[float, "the twin's share of the budget; with steps it takes as many"] = BASELINE_SHARE
 
@@ -176,6 +181,8 @@ class TrainConfig:
         require(
             0 < self.unlabeled_ratio <= 1000, "train.unlabeled_ratio", "above 0, at most 1000", self.unlabeled_ratio
         )
+        for path in self.metrics:
+            require(is_import_path(path), "train.metrics", EXPECTED, path)
         require(0 <= self.workers <= 256, "train.workers", "in [0, 256]", self.workers)
         require(0.05 <= self.baseline_share <= 0.75, "train.baseline_share", "in [0.05, 0.75]", self.baseline_share)
         if not self.baseline and self.baseline_share != BASELINE_SHARE:

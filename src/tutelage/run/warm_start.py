@@ -89,5 +89,5 @@ def network_of_origin(cfg: RunConfig, kind: str, console: Console) -> RunConfig:
     network = dataclasses.replace(origin, pretrained=False, bn_splits=None)  # both are for how it was trained
     if network != cfg.network:
         console.print(f"- the network is that of {cfg.train.init_from}: {network.name}")
-    given = {**cfg.given, "network": dataclasses.asdict(network)} if cfg.given else {}
+    given = {**cfg.given, "network": network.to_dict()} if cfg.given else {}
     return dataclasses.replace(cfg, network=network, given=given)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from tutelage.core.errors import DataError, NonFiniteError
 from tutelage.tasks.base import Metrics, Task
+from tutelage.tasks.own_metrics import OwnMetric
 
 ECE_BINS = 15
 
@@ -21,6 +22,7 @@ class Classification(Task):
 
     Args:
         classes: their names, in the order of labels and logits.
+        own_metrics: functions of (probs, labels) that score too.
 
     Raises:
         DataError: there are fewer than two.
@@ -37,10 +39,11 @@ class Classification(Task):
         }
     )
 
-    def __init__(self, classes: Sequence[str]) -> None:
+    def __init__(self, classes: Sequence[str], own_metrics: tuple[OwnMetric, ...] = ()) -> None:
         self.classes = tuple(classes)
         if len(self.classes) < 2:
             raise DataError(f"classification needs at least two classes, got {len(self.classes)}: {self.classes}")
+        self.add_metrics(own_metrics)
 
     def loss(self, logits: Tensor, label: Tensor) -> Tensor:
         """Scalar: cross-entropy of logits (B, K) and labels (B,) int64, averaged over rows."""
@@ -59,14 +62,14 @@ class Classification(Task):
 
     def metrics(self) -> ClassificationMetrics:
         """A fresh collector."""
-        return ClassificationMetrics(self.classes)
+        return ClassificationMetrics(self.classes, self.own_metrics)
 
 
 class ClassificationMetrics(Metrics):
     """Keeps all predictions, on the device they come on, and scores them together."""
 
-    def __init__(self, classes: tuple[str, ...]) -> None:
-        self.classes = classes
+    def __init__(self, classes: tuple[str, ...], own_metrics: tuple[OwnMetric, ...] = ()) -> None:
+        self.classes, self.own_metrics = classes, own_metrics
         self._probs: list[Tensor] = []
         self._label: list[Tensor] = []
 
@@ -87,6 +90,7 @@ class ClassificationMetrics(Metrics):
             ece: expected calibration error, 15 bins of equal width, mean absolute gap (arXiv:1706.04599).
             per_class: for each class precision, recall, f1, and support, its number of rows.
             confusion_matrix: rows of counts, one a true class, one column a predicted class.
+            Each of `own_metrics` by its name.
 
         Raises:
             DataError: a label is not a class.
@@ -97,7 +101,10 @@ class ClassificationMetrics(Metrics):
         label = torch.cat([torch.empty(0, dtype=torch.int64), *(part.cpu() for part in self._label)])
         probs, label = probs[label != -1], label[label != -1]
         _check(probs, label, k)
-        return _scores(probs, label, self.classes) if len(label) else _no_scores(self.classes)
+        if not len(label):
+            return _no_scores(self.classes) | {metric.name: None for metric in self.own_metrics}
+        own = {metric.name: metric(probs, label) for metric in self.own_metrics}
+        return _scores(probs, label, self.classes) | own
 
 
 def _check(probs: Tensor, label: Tensor, num_classes: int) -> None:

@@ -36,6 +36,7 @@ from tutelage.run.recorder import networks
 from tutelage.run.resolve import absolute
 from tutelage.run.warm_start import warm_start
 from tutelage.tasks.classification import Classification
+from tutelage.tasks.own_metrics import own_metrics
 from tutelage.tasks.representation import FOLDS, Representation
 from tutelage.training.monitor import NeighborExam
 from tutelage.training.scoring import Exam, ImageExam
@@ -110,7 +111,8 @@ class ImageModule(DataModule):
         decoded = len(self.data.train) + (0 if self.data.val is None else len(self.data.val))
         self.decoding = (time.perf_counter() - begin) / decoded
         self.normalization = _normalization(cfg, self.data)
-        self.task = build_task(self.data.classes, cfg.method)
+        extra = own_metrics(cfg.train.metrics)
+        self.task = build_task(self.data.classes, cfg.method, extra)
 
     def decide(self, cfg: RunConfig) -> RunConfig:
         """Whether images may be mirrored."""
