@@ -29,8 +29,8 @@ from tutelage.data.scans.reading import read_case
 from tutelage.inference.scan_model import ScanModel, list_to_predict
 from tutelage.run.build import resolved
 from tutelage.run.data_modules.scans import Scans
-from tutelage.run.folder import read_rows
 from tutelage.run.record import absolute
+from tutelage.run.run_record import read_rows
 from tutelage.run.session import open_session
 
 

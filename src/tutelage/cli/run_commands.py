@@ -24,9 +24,9 @@ def of_scans(run: str, for_scans: Mapping[str, object]) -> bool:
         RunError: there is no such run.
         ConfigError: one of them is given for a run on images.
     """
-    from tutelage.run.folder import kind_of_data, read_config
+    from tutelage.run.run_record import RunRecord
 
-    scans = kind_of_data(read_config(Path(run))) == "scans"
+    scans = RunRecord(run).scans
     given = [name for name, value in for_scans.items() if value]
     if given and not scans:
         raise ConfigError(f"{as_flag(given[0])} is for runs on scans; {run} was trained on images")

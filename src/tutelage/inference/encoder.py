@@ -22,7 +22,7 @@ from tutelage.data.images.survey import read_pixels
 from tutelage.inference.image_model import NETWORKS, weights_of
 from tutelage.networks.base import Network
 from tutelage.run.build import build_predictor, evaluated_network
-from tutelage.run.folder import kind_of_data, read_config
+from tutelage.run.run_record import RunRecord
 from tutelage.training.checkpoint import load_checkpoint
 
 HEAD = "head."  # how the names of tensors begin that a network does not need for its features
@@ -56,15 +56,15 @@ class Encoder:
             ConfigError: the method has no such network, the device is not there, or the network has no features that
                 are one row an image.
         """
-        path, config = Path(run), read_config(Path(run))
-        if kind_of_data(config) != "images":
+        record = RunRecord(run)
+        if record.kind != "images":
             raise ConfigError(f"{run} segments scans: its features are one row a voxel, not one an image")
-        cfg, facts = RunConfig.from_dict(config["settings"]), config["data"]
+        cfg, facts = record.cfg, record.data
         place = choose_device(device)
         if network not in NETWORKS:
             raise ConfigError(f"--network must be one of {', '.join(NETWORKS)}, got {network!r}")
         made = _build(cfg, channels=facts["channels"], image_size=facts["image_size"], seed=cfg.train.seed)
-        checkpoint = load_checkpoint(path / "checkpoints")
+        checkpoint = load_checkpoint(record.path / "checkpoints")
         which = evaluated_network(cfg.method) if network == "auto" else network
         weights = weights_of(checkpoint.tensors, which)
         if not weights:

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tutelage.config import RunConfig
 from tutelage.core.devices import choose_device
 from tutelage.core.errors import CheckpointError, ConfigError, DataError
 from tutelage.data.images.items import Item, Unreadable
@@ -20,7 +19,7 @@ from tutelage.data.images.source import list_source
 from tutelage.data.images.survey import read_pixels
 from tutelage.networks.base import Network
 from tutelage.run.build import build_predictor, build_task, evaluated_network, learns_from_labels
-from tutelage.run.folder import kind_of_data, read_config
+from tutelage.run.run_record import RunRecord
 from tutelage.tasks.base import Task
 from tutelage.tasks.representation import Representation
 from tutelage.training.checkpoint import load_checkpoint
@@ -69,10 +68,10 @@ class Model:
             RunError: `run` is no run folder, or its checkpoints are damaged.
             ConfigError: the run is on scans, the method has no such network, or the device is not there.
         """
-        config = read_config(Path(run))
-        if kind_of_data(config) != "images":
+        record = RunRecord(run)
+        if record.kind != "images":
             raise ConfigError(f"{run} segments scans: tutelage predict, evaluate and report are for it")
-        cfg, facts = RunConfig.from_dict(config["settings"]), config["data"]
+        cfg, facts = record.cfg, record.data
         place = choose_device(device)
         if network not in NETWORKS:
             raise ConfigError(f"--network must be one of {', '.join(NETWORKS)}, got {network!r}")
@@ -86,7 +85,7 @@ class Model:
         )
         if not classifies:
             student.head = nn.Identity()  # type: ignore[assignment]  # what it was trained with served training alone
-        step = load_predictor(student, Path(run), evaluated_network(cfg.method) if network == "auto" else network)
+        step = load_predictor(student, record.path, evaluated_network(cfg.method) if network == "auto" else network)
         return Model(
             network=student.to(place).eval(),
             task=build_task(facts["classes"], cfg.method) if classifies else Representation(facts["classes"]),

@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from tutelage.config import RunConfig
 from tutelage.config.scan import ScanConfig
 from tutelage.core.devices import choose_device
 from tutelage.core.errors import ConfigError, DataError
@@ -25,7 +24,7 @@ from tutelage.data.scans.reading import RawCase, read_case
 from tutelage.data.scans.source import list_cases
 from tutelage.inference.image_model import NETWORKS, Model, load_predictor
 from tutelage.run.build import build_predictor, evaluated_network
-from tutelage.run.folder import kind_of_data, read_config
+from tutelage.run.run_record import RunRecord
 from tutelage.tasks.segmentation import Segmentation
 
 if TYPE_CHECKING:
@@ -88,10 +87,10 @@ class ScanModel:
             RunError: `run` is no run folder, or its checkpoints are damaged.
             ConfigError: the run is on images, the method has no such network, or the device is not there.
         """
-        config = read_config(Path(run))
-        if kind_of_data(config) != "scans":
+        record = RunRecord(run)
+        if record.kind != "scans":
             raise ConfigError(f"{run} was trained on images, and segments no scans")
-        cfg, facts = RunConfig.from_dict(config["settings"]), config["data"]
+        cfg, facts = record.cfg, record.data
         place_of_it = choose_device(device)
         if network not in NETWORKS:
             raise ConfigError(f"--network must be one of {', '.join(NETWORKS)}, got {network!r}")
@@ -99,7 +98,7 @@ class ScanModel:
         made = build_predictor(
             cfg, num_classes=len(facts["classes"]), channels=facts["channels"], image_size=patch, published=False
         )
-        step = load_predictor(made, Path(run), evaluated_network(cfg.method) if network == "auto" else network)
+        step = load_predictor(made, record.path, evaluated_network(cfg.method) if network == "auto" else network)
         own = cfg.segmentation
         settings = dataclasses.replace(
             own,
@@ -183,7 +182,7 @@ class ScanModel:
 
 def load_model(run: str | Path, *, network: str = "auto", device: str = "auto") -> Model | ScanModel:
     """The trained model of a run, for images or scans; see `Model.load` and `ScanModel.load`."""
-    kind = ScanModel if kind_of_data(read_config(Path(run))) == "scans" else Model
+    kind = ScanModel if RunRecord(run).scans else Model
     return kind.load(run, network=network, device=device)
 
 

@@ -84,7 +84,7 @@ def check_goal(cfg: RunConfig, *, pretraining: bool) -> None:
     """Check that the method is for what is asked of it.
 
     Raises:
-        ConfigError: it pretrains and training is asked for, or the reverse; or a pretraining asks for a twin.
+        ConfigError: it pretrains and training is asked for, or the reverse; or a pretraining asks for a baseline.
     """
     others = [method.name for method in PRETRAINERS]
     if learns_from_labels(cfg.method) == pretraining:
@@ -96,7 +96,7 @@ def check_goal(cfg: RunConfig, *, pretraining: bool) -> None:
             "tutelage train ... --init-from RUN"
         )
     if pretraining and cfg.train.baseline:
-        raise ConfigError("train.baseline: a pretraining has no supervised twin; compare what is trained from it")
+        raise ConfigError("train.baseline: a pretraining has no supervised baseline; compare what is trained from it")
 
 
 def build_task(classes: tuple[str, ...], method: str = AUTO) -> Classification | Representation:

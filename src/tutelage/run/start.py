@@ -14,23 +14,24 @@ from typing import Any
 from rich.console import Console
 from torch import nn
 
-from tutelage.config import IMPORTED, RunConfig
+from tutelage.config import RunConfig
 from tutelage.core.devices import choose_device, choose_precision
 from tutelage.core.distributed import barrier, rank
 from tutelage.core.ema import SHORTEST_RUN, slowest_decay
 from tutelage.core.errors import Interrupted, RunError, TutelageError, is_out_of_memory
-from tutelage.core.files import read_json, write_json
+from tutelage.core.files import write_json
 from tutelage.inference.image_model import Model
 from tutelage.inference.scan_model import ScanModel, load_model
 from tutelage.networks.weight_norm import WeightNormConv2d
-from tutelage.results.verdict.verdict import judge, print_verdict, read_verdict, write_verdict
+from tutelage.results.verdict.verdict import judge, print_verdict, write_verdict
 from tutelage.run import baseline
 from tutelage.run.build import check_goal, method_class, resolved, set_length
 from tutelage.run.data_modules.base import Material
 from tutelage.run.data_modules.recognize import kind_of, type_of
-from tutelage.run.folder import RunFolder, kind_of_data, read_config, read_rows, refuse_existing
+from tutelage.run.folder import RunFolder, refuse_existing
 from tutelage.run.record import absolute, describe, refuse_changes, refuse_other_data, warn_of_changes
 from tutelage.run.recorder import restore_checkpoint, take_checkpoint
+from tutelage.run.run_record import BASELINE_FOLDER, RunRecord
 from tutelage.run.session import open_session
 from tutelage.run.warm_start import network_of_origin
 from tutelage.training.checkpoint import load_checkpoint, save_checkpoint
@@ -49,7 +50,7 @@ class Run:
     @cached_property
     def config(self) -> dict[str, Any]:
         """Resolved settings, data facts, plan and versions."""
-        return read_config(self.path)
+        return RunRecord(self.path).config
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
@@ -58,13 +59,11 @@ class Run:
         Raises:
             RunError: the run is not finished.
         """
-        if not (self.path / "result.json").exists():
-            raise RunError(f"{self.path} is not finished; go on with --resume {self.path}")
-        return read_json(self.path / "result.json")
+        return RunRecord(self.path).final
 
     def history(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl."""
-        return read_rows(self.path / "metrics.jsonl")
+        return RunRecord(self.path).rows
 
     def model(self, *, network: str = "auto", device: str = "auto") -> Model | ScanModel:
         """The trained model; see `Model.load` and `ScanModel.load`."""
@@ -137,16 +136,17 @@ def resume_run(run: Path, given: Mapping[str, Any], *, console: Console) -> Run:
         RunError: `run` is no run, is in use, or its settings or data changed; or no checkpoint of it is good.
     """
     begun = time.monotonic()
-    recorded = read_config(run)
-    if recorded["settings"].get("method", {}).get("name") == IMPORTED:
+    record = RunRecord(run)
+    recorded = record.config
+    if record.imported:
         raise RunError(f"{run} was imported, not trained here: start a training from it with --init-from {run}")
     cfg = refuse_changes(recorded, given, run)
-    if (run / "result.json").exists():
+    if record.finished:
         console.print(f"{run} is finished already; its metrics are in result.json")
         _finish_baseline(run, console)
         return Run(run)
     with ExitStack() as stack:
-        kind = type_of(kind_of_data(recorded))
+        kind = type_of(record.kind)
         session = open_session(stack, choose_device(cfg.train.device), console, kind)
         folder = stack.enter_context(RunFolder.open(run)) if rank() == 0 else None
         warn_of_changes(recorded, session.device)
@@ -167,23 +167,24 @@ def resume_run(run: Path, given: Mapping[str, Any], *, console: Console) -> Run:
 
 
 def _finish_baseline(run: Path, console: Console) -> None:
-    """Train the supervised twin of a finished run, or go on with it, and say whether unlabeled images helped.
+    """Train the supervised baseline of a finished run, or resume it, and say whether unlabeled images helped.
 
-    Nothing is done where the settings ask for no twin, or the verdict is there.
+    Does nothing if the settings ask for no baseline, or if the verdict is there already.
     """
-    recorded, twin = read_config(run), run / baseline.FOLDER
-    if not RunConfig.from_dict(recorded["settings"]).train.baseline or read_verdict(run) is not None:
+    record, folder = RunRecord(run), run / BASELINE_FOLDER
+    if not record.cfg.train.baseline or record.verdict is not None:
         return
-    console.print(f"the supervised twin, in {twin}:")
+    console.print(f"the supervised baseline, in {folder}:")
     try:
-        if (twin / "config.json").exists():
-            resume_run(twin, {}, console=console)
+        if (folder / "config.json").exists():
+            resume_run(folder, {}, console=console)
         else:
-            start_run(baseline.twin_of(recorded), twin, console=console)
+            cfg = baseline.baseline_config(record.cfg, record.config["plan"].get("budget"))
+            start_run(cfg, folder, console=console)
     except Interrupted as stopped:
-        message = f"stopped in the supervised twin; go on with --resume {run}"
+        message = f"stopped in the supervised baseline; go on with --resume {run}"
         raise Interrupted(message, stopped.exit_code - 128) from None
-    verdict = judge([(run, twin)])
+    verdict = judge([(run, folder)])
     write_verdict(verdict, run)
     print_verdict(verdict, console)
 

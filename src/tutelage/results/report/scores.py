@@ -22,21 +22,21 @@ def percent(value: float | None) -> str:
 
 
 def score_tiles(
-    scores: Mapping[str, Any], part: str, others: Mapping[str, Any] | None = None, twin: float | None = None
+    scores: Mapping[str, Any], part: str, others: Mapping[str, Any] | None = None, baseline: float | None = None
 ) -> Tiles:
     """The numbers to see first.
 
     Args:
         part: which images are scored, in words.
         others: the metrics of networks that are not evaluated, by name.
-        twin: accuracy of the supervised twin on the same images, where there is one.
+        baseline: accuracy of the supervised baseline on the same images, if there is one.
     """
     n = int(scores["n"])
     low, high = wilson(float(scores["accuracy"]), n)
     return Tiles(
         (
             Tile("accuracy", percent(scores["accuracy"]), f"95 % interval {100 * low:.1f} to {100 * high:.1f}"),
-            *([] if twin is None else [Tile("supervised twin", percent(twin), "accuracy without unlabeled images")]),
+            *([] if baseline is None else [Tile("supervised baseline", percent(baseline), "without unlabeled images")]),
             *(
                 Tile(f"accuracy of the {name}", percent(own["accuracy"]), "not the network that predicts")
                 for name, own in (others or {}).items()

@@ -116,15 +116,15 @@ def read_scored(run: Path, part: str, *names: str) -> tuple[NDArray, ...]:
         raise RunError(f"cannot read the predictions in {run / FILE}: {error}") from None
 
 
-def paired_difference(run: Path, twin: Path, part: str, headline: Headline = ACCURACY) -> Difference:
-    """What `run` has more than `twin` on the images or cases of a part.
+def paired_difference(run: Path, baseline: Path, part: str, headline: Headline = ACCURACY) -> Difference:
+    """What `run` has more than `baseline` on the images or cases of a part.
 
     Raises:
         RunError: they were not scored on the same.
     """
     images = headline == ACCURACY
     names = ("label", "predicted") if images else ("case", headline.key)
-    (item, mine), (other, theirs) = read_scored(run, part, *names), read_scored(twin, part, *names)
+    (item, mine), (other, theirs) = read_scored(run, part, *names), read_scored(baseline, part, *names)
     if not np.array_equal(item, other):
-        raise RunError(f"{run} and {twin} cannot be compared: they were scored on other {part} {headline.item}s")
+        raise RunError(f"{run} and {baseline} cannot be compared: they were scored on other {part} {headline.item}s")
     return difference(mine == item, theirs == item) if images else score_difference(mine, theirs)
