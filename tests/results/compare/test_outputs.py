@@ -27,7 +27,7 @@ def test_the_csv_holds_the_numbers_and_the_seeds_they_are_of() -> None:
         "mean_percent": "75.0000",
         "std_percent": "7.0711",
         "gain_points": "15.0000",
-        "gain_half_width": "63.5300",
+        "gain_half_width": "63.5310",
         "gain_pairs": "2",
         "seeds": "0 2",
         "accuracies": "0.700000 0.800000",

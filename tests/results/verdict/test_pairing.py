@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,8 @@ from tutelage.results.verdict.pairing import (
 
 @pytest.mark.parametrize(("won", "lost"), [(0, 0), (5, 0), (3, 4), (30, 12), (200, 260), (6, 6)])
 def test_mcnemar_is_the_exact_binomial_test(won: int, lost: int) -> None:
-    expected = stats.binomtest(won, won + lost).pvalue if won + lost else 1.0
-    assert mcnemar(won, lost) == pytest.approx(expected, rel=1e-9)
+    tail = sum(math.comb(won + lost, k) for k in range(min(won, lost) + 1)) / 2 ** (won + lost)
+    assert mcnemar(won, lost) == pytest.approx(min(1.0, 2.0 * tail), rel=1e-9)
 
 
 def test_the_difference_is_paired() -> None:
@@ -65,6 +66,14 @@ def test_signed_ranks_share_ties_and_leave_zeros_out() -> None:
     assert wilcoxon(np.array([1.0, 1.0, 1.0, 0.0])) == pytest.approx(0.25)  # three of three heads, on both sides
     assert wilcoxon(np.array([1.0, -1.0, 2.0])) == pytest.approx(0.75)  # mean rank 1.5 lost: 3 of 8 sums are as low
     assert wilcoxon(np.full(6, 0.5)) == pytest.approx(2 / 64)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_signed_ranks_with_ties_are_those_of_all_permutations(seed: int) -> None:
+    gained = np.random.default_rng(seed).integers(-3, 5, 10).astype(float)
+    changed = gained[gained != 0.0]
+    every = stats.PermutationMethod(n_resamples=2 ** len(changed))
+    assert wilcoxon(gained) == pytest.approx(stats.wilcoxon(changed, method=every).pvalue, rel=1e-9)
 
 
 def test_cases_are_compared_one_by_one_where_the_score_is_defined() -> None:
