@@ -138,7 +138,7 @@ def test_an_encoder_is_pretrained_gone_on_with_and_trained_from(tmp_path: Path) 
     assert run.config["settings"]["network"]["width"] == 4
     for words, message in (
         ({"method": "fixmatch"}, "fixmatch learns from labels: tutelage train is for it"),
-        ({"baseline": True}, "a pretraining has no supervised twin"),
+        ({"baseline": True}, "a pretraining has no supervised baseline"),
         ({"out": None}, "name the run folder to make: out='runs/moco'"),
     ):
         with pytest.raises(ConfigError, match=message):

@@ -7,13 +7,6 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Student's t, two-sided 95 %, for 1 to 30 degrees of freedom; above, 1.960 plus the first correction.
-_T95 = (
-    *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
-    *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
-    *(2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042),
-)
-
 
 @dataclass(frozen=True)
 class Interval:
@@ -48,7 +41,16 @@ def interval(values: Sequence[float], *, grain: float = 0.0) -> Interval:
     n, mean = len(values), statistics.fmean(values)
     if n == 1:
         return Interval(1, mean, None, None)
+    from scipy import stats  # takes a second to import
+
     std = statistics.stdev(values)
-    freedom = n - 1
-    t = _T95[freedom - 1] if freedom <= len(_T95) else 1.960 + 2.4 / freedom
+    t = float(stats.t.ppf(0.975, n - 1))
     return Interval(n, mean, std, t * max(std, grain / math.sqrt(6)) / math.sqrt(n))
+
+
+def share_interval(share: float, n: int) -> tuple[float, float]:
+    """The 95 % confidence interval of a share of `n` independent items (Wilson's score interval)."""
+    from scipy import stats  # takes a second to import
+
+    found = stats.binomtest(round(share * n), n).proportion_ci(confidence_level=0.95, method="wilson")
+    return float(found.low), float(found.high)

@@ -114,7 +114,7 @@ def check_goal(cfg: RunConfig, *, pretraining: bool) -> None:
         raise ConfigError("train.metrics: a pretraining predicts no classes, so there is nothing to score by them")
     own_metrics(cfg.train.metrics)
     if pretraining and cfg.train.baseline:
-        raise ConfigError("train.baseline: a pretraining has no supervised twin; compare what is trained from it")
+        raise ConfigError("train.baseline: a pretraining has no supervised baseline; compare what is trained from it")
 
 
 def build_task(
