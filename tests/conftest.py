@@ -1,18 +1,31 @@
-"""What tests on a GPU share. Where there is none they skip, and say so."""
+"""What tests of several folders share: a few digits, and the GPU, without which its tests skip and say so."""
 
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from tutelage.core.batch import StepOutput
+from tutelage.data.images.arrays import DIGITS
 from tutelage.training import loop
 from tutelage.training.health import Health
 from tutelage.training.state import Training
 
 WARM = 2  # first steps of a training, in which constants are copied to the device
+
+
+@pytest.fixture(scope="session")
+def few_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """120 of the bundled digits and 20 to test, as a `.npz` file that is read in a moment; not to be written to."""
+    path = tmp_path_factory.mktemp("few") / "digits.npz"
+    counts = {"x": 120, "y": 120, "x_test": 20, "y_test": 20}
+    with np.load(DIGITS) as digits:
+        np.savez(path, **{name: digits[name][:count] for name, count in counts.items()})
+    return path
 
 
 @pytest.fixture

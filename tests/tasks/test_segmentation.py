@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import runpy
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,13 +11,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from reference import segmentation as reference
 from tutelage.config.segmentation import SegmentationConfig
 from tutelage.core.errors import ConfigError, DataError
 from tutelage.networks.vnet import VNet
 from tutelage.tasks.segmentation import Segmentation
 
-FOLDER = Path(__file__).parents[1] / "reference"
-reference = SimpleNamespace(**runpy.run_path(str(FOLDER / "segmentation.py")))
 DATA = Path(os.environ.get("TUTELAGE_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
 

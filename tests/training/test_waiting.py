@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -86,10 +87,10 @@ def no_kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     return
 
 
-def step_twice(method: type[Method], **settings: Any) -> list[StepOutput]:
+def step_twice(method: type[Method], digits: Path, **settings: Any) -> list[StepOutput]:
     """A step that may copy constants, and two that are watched."""
     given = {"method.name": method.name, "network.name": "wrn-10-1", "optimizer.clip_norm": 5.0, "train.steps": 9}
-    data = {"data.path": "digits", "data.label_count": 40, "train.batch_size": 8, "train.workers": 0}
+    data = {"data.path": str(digits), "data.label_count": 40, "train.batch_size": 8, "train.workers": 0}
     cfg = resolve(given | data | settings)
     dataset = load_dataset(cfg.data, seed=0)
     student = build_predictor(cfg, num_classes=10, channels=1, image_size=8)
@@ -106,15 +107,15 @@ def step_twice(method: type[Method], **settings: Any) -> list[StepOutput]:
 
 @pytest.mark.usefixtures("no_kernels")
 @pytest.mark.parametrize("method", CLASSIFIERS, ids=lambda m: m.name)
-def test_a_step_never_waits_for_the_device(method: type[Method]) -> None:
-    assert all(out.loss.device == META for out in step_twice(method))
+def test_a_step_never_waits_for_the_device(method: type[Method], few_digits: Path) -> None:
+    assert all(out.loss.device == META for out in step_twice(method, few_digits))
 
 
 @pytest.mark.usefixtures("no_kernels")
-def test_the_passes_that_read_a_number_of_rows_are_seen_to_wait() -> None:
+def test_the_passes_that_read_a_number_of_rows_are_seen_to_wait(few_digits: Path) -> None:
     fixmatch = next(method for method in CLASSIFIERS if method.name == "fixmatch")
     with pytest.raises(NotImplementedError, match="meta"):
-        step_twice(fixmatch, **{"method.passes": "kept"})
+        step_twice(fixmatch, few_digits, **{"method.passes": "kept"})
 
 
 @pytest.mark.parametrize(
