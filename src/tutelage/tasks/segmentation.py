@@ -14,6 +14,7 @@ from tutelage.config.segmentation import SegmentationConfig
 from tutelage.core.errors import ConfigError, DataError
 from tutelage.tasks.base import Task
 from tutelage.tasks.components import keep_largest
+from tutelage.tasks.overlap import DISTANCES, OVERLAPS
 from tutelage.tasks.own_metrics import OwnMetric
 from tutelage.tasks.segmentation_metrics import SegmentationMetrics
 from tutelage.tasks.sliding_window import predict_windows
@@ -41,12 +42,8 @@ class Segmentation(Task):
     items = "cases"
     columns = MappingProxyType(
         {
-            "dice": ("Dice", "{:.1%}"),
-            "jaccard": ("Jaccard", "{:.1%}"),
-            "hd95_pooled_mm": ("HD95 pooled, mm", "{:.2f}"),
-            "hd95_max_directed_mm": ("HD95 max directed, mm", "{:.2f}"),
-            "asd_to_reference_mm": ("ASD to reference, mm", "{:.2f}"),
-            "assd_pooled_mm": ("ASSD pooled, mm", "{:.2f}"),
+            **{name: (overlap.heading, "{:.1%}") for name, overlap in OVERLAPS.items()},
+            **{f"{name}_mm": (f"{heading}, mm", "{:.2f}") for name, heading in DISTANCES.items()},
             "empty_predictions": ("empty predictions", "{:d}"),
         }
     )

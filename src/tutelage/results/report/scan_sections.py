@@ -14,13 +14,9 @@ from tutelage.results.report.scan_pictures import SegmentedCase, methods_plot, s
 from tutelage.results.report.scores import percent
 from tutelage.run.baseline import SUPERVISED
 from tutelage.run.run_record import RunRecord
+from tutelage.tasks.overlap import DISTANCES
 
-_DISTANCES = {
-    "hd95_pooled_mm": "HD95 pooled",
-    "hd95_max_directed_mm": "HD95 max directed",
-    "asd_to_reference_mm": "ASD to reference",
-    "assd_pooled_mm": "ASSD pooled",
-}
+_DISTANCES = {f"{name}_mm": heading for name, heading in DISTANCES.items()}
 CONVENTIONS = (
     "Distances are in mm. Pooled HD95 and ASD to the reference are those of medpy, in which UA-MT and its relatives "
     "report; the larger of the two directed HD95 and the pooled ASSD are those of MONAI. A case's score is the mean "

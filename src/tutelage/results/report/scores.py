@@ -12,9 +12,11 @@ from tutelage.results.report.blocks import Block, Cell, Section, Table, Text, Ti
 from tutelage.results.report.examples import Examples
 from tutelage.results.report.galleries import confident_mistakes
 from tutelage.results.report.score_plots import confidence_plot, confusion_plot, reliability_plot
+from tutelage.tasks.class_scores import SCORES
 
 _MOST_CLASSES = 200  # in the table of classes and in the confusion matrix
 _PAIRS = 8
+_SHOWN = ("accuracy", "balanced_accuracy", "ece", "nll", "top5_accuracy")  # scores that have a place of their own
 
 
 def percent(value: float | None) -> str:
@@ -44,6 +46,11 @@ def score_tiles(
             ),
             Tile("balanced accuracy", percent(scores["balanced_accuracy"]), "mean recall of the classes"),
             Tile("calibration error", percent(scores["ece"]), "gap of confidence and accuracy"),
+            *(
+                Tile(score.heading, score.form.format(scores[name]))
+                for name, score in SCORES.items()
+                if name not in _SHOWN and scores.get(name) is not None
+            ),
             Tile(f"{part} images", f"{n:,}", f"{len(scores['per_class'])} classes"),
         )
     )
