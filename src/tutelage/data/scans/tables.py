@@ -11,7 +11,7 @@ from typing import Any
 from tutelage.core.names import shown
 from tutelage.data.scans.folders import find_folder, list_pairs
 from tutelage.data.scans.formats.common import stem_of
-from tutelage.data.scans.items import Case, CaseListing
+from tutelage.data.scans.items import Case, ScanListing
 
 DATASET_FILE = "dataset.json"
 
@@ -25,13 +25,13 @@ def is_dataset_file(path: Path) -> bool:
     return isinstance(table, dict) and "labels" in table and ("training" in table or "channel_names" in table)
 
 
-def list_dataset_file(path: Path, where: str) -> dict[str, CaseListing]:
+def list_dataset_file(path: Path, where: str) -> dict[str, ScanListing]:
     """The cases of a `dataset.json`, with the class names and channels that it states.
 
     The Decathlon lists pairs in `training` and images in `test`; nnU-Net's form names channels, and the files lie in
     `imagesTr` and `labelsTr`.
     """
-    train = CaseListing("dataset.json of the Decathlon", where)
+    train = ScanListing("dataset.json of the Decathlon", where)
     try:
         table = json.loads(path.read_bytes())
         train.values = _values(table["labels"])
@@ -79,13 +79,13 @@ def is_pair_table(path: Path) -> bool:
     return any(_is_image_column(cell) for cell in header)
 
 
-def list_pair_table(path: Path, where: str, *, root: Path | None = None) -> CaseListing:
+def list_pair_table(path: Path, where: str, *, root: Path | None = None) -> ScanListing:
     """The cases of a CSV file with the columns `image,label`; an empty label means unlabeled.
 
     Further columns that start with `image` (`image_2`) are further channels. Paths are relative to `root`, or else to
     the folder of the table.
     """
-    listing = CaseListing("table of pairs", where)
+    listing = ScanListing("table of pairs", where)
     root = root or path.parent
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -143,7 +143,7 @@ def _values(labels: dict[str, Any]) -> dict[str, int]:
     return dict(sorted(pairs, key=lambda pair: pair[1]))
 
 
-def _entry(entry: Any, root: Path, path: Path, listing: CaseListing) -> Case | None:
+def _entry(entry: Any, root: Path, path: Path, listing: ScanListing) -> Case | None:
     pair = entry if isinstance(entry, dict) else {"image": entry}
     images = pair.get("image")
     images = images if isinstance(images, list) else [images]

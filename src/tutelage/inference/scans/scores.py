@@ -19,8 +19,8 @@ from tutelage.data.scans.cache import ScanLook
 from tutelage.data.scans.items import Case
 from tutelage.data.scans.reading import read_case
 from tutelage.data.scans.scan_set import class_table
-from tutelage.data.scans.source import list_cases
-from tutelage.data.scans.survey import survey_cases
+from tutelage.data.scans.source import list_scans
+from tutelage.data.scans.survey import survey_scans
 from tutelage.inference.model import Scores, Tell
 from tutelage.inference.scans.prediction import Segmenter
 from tutelage.tasks.overlap import DISTANCE_SCORES, OVERLAPS
@@ -80,12 +80,12 @@ def labeled_cases(model: Segmenter, data: str, *, labels: str | None, workers: i
     Raises:
         DataError: with all faults.
     """
-    listing = list_cases(data, labels, role="test")
+    listing = list_scans(data, labels, role="test")
     cases = [case for case in listing.cases if case.label is not None]
     faults = list(listing.faults)
     if not cases and not faults:
         faults.append(f"{shown(data)} has no labeled scans: expected images/ and labels/, or another source with masks")
-    for case, look in zip(cases, survey_cases(cases, model.scan, workers=workers), strict=True):
+    for case, look in zip(cases, survey_scans(cases, model.scan, workers=workers), strict=True):
         faults += _faults(case, look, model) if isinstance(look, ScanLook) else look
     if faults:
         raise DataError(faults)
