@@ -20,6 +20,7 @@ from tutelage.core.distributed import barrier, rank
 from tutelage.core.ema import SHORTEST_RUN, slowest_decay
 from tutelage.core.errors import Interrupted, RunError, TutelageError, is_out_of_memory
 from tutelage.core.files import read_json, write_json
+from tutelage.core.seeding import own_random_state
 from tutelage.inference.image_model import Model
 from tutelage.inference.scan_model import ScanModel, load_model
 from tutelage.networks.weight_norm import WeightNormConv2d
@@ -71,6 +72,7 @@ class Run:
         return load_model(self.path, network=network, device=device)
 
 
+@own_random_state()
 def start_run(
     cfg: RunConfig, out: Path, *, overwrite: bool = False, console: Console, pretraining: bool = False
 ) -> Run:
@@ -127,6 +129,7 @@ def start_run(
     return Run(out)
 
 
+@own_random_state()
 def resume_run(run: Path, given: Mapping[str, Any], *, console: Console) -> Run:
     """Go on with a run exactly where it stopped; one that is finished is left as it is.
 
