@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from rich.text import Text
 from tutelage.core.errors import DataError
 from tutelage.core.files import refuse_file, write_atomically, write_json
 from tutelage.core.names import shown, to_cell
+from tutelage.core.tables import csv_bytes
 from tutelage.data.scans.cache import ScanLook
 from tutelage.data.scans.items import Case
 from tutelage.data.scans.reading import read_case
@@ -67,7 +66,7 @@ def evaluate_scans(
     if out is not None:
         write_json(out, metrics)
     if table is not None:
-        write_atomically(table, case_table(metrics).encode("utf-8"))
+        write_atomically(table, case_table(metrics))
     if report is not None:
         from tutelage.results.report.small_scan_pages import scan_evaluation_page
         from tutelage.results.report.write import write_page
@@ -164,17 +163,16 @@ def _right(table: Table) -> Table:
     return table
 
 
-def case_table(metrics: dict[str, Any]) -> str:
+def case_table(metrics: dict[str, Any]) -> bytes:
     """CSV with a row for each case and class: all scores, and whether prediction or reference is empty."""
     scores = (*OVERLAPS, *DISTANCE_SCORES)
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, ["case", "class", *scores, "empty"], lineterminator="\n")
-    writer.writeheader()
-    for case in metrics["per_case"]:
-        for name, row in case["classes"].items():
-            values = {score: "" if row[score] is None else f"{row[score]:.6g}" for score in scores}
-            writer.writerow({"case": to_cell(case["case"]), "class": name, **values, "empty": row["empty"] or ""})
-    return text.getvalue()
+    rows = [
+        {"case": to_cell(case["case"]), "class": name, "empty": row["empty"] or ""}
+        | {score: "" if row[score] is None else f"{row[score]:.6g}" for score in scores}
+        for case in metrics["per_case"]
+        for name, row in case["classes"].items()
+    ]
+    return csv_bytes(rows, ["case", "class", *scores, "empty"])
 
 
 def _spread(mean: float | None, std: float | None, form: str) -> str:

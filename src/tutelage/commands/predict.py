@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
+from itertools import islice
 from pathlib import Path
 
 from rich.console import Console
 
-from tutelage.core.files import refuse_file, write_atomically
+from tutelage.core.files import atomic_file, refuse_file
 from tutelage.core.names import to_cell
+from tutelage.core.tables import csv_bytes
 from tutelage.inference.image_model import Model, Prediction, list_items, row_of
+
+BLOCK = 256  # rows that are written at once
 
 
 def predict_run(
@@ -37,20 +39,17 @@ def predict_run(
     items = list_items(data)
     model = Model.load(run, network=network, device=device)
     model.require_classes()
-    text = io.StringIO(newline="")
     columns = ["path", "label", "confidence", *(f"p_{name}" for name in model.classes), "error"]
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
+    predictions = model.predictions(items, workers=workers)
     unreadable = 0
     kept: list[Prediction] = []  # for the report alone: without one, nothing grows with the number of images
-    for prediction in model.predictions(items, workers=workers):
-        row = row_of(prediction, model.classes)
-        numbers = {key: f"{value:.6g}" for key, value in row.items() if isinstance(value, float)}
-        writer.writerow({**row, **numbers, "path": to_cell(prediction.name)})
-        unreadable += prediction.probs is None
-        if report is not None:
-            kept.append(prediction)
-    write_atomically(out, text.getvalue().encode("utf-8"))
+    with atomic_file(out) as stream:
+        while block := list(islice(predictions, BLOCK)):
+            rows = [_cells(prediction, model.classes) for prediction in block]
+            stream.write(csv_bytes(rows, columns, header=stream.tell() == 0))
+            unreadable += sum(prediction.probs is None for prediction in block)
+            if report is not None:
+                kept += block
     said = f", {unreadable} of them unreadable (see the column error)" if unreadable else ""
     console.print(f"{len(items)} images{said}: {out}")
     if report is not None:
@@ -59,3 +58,10 @@ def predict_run(
 
         write_page(prediction_page(run, data, model, items, kept), report)
         console.print(f"the report is {report}")
+
+
+def _cells(prediction: Prediction, classes: tuple[str, ...]) -> dict[str, str]:
+    """A row of the table, as text."""
+    row = row_of(prediction, classes)
+    numbers = {key: f"{value:.6g}" for key, value in row.items() if isinstance(value, float)}
+    return {**row, **numbers, "path": to_cell(prediction.name)}
