@@ -172,7 +172,7 @@ class TrainConfig:
     compile: Annotated[bool, "compile the networks with torch.compile"] = False
     workers: Annotated[int, "threads that decode images and load batches ahead"] = 2
     log_every: Annotated[int, "steps between log lines"] = 50
-    eval_every: Annotated[int | None, "steps between evaluations; None: 20 in the training"] = None
+    eval_every: Annotated[int | None, "steps between evaluations; None makes 20 evaluations"] = None
     checkpoint_every: Annotated[int | None, "steps between checkpoints; None: at every evaluation"] = None
     init_from: Annotated[str | None, "run folder whose network initializes this one, with its head if it fits"] = None
     backbone_lr: Annotated[float, "learning rate of the backbone from init_from, as a multiple of that of the head"] = (
