@@ -28,9 +28,10 @@ from tutelage.data.images.loader import pixel_statistics
 from tutelage.run.build import build_predictor, resolved
 from tutelage.run.data_modules.image_streams import build_training
 from tutelage.run.folder import RunFolder
-from tutelage.training.loop import Training, fit
+from tutelage.training.loop import fit
 from tutelage.training.optimizer import build_optimizer
 from tutelage.training.signals import StopFlag
+from tutelage.training.state import Training
 from tutelage.training.window import Window
 
 STEPS = 10  # of a block

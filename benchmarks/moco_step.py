@@ -1,7 +1,7 @@
 """What MoCo costs beyond its network passes, and what of it is the queue.
 
 Bare is what nobody can leave out: the student's pass forward and backward over a batch with a plain cross-entropy as
-the loss, the key encoder's pass forward, and the optimizer step. The full step is the loop's own `Training.run_step` on
+the loss, the key encoder's pass forward, and the optimizer step. The full step is the loop's own `run_step` on
 a batch that lies ready: shuffling, projections, the loss against the queue, the label-free figures of the log, the
 check for NaN, the moving average of the weights, the keys put into the queue. "Queue" is the part of it that grows with
 the queue: similarities, loss, their gradient, and the writing. All run in turn, in blocks within one process, and are
@@ -32,8 +32,9 @@ from tutelage.run.build import build_predictor, resolved
 from tutelage.run.data_modules.image_streams import build_training
 from tutelage.run.resolve import resolve_pretraining
 from tutelage.training.health import Health
-from tutelage.training.loop import Training
+from tutelage.training.loop import run_step
 from tutelage.training.optimizer import build_optimizer
+from tutelage.training.state import Training
 
 
 class Ready:
@@ -107,7 +108,7 @@ def measure(queue_size: int, arguments: argparse.Namespace) -> dict[str, Any]:
     loader.close()
     kinds: dict[str, Callable[[int], object]] = {
         "bare": bare_step(training),
-        "full": lambda step: training.run_step(step, health),
+        "full": lambda step: run_step(training, step, health),
         "queue": queue_step(training),
     }
 

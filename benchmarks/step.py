@@ -1,7 +1,7 @@
 """What a method costs beyond its network passes: a full training step over the bare passes that it needs.
 
 Bare is what nobody can leave out: the forward and backward passes of `PASSES` below on a batch that lies ready, with a
-plain cross-entropy as the loss, and the optimizer step. The full step is the loop's own `Training.run_step` on a batch
+plain cross-entropy as the loss, and the optimizer step. The full step is the loop's own `run_step` on a batch
 that lies ready too: the method's losses and state, the check for NaN, the optimizer, the moving average of the weights
 (not counted as bare, though most methods have one), what is remembered, the tally of pseudo-labels. "With views" is the
 same step with rows fetched and views made; those are measured alone by `benchmarks/augment.py`. All three run in turn,
@@ -33,8 +33,9 @@ from tutelage.methods import CLASSIFIERS
 from tutelage.run.build import build_predictor, resolved
 from tutelage.run.data_modules.image_streams import build_training
 from tutelage.training.health import Health
-from tutelage.training.loop import Training
+from tutelage.training.loop import run_step
 from tutelage.training.optimizer import build_optimizer
+from tutelage.training.state import Training
 
 Rows = tuple[int, int]  # multiples of the labeled and of the unlabeled batch
 
@@ -165,9 +166,9 @@ def measure(method: str, arguments: argparse.Namespace) -> dict[str, Any]:
         start = 2 * block * arguments.steps
         bare_time = timed(lambda step: bare(), start)
         training.loader = ready
-        full_time = timed(lambda step: training.run_step(step, health), start)
+        full_time = timed(lambda step: run_step(training, step, health), start)
         training.loader = loader
-        views_time = timed(lambda step: training.run_step(step, health), start + arguments.steps)
+        views_time = timed(lambda step: run_step(training, step, health), start + arguments.steps)
         if block:  # the first warms up
             for name, value in (("bare", bare_time), ("full", full_time), ("views", views_time)):
                 seconds[name].append(value)

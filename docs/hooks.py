@@ -35,6 +35,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     }
     for section in config.nav or []:
         for title, entries in section.items():
+            if isinstance(entries, str):
+                continue
             section[title] = [one for entry in entries for one in pages.get(str(entry), [entry])]
     return config
 

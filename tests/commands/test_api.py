@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args, get_type_hints
+from typing import get_args, get_origin, get_type_hints
 
 import numpy as np
 import pytest
@@ -19,6 +19,13 @@ from tutelage import config
 from tutelage.cli import train_flags
 from tutelage.commands.api import Flags, PretrainFlags
 from tutelage.core.errors import ConfigError, DataError, RunError
+
+FOR_OWN_CODE = {
+    *("Batch", "EMATeacher", "Method", "Problem", "Progress", "PseudoLabels", "Samples", "StepOutput", "losses"),
+    *("CTAugment", "DenseNetwork", "Network", "RandAugment", "ScanModel"),
+    *("CheckpointError", "ConfigError", "DataError", "Interrupted", "MissingExtra", "NonFiniteError", "RunError"),
+    "TutelageError",
+}
 
 
 def photos(root: Path, each: int = 4) -> Path:
@@ -131,7 +138,7 @@ def test_an_encoder_is_pretrained_gone_on_with_and_trained_from(tmp_path: Path) 
     assert run.config["settings"]["network"]["width"] == 4
     for words, message in (
         ({"method": "fixmatch"}, "fixmatch learns from labels: tutelage train is for it"),
-        ({"baseline": True}, "a pretraining has no supervised twin"),
+        ({"baseline": True}, "a pretraining has no supervised baseline"),
         ({"out": None}, "name the run folder to make: out='runs/moco'"),
     ):
         with pytest.raises(ConfigError, match=message):
@@ -154,21 +161,29 @@ def test_python_takes_the_same_settings_as_the_command_line() -> None:
     sections = {name: get_type_hints(cls) for name, cls in config.SECTIONS.items()}
     for name, hint in get_type_hints(Flags).items():
         section, _, setting = config.FLAGS[name].partition(".")
-        if section != "method":
-            asked = {kind for kind in (get_args(hint) or (hint,)) if kind is not Path}
+        if name == "metrics":  # a list of import paths, or of the functions themselves
+            assert sections[section][setting] == tuple[str, ...]
+        elif section != "method":
+            asked = {kind for kind in (get_args(hint) or (hint,)) if kind is not Path and get_origin(kind) is not type}
             declared = sections[section][setting]
             assert asked <= set(get_args(declared) or (declared,)), name
 
 
 def test_importing_does_no_work() -> None:
-    code = "import sys, tutelage; assert 'torch' not in sys.modules; tutelage.train; assert 'torch' in sys.modules"
+    code = (
+        "import sys, tutelage; tutelage.ConfigError; assert 'torch' not in sys.modules; "
+        "tutelage.train; assert 'torch' in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_the_package_is_typed_and_lists_its_names() -> None:
     assert Path(tutelage.__file__).with_name("py.typed").is_file()
-    assert set(dir(tutelage)) == {"Model", "Run", "__version__", "load", "pretrain", "train"}
+    assert set(dir(tutelage)) == {"Model", "Run", "__version__", "load", "pretrain", "train"} | FOR_OWN_CODE
     for name in dir(tutelage):
         assert getattr(tutelage, name) is not None
+        if name != "__version__":
+            assert inspect.getdoc(getattr(tutelage, name)), name
+    assert tutelage.__all__ == sorted(tutelage.__all__)
     with pytest.raises(AttributeError, match="no attribute 'fit'"):
         tutelage.fit  # noqa: B018

@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import runpy
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,10 +16,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 import tutelage
+from reference import fixmatch_ports as ports
 from tutelage import cli
-
-FILE = Path(__file__).parents[1] / "reference" / "fixmatch_ports.py"
-ports = SimpleNamespace(**runpy.run_path(str(FILE)))
 
 
 def state(port: str = "fixmatch-pytorch", seed: int = 0, num_classes: int = 10) -> dict[str, Tensor]:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import math
-import runpy
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
 import torch.nn.functional as F
 
+from reference import moco as reference
 from tutelage.core.contrast import alignment, effective_rank, feature_spread, info_nce, uniformity
-
-reference = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "reference" / "moco.py")))
 
 
 def unit(rows: int, size: int, seed: int) -> torch.Tensor:

@@ -1,23 +1,19 @@
 """The teacher against closed forms and the naive loop of `reference/teacher.py`."""
 
 import copy
-import runpy
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reference import teacher as reference
 from tutelage.config.network import NetworkConfig
 from tutelage.core.ema import BufferSource, EMATeacher
 from tutelage.networks.build import build_network
-
-reference = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "reference" / "teacher.py")))
 
 
 def network(seed: int = 0) -> nn.Sequential:

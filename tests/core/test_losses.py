@@ -1,19 +1,16 @@
 """Each loss and its gradient against the naive loops of `reference/losses.py`."""
 
 import math
-import runpy
 from collections.abc import Callable
-from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from reference import losses as reference
 from tutelage.core.losses import logit_distance, logit_mse, softmax_kl, softmax_mse
 
-reference = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "reference" / "losses.py")))
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "softmax_mse": softmax_mse,
     "softmax_kl": softmax_kl,

@@ -1,15 +1,10 @@
 from __future__ import annotations
 
-import runpy
-from pathlib import Path
-from types import SimpleNamespace
-
 import numpy as np
 import torch
 
+from reference import probes as reference
 from tutelage.core.neighbors import knn_scores
-
-reference = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "reference" / "probes.py")))
 
 
 def test_votes_are_those_of_the_formula() -> None:

@@ -1,24 +1,20 @@
 """Sharpening and distribution alignment against the formulas."""
 
 import math
-import runpy
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from reference import mixmatch, remixmatch
 from tutelage.core.targets import align, sharpen
 
-folder = Path(__file__).parents[1] / "reference"
-mixmatch = runpy.run_path(str(folder / "mixmatch.py"))
-remixmatch = runpy.run_path(str(folder / "remixmatch.py"))
 PROBS = torch.tensor([[0.7, 0.2, 0.1], [0.3, 0.3, 0.4], [0.05, 0.9, 0.05]], dtype=torch.float64)
 
 
 @pytest.mark.parametrize("temperature", [0.1, 0.4, 0.5, 1.0, 3.0])
 def test_sharpening_is_that_of_the_formula(temperature: float) -> None:
-    expected = [mixmatch["sharpen"](row, temperature) for row in PROBS.tolist()]
+    expected = [mixmatch.sharpen(row, temperature) for row in PROBS.tolist()]
     np.testing.assert_allclose(sharpen(PROBS, temperature).numpy(), expected, rtol=1e-12)
 
 
@@ -31,7 +27,7 @@ def test_a_cold_temperature_and_a_probability_of_zero_leave_finite_targets() -> 
 
 def test_alignment_is_that_of_the_formula() -> None:
     target, recent = [0.5, 0.25, 0.25], [[0.2, 0.2, 0.6], [0.1, 0.3, 0.6]]
-    expected = [remixmatch["align"](row, target, recent) for row in PROBS.tolist()]
+    expected = [remixmatch.align(row, target, recent) for row in PROBS.tolist()]
     running = torch.tensor(recent, dtype=torch.float64).mean(0)
     aligned = align(PROBS, torch.tensor(target, dtype=torch.float64), running)
     np.testing.assert_allclose(aligned.numpy(), expected, rtol=1e-12)

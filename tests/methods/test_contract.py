@@ -19,7 +19,8 @@ from tutelage.networks.staged import StagedNetwork
 from tutelage.tasks.base import Task
 from tutelage.tasks.classification import Classification
 from tutelage.tasks.segmentation import Segmentation
-from tutelage.training.optimizer import build_optimizer, set_schedule
+from tutelage.training.optimizer import build_optimizer
+from tutelage.training.schedule import set_schedule
 
 K, X, U, TOTAL = 3, 4, 6, 12
 PROBLEM = Problem(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from reference import consistency, losses
+from reference import hybridnet as reference
+from support.linear import problem
 from tutelage.core.batch import Batch, Progress, Samples
 from tutelage.core.errors import ConfigError
 from tutelage.core.losses import balanced_reconstruction
@@ -19,12 +20,8 @@ from tutelage.methods.hybridnet import HybridNet
 from tutelage.networks.staged import StagedNetwork
 from tutelage.tasks.classification import Classification
 
-FOLDER = Path(__file__).parents[1] / "reference"
-reference = SimpleNamespace(**runpy.run_path(str(FOLDER / "hybridnet.py")))
-consistency = SimpleNamespace(**runpy.run_path(str(FOLDER / "consistency.py")))
-losses = SimpleNamespace(**runpy.run_path(str(FOLDER / "losses.py")))
 K, X, U = 3, 2, 3
-PROBLEM = runpy.run_path(str(Path(__file__).parent / "linear.py"))["problem"](X, U)
+PROBLEM = problem(X, U)
 
 
 class TwoMaps(StagedNetwork):

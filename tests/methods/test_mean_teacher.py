@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import math
-import runpy
-from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from reference import consistency as sntg
+from reference import losses as reference
+from support.linear import Linear, problem
 from tutelage.core.batch import Batch, Progress, Samples
 from tutelage.core.errors import ConfigError
 from tutelage.methods.mean_teacher import MeanTeacher
 from tutelage.tasks.classification import Classification
 
-FOLDER = Path(__file__).parents[1] / "reference"
-reference = SimpleNamespace(**runpy.run_path(str(FOLDER / "losses.py")))
-sntg = SimpleNamespace(**runpy.run_path(str(FOLDER / "consistency.py")))
 K, X, U = 3, 2, 3
-shared = SimpleNamespace(**runpy.run_path(str(Path(__file__).parent / "linear.py")))
-Linear, PROBLEM = shared.Linear, shared.problem(X, U)
+PROBLEM = problem(X, U)
 
 
 def build(**settings: object) -> tuple[MeanTeacher, Batch]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,18 +9,17 @@ import pytest
 import torch
 from torch.distributions import Beta
 
+from reference import mixmatch as reference
+from reference.losses import gradient
+from support.linear import Linear, problem
 from tutelage.core.batch import Batch, Progress, Samples, StepOutput
 from tutelage.core.errors import ConfigError
 from tutelage.methods.mixmatch import MixMatch
 from tutelage.tasks.classification import Classification
 
-folder = Path(__file__).parents[1] / "reference"
-reference = SimpleNamespace(**runpy.run_path(str(folder / "mixmatch.py")))
-gradient = runpy.run_path(str(folder / "losses.py"))["gradient"]
 K, X, U = 3, 3, 5
 ROWS = X + 2 * U
-shared = SimpleNamespace(**runpy.run_path(str(Path(__file__).parent / "linear.py")))
-Linear, PROBLEM = shared.Linear, shared.problem(X, U)
+PROBLEM = problem(X, U)
 
 
 def build(**settings: Any) -> tuple[MixMatch, Batch]:

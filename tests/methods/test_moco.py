@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import runpy
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reference import moco as reference
+from reference.losses import gradient as gradient_of
+from reference.teacher import teacher_weight
+from support.linear import Linear, problem
 from tutelage.core.batch import Batch, Progress, Samples
 from tutelage.core.errors import ConfigError
 from tutelage.methods.base import Method
@@ -22,11 +23,6 @@ from tutelage.networks.base import Network
 from tutelage.networks.split_batch_norm import SplitBatchNorm
 from tutelage.tasks.representation import Representation
 
-REFERENCE = Path(__file__).parents[1] / "reference"
-reference = SimpleNamespace(**runpy.run_path(str(REFERENCE / "moco.py")))
-gradient_of = runpy.run_path(str(REFERENCE / "losses.py"))["gradient"]
-teacher_weight = runpy.run_path(str(REFERENCE / "teacher.py"))["teacher_weight"]
-shared = SimpleNamespace(**runpy.run_path(str(Path(__file__).parent / "linear.py")))
 U, SIZE, QUEUE, LR = 3, 5, 8, 0.3
 SETTINGS: list[dict[str, Any]] = [{}, {"head": "mlp"}, {"head": "linear"}, {"symmetric": True}, {"shuffle": False}]
 
@@ -34,8 +30,8 @@ SETTINGS: list[dict[str, Any]] = [{}, {"head": "mlp"}, {"head": "linear"}, {"sym
 def build(method: type[Method] = MoCoV1, student: nn.Module | None = None, rows: int = U, **settings: Any) -> MoCo:
     torch.manual_seed(0)
     settings = {"projection_size": SIZE, "queue_size": QUEUE, "ema_decay": 0.8, **settings}
-    network = shared.Linear() if student is None else student
-    made = method(network, Representation(()), shared.problem(2, rows), method.Config(**settings)).double()
+    network = Linear() if student is None else student
+    made = method(network, Representation(()), problem(2, rows), method.Config(**settings)).double()
     assert isinstance(made, MoCo)
     made.queue = F.normalize(made.queue, dim=1)  # unit to float64's precision
     return made.train()

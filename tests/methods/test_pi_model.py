@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import runpy
-from pathlib import Path
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from reference import consistency as reference
+from reference.losses import gradient
+from support.linear import problem
 from tutelage.core.batch import Batch, Progress, Samples
 from tutelage.core.errors import ConfigError
 from tutelage.methods.pi_model import PiModel
 from tutelage.tasks.classification import Classification
 
-FOLDER = Path(__file__).parents[1] / "reference"
-reference = SimpleNamespace(**runpy.run_path(str(FOLDER / "consistency.py")))
-gradient = runpy.run_path(str(FOLDER / "losses.py"))["gradient"]
 K, PIXELS, X, U = 3, 4, 2, 3
-PROBLEM = runpy.run_path(str(Path(__file__).parent / "linear.py"))["problem"](X, U)
+PROBLEM = problem(X, U)
 
 
 class TwoLayers(nn.Module):

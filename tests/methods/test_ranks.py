@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import runpy
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import Tensor
 
-SCRIPT = Path(__file__).with_name("ranks.py")
-ranks = SimpleNamespace(**runpy.run_path(str(SCRIPT)))
+from support import ranks
+
+SCRIPT = Path(ranks.__file__)
 States = dict[str, dict[str, Tensor]]
 
 

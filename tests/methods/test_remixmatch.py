@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +9,9 @@ import pytest
 import torch
 from torch.distributions import Beta
 
+from reference import losses, mixmatch
+from reference import remixmatch as reference
+from support.linear import Linear, problem
 from tutelage.config import resolve
 from tutelage.core.batch import Batch, Progress, Samples, StepOutput
 from tutelage.core.errors import ConfigError
@@ -22,13 +22,8 @@ from tutelage.run.build import build_predictor
 from tutelage.run.data_modules.image_streams import build_training
 from tutelage.tasks.classification import Classification
 
-folder = Path(__file__).parents[1] / "reference"
-mixmatch = SimpleNamespace(**runpy.run_path(str(folder / "mixmatch.py")))
-reference = SimpleNamespace(**runpy.run_path(str(folder / "remixmatch.py")))
-losses = SimpleNamespace(**runpy.run_path(str(folder / "losses.py")))
 K, X, U = 3, 3, 5
-shared = SimpleNamespace(**runpy.run_path(str(Path(__file__).parent / "linear.py")))
-Linear, PROBLEM = shared.Linear, shared.problem(X, U)
+PROBLEM = problem(X, U)
 
 
 def build(**settings: Any) -> tuple[ReMixMatch, Batch]:

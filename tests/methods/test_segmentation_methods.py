@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import runpy
-from pathlib import Path
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
+from reference import segmentation as reference
+from support.pointwise import build, compare, logits_of
 from tutelage.core.errors import ConfigError
 from tutelage.methods.mean_teacher import MeanTeacher
 from tutelage.methods.supervised import Supervised
-
-shared = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("pointwise.py"))))
-build, compare, logits_of, reference = shared.build, shared.compare, shared.logits_of, shared.reference
 
 
 def test_supervised_is_half_cross_entropy_and_half_dice() -> None:

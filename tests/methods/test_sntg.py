@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import runpy
-from pathlib import Path
-from types import SimpleNamespace
-
 import pytest
 import torch
 from torch import Tensor
 
+from reference import consistency as reference
 from tutelage.core.errors import ConfigError
 from tutelage.core.losses import neighbor_cost
 from tutelage.methods.sntg import sntg_loss
 from tutelage.run.build import method_class
-
-reference = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "reference" / "consistency.py")))
 
 
 def rows(count: int) -> Tensor:

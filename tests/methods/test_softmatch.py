@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import runpy
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from reference import logits_table as network
+from reference import losses as numeric
+from reference import softmatch as formula
+from reference import weighted_pseudo_labels as base
 from tutelage.core.batch import Progress, StepOutput
 from tutelage.core.errors import ConfigError
 from tutelage.methods.base import Problem
 from tutelage.methods.softmatch import SoftMatch, gaussian_weight
 from tutelage.tasks.classification import Classification
 
-REFERENCE = Path(__file__).parents[1] / "reference"
-formula = SimpleNamespace(**runpy.run_path(str(REFERENCE / "softmatch.py")))
-base = SimpleNamespace(**runpy.run_path(str(REFERENCE / "weighted_pseudo_labels.py")))
-numeric = SimpleNamespace(**runpy.run_path(str(REFERENCE / "losses.py")))
-network = SimpleNamespace(**runpy.run_path(str(REFERENCE / "logits_table.py")))
 K, X, U = 3, 2, 5
 PROBLEM = Problem(
     num_classes=K,

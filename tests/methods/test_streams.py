@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import runpy
-from pathlib import Path
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from support import ranks
 from tutelage.augment.view import ImageShape
 from tutelage.augment.views import build_views
 from tutelage.config.augment import AugmentConfig
@@ -19,7 +16,6 @@ from tutelage.data.images.loader import ImageLoader, ImageStream, pixel_statisti
 from tutelage.data.sampler import StreamSampler
 from tutelage.methods.base import Method
 
-ranks = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("ranks.py"))))
 SEMI_SUPERVISED = [method for method in ranks.OF_IMAGES if method.unlabeled_views]
 ROWS = 12
 

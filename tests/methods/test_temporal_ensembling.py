@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import runpy
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,15 +10,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from reference import consistency as reference
+from reference.losses import gradient
 from tutelage.core.batch import Batch, Progress, Samples
 from tutelage.core.errors import ConfigError
 from tutelage.methods.base import Problem
 from tutelage.methods.temporal_ensembling import TemporalEnsembling
 from tutelage.tasks.classification import Classification
 
-FOLDER = Path(__file__).parents[1] / "reference"
-reference = SimpleNamespace(**runpy.run_path(str(FOLDER / "consistency.py")))
-gradient = runpy.run_path(str(FOLDER / "losses.py"))["gradient"]
 K, PIXELS, X, U, N = 3, 4, 2, 3, 10
 PROBLEM = Problem(
     num_classes=K,

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import runpy
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from reference import segmentation as reference
+from support.pointwise import PROBLEM, SIDE, TOTAL, K, Pointwise, build, compare, logits_of, sigmoid
 from tutelage.config.settings import OptimizerConfig
 from tutelage.core.batch import Progress
 from tutelage.core.errors import ConfigError
@@ -20,16 +19,6 @@ from tutelage.methods.base import Method
 from tutelage.methods.ua_mt import UAMT
 from tutelage.tasks.segmentation import Segmentation
 from tutelage.training.optimizer import build_optimizer
-
-shared = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("pointwise.py"))))
-build, compare, logits_of, reference, sigmoid = (
-    shared.build,
-    shared.compare,
-    shared.logits_of,
-    shared.reference,
-    shared.sigmoid,
-)
-K, TOTAL = shared.K, shared.TOTAL
 
 
 def teacher_logits(method: Method, images: Tensor) -> np.ndarray:
@@ -80,9 +69,9 @@ def test_the_schedules_are_those_of_its_code() -> None:
 
 def test_after_one_step_the_teacher_has_the_students_weights_and_its_own_statistics() -> None:
     torch.manual_seed(0)
-    student = shared.Pointwise()
+    student = Pointwise()
     student.head = nn.Sequential(nn.BatchNorm3d(2), nn.Conv3d(2, K, 1))
-    method = UAMT(student, Segmentation("abc", patch_size=shared.SIDE), shared.PROBLEM, UAMT.Config()).train()
+    method = UAMT(student, Segmentation("abc", patch_size=SIDE), PROBLEM, UAMT.Config()).train()
     _, batch = build(UAMT)
     for samples in (batch.labeled, batch.unlabeled):
         assert samples is not None

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import runpy
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from reference import uda as reference
+from reference.losses import gradient
+from support.linear import Linear, problem
 from tutelage.core.batch import Batch, Progress, Samples
 from tutelage.core.errors import ConfigError
 from tutelage.methods.uda import UDA
 from tutelage.tasks.classification import Classification
 
-folder = Path(__file__).parents[1] / "reference"
-reference = SimpleNamespace(**runpy.run_path(str(folder / "uda.py")))
-gradient = runpy.run_path(str(folder / "losses.py"))["gradient"]
 K, X, U = 3, 5, 6
 LABELS = [0, 2, 1, 1, 0]
-shared = SimpleNamespace(**runpy.run_path(str(Path(__file__).parent / "linear.py")))
-Linear, PROBLEM = shared.Linear, shared.problem(X, U)
+PROBLEM = problem(X, U)
 
 
 def build(**settings: Any) -> tuple[UDA, Batch]:

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import runpy
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from reference import segmentation as reference
+from support.pointwise import build, compare, logits_of, sigmoid
 from tutelage.core.errors import ConfigError
 from tutelage.methods.urpc import URPC
-
-shared = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("pointwise.py"))))
-build, compare, logits_of, reference, sigmoid = (
-    shared.build,
-    shared.compare,
-    shared.logits_of,
-    shared.reference,
-    shared.sigmoid,
-)
 
 
 @pytest.mark.parametrize("step", [0, 9])

@@ -1,21 +1,17 @@
 """The weights of FixMatch ports under our names: the same logits, and a clear word where it is another network."""
 
 import re
-import runpy
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from reference import fixmatch_ports
 from tutelage.core.errors import CheckpointError
 from tutelage.networks.base import Network
 from tutelage.networks.build import build_network
 from tutelage.networks.ports import Ported, recognize, translate
 
-FILE = Path(__file__).parents[1] / "reference" / "fixmatch_ports.py"
-fixmatch_ports = SimpleNamespace(**runpy.run_path(str(FILE)))
 NAMES = tuple(fixmatch_ports.PORTS)
 
 

@@ -21,8 +21,9 @@ from tutelage.run.build import build_predictor
 from tutelage.run.data_modules.image_streams import build_training
 from tutelage.run.recorder import take_checkpoint
 from tutelage.training.checkpoint import save_checkpoint
-from tutelage.training.loop import Training, fit
+from tutelage.training.loop import fit
 from tutelage.training.signals import StopFlag
+from tutelage.training.state import Training
 from tutelage.training.window import Window
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

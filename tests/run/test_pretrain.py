@@ -22,10 +22,10 @@ from tutelage.core.errors import ConfigError, DataError
 from tutelage.data.images.dataset import ImageDataset, load_images
 from tutelage.data.images.inventory import take_image_inventory
 from tutelage.inference.images.model import Model
-from tutelage.results.report.record import read_record
 from tutelage.results.report.repeat import train_command
 from tutelage.results.report.write import write_report
 from tutelage.run.resolve import resolve_pretraining
+from tutelage.run.run_record import RunRecord
 from tutelage.training.checkpoint import load_checkpoint
 
 BRIEF = {
@@ -150,7 +150,7 @@ def test_images_that_score_nothing_are_named_and_a_source_that_is_not_there_is_r
             {"method.name": "fixmatch", "method.queue_size": None},
             "fixmatch learns from labels: tutelage train is for it",
         ),
-        ({"train.baseline": True}, "a pretraining has no supervised twin"),
+        ({"train.baseline": True}, "a pretraining has no supervised baseline"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_training_and_leaves_nothing(
@@ -217,7 +217,7 @@ def test_the_report_is_that_of_an_encoder_and_its_command_repeats_the_run(tmp_pa
     text = page.read_text()
     assert "kNN accuracy on the validation images" in text and "tutelage probe" in text
     assert "Calibration" not in text and "tutelage evaluate" not in text
-    words = shlex.split(train_command(read_record(run.path)).replace("\\\n", " "))
+    words = shlex.split(train_command(RunRecord(run.path)).replace("\\\n", " "))
     assert words[:3] == ["tutelage", "pretrain", "digits"]
     words[words.index("--out") + 1] = str(tmp_path / "again")
     assert cli.run([*words[1:], "--no-report"]) == 0

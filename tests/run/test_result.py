@@ -12,7 +12,7 @@ from tutelage.data.images.loader import pixel_statistics
 from tutelage.run.build import build_predictor, build_task
 from tutelage.run.data_modules.image_streams import build_training
 from tutelage.run.result import final_result
-from tutelage.training.loop import Training
+from tutelage.training.state import Training
 
 
 @pytest.fixture(scope="module")

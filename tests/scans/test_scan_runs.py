@@ -29,8 +29,8 @@ from tutelage.inference.scans.model import ScanModel
 from tutelage.inference.scans.prediction import list_to_predict
 from tutelage.run.build import resolved
 from tutelage.run.data_modules.scans import ScanModule
-from tutelage.run.folder import read_rows
 from tutelage.run.resolve import absolute, resolve_training
+from tutelage.run.run_record import read_rows
 from tutelage.run.session import open_session
 
 

@@ -1,11 +1,8 @@
 """The classification task against scikit-learn and the naive loops of `reference/`."""
 
 import json
-import runpy
 import subprocess
 import sys
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,12 +11,9 @@ import torch
 from sklearn import metrics as sklearn
 from torch import Tensor, nn
 
+from reference import calibration, losses
 from tutelage.core.errors import DataError, NonFiniteError
 from tutelage.tasks.classification import Classification
-
-REFERENCE = Path(__file__).parents[1] / "reference"
-losses = SimpleNamespace(**runpy.run_path(str(REFERENCE / "losses.py")))
-calibration = SimpleNamespace(**runpy.run_path(str(REFERENCE / "calibration.py")))
 
 
 def names(num_classes: int) -> tuple[str, ...]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import runpy
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,13 +11,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from reference import segmentation as reference
 from tutelage.config.segmentation import SegmentationConfig
 from tutelage.core.errors import ConfigError, DataError
 from tutelage.networks.vnet import VNet
 from tutelage.tasks.segmentation import Segmentation
 
-FOLDER = Path(__file__).parents[1] / "reference"
-reference = SimpleNamespace(**runpy.run_path(str(FOLDER / "segmentation.py")))
 DATA = Path(os.environ.get("TUTELAGE_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
 
@@ -206,7 +203,7 @@ def test_the_largest_piece_of_each_class_is_kept() -> None:
         ({"overlap": 1.0}, r"segmentation.overlap must be in \[0, 1\)"),
         ({"window_batch": 0}, "segmentation.window_batch must be at least 1"),
         ({"dice_weight": -1.0}, "segmentation.dice_weight must be at least 0"),
-        ({"dice_weight": 0.0, "cross_entropy_weight": 0.0}, "are both 0: nothing trains"),
+        ({"dice_weight": 0.0, "cross_entropy_weight": 0.0}, "are both 0: nothing would be trained"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(settings: dict[str, Any], message: str) -> None:

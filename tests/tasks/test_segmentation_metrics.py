@@ -5,23 +5,20 @@ from __future__ import annotations
 import json
 import math
 import os
-import runpy
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from scipy import ndimage
 
+from reference import segmentation as reference
 from tutelage.core.errors import DataError, NonFiniteError
 from tutelage.tasks.overlap import DISTANCE_SCORES, DISTANCES, class_scores
 from tutelage.tasks.segmentation_metrics import SegmentationMetrics
 from tutelage.tasks.surface_distances import surface_distances, surface_points
 
-FOLDER = Path(__file__).parents[1] / "reference"
-reference = SimpleNamespace(**runpy.run_path(str(FOLDER / "segmentation.py")))
 DATA = Path(os.environ.get("TUTELAGE_DATA", Path(__file__).parents[3] / "shared" / "data"))
 Mask = np.ndarray
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from tutelage.core.errors import ConfigError
 from tutelage.methods import CLASSIFIERS
 from tutelage.training import checkpoint
 from tutelage.training.backbone import Backbone
-from tutelage.training.optimizer import build_optimizer, set_schedule
+from tutelage.training.optimizer import build_optimizer
+from tutelage.training.schedule import set_schedule
 
 BRIEF: dict[str, Any] = {
     "data.label_count": 20,
@@ -34,9 +36,18 @@ BRIEF: dict[str, Any] = {
 }
 
 
-def train(out: Path, **more: Any) -> Path:
-    settings = BRIEF | {"method.name": "mean-teacher"} | {name.replace("__", "."): v for name, v in more.items()}
-    return tutelage.train("digits", out=out, settings=settings, device="cpu").path
+Train = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def train(few_digits: Path) -> Train:
+    """Trains on a few digits, `more` in place of the usual settings."""
+
+    def trained(out: Path, **more: Any) -> Path:
+        settings = BRIEF | {"method.name": "mean-teacher"} | {name.replace("__", "."): v for name, v in more.items()}
+        return tutelage.train(few_digits, out=out, settings=settings, device="cpu").path
+
+    return trained
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +56,7 @@ def every_checkpoint_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def origin(train: Train, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train(tmp_path_factory.mktemp("origin") / "a", train__seed=3, method__name="supervised")
 
 
@@ -61,7 +72,7 @@ def backbone(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("method", [method.name for method in CLASSIFIERS])
 def test_a_frozen_backbone_stands_still_in_student_and_teacher_and_the_head_learns(
-    method: str, origin: Path, tmp_path: Path
+    method: str, train: Train, origin: Path, tmp_path: Path
 ) -> None:
     run = train(
         tmp_path / "run", method__name=method, train__init_from=str(origin), train__freeze="all", train__steps=2
@@ -79,7 +90,7 @@ def test_a_frozen_backbone_stands_still_in_student_and_teacher_and_the_head_lear
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_a_backbone_frozen_for_half_of_the_training_moves_in_the_other_half(
-    optimizer: str, origin: Path, tmp_path: Path
+    optimizer: str, train: Train, origin: Path, tmp_path: Path
 ) -> None:
     run = train(tmp_path / "run", train__init_from=str(origin), train__freeze=0.75, optimizer__name=optimizer)
     still, moved = backbone(state(run, 3)), backbone(state(run, 4))
@@ -96,7 +107,7 @@ def test_a_backbone_frozen_for_half_of_the_training_moves_in_the_other_half(
 
 @pytest.mark.parametrize("freeze", [0.5, 0.75, "all"])
 def test_a_resumed_run_is_bit_equal_whether_it_stopped_frozen_or_later(
-    freeze: float | str, origin: Path, tmp_path: Path
+    freeze: float | str, train: Train, origin: Path, tmp_path: Path
 ) -> None:
     bridge = {"train__init_from": str(origin), "train__freeze": freeze}
     bridge |= {} if freeze == "all" else {"train__backbone_lr": 0.1}
@@ -150,7 +161,7 @@ def test_wrong_settings_are_refused(given: dict[str, Any], message: str) -> None
         TrainConfig(**given)
 
 
-def test_a_share_that_is_none_is_refused_in_words(origin: Path, tmp_path: Path) -> None:
+def test_a_share_that_is_none_is_refused_in_words(train: Train, origin: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"train\.freeze must be a number, got 'some'"):
         train(tmp_path / "run", train__init_from=str(origin), train__freeze="some")
 

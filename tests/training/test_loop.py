@@ -13,8 +13,9 @@ from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import pixel_statistics
 from tutelage.run.build import build_predictor
 from tutelage.run.data_modules.image_streams import build_training
-from tutelage.training.loop import Training, fit
+from tutelage.training.loop import fit
 from tutelage.training.signals import StopFlag
+from tutelage.training.state import Training
 from tutelage.training.window import Window
 
 

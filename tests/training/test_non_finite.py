@@ -25,11 +25,12 @@ from tutelage.run import build
 from tutelage.run.data_modules.image_streams import build_training
 from tutelage.run.recorder import take_checkpoint
 from tutelage.training.checkpoint import load_checkpoint, save_checkpoint
-from tutelage.training.loop import Training, fit
+from tutelage.training.loop import fit
 from tutelage.training.signals import StopFlag
+from tutelage.training.state import Training
 from tutelage.training.window import Window
 
-BAD_STEP, LOG_EVERY, SAVE_EVERY = 7, 4, 5  # steps 0..6 are good; the next log line is that of step 8
+BAD_STEP, LOG_EVERY, SAVE_EVERY = 3, 2, 3  # steps 0..2 are good; the next log line is that of step 4
 INF = float("inf")
 
 
@@ -90,11 +91,11 @@ PLACES = {
 }
 
 
-def settings(out: Path) -> list[str]:
+def settings(data: Path, out: Path) -> list[str]:
     given = {
         "label-count": 40,
         "batch-size": 8,
-        "steps": 12,
+        "steps": 6,
         "log-every": LOG_EVERY,
         "eval-every": 100,
         "checkpoint-every": SAVE_EVERY,
@@ -102,7 +103,7 @@ def settings(out: Path) -> list[str]:
         "network": "wrn-10-1",
         "out": out,
     }
-    return ["train", "digits", *(f"--{name}={value}" for name, value in given.items())]
+    return ["train", str(data), *(f"--{name}={value}" for name, value in given.items())]
 
 
 def cases() -> list[Any]:
@@ -121,16 +122,17 @@ def test_training_stops_in_time_names_the_place_and_keeps_only_what_is_finite(
     method: type[Method],
     place: str,
     bad: float,
+    few_digits: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(build, "METHODS", (poisoned(method, place, bad),))
-    code = cli.run([*settings(tmp_path / "run"), f"--method={method.name}"])
+    code = cli.run([*settings(few_digits, tmp_path / "run"), f"--method={method.name}"])
     error = capsys.readouterr().err
     assert code == 2
     assert error.count("\n") == 1 and error.startswith("tutelage: NaN or infinity in "), error
-    assert "the checkpoint of step 5 is good" in error
+    assert f"the checkpoint of step {SAVE_EVERY} is good" in error
     found = re.search(r"NaN or infinity in (.+?) at (?:or before )?step (\d+)", error)
     assert found and re.search(PLACES[place], found[1]), error
     assert BAD_STEP < int(found[2]) <= BAD_STEP + LOG_EVERY
@@ -146,9 +148,11 @@ def test_training_stops_in_time_names_the_place_and_keeps_only_what_is_finite(
 
 
 @pytest.mark.parametrize("place", ["loss", "gradient"])
-def test_what_is_finite_is_no_alarm(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_finite_is_no_alarm(
+    place: str, few_digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(build, "METHODS", (poisoned(CLASSIFIERS[0], place, 1.5),))
-    assert cli.run([*settings(tmp_path / "run"), f"--method={CLASSIFIERS[0].name}"]) == 0
+    assert cli.run([*settings(few_digits, tmp_path / "run"), f"--method={CLASSIFIERS[0].name}"]) == 0
 
 
 class Saver:
@@ -174,19 +178,19 @@ class Saver:
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 @pytest.mark.parametrize("bad", [float("nan"), INF])
 def test_a_learning_rate_that_is_not_finite_moves_nothing(
-    bad: float, optimizer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bad: float, optimizer: str, few_digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build, "METHODS", (poisoned(CLASSIFIERS[0], "learning rate", bad),))
     name = CLASSIFIERS[0].name
-    given = {"data.path": "digits", "data.label_count": 40, "method.name": name, "network.name": "wrn-10-1"}
-    lengths = {"train.steps": 12, "train.log_every": LOG_EVERY, "train.checkpoint_every": SAVE_EVERY}
+    given = {"data.path": str(few_digits), "data.label_count": 40, "method.name": name, "network.name": "wrn-10-1"}
+    lengths = {"train.steps": 6, "train.log_every": LOG_EVERY, "train.checkpoint_every": SAVE_EVERY}
     cfg = resolve({**given, **lengths, "train.batch_size": 8, "optimizer.name": optimizer})
     data = load_images(cfg.data, seed=0)
     student = build.build_predictor(cfg, num_classes=10, channels=1, image_size=8)
     normalization = pixel_statistics(data.train.images)
     training = build_training(cfg, data, normalization, torch.device("cpu"), student)
     training.method.optimizer = training.optimizer  # type: ignore[assignment]
-    with pytest.raises(NonFiniteError, match=r"learning rate at step 8; the checkpoint of step 5 is good"):
+    with pytest.raises(NonFiniteError, match=r"learning rate at step 4; the checkpoint of step 3 is good"):
         fit(training, Saver(training, tmp_path), StopFlag())
     training.loader.close()
     assert_no_update_since_the_bad_step()

@@ -12,8 +12,8 @@ from tutelage.data.images.loader import pixel_statistics
 from tutelage.run.build import build_predictor
 from tutelage.run.data_modules.image_streams import build_training
 from tutelage.run.recorder import take_checkpoint
-from tutelage.training.loop import Training
 from tutelage.training.plan import TRIAL_LENGTH, plan_steps
+from tutelage.training.state import Training
 from tutelage.training.window import Window
 
 

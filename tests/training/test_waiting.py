@@ -1,13 +1,14 @@
 """Nothing in a step waits for a GPU, seen without one.
 
-The device is "meta", whose tensors have no values: whatever reads one is an error there, and copies that the processor
-would wait for are watched. What torch itself does not offer on it is left out: autocast and the optimizer's kernel.
+The device is "meta", whose tensors have no values: reading one is an error, and copies that the CPU would wait for are
+detected. What torch does not offer on "meta" is left out: autocast and the optimizer's kernel.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,7 +32,8 @@ from tutelage.methods.base import Method
 from tutelage.run.build import build_predictor
 from tutelage.run.data_modules.image_streams import build_training
 from tutelage.training.health import Health
-from tutelage.training.loop import Training
+from tutelage.training.loop import run_step
+from tutelage.training.state import Training
 from tutelage.training.window import Window
 
 META = torch.device("meta")
@@ -40,11 +42,11 @@ COPIES = {torch.ops.aten._to_copy.default: 0, torch.ops.aten.copy_.default: 1}  
 
 
 class Waits(RuntimeError):
-    """The processor would wait for the device."""
+    """The CPU would wait for the device."""
 
 
 class WatchCopies(TorchDispatchMode):
-    """Raises `Waits` at a copy from the processor to the device that is not `non_blocking`."""
+    """Raises `Waits` at a copy from the CPU to the device that is not `non_blocking`."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -72,7 +74,7 @@ class WatchLists(TorchFunctionMode):
 
 @contextlib.contextmanager
 def watch() -> Iterator[None]:
-    """Raises `Waits` where the processor would wait for the device."""
+    """Raises `Waits` where the CPU would wait for the device."""
     with WatchLists(), WatchCopies():
         yield
 
@@ -85,19 +87,19 @@ def no_kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     return
 
 
-def step_twice(method: type[Method], **settings: Any) -> list[StepOutput]:
+def step_twice(method: type[Method], digits: Path, **settings: Any) -> list[StepOutput]:
     """A step that may copy constants, and two that are watched."""
     given = {"method.name": method.name, "network.name": "wrn-10-1", "optimizer.clip_norm": 5.0, "train.steps": 9}
-    data = {"data.path": "digits", "data.label_count": 40, "train.batch_size": 8, "train.workers": 0}
+    data = {"data.path": str(digits), "data.label_count": 40, "train.batch_size": 8, "train.workers": 0}
     cfg = resolve(given | data | settings)
     dataset = load_images(cfg.data, seed=0)
     student = build_predictor(cfg, num_classes=10, channels=1, image_size=8)
     training = build_training(cfg, dataset, pixel_statistics(dataset.train.images), META, student)
     training.method.train()
     health, window = Health(META), Window()
-    training.run_step(0, health)
+    run_step(training, 0, health)
     with watch():
-        outputs = [training.run_step(step, health) for step in (1, 2)]
+        outputs = [run_step(training, step, health) for step in (1, 2)]
         for out in outputs:
             window.add({"loss": out.loss.detach(), **out.log}, META)
     return outputs
@@ -105,15 +107,15 @@ def step_twice(method: type[Method], **settings: Any) -> list[StepOutput]:
 
 @pytest.mark.usefixtures("no_kernels")
 @pytest.mark.parametrize("method", CLASSIFIERS, ids=lambda m: m.name)
-def test_a_step_never_waits_for_the_device(method: type[Method]) -> None:
-    assert all(out.loss.device == META for out in step_twice(method))
+def test_a_step_never_waits_for_the_device(method: type[Method], few_digits: Path) -> None:
+    assert all(out.loss.device == META for out in step_twice(method, few_digits))
 
 
 @pytest.mark.usefixtures("no_kernels")
-def test_the_passes_that_read_a_number_of_rows_are_seen_to_wait() -> None:
+def test_the_passes_that_read_a_number_of_rows_are_seen_to_wait(few_digits: Path) -> None:
     fixmatch = next(method for method in CLASSIFIERS if method.name == "fixmatch")
     with pytest.raises(NotImplementedError, match="meta"):
-        step_twice(fixmatch, **{"method.passes": "kept"})
+        step_twice(fixmatch, few_digits, **{"method.passes": "kept"})
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,7 @@ RESUMED: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     "a manifest cut in half": (resume(cut("run/checkpoints/manifest.json")), r"manifest.json is damaged: "),
     "a manifest of a newer format": (
         resume(manifest(lambda m: m.update(format=9))),
-        r"manifest.json is of format 9; this version reads up to 1",
+        r"manifest.json is in format 9; this version reads up to 1",
     ),
     "a manifest that leads out of the folder": (
         resume(manifest(lambda m: m["checkpoints"][-1].update(file="../../x"))),

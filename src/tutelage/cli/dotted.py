@@ -7,6 +7,7 @@ from typing import Any
 
 from tutelage import config
 from tutelage.config import options
+from tutelage.config.network import is_own_network
 from tutelage.core.errors import ConfigError, did_you_mean, nearest
 
 SETTINGS = {option.name: option for name, cls in config.SECTIONS.items() for option in options.options(cls, f"{name}.")}
@@ -26,7 +27,7 @@ class Dotted:
         """
         rest: list[str] = []
         self._values = {}
-        waiting = list(tokens)
+        waiting, late = list(tokens), _names_own_network(tokens)
         while waiting:
             token = waiting.pop(0)
             if token == "--":
@@ -36,7 +37,8 @@ class Dotted:
                 continue
             flag, equals, value = token.partition("=")
             name = flag[2:].replace("-", "_")
-            _check_name(name, flag)
+            if not (late and name.startswith("network.")):
+                _check_name(name, flag)
             if not equals:
                 if not waiting or (waiting[0].startswith("--") and len(waiting[0]) > 2):
                     raise ConfigError(f"{flag} needs a value: {flag} VALUE")
@@ -62,6 +64,12 @@ class Dotted:
                 usual = "DATA" if name == "data.path" else as_flag(short)
                 raise ConfigError(f"{usual} and {as_flag(name)} are the same setting: give one of them")
         return values
+
+
+def _names_own_network(tokens: Sequence[str]) -> bool:
+    """Whether the network may be a class of another package, whose settings only that class knows."""
+    words = [word for token in tokens for word in token.split("=", 1)]
+    return any(is_own_network(word) or word in ("--config", "--resume") for word in words)
 
 
 def is_dotted(token: str) -> bool:

@@ -142,7 +142,7 @@ def methods(name: str | None = None, /) -> None:
     Parameters
     ----------
     name
-        A method, a preset, or the word settings for what all methods share.
+        A method, a preset, or the word settings for what all methods share; package.module:Class for your own.
     """
     commands.print_catalog(name, screen())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated, Any, get_origin
 
 from cyclopts import Group, Parameter, Token
 
@@ -21,10 +21,11 @@ _GROUPS = {
     _USUAL: "method preset network image_size label_count batch_size unlabeled_ratio steps budget seed",
     _DATA: "labels unlabeled val test label_balance exclude_labeled skip_unreadable",
     _MACHINE: "device precision compile workers log_every eval_every checkpoint_every",
-    _RUN: "out overwrite resume init_from config baseline baseline_share no_report",
+    _RUN: "out overwrite resume init_from config metrics baseline baseline_share no_report",
 }
 _HELP = {
-    "method": f"what to learn with: tutelage methods lists them [default: {config.DEFAULT_METHOD}]",
+    "method": f"what to learn with (see tutelage methods), or package.module:Class [default: {config.DEFAULT_METHOD}]",
+    "metrics": "your own scores, package.module:function",
     "preset": "the settings of a published result: tutelage methods lists them",
     "config": "TOML file of settings, by section",
     "out": "run folder to make; it must not exist",
@@ -47,12 +48,17 @@ def _flags(made_name: str, left_out: str = "", told: Mapping[str, str] = Mapping
         for name in (name for name in names.split() if name not in left_out.split()):
             option = SETTINGS.get(config.FLAGS.get(name, ""))
             text = told.get(name) or _HELP.get(name) or (option.help + _default_text(option) if option else "")
-            kind = bool if name in _FLAGS_ALONE else option.type if option else str
+            kind = bool if name in _FLAGS_ALONE else _kind(option)
             parameter = Parameter(help=text, group=group, converter=None if kind is bool else _as_given)
             fields.append((name, Annotated[kind | None, parameter], dataclasses.field(default=None)))
     made = dataclasses.make_dataclass(made_name, fields, frozen=True)
     made.__module__ = __name__  # where the parser resolves its annotations
     return made
+
+
+def _kind(option: options.Option | None) -> Any:
+    """What the parser takes a flag for: lists are one word, separated by commas."""
+    return str if option is None or get_origin(option.type) is tuple else option.type
 
 
 def _default_text(option: options.Option) -> str:
@@ -63,11 +69,11 @@ def _default_text(option: options.Option) -> str:
 
 TrainFlags: Any = _flags("TrainFlags")
 CompareFlags: Any = _flags(
-    "CompareFlags", left_out="method preset label_count out overwrite resume baseline baseline_share no_report"
+    "CompareFlags", left_out="method preset label_count out overwrite resume metrics baseline baseline_share no_report"
 )
 PretrainFlags: Any = _flags(
     "PretrainFlags",
-    left_out="unlabeled_ratio exclude_labeled baseline baseline_share",
+    left_out="unlabeled_ratio exclude_labeled metrics baseline baseline_share",
     told={
         "method": "what to learn with: moco-v1, moco-v2 [default: moco-v2]",
         "preset": "settings to start from [default: METHOD-small]",

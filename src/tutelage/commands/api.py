@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
+
+from torch import Tensor
 
 from tutelage import config
 from tutelage.commands.run import Run
 from tutelage.commands.train import resume_training, train_run
 from tutelage.core.console import screen
 from tutelage.core.errors import ConfigError, did_you_mean
+from tutelage.core.import_path import import_path
 from tutelage.inference.images.model import Model
 from tutelage.inference.load import load_model
 from tutelage.inference.scans.model import ScanModel
+from tutelage.methods import METHODS
+from tutelage.methods.base import Method
+from tutelage.networks.base import Network
 from tutelage.run.resolve import resolve_pretraining, resolve_training
 
 __all__ = ["Run", "load", "pretrain", "train"]
@@ -30,8 +37,8 @@ class PretrainFlags(TypedDict, total=False):
     label_balance: Literal["balanced", "proportional"]
     image_size: int
     skip_unreadable: bool
-    method: str
-    network: str
+    method: str | type[Method]
+    network: str | type[Network]
     batch_size: int
     steps: int
     budget: str
@@ -51,6 +58,7 @@ class Flags(PretrainFlags, total=False):
 
     exclude_labeled: bool
     unlabeled_ratio: float
+    metrics: Sequence[str | Callable[[Tensor, Tensor], Any]]
     baseline: bool
     baseline_share: float
 
@@ -79,7 +87,9 @@ def train(
         overwrite: replace the run in `out`.
         resume: run folder to go on with, instead of `data` and `out`.
         quiet: print nothing.
-        **flags: the usual settings, named as on the command line.
+        **flags: the usual settings, named as on the command line. `method` and `network` also take your own class, and
+            `metrics` your own functions of (probs, labels): of a module that can be imported, since the run records
+            their import path.
 
     Raises:
         TutelageError: see `tutelage.core.errors`.
@@ -131,11 +141,22 @@ def _settings(data: str | Path | None, flags: Mapping[str, Any], settings: Mappi
     for name, value in flags.items():
         if name not in config.FLAGS:
             raise ConfigError(f"unknown setting {name}{did_you_mean(name, config.FLAGS)}")
-        given[config.FLAGS[name]] = str(value) if isinstance(value, Path) else value
+        given[config.FLAGS[name]] = _plain(name, value)
     twice = sorted(set(given) & set(settings or {}))
     if twice:
         raise ConfigError(f"{twice[0]} is given twice: as a flag, and in settings")
     return given | dict(settings or {})
+
+
+def _plain(name: str, value: Any) -> Any:
+    """A value as it is written down; classes and functions by the name under which they are found again."""
+    if isinstance(value, Path):
+        return str(value)
+    if inspect.isclass(value) and value in METHODS:
+        return value.name
+    if inspect.isclass(value) or callable(value):
+        return import_path(value, name)
+    return tuple(_plain(name, item) for item in value) if isinstance(value, list | tuple) else value
 
 
 def _resumed(run: str | Path, given: Mapping[str, Any], of_a_new_run: tuple[object, ...], *, quiet: bool) -> Run:

@@ -12,8 +12,12 @@ from rich.table import Table
 from tutelage import config
 from tutelage.config import options
 from tutelage.core.errors import ConfigError, did_you_mean
+from tutelage.core.import_path import import_named, is_import_path
 from tutelage.methods import ADDITIONS, METHODS
 from tutelage.methods.base import Method
+from tutelage.methods.own import own_method
+from tutelage.networks.base import Network
+from tutelage.networks.own import own_network
 
 SHARED = "settings"
 PRESETS = "presets"
@@ -21,10 +25,10 @@ PRESETS = "presets"
 
 def print_catalog(name: str | None, console: Console) -> None:
     """Print all methods and presets, all about the one of that name, or (for "settings") what all methods share,
-    or (for "presets") all presets.
+    or (for "presets") all presets; a method or network of another package goes by its import path.
 
     Raises:
-        ConfigError: there is no such method or preset.
+        ConfigError: there is no such method, preset or network.
     """
     methods = {method.name: method for method in METHODS}
     presets = config.preset_names()
@@ -34,6 +38,8 @@ def print_catalog(name: str | None, console: Console) -> None:
         _print_method(methods[name], console)
     elif name in presets:
         _print_preset(name, console)
+    elif is_import_path(name):
+        _print_own(name, console)
     elif name == SHARED:
         _print_shared(console)
     elif name == PRESETS:
@@ -81,6 +87,19 @@ def _print_method(method: type[Method], console: Console) -> None:
         console.print(_preset_table(own))
 
 
+def _print_own(path: str, console: Console) -> None:
+    """Print all about a method or network of another package."""
+    found = import_named(path, "tutelage methods")
+    if not (inspect.isclass(found) and issubclass(found, Network)):
+        _print_method(own_method(path, METHODS), console)
+        return
+    network = own_network(path)
+    console.print(inspect.getdoc(network) or path)
+    if settings := getattr(network, "Config", None):
+        console.print()
+        console.print(_settings_table("Settings", settings, "network."))
+
+
 def _print_shared(console: Console) -> None:
     for section, cls in config.SECTIONS.items():
         console.print(_settings_table(section, cls, f"{section}."))
@@ -101,7 +120,6 @@ def _print_preset(name: str, console: Console) -> None:
         if key in table["preset"]:
             console.print(f"{key}: {table['preset'][key]}")
     console.print()
-    for section, values in table.items():
-        if section != "preset":
-            for key, value in values.items():
-                console.print(f"  --{section}.{key.replace('_', '-')} {json.dumps(value)}")
+    for section in ("method", *config.SECTIONS):
+        for setting, value in config.flat(table.get(section, {}), f"{section}.").items():
+            console.print(f"  --{setting.replace('_', '-')} {json.dumps(value)}")

@@ -15,17 +15,19 @@ from tutelage.core.devices import choose_device
 from tutelage.core.errors import ConfigError, RunError
 from tutelage.core.names import shown
 from tutelage.results.compare.check import check_plan
-from tutelage.results.compare.collect import SUPERVISED, Table, collect
-from tutelage.results.compare.execute import LOGS, is_finished, next_command, run_all
+from tutelage.results.compare.collect import ComparisonTable, collect
+from tutelage.results.compare.execute import LOGS, next_command, run_all
 from tutelage.results.compare.outputs import print_table, write_table
 from tutelage.results.compare.plan import Combination, Plan, keep_plan, read_plan, shown_command
 from tutelage.results.report import write_report
 from tutelage.results.verdict.verdict import Verdict, judge, print_verdict
+from tutelage.run.baseline import SUPERVISED
+from tutelage.run.run_record import RunRecord
 
 REPORT = "report.html"
 
 
-def compare_runs(plan: Plan, out: Path, *, jobs: int, report: bool = True, console: Console) -> Table:
+def compare_runs(plan: Plan, out: Path, *, jobs: int, report: bool = True, console: Console) -> ComparisonTable:
     """Train what is not finished yet, then write and print the table, and write a report unless it is turned off.
 
     Raises:
@@ -59,13 +61,13 @@ def list_runs(plan: Plan, out: Path, console: Console) -> None:
     check_plan(plan, screen(quiet=True))
     keep_plan(plan, out)
     for one in plan.combinations:
-        if not is_finished(out / one.name):
+        if not RunRecord(out / one.name).finished:
             console.print(shown_command(next_command(plan, one, out)))
 
 
 def collect_runs(
     out: Path, *, failed: Mapping[Combination, str] | None = None, report: bool = True, console: Console
-) -> Table:
+) -> ComparisonTable:
     """Print the table of what is finished in `out`, with verdicts, and write it beside the runs.
 
     Raises:
@@ -81,7 +83,7 @@ def collect_runs(
     write_table(table, out, notes=[*(verdict.sentences() for verdict in verdicts), *faults])
     if report:
         _write_report(
-            [out / one.name for one in plan.combinations if is_finished(out / one.name)], out, verdicts, console
+            [out / one.name for one in plan.combinations if RunRecord(out / one.name).finished], out, verdicts, console
         )
     console.print(f"results.csv, results.md and results.tex are in {out}")
     return table
@@ -97,18 +99,18 @@ def _write_report(runs: list[Path], out: Path, verdicts: list[Verdict], console:
         console.print(f"the report is {out / REPORT}")
 
 
-def judge_cells(table: Table, out: Path) -> list[Verdict]:
+def judge_cells(table: ComparisonTable, out: Path) -> list[Verdict]:
     """Of each semi-supervised method and number of labels: whether unlabeled images helped."""
     verdicts = []
     for cell in table.cells:
         if cell.gain is None:
             continue
-        twins = {c.label_count: c for c in table.cells if c.method == SUPERVISED}[cell.label_count]
+        baselines = {c.label_count: c for c in table.cells if c.method == SUPERVISED}[cell.label_count]
         pairs = [
             tuple(out / Combination(method, cell.label_count, seed).name for method in (cell.method, SUPERVISED))
-            for seed in sorted(set(cell.scores) & set(twins.scores))
+            for seed in sorted(set(cell.scores) & set(baselines.scores))
         ]
-        verdicts.append(judge([(run, twin) for run, twin in pairs]))
+        verdicts.append(judge([(run, baseline) for run, baseline in pairs]))
     return verdicts
 
 

@@ -19,13 +19,13 @@ from tutelage.core.errors import RunError
 from tutelage.core.files import write_atomically
 from tutelage.core.intervals import interval
 from tutelage.data.scans.phantoms import CLASSES, write_phantoms
-from tutelage.results.report.record import read_record
 from tutelage.results.report.scan_cases import read_segmented, worst_and_median
 from tutelage.results.report.scan_pictures import surfaces_plot
 from tutelage.results.report.scan_sections import methods_blocks
 from tutelage.results.verdict.verdict import judge, print_verdict
 from tutelage.run.folder import refuse_existing
 from tutelage.run.progress import clock
+from tutelage.run.run_record import RunRecord
 
 BASELINE = "supervised"
 METHODS = (BASELINE, "mean-teacher")
@@ -130,12 +130,11 @@ def _print_table(scores: Mapping[str, Sequence[Mapping[str, Any]]], console: Con
     console.print(table)
 
 
-def draw_pictures(run: Path, twin: Path, folder: Path) -> list[Path]:
-    """Draw the worst and the median test case of `twin` by both, and their surfaces by `run`; gives the PNG files."""
-    record = read_record(run)
-    plots = methods_blocks(record, {BASELINE: twin}, "")
-    scores = read_record(twin).scores or {}
-    for which, name in zip(("worst", "median"), worst_and_median(scores["per_case"]), strict=False):
+def draw_pictures(run: Path, supervised: Path, folder: Path) -> list[Path]:
+    """Draw the worst and median test case of `supervised` by both runs, and their surfaces by `run`; returns files."""
+    record, baseline = RunRecord(run), RunRecord(supervised)
+    plots = methods_blocks(record, {BASELINE: baseline}, "")
+    for which, name in zip(("worst", "median"), worst_and_median(baseline.scores["per_case"]), strict=False):
         plots.append(surfaces_plot(read_segmented(record, name), f"{which}-surfaces", name))
     (folder / PICTURES).mkdir(exist_ok=True)
     paths = []

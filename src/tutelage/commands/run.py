@@ -7,12 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tutelage.core.errors import RunError
-from tutelage.core.files import read_json
 from tutelage.inference.images.model import Model
 from tutelage.inference.load import load_model
 from tutelage.inference.scans.model import ScanModel
-from tutelage.run.folder import read_config, read_rows
+from tutelage.run.run_record import RunRecord
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,7 @@ class Run:
     @cached_property
     def config(self) -> dict[str, Any]:
         """Resolved settings, data facts, plan and versions."""
-        return read_config(self.path)
+        return RunRecord(self.path).config
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
@@ -33,13 +31,11 @@ class Run:
         Raises:
             RunError: the run is not finished.
         """
-        if not (self.path / "result.json").exists():
-            raise RunError(f"{self.path} is not finished; go on with --resume {self.path}")
-        return read_json(self.path / "result.json")
+        return RunRecord(self.path).final
 
     def history(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl."""
-        return read_rows(self.path / "metrics.jsonl")
+        return RunRecord(self.path).rows
 
     def model(self, *, network: str = "auto", device: str = "auto") -> Model | ScanModel:
         """The trained model; see `Model.load` and `ScanModel.load`."""

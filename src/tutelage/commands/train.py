@@ -11,9 +11,9 @@ from rich.console import Console
 from tutelage.commands.run import Run
 from tutelage.config import RunConfig
 from tutelage.core.errors import Interrupted
-from tutelage.results.verdict.verdict import judge, print_verdict, read_verdict, write_verdict
+from tutelage.results.verdict.verdict import judge, print_verdict, write_verdict
 from tutelage.run import baseline
-from tutelage.run.folder import read_config
+from tutelage.run.run_record import BASELINE_FOLDER, RunRecord
 from tutelage.run.start import resume_run, start_run
 
 
@@ -42,22 +42,23 @@ def resume_training(run: Path, given: Mapping[str, Any], *, console: Console) ->
 
 
 def _finish_baseline(run: Path, console: Console) -> None:
-    """Train the supervised twin of a finished run, or go on with it, and say whether unlabeled images helped.
+    """Train the supervised baseline of a finished run, or resume it, and say whether unlabeled images helped.
 
-    Nothing is done where the settings ask for no twin, or the verdict is there.
+    Does nothing if the settings ask for no baseline, or if the verdict is there already.
     """
-    recorded, twin = read_config(run), run / baseline.FOLDER
-    if not RunConfig.from_dict(recorded["settings"]).train.baseline or read_verdict(run) is not None:
+    record, folder = RunRecord(run), run / BASELINE_FOLDER
+    if not record.cfg.train.baseline or record.verdict is not None:
         return
-    console.print(f"the supervised twin, in {twin}:")
+    console.print(f"the supervised baseline, in {folder}:")
     try:
-        if (twin / "config.json").exists():
-            resume_run(twin, {}, console=console)
+        if (folder / "config.json").exists():
+            resume_run(folder, {}, console=console)
         else:
-            start_run(baseline.twin_of(recorded), twin, console=console)
+            cfg = baseline.baseline_config(record.cfg, record.config["plan"].get("budget"))
+            start_run(cfg, folder, console=console)
     except Interrupted as stopped:
-        message = f"stopped in the supervised twin; go on with --resume {run}"
+        message = f"stopped in the supervised baseline; go on with --resume {run}"
         raise Interrupted(message, stopped.exit_code - 128) from None
-    verdict = judge([(run, twin)])
+    verdict = judge([(run, folder)])
     write_verdict(verdict, run)
     print_verdict(verdict, console)

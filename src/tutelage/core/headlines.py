@@ -1,4 +1,4 @@
-"""The score that runs are compared by, in words."""
+"""The names of the score by which runs are compared."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Headline:
-    """A score in [0, 1], of which more is better.
+    """A score in [0, 1]; higher is better.
 
     Attributes:
         key: its name in the metrics; `Task.headline`.
         words: its name in a sentence.
         plural: its name for several values, as a heading.
-        item: what one is scored on, in the singular.
-        pool: what a method learns from without labels, in the plural.
+        item: what is scored: "image" or "case".
+        pool: what a method learns from without labels: "images" or "scans".
     """
 
     key: str
@@ -27,7 +27,7 @@ class Headline:
 
     @property
     def title(self) -> str:
-        """`words`, at the start of a sentence."""
+        """`words`, as the start of a sentence."""
         return self.words[:1].upper() + self.words[1:] if self.key == "accuracy" else self.words
 
 
@@ -38,5 +38,5 @@ _ALL = {headline.key: headline for headline in (ACCURACY, DICE, NEIGHBORS)}
 
 
 def headline_of(result: Mapping[str, Any]) -> Headline:
-    """That of a result.json; those of older runs do not name it, and are of images with one class each."""
+    """The headline of a result.json; older ones do not name it, and it is accuracy."""
     return _ALL[result.get("headline", ACCURACY.key)]

@@ -9,7 +9,7 @@ from tutelage.core.errors import ConfigError
 from tutelage.inference.images.model import Model
 from tutelage.inference.model import TrainedModel
 from tutelage.inference.scans.model import ScanModel
-from tutelage.run.folder import kind_of_data, read_config
+from tutelage.run.run_record import RunRecord
 
 MODELS: dict[str, type[TrainedModel]] = {model.kind: model for model in (Model, ScanModel)}
 
@@ -27,7 +27,7 @@ def model_class(
         RunError: `run` is not a run folder.
         ConfigError: a flag was given that the model does not take.
     """
-    kind = kind_of_data(read_config(Path(run)))
+    kind = RunRecord(run).kind
     model = MODELS[kind]
     for name, value in (given or {}).items():
         if value and name not in getattr(model, takes):

@@ -30,6 +30,11 @@ class Problem:
     labeled_counts: tuple[int, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class NoSettings:
+    """The settings of a method that has none."""
+
+
 class Method(nn.Module, ABC):
     """A way to learn from both streams.
 
@@ -38,6 +43,8 @@ class Method(nn.Module, ABC):
     batch-norm statistics that a forward pass in training mode moves.
 
     Attributes:
+        name: by which it is asked for.
+        Config: a frozen dataclass of its settings, from which the flags `--method.*` follow.
         tasks: names of the kinds of answer that the method can learn.
         deep_supervision: whether it learns from the coarser maps of a network that has them.
         evaluated: which network is scored, exported and used to predict.
@@ -48,7 +55,7 @@ class Method(nn.Module, ABC):
     """
 
     name: ClassVar[str]
-    Config: ClassVar[type]
+    Config: ClassVar[type] = NoSettings
     tasks: ClassVar[tuple[str, ...]] = ("classification",)
     deep_supervision: ClassVar[bool] = False
     evaluated: ClassVar[Literal["student", "teacher"]]

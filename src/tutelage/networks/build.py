@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from tutelage.config.network import NetworkConfig, NetworkName
+from tutelage.config.network import NetworkConfig, NetworkName, OwnNetworkConfig
 from tutelage.core.errors import ConfigError
 from tutelage.networks.base import Network
 from tutelage.networks.conv_large import ConvLarge
 from tutelage.networks.dense import DenseNetwork
 from tutelage.networks.monai_network import MonaiName, MonaiNetwork
+from tutelage.networks.own import build_own, own_network
 from tutelage.networks.resnet import ResNet
 from tutelage.networks.shake_shake import ShakeShake
 from tutelage.networks.small import SmallResNet
@@ -39,10 +40,23 @@ def build_network(
     return network
 
 
+def is_dense(config: NetworkConfig) -> bool:
+    """Whether the network gives an answer for each pixel or voxel, not one for the whole image.
+
+    Raises:
+        ConfigError: it is of another package, and cannot be imported.
+    """
+    if isinstance(config, OwnNetworkConfig):
+        return issubclass(own_network(config.name), DenseNetwork)
+    return NetworkName.parse(config.name).dense
+
+
 def _whole(config: NetworkConfig, *, num_classes: int, channels: int, image_size: int) -> Network:
     name, given = NetworkName.parse(config.name), config.given()
-    if name.dense:
+    if is_dense(config):
         raise ConfigError(f"network.name '{config.name}' is for segmentation; these images have one class each")
+    if isinstance(config, OwnNetworkConfig):
+        return build_own(config, num_classes=num_classes, channels=channels, size=(image_size, image_size))
     if name.family == "timm":
         return TimmNetwork(
             name.timm,
@@ -73,11 +87,15 @@ def _whole(config: NetworkConfig, *, num_classes: int, channels: int, image_size
 def _dense(config: NetworkConfig, *, num_classes: int, channels: int, patch_size: tuple[int, ...]) -> DenseNetwork:
     name, given = NetworkName.parse(config.name), config.given()
     network: DenseNetwork
-    if not name.dense:
+    if not is_dense(config):
         raise ConfigError(
             f"network.name '{config.name}' gives one answer an image; for segmentation choose vnet, vnet-laseg, "
             "monai:unet or monai:dynunet"
         )
+    if isinstance(config, OwnNetworkConfig):
+        own = build_own(config, num_classes=num_classes, channels=channels, size=patch_size)
+        assert isinstance(own, DenseNetwork)
+        return own
     if name.form == "laseg" and len(patch_size) != 3:
         raise ConfigError(f"network.name 'vnet-laseg' is for volumes of three axes, these have {len(patch_size)}")
     if name.family == "vnet":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -13,26 +12,15 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from tutelage.config import RunConfig
-from tutelage.core.errors import ConfigError, RunError
-from tutelage.core.files import TEMPORARY, read_json, remove_temporary, strict_json, write_atomically, write_json
+from tutelage.core.errors import RunError
+from tutelage.core.files import TEMPORARY, remove_temporary, strict_json, write_atomically, write_json
+from tutelage.run.run_record import BASELINE_FOLDER, FORMAT, RunRecord, read_rows
 
 CONTENT = (
     *("config.json", "split.json", "metrics.jsonl", "timing.jsonl", "result.json"),
     *("views.png", "scored.npz", "verdict.json", "report.html"),
 )
-FOLDERS = ("checkpoints", "tensorboard", "cache", "baseline", "masks")
-FORMAT = 1
-_CONFIG: dict[str, tuple[str, ...]] = {  # what others rely on in config.json
-    "settings": (),
-    "plan": ("steps",),
-    "data": ("classes", "channels", "fingerprint"),
-    "environment": ("tutelage",),
-}
-_DATA: dict[str, tuple[str, ...]] = {  # and of each kind of data; runs of before there were scans name none
-    "images": ("image_size", "mean", "std"),
-    "scans": ("patch_size", "label_values"),
-}
+FOLDERS = ("checkpoints", "tensorboard", "cache", BASELINE_FOLDER, "masks")
 
 
 class RunFolder:
@@ -48,8 +36,8 @@ class RunFolder:
     | scored.npz | given and predicted classes of the images that scored, or the scores of each case |
     | masks/ | of scans, what the network that counts makes of the test cases |
     | result.json | final metrics, written once |
-    | baseline/ | the run of the supervised twin, where there is one |
-    | verdict.json | whether the unlabeled images helped, beside the twin |
+    | baseline/ | the run of the supervised baseline, if there is one |
+    | verdict.json | whether the unlabeled images helped, compared with the baseline |
     """
 
     def __init__(self, path: Path) -> None:
@@ -94,7 +82,7 @@ class RunFolder:
         Raises:
             RunError: it is no run folder, or in use.
         """
-        read_config(path)
+        _ = RunRecord(path).config
         run = cls(path)
         run._acquire()
         run._remove_temporary()
@@ -134,7 +122,7 @@ class RunFolder:
         """Everything was checked: remove an earlier run."""
         for name in CONTENT:
             (self.path / name).unlink(missing_ok=True)
-        for name in ("checkpoints", "tensorboard", "baseline", "masks"):
+        for name in ("checkpoints", "tensorboard", BASELINE_FOLDER, "masks"):
             shutil.rmtree(self.path / name, ignore_errors=True)
         self._remove_temporary()
 
@@ -215,55 +203,3 @@ def refuse_existing(path: Path, *, overwrite: bool) -> None:
         raise RunError(f"{path} exists and is not a run folder (it holds {other[0]!r}); name a new folder")
     if not overwrite:
         raise RunError(f"{path} holds a run already; go on with --resume {path}, or replace it with --overwrite")
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """The config.json of a run.
-
-    Raises:
-        RunError: `path` is no run folder, or of a newer format.
-    """
-    if not path.is_dir():
-        raise RunError(f"{path} is not a run folder: there is no such folder")
-    if not (path / "config.json").exists():
-        raise RunError(f"{path} is not a run folder: it has no config.json")
-    config = read_json(path / "config.json")
-    if not isinstance(config, dict) or not isinstance(config.get("format"), int):
-        raise RunError(f"{path / 'config.json'} is damaged: its keys are not those of a run")
-    if config["format"] > FORMAT:
-        raise RunError(f"{path} was written by tutelage {config.get('version')}; this version cannot read it")
-    for section, names in _CONFIG.items():
-        if not isinstance(config.get(section), dict):
-            raise RunError(f"{path / 'config.json'} is damaged: it has no {section}")
-        if missing := [name for name in names if name not in config[section]]:
-            raise RunError(f"{path / 'config.json'} is damaged: its {section} have no {missing[0]}")
-    missing = [name for name in _DATA.get(kind_of_data(config), ("kind",)) if name not in config["data"]]
-    if missing:
-        raise RunError(f"{path / 'config.json'} is damaged: its data has no {missing[0]}")
-    try:
-        RunConfig.from_dict(config["settings"])
-    except ConfigError as error:
-        raise RunError(f"{path / 'config.json'} is damaged, or of another version of tutelage: {error}") from None
-    return config
-
-
-def kind_of_data(config: Mapping[str, Any]) -> str:
-    """What a run was trained on, by its config.json: "images" or "scans"."""
-    return str(config["data"].get("kind", "images"))
-
-
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a `.jsonl` file; a torn last line is left out, and no file gives no rows.
-
-    Raises:
-        RunError: a line is no JSON.
-    """
-    if not path.exists():
-        return []
-    rows = []
-    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
-        try:
-            rows.append(json.loads(line))
-        except ValueError as error:
-            raise RunError(f"{path} line {number} is damaged: {error}") from None
-    return rows

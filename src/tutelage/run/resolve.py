@@ -12,6 +12,7 @@ from typing import Any
 
 from tutelage import config
 from tutelage.config import AUTO, RunConfig
+from tutelage.core.import_path import is_import_path
 from tutelage.data.images.source import find_table
 from tutelage.data.scans.source import is_scan_source
 
@@ -86,10 +87,11 @@ def _base_for_scans(given: Mapping[str, Any]) -> dict[str, Any] | None:
     """
     data, method = given.get("data", {}), given.get("method", {}).get("name", AUTO)
     path, labels = data.get("path"), data.get("labels")
-    preset = config.base_preset("supervised" if method == AUTO else str(method))
+    named = method != AUTO and not is_import_path(str(method))  # a method of another package has no presets
+    preset = config.base_preset(str(method) if named else "supervised")
     if not path or not is_scan_source(str(path), None if labels is None else str(labels)):
         return None
     if preset not in config.preset_names():
         return None
     base = config.read_preset(preset)
-    return {name: values for name, values in base.items() if not (name == "method" and method == AUTO)}
+    return {name: values for name, values in base.items() if not (name == "method" and not named)}

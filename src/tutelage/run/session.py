@@ -22,9 +22,10 @@ from tutelage.run.progress import ProgressLine, clock
 from tutelage.run.recorder import RunRecorder, SilentRecorder
 from tutelage.run.result import final_result, print_result
 from tutelage.run.scored import write_scored
-from tutelage.training.loop import Training, fit
+from tutelage.training.loop import fit
 from tutelage.training.plan import EVALUATIONS, TRIAL_LENGTH, evaluations_within, plan_steps
 from tutelage.training.signals import StopFlag
+from tutelage.training.state import Training
 from tutelage.training.window import Window
 
 

@@ -12,30 +12,33 @@ from typing import Any
 from rich.console import Console
 from torch import nn
 
-from tutelage.config import IMPORTED, RunConfig
+from tutelage.config import RunConfig
 from tutelage.core.devices import choose_device, choose_precision
 from tutelage.core.distributed import barrier, rank
 from tutelage.core.ema import SHORTEST_RUN, slowest_decay
 from tutelage.core.errors import RunError, TutelageError, is_out_of_memory
 from tutelage.core.files import write_json
+from tutelage.core.seeding import own_random_state
 from tutelage.networks.weight_norm import WeightNormConv2d
 from tutelage.run import baseline
 from tutelage.run.build import check_goal, method_class, resolved, set_length
 from tutelage.run.data_modules.base import DataModule
 from tutelage.run.data_modules.recognize import module_named, module_of
-from tutelage.run.folder import RunFolder, kind_of_data, read_config, refuse_existing
+from tutelage.run.folder import RunFolder, refuse_existing
 from tutelage.run.record import describe, refuse_changes, refuse_other_data, warn_of_changes
 from tutelage.run.recorder import restore_checkpoint, take_checkpoint
 from tutelage.run.resolve import absolute
+from tutelage.run.run_record import RunRecord
 from tutelage.run.session import open_session
 from tutelage.run.warm_start import network_of_origin
 from tutelage.training.checkpoint import load_checkpoint, save_checkpoint
-from tutelage.training.loop import Training
+from tutelage.training.state import Training
 from tutelage.training.window import Window
 
 BATCH_NORM_MOMENTUM = 0.1  # of most networks
 
 
+@own_random_state()
 def start_run(
     cfg: RunConfig, out: Path, *, overwrite: bool = False, console: Console, pretraining: bool = False
 ) -> None:
@@ -90,6 +93,7 @@ def start_run(
         session.train(training, folder, start=0, window=Window(), begun=begun)
 
 
+@own_random_state()
 def resume_run(run: Path, given: Mapping[str, Any], *, console: Console) -> None:
     """Go on with a run exactly where it stopped; one that is finished is left as it is.
 
@@ -100,15 +104,16 @@ def resume_run(run: Path, given: Mapping[str, Any], *, console: Console) -> None
         RunError: `run` is no run, is in use, or its settings or data changed; or no checkpoint of it is good.
     """
     begun = time.monotonic()
-    recorded = read_config(run)
-    if recorded["settings"].get("method", {}).get("name") == IMPORTED:
+    record = RunRecord(run)
+    recorded = record.config
+    if record.imported:
         raise RunError(f"{run} was imported, not trained here: start a training from it with --init-from {run}")
     cfg = refuse_changes(recorded, given, run)
-    if (run / "result.json").exists():
+    if record.finished:
         console.print(f"{run} is finished already; its metrics are in result.json")
         return
     with ExitStack() as stack:
-        kind = module_named(kind_of_data(recorded))
+        kind = module_named(record.kind)
         session = open_session(stack, choose_device(cfg.train.device), console, kind)
         folder = stack.enter_context(RunFolder.open(run)) if rank() == 0 else None
         warn_of_changes(recorded, session.device)

@@ -14,7 +14,7 @@ from tutelage.config import RunConfig
 from tutelage.config.network import NetworkConfig
 from tutelage.core.errors import ConfigError
 from tutelage.run.build import evaluated_network, learns_from_labels
-from tutelage.run.folder import kind_of_data, read_config
+from tutelage.run.run_record import RunRecord
 from tutelage.run.weights import HEAD, backbone_misfits, load_backbone, misfit_text, weights_of
 from tutelage.training.checkpoint import load_checkpoint
 
@@ -34,8 +34,8 @@ def warm_start(network: nn.Module, run: Path, classes: tuple[str, ...], console:
         RunError: `run` is no run folder, or its checkpoints are damaged.
         ConfigError: its network is another one.
     """
-    config = read_config(run)
-    cfg, facts = RunConfig.from_dict(config["settings"]), config["data"]
+    record = RunRecord(run)
+    cfg, facts = record.cfg, record.data
     checkpoint = load_checkpoint(run / "checkpoints")
     weights = weights_of(checkpoint.tensors, evaluated_network(cfg.method))
     if other := backbone_misfits(network, weights):
@@ -77,17 +77,17 @@ def network_of_origin(cfg: RunConfig, kind: str, console: Console) -> RunConfig:
     """
     if cfg.train.init_from is None:
         return cfg
-    recorded = read_config(Path(cfg.train.init_from))
-    if kind_of_data(recorded) != kind:
+    record = RunRecord(cfg.train.init_from)
+    if record.kind != kind:
         raise ConfigError(
-            f"train.init_from {cfg.train.init_from}: it was trained on {kind_of_data(recorded)}, and these are {kind}"
+            f"train.init_from {cfg.train.init_from}: it was trained on {record.kind}, and these are {kind}"
         )
     chosen = "network" in cfg.given if cfg.given else cfg.network != NetworkConfig()
     if chosen:
         return cfg
-    origin = RunConfig.from_dict(recorded["settings"]).network
+    origin = record.cfg.network
     network = dataclasses.replace(origin, pretrained=False, bn_splits=None)  # both are for how it was trained
     if network != cfg.network:
         console.print(f"- the network is that of {cfg.train.init_from}: {network.name}")
-    given = {**cfg.given, "network": dataclasses.asdict(network)} if cfg.given else {}
+    given = {**cfg.given, "network": network.to_dict()} if cfg.given else {}
     return dataclasses.replace(cfg, network=network, given=given)

@@ -16,7 +16,7 @@ from tutelage.core.devices import choose_device
 from tutelage.core.errors import CheckpointError, ConfigError
 from tutelage.networks.base import Network
 from tutelage.run.build import build_predictor, evaluated_network, learns_from_labels
-from tutelage.run.folder import kind_of_data, read_config
+from tutelage.run.run_record import RunRecord
 from tutelage.training.checkpoint import load_checkpoint
 
 NETWORKS = ("auto", "student", "teacher")
@@ -67,10 +67,10 @@ def load_network(
         ConfigError: the run is on other data, the method has no such network, or the device is not available.
         CheckpointError: the weights do not fit.
     """
-    path, recorded = Path(run), read_config(Path(run))
-    if kind_of_data(recorded) != kind:
+    record = RunRecord(run)
+    if record.kind != kind:
         raise ConfigError(f"{run} {refusal}")
-    cfg, facts = RunConfig.from_dict(recorded["settings"]), recorded["data"]
+    cfg, facts = record.cfg, record.data
     place = choose_device(device)
     if network not in NETWORKS:
         raise ConfigError(f"--network must be one of {', '.join(NETWORKS)}, got {network!r}")
@@ -78,7 +78,9 @@ def load_network(
     made = build_for_features(cfg, facts) if features_only else build_for_facts(cfg, facts)
     if not classifies and not features_only:
         made.head = nn.Identity()  # type: ignore[assignment]
-    step = load_weights(made, path, evaluated_network(cfg.method) if network == "auto" else network, features_only)
+    step = load_weights(
+        made, record.path, evaluated_network(cfg.method) if network == "auto" else network, features_only
+    )
     return LoadedNetwork(made.to(place).eval(), cfg, facts, classifies, step, place)
 
 

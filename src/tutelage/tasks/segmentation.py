@@ -14,6 +14,8 @@ from tutelage.config.segmentation import SegmentationConfig
 from tutelage.core.errors import ConfigError, DataError
 from tutelage.tasks.base import Task
 from tutelage.tasks.components import keep_largest
+from tutelage.tasks.overlap import DISTANCES, OVERLAPS
+from tutelage.tasks.own_metrics import OwnMetric
 from tutelage.tasks.segmentation_metrics import SegmentationMetrics
 from tutelage.tasks.sliding_window import predict_windows
 
@@ -29,6 +31,7 @@ class Segmentation(Task):
         classes: their names, in the order of label values and logits.
         patch_size: of training, which is the window of prediction, in voxels.
         cfg: loss and prediction.
+        own_metrics: functions of (probs, labels) that score each case too.
 
     Raises:
         DataError: there are fewer than two classes.
@@ -39,18 +42,19 @@ class Segmentation(Task):
     items = "cases"
     columns = MappingProxyType(
         {
-            "dice": ("Dice", "{:.1%}"),
-            "jaccard": ("Jaccard", "{:.1%}"),
-            "hd95_pooled_mm": ("HD95 pooled, mm", "{:.2f}"),
-            "hd95_max_directed_mm": ("HD95 max directed, mm", "{:.2f}"),
-            "asd_to_reference_mm": ("ASD to reference, mm", "{:.2f}"),
-            "assd_pooled_mm": ("ASSD pooled, mm", "{:.2f}"),
+            **{name: (overlap.heading, "{:.1%}") for name, overlap in OVERLAPS.items()},
+            **{f"{name}_mm": (f"{heading}, mm", "{:.2f}") for name, heading in DISTANCES.items()},
             "empty_predictions": ("empty predictions", "{:d}"),
         }
     )
 
     def __init__(
-        self, classes: Sequence[str], *, patch_size: Sequence[int], cfg: SegmentationConfig | None = None
+        self,
+        classes: Sequence[str],
+        *,
+        patch_size: Sequence[int],
+        cfg: SegmentationConfig | None = None,
+        own_metrics: tuple[OwnMetric, ...] = (),
     ) -> None:
         self.classes, self.patch_size = tuple(classes), tuple(patch_size)
         self.cfg = cfg or SegmentationConfig()
@@ -59,6 +63,7 @@ class Segmentation(Task):
         if len(self.patch_size) not in (2, 3):
             raise ConfigError(f"segmentation works on two or three axes, got the patch size {self.patch_size}")
         self.strides = self.cfg.strides_of(self.patch_size)
+        self.add_metrics(own_metrics)
 
     def loss(self, logits: Tensor, label: Tensor) -> Tensor:
         """Scalar: the weighted sum of cross-entropy and Dice loss of logits (B, K, *S) and labels (B, *S) int64.
@@ -133,4 +138,4 @@ class Segmentation(Task):
 
     def metrics(self, *, distances: bool = True) -> SegmentationMetrics:
         """A fresh collector; without `distances` it is quick."""
-        return SegmentationMetrics(self.classes, distances=distances, decide=self.decide)
+        return SegmentationMetrics(self.classes, distances=distances, decide=self.decide, own_metrics=self.own_metrics)

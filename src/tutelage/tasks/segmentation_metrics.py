@@ -13,6 +13,7 @@ from torch import Tensor
 from tutelage.core.errors import DataError, NonFiniteError
 from tutelage.tasks.base import Metrics
 from tutelage.tasks.overlap import DISTANCE_SCORES, OVERLAPS, class_scores
+from tutelage.tasks.own_metrics import OwnMetric
 
 EMPTY = ("prediction", "reference", "both")
 
@@ -24,6 +25,7 @@ class SegmentationMetrics(Metrics):
         classes: the first is background, which is not scored.
         distances: compute surface distances too, which takes most of the time.
         decide: from probabilities (B, K, *S) to classes (B, *S).
+        own_metrics: functions of (probs, labels), called for one case at a time, where probabilities are given.
     """
 
     def __init__(
@@ -32,9 +34,11 @@ class SegmentationMetrics(Metrics):
         *,
         distances: bool = True,
         decide: Callable[[Tensor], Tensor] = lambda probs: probs.argmax(1),
+        own_metrics: tuple[OwnMetric, ...] = (),
     ) -> None:
         self.classes, self.decide = tuple(classes), decide
         self.scores = (*OVERLAPS, *(DISTANCE_SCORES if distances else ()))
+        self.own_metrics = own_metrics
         self._cases: list[dict[str, Any]] = []
 
     def update(
@@ -65,7 +69,11 @@ class SegmentationMetrics(Metrics):
         spacing = (1.0,) * (label.ndim - 1) if spacing is None else tuple(spacing)
         for row, (mine, true) in enumerate(zip(predicted.cpu().numpy(), label.cpu().numpy(), strict=True)):
             name = str(len(self._cases)) if names is None else names[row]
-            self._cases.append({"case": name, **self._case(mine, true, spacing)})
+            scores = self._case(mine, true, spacing)
+            if probs.ndim == label.ndim + 1:
+                one = slice(row, row + 1)
+                scores |= {metric.name: metric(probs[one].cpu(), label[one].cpu()) for metric in self.own_metrics}
+            self._cases.append({"case": name, **scores})
 
     def _case(self, predicted: NDArray[Any], label: NDArray[Any], spacing: tuple[float, ...]) -> dict[str, Any]:
         least, most = int(label.min()), int(label.max())
@@ -95,6 +103,7 @@ class SegmentationMetrics(Metrics):
             both_empty: times that neither has the class; Dice is not defined there, and never counted as perfect.
             per_class: for each foreground class, each score with `mean`, `std` and `cases`, and the three counts.
             per_case: for each case its name, its scores, and `classes`, its scores by class.
+            Each of `own_metrics` by its name: the mean over cases.
         """
         rows = {name: [case["classes"][name] for case in self._cases] for name in self.classes[1:]}
         out: dict[str, Any] = {"n": len(self._cases)}
@@ -110,6 +119,7 @@ class SegmentationMetrics(Metrics):
             for name, of_class in rows.items()
         }
         out["per_case"] = self._cases
+        out |= {metric.name: _mean(case.get(metric.name) for case in self._cases) for metric in self.own_metrics}
         return out
 
     def items(self) -> dict[str, NDArray[Any]]:

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tutelage.core.errors import MissingExtra
-
 Mask = NDArray[np.bool_]
 
 
@@ -72,14 +70,11 @@ def surface_distances(prediction: Mask, reference: Mask, spacing: Sequence[float
 
     Raises:
         ValueError: a mask is empty: there is no distance to it.
-        MissingExtra: SciPy is not installed.
     """
+    from scipy.spatial import KDTree  # slow to import
+
     if not (prediction.any() and reference.any()):
         raise ValueError("there is no surface distance to an empty mask")
-    try:
-        from scipy.spatial import KDTree
-    except ModuleNotFoundError as error:
-        raise MissingExtra("surface distances", "scipy", "medical") from error
     scale = np.ones(prediction.ndim) if spacing is None else np.asarray(spacing, dtype=np.float64)
     mine, theirs = surface_points(prediction) * scale, surface_points(reference) * scale
     return SurfaceDistances(KDTree(theirs).query(mine)[0], KDTree(mine).query(theirs)[0])

@@ -1,15 +1,10 @@
 from __future__ import annotations
 
-import runpy
-from pathlib import Path
-from types import SimpleNamespace
-
 import numpy as np
 import torch
 
+from reference import probes as reference
 from tutelage.inference.images.probe.linear import PUBLISHED, LinearProbe, fit_linear
-
-reference = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[2] / "reference" / "probes.py")))
 
 
 def test_the_protocol_is_the_published_one() -> None:

@@ -10,7 +10,7 @@ from tutelage.core.errors import RunError
 from tutelage.core.headlines import ACCURACY, DICE
 from tutelage.results.compare.collect import collect
 from tutelage.results.compare.plan import Plan
-from tutelage.run.folder import FORMAT
+from tutelage.run.run_record import FORMAT
 
 PLAN = Plan(methods=("supervised", "ua-mt"), label_counts=(3,), seeds=(0, 1), settings={"data.path": "scans"})
 
@@ -36,7 +36,7 @@ def leave(out: Path, dice: dict[str, tuple[float, float | None]], **result: Any)
         for file, content in (
             ("config", {"format": FORMAT, **config}),
             ("result", made),
-            ("split", {"labeled": [f"a{one.seed}"]}),
+            ("split", {"labeled": [f"a{one.seed}"], "held_out": [], "unlabeled_images": 0}),
         ):
             (run / f"{file}.json").write_text(json.dumps(content))
 

@@ -42,7 +42,7 @@ def digits(path: Path, *, shuffled: bool = False, other: bool = False) -> Path:
 
 
 def verdict_on(data: Path, out: Path, method: str, **settings: Any) -> Verdict:
-    """That of a run and its twin."""
+    """That of a run and its baseline."""
     tutelage.train(data, out=out, method=method, baseline=True, settings={"method.ema_decay": 0.9} | settings, **SMALL)
     verdict = read_verdict(out)
     assert verdict is not None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tutelage.core.names import shown
+from tutelage.data.csv_rows import TableFault, read_rows
 from tutelage.data.scans.folders import find_folder, list_pairs
 from tutelage.data.scans.formats.common import stem_of
 from tutelage.data.scans.items import Case, ScanListing
@@ -72,9 +72,8 @@ def list_dataset_file(path: Path, where: str) -> dict[str, ScanListing]:
 def is_pair_table(path: Path) -> bool:
     """Whether it is a CSV file whose header names `image`."""
     try:
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-            header = next(csv.reader([stream.readline(1 << 16)]), [])
-    except (OSError, csv.Error):
+        _, header = next(read_rows(path), (1, []))
+    except TableFault:
         return False
     return any(_is_image_column(cell) for cell in header)
 
@@ -88,10 +87,9 @@ def list_pair_table(path: Path, where: str, *, root: Path | None = None) -> Scan
     listing = ScanListing("table of pairs", where)
     root = root or path.parent
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        rows = [(number, row) for number, row in enumerate(csv.reader(text.splitlines(), strict=True), 1) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        listing.faults.append(f"{shown(str(path))} is no readable UTF-8 table: {shown(str(error))}")
+        rows = [(line, cells) for line, cells in read_rows(path) if cells]
+    except TableFault as fault:
+        listing.faults.append(f"{shown(str(path))} {fault}")
         return listing
     header = [cell.strip().lower() for cell in rows[0][1]] if rows else []
     channels = [column for column, name in enumerate(header) if _is_image_column(name)]

@@ -18,14 +18,7 @@ from tutelage.data.images.items import Item
 from tutelage.data.images.source import list_images
 from tutelage.inference.images.prediction import Classifier, Prediction
 from tutelage.inference.model import Scores
-
-_TOTALS = {
-    "accuracy": "{:.2%}",
-    "top5_accuracy": "{:.2%}",
-    "balanced_accuracy": "{:.2%}",
-    "nll": "{:.4f}",
-    "ece": "{:.4f}",
-}
+from tutelage.tasks.class_scores import SCORES
 
 
 @dataclass(frozen=True)
@@ -37,9 +30,9 @@ class ImageScores(Scores):
 
     def print(self, console: Console) -> None:
         """Print the totals, then one row per class."""
-        for key, form in _TOTALS.items():
-            if self.metrics.get(key) is not None:
-                console.print(f"{key.replace('_', ' '):>18}  {form.format(self.metrics[key])}")
+        for name, score in SCORES.items():
+            if self.metrics.get(name) is not None:
+                console.print(f"{name.replace('_', ' '):>18}  {score.precise_form.format(self.metrics[name])}")
         console.print(f"{'images':>18}  {self.metrics['n']}")
         table = Table("class")
         for heading in ("precision", "recall", "F1", "images", "most often taken for"):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +13,7 @@ from rich.text import Text
 
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown, to_cell
+from tutelage.core.tables import csv_bytes
 from tutelage.data.scans.cache import ScanLook
 from tutelage.data.scans.items import Case
 from tutelage.data.scans.reading import read_case
@@ -46,7 +45,7 @@ class ScanScores(Scores):
         """Print each class and their mean, with the standard deviation over cases, then one row per case."""
         print_scores(self.metrics, console)
 
-    def case_table(self) -> str:
+    def case_table(self) -> bytes:
         """CSV with a row for each case and class: all scores, and whether prediction or reference is empty."""
         return case_table(self.metrics)
 
@@ -136,17 +135,16 @@ def _right(table: Table) -> Table:
     return table
 
 
-def case_table(metrics: dict[str, Any]) -> str:
+def case_table(metrics: dict[str, Any]) -> bytes:
     """CSV with a row for each case and class: all scores, and whether prediction or reference is empty."""
     scores = (*OVERLAPS, *DISTANCE_SCORES)
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, ["case", "class", *scores, "empty"], lineterminator="\n")
-    writer.writeheader()
-    for case in metrics["per_case"]:
-        for name, row in case["classes"].items():
-            values = {score: "" if row[score] is None else f"{row[score]:.6g}" for score in scores}
-            writer.writerow({"case": to_cell(case["case"]), "class": name, **values, "empty": row["empty"] or ""})
-    return text.getvalue()
+    rows = [
+        {"case": to_cell(case["case"]), "class": name, "empty": row["empty"] or ""}
+        | {score: "" if row[score] is None else f"{row[score]:.6g}" for score in scores}
+        for case in metrics["per_case"]
+        for name, row in case["classes"].items()
+    ]
+    return csv_bytes(rows, ["case", "class", *scores, "empty"])
 
 
 def _spread(mean: float | None, std: float | None, form: str) -> str:

@@ -18,6 +18,7 @@ from tutelage.core.errors import Interrupted
 from tutelage.core.names import shown
 from tutelage.results.compare.plan import NO_REPORT, Combination, Plan
 from tutelage.run.progress import clock
+from tutelage.run.run_record import RunRecord
 from tutelage.training.signals import StopFlag
 
 LOGS = "logs"
@@ -31,11 +32,6 @@ class _Running:
     process: subprocess.Popen[bytes]
     log: IO[bytes]
     begun: float
-
-
-def is_finished(run: Path) -> bool:
-    """Whether a run has its final metrics."""
-    return (run / "result.json").exists()
 
 
 def next_command(plan: Plan, one: Combination, out: Path) -> list[str]:
@@ -54,7 +50,7 @@ def run_all(plan: Plan, out: Path, *, jobs: int, console: Console) -> dict[Combi
         Interrupted: a signal came.
     """
     (out / LOGS).mkdir(exist_ok=True)
-    waiting = [one for one in plan.combinations if not is_finished(out / one.name)]
+    waiting = [one for one in plan.combinations if not RunRecord(out / one.name).finished]
     total = len(plan.combinations)
     if len(waiting) < total:
         console.print(f"{total - len(waiting)} of {total} runs are finished already")
@@ -73,11 +69,11 @@ def run_all(plan: Plan, out: Path, *, jobs: int, console: Console) -> dict[Combi
                     break
                 if not _is_in_use(out / one.name):
                     waiting.remove(one)
-                    if not is_finished(out / one.name):  # by a process from elsewhere, meanwhile
+                    if not RunRecord(out / one.name).finished:  # by a process from elsewhere, meanwhile
                         running.append(_start(plan, one, out, jobs))
             if stop.number:
                 _stop(running, stop.number)
-                finished = sum(is_finished(out / one.name) for one in plan.combinations)
+                finished = sum(RunRecord(out / one.name).finished for one in plan.combinations)
                 raise Interrupted(
                     f"stopped; {finished} of {total} runs are finished; the same command goes on", stop.number
                 )
@@ -104,7 +100,7 @@ def _start(plan: Plan, one: Combination, out: Path, jobs: int) -> _Running:
 def _close(job: _Running, out: Path, failed: dict[Combination, str], console: Console, *, done: str) -> bool:
     """Tell how a run ended; false if it has to be taken up again, since another process has it."""
     run, took = out / job.one.name, clock(time.monotonic() - job.begun)
-    if is_finished(run):
+    if RunRecord(run).finished:
         console.print(f"{done}: {job.one.name} ({took})")
         return True
     if _is_in_use(run):

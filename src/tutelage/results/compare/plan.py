@@ -44,7 +44,8 @@ class Combination:
     @property
     def name(self) -> str:
         """Of its run folder."""
-        return f"{self.method}-{'all' if self.label_count is None else self.label_count}-{self.seed}"
+        method = self.method.replace(":", ".")  # of an import path; not all systems take it in the name of a folder
+        return f"{method}-{'all' if self.label_count is None else self.label_count}-{self.seed}"
 
 
 @dataclass(frozen=True, kw_only=True)

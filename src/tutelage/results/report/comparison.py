@@ -11,11 +11,11 @@ from tutelage.core.intervals import Interval, interval
 from tutelage.core.names import enumerated, shown
 from tutelage.results.report.blocks import Block, Cell, Section, Table, Text
 from tutelage.results.report.curves import accuracy_of_runs
-from tutelage.results.report.record import Record
 from tutelage.results.report.repeat import flat
 from tutelage.results.report.scan_sections import comparison_pictures
 from tutelage.results.report.score_plots import label_efficiency_plot
 from tutelage.results.report.scores import percent
+from tutelage.run.run_record import RunRecord
 
 # What runs of one method may differ in and still be drawn as one curve.
 _NEUTRAL = {
@@ -29,7 +29,7 @@ _NEUTRAL = {
 } | {f"train.{name}" for name in ("workers", "log_every", "eval_every", "checkpoint_every")}
 
 
-def curve_names(records: Sequence[Record]) -> list[str]:
+def curve_names(records: Sequence[RunRecord]) -> list[str]:
     """The name of each run's curve: its method, and the settings by which it differs from others of that method.
 
     Settings that follow from the number of labels are one curve: they differ, but never at one number of labels.
@@ -37,22 +37,22 @@ def curve_names(records: Sequence[Record]) -> list[str]:
     settings = [_compared(record) for record in records]
     names = []
     for record, own in zip(records, settings, strict=True):
-        siblings = [(r.labels, s) for r, s in zip(records, settings, strict=True) if r.cfg.method == record.cfg.method]
+        siblings = [(r.labels, s) for r, s in zip(records, settings, strict=True) if r.method == record.method]
         differing = [key for key in own if len({other.get(key) for _, other in siblings}) > 1]
         if len({count for count, _ in siblings}) == len({(count, *map(other.get, own)) for count, other in siblings}):
             differing = []
         parts = [f"{key.rpartition('.')[2]} {own[key]}" for key in differing[:2]]
         more = [f"{len(differing) - 2} more"] if len(differing) > 2 else []
-        names.append(f"{record.cfg.method} ({', '.join(parts + more)})" if parts else record.cfg.method)
+        names.append(f"{record.method} ({', '.join(parts + more)})" if parts else record.method)
     return names
 
 
-def _compared(record: Record) -> dict[str, str]:
+def _compared(record: RunRecord) -> dict[str, str]:
     """The settings by which a run may differ from others of its method."""
     return {key: str(value) for key, value in flat(record.cfg.to_dict()).items() if key not in _NEUTRAL}
 
 
-def _settings_by_labels(records: Sequence[Record], names: Sequence[str]) -> list[Text]:
+def _settings_by_labels(records: Sequence[RunRecord], names: Sequence[str]) -> list[Text]:
     """What each curve whose settings follow from the number of labels has where; like curves share a sentence."""
     curves_of: dict[str, list[str]] = defaultdict(list)
     for name in dict.fromkeys(names):
@@ -81,10 +81,10 @@ def _by_value(key: str, values: Mapping[int, Any]) -> str:
     )
 
 
-def comparison_sections(records: Sequence[Record]) -> list[Section]:
+def comparison_sections(records: Sequence[RunRecord]) -> list[Section]:
     """Means over seeds by method and number of labels, curves, and a row a run."""
     names = curve_names(records)
-    scored = [(name, r) for name, r in zip(names, records, strict=True) if r.scores is not None and r.scores["n"]]
+    scored = [(name, r) for name, r in zip(names, records, strict=True) if r.scored]
     parts = {r.part for _, r in scored}
     blocks: list[Block] = [Text(f"Careful: {warning}") for warning in _warnings(records, parts)]
     curves: dict[str, dict[int, Interval]] = {}
@@ -103,12 +103,12 @@ def comparison_sections(records: Sequence[Record]) -> list[Section]:
     return [Section("Comparison", tuple(blocks)), *comparison_pictures(records), runs]
 
 
-def _means(scored: Sequence[tuple[str, Record]]) -> dict[str, dict[int, Interval]]:
+def _means(scored: Sequence[tuple[str, RunRecord]]) -> dict[str, dict[int, Interval]]:
     values: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for name, record in scored:
-        assert record.scores is not None
-        if record.scores[record.headline.key] is not None:
-            values[name][record.labels].append(float(record.scores[record.headline.key]))
+        score = record.score_of(record.evaluated)
+        if score is not None:
+            values[name][record.labels].append(score)
     return {name: {count: interval(v) for count, v in points.items()} for name, points in values.items()}
 
 
@@ -129,10 +129,10 @@ def _mean_cell(found: Interval | None) -> Cell:
     return Cell(f"{100 * found.mean:.1f}{spread} % ({found.n})", found.mean)
 
 
-def _table_of_runs(records: Sequence[Record], names: Sequence[str]) -> Table:
+def _table_of_runs(records: Sequence[RunRecord], names: Sequence[str]) -> Table:
     rows = []
     for record, name in zip(records, names, strict=True):
-        scores: dict[str, Any] = record.scores or {}
+        scores = record.scores
         steps = f"{record.steps_done:,}" if record.result else f"{record.steps_done:,} of {record.cfg.train.steps:,}"
         rows.append(
             (
@@ -154,7 +154,7 @@ def _table_of_runs(records: Sequence[Record], names: Sequence[str]) -> Table:
 _SECOND = {ACCURACY: "calibration error", DICE: "HD95 pooled, mm", NEIGHBORS: "effective rank"}
 
 
-def _second(record: Record, scores: Mapping[str, Any]) -> str:
+def _second(record: RunRecord, scores: Mapping[str, Any]) -> str:
     """A second look at a run, beside its headline."""
     if record.headline == ACCURACY:
         return percent(scores.get("ece"))
@@ -162,9 +162,9 @@ def _second(record: Record, scores: Mapping[str, Any]) -> str:
     return "–" if value is None else f"{value:.2f}"
 
 
-def _warnings(records: Sequence[Record], parts: set[str | None]) -> list[str]:
+def _warnings(records: Sequence[RunRecord], parts: set[str | None]) -> list[str]:
     found = []
-    if len({record.config["data"]["fingerprint"] for record in records}) > 1:
+    if len({record.data["fingerprint"] for record in records}) > 1:
         found.append("these runs were trained on different data, so their numbers cannot be compared.")
     if len(parts) > 1:
         pool = records[0].headline.pool

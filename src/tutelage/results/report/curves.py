@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from tutelage.results.report.blocks import Plot
 from tutelage.results.report.drawing import RULE, SERIES, SOFT, as_percent, finished, new_figure, short, style
-from tutelage.results.report.record import Record
+from tutelage.run.run_record import RunRecord
 
 _NETWORKS = {"student": SERIES[1], "teacher": SERIES[0]}
 _SHARES = {
@@ -19,9 +19,9 @@ _SHARES = {
 _MOST_CLASSES = 40  # lines in a plot of classes
 
 
-def accuracy_curves(record: Record, name: str) -> Plot | None:
+def accuracy_curves(record: RunRecord, name: str) -> Plot | None:
     """The headline of student and teacher on the validation data, or None where nothing was validated."""
-    curves = {network: record.validation_curve(network) for network in _NETWORKS}
+    curves = {network: _validation_curve(record, network) for network in _NETWORKS}
     if not any(len(steps) > 1 for steps, _ in curves.values()):
         return None
     with style(name):
@@ -41,11 +41,11 @@ def accuracy_curves(record: Record, name: str) -> Plot | None:
         )
 
 
-def loss_curves(record: Record, prefix: str) -> list[Plot]:
+def loss_curves(record: RunRecord, prefix: str) -> list[Plot]:
     """One plot of each logged value that is no pseudo-label figure."""
     plots = []
-    for number, key in enumerate(key for key in record.training_keys() if not key.startswith("pseudo/")):
-        steps, values = record.training_curve(key)
+    for number, key in enumerate(_training_keys(record)):
+        steps, values = _training_curve(record, key)
         if len(steps) < 2:
             continue
         name = f"{prefix}training-{number}"
@@ -59,9 +59,9 @@ def loss_curves(record: Record, prefix: str) -> list[Plot]:
     return plots
 
 
-def pseudo_label_shares(record: Record, name: str) -> Plot | None:
+def pseudo_label_shares(record: RunRecord, name: str) -> Plot | None:
     """Share, evenness and accuracy of the pseudo-labels over the steps, or None where the method makes none."""
-    curves = {key: record.training_curve(key) for key in _SHARES}
+    curves = {key: _training_curve(record, key) for key in _SHARES}
     if not any(len(steps) > 1 for steps, _ in curves.values()):
         return None
     with style(name):
@@ -83,9 +83,9 @@ def pseudo_label_shares(record: Record, name: str) -> Plot | None:
         )
 
 
-def class_shares(record: Record, name: str) -> Plot | None:
+def class_shares(record: RunRecord, name: str) -> Plot | None:
     """Of each class its share of the pseudo-labels; the most and the least frequent one are named."""
-    rows = [row for row in record.rows if row["kind"] == "training" and row.get("pseudo/class_share")]
+    rows = [row for row in record.training if row.get("pseudo/class_share")]
     classes = record.classes
     if len(rows) < 2 or len(classes) > _MOST_CLASSES or len(rows[-1]["pseudo/class_share"]) != len(classes):
         return None
@@ -113,12 +113,12 @@ def class_shares(record: Record, name: str) -> Plot | None:
         )
 
 
-def accuracy_of_runs(records: Sequence[Record], labels: Sequence[str], name: str) -> Plot | None:
+def accuracy_of_runs(records: Sequence[RunRecord], labels: Sequence[str], name: str) -> Plot | None:
     """The headline of several runs on the validation data, over the share of their training; color by `labels`."""
     colors = {label: SERIES[k % len(SERIES)] for k, label in enumerate(dict.fromkeys(labels))}
     curves = []
     for label, record in zip(labels, records, strict=True):
-        steps, values = record.validation_curve(record.evaluated)
+        steps, values = _validation_curve(record, record.evaluated)
         if steps:
             curves.append((label, [step / (record.cfg.train.steps or steps[-1]) for step in steps], values))
     if len(curves) < 2:
@@ -137,7 +137,26 @@ def accuracy_of_runs(records: Sequence[Record], labels: Sequence[str], name: str
         return finished(figure, name, f"{score.title} on the validation {score.item}s", "One line a run.")
 
 
-def _titles(record: Record) -> dict[str, str]:
+def _training_curve(record: RunRecord, key: str) -> tuple[list[int], list[float]]:
+    """Steps and values of a logged number, where it was logged."""
+    rows = [row for row in record.training if isinstance(row.get(key), int | float)]
+    return [row["step"] for row in rows], [float(row[key]) for row in rows]
+
+
+def _validation_curve(record: RunRecord, network: str) -> tuple[list[int], list[float]]:
+    """Steps and values of the headline of `network`, "student" or "teacher"."""
+    key = record.headline.key
+    rows = [row for row in record.validation if row.get(network, {}).get(key) is not None]
+    return [row["step"] for row in rows], [float(row[network][key]) for row in rows]
+
+
+def _training_keys(record: RunRecord) -> list[str]:
+    """The logged numbers that are not about pseudo-labels, in their order."""
+    numbers = (key for row in record.training for key, value in row.items() if isinstance(value, int | float))
+    return [key for key in dict.fromkeys(numbers) if key != "step" and not key.startswith("pseudo/")]
+
+
+def _titles(record: RunRecord) -> dict[str, str]:
     """What some logged values are, where their names do not tell."""
     return {"mask_rate": "share of voxels certain enough to be taught"} if record.scans else {}
 

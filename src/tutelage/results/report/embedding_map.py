@@ -21,10 +21,8 @@ from tutelage.results.report.blocks import Block, Page, Plot, Point, PointMap, S
 from tutelage.results.report.drawing import SERIES, SOFT, finished, new_figure, short, style
 from tutelage.results.report.examples import Looked
 from tutelage.results.report.projection import NEIGHBORS, neighbor_agreement, project
-from tutelage.results.report.record import Record
 from tutelage.results.report.repeat import quoted
-from tutelage.run.build import learns_from_labels
-from tutelage.run.folder import read_config
+from tutelage.run.run_record import RunRecord
 
 MOST = 1500  # points
 PATIENCE = 15.0  # seconds for their features; a large network on a slow machine gets fewer points
@@ -84,14 +82,14 @@ def embedding_section(encoder: Encoder, items: Sequence[Item], name: str, *, mos
     return Section(TITLE, tuple(blocks))
 
 
-def run_map(record: Record, looked: Looked, name: str, *, device: str = "auto", most: int = MOST) -> Section | None:
+def run_map(record: RunRecord, looked: Looked, name: str, *, device: str = "auto", most: int = MOST) -> Section | None:
     """The map of the images that a report looks at anyhow: those that score, and those without a label.
 
     Of a pretrained encoder, which predicts nothing, that is of all images of its data.
     """
     items = [item for part in (looked.scored, looked.unlabeled) if part is not None for item in part.items]
     try:
-        if not learns_from_labels(record.cfg.method):
+        if record.pretrained:
             items = list_to_embed(record.cfg.data.path, record.cfg.data.labels)
         return embedding_section(Encoder.load(record.path, device=device), items, name, most=most)
     except TutelageError:  # a network whose features are no row an image; what else can go wrong is said by `looked`
@@ -102,7 +100,7 @@ def embedding_page(run: Path, data: str, encoder: Encoder, items: Sequence[Item]
     """The report of `embed`."""
     section = embedding_section(encoder, items, "map")
     title = f"{shown(run.name)}: {shown(Path(data).name)}"
-    network = read_config(run)["settings"]["network"]["name"]
+    network = RunRecord(run).cfg.network.name
     subtitle = f"{shown(network)} · step {encoder.step:,} · {shown(quoted(str(run)))} · {shown(data)}"
     none = Section(TITLE, (Text("Fewer than three images: there is nothing to map.", muted=True),))
     return Page(title, subtitle, (section or none,))

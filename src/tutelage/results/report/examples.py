@@ -15,7 +15,7 @@ from tutelage.data.images.items import ImageListing, Item, Unreadable
 from tutelage.data.images.survey import read_pixels
 from tutelage.inference.images.model import Model
 from tutelage.inference.images.prediction import Prediction
-from tutelage.results.report.record import Record
+from tutelage.run.run_record import RunRecord
 
 MOST = 2000  # images of a kind that are predicted for a report
 PATIENCE = 20.0  # seconds for that; a large network on a slow machine gets fewer images
@@ -78,7 +78,7 @@ class Looked:
     missing: str = ""
 
 
-def look_at(record: Record, *, device: str = "auto", most: int = MOST) -> Looked:
+def look_at(record: RunRecord, *, device: str = "auto", most: int = MOST) -> Looked:
     """Examples of a run: its validation images where it has some, else its test images; and its unlabeled ones.
 
     Where the data is not there any more, is another, or no weights are there, `missing` says so.
@@ -139,7 +139,7 @@ def examples_of(
     )
 
 
-def _scored_items(record: Record, listings: dict[str, ImageListing]) -> tuple[str, list[Item]]:
+def _scored_items(record: RunRecord, listings: dict[str, ImageListing]) -> tuple[str, list[Item]]:
     held_out = set(record.split["held_out"])
     if held_out:
         return "validation", [item for item in listings["train"].items if item.name in held_out]
@@ -148,16 +148,16 @@ def _scored_items(record: Record, listings: dict[str, ImageListing]) -> tuple[st
     return {"val": "validation"}.get(part, part), items
 
 
-def _unlabeled_items(record: Record, listings: dict[str, ImageListing]) -> list[Item]:
+def _unlabeled_items(record: RunRecord, listings: dict[str, ImageListing]) -> list[Item]:
     known = {*record.split["labeled"], *record.split["held_out"]}
     own = [item for item in listings["train"].items if item.name not in known]
     further = listings["unlabeled"].items if "unlabeled" in listings else []
     return [Item(item.name, None, item.store, item.key) for item in (*own, *further)]
 
 
-def _refuse_changed(record: Record, role: str, listing: ImageListing) -> None:
+def _refuse_changed(record: RunRecord, role: str, listing: ImageListing) -> None:
     """Raise unless the names of the images are those of the run; their contents are not read again."""
-    facts = record.config["data"].get("parts", {}).get(role)
+    facts = record.data.get("parts", {}).get(role)
     if record.cfg.data.skip_unreadable:  # those that were left out are not known without reading all
         return
     if facts is None or facts["names"] != _hash(item.name for item in listing.items):

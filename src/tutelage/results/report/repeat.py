@@ -9,16 +9,16 @@ from typing import Any
 from tutelage import config
 from tutelage.config import RunConfig
 from tutelage.core.names import shown
-from tutelage.results.report.record import Record
 from tutelage.run.build import learns_from_labels, resolved
 from tutelage.run.resolve import resolve_pretraining
+from tutelage.run.run_record import RunRecord
 
 _ALONE = ("data.exclude_labeled", "data.skip_unreadable", "train.compile", "train.baseline")  # flags without a value
 
 
-def train_commands(records: Sequence[Record]) -> list[str]:
+def train_commands(records: Sequence[RunRecord]) -> list[str]:
     """The commands of several runs; those that differ in the seed alone, and are named after it, are a loop over it."""
-    groups: dict[str, list[Record]] = {}
+    groups: dict[str, list[RunRecord]] = {}
     for record in records:
         seed = record.cfg.train.seed
         stem = record.name.removesuffix(f"-{seed}")
@@ -34,7 +34,7 @@ def train_commands(records: Sequence[Record]) -> list[str]:
     ]
 
 
-def train_command(record: Record) -> str:
+def train_command(record: RunRecord) -> str:
     """`tutelage train ...` (or `pretrain`) with every setting that is not the default: it starts the same run again.
 
     A run planned from a budget is repeated by its planned steps, since the clock would plan others.
@@ -43,7 +43,7 @@ def train_command(record: Record) -> str:
     return _command(record, quoted(f"runs/{record.name}"), () if seed == 0 else (f"--seed {seed}",))
 
 
-def _command(record: Record, out: str, seed: Sequence[str]) -> str:
+def _command(record: RunRecord, out: str, seed: Sequence[str]) -> str:
     verb = "pretrain" if record.pretrained else "train"
     processes = record.config["environment"].get("processes", 1)
     start = f"torchrun --nproc-per-node {processes} --no-python " if processes > 1 else ""
@@ -51,7 +51,7 @@ def _command(record: Record, out: str, seed: Sequence[str]) -> str:
     return " \\\n  ".join([first, f"--out {out}", *_settings(record), *seed])
 
 
-def _settings(record: Record) -> list[str]:
+def _settings(record: RunRecord) -> list[str]:
     """The flags of a command, but for its folder and seed."""
     short = {setting: flag for flag, setting in config.FLAGS.items()}
     flags = []

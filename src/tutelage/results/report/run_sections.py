@@ -20,7 +20,6 @@ from tutelage.results.report.blocks import (
 from tutelage.results.report.examples import Looked
 from tutelage.results.report.findings import finding
 from tutelage.results.report.galleries import least_certain
-from tutelage.results.report.record import Record
 from tutelage.results.report.repeat import changed_settings, flat, quoted, train_command, train_commands
 from tutelage.results.report.scan_sections import dice_tiles, picture_section, scores_section
 from tutelage.results.report.scores import (
@@ -31,16 +30,17 @@ from tutelage.results.report.scores import (
     score_tiles,
 )
 from tutelage.results.verdict.verdict import Verdict
+from tutelage.run.run_record import RunRecord
 
 _MOST_NOTES = 20
 
 
-def title_of(record: Record) -> str:
+def title_of(record: RunRecord) -> str:
     """The method and the data, in words."""
-    return f"{record.cfg.method} on {shown(Path(record.cfg.data.path).name or record.cfg.data.path)}"
+    return f"{record.method} on {shown(Path(record.cfg.data.path).name or record.cfg.data.path)}"
 
 
-def subtitle_of(record: Record) -> str:
+def subtitle_of(record: RunRecord) -> str:
     """What the run had to learn from."""
     pool = record.headline.pool
     unlabeled = f", {record.without_label:,} unlabeled {pool}" if record.unlabeled else f", no unlabeled {pool}"
@@ -54,7 +54,7 @@ def subtitle_of(record: Record) -> str:
 
 
 def run_sections(
-    record: Record,
+    record: RunRecord,
     looked: Looked,
     verdict: Verdict | None,
     drawn: Section | None = None,
@@ -75,7 +75,7 @@ def run_sections(
     if record.scans:
         made = (scores_section(record.scores, record.part or "scored"), picture_section(record, prefix))
         sections += [section for section in made if section is not None]
-    elif record.scores is not None and record.scores["n"] and not record.pretrained:
+    elif record.scored and not record.pretrained:
         sections.append(class_section(record.scores, classes, prefix))
     if looked.scored is not None and not record.pretrained:
         sections.append(calibration_section(looked.scored, looked.scored_part, looked.unlabeled, prefix))
@@ -99,7 +99,7 @@ def run_sections(
     return [*sections, *_how_it_was_made(record)]
 
 
-def _summary(record: Record, verdict: Verdict | None, alone: bool) -> Section:
+def _summary(record: RunRecord, verdict: Verdict | None, alone: bool) -> Section:
     blocks: list[Block] = (
         [] if verdict is None else [finding(verdict, verdict.headline[:1].upper() + verdict.headline[1:])]
     )
@@ -110,19 +110,19 @@ def _summary(record: Record, verdict: Verdict | None, alone: bool) -> Section:
                 f"Go on with: tutelage train --resume {shown(str(record.path))}"
             )
         )
-    elif record.scores is None or record.part is None or not record.scores["n"]:
+    elif not record.scored or record.part is None:
         pool = record.headline.pool
         blocks.append(Text(f"No labeled {pool} were left to score on, so there is no number for this model."))
     else:
-        others = {name: scores for name, scores in record.result[record.part].items() if name != record.evaluated}
+        others = {name: scores for name, scores in record.networks.items() if name != record.evaluated}
         if record.pretrained:
             text = "Labels taught nothing here. tutelage probe compares these features with those of random weights."
             tiles = feature_tiles(record.scores, record.part, others)
             return Section("Result", (*blocks, tiles, Text(text, muted=True)))
         score = record.scores[record.headline.key]
-        twin = None if verdict is None or verdict.seeds > 1 else score - verdict.gain / 100.0
+        baseline = None if verdict is None or verdict.seeds > 1 else score - verdict.gain / 100.0
         tiles_of = dice_tiles if record.scans else score_tiles
-        blocks.append(tiles_of(record.scores, record.part, others, twin))
+        blocks.append(tiles_of(record.scores, record.part, others, baseline))
         blocks.append(Text(f"The {record.evaluated} of the last step; nothing was selected.", muted=True))
     if alone and verdict is None and record.unlabeled and not record.pretrained:
         blocks.append(
@@ -135,7 +135,7 @@ def _summary(record: Record, verdict: Verdict | None, alone: bool) -> Section:
     return Section("Result", tuple(blocks))
 
 
-def _learning(record: Record, prefix: str) -> list[Section]:
+def _learning(record: RunRecord, prefix: str) -> list[Section]:
     accuracy = curves.accuracy_curves(record, f"{prefix}accuracy")
     losses = curves.loss_curves(record, prefix)
     blocks: list[Block] = []
@@ -149,7 +149,7 @@ def _learning(record: Record, prefix: str) -> list[Section]:
     return [Section("Learning curves", (*blocks, *losses))] if blocks or losses else []
 
 
-def _pseudo_labels(record: Record, prefix: str) -> list[Section]:
+def _pseudo_labels(record: RunRecord, prefix: str) -> list[Section]:
     made = (
         curves.pseudo_label_shares(record, f"{prefix}pseudo-labels"),
         curves.class_shares(record, f"{prefix}pseudo-classes"),
@@ -158,15 +158,15 @@ def _pseudo_labels(record: Record, prefix: str) -> list[Section]:
     return [Section("Pseudo-labels", plots)] if plots else []
 
 
-def how_they_were_made(records: Sequence[Record]) -> list[Section]:
+def how_they_were_made(records: Sequence[RunRecord]) -> list[Section]:
     """The commands of runs that have no chapters, and data and versions where they are the same for all."""
     sections = [Section("How to repeat them", (Code("\n".join(train_commands(records))),), folded=True)]
-    if len({repr((r.config["data"]["fingerprint"], r.config["environment"])) for r in records}) == 1:
+    if len({repr((r.data["fingerprint"], r.config["environment"])) for r in records}) == 1:
         sections.append(_data_and_versions(records[0], notes=[]))
     return sections
 
 
-def _how_it_was_made(record: Record) -> list[Section]:
+def _how_it_was_made(record: RunRecord) -> list[Section]:
     run = quoted(f"runs/{record.name}")
     next_words = f"And this scores it, or predicts new {record.headline.pool}:"
     where = "masks/" if record.scans else "predictions.csv"
@@ -182,13 +182,13 @@ def _how_it_was_made(record: Record) -> list[Section]:
     )
     return [
         Section("How to repeat it", repeat),
-        _data_and_versions(record, notes=record.config["data"].get("notes", [])),
+        _data_and_versions(record, notes=record.data.get("notes", [])),
         Section("Settings", (_settings(record),), folded=True),
     ]
 
 
-def _data_and_versions(record: Record, *, notes: Sequence[object]) -> Section:
-    data, environment = record.config["data"], record.config["environment"]
+def _data_and_versions(record: RunRecord, *, notes: Sequence[object]) -> Section:
+    data, environment = record.data, record.config["environment"]
     facts = [("fingerprint of the data", data["fingerprint"])]
     facts += [(f"{role} {record.headline.pool}", f"{part['images']:,}") for role, part in data.get("parts", {}).items()]
     size = data["patch_size"] if record.scans else [data["image_size"]] * 2
@@ -199,7 +199,7 @@ def _data_and_versions(record: Record, *, notes: Sequence[object]) -> Section:
     return Section("Data and versions", (table, *found), folded=True)
 
 
-def _settings(record: Record) -> Table:
+def _settings(record: RunRecord) -> Table:
     changed = changed_settings(record.cfg, scans=record.scans)
     rows = []
     for name, value in flat(record.cfg.to_dict()).items():

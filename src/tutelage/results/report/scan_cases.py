@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,13 @@ from tutelage.core.names import from_cell, shown, to_cell
 from tutelage.data.scans.formats.read import read_mask, read_volume
 from tutelage.data.scans.geometry import Geometry, nearest_axes
 from tutelage.data.scans.scan_set import class_table
-from tutelage.results.report.record import Record
 from tutelage.results.report.scan_pictures import SegmentedCase
+from tutelage.run.run_record import RunRecord
 
 FOLDER, TABLE = "masks", "cases.csv"  # in a run
 
 
-def read_segmented(record: Record, name: str) -> SegmentedCase:
+def read_segmented(record: RunRecord, name: str) -> SegmentedCase:
     """A case of a run whose mask was kept, turned to RAS where its file says how it lies.
 
     Of several channels the first is shown. Voxels of no class count as background.
@@ -37,7 +36,7 @@ def read_segmented(record: Record, name: str) -> SegmentedCase:
     image, geometry = read_volume(
         Path(from_cell(row["scan"])), channels_last_axis=scan.channels_last_axis, assumed_spacing=spacing
     )
-    table = class_table(record.config["data"]["label_values"])
+    table = class_table(record.data["label_values"])
     masks = []
     for path in (Path(from_cell(row["label"])), record.path / FOLDER / from_cell(row["mask"])):
         values = read_mask(path, assumed_spacing=spacing)[0]
@@ -63,11 +62,13 @@ def worst_and_median(cases: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _row(run: Path, name: str) -> dict[str, str]:
+    import pandas as pd  # slow to import
+
     try:
-        with (run / FOLDER / TABLE).open(encoding="utf-8", newline="") as file:
-            rows = {row["case"]: row for row in csv.DictReader(file)}
-        return rows[to_cell(name)]
-    except (OSError, KeyError):
+        table = pd.read_csv(run / FOLDER / TABLE, dtype=str, keep_default_na=False)
+        row = table[table["case"] == to_cell(name)].iloc[-1]
+        return {str(column): str(cell) for column, cell in row.items()}
+    except (OSError, KeyError, IndexError, ValueError):
         raise DataError(f"{run / FOLDER} has no mask of {shown(name)}") from None
 
 

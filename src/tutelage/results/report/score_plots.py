@@ -14,7 +14,7 @@ from tutelage.core.headlines import ACCURACY, Headline
 from tutelage.core.intervals import Interval
 from tutelage.results.report.blocks import Plot
 from tutelage.results.report.drawing import INK, RULE, SERIES, SOFT, as_percent, finished, new_figure, short, style
-from tutelage.tasks.classification import ECE_BINS
+from tutelage.tasks.class_scores import ECE_BINS
 
 _WRITTEN = 12  # classes, above which a cell of the confusion matrix has no room for a number
 _NAMED = 40  # classes, above which the axes have no room for names

@@ -6,14 +6,17 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from tutelage.core.intervals import share_interval
 from tutelage.core.names import shown
 from tutelage.results.report.blocks import Block, Cell, Section, Table, Text, Tile, Tiles
 from tutelage.results.report.examples import Examples
 from tutelage.results.report.galleries import confident_mistakes
 from tutelage.results.report.score_plots import confidence_plot, confusion_plot, reliability_plot
+from tutelage.tasks.class_scores import SCORES
 
 _MOST_CLASSES = 200  # in the table of classes and in the confusion matrix
 _PAIRS = 8
+_SHOWN = ("accuracy", "balanced_accuracy", "ece", "nll", "top5_accuracy")  # scores that have a place of their own
 
 
 def percent(value: float | None) -> str:
@@ -22,27 +25,32 @@ def percent(value: float | None) -> str:
 
 
 def score_tiles(
-    scores: Mapping[str, Any], part: str, others: Mapping[str, Any] | None = None, twin: float | None = None
+    scores: Mapping[str, Any], part: str, others: Mapping[str, Any] | None = None, baseline: float | None = None
 ) -> Tiles:
     """The numbers to see first.
 
     Args:
         part: which images are scored, in words.
         others: the metrics of networks that are not evaluated, by name.
-        twin: accuracy of the supervised twin on the same images, where there is one.
+        baseline: accuracy of the supervised baseline on the same images, if there is one.
     """
     n = int(scores["n"])
-    low, high = wilson(float(scores["accuracy"]), n)
+    low, high = share_interval(float(scores["accuracy"]), n)
     return Tiles(
         (
             Tile("accuracy", percent(scores["accuracy"]), f"95 % interval {100 * low:.1f} to {100 * high:.1f}"),
-            *([] if twin is None else [Tile("supervised twin", percent(twin), "accuracy without unlabeled images")]),
+            *([] if baseline is None else [Tile("supervised baseline", percent(baseline), "without unlabeled images")]),
             *(
                 Tile(f"accuracy of the {name}", percent(own["accuracy"]), "not the network that predicts")
                 for name, own in (others or {}).items()
             ),
             Tile("balanced accuracy", percent(scores["balanced_accuracy"]), "mean recall of the classes"),
             Tile("calibration error", percent(scores["ece"]), "gap of confidence and accuracy"),
+            *(
+                Tile(score.heading, score.form.format(scores[name]))
+                for name, score in SCORES.items()
+                if name not in _SHOWN and scores.get(name) is not None
+            ),
             Tile(f"{part} images", f"{n:,}", f"{len(scores['per_class'])} classes"),
         )
     )
@@ -51,7 +59,7 @@ def score_tiles(
 def feature_tiles(scores: Mapping[str, Any], part: str, others: Mapping[str, Any] | None = None) -> Tiles:
     """The same of a pretrained encoder: how well the labels of an image's neighbors tell its own."""
     n = int(scores["n"])
-    low, high = wilson(float(scores["knn_accuracy"]), n)
+    low, high = share_interval(float(scores["knn_accuracy"]), n)
     return Tiles(
         (
             Tile("kNN accuracy", percent(scores["knn_accuracy"]), f"95 % interval {100 * low:.1f} to {100 * high:.1f}"),
@@ -64,14 +72,6 @@ def feature_tiles(scores: Mapping[str, Any], part: str, others: Mapping[str, Any
             Tile(f"{part} images", f"{n:,}", "labeled"),
         )
     )
-
-
-def wilson(share: float, n: int) -> tuple[float, float]:
-    """The 95 % confidence interval of a share of n independent cases (Wilson's score interval)."""
-    z = 1.959964
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def class_section(scores: Mapping[str, Any], classes: tuple[str, ...], prefix: str) -> Section:

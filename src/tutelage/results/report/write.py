@@ -8,7 +8,7 @@ from typing import Literal
 
 from rich.console import Console
 
-from tutelage.core.errors import ConfigError
+from tutelage.core.errors import ConfigError, RunError
 from tutelage.core.files import refuse_file, write_atomically
 from tutelage.core.names import shown
 from tutelage.results.report.blocks import Chapter, Page, Plot, PointMap, Section, Text
@@ -16,10 +16,10 @@ from tutelage.results.report.comparison import comparison_sections
 from tutelage.results.report.embedding_map import run_map
 from tutelage.results.report.examples import MOST, Looked, look_at
 from tutelage.results.report.findings import findings, judge_all
-from tutelage.results.report.record import Record, read_record
 from tutelage.results.report.render import to_html, to_markdown
 from tutelage.results.report.run_sections import how_they_were_made, run_sections, subtitle_of, title_of
 from tutelage.results.verdict.verdict import Verdict, read_verdict
+from tutelage.run.run_record import RunRecord
 
 Format = Literal["html", "md"]
 FILE = "report.html"  # in a run
@@ -60,7 +60,7 @@ def page_of(
     runs: Sequence[Path], *, verdicts: Sequence[Verdict] | None = None, device: str = "auto", most: int = MOST
 ) -> Page:
     """The content of a report; see `write_report`."""
-    records = [read_record(run) for run in runs]
+    records = [_trained(run) for run in runs]
     if len(records) == 1:
         record = records[0]
         looked = _looked(record, device, most)
@@ -88,7 +88,20 @@ def page_of(
     return Page(f"{len(records)} runs on {', '.join(sorted(data))}", "", tuple(sections), tuple(chapters))
 
 
-def _looked(record: Record, device: str, most: int) -> Looked:
+def _trained(run: Path) -> RunRecord:
+    """The record of a run that was trained here, read in full, so that a damaged file is named before any work.
+
+    Raises:
+        RunError: this is not a run folder, its weights were imported, or a file in it is damaged or missing.
+    """
+    record = RunRecord(run)
+    if record.imported:
+        raise RunError(f"{run} was imported, so there is no training to report on; try tutelage evaluate with --report")
+    _ = record.split, record.rows, record.result
+    return record
+
+
+def _looked(record: RunRecord, device: str, most: int) -> Looked:
     """Nothing of scans: the masks that a run keeps say what it made of them."""
     return Looked() if record.scans else look_at(record, device=device, most=most)
 

@@ -66,16 +66,16 @@ def _strongest(reasons: Sequence[Reason], cases: int) -> Reason:
     return replace(reason, evidence=f"{reason.evidence} (so in {seeds}; figures of one)")
 
 
-def short_twin(cases: Sequence[Evidence]) -> Reason | None:
-    """Doubts about a gain over twins that had not learned their labels when they ended."""
-    losses = [case.twin.mean("supervised", since=0.8) for case in cases]
+def short_baseline(cases: Sequence[Evidence]) -> Reason | None:
+    """Doubts about a gain over baselines that had not learned their labels when they ended."""
+    losses = [case.baseline.mean("supervised", since=0.8) for case in cases]
     known = [loss for loss in losses if loss is not None]
     first = cases[0]
     if not known or sum(known) / len(known) <= (0.5 if first.headline == DICE else 0.3) * first.ignorance:
         return None
-    steps = max(case.twin.steps for case in cases)
+    steps = max(case.baseline.steps for case in cases)
     return Reason(
-        "short twin",
+        "short baseline",
         f"supervised training had not learned its labels when it ended after {steps} steps (loss "
         f"{sum(known) / len(known):.2f}, {first.clueless} has {first.ignorance:.2f}), so a gain may be that of a "
         "faster start",
@@ -86,12 +86,12 @@ def short_twin(cases: Sequence[Evidence]) -> Reason | None:
 
 def label_noise(case: Evidence) -> Reason | None:
     """Labels that say nothing of other images, nor of images that look alike, are wrong; few of them may be too few."""
-    twin, fit = case.twin, case.run.result.get("label_fit")
-    loss, accuracy, guess = twin.mean("supervised", since=0.8), twin.score, case.guess
+    baseline, fit = case.baseline, case.run.final.get("label_fit")
+    loss, accuracy, guess = baseline.mean("supervised", since=0.8), baseline.score, case.guess
     if guess is None:
         return None
-    labels = len(twin.split["labeled"])
-    if accuracy > min(reached_by_chance(guess, labels, int(twin.scores["n"])), guess + LEAST_SKILL * (1.0 - guess)):
+    labels = len(baseline.split["labeled"])
+    if accuracy > min(reached_by_chance(guess, labels, int(baseline.scores["n"])), guess + LEAST_SKILL * (1.0 - guess)):
         return None
     seen = f"supervised training is right on {accuracy:.0%} of other images, naming one class always on {guess:.0%}"
     if fit is not None and fit["z"] < UNRELATED:
@@ -99,7 +99,11 @@ def label_noise(case: Evidence) -> Reason | None:
     elif fit is not None or loss is None or loss > 0.5 * case.ignorance:  # of too few labels only training can tell
         return None
     if labels < FEW_LABELS:
-        more = "a larger --label-count" if twin.settings["data"].get("label_count") is not None else "label more images"
+        more = (
+            "a larger --label-count"
+            if baseline.settings["data"].get("label_count") is not None
+            else "label more images"
+        )
         return Reason(
             "labels",
             f"the {labels} labels are too few, or do not fit the images: {seen}",
@@ -116,7 +120,7 @@ def label_noise(case: Evidence) -> Reason | None:
 
 def distribution_gap(case: Evidence) -> Reason | None:
     """Unlabeled images of another kind teach about another kind."""
-    gap = case.run.result.get("gap")
+    gap = case.run.final.get("gap")
     if gap is None or gap["auc"] <= gap["limit"]:
         return None
     where = "--unlabeled" if case.run.settings["data"]["unlabeled"] else "the folder of unlabeled images"
@@ -210,7 +214,7 @@ def weak_unlabeled_loss(case: Evidence) -> Reason | None:
 
 def strong_unlabeled_loss(case: Evidence) -> Reason | None:
     """An unlabeled loss that outweighs the supervised one keeps the labels from being learned."""
-    mine, theirs = case.run.mean("supervised", since=0.8), case.twin.mean("supervised", since=0.8)
+    mine, theirs = case.run.mean("supervised", since=0.8), case.baseline.mean("supervised", since=0.8)
     supervised, added = case.run.mean("supervised", since=0.0), case.weighted_unlabeled_loss()
     if mine is None or theirs is None or supervised is None or added is None:
         return None
@@ -272,7 +276,7 @@ def too_few_steps(case: Evidence) -> Reason | None:
 
 def near_the_ceiling(case: Evidence) -> Reason | None:
     """Where the labels suffice, nothing is left to gain."""
-    score = case.twin.score
+    score = case.baseline.score
     if score < CEILING:
         return None
     text = f"the labels alone reach {score:.1%}: little is left to gain"
@@ -282,9 +286,9 @@ def near_the_ceiling(case: Evidence) -> Reason | None:
 def _late_rise(case: Evidence) -> str | None:
     """By how much the validation headline rose from the third quarter to the last, if beyond what sampling explains."""
     run = case.run
-    if "validation" not in run.result:
+    if "validation" not in run.final:
         return None
-    scores, key = run.result["validation"][run.evaluated], run.headline.key
+    scores, key = run.final["validation"][run.evaluated], run.headline.key
     rows = [(row["step"], row[run.evaluated].get(key)) for row in run.validation]
     steps_and_values = [(step, value) for step, value in rows if value is not None]
     third = [value for step, value in steps_and_values if 0.5 * run.steps < step <= 0.75 * run.steps]

@@ -1,114 +1,23 @@
-"""What a run and its supervised twin left in their folders, read for a diagnosis."""
+"""What a run and its baseline recorded, read for a diagnosis."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from tutelage.core.batch import UNLABELED_LOSS
-from tutelage.core.files import read_json
-from tutelage.core.headlines import DICE, Headline, headline_of
-from tutelage.run.folder import read_config, read_rows
+from tutelage.core.headlines import DICE, Headline
+from tutelage.run.run_record import RunRecord
 
-Rows = list[dict[str, Any]]
 MAIN_WEIGHTS = ("consistency_weight", "unlabeled_weight")  # of an unlabeled loss, by their usual names
 
 
 @dataclass(frozen=True)
-class Record:
-    """The finished run in a folder.
-
-    Attributes:
-        settings: resolved, by section.
-        scores: metrics of the evaluated network on `part`.
-        training, validation: the lines of metrics.jsonl.
-    """
-
-    path: Path
-    settings: Mapping[str, Any]
-    classes: tuple[str, ...]
-    steps: int
-    part: str
-    result: Mapping[str, Any]
-    split: Mapping[str, Any]
-    training: Rows
-    validation: Rows
-
-    @staticmethod
-    def read(run: Path) -> Record:
-        """The record of a run that is finished and was scored on something.
-
-        Raises:
-            RunError: a file is not there, or damaged.
-        """
-        config, result = read_config(run), read_json(run / "result.json")
-        rows = read_rows(run / "metrics.jsonl")
-        return Record(
-            path=run,
-            settings=config["settings"],
-            classes=tuple(config["data"]["classes"]),
-            steps=int(config["plan"]["steps"]),
-            part="test" if "test" in result else "validation",
-            result=result,
-            split=read_json(run / "split.json"),
-            training=[row for row in rows if row["kind"] == "training"],
-            validation=[row for row in rows if row["kind"] == "validation"],
-        )
-
-    @property
-    def scored(self) -> bool:
-        """Whether there were labeled images to score on."""
-        return self.part in self.result
-
-    @property
-    def evaluated(self) -> str:
-        """The network that counts."""
-        return str(self.result["evaluated"])
-
-    @property
-    def scores(self) -> Mapping[str, Any]:
-        """Final metrics of the evaluated network."""
-        scores: Mapping[str, Any] = self.result[self.part][self.evaluated]
-        return scores
-
-    @property
-    def headline(self) -> Headline:
-        """The score that the run is compared by."""
-        return headline_of(self.result)
-
-    @property
-    def score(self) -> float:
-        """That score of the evaluated network; 0 where it is defined for no case."""
-        return float(self.scores[self.headline.key] or 0.0)
-
-    def score_of(self, network: str) -> float | None:
-        """That score of "student" or "teacher", where there is such a network."""
-        scores = self.result[self.part].get(network)
-        return None if scores is None or scores[self.headline.key] is None else float(scores[self.headline.key])
-
-    def setting(self, name: str) -> Any:
-        """The setting of that name of the method, or None where it has none."""
-        return self.settings["method"].get(name)
-
-    def mean(self, key: str, *, since: float = 0.5) -> float | None:
-        """The mean of a logged value after that share of the training, or None where it is not logged."""
-        values = [
-            float(row[key])
-            for row in self.training
-            if row["step"] > since * self.steps and isinstance(row.get(key), int | float)
-        ]
-        return math.fsum(values) / len(values) if values else None
-
-
-@dataclass(frozen=True)
 class Evidence:
-    """A semi-supervised run beside its supervised twin."""
+    """A semi-supervised run and its supervised baseline, both finished and scored."""
 
-    run: Record
-    twin: Record
+    run: RunRecord
+    baseline: RunRecord
 
     @property
     def headline(self) -> Headline:

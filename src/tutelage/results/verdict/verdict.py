@@ -1,4 +1,4 @@
-"""Did the unlabeled images help? A run, or one a seed, beside its supervised twin, in plain words."""
+"""Did the unlabeled images help? Runs compared with their supervised baselines, and the answer in words."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from typing import Literal
 from rich.console import Console
 
 from tutelage.core.errors import RunError
-from tutelage.core.files import read_json, write_json
+from tutelage.core.files import write_json
 from tutelage.core.headlines import ACCURACY, headline_of
 from tutelage.core.intervals import Interval, interval
-from tutelage.results.verdict.diagnosis import DOUBT, MOST_REASONS, Reason, diagnose, short_twin
-from tutelage.results.verdict.evidence import Evidence, Record
+from tutelage.results.verdict.diagnosis import DOUBT, MOST_REASONS, Reason, diagnose, short_baseline
+from tutelage.results.verdict.evidence import Evidence
 from tutelage.results.verdict.pairing import Difference, paired_difference
+from tutelage.run.run_record import RunRecord
 
 FILE = "verdict.json"
 Outcome = Literal["helped", "uncertain", "no measurable help", "hurt"]
@@ -87,18 +88,19 @@ class Verdict:
 
 
 def judge(pairs: Sequence[tuple[Path, Path]]) -> Verdict:
-    """The verdict on runs of one method and number of labels, each beside its supervised twin (one pair a seed).
+    """The verdict on runs of one method and number of labels, each paired with its supervised baseline of that seed.
 
     Raises:
-        RunError: a run is not finished, was scored on nothing, or was not scored on the images of its twin.
+        RunError: a run is not finished, was scored on nothing, or was scored on other images than its baseline.
     """
-    cases = [Evidence(Record.read(run), Record.read(twin)) for run, twin in pairs]
-    for case in cases:
-        for record in (case.run, case.twin):
-            if not record.scored:
-                raise RunError(f"no verdict on {record.path}: there were no labeled {record.headline.pool} to score on")
+    cases = [Evidence(RunRecord(run), RunRecord(baseline)) for run, baseline in pairs]
+    for record in (record for case in cases for record in (case.run, case.baseline)):
+        _ = record.final
+        if not record.scored:
+            raise RunError(f"no verdict on {record.path}: there were no labeled {record.headline.pool} to score on")
     first, score = cases[0].run, cases[0].headline
-    differences = [paired_difference(case.run.path, case.twin.path, first.part, score) for case in cases]
+    part = str(first.part)
+    differences = [paired_difference(case.run.path, case.baseline.path, part, score) for case in cases]
     grain = 100.0 / max(differences[0].images, 1) if score == ACCURACY else 0.0
     over_seeds = interval([one.points for one in differences], grain=grain)
     half_width, certain, over = certainty(over_seeds, differences)
@@ -109,7 +111,7 @@ def judge(pairs: Sequence[tuple[Path, Path]]) -> Verdict:
         outcome = "uncertain"
     causes = [*diagnose(cases)]
     if outcome in ("helped", "uncertain"):
-        causes += [doubt for doubt in [short_twin(cases)] if doubt is not None]
+        causes += [doubt for doubt in [short_baseline(cases)] if doubt is not None]
     if outcome == "helped":
         causes = [cause for cause in causes if cause.strength >= DOUBT]
         outcome = "uncertain" if causes else "helped"
@@ -119,13 +121,13 @@ def judge(pairs: Sequence[tuple[Path, Path]]) -> Verdict:
         causes.append(_few_draws(over_seeds.half_width, len(cases)))
     causes = sorted(causes, key=lambda cause: -cause.strength)[:MOST_REASONS]
     return Verdict(
-        method=str(first.settings["method"]["name"]),
-        labels=len(first.split["labeled"]) + len(first.split["held_out"]),
+        method=first.method,
+        labels=first.labels,
         outcome=outcome,
         gain=over_seeds.mean,
         half_width=half_width,
         seeds=len(cases),
-        part=first.part,
+        part=part,
         images=differences[0].images,
         causes=tuple(causes),
         score=score.key,
@@ -185,9 +187,9 @@ def read_verdict(run: Path) -> Verdict | None:
     Raises:
         RunError: it is damaged.
     """
-    if not (run / FILE).exists():
+    values = RunRecord(run).verdict
+    if values is None:
         return None
-    values = read_json(run / FILE)
     try:
         values.pop("headline")
         causes = tuple(Reason(**cause) for cause in values.pop("causes"))

@@ -17,8 +17,8 @@ from tutelage.config import RunConfig
 from tutelage.data.check import CheckReport
 from tutelage.run.data_modules.foreign import refuse_changed
 from tutelage.tasks.base import Task
-from tutelage.training.loop import Training
 from tutelage.training.scoring import Exam
+from tutelage.training.state import Training
 
 Rows = NDArray[np.int64]
 

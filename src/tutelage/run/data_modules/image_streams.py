@@ -18,7 +18,7 @@ from tutelage.data.images.loader import ImageLoader, ImageStream, Normalization
 from tutelage.data.sampler import ClassSampler, Sampler, StreamSampler
 from tutelage.methods.base import Method, Problem
 from tutelage.run.build import assemble, build_task
-from tutelage.training.loop import Training
+from tutelage.training.state import Training
 
 
 def build_training(

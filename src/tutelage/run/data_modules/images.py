@@ -38,10 +38,11 @@ from tutelage.run.recorder import networks
 from tutelage.run.resolve import absolute
 from tutelage.run.warm_start import warm_start
 from tutelage.tasks.classification import Classification
+from tutelage.tasks.own_metrics import own_metrics
 from tutelage.tasks.representation import FOLDS, Representation
-from tutelage.training.loop import Training
 from tutelage.training.monitor import NeighborExam
 from tutelage.training.scoring import Exam, ImageExam
+from tutelage.training.state import Training
 
 START_IMAGES = 64  # that a network whose start depends on data is given
 _IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))  # what timm's published weights were trained with
@@ -120,7 +121,8 @@ class ImageModule(DataModule):
         )
         self.decoding = self.data.seconds_per_image
         self.normalization = _normalization(cfg, self.data)
-        self.task = build_task(self.data.classes, cfg.method)
+        extra = own_metrics(cfg.train.metrics)
+        self.task = build_task(self.data.classes, cfg.method, extra)
 
     def decide(self, cfg: RunConfig) -> RunConfig:
         """Whether images may be mirrored."""

@@ -29,6 +29,7 @@ from tutelage.data.scans.parts import ScanInventory
 from tutelage.methods import METHODS
 from tutelage.methods.base import Problem
 from tutelage.networks.base import Network
+from tutelage.networks.build import is_dense
 from tutelage.networks.dense import DenseNetwork
 from tutelage.networks.vnet import VNet
 from tutelage.run.build import assemble, build_predictor, check_streams, learns_from_labels, method_class, resolved
@@ -40,11 +41,12 @@ from tutelage.run.recommend import recommend_for_scans, recommended
 from tutelage.run.recorder import networks
 from tutelage.run.resolve import absolute
 from tutelage.run.warm_start import warm_start
+from tutelage.tasks.own_metrics import own_metrics
 from tutelage.tasks.segmentation import Segmentation
 from tutelage.tasks.sliding_window import count_windows
-from tutelage.training.loop import Training
 from tutelage.training.scan_exam import KeptMasks, ScanExam
 from tutelage.training.scoring import Exam
+from tutelage.training.state import Training
 
 MASKS = "masks"  # in the run
 _DENSE = ", ".join(name for name in NETWORK_NAMES if NetworkName.parse(name).dense)
@@ -70,7 +72,7 @@ class ScanModule(DataModule):
         if cfg.method != AUTO and "segmentation" not in method_class(cfg.method).tasks:
             raise ConfigError(f"{cfg.method} gives one class an image; for scans choose {', '.join(able)}")
         ScanModule.refuse_foreign(cfg)
-        if not NetworkName.parse(cfg.network.name).dense:
+        if not is_dense(cfg.network):
             raise ConfigError(f"network.name '{cfg.network.name}' gives one answer an image; for scans choose {_DENSE}")
 
     @staticmethod
@@ -116,7 +118,10 @@ class ScanModule(DataModule):
             cache_dir=_cache(cfg, run),
             inventory=self._inventory,
         )
-        self.task = Segmentation(self.data.classes, patch_size=self.data.patch_size, cfg=cfg.segmentation)
+        extra = own_metrics(cfg.train.metrics)
+        self.task = Segmentation(
+            self.data.classes, patch_size=self.data.patch_size, cfg=cfg.segmentation, own_metrics=extra
+        )
 
     def decide(self, cfg: RunConfig) -> RunConfig:
         """What the source declares of its files."""
@@ -215,7 +220,8 @@ class ScanModule(DataModule):
 
     def _quick_task(self) -> Segmentation:
         cfg = self.task.cfg.while_training()
-        return Segmentation(self.task.classes, patch_size=self.task.patch_size, cfg=cfg)
+        own = self.task.own_metrics
+        return Segmentation(self.task.classes, patch_size=self.task.patch_size, cfg=cfg, own_metrics=own)
 
     def validation(self) -> Exam | None:
         """Validation cases on the prepared grid, by few windows."""

@@ -16,11 +16,9 @@ from torch import Tensor
 
 from tutelage.augment.view import ImageShape
 from tutelage.augment.weak import WeakCrop
-from tutelage.config import RunConfig
 from tutelage.config.augment import WeakConfig
 from tutelage.config.settings import require
 from tutelage.core.errors import ConfigError, DataError, MissingExtra, did_you_mean
-from tutelage.core.files import read_json
 from tutelage.core.intervals import interval
 from tutelage.core.names import shown
 from tutelage.core.seeding import generator
@@ -30,8 +28,7 @@ from tutelage.inference.images.probe.bench import Bench, View
 from tutelage.inference.images.probe.data import Labeled, list_labeled, read_labeled, split_off_test
 from tutelage.inference.images.probe.folds import deal, most_folds
 from tutelage.inference.model import Tell
-from tutelage.run.build import learns_from_labels
-from tutelage.run.folder import read_config
+from tutelage.run.run_record import RunRecord
 
 KINDS = ("knn", "linear", "logistic")
 USUAL_COUNTS = (4, 25, 400)  # labels a class; 40, 250 and 4,000 with ten classes
@@ -98,7 +95,7 @@ def probe(
     Raises:
         TutelageError: the run or the data is not as needed.
     """
-    settings = RunConfig.from_dict(read_config(run)["settings"])
+    record = RunRecord(run)
     parts = list_labeled(data, labels=labels, test=test)
     encoder = Encoder.load(run, network=network, device=device)
     encoders = [encoder]
@@ -107,7 +104,7 @@ def probe(
         few = list({id(item): item for item in few}.values())
         pixels = [image for image in encoder.read(few, workers=workers) if isinstance(image, np.ndarray)]
         if len(pixels) > 1:  # what cannot be read is told of below, with all the rest
-            encoders.append(encoder.fresh(settings, np.stack(pixels), seed=0))
+            encoders.append(encoder.fresh(record.cfg, np.stack(pixels), seed=0))
     if tell is not None:
         tell(f"features of {len(parts.train) + len(parts.test or ())} images, once")
     learn = read_labeled(parts.train, parts.classes, encoders, workers=workers, keep_pixels=cfg.augment)
@@ -121,7 +118,7 @@ def probe(
     else:
         scored = read_labeled(parts.test, parts.classes, encoders, workers=workers)
         note = _copies_note(learn, scored)
-    notes = [text for text in (note, _seen_note(run, settings, data, learn, scored)) if text]
+    notes = [text for text in (note, _seen_note(record, data, learn, scored)) if text]
     kinds = cfg.kinds or tuple(kind for kind in KINDS if kind != "logistic" or _has_sklearn())
     counts = [None] if folds else _counts(cfg, learn, parts.classes)
     rows = []
@@ -132,8 +129,8 @@ def probe(
     return {
         "run": str(run),
         "step": encoder.step,
-        "network": settings.network.name,
-        "method": settings.method,
+        "network": record.cfg.network.name,
+        "method": record.method,
         "data": data,
         "classes": list(parts.classes),
         "features": learn.features[0].shape[1],
@@ -234,18 +231,14 @@ def _copies_note(learn: Labeled, scored: Labeled) -> str:
     return f"{copies} of the test images are copies of labeled ones: scores are too high" if copies else ""
 
 
-def _seen_note(run: Path, settings: RunConfig, data: str, learn: Labeled, scored: Labeled) -> str:
+def _seen_note(record: RunRecord, data: str, learn: Labeled, scored: Labeled) -> str:
     """Whether the run learned from labels of the same data, which makes probes on them look better than they are."""
-    split = run / "split.json"
-    if (
-        not split.exists()
-        or not learns_from_labels(settings.method)
-        or settings.data.path not in (data, str(Path(data).expanduser().absolute()))
-    ):
+    same = record.cfg.data.path in (data, str(Path(data).expanduser().absolute()))
+    if record.imported or record.pretrained or not same:
         return ""
-    labeled = set(read_json(split).get("labeled", ()))
+    labeled = set(record.split["labeled"])
     if not labeled:
         return ""
     seen = len(labeled & set(scored.names))
     held = f", {seen} of the images scored on among them" if seen else ""
-    return f"the run ({shown(settings.method)}) itself learned from {len(labeled)} labels of this data{held}"
+    return f"the run ({shown(record.method)}) itself learned from {len(labeled)} labels of this data{held}"

@@ -1,12 +1,9 @@
-"""The smallest network for segmentation, and how a loss on it is compared with a formula; loaded by the tests here."""
+"""The smallest network for segmentation, and how a loss on it is compared with a formula."""
 
 from __future__ import annotations
 
 import math
-import runpy
 from collections.abc import Callable
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,14 +11,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from reference.losses import gradient
 from tutelage.core.batch import Batch, Progress, Samples
 from tutelage.methods.base import Method, Problem
 from tutelage.networks.dense import DenseNetwork
 from tutelage.tasks.segmentation import Segmentation
 
-FOLDER = Path(__file__).parents[1] / "reference"
-reference = SimpleNamespace(**runpy.run_path(str(FOLDER / "segmentation.py")))
-gradient = runpy.run_path(str(FOLDER / "losses.py"))["gradient"]
 K, X, U, SIDE, TOTAL = 3, 2, 2, (2, 3, 2), 10
 PROBLEM = Problem(
     num_classes=K,

@@ -1,4 +1,4 @@
-"""The smallest network and problem on which a method's loss is compared with its formula; loaded by the tests here."""
+"""The smallest network and problem on which a method's loss is compared with its formula."""
 
 from __future__ import annotations
 
