@@ -27,7 +27,7 @@ def model_class(
         RunError: `run` is not a run folder.
         ConfigError: a flag was given that the model does not take.
     """
-    kind = RunRecord(run).kind
+    kind = RunRecord(run).kind.name
     model = MODELS[kind]
     for name, value in (given or {}).items():
         if value and name not in getattr(model, takes):

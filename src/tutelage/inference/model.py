@@ -51,7 +51,7 @@ class TrainedModel(ABC):
     """A trained network with everything that it needs to predict.
 
     Attributes:
-        kind: the data that it takes, "images" or "scans".
+        kind: the name of the kind of data that it takes, see `DataKind`.
         load_options: what `load` takes for this kind of data only.
         predict_options, score_options: flags of `predict` and `evaluate` for this kind of data only.
     """

@@ -33,7 +33,7 @@ def describe(cfg: RunConfig, module: DataModule, device: torch.device, plan: Map
         "settings": cfg.to_dict(),
         "plan": dict(plan),
         "data": {
-            "kind": module.kind,
+            "kind": module.kind.name,
             "classes": list(dataset.classes),
             "channels": dataset.channels,
             **module.facts(),

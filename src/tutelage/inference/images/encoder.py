@@ -18,6 +18,7 @@ from tutelage.core.seeding import derived_seed, own_random_state
 from tutelage.data.images.items import Item, Unreadable
 from tutelage.data.images.loader import Normalization
 from tutelage.data.images.survey import read_pixels
+from tutelage.data.kinds import IMAGES
 from tutelage.networks.base import Network
 from tutelage.run.weights import build_for_features, load_network
 
@@ -52,7 +53,7 @@ class Encoder:
                 are one row an image.
         """
         refusal = "segments scans: its features are one row a voxel, not one an image"
-        loaded = load_network(run, kind="images", refusal=refusal, network=network, device=device, features_only=True)
+        loaded = load_network(run, kind=IMAGES, refusal=refusal, network=network, device=device, features_only=True)
         facts = loaded.facts
         encoder = Encoder(
             network=loaded.network,

@@ -16,6 +16,7 @@ from tutelage.core.files import refuse_file
 from tutelage.data.images.items import Item, Unreadable
 from tutelage.data.images.loader import Normalization
 from tutelage.data.images.survey import read_pixels
+from tutelage.data.kinds import IMAGES
 from tutelage.inference.images.embed import embed_table, list_to_embed
 from tutelage.inference.images.encoder import Encoder
 from tutelage.inference.images.predict import WrittenTable, write_predictions
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 class Model(TrainedModel):
     """A trained network, its classes, and the preparation of images that it was trained with."""
 
-    kind = "images"
+    kind = IMAGES.name
 
     network: Network
     task: Task
@@ -61,7 +62,7 @@ class Model(TrainedModel):
             ConfigError: the run is on scans, the method has no such network, or the device is not available.
         """
         refusal = "segments scans: tutelage predict, evaluate and report are for it"
-        loaded = load_network(run, kind="images", refusal=refusal, network=network, device=device)
+        loaded = load_network(run, kind=IMAGES, refusal=refusal, network=network, device=device)
         facts = loaded.facts
         classes = tuple(facts["classes"])
         return Model(

@@ -15,6 +15,7 @@ from torch import nn
 
 from tutelage.config.scan import ScanConfig
 from tutelage.core.errors import DataError
+from tutelage.data.kinds import SCANS
 from tutelage.data.scans.items import Case
 from tutelage.data.scans.prepare import place, prepare
 from tutelage.data.scans.reading import RawCase, read_case
@@ -37,7 +38,7 @@ class ScanModel(TrainedModel):
         values: label value of each class, in files.
     """
 
-    kind = "scans"
+    kind = SCANS.name
     load_options = ("flips", "largest_component")
     predict_options = ("probabilities", "flips", "largest_component")
     score_options = ("csv", "flips", "largest_component")
@@ -70,7 +71,7 @@ class ScanModel(TrainedModel):
             ConfigError: the run is on images, the method has no such network, or the device is not there.
         """
         refusal = "was trained on images, and segments no scans"
-        loaded = load_network(run, kind="scans", refusal=refusal, network=network, device=device)
+        loaded = load_network(run, kind=SCANS, refusal=refusal, network=network, device=device)
         cfg, facts = loaded.cfg, loaded.facts
         own = cfg.segmentation
         settings = dataclasses.replace(

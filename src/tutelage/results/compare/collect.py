@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tutelage.core.errors import RunError
-from tutelage.core.headlines import ACCURACY, DICE, Headline
+from tutelage.core.headlines import ACCURACY, Headline
 from tutelage.core.intervals import Interval, interval
 from tutelage.results.compare.plan import Combination, Plan
 from tutelage.run.baseline import SUPERVISED
 from tutelage.run.run_record import RunRecord
 
-DISTANCE = "hd95_pooled_mm"  # of scans, beside Dice
 Part = Literal["test", "validation"]
 _SAME = {  # of split.json: what all runs on a seed and a number of labels must share
     "classes": "classes",
@@ -33,7 +32,7 @@ class MethodScores:
     Attributes:
         scores: the headline by seed, of the network that the method evaluates, after the last step.
         gain: headline minus that of supervised training on the same seed, in points; None where there is no pair.
-        distance: of scans, the pooled 95th percentile of surface distances in mm; None where it is defined nowhere.
+        second: the score beside the headline, if tables of means show it; None where it is defined nowhere.
     """
 
     method: str
@@ -41,7 +40,7 @@ class MethodScores:
     scores: Mapping[int, float]
     summary: Interval
     gain: Interval | None
-    distance: Interval | None = None
+    second: Interval | None = None
 
     @property
     def labels(self) -> str:
@@ -135,13 +134,13 @@ def _cell(
 
     own, baseline = by_seed(method, headline.key), by_seed(SUPERVISED, headline.key)
     gains = [100.0 * (own[seed] - baseline[seed]) for seed in own if seed in baseline]
-    grain = 100.0 / max(images, 1) if headline == ACCURACY else 0.0
-    distances = list(by_seed(method, DISTANCE).values()) if headline == DICE else []
+    grain = 100.0 / max(images, 1) if headline.counted else 0.0
+    seconds = list(by_seed(method, headline.second.key).values()) if headline.second.averaged else []
     return MethodScores(
         method=method,
         label_count=count,
         scores=own,
         summary=interval([100.0 * value for value in own.values()]),
         gain=interval(gains, grain=grain) if gains and method != SUPERVISED else None,
-        distance=interval(distances) if distances else None,
+        second=interval(seconds) if seconds else None,
     )

@@ -9,10 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from tutelage.core.files import write_atomically
-from tutelage.core.headlines import DICE
 from tutelage.core.intervals import Interval
 from tutelage.core.tables import csv_bytes
-from tutelage.results.compare.collect import DISTANCE, ComparisonTable, MethodScores
+from tutelage.results.compare.collect import ComparisonTable, MethodScores
 
 _TEX = {c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\^{}"}
 
@@ -41,8 +40,9 @@ def write_table(table: ComparisonTable, out: Path, *, notes: Sequence[Sequence[s
 
 def headings(table: ComparisonTable) -> tuple[str, ...]:
     """Of the columns."""
-    distance = ("HD95 pooled (mm)",) if table.headline == DICE else ()
-    return ("labels", "method", f"{table.headline.words} (%)", *distance, "n", "gain over supervised (points)")
+    second = table.headline.second
+    beside = (f"{second.words} ({second.unit})",) if second.averaged else ()
+    return ("labels", "method", f"{table.headline.words} (%)", *beside, "n", "gain over supervised (points)")
 
 
 def title(table: ComparisonTable) -> str:
@@ -68,16 +68,17 @@ def reading(table: ComparisonTable) -> str:
 def to_csv(table: ComparisonTable) -> bytes:
     """Unrounded numbers, one row per method and number of labels; the last column holds the scores of the seeds."""
     gain = ["gain_points", "gain_half_width", "gain_pairs"]
-    distance = [f"{DISTANCE}_mean", f"{DISTANCE}_std"] if table.headline == DICE else []
-    means = ["n", "mean_percent", "std_percent", *distance]
+    key = table.headline.second.key
+    second = [f"{key}_mean", f"{key}_std"] if table.headline.second.averaged else []
+    means = ["n", "mean_percent", "std_percent", *second]
     columns = ["labels", "method", "part", *means, *gain, "seeds", table.headline.plural]
     rows = []
     for cell in table.cells:
         seeds = sorted(cell.scores)
         row: dict[str, object] = {"labels": cell.labels, "method": cell.method, "part": table.part}
         row |= {"n": cell.summary.n, "mean_percent": _full(cell.summary.mean), "std_percent": _full(cell.summary.std)}
-        if cell.distance is not None:
-            row |= dict(zip(distance, (_full(cell.distance.mean), _full(cell.distance.std)), strict=True))
+        if cell.second is not None:
+            row |= dict(zip(second, (_full(cell.second.mean), _full(cell.second.std)), strict=True))
         if cell.gain is not None:
             row |= dict(zip(gain, (_full(cell.gain.mean), _full(cell.gain.half_width), cell.gain.n), strict=True))
         scores = " ".join(f"{cell.scores[seed]:.6f}" for seed in seeds)
@@ -119,8 +120,8 @@ def escape_tex(text: str) -> str:
 
 def _words(cell: MethodScores, table: ComparisonTable) -> list[str]:
     count = str(cell.summary.n) if cell.summary.n == table.seeds else f"{cell.summary.n} of {table.seeds}"
-    distance = [_mean(cell.distance)] if table.headline == DICE else []
-    return [cell.labels, cell.method, _mean(cell.summary), *distance, count, _gain(cell.gain)]
+    second = [_mean(cell.second)] if table.headline.second.averaged else []
+    return [cell.labels, cell.method, _mean(cell.summary), *second, count, _gain(cell.gain)]
 
 
 def _mean(found: Interval | None) -> str:

@@ -15,7 +15,7 @@ from tutelage.config import RunConfig
 from tutelage.config.settings import require
 from tutelage.core.errors import ConfigError, RunError
 from tutelage.core.files import read_json, write_json
-from tutelage.data.scans.source import is_scan_source
+from tutelage.data.kinds import DataKind, recognize_kind
 from tutelage.run.build import learns_from_labels, method_class, method_settings
 from tutelage.run.resolve import resolve_training
 
@@ -97,16 +97,16 @@ class Plan:
                 raise ConfigError(f"{name} is a setting of none of {', '.join(self.methods)}")
 
     @property
-    def on_scans(self) -> bool:
-        """Whether the data are scans to segment."""
+    def kind(self) -> DataKind:
+        """Of the data."""
         labels = self.settings.get("data.labels")
-        return is_scan_source(str(self.settings["data.path"]), None if labels is None else str(labels))
+        return recognize_kind(str(self.settings["data.path"]), None if labels is None else str(labels))
 
     @property
     def on_defaults(self) -> bool:
-        """Whether nothing says what a method's own settings shall be, for images."""
+        """Whether nothing says what a method's own settings shall be."""
         given = any(name.startswith(("method.", "optimizer.", "network.")) for name in self.settings)
-        return not (self.presets or self.config_file or given or self.on_scans)
+        return not (self.presets or self.config_file or given or self.kind.from_preset)
 
     @property
     def combinations(self) -> list[Combination]:
@@ -146,8 +146,8 @@ class Plan:
         """What comes after `tutelage` to start that run."""
         flags = {name: flag for flag, name in config.FLAGS.items()}
         settings = self.settings_of(one)
-        if self.on_scans:
-            settings.setdefault("scan.cache", str(out / CACHE))  # one for all runs, which may be large
+        if self.kind.cache is not None:
+            settings.setdefault(self.kind.cache, str(out / CACHE))  # one for all runs, which may be large
         words = ["train", str(settings.pop("data.path")), "--out", str(out / one.name)]
         preset = self.preset_of(one.method)
         words += [] if preset is None else ["--preset", preset]

@@ -6,13 +6,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tutelage.core.headlines import ACCURACY, DICE, NEIGHBORS, Headline
+from tutelage.core.headlines import Headline, SecondScore
 from tutelage.core.intervals import Interval, interval
 from tutelage.core.names import enumerated, shown
 from tutelage.results.report.blocks import Block, Cell, Section, Table, Text
 from tutelage.results.report.curves import accuracy_of_runs
+from tutelage.results.report.kinds import SECTIONS
 from tutelage.results.report.repeat import flat
-from tutelage.results.report.scan_sections import comparison_pictures
 from tutelage.results.report.score_plots import label_efficiency_plot
 from tutelage.results.report.scores import percent
 from tutelage.run.run_record import RunRecord
@@ -100,7 +100,10 @@ def comparison_sections(records: Sequence[RunRecord]) -> list[Section]:
     if learning is not None:
         blocks.append(learning)
     runs = Section("Runs", (_table_of_runs(records, names),))
-    return [Section("Comparison", tuple(blocks)), *comparison_pictures(records), runs]
+    pictures: list[Section] = []
+    for name, sections in SECTIONS.items():
+        pictures += sections.comparison_pictures([record for record in records if record.kind.name == name])
+    return [Section("Comparison", tuple(blocks)), *pictures, runs]
 
 
 def _means(scored: Sequence[tuple[str, RunRecord]]) -> dict[str, dict[int, Interval]]:
@@ -142,23 +145,23 @@ def _table_of_runs(records: Sequence[RunRecord], names: Sequence[str]) -> Table:
                 Cell(str(record.cfg.train.seed)),
                 Cell(steps),
                 Cell(percent(scores.get(record.headline.key)), scores.get(record.headline.key)),
-                Cell(_second(record, scores)),
+                Cell(_second(record.headline.second, scores)),
                 Cell(f"{scores['n']:,} {record.part}" if scores else "–"),
             )
         )
-    kinds = {record.headline: _SECOND[record.headline] for record in records}
+    kinds = {record.headline: _second_title(record.headline.second) for record in records}
     first, second = (" or ".join(names) for names in zip(*((h.words, s) for h, s in kinds.items()), strict=True))
     return Table(("run", "method", "labels", "seed", "steps", first, second, "scored on"), tuple(rows), texts=2)
 
 
-_SECOND = {ACCURACY: "calibration error", DICE: "HD95 pooled, mm", NEIGHBORS: "effective rank"}
+def _second_title(second: SecondScore) -> str:
+    return f"{second.words}, {second.unit}" if second.unit == "mm" else second.words
 
 
-def _second(record: RunRecord, scores: Mapping[str, Any]) -> str:
-    """A second look at a run, beside its headline."""
-    if record.headline == ACCURACY:
-        return percent(scores.get("ece"))
-    value = scores.get("hd95_pooled_mm" if record.headline == DICE else "effective_rank")
+def _second(second: SecondScore, scores: Mapping[str, Any]) -> str:
+    value = scores.get(second.key)
+    if second.unit == "%":
+        return percent(value)
     return "–" if value is None else f"{value:.2f}"
 
 

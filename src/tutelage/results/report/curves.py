@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 
@@ -41,8 +41,12 @@ def accuracy_curves(record: RunRecord, name: str) -> Plot | None:
         )
 
 
-def loss_curves(record: RunRecord, prefix: str) -> list[Plot]:
-    """One plot of each logged value that is no pseudo-label figure."""
+def loss_curves(record: RunRecord, prefix: str, titles: Mapping[str, str]) -> list[Plot]:
+    """One plot of each logged value that is no pseudo-label figure.
+
+    Args:
+        titles: of values whose names do not say what they are.
+    """
     plots = []
     for number, key in enumerate(_training_keys(record)):
         steps, values = _training_curve(record, key)
@@ -55,7 +59,7 @@ def loss_curves(record: RunRecord, prefix: str) -> list[Plot]:
             axes.plot(steps, values, color=SERIES[0], marker=_marker(steps), markersize=3.5, linewidth=1.4)
             axes.set_xlim(left=0)
             axes.set_xlabel("step")
-            plots.append(finished(figure, name, _titles(record).get(key, key.replace("_", " ")), ""))
+            plots.append(finished(figure, name, titles.get(key, key.replace("_", " ")), ""))
     return plots
 
 
@@ -154,11 +158,6 @@ def _training_keys(record: RunRecord) -> list[str]:
     """The logged numbers that are not about pseudo-labels, in their order."""
     numbers = (key for row in record.training for key, value in row.items() if isinstance(value, int | float))
     return [key for key in dict.fromkeys(numbers) if key != "step" and not key.startswith("pseudo/")]
-
-
-def _titles(record: RunRecord) -> dict[str, str]:
-    """What some logged values are, where their names do not tell."""
-    return {"mask_rate": "share of voxels certain enough to be taught"} if record.scans else {}
 
 
 def _shares(axes: Axes) -> None:

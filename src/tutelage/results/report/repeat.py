@@ -55,7 +55,7 @@ def _settings(record: RunRecord) -> list[str]:
     """The flags of a command, but for its folder and seed."""
     short = {setting: flag for flag, setting in config.FLAGS.items()}
     flags = []
-    for name, (value, default) in changed_settings(record.cfg, scans=record.scans).items():
+    for name, (value, default) in changed_settings(record.cfg, from_preset=record.kind.from_preset).items():
         if name in ("data.path", "train.seed", "train.budget", "train.baseline_share"):  # the steps are planned already
             continue
         flag = f"--{short.get(name, name).replace('_', '-')}"
@@ -67,27 +67,29 @@ def _settings(record: RunRecord) -> list[str]:
     return flags
 
 
-def changed_settings(cfg: RunConfig, *, scans: bool = False) -> dict[str, tuple[Any, Any]]:
+def changed_settings(cfg: RunConfig, *, from_preset: bool = False) -> dict[str, tuple[Any, Any]]:
     """The settings that are not the default, by dotted name: value and default; method and steps are always there.
 
     Args:
-        scans: whether the data are: what is not given is then as in a preset.
+        from_preset: whether what is not given is as in the preset of the method; see `DataKind`.
     """
-    defaults = _defaults(cfg, scans)
+    defaults = _defaults(cfg, from_preset)
     network = defaults["network.name"]
     if cfg.network.name != network:  # what a preset sets for its network is not what another one starts from
-        defaults = _defaults(cfg, scans, {"network.name": cfg.network.name}) | {"network.name": network}
+        defaults = _defaults(cfg, from_preset, {"network.name": cfg.network.name}) | {"network.name": network}
     changed = {name: (value, defaults.get(name)) for name, value in flat(cfg.to_dict()).items()}
     kept = ("method.name", "train.steps")
     return {name: pair for name, pair in changed.items() if name in kept or _text(pair[0]) != _text(pair[1])}
 
 
-def _defaults(cfg: RunConfig, scans: bool, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def _defaults(cfg: RunConfig, from_preset: bool, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What a command gives that names data and method, and `more`, by dotted name."""
     given = {"method.name": cfg.method, "data.path": cfg.data.path, **(more or {})}
     if not learns_from_labels(cfg.method):
         return flat(resolved(resolve_pretraining(given)).to_dict())
-    return flat(resolved(config.resolve(given, preset=config.base_preset(cfg.method) if scans else None)).to_dict())
+    return flat(
+        resolved(config.resolve(given, preset=config.base_preset(cfg.method) if from_preset else None)).to_dict()
+    )
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

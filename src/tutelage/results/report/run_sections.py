@@ -19,16 +19,9 @@ from tutelage.results.report.blocks import (
 )
 from tutelage.results.report.examples import Looked
 from tutelage.results.report.findings import finding
-from tutelage.results.report.galleries import least_certain
+from tutelage.results.report.kinds import SECTIONS
 from tutelage.results.report.repeat import changed_settings, flat, quoted, train_command, train_commands
-from tutelage.results.report.scan_sections import dice_tiles, picture_section, scores_section
-from tutelage.results.report.scores import (
-    calibration_section,
-    class_section,
-    feature_tiles,
-    mistakes_section,
-    score_tiles,
-)
+from tutelage.results.report.scores import feature_tiles
 from tutelage.results.verdict.verdict import Verdict
 from tutelage.run.run_record import RunRecord
 
@@ -69,22 +62,10 @@ def run_sections(
         alone: no other run is on the page.
         prefix: how the names of this run's plots begin.
     """
-    classes, sections = record.classes, [_summary(record, verdict, alone)]
+    sections = [_summary(record, verdict, alone)]
     sections += _learning(record, prefix)
     sections += _pseudo_labels(record, prefix)
-    if record.scans:
-        made = (scores_section(record.scores, record.part or "scored"), picture_section(record, prefix))
-        sections += [section for section in made if section is not None]
-    elif record.scored and not record.pretrained:
-        sections.append(class_section(record.scores, classes, prefix))
-    if looked.scored is not None and not record.pretrained:
-        sections.append(calibration_section(looked.scored, looked.scored_part, looked.unlabeled, prefix))
-        sections.append(mistakes_section(looked.scored, classes, looked.scored_part, prefix))
-    if looked.unlabeled is not None and not record.pretrained:
-        few = looked.unlabeled
-        about = f"Of {few.said} unlabeled images, those that the model is least sure of: good ones to label next."
-        gallery = least_certain(few, classes, f"{prefix}least-certain")
-        sections.append(Section("Least certain unlabeled images", (Text(about, muted=True), gallery)))
+    sections += SECTIONS[record.kind.name].score_sections(record, looked, prefix)
     if drawn is not None:
         sections.append(drawn)
     if looked.missing:
@@ -121,8 +102,7 @@ def _summary(record: RunRecord, verdict: Verdict | None, alone: bool) -> Section
             return Section("Result", (*blocks, tiles, Text(text, muted=True)))
         score = record.scores[record.headline.key]
         baseline = None if verdict is None or verdict.seeds > 1 else score - verdict.gain / 100.0
-        tiles_of = dice_tiles if record.scans else score_tiles
-        blocks.append(tiles_of(record.scores, record.part, others, baseline))
+        blocks.append(SECTIONS[record.kind.name].score_tiles(record.scores, record.part, others, baseline))
         blocks.append(Text(f"The {record.evaluated} of the last step; nothing was selected.", muted=True))
     if alone and verdict is None and record.unlabeled and not record.pretrained:
         blocks.append(
@@ -137,7 +117,7 @@ def _summary(record: RunRecord, verdict: Verdict | None, alone: bool) -> Section
 
 def _learning(record: RunRecord, prefix: str) -> list[Section]:
     accuracy = curves.accuracy_curves(record, f"{prefix}accuracy")
-    losses = curves.loss_curves(record, prefix)
+    losses = curves.loss_curves(record, prefix, SECTIONS[record.kind.name].LOGGED)
     blocks: list[Block] = []
     if accuracy is not None:
         blocks.append(accuracy)
@@ -169,8 +149,8 @@ def how_they_were_made(records: Sequence[RunRecord]) -> list[Section]:
 def _how_it_was_made(record: RunRecord) -> list[Section]:
     run = quoted(f"runs/{record.name}")
     next_words = f"And this scores it, or predicts new {record.headline.pool}:"
-    where = "masks/" if record.scans else "predictions.csv"
-    next_step = f"tutelage evaluate {run} DATA\ntutelage predict {run} NEW --out {where}"
+    out = SECTIONS[record.kind.name].OUT
+    next_step = f"tutelage evaluate {run} DATA\ntutelage predict {run} NEW --out {out}"
     if record.pretrained:
         next_words = "And this tells what its features are worth, or trains from it:"
         next_step = f"tutelage probe {run} DATA\ntutelage train DATA --out runs/after --init-from {run}"
@@ -191,8 +171,9 @@ def _data_and_versions(record: RunRecord, *, notes: Sequence[object]) -> Section
     data, environment = record.data, record.config["environment"]
     facts = [("fingerprint of the data", data["fingerprint"])]
     facts += [(f"{role} {record.headline.pool}", f"{part['images']:,}") for role, part in data.get("parts", {}).items()]
-    size = data["patch_size"] if record.scans else [data["image_size"]] * 2
-    facts += [("patch" if record.scans else "image", " x ".join(map(str, (data["channels"], *size))))]
+    size = record.kind.size_of(data)
+    sides = (size, size) if isinstance(size, int) else size
+    facts += [(record.kind.network_input, " x ".join(map(str, (data["channels"], *sides))))]
     facts += [(f"{name}", str(value)) for name, value in environment.items()]
     table = Table(("", "value"), tuple((Cell(name), Cell(shown(value), mono=True)) for name, value in facts), texts=2)
     found = tuple(Text(shown(str(note)), muted=True) for note in notes[:_MOST_NOTES])
@@ -200,7 +181,7 @@ def _data_and_versions(record: RunRecord, *, notes: Sequence[object]) -> Section
 
 
 def _settings(record: RunRecord) -> Table:
-    changed = changed_settings(record.cfg, scans=record.scans)
+    changed = changed_settings(record.cfg, from_preset=record.kind.from_preset)
     rows = []
     for name, value in flat(record.cfg.to_dict()).items():
         default = changed[name][1] if name in changed else None

@@ -19,7 +19,7 @@ from tutelage.inference.scans.scores import ScanScores
 from tutelage.results.report.blocks import Block, Cell, Section, Table, Text, Tile, Tiles
 from tutelage.results.report.scan_cases import as_shown, worst_and_median
 from tutelage.results.report.scan_pictures import slices_plot
-from tutelage.results.report.scan_sections import case_plots, dice_tiles, scores_section
+from tutelage.results.report.scan_sections import case_plots, score_tiles, scores_section
 
 PREDICTED = "masks of"  # in the title of a page
 _MOST_CASES = 100
@@ -29,7 +29,7 @@ _MOST_CLASSES = 6  # columns
 def evaluation_sections(model: ScanModel, scores: ScanScores) -> list[Section]:
     """How well a run does on labeled scans. The worst and the median case are segmented once more, for pictures."""
     metrics, cases = scores.metrics, scores.cases
-    sections = [Section("Result", (dice_tiles(metrics, "labeled"),))]
+    sections = [Section("Result", (score_tiles(metrics, "labeled"),))]
     if (tables := scores_section(metrics, "labeled")) is not None:
         sections.append(tables)
     by_name, dice = {case.name: case for case in cases}, {row["case"]: row["dice"] for row in metrics["per_case"]}

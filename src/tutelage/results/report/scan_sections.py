@@ -1,4 +1,4 @@
-"""What a report says of a run on scans, besides what it says of all runs."""
+"""What a report says of runs on scans, besides what it says of all runs; `image_sections` has the same names."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from tutelage.core.errors import TutelageError
 from tutelage.core.intervals import interval
 from tutelage.core.names import shown
 from tutelage.results.report.blocks import Block, Cell, Plot, Section, Table, Text, Tile, Tiles
+from tutelage.results.report.examples import Looked
 from tutelage.results.report.scan_cases import read_segmented, worst_and_median
 from tutelage.results.report.scan_pictures import SegmentedCase, methods_plot, slices_plot, surfaces_plot
 from tutelage.results.report.scores import percent
@@ -16,6 +17,8 @@ from tutelage.run.baseline import SUPERVISED
 from tutelage.run.run_record import RunRecord
 from tutelage.tasks.overlap import DISTANCES
 
+OUT = "masks/"  # of `tutelage predict`
+LOGGED = {"mask_rate": "share of voxels certain enough to be taught"}  # titles of logged values
 _DISTANCES = {f"{name}_mm": heading for name, heading in DISTANCES.items()}
 CONVENTIONS = (
     "Distances are in mm. Pooled HD95 and ASD to the reference are those of medpy, in which UA-MT and its relatives "
@@ -27,7 +30,23 @@ _MOST_COLUMNS = 4  # classes in the table of cases
 _MOST_METHODS = 3  # beside supervised training, in a picture
 
 
-def dice_tiles(
+def look(record: RunRecord, *, device: str, most: int) -> Looked:
+    """Nothing is predicted: the masks that a run keeps say what it made of the scans."""
+    return Looked()
+
+
+def map_section(record: RunRecord, looked: Looked, name: str, *, device: str) -> Section | None:
+    """None: there is no map of scans."""
+    return None
+
+
+def score_sections(record: RunRecord, looked: Looked, prefix: str) -> list[Section]:
+    """How well classes and cases are found, and pictures."""
+    made = (scores_section(record.scores, record.part or "scored"), picture_section(record, prefix))
+    return [section for section in made if section is not None]
+
+
+def score_tiles(
     scores: Mapping[str, Any], part: str, others: Mapping[str, Any] | None = None, baseline: float | None = None
 ) -> Tiles:
     """The numbers to see first.
@@ -163,7 +182,7 @@ def methods_blocks(record: RunRecord, others: Mapping[str, RunRecord], prefix: s
 
 def comparison_pictures(records: Sequence[RunRecord]) -> list[Section]:
     """The worst and the median case of supervised training, by it and by other methods with the same draw of labels."""
-    finished = [record for record in records if record.scans and record.part is not None]
+    finished = [record for record in records if record.part is not None]
     baselines = [record for record in finished if record.method == SUPERVISED]
     for baseline in baselines:
         draw = baseline.split["labeled"], baseline.split["held_out"], baseline.cfg.train.seed

@@ -13,9 +13,9 @@ from tutelage.core.files import refuse_file, write_atomically
 from tutelage.core.names import shown
 from tutelage.results.report.blocks import Chapter, Page, Plot, PointMap, Section, Text
 from tutelage.results.report.comparison import comparison_sections
-from tutelage.results.report.embedding_map import run_map
-from tutelage.results.report.examples import MOST, Looked, look_at
+from tutelage.results.report.examples import MOST
 from tutelage.results.report.findings import findings, judge_all
+from tutelage.results.report.kinds import SECTIONS
 from tutelage.results.report.render import to_html, to_markdown
 from tutelage.results.report.run_sections import how_they_were_made, run_sections, subtitle_of, title_of
 from tutelage.results.verdict.verdict import Verdict, read_verdict
@@ -63,9 +63,9 @@ def page_of(
     records = [_trained(run) for run in runs]
     if len(records) == 1:
         record = records[0]
-        looked = _looked(record, device, most)
+        looked = SECTIONS[record.kind.name].look(record, device=device, most=most)
         verdict = next(iter(verdicts), None) if verdicts is not None else read_verdict(record.path)
-        drawn = None if record.scans else run_map(record, looked, "map", device=device)
+        drawn = SECTIONS[record.kind.name].map_section(record, looked, "map", device=device)
         return Page(title_of(record), subtitle_of(record), tuple(run_sections(record, looked, verdict, drawn)))
     judged, notes = judge_all(records) if verdicts is None else (list(verdicts), [])
     sections = comparison_sections(records)
@@ -75,9 +75,9 @@ def page_of(
     chapters: list[Chapter] = []
     if len(records) <= MOST_CHAPTERS:
         for number, record in enumerate(records, start=1):
-            looked = _looked(record, device, most)
+            looked = SECTIONS[record.kind.name].look(record, device=device, most=most)
             prefix = f"run-{number}-"
-            drawn = None if record.scans else run_map(record, looked, f"{prefix}map", device=device)
+            drawn = SECTIONS[record.kind.name].map_section(record, looked, f"{prefix}map", device=device)
             inner = run_sections(record, looked, read_verdict(record.path), drawn, alone=False, prefix=prefix)
             chapters.append(Chapter(f"{record.name}: {title_of(record)}", subtitle_of(record), tuple(inner)))
     else:
@@ -99,11 +99,6 @@ def _trained(run: Path) -> RunRecord:
         raise RunError(f"{run} was imported, so there is no training to report on; try tutelage evaluate with --report")
     _ = record.split, record.rows, record.result
     return record
-
-
-def _looked(record: RunRecord, device: str, most: int) -> Looked:
-    """Nothing of scans: the masks that a run keeps say what it made of them."""
-    return Looked() if record.scans else look_at(record, device=device, most=most)
 
 
 def report_after_training(run: Path, console: Console) -> None:

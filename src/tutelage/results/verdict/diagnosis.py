@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from tutelage.core.ema import SHORTEST_RUN, slowest_decay
-from tutelage.core.headlines import DICE
 from tutelage.data.images.label_fit import FEW_LABELS, reached_by_chance
 from tutelage.results.verdict.evidence import Evidence
 
@@ -71,7 +70,7 @@ def short_baseline(cases: Sequence[Evidence]) -> Reason | None:
     losses = [case.baseline.mean("supervised", since=0.8) for case in cases]
     known = [loss for loss in losses if loss is not None]
     first = cases[0]
-    if not known or sum(known) / len(known) <= (0.5 if first.headline == DICE else 0.3) * first.ignorance:
+    if not known or sum(known) / len(known) <= first.headline.learned * first.ignorance:
         return None
     steps = max(case.baseline.steps for case in cases)
     return Reason(

@@ -95,7 +95,7 @@ def paired_difference(run: Path, baseline: Path, part: str, headline: Headline =
     Raises:
         RunError: they were not scored on the same.
     """
-    images = headline == ACCURACY
+    images = headline.counted
     names = ("label", "predicted") if images else ("case", headline.key)
     (item, mine), (other, theirs) = read_scored(run, part, *names), read_scored(baseline, part, *names)
     if not np.array_equal(item, other):

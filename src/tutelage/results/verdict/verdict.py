@@ -101,7 +101,7 @@ def judge(pairs: Sequence[tuple[Path, Path]]) -> Verdict:
     first, score = cases[0].run, cases[0].headline
     part = str(first.part)
     differences = [paired_difference(case.run.path, case.baseline.path, part, score) for case in cases]
-    grain = 100.0 / max(differences[0].images, 1) if score == ACCURACY else 0.0
+    grain = 100.0 / max(differences[0].images, 1) if score.counted else 0.0
     over_seeds = interval([one.points for one in differences], grain=grain)
     half_width, certain, over = certainty(over_seeds, differences)
     outcome: Outcome = "no measurable help"

@@ -27,6 +27,7 @@ from tutelage.data.images.label_fit import measure_label_fit
 from tutelage.data.images.loader import Normalization, pixel_statistics
 from tutelage.data.images.parts import ImageInventory
 from tutelage.data.images.sample import sample_images
+from tutelage.data.kinds import IMAGES
 from tutelage.networks.base import Network
 from tutelage.run.build import build_predictor, build_task, check_streams, learns_from_labels, method_class, resolved
 from tutelage.run.data_modules.base import DataModule
@@ -53,7 +54,7 @@ LARGE_FOR_CPU = 96  # pixels; above it, a pretraining of minutes sees too few im
 class ImageModule(DataModule):
     """See `DataModule`."""
 
-    kind, item, smaller = "images", "images", "data.image_size"
+    kind, item, smaller = IMAGES, "images", "data.image_size"
     foreign = ("scan", "segmentation")
     these, others = "images with one class each", "scans to segment"
     data: ImageDataset

@@ -21,6 +21,7 @@ from tutelage.core.distributed import rank, world_size
 from tutelage.core.errors import ConfigError
 from tutelage.core.names import shown
 from tutelage.data.check import check_for_training
+from tutelage.data.kinds import SCANS
 from tutelage.data.scans.check import ScanCheckReport, check_scans
 from tutelage.data.scans.dataset import ScanDataset, load_scans
 from tutelage.data.scans.inventory import list_scan_parts
@@ -56,7 +57,7 @@ _TIMED = 2  # batches of windows
 class ScanModule(DataModule):
     """See `DataModule`."""
 
-    kind, item, smaller = "scans", "patches", "scan.patch_size"
+    kind, item, smaller = SCANS, "patches", "scan.patch_size"
     foreign = ("augment", "data.image_size", "data.label_balance", "data.labeled_sampling", "data.memory_limit_mb")
     these, others = "scans to segment", "images with one class each"
     data: ScanDataset
@@ -125,7 +126,7 @@ class ScanModule(DataModule):
 
     def decide(self, cfg: RunConfig) -> RunConfig:
         """What the source declares of its files."""
-        check_streams(cfg, self.data.unlabeled_rows, "scans")
+        check_streams(cfg, self.data.unlabeled_rows, SCANS.name)
         return dataclasses.replace(cfg, scan=self.data.scan)
 
     def resume(self, cfg: RunConfig, recorded: Mapping[str, Any]) -> None:
