@@ -22,6 +22,7 @@ from tutelage.core.errors import ConfigError, DataError, RunError
 
 FOR_OWN_CODE = {
     *("Batch", "EMATeacher", "Method", "Problem", "Progress", "PseudoLabels", "Samples", "StepOutput", "losses"),
+    *("EMAConfig", "Labeled", "SelfSupervisedBatch", "SemiSupervisedBatch", "SupervisedBatch", "Task", "Unlabeled"),
     *("CTAugment", "DenseNetwork", "Network", "RandAugment", "ScanModel"),
     *("CheckpointError", "ConfigError", "DataError", "Interrupted", "MissingExtra", "NonFiniteError", "RunError"),
     "TutelageError",

@@ -370,6 +370,40 @@ def test_the_unlabeled_loss_is_what_the_loss_has_beside_the_supervised_part(meth
     assert out.logged()["unlabeled_loss"] is not None
 
 
+@pytest.mark.parametrize(("method", "settings"), BF16, ids=lambda v: v.name if isinstance(v, type) else ",".join(v))
+def test_in_float64_all_is_float64(method: type[Method], settings: dict[str, Any]) -> None:
+    made = build(method, **settings).double()
+    for step in range(2):  # the second step reads what the first one kept
+        torch.manual_seed(step)
+        batch = batch_of(made, step)
+        for stream in (batch.labeled, batch.unlabeled):
+            if stream is not None:
+                stream.views = tuple(view.double() for view in stream.views)
+        made.zero_grad()
+        out = made(batch, Progress(5 + step, TOTAL))
+        out.loss.backward()
+        made.remember(out)
+    single = (torch.float32, torch.float16, torch.bfloat16)
+    assert out.loss.dtype == torch.float64
+    assert out.unlabeled_loss is None or out.unlabeled_loss.dtype == torch.float64
+    costs = (
+        "supervised",
+        "unsupervised",
+        "consistency",
+        "fairness",
+        "entropy",
+        "reconstruction",
+        "intermediate",
+        "sntg",
+    )
+    assert all(value.dtype == torch.float64 for name, value in out.log.items() if name in costs)
+    for name, value in made.state_dict().items():
+        assert value.dtype not in single, name
+    for name, p in made.student.named_parameters():
+        assert p.grad is not None and p.grad.dtype == torch.float64 and bool(p.grad.isfinite().all()), name
+    assert any(bool(p.grad.abs().sum() > 0) for p in made.student.parameters() if p.grad is not None)
+
+
 @pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
 def test_log_values_are_scalars_without_gradient(method: type[Method]) -> None:
     out = build(method)(batch_of(method, 0), Progress(5, TOTAL))

@@ -56,7 +56,8 @@ class EMATeacher(nn.Module):
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
         """The teacher's logits, without gradient, in whatever mode the network is in."""
-        return self.network(images)
+        logits: Tensor = self.network(images)
+        return logits
 
     @torch.no_grad()
     def update(self, student: nn.Module, step: int, allowed: Tensor | None = None) -> None:
@@ -86,5 +87,5 @@ class EMATeacher(nn.Module):
 
 def slowest_decay(total: int) -> float:
     """The largest decay of few digits whose average is at most `total / SHORTEST_RUN` steps long, and never 1."""
-    digits = 10 ** len(str(total))
+    digits: int = 10 ** len(str(total))
     return max(0, (total - SHORTEST_RUN) * digits // total) / digits

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Collection
+from typing import Any
 
 from tutelage.core.errors import ConfigError
 from tutelage.core.import_path import import_named
 from tutelage.methods.base import Method
 
 
-def own_method(path: str, taken: Collection[type[Method]]) -> type[Method]:
+def own_method(path: str, taken: Collection[type[Method[Any]]]) -> type[Method[Any]]:
     """The method class that an import path names, checked.
 
     Args:

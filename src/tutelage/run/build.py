@@ -9,7 +9,6 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from tutelage.augment.ct_augment import CTAugment
 from tutelage.config import AUTO, IMPORTED, RunConfig, options
@@ -179,7 +178,7 @@ def check_streams(cfg: RunConfig, unlabeled_rows: NDArray[np.int64], items: str 
 
 def assemble(
     cfg: RunConfig,
-    student: nn.Module,
+    student: Network,
     device: torch.device,
     *,
     task: Task,
@@ -215,7 +214,7 @@ def assemble(
     method = method_type(student, task, problem, method_settings(cfg)).to(device)
     if channels_last:
         method = method.to(memory_format=torch.channels_last_3d if axes == 3 else torch.channels_last)
-    backbone = backbone_of(method, student, train)
+    backbone = backbone_of(method, method.student, train)
     if train.compile:
         compile_networks(method)
 
