@@ -1,7 +1,7 @@
 """All settings of a run as one value, merged from a preset, a TOML file and flags, in this order.
 
 Nothing heavy is imported here: the command line answers a wrong setting before torch is loaded. Only the settings of
-the method wait: their dataclass lies in the method's file, and `build.py` checks them.
+the method wait: their dataclass lies in the method's file, and `run.build` checks them.
 """
 
 from __future__ import annotations
@@ -72,7 +72,10 @@ FLAGS: dict[str, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """The settings of a run. `method_settings` are plain values until `build.py` makes the method's dataclass.
+    """The settings of a run.
+
+    `method_settings` are the method's `Config`, or the plain values to make one of: only `run.build`, which knows the
+    classes of methods, builds it, once.
 
     Of settings that `resolve` made, `given` holds those that were given, without defaults, and `preset` the name of one
     that was given. With the method "auto" these are not yet all: `recommend.py` lays those given over the preset that
@@ -87,7 +90,7 @@ class RunConfig:
     optimizer: OptimizerConfig
     train: TrainConfig
     method: str
-    method_settings: Mapping[str, Any] = field(default_factory=dict)
+    method_settings: Any = field(default_factory=dict)
     given: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     preset: str | None = field(default=None, compare=False, repr=False)
 
@@ -95,7 +98,13 @@ class RunConfig:
         """Nested plain values, ready for JSON; `from_dict` reads them back."""
         sections = {name: dataclasses.asdict(getattr(self, name)) for name in SECTIONS}
         sections["network"] = self.network.to_dict()
-        return {"method": {"name": self.method, **self.method_settings}, **sections}
+        return {"method": {"name": self.method, **self.method_values}, **sections}
+
+    @property
+    def method_values(self) -> dict[str, Any]:
+        """The settings of the method as plain values."""
+        settings = self.method_settings
+        return dict(settings) if isinstance(settings, Mapping) else dataclasses.asdict(settings)
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> RunConfig:

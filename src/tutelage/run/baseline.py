@@ -66,6 +66,6 @@ def twin_of(recorded: Mapping[str, Any]) -> RunConfig:
     return dataclasses.replace(
         cfg,
         method=TWIN,
-        method_settings={name: value for name, value in cfg.method_settings.items() if name in known},
+        method_settings={name: value for name, value in cfg.method_values.items() if name in known},
         train=train,
     )

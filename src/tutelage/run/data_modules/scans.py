@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tutelage.config import AUTO, RunConfig, base_preset
+from tutelage.config import AUTO, RunConfig, base_preset, preset_names
 from tutelage.config.intensity import StrongIntensityConfig
 from tutelage.config.network import NETWORK_NAMES, NetworkName
 from tutelage.core.distributed import rank, world_size
@@ -81,7 +81,9 @@ class Scans(Material):
             choice.print(self.console)
             cfg = resolved(absolute(recommended(cfg, choice)))
         elif cfg.given and cfg.preset is None:
-            self.console.print(f"- what is not given is set as in the preset {base_preset(cfg.method)}")
+            own = base_preset(cfg.method)
+            start = own if own in preset_names() else base_preset("supervised")
+            self.console.print(f"- what is not given is set as in the preset {start}")
         if rank() == 0:
             self._inventory = check_scans_for_training(
                 cfg.data, cfg.scan, workers=cfg.train.workers, cache_dir=_cache(cfg, run), console=self.console
