@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import tutelage
-from tutelage import EMAConfig, EMATeacher, Method, Network, Problem, Progress, PseudoLabels, StepOutput, Task
+from tutelage import EMAConfig, EMATeacher, Method, Problem, Progress, PseudoLabels, StepOutput, at_least_float32
 
 
 class SoftThreshold(Method[tutelage.SemiSupervisedBatch]):
@@ -31,7 +31,7 @@ class SoftThreshold(Method[tutelage.SemiSupervisedBatch]):
 
     cfg: Config
 
-    def __init__(self, student: Network, task: Task, problem: Problem, cfg: Config) -> None:
+    def __init__(self, student: tutelage.Network, task: tutelage.Task, problem: Problem, cfg: Config) -> None:
         super().__init__(student, task, problem, cfg)
         self.teacher = EMATeacher(student, cfg.ema_decay, warmup=cfg.ema_warmup, buffers="copy")
 
@@ -42,13 +42,13 @@ class SoftThreshold(Method[tutelage.SemiSupervisedBatch]):
     def forward(self, batch: tutelage.SemiSupervisedBatch, t: Progress) -> StepOutput:
         x, u = batch.labeled, batch.unlabeled
         logits = self.student(torch.cat([x.views[0], *u.views]))  # one pass, so that batch norm sees all rows
-        logits_x, logits_weak, logits_strong = logits.float().split([len(x), len(u), len(u)])
+        logits_x, logits_weak, logits_strong = torch.split(at_least_float32(logits), [len(x), len(u), len(u)])
         probs = logits_weak.detach().softmax(1)
         pseudo_label, weight = probs.argmax(1), self.pseudo_label_weight(probs)
         supervised = self.task.loss(logits_x, x.label)
         unsupervised = (F.cross_entropy(logits_strong, pseudo_label, reduction="none") * weight).mean()
         unlabeled = self.cfg.unlabeled_weight * unsupervised
-        log = {"supervised": supervised.detach(), "unsupervised": unsupervised.detach()}
+        log: dict[str, Tensor | float] = {"supervised": supervised.detach(), "unsupervised": unsupervised.detach()}
         pseudo_labels = PseudoLabels(pseudo_label, weight)
         return StepOutput(supervised + unlabeled, log, pseudo_labels=pseudo_labels, unlabeled_loss=unlabeled.detach())
 

@@ -9,8 +9,9 @@
 
 To write a method of your own, derive a class from `Method`. At construction it is given a network, a `Task` and a
 `Problem`; at each step a `Batch` and the `Progress`, and it returns a `StepOutput`. `EMATeacher`, `EMAConfig` and
-`losses` are what most methods need. To write a network of your own, derive a class from `Network`, or from
-`DenseNetwork` for segmentation. `tutelage.train` takes the classes as `method=` and `network=`.
+`losses` are what most methods need. Under mixed precision a network answers in bfloat16: `at_least_float32` comes
+before a softmax or a sum. To write a network of your own, derive a class from `Network`, or from `DenseNetwork` for
+segmentation. `tutelage.train` takes the classes as `method=` and `network=`.
 
 `RandAugment` and `CTAugment` are strong views for image batches. All errors that are raised on purpose derive from
 `TutelageError`.
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
         RunError,
         TutelageError,
     )
+    from tutelage.core.precision import at_least_float32
     from tutelage.inference.image_model import Model
     from tutelage.inference.scan_model import ScanModel
     from tutelage.methods.base import Method, Problem
@@ -93,6 +95,7 @@ __all__ = [
     "TutelageError",
     "Unlabeled",
     "__version__",
+    "at_least_float32",
     "load",
     "losses",
     "pretrain",
@@ -116,6 +119,7 @@ _MODULES = {
         "Unlabeled",
     ),
     "core.ema": ("EMATeacher",),
+    "core.precision": ("at_least_float32",),
     "core.errors": (
         "CheckpointError",
         "ConfigError",
