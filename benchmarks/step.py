@@ -1,7 +1,7 @@
 """What a method costs beyond its network passes: a full training step over the bare passes that it needs.
 
-Bare is what nobody can leave out: the forward and backward passes of `PASSES` below on a batch that lies ready, with a
-plain cross-entropy as the loss, and the optimizer step. The full step is the loop's own `run_step` on a batch
+Bare is what nobody can leave out: the forward and backward passes that the method makes on a batch that lies ready,
+with a plain cross-entropy as the loss, and the optimizer step. The full step is the loop's own `run_step` on a batch
 that lies ready too: the method's losses and state, the check for NaN, the optimizer, the moving average of the weights
 (not counted as bare, though most methods have one), what is remembered, the tally of pseudo-labels. "With views" is the
 same step with rows fetched and views made; those are measured alone by `benchmarks/augment.py`. All three run in turn,
@@ -13,6 +13,7 @@ in blocks within one process, and are compared block by block, since the speed o
 from __future__ import annotations
 
 import argparse
+import copy
 import platform
 import statistics
 import time
@@ -23,13 +24,15 @@ from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from tutelage import config
-from tutelage.core.batch import Batch
+from tutelage.core.batch import Batch, Progress
 from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import ImageLoader, pixel_statistics
 from tutelage.methods import CLASSIFIERS
+from tutelage.methods.base import Method
 from tutelage.run.build import build_predictor, resolved
 from tutelage.run.data_modules.image_streams import build_training
 from tutelage.training.health import Health
@@ -64,22 +67,37 @@ def _rows(rows: Rows) -> str:
     return " + ".join(f"{number}{name}" if number > 1 else name for number, name in of)
 
 
-WEAK_AND_STRONG = Passes(learned=((1, 2),))
-PASSES = {
-    "supervised": Passes(learned=((1, 0),)),
-    "pi-model": Passes(learned=((1, 1), (1, 1))),
-    "temporal-ensembling": Passes(learned=((1, 1),)),
-    "mean-teacher": Passes(learned=((1, 1),), teacher=((1, 1),)),
-    "hybridnet": Passes(learned=((1, 1),), teacher=((1, 1),), autoencoders=True),
-    "pseudo-label": Passes(learned=((1, 1),)),
-    "mixmatch": Passes(learned=((1, 2),), student=((0, 2),)),
-    "uda": WEAK_AND_STRONG,
-    "remixmatch": Passes(learned=((0, 3), (1, 3))),  # weak, strong and turned; then the mixed rows
-    "fixmatch": WEAK_AND_STRONG,
-    "flexmatch": WEAK_AND_STRONG,
-    "freematch": WEAK_AND_STRONG,
-    "softmatch": WEAK_AND_STRONG,
-}
+def passes_of(method: Method[Any], batch: Batch) -> Passes:
+    """The passes that a forward pass of `method` makes, seen at the first layer of its student and its teacher.
+
+    The unlabeled batch must be more than eight times the labeled one, so that numbers of rows tell both apart.
+    """
+    assert batch.labeled is not None
+    x, u = len(batch.labeled), 0 if batch.unlabeled is None else len(batch.unlabeled)
+    assert u == 0 or u > 8 * x
+    seen: dict[str, list[Rows]] = {"learned": [], "student": [], "teacher": []}
+
+    def watch(network: nn.Module, name: str) -> RemovableHandle:
+        def see(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            rows = len(inputs[0])
+            kind = "learned" if name == "student" and torch.is_grad_enabled() else name
+            seen[kind].append((rows // x, 0) if u == 0 else (rows % u // x, rows // u))
+
+        return first_layer(network).register_forward_pre_hook(see)
+
+    hooks = [watch(method.student, "student")]
+    if method.teacher is not None:
+        hooks.append(watch(method.teacher.network, "teacher"))
+    method.train()(batch, Progress(0, 10))
+    for hook in hooks:
+        hook.remove()
+    passes = {name: tuple(rows) for name, rows in seen.items()}
+    return Passes(**passes, autoencoders=hasattr(method, "other_decoder"))
+
+
+def first_layer(network: nn.Module) -> nn.Module:
+    """The first layer with weights."""
+    return next(module for module in network.modules() if next(module.parameters(recurse=False), None) is not None)
 
 
 class Ready:
@@ -148,10 +166,15 @@ def measure(method: str, arguments: argparse.Namespace) -> dict[str, Any]:
         cfg, num_classes=len(dataset.classes), channels=dataset.channels, image_size=dataset.image_size
     )
     device = torch.device(arguments.device)
-    training = build_training(cfg, dataset, pixel_statistics(dataset.train.images), device, student.to(device))
+    normalization = pixel_statistics(dataset.train.images)
+    few = replace(cfg, train=replace(cfg.train, batch_size=2, unlabeled_ratio=16.0))
+    trial = build_training(few, dataset, normalization, device, copy.deepcopy(student).to(device))
+    passes = passes_of(trial.method, trial.loader.batch(0))
+    trial.loader.close()
+    training = build_training(cfg, dataset, normalization, device, student.to(device))
     training.method.train()
     loader, health = training.loader, Health(device)
-    ready, bare = cast(ImageLoader, Ready(loader.batch(0))), bare_step(training, PASSES[method])
+    ready, bare = cast(ImageLoader, Ready(loader.batch(0))), bare_step(training, passes)
 
     def timed(do: Callable[[int], object], start: int) -> float:
         begin = time.perf_counter()
@@ -181,7 +204,7 @@ def measure(method: str, arguments: argparse.Namespace) -> dict[str, Any]:
     low, _, high = statistics.quantiles(ratios["full"], n=4)
     return {
         "method": method,
-        "passes": str(PASSES[method]),
+        "passes": str(passes),
         **{f"{name}_ms": 1000 * statistics.median(values) for name, values in seconds.items()},
         **{f"{name}_ratio": statistics.median(values) for name, values in ratios.items()},
         "quartiles": f"{low:.3f} to {high:.3f}",
@@ -215,7 +238,6 @@ moving average of the weights, which bare leaves out. With views: rows fetched a
 
 def main() -> None:
     names = [method.name for method in CLASSIFIERS]
-    assert set(PASSES) == set(names), "a method without its passes, or passes without a method"
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="?", default="digits")
     parser.add_argument("--methods", default=",".join(names))

@@ -21,7 +21,19 @@ from tutelage.commands.api import Flags, PretrainFlags
 from tutelage.core.errors import ConfigError, DataError, RunError
 
 FOR_OWN_CODE = {
-    *("Batch", "EMATeacher", "Method", "Problem", "Progress", "PseudoLabels", "Samples", "StepOutput", "losses"),
+    *(
+        "Batch",
+        "EMATeacher",
+        "Method",
+        "Problem",
+        "Progress",
+        "PseudoLabels",
+        "Samples",
+        "StepOutput",
+        "losses",
+        "at_least_float32",
+    ),
+    *("EMAConfig", "Labeled", "SelfSupervisedBatch", "SemiSupervisedBatch", "SupervisedBatch", "Task", "Unlabeled"),
     *("CTAugment", "DenseNetwork", "Network", "RandAugment", "ScanModel"),
     *("CheckpointError", "ConfigError", "DataError", "Interrupted", "MissingExtra", "NonFiniteError", "RunError"),
     "TutelageError",

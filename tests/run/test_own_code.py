@@ -80,8 +80,8 @@ class Formless(Method):
 class Loose(Mine):
     name = "loose"
 
-    class Config:
-        pass
+    class Config(Mine.Config):
+        lost: int = 3
 
 
 class Net(Network):
@@ -244,7 +244,7 @@ WRONG = [
     (["--method", f"{MODULE}:Nameless"], "must have a class attribute `name`"),
     (["--method", f"{MODULE}:Unscored"], "must have a class attribute `evaluated`"),
     (["--method", f"{MODULE}:Formless"], "must define forward"),
-    (["--method", f"{MODULE}:Loose"], "its Config must be a dataclass"),
+    (["--method", f"{MODULE}:Loose"], "its Config must be decorated with @dataclass"),
     (["--method", f"{MODULE}:Mine", "--method.wieght", "1"], "unknown setting method.wieght; did you mean 'weight'?"),
     (["--method", f"{MODULE}:Mine", "--method.weight", "much"], "method.weight must be a number, got 'much'"),
     (

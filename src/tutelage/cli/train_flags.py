@@ -75,7 +75,7 @@ PretrainFlags: Any = _flags(
     "PretrainFlags",
     left_out="unlabeled_ratio exclude_labeled metrics baseline baseline_share",
     told={
-        "method": "what to learn with: moco-v1, moco-v2 [default: moco-v2]",
+        "method": f"a method that learns without labels, see tutelage methods [default: {config.PRETRAINING_METHOD}]",
         "preset": "settings to start from [default: METHOD-small]",
         "network": "what is trained: small, resnet-18, resnet-50, ...; tutelage methods settings lists all",
         "batch_size": "images a step",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 from typing import Any
 
@@ -29,8 +28,8 @@ def own_network(path: str) -> type[Network]:
     if inspect.isabstract(network):
         raise ConfigError(f"network {path} must define {', '.join(sorted(network.__abstractmethods__))}")
     settings = getattr(network, "Config", None)
-    if settings is not None and not dataclasses.is_dataclass(settings):
-        raise ConfigError(f"network {path}: its Config must be a dataclass, as all settings are")
+    if settings is not None and not options.is_settings(settings):
+        raise ConfigError(f"network {path}: its Config must be decorated with @dataclass")
     return network
 
 

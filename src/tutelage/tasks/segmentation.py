@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from tutelage.config.segmentation import SegmentationConfig
 from tutelage.core.errors import ConfigError, DataError
+from tutelage.core.precision import at_least_float32
 from tutelage.tasks.base import Task
 from tutelage.tasks.components import keep_largest
 from tutelage.tasks.overlap import DISTANCES, OVERLAPS
@@ -70,7 +71,7 @@ class Segmentation(Task):
 
         Voxels of label -1 count nowhere; where all are so, the cross-entropy is 0.
         """
-        logits = logits.float()
+        logits = at_least_float32(logits)
         known = label != IGNORED
         cost = F.cross_entropy(logits, label, ignore_index=IGNORED, reduction="none")
         cross_entropy = cost.sum() / known.sum().clamp_min(1)

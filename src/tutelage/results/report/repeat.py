@@ -87,9 +87,9 @@ def _defaults(cfg: RunConfig, from_preset: bool, more: Mapping[str, Any] | None 
     given = {"method.name": cfg.method, "data.path": cfg.data.path, **(more or {})}
     if not learns_from_labels(cfg.method):
         return flat(resolved(resolve_pretraining(given)).to_dict())
-    return flat(
-        resolved(config.resolve(given, preset=config.base_preset(cfg.method) if from_preset else None)).to_dict()
-    )
+    preset = config.base_preset(cfg.method) if from_preset else None
+    preset = preset if preset in config.preset_names() else None  # a method of another package has none
+    return flat(resolved(config.resolve(given, preset=preset)).to_dict())
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
