@@ -266,7 +266,7 @@ AGAINST_DATA: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     ),
     "images too small for the network": (
         flags("--network", "conv-large", "--image-size", "4", "--batch-size", "4", "--unlabeled-ratio", "1"),
-        r"'conv-large' takes images of at least \d+ pixels, these have 4; choose 'small', or a larger data.image_size",
+        r"'conv-large' needs images of at least \d+ pixels, got 4; choose 'small', or a larger data.image_size",
     ),
 }
 
