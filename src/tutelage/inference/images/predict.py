@@ -17,7 +17,7 @@ from tutelage.inference.model import Written
 
 @dataclass(frozen=True)
 class WrittenTable(Written):
-    """The images that were predicted, and their predictions if they were kept."""
+    """The images that were predicted, and the predictions if they were kept."""
 
     items: Sequence[Item]
     predictions: Sequence[Prediction]
@@ -28,10 +28,10 @@ def write_predictions(
 ) -> WrittenTable:
     """Write `path, label, confidence, p_<class>..., error`, one row per image.
 
-    An image that cannot be read has its reason under `error` and nothing else; the rest is done.
+    If an image cannot be read, its row has only the reason, under `error`; the other images are still predicted.
 
     Args:
-        keep: hold all predictions in memory; otherwise nothing grows with the number of images but the text.
+        keep: keep all predictions in memory; otherwise only the text of the file is kept.
     """
     text = io.StringIO(newline="")
     columns = ["path", "label", "confidence", *(f"p_{name}" for name in model.classes), "error"]
