@@ -156,7 +156,7 @@ NAMES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     ),
     "a setting under both its names": (
         flags("--train.steps", "9"),
-        r"--steps and --train.steps are the same setting: give one of them",
+        r"--steps and --train.steps are the same setting: give only one of them",
     ),
     "an option given twice": (
         lambda w: [*flags()(w), "--steps", "5"],
@@ -164,7 +164,7 @@ NAMES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     ),
     "a dotted setting of evaluate": (
         words("evaluate", "r", "photos", "--train.steps", "1"),
-        r"unknown option --train.steps; .*\(dotted settings belong to check, train, pretrain, show, compare\)",
+        r"unknown option --train.steps; .*\(dotted settings are for check, train, pretrain, show, compare\)",
     ),
     "an unknown method": (
         flags("--method", "mean-techer"),
@@ -192,8 +192,8 @@ NAMES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
         r"unknown method or preset 'mean-techer'; did you mean 'mean-teacher'\?",
     ),
     "two folders": (words("train", "photos", "more", "--out", "runs/a"), r"[Uu]nused|more"),
-    "no data": (words("train", "--out", "runs/a"), r"name the data to train on, or a run to go on with"),
-    "no run folder": (words("train", "photos", "--steps", "4"), r"name the run folder to make: --out runs/a"),
+    "no data": (words("train", "--out", "runs/a"), r"give the data to train on, or a run to resume"),
+    "no run folder": (words("train", "photos", "--steps", "4"), r"give the run folder to create: --out runs/a"),
     "an empty run folder name": (flags("--out", ""), r"--out"),
     "predictions without a file": (words("predict", "run", "photos"), r"--out"),
     "an evaluation without data": (words("evaluate", "run"), r"DATA"),
