@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 
 from tutelage import config
-from tutelage.data.images.dataset import load_dataset
+from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import pixel_statistics
 from tutelage.run.build import build_predictor, resolved
 from tutelage.run.data_modules.image_streams import build_training
@@ -81,7 +81,7 @@ def measure(method: str, arguments: argparse.Namespace, folder: Path) -> dict[st
         "train.device": "cpu",
     }
     cfg = resolved(config.resolve(settings))
-    dataset = load_dataset(cfg.data, seed=0, workers=2)
+    dataset = load_images(cfg.data, seed=0, workers=2)
     normalization = pixel_statistics(dataset.train.images)
     student = build_predictor(
         cfg, num_classes=len(dataset.classes), channels=dataset.channels, image_size=dataset.image_size

@@ -26,8 +26,8 @@ import torch.nn.functional as F
 
 from tutelage.core.batch import Batch, StepOutput
 from tutelage.core.contrast import info_nce
-from tutelage.data.images.dataset import load_dataset
-from tutelage.data.images.loader import Loader, pixel_statistics
+from tutelage.data.images.dataset import load_images
+from tutelage.data.images.loader import ImageLoader, pixel_statistics
 from tutelage.run.build import build_predictor, resolved
 from tutelage.run.data_modules.image_streams import build_training
 from tutelage.run.resolve import resolve_pretraining
@@ -96,7 +96,7 @@ def measure(queue_size: int, arguments: argparse.Namespace) -> dict[str, Any]:
         "train.precision": "fp32",
     }
     cfg = resolved(resolve_pretraining(settings))
-    dataset = load_dataset(cfg.data, seed=0, workers=2, needs_labels=False)
+    dataset = load_images(cfg.data, seed=0, workers=2, needs_labels=False)
     student = build_predictor(
         cfg, num_classes=len(dataset.classes), channels=dataset.channels, image_size=dataset.image_size
     )
@@ -104,7 +104,7 @@ def measure(queue_size: int, arguments: argparse.Namespace) -> dict[str, Any]:
     training = build_training(cfg, dataset, pixel_statistics(dataset.train.images), device, student.to(device))
     training.method.train()
     loader, health = training.loader, Health(device)
-    training.loader = cast(Loader, Ready(loader.batch(0)))
+    training.loader = cast(ImageLoader, Ready(loader.batch(0)))
     loader.close()
     kinds: dict[str, Callable[[int], object]] = {
         "bare": bare_step(training),

@@ -27,8 +27,8 @@ from torch import Tensor
 
 from tutelage import config
 from tutelage.core.batch import Batch
-from tutelage.data.images.dataset import load_dataset
-from tutelage.data.images.loader import Loader, pixel_statistics
+from tutelage.data.images.dataset import load_images
+from tutelage.data.images.loader import ImageLoader, pixel_statistics
 from tutelage.methods import CLASSIFIERS
 from tutelage.run.build import build_predictor, resolved
 from tutelage.run.data_modules.image_streams import build_training
@@ -143,7 +143,7 @@ def measure(method: str, arguments: argparse.Namespace) -> dict[str, Any]:
         "train.precision": "fp32",
     }
     cfg = resolved(config.resolve(settings))
-    dataset = load_dataset(cfg.data, seed=0, workers=2)
+    dataset = load_images(cfg.data, seed=0, workers=2)
     student = build_predictor(
         cfg, num_classes=len(dataset.classes), channels=dataset.channels, image_size=dataset.image_size
     )
@@ -151,7 +151,7 @@ def measure(method: str, arguments: argparse.Namespace) -> dict[str, Any]:
     training = build_training(cfg, dataset, pixel_statistics(dataset.train.images), device, student.to(device))
     training.method.train()
     loader, health = training.loader, Health(device)
-    ready, bare = cast(Loader, Ready(loader.batch(0))), bare_step(training, PASSES[method])
+    ready, bare = cast(ImageLoader, Ready(loader.batch(0))), bare_step(training, PASSES[method])
 
     def timed(do: Callable[[int], object], start: int) -> float:
         begin = time.perf_counter()

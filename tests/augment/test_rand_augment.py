@@ -241,7 +241,7 @@ def test_description_names_operations_and_values():
 
 
 def test_an_unknown_operation_is_a_config_error_that_names_the_nearest():
-    with pytest.raises(ConfigError, match=r"'rotat' is no operation.*did you mean 'rotate'"):
+    with pytest.raises(ConfigError, match=r"'rotat' is not an operation.*did you mean 'rotate'"):
         index_of("rotat", OPERATIONS)
 
 

@@ -61,7 +61,7 @@ def test_deep_supervision_of_dynunet_trains_every_parameter_and_leaves_a_network
 
 
 def test_what_the_network_lacks_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"network\.deep_supervision is no setting of the network 'monai:unet'"):
+    with pytest.raises(ConfigError, match=r"network\.deep_supervision is not a setting of the network 'monai:unet'"):
         build("monai:unet", (16, 16, 16), deep_supervision=True)
     with pytest.raises(ConfigError, match=r"'monai:unett' is not known; did you mean 'monai:unet'"):
         build("monai:unett", (16, 16, 16))

@@ -113,7 +113,7 @@ def test_settings_reach_the_network() -> None:
     network = build_network(config, num_classes=2, channels=1, image_size=(16, 16, 16))
     assert isinstance(network, VNet) and network.deep_supervision and network.dropout.p == 0.25
     assert network.head.in_channels == 2
-    with pytest.raises(ConfigError, match=r"network\.width is no setting of the network 'conv-large'"):
+    with pytest.raises(ConfigError, match=r"network\.width is not a setting of the network 'conv-large'"):
         NetworkConfig(name="conv-large", width=2)
     with pytest.raises(ConfigError, match=r"network.width must be in \[1, 1024\]"):
         NetworkConfig(name="vnet", width=0)

@@ -14,7 +14,7 @@ import tutelage
 from tutelage.config import resolve
 from tutelage.core.batch import Batch, Progress, Samples
 from tutelage.core.errors import ConfigError
-from tutelage.data.images.dataset import load_dataset
+from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import pixel_statistics
 from tutelage.methods import CLASSIFIERS
 from tutelage.methods.base import Method, Problem
@@ -88,7 +88,7 @@ def test_a_training_of_unknown_length_is_refused() -> None:
             "method.name": "mean-teacher",
         }
     )
-    data = load_dataset(cfg.data, seed=0)
+    data = load_images(cfg.data, seed=0)
     student = build_predictor(cfg, num_classes=10, channels=1, image_size=8)
     with pytest.raises(ConfigError, match="the length of the training is not known"):
         build_training(cfg, data, pixel_statistics(data.train.images), torch.device("cpu"), student)

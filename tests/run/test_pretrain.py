@@ -19,8 +19,8 @@ from tutelage.commands.train import resume_training, train_run
 from tutelage.config.settings import DataConfig
 from tutelage.core.console import screen
 from tutelage.core.errors import ConfigError, DataError
-from tutelage.data.images.dataset import Dataset, load_dataset
-from tutelage.data.images.inventory import take_inventory
+from tutelage.data.images.dataset import ImageDataset, load_images
+from tutelage.data.images.inventory import take_image_inventory
 from tutelage.inference.images.model import Model
 from tutelage.results.report.repeat import train_command
 from tutelage.results.report.write import write_report
@@ -54,8 +54,8 @@ def pretrain(data: Path | str, out: Path, **settings: Any) -> Run:
     return train_run(cfg, out, console=screen(quiet=True), pretraining=True)
 
 
-def dataset(path: Path | str, **settings: Any) -> Dataset:
-    return load_dataset(DataConfig(path=str(path), **settings), seed=0, needs_labels=False)
+def dataset(path: Path | str, **settings: Any) -> ImageDataset:
+    return load_images(DataConfig(path=str(path), **settings), seed=0, needs_labels=False)
 
 
 def test_a_flat_folder_without_any_label_is_learned_from(tmp_path: Path) -> None:
@@ -128,16 +128,16 @@ def test_every_source_is_taken_with_or_without_labels(tmp_path: Path, kind: str)
 def test_labels_too_few_to_be_held_out_judge_one_another(tmp_path: Path) -> None:
     write_images(tmp_path / "photos" / "a", 6), write_images(tmp_path / "photos" / "b", 6, 6)
     assert "labeled images are judged by one another" in dataset(tmp_path / "photos").notes[-1]
-    assert "there is no validation" in load_dataset(DataConfig(path=str(tmp_path / "photos")), seed=0).notes[-1]
+    assert "there is no validation" in load_images(DataConfig(path=str(tmp_path / "photos")), seed=0).notes[-1]
 
 
 def test_images_that_score_nothing_are_named_and_a_source_that_is_not_there_is_refused(tmp_path: Path) -> None:
     photos, val = write_images(tmp_path / "photos", 5), write_images(tmp_path / "val", 3, 5)
-    [warning] = take_inventory(DataConfig(path=str(photos), val=str(val)), needs_labels=False).warnings
+    [warning] = take_image_inventory(DataConfig(path=str(photos), val=str(val)), needs_labels=False).warnings
     assert "the val images score nothing, since labels are missing" in warning
     for given in ({"path": str(tmp_path / "none")}, {"path": str(photos), "val": str(tmp_path / "none")}):
         with pytest.raises(DataError, match="no such file or folder"):
-            load_dataset(DataConfig(**given), seed=0, needs_labels=False)
+            load_images(DataConfig(**given), seed=0, needs_labels=False)
 
 
 @pytest.mark.parametrize(

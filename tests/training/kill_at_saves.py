@@ -22,7 +22,7 @@ import torch
 
 from tutelage import cli
 from tutelage.config import resolve
-from tutelage.data.images.dataset import load_dataset
+from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import pixel_statistics
 from tutelage.run.build import build_predictor
 from tutelage.run.data_modules.image_streams import build_training
@@ -141,7 +141,7 @@ def train_with_direct_saves(run: Path, steps: int) -> int:
     """The same training with a recorder that saves directly; it resumes from the file, if there is one."""
     run.mkdir(exist_ok=True)
     cfg = resolve({**SETTINGS, "train.steps": steps})
-    data = load_dataset(cfg.data, seed=0)
+    data = load_images(cfg.data, seed=0)
     student = build_predictor(cfg, num_classes=10, channels=1, image_size=8)
     training = build_training(cfg, data, pixel_statistics(data.train.images), torch.device("cpu"), student)
     path, start = run / "last.pt", 0

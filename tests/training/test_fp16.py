@@ -13,7 +13,7 @@ from torch import Tensor
 from tutelage.config import resolve
 from tutelage.core.batch import StepOutput
 from tutelage.core.errors import NonFiniteError
-from tutelage.data.images.dataset import load_dataset
+from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import pixel_statistics
 from tutelage.run.build import build_predictor
 from tutelage.run.data_modules.image_streams import build_training
@@ -52,7 +52,7 @@ def build(**settings: Any) -> Training:
     }
     lengths = {"train.steps": 100, "train.log_every": 10, "train.workers": 0, "train.eval_every": 1000}
     cfg = resolve(given | lengths | settings)
-    data = load_dataset(cfg.data, seed=0)
+    data = load_images(cfg.data, seed=0)
     student = build_predictor(cfg, num_classes=10, channels=1, image_size=8)
     made = build_training(cfg, data, pixel_statistics(data.train.images), torch.device("cpu"), student)
     made = dataclasses.replace(made, precision=torch.float16)

@@ -9,7 +9,7 @@ import torch
 
 from tutelage.config import resolve
 from tutelage.core.errors import Interrupted
-from tutelage.data.images.dataset import load_dataset
+from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import pixel_statistics
 from tutelage.run.build import build_predictor
 from tutelage.run.data_modules.image_streams import build_training
@@ -56,7 +56,7 @@ def training() -> Iterator[Training]:
         {"data.path": "digits", "data.label_count": 40, "method.name": "mean-teacher", "network.name": "wrn-10-1"}
         | {f"train.{name}": value for name, value in settings.items()}
     )
-    data = load_dataset(cfg.data, seed=0)
+    data = load_images(cfg.data, seed=0)
     student = build_predictor(cfg, num_classes=10, channels=1, image_size=8)
     made = build_training(cfg, data, pixel_statistics(data.train.images), torch.device("cpu"), student)
     yield made

@@ -17,7 +17,7 @@ from tutelage import cli
 from tutelage.config import resolve
 from tutelage.core.batch import Batch, Progress, StepOutput
 from tutelage.core.errors import NonFiniteError
-from tutelage.data.images.dataset import load_dataset
+from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import pixel_statistics
 from tutelage.methods import CLASSIFIERS
 from tutelage.methods.base import Method
@@ -185,7 +185,7 @@ def test_a_learning_rate_that_is_not_finite_moves_nothing(
     given = {"data.path": str(few_digits), "data.label_count": 40, "method.name": name, "network.name": "wrn-10-1"}
     lengths = {"train.steps": 6, "train.log_every": LOG_EVERY, "train.checkpoint_every": SAVE_EVERY}
     cfg = resolve({**given, **lengths, "train.batch_size": 8, "optimizer.name": optimizer})
-    data = load_dataset(cfg.data, seed=0)
+    data = load_images(cfg.data, seed=0)
     student = build.build_predictor(cfg, num_classes=10, channels=1, image_size=8)
     normalization = pixel_statistics(data.train.images)
     training = build_training(cfg, data, normalization, torch.device("cpu"), student)

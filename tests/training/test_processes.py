@@ -181,7 +181,7 @@ import torch
 from torch import nn
 from tutelage.run.data_modules.image_streams import build_training
 from tutelage.config import resolve
-from tutelage.data.images.dataset import load_dataset
+from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import pixel_statistics
 from tutelage.core.distributed import process_group, rank
 from tutelage.networks.base import Network
@@ -207,7 +207,7 @@ class Rows:
 def train(method, out, device):
     cfg = resolve({"data.path": "digits", "data.label_count": 100, "train.steps": 20, "train.batch_size": 16,
                    "train.unlabeled_ratio": 1.5, "train.log_every": 1, "method.name": method, "train.workers": 0})
-    data = load_dataset(cfg.data, seed=0)
+    data = load_images(cfg.data, seed=0)
     torch.manual_seed(0)
     training = build_training(cfg, data, pixel_statistics(data.train.images), device, Plain())
     recorder = Rows()

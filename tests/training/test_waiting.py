@@ -25,7 +25,7 @@ from tutelage.config import resolve
 from tutelage.config.augment import AugmentConfig, StrongConfig
 from tutelage.core.batch import StepOutput
 from tutelage.core.seeding import generator
-from tutelage.data.images.dataset import load_dataset
+from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import pixel_statistics
 from tutelage.methods import CLASSIFIERS
 from tutelage.methods.base import Method
@@ -92,7 +92,7 @@ def step_twice(method: type[Method], digits: Path, **settings: Any) -> list[Step
     given = {"method.name": method.name, "network.name": "wrn-10-1", "optimizer.clip_norm": 5.0, "train.steps": 9}
     data = {"data.path": str(digits), "data.label_count": 40, "train.batch_size": 8, "train.workers": 0}
     cfg = resolve(given | data | settings)
-    dataset = load_dataset(cfg.data, seed=0)
+    dataset = load_images(cfg.data, seed=0)
     student = build_predictor(cfg, num_classes=10, channels=1, image_size=8)
     training = build_training(cfg, dataset, pixel_statistics(dataset.train.images), META, student)
     training.method.train()

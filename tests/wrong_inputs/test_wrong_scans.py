@@ -164,7 +164,7 @@ WRONG_SETTINGS: dict[str, tuple[list[str], str]] = {
     "augmentation of images": ([*TRAIN, "--augment.weak.flip", "false"], r"augment\.weak\.flip is for images"),
     "a network for images": (
         [*TRAIN, "--network", "wrn-10-1"],
-        "network.width is no setting|gives one answer an image",
+        "network.width is not a setting|gives one answer an image",
     ),
     "a patch that the network cannot halve": (
         [*TRAIN[:-5], "--scan.patch-size", "20"],

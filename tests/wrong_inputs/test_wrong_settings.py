@@ -185,7 +185,7 @@ NAMES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     ),
     "a setting of another network": (
         flags("--network.input-noise", "0.1"),
-        r"network.input_noise is no setting of the network 'wrn-10-1'; leave it out",
+        r"network.input_noise is not a setting of the network 'wrn-10-1'; leave it out",
     ),
     "an unknown method or preset to explain": (
         words("methods", "mean-techer"),
@@ -220,9 +220,9 @@ FILES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     ),
     "a setting without a section in TOML": (
         toml("steps = 5\n"),
-        r"my.toml: steps = 5 stands outside of a section; write it below \[train\]",
+        r"my.toml: steps = 5 is outside of any section; put it below \[train\]",
     ),
-    "a section that is a value in TOML": (toml("train = 5\n"), r"my.toml: train = 5 stands outside of a section"),
+    "a section that is a value in TOML": (toml("train = 5\n"), r"my.toml: train = 5 is outside of any section"),
     "a float for an integer in TOML": (toml("[train]\nseed = 1.5\n"), r"train.seed must be an integer, got 1.5"),
     "a switch for an integer in TOML": (toml("[train]\nseed = true\n"), r"train.seed must be an integer, got True"),
     "a list for a number in TOML": (toml("[optimizer]\nlr = [1]\n"), r"optimizer.lr must be a number, got \[1\]"),
@@ -273,7 +273,7 @@ AGAINST_DATA: dict[str, tuple[Callable[[Any], list[str]], str]] = {
 SHEETS: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     "an unknown view": (
         words("show", "photos", "--out", "a.png", "--views", "weak,storng"),
-        r"'storng' is no view; did you mean 'strong'\?",
+        r"'storng' is not a view; did you mean 'strong'\?",
     ),
     "no view": (words("show", "photos", "--out", "a.png", "--views", ","), r"--views"),
     "a view without its policy": (

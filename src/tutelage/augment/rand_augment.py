@@ -63,7 +63,7 @@ def enhance(scale: float, offset: float) -> Mapping[str, Values]:
     return dict.fromkeys(("brightness", "color", "contrast", "sharpness"), lambda m, s, shape: scale * m + offset)
 
 
-# The sums are written as the published code writes them: their rounding decides a pixel or a bit.
+# The sums are written as in the published code, since their rounding decides a pixel or a bit.
 LEVELS: Mapping[str, Values] = {
     "rotate": lambda m, s, shape: s * (30.0 * m / 10.0).trunc(),
     "shear_x": lambda m, s, shape: s * (0.3 * m / 10.0),
@@ -111,7 +111,7 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
                 **LEVELS,
                 **enhance(0.18, 0.1),
                 "posterize": lambda m, s, shape: 4.0 - (4.0 * m / 10.0).trunc(),
-                # Pixels of 32 in the authors' code; a smaller image would be moved out of sight.
+                # Pixels of 32 in the authors' code; a smaller image would be moved out of view.
                 "translate_x": lambda m, s, shape: s * (m * min(1.0, shape.width / 32)).trunc(),
                 "translate_y": lambda m, s, shape: s * (m * min(1.0, shape.height / 32)).trunc(),
             },
@@ -125,7 +125,7 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
 
 
 def values_of_all(variant: Variant, magnitude: Tensor, sign: Tensor, shape: ImageShape) -> Tensor:
-    """(14, N...) float64: what each operation would be given for magnitudes and signs (N...); 0 where nothing."""
+    """(14, N...) float64: the value of each operation for magnitudes and signs (N...); 0 where it takes none."""
     nothing = torch.zeros_like(magnitude)
     values = variant.values
     return torch.stack([values[o.name](magnitude, sign, shape) if o.name in values else nothing for o in OPERATIONS])
@@ -133,7 +133,7 @@ def values_of_all(variant: Variant, magnitude: Tensor, sign: Tensor, shape: Imag
 
 @functools.lru_cache(maxsize=16)
 def table_of_levels(variant: str, shape: ImageShape) -> Tensor:
-    """(14, 2, 10) float64: what an operation is given, by its sign (0 for -1, 1 for +1) and its level."""
+    """(14, 2, 10) float64: the value of each operation, by sign (0 for -1, 1 for +1) and level."""
     level = torch.arange(10, dtype=torch.float64).expand(2, -1)
     sign = torch.tensor([[-1.0], [1.0]], dtype=torch.float64).expand(-1, 10)
     return values_of_all(VARIANTS[variant], level, sign, shape)
@@ -187,14 +187,14 @@ class RandAugment(View):
         for op, value in zip(draws["op"][row].tolist(), draws["value"][row].tolist(), strict=True):
             name = OPERATIONS[op].name
             if name in self.variant.values:
-                words.append(f"{name} {value + 0.0:.3g}")  # + 0.0 takes the sign off -0
+                words.append(f"{name} {value + 0.0:.3g}")  # + 0.0 removes the sign of -0
             elif name != "identity":
                 words.append(name)
         parts = [self.weak.describe(draws, row), ", ".join(words) or "no operation", self.cutout.describe(draws, row)]
         return "; ".join(parts if self.variant.weak_first else [*parts[1:], parts[0]])
 
 
-# The official code keeps an alpha channel; these four drop it, and what was transparent is black from then on.
+# The official code keeps an alpha channel; these four drop it, and transparent pixels are black from then on.
 OPAQUE = ("autocontrast", "equalize", "posterize", "solarize")
 ALPHA_OPERATIONS = tuple(
     Operation(op.name, (lambda alpha, v: torch.full_like(alpha, 255)) if op.name in OPAQUE else None)
@@ -203,7 +203,7 @@ ALPHA_OPERATIONS = tuple(
 
 
 def fill_gaps(images: Tensor, op: Tensor, value: Tensor) -> Tensor:
-    """What geometric operations left black made gray, unless an operation of `OPAQUE` came later.
+    """The images with the gaps of geometric operations in gray, unless an operation of `OPAQUE` came later.
 
     The official code does so with an alpha channel. Its gray is 0 after standardizing to [-1, 1], so 127.5; here 127.
     """

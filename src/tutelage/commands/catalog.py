@@ -120,7 +120,6 @@ def _print_preset(name: str, console: Console) -> None:
         if key in table["preset"]:
             console.print(f"{key}: {table['preset'][key]}")
     console.print()
-    for section, values in table.items():
-        if section != "preset":
-            for key, value in values.items():
-                console.print(f"  --{section}.{key.replace('_', '-')} {json.dumps(value)}")
+    for section in ("method", *config.SECTIONS):
+        for setting, value in config.flat(table.get(section, {}), f"{section}.").items():
+            console.print(f"  --{setting.replace('_', '-')} {json.dumps(value)}")

@@ -46,7 +46,7 @@ def evaluate_run(
     if out is not None:
         write_json(out, scores.metrics)
     if csv is not None:
-        write_atomically(csv, scores.case_table().encode("utf-8"))
+        write_atomically(csv, scores.case_table())
     if report is not None:
         write_page(evaluation_page(run, data, model, scores), report)
         console.print(f"the report is {report}", markup=False)

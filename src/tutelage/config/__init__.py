@@ -1,6 +1,6 @@
 """What a user can set, and how defaults, presets, files and flags become the settings of a run.
 
-Nothing here imports torch: the command line reads it before it knows what to do.
+Nothing here imports torch, so that the command line starts quickly.
 """
 
 from tutelage.config.dotted import flat, merge, nested

@@ -1,4 +1,4 @@
-"""The settings of all views. They import nothing heavy: the command line reads them before it knows what to do."""
+"""The settings of all views. This module imports nothing heavy, so that the command line starts quickly."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ from tutelage.core.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class WeakConfig:
-    """The weak view: a flip and a small translation, the gap filled by reflection (Laine & Aila 2017, FixMatch).
+    """The weak view: a flip and a small translation with reflection padding (Laine & Aila 2017, FixMatch).
 
-    The other crop, "resized", cuts out a part and enlarges it, as is usual for larger photos.
+    The crop "resized" cuts out a part and enlarges it, as is usual for larger photos.
     """
 
-    flip: Annotated[bool, "mirror half of the images, in contrastive views too, unless they show symbols"] = True
-    crop: Annotated[Literal["shift", "resized"], "move the image a little, or cut out a part and enlarge it"] = "shift"
-    translate: Annotated[float, "in shift: largest translation as a share of the side; 0.125 is 4 of 32"] = 0.125
-    smallest_crop: Annotated[float, "in resized: smallest share of the area kept"] = 0.75
+    flip: Annotated[bool, "mirror half of the images, in contrastive views as well, unless they show symbols"] = True
+    crop: Annotated[Literal["shift", "resized"], "translate the image a little, or cut out a part and enlarge it"] = (
+        "shift"
+    )
+    translate: Annotated[
+        float, "with crop=shift: largest translation as a share of the side; 0.125 is 4 of 32 pixels"
+    ] = 0.125
+    smallest_crop: Annotated[float, "with crop=resized: smallest share of the area that is kept"] = 0.75
 
     def __post_init__(self) -> None:
         require(0.0 <= self.translate <= 0.5, "augment.weak.translate", "in [0, 0.5]", self.translate)
@@ -40,7 +44,7 @@ class StrongConfig:
     The toolboxes TorchSSL and USB always apply three operations: TorchSSL before the weak view, USB after it.
     """
 
-    policy: Annotated[Literal["randaugment", "ctaugment"], "operations drawn evenly, or by learned rates"] = (
+    policy: Annotated[Literal["randaugment", "ctaugment"], "draw operations uniformly, or by learned rates"] = (
         "randaugment"
     )
     variant: Annotated[
@@ -55,7 +59,7 @@ class StrongConfig:
     ] = None
     cutout: Annotated[float, "side of the erased square as a share of the shorter side (toolbox: the largest)"] = 0.5
     fill: Annotated[
-        Literal["published", "black", "gray", "reflect"], "what fills the gaps of rotate, shear and translate"
+        Literal["published", "black", "gray", "reflect"], "fill of the gaps that rotate, shear and translate leave"
     ] = "published"
 
     def __post_init__(self) -> None:
@@ -78,10 +82,12 @@ class StrongConfig:
 class CTAugmentConfig:
     """CTAugment, used where `strong.policy` is "ctaugment" (ReMixMatch, arXiv:1911.09785; constants of FixMatch)."""
 
-    depth: Annotated[int, "operations an image"] = 2
-    decay: Annotated[float, "of the rates, at each probe that met a bin"] = 0.99
-    threshold: Annotated[float, "bins whose rate is below this share of the best are not drawn"] = 0.80
-    translate_no_op: Annotated[bool, "translate by up to 0.3 pixels, as the original code does: nothing moves"] = False
+    depth: Annotated[int, "operations per image"] = 2
+    decay: Annotated[float, "decay of the rate of a bin at each probe that uses it"] = 0.99
+    threshold: Annotated[float, "bins with a rate below this share of the best rate are not drawn"] = 0.80
+    translate_no_op: Annotated[bool, "translate by up to 0.3 pixels, as in the original code, which moves nothing"] = (
+        False
+    )
 
     def __post_init__(self) -> None:
         require(1 <= self.depth <= 16, "augment.ct.depth", "in [1, 16]", self.depth)
@@ -93,10 +99,13 @@ class CTAugmentConfig:
 class ContrastiveConfig:
     """The views of MoCo: crop, color jitter, grayscale, blur, flip."""
 
-    recipe: Annotated[Literal["v2", "v1", "cifar"], "MoCo v2 or v1, or the authors' recipe for CIFAR-10"] = "v2"
-    smallest_crop: Annotated[float | None, "smallest share of the area kept; None: 0.2, in the recipe cifar 0.08"] = (
-        None
-    )
+    recipe: Annotated[
+        Literal["v2", "v1", "cifar"],
+        "augmentations of MoCo v2, of MoCo v1, or of the authors' demonstration on CIFAR-10",
+    ] = "v2"
+    smallest_crop: Annotated[
+        float | None, "smallest share of the area that is kept; None is 0.2, or 0.08 in the recipe cifar"
+    ] = None
 
     def __post_init__(self) -> None:
         require(
@@ -113,7 +122,7 @@ class AugmentConfig:
 
     domain: Annotated[
         Literal["auto", "natural", "symbols"],
-        "what images show: symbols (digits, letters, signs) are never mirrored; auto decides by the source",
+        "what the images show: symbols (digits, letters, signs) are never mirrored; auto decides by the data source",
     ] = "auto"
     weak: WeakConfig = field(default_factory=WeakConfig)
     strong: StrongConfig = field(default_factory=StrongConfig)

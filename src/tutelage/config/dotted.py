@@ -25,7 +25,7 @@ def _path(parts: list[str], value: Any) -> dict[str, Any]:
 
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """`{"train": {"steps": 5}}` as `{"train.steps": 5}`: the reverse of `nested`."""
+    """`{"train": {"steps": 5}}` as `{"train.steps": 5}`: the inverse of `nested`."""
     names: dict[str, Any] = {}
     for name, value in tree.items():
         names |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
@@ -33,7 +33,7 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
-    """Lay nested `values` over `into`, in place. Names of settings are unified to underscores."""
+    """Lay nested `values` over `into`, in place; hyphens in names become underscores."""
     for raw, value in values.items():
         key = raw.replace("-", "_")
         if isinstance(value, Mapping):

@@ -57,7 +57,7 @@ def given_settings(settings: Mapping[str, Any], file: str | Path | None = None) 
 
 
 def _fitting(preset: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """A preset without those settings of its network that the one named in `given` does not have."""
+    """A preset without the settings of its network that the network named in `given` does not have."""
     chosen = given.get("network", {}).get("name")
     if not isinstance(chosen, str) or "network" not in preset:
         return dict(preset)
@@ -66,12 +66,13 @@ def _fitting(preset: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, A
 
 
 def _refuse_preset(preset: str, method: object) -> None:
-    """Raise if the preset holds settings of another method; one without any of its own goes with each."""
+    """Raise if the preset has settings of another method; a preset without method settings goes with every method."""
     own = read_preset(preset).get("method", {})
     name = own.get("name", DEFAULT_METHOD)
     if method != name and set(own) != {"name"}:
         raise ConfigError(
-            f"the preset {preset} is for the method {name}, not {method}: leave one out, or take a preset of {method}"
+            f"the preset {preset} is for the method {name}, not {method}: leave one of them out, or choose a preset of "
+            f"{method}"
         )
 
 
@@ -79,7 +80,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """The settings in a TOML file.
 
     Raises:
-        ConfigError: it is not there, not readable, or not valid TOML (the message names the line); or a section, a
+        ConfigError: it is missing, not readable, or not valid TOML (the message names the line); or a section, a
             setting or the type of a value is wrong.
     """
     try:
@@ -98,12 +99,12 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def _check_section(section: str, values: Any) -> None:
-    """Check names and types in a part of the settings; those of a method wait for it."""
+    """Check the names and types in a section; those of a method are checked later, with the method."""
     if not isinstance(values, Mapping):
         word = section.replace("-", "_")
         homes = [name for name, cls in SECTIONS.items() if word in {field.name for field in dataclasses.fields(cls)}]
-        where = f"; write it below [{homes[0]}]" if homes else ""
-        raise ConfigError(f"{section} = {values!r} stands outside of a section{where}")
+        where = f"; put it below [{homes[0]}]" if homes else ""
+        raise ConfigError(f"{section} = {values!r} is outside of any section{where}")
     if section not in (*SECTIONS, "method"):
         raise ConfigError(f"unknown section {section}{did_you_mean(section, [*SECTIONS, 'method'])}")
     if section != "method" and not (section == "network" and is_own_network(values.get("name"))):

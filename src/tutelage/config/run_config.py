@@ -28,12 +28,12 @@ SECTIONS: dict[str, type] = {
     "optimizer": OptimizerConfig,
     "train": TrainConfig,
 }
-AUTO = "auto"  # what stands for the method that is chosen when the data is known
+AUTO = "auto"  # the method is chosen when the data is known
 DEFAULT_METHOD = AUTO
-IMPORTED = "imported"  # what stands for the method where weights were brought from another code: nothing trains so
+IMPORTED = "imported"  # the "method" of weights that were imported from other code; nothing is trained with it
 DEFAULT_BUDGET = "30m"
 
-# The usual flags, and the setting each of them stands for; every other setting goes by its dotted name.
+# The common flags and their settings; every other setting is given by its dotted name.
 FLAGS: dict[str, str] = {
     "data": "data.path",
     "labels": "data.labels",
@@ -68,11 +68,10 @@ FLAGS: dict[str, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """The settings of a run. `method_settings` are plain values until `build.py` makes the method's dataclass.
+    """The settings of a run. `method_settings` are plain values until `run/build.py` makes the method's dataclass.
 
-    Of settings that `resolve` made, `given` holds those that were given, without defaults, and `preset` the name of one
-    that was given. With the method "auto" these are not yet all: `recommend.py` lays those given over the preset that
-    it chooses.
+    `resolve` also keeps in `given` what was given, without defaults, and in `preset` the name of the preset. With the
+    method "auto" the settings are not complete: `run/recommend.py` lays `given` over the preset that it chooses.
     """
 
     data: DataConfig
@@ -88,23 +87,23 @@ class RunConfig:
     preset: str | None = field(default=None, compare=False, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Nested plain values, ready for JSON; `from_dict` reads them back."""
+        """Nested plain values for JSON; `from_dict` reads them."""
         sections = {name: dataclasses.asdict(getattr(self, name)) for name in SECTIONS}
         sections["network"] = self.network.to_dict()
         return {"method": {"name": self.method, **self.method_settings}, **sections}
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> RunConfig:
-        """The settings in nested plain values.
+        """The settings of a run from nested plain values.
 
         Raises:
-            ConfigError: a section or a setting is unknown, of a wrong type, out of range, or missing.
+            ConfigError: a section or a setting is unknown, has the wrong type, is out of range, or is missing.
         """
         values = dict(values)
         method = dict(values.pop("method", {}))
         name = method.pop("name", DEFAULT_METHOD)
         if not isinstance(name, str):
-            raise ConfigError(f"method.name must be a text, got {name!r}")
+            raise ConfigError(f"method.name must be a string, got {name!r}")
         for section in values:
             if section not in SECTIONS:
                 raise ConfigError(f"unknown section {section}{did_you_mean(section, [*SECTIONS, 'method'])}")
@@ -121,6 +120,7 @@ class RunConfig:
         settings = {key.replace("-", "_"): value for key, value in method.items()}
         if name == AUTO and settings:
             raise ConfigError(
-                f"method.{next(iter(settings))} is a setting of one method, and the method is to be chosen: name it too"
+                f"method.{next(iter(settings))} is a setting of one method, and the method is auto: "
+                "name the method as well"
             )
         return RunConfig(**built, method=name, method_settings=settings, given=values if name == AUTO else {})

@@ -6,6 +6,9 @@ So a resumed run draws the same numbers as an uninterrupted one, whatever the nu
 from __future__ import annotations
 
 import hashlib
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,3 +26,24 @@ def generator(seed: int, *key: int | str) -> torch.Generator:
     import torch  # here because it is slow to import, and checking data needs `derived_seed` only
 
     return torch.Generator().manual_seed(derived_seed(seed, *key))
+
+
+@contextmanager
+def own_random_state() -> Iterator[None]:
+    """While open, the global generators of Python, NumPy and torch may be seeded; then they are as they were.
+
+    So the library never changes what its caller draws next. A GPU counts if it was in use before.
+    """
+    import numpy as np
+    import torch
+
+    python, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+        torch.set_rng_state(cpu)
+        if cuda:
+            torch.cuda.set_rng_state_all(cuda)

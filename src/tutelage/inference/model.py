@@ -35,7 +35,7 @@ class Scores(ABC):
     def print(self, console: Console) -> None:
         """Print the metrics as tables."""
 
-    def case_table(self) -> str:
+    def case_table(self) -> bytes:
         """CSV with the scores of each case; only for kinds of data that accept `csv`."""
         raise TypeError("these scores have no table of cases")
 

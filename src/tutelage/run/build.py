@@ -19,7 +19,7 @@ from tutelage.core.devices import choose_precision
 from tutelage.core.distributed import local_rows, world_size
 from tutelage.core.errors import ConfigError, did_you_mean
 from tutelage.core.import_path import EXPECTED, is_import_path
-from tutelage.core.seeding import derived_seed
+from tutelage.core.seeding import derived_seed, own_random_state
 from tutelage.methods import ADDITIONS, METHODS, PRETRAINERS
 from tutelage.methods.base import Method, Problem
 from tutelage.methods.own import own_method
@@ -127,16 +127,17 @@ def build_task(
 def build_predictor(
     cfg: RunConfig, *, num_classes: int, channels: int, image_size: int | tuple[int, ...], published: bool = True
 ) -> Network:
-    """The network of the settings, with the weights that follow from the seed.
+    """The network of the settings, with the weights that follow from the seed; the caller's random state stays.
 
     Args:
         image_size: side of images in pixels, or size of the patches of scans.
         published: fetch published weights where the settings ask for them; off where a checkpoint brings all weights.
     """
-    torch.manual_seed(derived_seed(cfg.train.seed, "weights"))
     network = cfg.network if published else dataclasses.replace(cfg.network, pretrained=False)
     outputs = num_classes if learns_from_labels(cfg.method) else max(num_classes, 1)  # where the projection comes
-    return build_network(network, num_classes=outputs, channels=channels, image_size=image_size)
+    with own_random_state():
+        torch.manual_seed(derived_seed(cfg.train.seed, "weights"))
+        return build_network(network, num_classes=outputs, channels=channels, image_size=image_size)
 
 
 def check_streams(cfg: RunConfig, unlabeled_rows: NDArray[np.int64], items: str = "images") -> None:

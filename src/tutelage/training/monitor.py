@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tutelage.data.images.dataset import Subset
+from tutelage.data.images.image_set import ImageSubset
 from tutelage.data.images.loader import Normalization
 from tutelage.methods.base import Method
 from tutelage.tasks.representation import NeighborMetrics, Representation
@@ -28,8 +28,8 @@ class NeighborExam(Exam):
     """
 
     task: Representation
-    queries: Subset
-    bank: Subset | None
+    queries: ImageSubset
+    bank: ImageSubset | None
     normalization: Normalization
     device: torch.device
 
@@ -63,7 +63,7 @@ class NeighborExam(Exam):
         metrics.update(features, label)
         return Grades(metrics.compute(), {"label": label.numpy(), "predicted": metrics.predicted().numpy()})
 
-    def _features(self, network: nn.Module, part: Subset, check: Callable[[], None]) -> tuple[Tensor, Tensor]:
+    def _features(self, network: nn.Module, part: ImageSubset, check: Callable[[], None]) -> tuple[Tensor, Tensor]:
         features = predict_rows(
             network,
             self.task,
@@ -76,6 +76,6 @@ class NeighborExam(Exam):
         return features, torch.from_numpy(part.labels)
 
 
-def _spaced(part: Subset, most: int) -> Subset:
+def _spaced(part: ImageSubset, most: int) -> ImageSubset:
     places: NDArray[np.int64] = np.linspace(0, len(part) - 1, min(most, len(part))).astype(np.int64)
-    return Subset(part.images, part.rows[places])
+    return ImageSubset(part.images, part.rows[places])

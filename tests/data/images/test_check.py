@@ -15,7 +15,7 @@ from tutelage.core.errors import DataError
 from tutelage.data.check import CheckReport, check_for_training
 from tutelage.data.images.arrays import DIGITS
 from tutelage.data.images.check import check_images
-from tutelage.data.images.dataset import load_dataset
+from tutelage.data.images.dataset import load_images
 
 
 def write_digits(root: Path, *names: str) -> None:
@@ -55,7 +55,7 @@ def test_the_report_is_json() -> None:
 
 def test_its_inventory_serves_for_loading() -> None:
     config = DataConfig(path="digits", label_count=40)
-    assert len(load_dataset(config, seed=0, inventory=check_images(config).inventory).labeled_rows) == 40
+    assert len(load_images(config, seed=0, inventory=check_images(config).inventory).labeled_rows) == 40
 
 
 def test_faults_are_collected_and_raised_together(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from tutelage.core.errors import DataError, RunError
 from tutelage.data.images.arrays import list_digits
 from tutelage.data.images.items import Files, Item, Unreadable
 from tutelage.data.images.shards import list_shards
-from tutelage.data.images.survey import Look, decode, read_pixels, survey
+from tutelage.data.images.survey import ImageLook, decode, read_pixels, survey_images
 
 DATA = Path(os.environ.get("TUTELAGE_DATA") or Path(__file__).parents[4] / "shared" / "data")
 DIGITS = list_digits()["test"]
@@ -54,14 +54,14 @@ def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
     for a, b in zip(one, four, strict=True):
         if not isinstance(a, Unreadable):
             np.testing.assert_array_equal(a, b)
-    assert survey(items, workers=1) == survey(items, workers=3)
+    assert survey_images(items, workers=1) == survey_images(items, workers=3)
 
 
 def test_a_survey_tells_size_mode_and_a_hash_of_the_bytes(tmp_path: Path) -> None:
     items = write_items(tmp_path, 2)
     shutil.copy(tmp_path / "1.png", tmp_path / "0.png")
-    first, second = survey(items)
-    assert isinstance(first, Look)
+    first, second = survey_images(items)
+    assert isinstance(first, ImageLook)
     assert (first.size, first.mode) == ((9, 10), "L")
     assert first == second
 

@@ -18,7 +18,7 @@ TABLE = ComparisonTable("test", 100, 3, (SUPERVISED, BETTER, ALONE))
 
 
 def test_the_csv_holds_the_numbers_and_the_seeds_they_are_of() -> None:
-    rows = list(csv.DictReader(io.StringIO(to_csv(TABLE))))
+    rows = list(csv.DictReader(io.StringIO(to_csv(TABLE).decode())))
     assert rows[1] == {
         "labels": "40",
         "method": "mean-teacher",
@@ -88,7 +88,7 @@ def test_a_table_of_scans_is_in_points_of_dice_with_the_distance_beside_it() -> 
     assert "| labels | method | Dice (%) | HD95 pooled (mm) | n | gain over supervised (points) |" in text
     assert "| 3 | supervised | 55.0 ± 7.1 | 10.0 ± 1.4 | 2 | - |" in text
     assert "| 3 | ua-mt | 70.0 ± 0.0 | - | 2 | +15.0 ± 63.5 |" in text
-    rows = list(csv.DictReader(io.StringIO(to_csv(SCANS))))
+    rows = list(csv.DictReader(io.StringIO(to_csv(SCANS).decode())))
     assert (rows[0]["hd95_pooled_mm_mean"], rows[1]["hd95_pooled_mm_mean"]) == ("10.0000", "")
     assert rows[0]["dice_scores"] == "0.500000 0.600000"
     assert r"\begin{tabular}{rlrrrr}" in to_tex(SCANS)

@@ -17,7 +17,7 @@ from tutelage.core.errors import DataError
 from tutelage.data.scans.formats.read import read_mask, read_volume
 from tutelage.data.scans.mask_folder import MaskFolder
 from tutelage.data.scans.phantoms import CLASSES, write_phantoms
-from tutelage.data.scans.source import list_cases
+from tutelage.data.scans.source import list_scans
 from tutelage.results.report import write_report
 from tutelage.results.report.repeat import train_command
 from tutelage.results.report.scan_cases import read_segmented, worst_and_median
@@ -46,7 +46,7 @@ def leave_run(run: Path, scans: Path, method: str, shift: int) -> Path:
         )
     )
     metrics, folder = SegmentationMetrics(CLASSES), MaskFolder(run / "masks", CLASSES, VALUES)
-    for number, case in enumerate(list_cases(str(scans)).cases):
+    for number, case in enumerate(list_scans(str(scans)).cases):
         assert case.label is not None
         geometry, label = read_volume(case.images[0])[1], read_mask(case.label)[0].astype(np.int64)
         mask = np.roll(label, shift * (number + 1), 0)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.core.names import class_name_fault, shown
-from tutelage.data.images.items import Content, Item, Listing, Store, Unreadable, sort_classes
+from tutelage.data.images.items import Content, ImageListing, Item, Store, Unreadable, sort_classes
 
 DIGITS = Path(__file__).with_name("digits.npz")
 # all that damaged zip files and headers were seen to raise
@@ -39,7 +39,7 @@ class Rows(Store):
         return f"{self.where} {name}" if name.startswith(self.array) else f"{self.where} {self.array} {name}"
 
 
-def list_digits() -> dict[str, Listing]:
+def list_digits() -> dict[str, ImageListing]:
     """The bundled digits: 1,797 images of 8 x 8 pixels, every fifth of each class a test image."""
     listings = list_arrays(DIGITS, "digits")
     for listing in listings.values():
@@ -47,14 +47,14 @@ def list_digits() -> dict[str, Listing]:
     return listings
 
 
-def list_arrays(path: Path, where: str) -> dict[str, Listing]:
+def list_arrays(path: Path, where: str) -> dict[str, ImageListing]:
     """The splits of a `.npz` file.
 
     `x` is (N, H, W), (N, H, W, C) or (N, C, H, W), uint8 or float in [0, 1], with C one of 1, 3, 4. `y` is (N,) of
     integers with -1 for unlabeled, and may be missing. `x_val`, `y_val`, `x_test`, `y_test` are the other splits;
     `classes`, an array of text, names the classes.
     """
-    train = Listing(".npz arrays", where)
+    train = ImageListing(".npz arrays", where)
     listings = {"train": train}
     try:
         with path.open("rb") as stream:
@@ -67,7 +67,7 @@ def list_arrays(path: Path, where: str) -> dict[str, Listing]:
             names = _class_names(file, where, train)
             for split, (x, y) in _SPLITS.items():
                 if x in file.files:
-                    listing = listings.setdefault(split, Listing(".npz arrays", where))
+                    listing = listings.setdefault(split, ImageListing(".npz arrays", where))
                     _fill(listing, file, x, y, path, names)
     except _BROKEN as error:
         train.faults.append(f"{shown(where)} is no readable .npz file: {shown(str(error))}")
@@ -75,7 +75,7 @@ def list_arrays(path: Path, where: str) -> dict[str, Listing]:
 
 
 def _fill(
-    listing: Listing, file: np.lib.npyio.NpzFile, x: str, y: str, path: Path, names: tuple[str, ...] | None
+    listing: ImageListing, file: np.lib.npyio.NpzFile, x: str, y: str, path: Path, names: tuple[str, ...] | None
 ) -> None:
     where = shown(listing.where)
     shape, dtype = _header(file, x)
@@ -113,7 +113,7 @@ def _header(file: np.lib.npyio.NpzFile, array: str) -> tuple[tuple[int, ...], np
         return shape, dtype
 
 
-def _class_names(file: np.lib.npyio.NpzFile, where: str, listing: Listing) -> tuple[str, ...] | None:
+def _class_names(file: np.lib.npyio.NpzFile, where: str, listing: ImageListing) -> tuple[str, ...] | None:
     if "classes" not in file.files:
         return None
     names = file["classes"]

@@ -14,30 +14,16 @@ from numpy.typing import NDArray
 from tutelage.config.settings import DataConfig
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
-from tutelage.data.images.inventory import Inventory, Part, take_inventory
+from tutelage.data.images.image_set import ImageSet, ImageSubset
+from tutelage.data.images.inventory import take_image_inventory
 from tutelage.data.images.items import Item
+from tutelage.data.images.parts import ImageInventory, ImagePart
 from tutelage.data.images.reading import is_gray
-from tutelage.data.images.survey import ImageSet, Look, decode
+from tutelage.data.images.survey import ImageLook, decode
 from tutelage.data.split import LEAST_HELD, LEAST_LEFT, copies_of, hold_out, keep_labels
 
 _LARGEST_DEFAULT = 224  # pixels; above it, only on request
 _SIZE_STEP = 8
-
-
-@dataclass
-class Subset:
-    """Some labeled rows of an image set, to score on."""
-
-    images: ImageSet
-    rows: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        """(len(rows),) class indices."""
-        return self.images.labels[self.rows]
 
 
 @dataclass(frozen=True)
@@ -58,7 +44,7 @@ class _Decoding:
         return decode(items, classes, size=self.size, channels=self.channels, workers=self.workers, cache=cache)
 
 
-class Dataset:
+class ImageDataset:
     """What a run trains and scores on.
 
     Attributes:
@@ -70,7 +56,7 @@ class Dataset:
         hidden_labels: (N,) int64, labels that `label_count` hides; for diagnosis only. -1 elsewhere.
         notes: what was found and decided, one sentence each.
         fingerprint: changes with any name, label or file content of any part.
-        facts: of each part the number of images and hashes of names, labels and contents; see `Inventory.facts`.
+        facts: of each part the number of images and hashes of names, labels and contents; see `ImageInventory.facts`.
         flip_ok: whether mirrored images keep their class, as far as the kind of source tells.
     """
 
@@ -78,11 +64,11 @@ class Dataset:
         self,
         *,
         config: DataConfig,
-        inventory: Inventory,
+        inventory: ImageInventory,
         train: ImageSet,
         labeled_rows: NDArray[np.int64],
         unlabeled_rows: NDArray[np.int64],
-        val: Subset | None,
+        val: ImageSubset | None,
         hidden_labels: NDArray[np.int64],
         decoding: _Decoding,
         notes: list[str],
@@ -112,7 +98,7 @@ class Dataset:
     def channels(self) -> int:
         return self.train.images.shape[1]
 
-    def load_test(self) -> Subset:
+    def load_test(self) -> ImageSubset:
         """Decode the test images now. Call it once, when nothing is left to be chosen.
 
         Raises:
@@ -139,15 +125,15 @@ class Dataset:
         }
 
 
-def load_dataset(
+def load_images(
     config: DataConfig,
     *,
     seed: int,
     workers: int = 1,
     cache_dir: Path | None = None,
-    inventory: Inventory | None = None,
+    inventory: ImageInventory | None = None,
     needs_labels: bool = True,
-) -> Dataset:
+) -> ImageDataset:
     """Decode the training and validation images and choose the rows of both streams.
 
     Args:
@@ -155,12 +141,12 @@ def load_dataset(
         workers: threads that decode; the result does not depend on their number.
         cache_dir: where image sets above `config.memory_limit_mb` are kept; without it they stay in memory.
         inventory: that of a check made before, so that the sources need not be listed again.
-        needs_labels: without it there may be no labels at all; see `take_inventory`.
+        needs_labels: without it there may be no labels at all; see `take_image_inventory`.
 
     Raises:
         DataError: with all faults of all sources.
     """
-    inventory = inventory or take_inventory(config, workers=workers, needs_labels=needs_labels)
+    inventory = inventory or take_image_inventory(config, workers=workers, needs_labels=needs_labels)
     if inventory.faults:
         raise DataError(inventory.faults)
     classes, notes = inventory.classes, _found(inventory)
@@ -179,7 +165,7 @@ def load_dataset(
         notes.append(
             f"{len(kept)} of {(known >= 0).sum()} labels are used ({config.label_balance}), the rest is hidden"
         )
-    val: Subset | None = None
+    val: ImageSubset | None = None
     held = copies = kept[:0]
     if "val" in inventory.parts:
         val = _labeled_part(inventory.parts["val"], classes, decoding, f"val-{inventory.fingerprint('val')}")
@@ -188,7 +174,7 @@ def load_dataset(
         held = hold_out(kept, known, names, len(classes), share=config.val_share, seed=seed, digests=digests)
         copies = copies_of(held, digests)
         if len(held):
-            val = Subset(ImageSet(train.images, _only(known, held), names), held)
+            val = ImageSubset(ImageSet(train.images, _only(known, held), names), held)
         notes.append(_held_note(len(held), len(kept), len(copies), config.val_share, needs_labels=needs_labels))
     not_learned = np.union1d(held, copies)
     labeled = np.setdiff1d(kept, not_learned)
@@ -196,7 +182,7 @@ def load_dataset(
     unlabeled = np.setdiff1d(np.arange(len(train)), taken_out)
     hidden = known.copy()
     hidden[kept] = -1
-    return Dataset(
+    return ImageDataset(
         config=config,
         inventory=inventory,
         train=ImageSet(train.images, _only(known, labeled), names),
@@ -209,9 +195,9 @@ def load_dataset(
     )
 
 
-def _labeled_part(part: Part, classes: tuple[str, ...], decoding: _Decoding, name: str) -> Subset:
+def _labeled_part(part: ImagePart, classes: tuple[str, ...], decoding: _Decoding, name: str) -> ImageSubset:
     images = decoding([item for item in part.items if item.label is not None], classes, name)
-    return Subset(images, np.arange(len(images)))
+    return ImageSubset(images, np.arange(len(images)))
 
 
 def _only(labels: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -220,7 +206,7 @@ def _only(labels: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int6
     return visible
 
 
-def choose_size(looks: Sequence[Look], asked: int | None) -> tuple[int, str]:
+def choose_size(looks: Sequence[ImageLook], asked: int | None) -> tuple[int, str]:
     """The side in pixels that images are decoded to, and a sentence that says why; `asked` wins where it is given."""
     if asked is not None:
         return asked, f"images are resized to {asked} x {asked}"
@@ -235,7 +221,7 @@ def choose_size(looks: Sequence[Look], asked: int | None) -> tuple[int, str]:
     return size, f"images are resized to {size} x {size} ({what}; change it with --image-size)"
 
 
-def _found(inventory: Inventory) -> list[str]:
+def _found(inventory: ImageInventory) -> list[str]:
     notes = []
     for role, part in inventory.parts.items():
         labeled, left_out = sum(part.class_counts().values()), len(part.listing.items) - len(part.items)

@@ -2,80 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from tutelage.config.settings import DataConfig
 from tutelage.core.names import shown
-from tutelage.data.images.items import Item, Listing, Unreadable
-from tutelage.data.images.source import find_table, list_source, list_splits
-from tutelage.data.images.survey import Look, survey
+from tutelage.data.images.items import ImageListing, Item, Unreadable
+from tutelage.data.images.parts import ImageInventory, ImagePart
+from tutelage.data.images.source import find_table, list_image_splits, list_images
+from tutelage.data.images.survey import ImageLook, survey_images
 
 _IMBALANCE = 10  # largest class against smallest, from where on it is worth a warning
 _TINY = 4  # pixels
 ROLES = ("train", "unlabeled", "val", "test")
 
 
-@dataclass
-class Part:
-    """One source in its role, e.g. test: what can be read, and what each image of it is."""
-
-    listing: Listing
-    items: list[Item]
-    looks: list[Look]
-
-    def class_counts(self) -> Counter[str]:
-        """Labeled images of each class that has any."""
-        return Counter(item.label for item in self.items if item.label is not None)
-
-
-@dataclass
-class Inventory:
-    """The parts of a run by role (`train`, `unlabeled`, `val`, `test`), and what was found in them.
-
-    `faults` stop a run, `warnings` do not; all are sentences that are safe to print.
-    """
-
-    parts: dict[str, Part] = field(default_factory=dict)
-    faults: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        return self.parts["train"].listing.classes if "train" in self.parts else ()
-
-    def facts(self) -> dict[str, dict[str, Any]]:
-        """Of each part the number of images, and a hash of their names, of their labels, and of their contents."""
-        facts: dict[str, dict[str, Any]] = {}
-        for role, part in sorted(self.parts.items()):
-            hashes = {name: hashlib.blake2b(digest_size=16) for name in ("names", "labels", "contents")}
-            for item, look in zip(part.items, part.looks, strict=True):
-                hashes["names"].update(repr(item.name).encode())
-                hashes["labels"].update(repr((item.name, item.label)).encode())
-                hashes["contents"].update(look.digest)
-            facts[role] = {"images": len(part.items), **{name: h.hexdigest() for name, h in hashes.items()}}
-        return facts
-
-    def fingerprint(self, *roles: str) -> str:
-        """32 hexadecimal digits that follow from the names, labels and file contents of these parts, or of all."""
-        digest = hashlib.blake2b(repr(self.classes).encode(), digest_size=16)
-        for role in roles or sorted(self.parts):
-            for item, look in zip(self.parts[role].items, self.parts[role].looks, strict=True):
-                digest.update(repr((role, item.name, item.label)).encode() + look.digest)
-        return digest.hexdigest()
-
-
-def take_inventory(config: DataConfig, *, workers: int = 1, needs_labels: bool = True) -> Inventory:
+def take_image_inventory(config: DataConfig, *, workers: int = 1, needs_labels: bool = True) -> ImageInventory:
     """List all sources of `config`, read every image once, and collect all faults and warnings.
 
     Args:
-        needs_labels: without it labels are welcome and no lack of them is a fault; see `list_parts`.
+        needs_labels: without it labels are welcome and no lack of them is a fault; see `list_image_parts`.
     """
-    inventory = Inventory()
-    for role, listing in list_parts(config, needs_labels=needs_labels).items():
+    inventory = ImageInventory()
+    for role, listing in list_image_parts(config, needs_labels=needs_labels).items():
         inventory.faults += listing.faults
         inventory.warnings += listing.warnings
         inventory.parts[role] = _look(listing, config.skip_unreadable, workers, inventory)
@@ -92,22 +41,22 @@ def take_inventory(config: DataConfig, *, workers: int = 1, needs_labels: bool =
     return inventory
 
 
-def list_parts(config: DataConfig, *, needs_labels: bool = True) -> dict[str, Listing]:
+def list_image_parts(config: DataConfig, *, needs_labels: bool = True) -> dict[str, ImageListing]:
     """What each source of `config` offers, by role; nothing is read but names and labels.
 
     Args:
         needs_labels: without it, training images that have no two classes are taken as images alone, wherever they lie
             below the folder, and images that are to score and have no labels are left out, which a warning says.
     """
-    listings = list_splits(config.path, config.labels)
+    listings = list_image_splits(config.path, config.labels)
     if not needs_labels:
         listings = _labels_or_images_alone(listings, config)
     if config.val is not None:
-        listings["val"] = list_source(config.val, role="val")
+        listings["val"] = list_images(config.val, role="val")
     if config.test is not None:
-        listings["test"] = list_source(config.test, role="test")
+        listings["test"] = list_images(config.test, role="test")
     if config.unlabeled is not None:
-        further = list_source(config.unlabeled, role="unlabeled")
+        further = list_images(config.unlabeled, role="unlabeled")
         if "unlabeled" in listings:
             further.items = listings["unlabeled"].items + further.items
             further.faults = listings["unlabeled"].faults + further.faults
@@ -121,20 +70,20 @@ def list_parts(config: DataConfig, *, needs_labels: bool = True) -> dict[str, Li
     return {role: listings[role] for role in ROLES if role in listings}
 
 
-def _labels_or_images_alone(listings: dict[str, Listing], config: DataConfig) -> dict[str, Listing]:
+def _labels_or_images_alone(listings: dict[str, ImageListing], config: DataConfig) -> dict[str, ImageListing]:
     """The listings of the data as they are if there are labels to speak of; else all images as `train`, unlabeled."""
     train = listings.get("train")
     if train is not None and len(train.classes) > 1:
         return listings
     if train is not None and find_table(Path(config.path).expanduser(), config.labels) is not None:
         return listings | {"train": replace(train, items=[_bare(item) for item in train.items], classes=())}
-    alone = list_source(config.path, role="unlabeled")
+    alone = list_images(config.path, role="unlabeled")
     if train is not None:
         alone.flip_ok = train.flip_ok
     return {role: part for role, part in listings.items() if role not in ("train", "unlabeled")} | {"train": alone}
 
 
-def _leave_out_useless_scores(listings: dict[str, Listing]) -> None:
+def _leave_out_useless_scores(listings: dict[str, ImageListing]) -> None:
     """Drop the parts that score and have no labels, and all of them where no training image has one to compare with."""
     train = listings["train"]
     labeled = {role: any(item.label is not None for item in part.items) for role, part in listings.items()}
@@ -148,10 +97,10 @@ def _bare(item: Item) -> Item:
     return Item(item.name, None, item.store, item.key)
 
 
-def _look(listing: Listing, skip: bool, workers: int, inventory: Inventory) -> Part:
-    part = Part(listing, [], [])
-    for item, look in zip(listing.items, survey(listing.items, workers=workers), strict=True):
-        if isinstance(look, Look):
+def _look(listing: ImageListing, skip: bool, workers: int, inventory: ImageInventory) -> ImagePart:
+    part = ImagePart(listing, [], [])
+    for item, look in zip(listing.items, survey_images(listing.items, workers=workers), strict=True):
+        if isinstance(look, ImageLook):
             part.items.append(item)
             part.looks.append(look)
         elif skip:
@@ -166,7 +115,7 @@ def _look(listing: Listing, skip: bool, workers: int, inventory: Inventory) -> P
     return part
 
 
-def _check_train_classes(train: Part, inventory: Inventory) -> None:
+def _check_train_classes(train: ImagePart, inventory: ImageInventory) -> None:
     where, classes, counts = shown(train.listing.where), train.listing.classes, train.class_counts()
     if not classes:
         if not train.listing.faults:
@@ -186,7 +135,7 @@ def _check_train_classes(train: Part, inventory: Inventory) -> None:
         )
 
 
-def _check_scored_classes(role: str, part: Part, inventory: Inventory) -> None:
+def _check_scored_classes(role: str, part: ImagePart, inventory: ImageInventory) -> None:
     where, counts = shown(part.listing.where), part.class_counts()
     unknown = [name for name in sorted(counts) if name not in inventory.classes]
     for name in unknown:
@@ -206,7 +155,7 @@ def _check_scored_classes(role: str, part: Part, inventory: Inventory) -> None:
         inventory.warnings.append(f"{where}: {without} {role} images without label are not used")
 
 
-def _check_copies(inventory: Inventory) -> None:
+def _check_copies(inventory: ImageInventory) -> None:
     """Byte-identical images: within the training images, and between those and the images that score."""
     first: dict[bytes, tuple[str, Item]] = {}
     groups: dict[str, list[tuple[Item, Item]]] = {}

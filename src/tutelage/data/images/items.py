@@ -64,7 +64,7 @@ class Item:
 
 
 @dataclass
-class Listing:
+class ImageListing:
     """All images of one source, or of one split of it.
 
     Attributes:

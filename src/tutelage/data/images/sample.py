@@ -10,8 +10,8 @@ from tutelage.core.errors import DataError
 from tutelage.core.names import shown
 from tutelage.data.images.dataset import choose_size
 from tutelage.data.images.reading import is_gray
-from tutelage.data.images.source import list_source
-from tutelage.data.images.survey import Look, decode, survey
+from tutelage.data.images.source import list_images
+from tutelage.data.images.survey import ImageLook, decode, survey_images
 
 
 def sample_images(config: DataConfig, count: int, *, workers: int = 1) -> tuple[NDArray[np.uint8], bool]:
@@ -25,14 +25,14 @@ def sample_images(config: DataConfig, count: int, *, workers: int = 1) -> tuple[
     Raises:
         DataError: with all faults of the listing, or of these images.
     """
-    listing = list_source(config.path, config.labels, role="train")
+    listing = list_images(config.path, config.labels, role="train")
     if listing.faults:
         raise DataError(listing.faults)
     places = np.linspace(0, len(listing.items) - 1, min(count, len(listing.items))).astype(np.int64)
     items = [listing.items[place] for place in places]
     looks, faults = [], []
-    for item, look in zip(items, survey(items, workers=workers), strict=True):
-        if isinstance(look, Look):
+    for item, look in zip(items, survey_images(items, workers=workers), strict=True):
+        if isinstance(look, ImageLook):
             looks.append(look)
         else:
             faults.append(f"{shown(item.place)} {look.reason}")

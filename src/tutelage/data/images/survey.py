@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tutelage.core.errors import DataError
 from tutelage.core.files import atomic_file
 from tutelage.core.names import shown
+from tutelage.data.images.image_set import ImageSet
 from tutelage.data.images.items import Content, Item, Unreadable
 from tutelage.data.images.reading import ImageFault, open_image, quiet_pillow, to_square
 
@@ -25,7 +26,7 @@ _BLOCK = 32  # items in flight a worker: enough to keep it busy, little enough t
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ImageLook:
     """What one image is: (width, height), Pillow mode, and a 16-byte hash of its file or array."""
 
     size: tuple[int, int]
@@ -33,25 +34,7 @@ class Look:
     digest: bytes
 
 
-@dataclass
-class ImageSet:
-    """Decoded images in memory or memory-mapped.
-
-    Attributes:
-        images: (N, C, size, size) uint8.
-        labels: (N,) int64, the index of the class, -1 where there is none to see.
-        names: what a person calls each image.
-    """
-
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
-    names: list[str]
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-
-def survey(items: Sequence[Item], *, workers: int = 1) -> list[Look | Unreadable]:
+def survey_images(items: Sequence[Item], *, workers: int = 1) -> list[ImageLook | Unreadable]:
     """Size, mode and hash of each image, in order. Each is decoded in full, so that damage shows before training."""
     return list(_map_contents(_look, items, workers))
 
@@ -131,14 +114,14 @@ def _write_array(path: Path, rows: Iterator[NDArray[np.uint8]], shape: tuple[int
             stream.write(row.tobytes())
 
 
-def _look(content: Content) -> Look | Unreadable:
+def _look(content: Content) -> ImageLook | Unreadable:
     try:
         loaded = _load(content)
         _, size, mode = open_image(loaded, at_least=1)
     except ImageFault as fault:
         return Unreadable(str(fault))
     data = loaded if isinstance(loaded, bytes) else repr(loaded.shape).encode() + loaded.tobytes()
-    return Look(size, mode, hashlib.blake2b(data, digest_size=16).digest())
+    return ImageLook(size, mode, hashlib.blake2b(data, digest_size=16).digest())
 
 
 def _load(content: Content) -> bytes | NDArray[np.uint8]:

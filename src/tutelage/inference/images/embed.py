@@ -18,7 +18,7 @@ from tutelage.core.errors import ConfigError, DataError, MissingExtra
 from tutelage.core.files import atomic_file
 from tutelage.core.names import shown, to_cell
 from tutelage.data.images.items import Item, Unreadable
-from tutelage.data.images.source import list_source, list_splits
+from tutelage.data.images.source import list_image_splits, list_images
 from tutelage.inference.images.encoder import Encoder
 
 if TYPE_CHECKING:
@@ -42,10 +42,10 @@ def list_to_embed(source: str, labels: str | None = None) -> list[Item]:
     Raises:
         DataError: the source does not exist or has no images, or the given labels cannot be read.
     """
-    listing = list_source(source, role="predict")
+    listing = list_images(source, role="predict")
     if listing.faults:
         raise DataError(listing.faults)
-    splits = list_splits(source, labels)
+    splits = list_image_splits(source, labels)
     faults = [fault for split in splits.values() for fault in split.faults]
     if faults and labels is not None:
         raise DataError(faults)

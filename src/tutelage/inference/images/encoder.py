@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from tutelage.config import RunConfig
 from tutelage.core.errors import ConfigError
-from tutelage.core.seeding import derived_seed
+from tutelage.core.seeding import derived_seed, own_random_state
 from tutelage.data.images.items import Item, Unreadable
 from tutelage.data.images.loader import Normalization
 from tutelage.data.images.survey import read_pixels
@@ -89,8 +89,8 @@ class Encoder:
         network = build_for_features(cfg, facts, seed=seed).to(self.device)
         norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
         pixels = self.normalization(torch.from_numpy(images).to(self.device))
-        torch.manual_seed(derived_seed(seed, "settling"))
-        with torch.no_grad():
+        with torch.no_grad(), own_random_state():
+            torch.manual_seed(derived_seed(seed, "settling"))
             network.start_from(pixels)
             for norm in norms:
                 norm.momentum = None  # a plain average over this single batch

@@ -11,7 +11,7 @@ import numpy as np
 
 from tutelage.core.errors import DataError
 from tutelage.data.images.items import Item
-from tutelage.data.images.source import list_source
+from tutelage.data.images.source import list_images
 from tutelage.tasks.base import Task
 
 
@@ -42,7 +42,7 @@ def list_items(source: str | Path) -> list[Item]:
     Raises:
         DataError: the source does not exist, has no images, or cannot be read.
     """
-    listing = list_source(str(source), role="predict")
+    listing = list_images(str(source), role="predict")
     if listing.faults:
         raise DataError(listing.faults)
     return listing.items

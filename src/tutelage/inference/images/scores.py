@@ -15,7 +15,7 @@ from rich.text import Text
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
 from tutelage.data.images.items import Item
-from tutelage.data.images.source import list_source
+from tutelage.data.images.source import list_images
 from tutelage.inference.images.prediction import Classifier, Prediction
 from tutelage.inference.model import Scores
 from tutelage.tasks.class_scores import SCORES
@@ -64,7 +64,7 @@ def score_images(model: Classifier, data: str, *, labels: str | None, workers: i
 
 
 def _labeled(model: Classifier, data: str, labels: str | None) -> list[Item]:
-    listing = list_source(data, labels, role="test")
+    listing = list_images(data, labels, role="test")
     faults = list(listing.faults)
     items = [item for item in listing.items if item.label is not None]
     classes = set(model.classes)

@@ -15,7 +15,7 @@ from tutelage.core.names import shown
 from tutelage.data.scans.geometry import Geometry
 from tutelage.data.scans.items import Case
 from tutelage.data.scans.reading import RawCase
-from tutelage.data.scans.source import list_cases
+from tutelage.data.scans.source import list_scans
 from tutelage.tasks.segmentation import Segmentation
 
 
@@ -64,7 +64,7 @@ def list_to_predict(source: str) -> list[Case]:
     Raises:
         DataError: the source does not exist, has no scans, or cannot be read.
     """
-    listing = list_cases(source, role="predict")
+    listing = list_scans(source, role="predict")
     if not listing.cases and not listing.faults:
         listing.faults.append(f"{shown(source)} contains no scans")
     if listing.faults:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,12 +13,13 @@ from rich.text import Text
 
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown, to_cell
+from tutelage.core.tables import csv_bytes
 from tutelage.data.scans.cache import ScanLook
 from tutelage.data.scans.items import Case
 from tutelage.data.scans.reading import read_case
 from tutelage.data.scans.scan_set import class_table
-from tutelage.data.scans.source import list_cases
-from tutelage.data.scans.survey import survey_cases
+from tutelage.data.scans.source import list_scans
+from tutelage.data.scans.survey import survey_scans
 from tutelage.inference.model import Scores, Tell
 from tutelage.inference.scans.prediction import Segmenter
 from tutelage.tasks.overlap import DISTANCE_SCORES, OVERLAPS
@@ -46,7 +45,7 @@ class ScanScores(Scores):
         """Print the scores of each class and their mean, as mean and std over cases, then one row per case."""
         print_scores(self.metrics, console)
 
-    def case_table(self) -> str:
+    def case_table(self) -> bytes:
         """CSV with one row per case and class: all scores, and whether prediction or reference is empty."""
         return case_table(self.metrics)
 
@@ -80,12 +79,12 @@ def labeled_cases(model: Segmenter, data: str, *, labels: str | None, workers: i
     Raises:
         DataError: lists all problems.
     """
-    listing = list_cases(data, labels, role="test")
+    listing = list_scans(data, labels, role="test")
     cases = [case for case in listing.cases if case.label is not None]
     faults = list(listing.faults)
     if not cases and not faults:
         faults.append(f"{shown(data)} has no labeled scans: expected images/ and labels/, or another source with masks")
-    for case, look in zip(cases, survey_cases(cases, model.scan, workers=workers), strict=True):
+    for case, look in zip(cases, survey_scans(cases, model.scan, workers=workers), strict=True):
         faults += _faults(case, look, model) if isinstance(look, ScanLook) else look
     if faults:
         raise DataError(faults)
@@ -136,17 +135,16 @@ def _right(table: Table) -> Table:
     return table
 
 
-def case_table(metrics: dict[str, Any]) -> str:
+def case_table(metrics: dict[str, Any]) -> bytes:
     """CSV with one row per case and class: all scores, and whether prediction or reference is empty."""
     scores = (*OVERLAPS, *DISTANCE_SCORES)
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, ["case", "class", *scores, "empty"], lineterminator="\n")
-    writer.writeheader()
-    for case in metrics["per_case"]:
-        for name, row in case["classes"].items():
-            values = {score: "" if row[score] is None else f"{row[score]:.6g}" for score in scores}
-            writer.writerow({"case": to_cell(case["case"]), "class": name, **values, "empty": row["empty"] or ""})
-    return text.getvalue()
+    rows = [
+        {"case": to_cell(case["case"]), "class": name, "empty": row["empty"] or ""}
+        | {score: "" if row[score] is None else f"{row[score]:.6g}" for score in scores}
+        for case in metrics["per_case"]
+        for name, row in case["classes"].items()
+    ]
+    return csv_bytes(rows, ["case", "class", *scores, "empty"])
 
 
 def _spread(mean: float | None, std: float | None, form: str) -> str:

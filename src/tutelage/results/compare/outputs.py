@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from rich.table import Table
 from tutelage.core.files import write_atomically
 from tutelage.core.headlines import DICE
 from tutelage.core.intervals import Interval
+from tutelage.core.tables import csv_bytes
 from tutelage.results.compare.collect import DISTANCE, ComparisonTable, MethodScores
 
 _TEX = {c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\^{}"}
@@ -35,7 +34,7 @@ def write_table(table: ComparisonTable, out: Path, *, notes: Sequence[Sequence[s
     Args:
         notes: go below the Markdown table: of each the first sentence, and below it the others.
     """
-    write_atomically(out / "results.csv", to_csv(table).encode())
+    write_atomically(out / "results.csv", to_csv(table))
     write_atomically(out / "results.md", to_markdown(table, notes).encode())
     write_atomically(out / "results.tex", to_tex(table).encode())
 
@@ -66,24 +65,24 @@ def reading(table: ComparisonTable) -> str:
     )
 
 
-def to_csv(table: ComparisonTable) -> str:
-    """Numbers in full, a row a method and number of labels; in the last column those of the seeds, in their order."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
+def to_csv(table: ComparisonTable) -> bytes:
+    """Unrounded numbers, one row per method and number of labels; the last column holds the scores of the seeds."""
     gain = ["gain_points", "gain_half_width", "gain_pairs"]
     distance = [f"{DISTANCE}_mean", f"{DISTANCE}_std"] if table.headline == DICE else []
     means = ["n", "mean_percent", "std_percent", *distance]
-    writer.writerow(["labels", "method", "part", *means, *gain, "seeds", table.headline.plural])
+    columns = ["labels", "method", "part", *means, *gain, "seeds", table.headline.plural]
+    rows = []
     for cell in table.cells:
         seeds = sorted(cell.scores)
-        pairs = ["", "", ""] if cell.gain is None else [_full(cell.gain.mean), _full(cell.gain.half_width), cell.gain.n]
-        numbers = [cell.summary.n, _full(cell.summary.mean), _full(cell.summary.std)]
-        if distance:
-            known = cell.distance
-            numbers += ["", ""] if known is None else [_full(known.mean), _full(known.std)]
-        values = " ".join(f"{cell.scores[seed]:.6f}" for seed in seeds)
-        writer.writerow([cell.labels, cell.method, table.part, *numbers, *pairs, " ".join(map(str, seeds)), values])
-    return text.getvalue()
+        row: dict[str, object] = {"labels": cell.labels, "method": cell.method, "part": table.part}
+        row |= {"n": cell.summary.n, "mean_percent": _full(cell.summary.mean), "std_percent": _full(cell.summary.std)}
+        if cell.distance is not None:
+            row |= dict(zip(distance, (_full(cell.distance.mean), _full(cell.distance.std)), strict=True))
+        if cell.gain is not None:
+            row |= dict(zip(gain, (_full(cell.gain.mean), _full(cell.gain.half_width), cell.gain.n), strict=True))
+        scores = " ".join(f"{cell.scores[seed]:.6f}" for seed in seeds)
+        rows.append(row | {"seeds": " ".join(map(str, seeds)), table.headline.plural: scores})
+    return csv_bytes(rows, columns)
 
 
 def to_markdown(table: ComparisonTable, notes: Sequence[Sequence[str]] = ()) -> str:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tutelage.core.errors import DataError, TutelageError
-from tutelage.data.images.inventory import list_parts
-from tutelage.data.images.items import Item, Listing, Unreadable
+from tutelage.data.images.inventory import list_image_parts
+from tutelage.data.images.items import ImageListing, Item, Unreadable
 from tutelage.data.images.survey import read_pixels
 from tutelage.inference.images.model import Model
 from tutelage.inference.images.prediction import Prediction
@@ -84,7 +84,7 @@ def look_at(record: RunRecord, *, device: str = "auto", most: int = MOST) -> Loo
     Where the data is not there any more, is another, or no weights are there, `missing` says so.
     """
     try:
-        listings = list_parts(record.cfg.data, needs_labels=not record.pretrained)
+        listings = list_image_parts(record.cfg.data, needs_labels=not record.pretrained)
         for role, listing in listings.items():
             if listing.faults:
                 raise DataError(listing.faults)
@@ -139,7 +139,7 @@ def examples_of(
     )
 
 
-def _scored_items(record: RunRecord, listings: dict[str, Listing]) -> tuple[str, list[Item]]:
+def _scored_items(record: RunRecord, listings: dict[str, ImageListing]) -> tuple[str, list[Item]]:
     held_out = set(record.split["held_out"])
     if held_out:
         return "validation", [item for item in listings["train"].items if item.name in held_out]
@@ -148,14 +148,14 @@ def _scored_items(record: RunRecord, listings: dict[str, Listing]) -> tuple[str,
     return {"val": "validation"}.get(part, part), items
 
 
-def _unlabeled_items(record: RunRecord, listings: dict[str, Listing]) -> list[Item]:
+def _unlabeled_items(record: RunRecord, listings: dict[str, ImageListing]) -> list[Item]:
     known = {*record.split["labeled"], *record.split["held_out"]}
     own = [item for item in listings["train"].items if item.name not in known]
     further = listings["unlabeled"].items if "unlabeled" in listings else []
     return [Item(item.name, None, item.store, item.key) for item in (*own, *further)]
 
 
-def _refuse_changed(record: RunRecord, role: str, listing: Listing) -> None:
+def _refuse_changed(record: RunRecord, role: str, listing: ImageListing) -> None:
     """Raise unless the names of the images are those of the run; their contents are not read again."""
     facts = record.data.get("parts", {}).get(role)
     if record.cfg.data.skip_unreadable:  # those that were left out are not known without reading all
@@ -165,7 +165,7 @@ def _refuse_changed(record: RunRecord, role: str, listing: Listing) -> None:
 
 
 def _hash(names: Iterable[str]) -> str:
-    """As in `Inventory.facts`."""
+    """As in `ImageInventory.facts`."""
     digest = hashlib.blake2b(digest_size=16)
     for name in names:
         digest.update(repr(name).encode())

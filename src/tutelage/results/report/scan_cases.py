@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,11 +62,13 @@ def worst_and_median(cases: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _row(run: Path, name: str) -> dict[str, str]:
+    import pandas as pd  # slow to import
+
     try:
-        with (run / FOLDER / TABLE).open(encoding="utf-8", newline="") as file:
-            rows = {row["case"]: row for row in csv.DictReader(file)}
-        return rows[to_cell(name)]
-    except (OSError, KeyError):
+        table = pd.read_csv(run / FOLDER / TABLE, dtype=str, keep_default_na=False)
+        row = table[table["case"] == to_cell(name)].iloc[-1]
+        return {str(column): str(cell) for column, cell in row.items()}
+    except (OSError, KeyError, IndexError, ValueError):
         raise DataError(f"{run / FOLDER} has no mask of {shown(name)}") from None
 
 

@@ -13,14 +13,14 @@ from tutelage.core.errors import ConfigError
 from tutelage.core.names import shown
 from tutelage.data.check import check_for_training
 from tutelage.data.images.check import check_images
-from tutelage.data.images.inventory import Inventory
+from tutelage.data.images.parts import ImageInventory
 from tutelage.data.split import hold_out, keep_labels
 from tutelage.run.build import method_class
 
 
 def check_image_runs(configs: Mapping[str, RunConfig], console: Console) -> None:
     """See `DataModule.check_runs`."""
-    inventories: dict[DataConfig, Inventory] = {}
+    inventories: dict[DataConfig, ImageInventory] = {}
     for name, cfg in configs.items():
         source = _source(cfg)
         if source not in inventories:
@@ -46,7 +46,7 @@ def _source(cfg: RunConfig) -> DataConfig:
     )
 
 
-def _check_run(cfg: RunConfig, inventory: Inventory) -> None:
+def _check_run(cfg: RunConfig, inventory: ImageInventory) -> None:
     items = [item for role in ("train", "unlabeled") if role in inventory.parts for item in inventory.parts[role].items]
     index = {name: number for number, name in enumerate(inventory.classes)}
     labels = np.array([-1 if item.label is None else index[item.label] for item in items], np.int64)

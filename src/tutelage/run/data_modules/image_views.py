@@ -16,13 +16,13 @@ from tutelage.augment.view import ImageShape
 from tutelage.augment.views import build_views
 from tutelage.config import RunConfig
 from tutelage.core.files import write_atomically
-from tutelage.data.images.dataset import Dataset
+from tutelage.data.images.dataset import ImageDataset
 from tutelage.run.build import method_class
 
 DRAWS, IMAGES = 6, 4
 
 
-def save_image_views(cfg: RunConfig, dataset: Dataset, out: Path) -> None:
+def save_image_views(cfg: RunConfig, dataset: ImageDataset, out: Path) -> None:
     """The contact sheet of a run: the views that its method asks for."""
     method = method_class(cfg.method)
     names = tuple(dict.fromkeys((*method.labeled_views, *method.unlabeled_views)))

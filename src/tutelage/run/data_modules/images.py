@@ -19,11 +19,12 @@ from tutelage.core.distributed import from_main, rank
 from tutelage.core.errors import ConfigError
 from tutelage.data.check import check_for_training
 from tutelage.data.images.check import ImageCheckReport, check_images
-from tutelage.data.images.dataset import Dataset, Subset, load_dataset
+from tutelage.data.images.dataset import ImageDataset, load_images
 from tutelage.data.images.gap import measure_gap
-from tutelage.data.images.inventory import Inventory
+from tutelage.data.images.image_set import ImageSubset
 from tutelage.data.images.label_fit import measure_label_fit
 from tutelage.data.images.loader import Normalization, pixel_statistics
+from tutelage.data.images.parts import ImageInventory
 from tutelage.data.images.sample import sample_images
 from tutelage.networks.base import Network
 from tutelage.run.build import build_predictor, build_task, check_streams, learns_from_labels, method_class, resolved
@@ -54,11 +55,11 @@ class ImageModule(DataModule):
     kind, item, smaller = "images", "images", "data.image_size"
     foreign = ("scan", "segmentation")
     these, others = "images with one class each", "scans to segment"
-    data: Dataset
+    data: ImageDataset
     task: Classification | Representation
     normalization: Normalization
     decoding = 0.0  # seconds for each image
-    _inventory: Inventory | None = None
+    _inventory: ImageInventory | None = None
 
     @staticmethod
     def refuse(cfg: RunConfig) -> None:
@@ -100,7 +101,7 @@ class ImageModule(DataModule):
     def load(self, cfg: RunConfig, run: Path) -> None:
         """Decode training and validation images."""
         begin = time.perf_counter()
-        self.data = load_dataset(
+        self.data = load_images(
             cfg.data,
             seed=cfg.train.seed,
             workers=cfg.train.workers,
@@ -184,17 +185,17 @@ class ImageModule(DataModule):
 
     def scoring_time(self, training: Training) -> float:
         """Seconds to score an image with all networks of the method, measured on a few hundred."""
-        part = self.data.val or Subset(self.data.train, self.data.labeled_rows)
+        part = self.data.val or ImageSubset(self.data.train, self.data.labeled_rows)
         few = self.exam(part).first(_TIMED)
         few.first(2).score(training.method.student)  # the first time, libraries are imported, which takes seconds
         begin = time.perf_counter()
         few.score(training.method.student)
         return len(networks(training)) * (time.perf_counter() - begin) / len(few)
 
-    def exam(self, part: Subset) -> Exam:
+    def exam(self, part: ImageSubset) -> Exam:
         """A part of the data, to score networks on."""
         if isinstance(self.task, Representation):
-            own = Subset(self.data.train, self.data.labeled_rows)
+            own = ImageSubset(self.data.train, self.data.labeled_rows)
             bank = None if part.images is self.data.train else own
             return NeighborExam(self.task, part, bank, self.normalization, self.device)
         return ImageExam(self.task, part.images.images, part.rows, part.images.labels, self.normalization, self.device)
@@ -205,7 +206,7 @@ class ImageModule(DataModule):
         if not isinstance(self.task, Representation):
             return None if val is None else self.exam(val)
         if val is None and len(data.labeled_rows) >= FOLDS:
-            val = Subset(data.train, data.labeled_rows)
+            val = ImageSubset(data.train, data.labeled_rows)
         exam = None if val is None else self.exam(val)
         return exam.limited() if isinstance(exam, NeighborExam) else None
 
@@ -240,7 +241,7 @@ class ImageModule(DataModule):
             yield view, [f"augment.{part}.{name}" for name, v in given[part].items() if v != default[part][name]]
 
 
-def _normalization(cfg: RunConfig, dataset: Dataset) -> Normalization:
+def _normalization(cfg: RunConfig, dataset: ImageDataset) -> Normalization:
     """Statistics of the training images, or ImageNet's for a network that brings weights trained with those."""
     if not cfg.network.pretrained:
         return pixel_statistics(dataset.train.images)

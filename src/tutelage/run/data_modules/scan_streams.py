@@ -7,12 +7,12 @@ import torch
 from tutelage.config import RunConfig
 from tutelage.data.sampler import StreamSampler
 from tutelage.data.scans.dataset import ScanDataset
-from tutelage.data.scans.loader import PatchLoader, PatchStream
+from tutelage.data.scans.loader import ScanLoader, ScanStream
 from tutelage.data.scans.scan_set import Rows
 from tutelage.methods.base import Method
 
 
-def patch_loader(
+def scan_loader(
     cfg: RunConfig,
     data: ScanDataset,
     method: Method | type[Method],
@@ -20,16 +20,16 @@ def patch_loader(
     *,
     channels_last: bool = False,
     workers: int = 0,
-) -> PatchLoader:
+) -> ScanLoader:
     """Both streams, under the views that the method asks for."""
     train = cfg.train
 
-    def stream(name: str, rows: Rows, batch: int, views: tuple[str, ...]) -> PatchStream | None:
+    def stream(name: str, rows: Rows, batch: int, views: tuple[str, ...]) -> ScanStream | None:
         if not views:
             return None
-        return PatchStream(StreamSampler(rows, batch, seed=train.seed, stream=name), views, name == "labeled")
+        return ScanStream(StreamSampler(rows, batch, seed=train.seed, stream=name), views, name == "labeled")
 
-    return PatchLoader(
+    return ScanLoader(
         data.train,
         labeled=stream("labeled", data.labeled_rows, train.batch_size, method.labeled_views),
         unlabeled=stream("unlabeled", data.unlabeled_rows, train.unlabeled_batch, method.unlabeled_views),

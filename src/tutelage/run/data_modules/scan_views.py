@@ -16,7 +16,7 @@ from tutelage.core.files import write_atomically
 from tutelage.core.names import shown
 from tutelage.data.scans.dataset import ScanDataset
 from tutelage.run.build import method_class
-from tutelage.run.data_modules.scan_streams import patch_loader
+from tutelage.run.data_modules.scan_streams import scan_loader
 
 STEPS = 4  # of which the first patch of each stream is shown
 _TINT = (230, 60, 60)  # of labels
@@ -27,7 +27,7 @@ def save_scan_views(cfg: RunConfig, data: ScanDataset, out: Path) -> None:
 
     The slice is across the last axis: that with most foreground, or the middle one.
     """
-    loader = patch_loader(cfg, data, method_class(cfg.method), torch.device("cpu"))
+    loader = scan_loader(cfg, data, method_class(cfg.method), torch.device("cpu"))
     rows = []
     for step in range(STEPS):
         batch = loader.batch(step)

@@ -35,7 +35,7 @@ from tutelage.networks.vnet import VNet
 from tutelage.run.build import assemble, build_predictor, check_streams, learns_from_labels, method_class, resolved
 from tutelage.run.data_modules.base import DataModule
 from tutelage.run.data_modules.scan_checks import check_scan_runs
-from tutelage.run.data_modules.scan_streams import patch_loader
+from tutelage.run.data_modules.scan_streams import scan_loader
 from tutelage.run.data_modules.scan_views import save_scan_views
 from tutelage.run.recommend import recommend_for_scans, recommended
 from tutelage.run.recorder import networks
@@ -171,7 +171,7 @@ class ScanModule(DataModule):
             self.device,
             task=self.task,
             problem=problem,
-            loader=lambda method, channels_last: patch_loader(
+            loader=lambda method, channels_last: scan_loader(
                 cfg, data, method, self.device, channels_last=channels_last, workers=train.workers
             ),
             steps=steps,

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
-from tutelage.data.images.items import Item, Listing, Unreadable
-from tutelage.data.images.source import list_source, list_splits
+from tutelage.data.images.items import ImageListing, Item, Unreadable
+from tutelage.data.images.source import list_image_splits, list_images
 from tutelage.data.split import copies_of, hold_out
 from tutelage.inference.images.encoder import Encoder
 
@@ -70,9 +70,9 @@ def list_labeled(data: str, *, labels: str | None, test: str | None) -> Parts:
     Raises:
         DataError: lists all problems: no labels, only one class, or a test image with an unknown class.
     """
-    splits = list_splits(data, labels)
-    train = splits.get("train") or list_source(data, labels, role="train")  # reports what is there instead
-    scored = list_source(test, role="test") if test is not None else splits.get("test")
+    splits = list_image_splits(data, labels)
+    train = splits.get("train") or list_images(data, labels, role="train")  # reports what is there instead
+    scored = list_images(test, role="test") if test is not None else splits.get("test")
     faults = [*train.faults, *([] if scored is None else scored.faults)]
     items = _with_label(train)
     if not faults and len(train.classes) < 2:
@@ -96,7 +96,7 @@ def list_labeled(data: str, *, labels: str | None, test: str | None) -> Parts:
     return Parts(train.classes, items, None if scored is None else _with_label(scored), train.flip_ok)
 
 
-def _with_label(listing: Listing) -> list[Item]:
+def _with_label(listing: ImageListing) -> list[Item]:
     return [item for item in listing.items if item.label is not None]
 
 

@@ -18,7 +18,7 @@ from tutelage.core.batch import Samples
 from tutelage.core.errors import ConfigError
 from tutelage.data.sampler import StreamSampler
 from tutelage.data.scans.dataset import ScanDataset, load_scans
-from tutelage.data.scans.loader import PatchLoader, PatchStream
+from tutelage.data.scans.loader import ScanLoader, ScanStream
 
 CALM = IntensityConfig(noise=0.0, shift=0.0, scale=0.0)
 PLAIN = ScanConfig(patch_size=(8,), intensity="none", canonical=False, orientation="none", weak=CALM)
@@ -34,7 +34,7 @@ def write_numbered(root: Path, shapes: list[tuple[int, ...]]) -> Path:
     return root
 
 
-def build(root: Path, scan: ScanConfig = PLAIN, **settings: Any) -> tuple[ScanDataset, PatchLoader]:
+def build(root: Path, scan: ScanConfig = PLAIN, **settings: Any) -> tuple[ScanDataset, ScanLoader]:
     data = load_scans(DataConfig(path=str(root), val_share=0.0), scan, seed=0, cache_dir=root.parent / "cache")
     return data, loader(data, **settings)
 
@@ -47,11 +47,11 @@ def loader(
     labeled_views: tuple[str, ...] = ("weak",),
     unlabeled_views: tuple[str, ...] = ("weak", "strong"),
     batch: int = 4,
-) -> PatchLoader:
-    def stream(name: str, rows: np.ndarray, views: tuple[str, ...]) -> PatchStream:
-        return PatchStream(StreamSampler(rows, batch, seed=seed, stream=name), views, name == "labeled")
+) -> ScanLoader:
+    def stream(name: str, rows: np.ndarray, views: tuple[str, ...]) -> ScanStream:
+        return ScanStream(StreamSampler(rows, batch, seed=seed, stream=name), views, name == "labeled")
 
-    return PatchLoader(
+    return ScanLoader(
         data.train,
         labeled=stream("labeled", data.labeled_rows, labeled_views),
         unlabeled=stream("unlabeled", data.unlabeled_rows, unlabeled_views) if unlabeled_views else None,
@@ -63,7 +63,7 @@ def loader(
     )
 
 
-def parts(made: PatchLoader, step: int) -> tuple[Samples, Samples]:
+def parts(made: ScanLoader, step: int) -> tuple[Samples, Samples]:
     batch = made.batch(step)
     assert batch.labeled is not None and batch.unlabeled is not None
     return batch.labeled, batch.unlabeled
@@ -247,7 +247,7 @@ def test_two_processes_share_the_batch_of_one(numbered: Path, tmp_path: Path) ->
         "import sys, torch, torch.distributed as dist\n"
         "from pathlib import Path\n"
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "from test_patches import PLAIN, IntensityConfig, StrongIntensityConfig, build, everything, parts, replace\n"
+        "from test_loader import PLAIN, IntensityConfig, StrongIntensityConfig, build, everything, parts, replace\n"
         "rank, root, store = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]\n"
         "dist.init_process_group('gloo', init_method=f'file://{store}', rank=rank, world_size=2)\n"
         "scan = replace(PLAIN, orientation='turns', weak=IntensityConfig(blur=0.7), strong=StrongIntensityConfig())\n"
