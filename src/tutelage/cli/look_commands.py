@@ -12,7 +12,7 @@ from tutelage.core.console import screen
 @app.command(
     sort_key=1,
     usage="Usage: tutelage check DATA [OPTIONS]",
-    help_epilogue="Set options for scans by their dotted names, e.g. --scan.classes background,tumor=4.\n"
+    help_epilogue="Settings for scans have dotted names, e.g. --scan.classes background,tumor=4.\n"
     "Example: tutelage check photos/ --labels labels.csv",
 )
 def check(
@@ -43,11 +43,11 @@ def check(
     unlabeled
         Additional source of unlabeled images. [default: none]
     val
-        Source of validation images. [default: the validation split of DATA, or else part of the labels, held out]
+        Source of validation images. [default: part of DATA]
     test
-        Source of test images. [default: the test split of DATA, if any]
+        Source of test images. [default: test split of DATA]
     label_count
-        Check that this many labels can be chosen. [default: all]
+        Check that this many labels exist. [default: all]
     label_balance
         How the chosen labels are spread over classes: balanced or proportional.
     skip_unreadable

@@ -62,7 +62,7 @@ def probe(
     network
         Network to use: auto (the one that the method evaluates), student, or teacher.
     device
-        Device to run on: auto, cpu, cuda, cuda:1, mps.
+        auto, cpu, cuda, cuda:1, or mps.
     workers
         Number of threads that decode images.
     out
@@ -127,7 +127,7 @@ def embed(
     network
         Network to use: auto (the one that the method evaluates), student, or teacher.
     device
-        Device to run on: auto, cpu, cuda, cuda:1, mps.
+        auto, cpu, cuda, cuda:1, or mps.
     workers
         Number of threads that decode images.
     report

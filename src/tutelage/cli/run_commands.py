@@ -43,12 +43,11 @@ def evaluate(
         Labeled images: class folders, folder of images with --labels, tar shards, .npz file, or the word digits.
         Scans: folder with images/ and labels/, dataset.json, CSV with image,label, or .h5 files.
     labels
-        CSV with the columns path,label.
-        Scans: folder of masks, or CSV with the columns image,label. [default: labels in DATA]
+        CSV with path,label; for scans, CSV with image,label or folder of masks. [default: labels in DATA]
     network
         Network to use: auto (the one that the method evaluates), student, or teacher.
     device
-        Device to run on: auto, cpu, cuda, cuda:1, mps.
+        auto, cpu, cuda, cuda:1, or mps.
     out
         JSON file to write the metrics to. [default: none]
     report
@@ -114,7 +113,7 @@ def predict(
     network
         Network to use: auto (the one that the method evaluates), student, or teacher.
     device
-        Device to run on: auto, cpu, cuda, cuda:1, mps.
+        auto, cpu, cuda, cuda:1, or mps.
     workers
         Number of threads that decode images.
     report
@@ -170,7 +169,7 @@ def report(
     plots
         Folder for the plots as PNG and SVG. [default: named after the report, e.g. report_plots]
     device
-        Device to run on: auto, cpu, cuda, cuda:1, mps.
+        auto, cpu, cuda, cuda:1, or mps.
     overwrite
         Replace the file if it exists.
     """

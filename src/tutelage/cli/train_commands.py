@@ -19,7 +19,7 @@ from tutelage.core.errors import ConfigError
 @app.command(
     sort_key=2,
     usage="Usage: tutelage train DATA --out RUN [OPTIONS]\n       tutelage train --resume RUN",
-    help_epilogue="Set any other setting by its dotted name, e.g. --optimizer.lr 0.1 or --method.ema-decay 0.99.\n"
+    help_epilogue="Set any other setting by its dotted name, e.g. --optimizer.lr 0.1.\n"
     "tutelage methods settings lists the settings that all methods share;\n"
     "tutelage methods NAME lists those of a method.\n"
     "Example: tutelage train photos/ --labels labels.csv --out runs/a --budget 30m",
@@ -83,7 +83,7 @@ def compare(
     no_report: bool = False,
     flags: Annotated[CompareFlags | None, Parameter(name="*")] = None,
 ) -> None:
-    """Compare methods on the same labels, with their gains over supervised training. Rerun to resume.
+    """Compare methods on the same labels, with a table of the results. Rerun to resume.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def compare(
     label_counts
         Numbers of labels, separated by commas. [default: all labels]
     seeds
-        Number of random draws of the labels per method and number of labels; --seed is the first seed.
+        Number of random draws of the labels; --seed is the first.
     presets
         Presets, separated by commas: one per method, or small or cpu for the preset of each method with that suffix.
     jobs
@@ -168,8 +168,7 @@ def import_weights(
     which
         Weights to import: ema, model, or auto (ema if present). MoCo: query (auto) or key.
     trained_on
-        Data set it was trained on, which sets how images are standardized: auto, cifar10, cifar100, svhn, stl10.
-        With auto, the number of classes decides.
+        Data set that sets how images are standardized: auto (by number of classes), cifar10, cifar100, svhn, stl10.
     classes
         Text file with one class name per line, in the order of the outputs, or a JSON list. [default: known names]
     mean

@@ -25,8 +25,8 @@ _GROUPS = {
 }
 _HELP = {
     "method": f"training method (see tutelage methods), or package.module:Class [default: {config.DEFAULT_METHOD}]",
-    "metrics": "additional scores: your own functions as package.module:function, separated by commas [default: none]",
-    "preset": "settings to start from, e.g. those of a published result (see tutelage methods presets) [default: none]",
+    "metrics": "your own scores as package.module:function, separated by commas [default: none]",
+    "preset": "preset to start from (see tutelage methods presets) [default: none]",
     "config": "TOML file with settings, by section [default: none]",
     "out": "run folder to create; it must not exist",
     "overwrite": "replace the run in the folder",
@@ -76,7 +76,7 @@ PretrainFlags: Any = _flags(
     left_out="unlabeled_ratio exclude_labeled metrics baseline baseline_share",
     help_texts={
         "method": "training method: moco-v1, moco-v2 [default: moco-v2]",
-        "preset": "settings to start from [default: METHOD-small]",
+        "preset": "preset to start from [default: METHOD-small]",
         "network": "network to train: small, resnet-18, resnet-50, ... (tutelage methods settings lists all)",
         "batch_size": "images per step [default: as set in the preset]",
         "label_count": "number of labels that the kNN monitor uses [default: all]",
