@@ -144,14 +144,14 @@ def test_code_in_a_file_is_never_run(tmp_path: Path, capfd: pytest.CaptureFixtur
     state = {f"module.encoder_q.{name}": value for name, value in tensors.items()}
     torch.save({"state_dict": state, "args": Runs(tmp_path / "mark")}, tmp_path / "c.pth")
     assert imported(tmp_path / "c.pth", tmp_path / "run") == 2
-    assert "code that a file asks for is never run" in capfd.readouterr().err
+    assert "code from a file is never run" in capfd.readouterr().err
     assert not (tmp_path / "mark").exists() and not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--format", "usb"], "--format usb: the encoder_q in {file} is moco's"),
+        (["--format", "usb"], "--format usb: the encoder_q in {file} comes from moco"),
         (["--which", "model"], "--which model: the encoders in {file} are query and key"),
         (["--trained-on", "cifar10"], "--trained-on cifar10 is for classifiers"),
         (["--classes", "names.txt"], "--classes names.txt: the encoder in {file} has no classes to name"),

@@ -141,7 +141,7 @@ class Runs:
 def test_code_in_a_file_is_never_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     torch.save({"state_dict": state(), "args": Runs(tmp_path / "mark")}, tmp_path / "c.pth")
     assert imported(tmp_path / "c.pth", tmp_path / "run") == 2
-    assert "mkdir to be read, and code that a file asks for is never run" in capfd.readouterr().err
+    assert "mkdir, and code from a file is never run" in capfd.readouterr().err
     assert not (tmp_path / "mark").exists()
     torch.load(tmp_path / "c.pth", weights_only=False)
     assert (tmp_path / "mark").exists()  # so that the file would have run something
@@ -155,7 +155,7 @@ def test_a_file_that_is_none_is_said_to_be_none(
 ) -> None:
     (tmp_path / name).write_bytes(content)
     assert imported(tmp_path / name, tmp_path / "run") == 2
-    assert f"{tmp_path / name} is no " in capfd.readouterr().err
+    assert f"{tmp_path / name} is not a " in capfd.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
@@ -189,7 +189,7 @@ def test_names_mean_deviation_and_size_can_be_given(tmp_path: Path) -> None:
         (["--mean", "0.5,0.5,0.5", "--std", "0,1,1"], "--std must be above 0"),
         (["--image-size", "2"], "--image-size must be in [4, 4096], got 2"),
         (["--classes", "{root}/none.txt"], "--classes {root}/none.txt cannot be read"),
-        (["--classes", "{root}/few.txt"], "--classes {root}/few.txt must hold 10 different names, got 2"),
+        (["--classes", "{root}/few.txt"], "--classes {root}/few.txt must contain 10 different names, got 2"),
         (["--classes", "{root}/bad.txt"], "class name '=1' starts with '='"),
     ],
 )  # fmt: skip

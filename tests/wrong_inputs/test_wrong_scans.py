@@ -187,7 +187,7 @@ WRONG_SETTINGS: dict[str, tuple[list[str], str]] = {
     "a sheet of views": (["show", "scans", "--out", "v.png"], "holds scans: a run on them draws its patches"),
     "a check of what is no data": (
         ["check", "scans", "--train.steps", "3"],
-        r"train\.steps changes nothing in a check",
+        r"train\.steps has no effect in a check",
     ),
     "urpc with a network of one level": (
         ["train", "scans", "--out", "r", "--method", "urpc", "--network.deep-supervision", "false", *BRIEF],
