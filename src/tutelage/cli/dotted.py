@@ -48,17 +48,17 @@ class Dotted:
             self._values[name] = value
         return rest
 
-    def pop(self, beside: Iterable[str] = ()) -> dict[str, Any]:
+    def pop(self, given: Iterable[str] = ()) -> dict[str, Any]:
         """The stored settings, which are then forgotten.
 
         Args:
-            beside: names of the settings that were given by short flags.
+            given: names of the settings that were given by short flags.
 
         Raises:
             ConfigError: a setting was given under both of its names.
         """
         values, self._values = self._values, {}
-        for name in beside:
+        for name in given:
             if name in values:
                 short = next(flag for flag, setting in config.FLAGS.items() if setting == name)
                 usual = "DATA" if name == "data.path" else as_flag(short)

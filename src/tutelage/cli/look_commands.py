@@ -70,7 +70,7 @@ def check(
         "skip_unreadable": skip_unreadable,
     }
     settings = {f"data.{name}": value for name, value in given.items() if value is not None}
-    settings |= dotted.pop(beside=settings)
+    settings |= dotted.pop(given=settings)
     commands.check_source(
         settings,
         workers=threads(workers),
@@ -123,7 +123,7 @@ def show(
     """
     settings = {"data.path": data, "data.labels": labels, "data.image_size": image_size, "train.seed": seed}
     given = {name: value for name, value in settings.items() if value is not None}
-    cfg = commands.resolve_training(given | dotted.pop(beside=[name for name in given if name != "train.seed" or seed]))
+    cfg = commands.resolve_training(given | dotted.pop(given=[name for name in given if name != "train.seed" or seed]))
     commands.show_views(
         cfg,
         out=Path(out),

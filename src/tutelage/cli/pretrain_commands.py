@@ -40,7 +40,7 @@ def pretrain(data: str | None = None, /, *, flags: Annotated[PretrainFlags | Non
         raise ConfigError("give the run folder to create: --out runs/moco")
     settings = {config.FLAGS[name]: value for name, value in given.items() if name in config.FLAGS}
     settings |= {"data.path": data} if data is not None else {}
-    settings |= dotted.pop(beside=settings)
+    settings |= dotted.pop(given=settings)
     if resume is not None:
         refused = [name for name in ("preset", "config", "overwrite") if name in given] + (["out"] if out else [])
         if refused:

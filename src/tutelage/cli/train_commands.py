@@ -41,7 +41,7 @@ def train(data: str | None = None, /, *, flags: Annotated[TrainFlags | None, Par
         raise ConfigError("give the run folder to create: --out runs/a")
     settings = {config.FLAGS[name]: value for name, value in given.items() if name in config.FLAGS}
     settings |= {"data.path": data} if data is not None else {}
-    settings |= dotted.pop(beside=settings)
+    settings |= dotted.pop(given=settings)
     if resume is not None:
         refused = [name for name in ("preset", "config", "overwrite") if name in given] + (["out"] if out else [])
         if refused:
@@ -112,7 +112,7 @@ def compare(
     config_file = given.pop("config", None)
     settings = {config.FLAGS[name]: value for name, value in given.items()}
     settings |= {"data.path": data} if data is not None else {}
-    settings |= dotted.pop(beside=settings)
+    settings |= dotted.pop(given=settings)
     if list_ and collect:
         raise ConfigError("--list and --collect exclude each other: give only one of them")
     if not collect and (data is None or methods is None):
