@@ -1,11 +1,11 @@
-"""What a method costs beyond its network passes: a full training step over the bare passes that it needs.
+"""The cost of a method beyond its network passes: a full training step vs. only the passes that it needs.
 
-Bare is what nobody can leave out: the forward and backward passes that the method makes on a batch that lies ready,
-with a plain cross-entropy as the loss, and the optimizer step. The full step is the loop's own `run_step` on a batch
-that lies ready too: the method's losses and state, the check for NaN, the optimizer, the moving average of the weights
-(not counted as bare, though most methods have one), what is remembered, the tally of pseudo-labels. "With views" is the
-same step with rows fetched and views made; those are measured alone by `benchmarks/augment.py`. All three run in turn,
-in blocks within one process, and are compared block by block, since the speed of a shared machine drifts.
+"Bare" is the necessary minimum: the forward and backward passes that the method makes on a prepared batch, with a plain
+cross-entropy loss, and the optimizer step. The full step is the loop's `run_step` on a prepared batch: the method's
+losses and state, the check for NaN, the optimizer, the moving average of the weights (not part of "bare", although most
+methods have one), updates of the method's state, and the tally of pseudo-labels. "With views" is the same step
+including loading rows and computing views, which `benchmarks/augment.py` measures separately. All three alternate in
+blocks within one process and are compared block by block, since the speed of a shared machine varies.
 
     python benchmarks/step.py [DATA] [--network small] [--image-size 32] [--blocks 20] [--methods a,b] [--out FILE.md]
 """
@@ -45,10 +45,10 @@ Rows = tuple[int, int]  # multiples of the labeled and of the unlabeled batch
 
 @dataclass(frozen=True)
 class Passes:
-    """The passes of a method with its default settings, each over so many rows.
+    """The network passes of a method with its default settings, with the number of rows in each.
 
-    `learned` go forward and backward through the student, `student` and `teacher` forward without gradient. With
-    `autoencoders` the learned rows also go through a second encoder and two decoders.
+    `learned` rows go forward and backward through the student; `student` and `teacher` rows go forward without
+    gradient. With `autoencoders`, the learned rows also go through a second encoder and two decoders.
     """
 
     learned: tuple[Rows, ...]
@@ -101,7 +101,7 @@ def first_layer(network: nn.Module) -> nn.Module:
 
 
 class Ready:
-    """A loader whose batch lies ready."""
+    """A loader with one prepared batch."""
 
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
@@ -192,7 +192,7 @@ def measure(method: str, arguments: argparse.Namespace) -> dict[str, Any]:
         full_time = timed(lambda step: run_step(training, step, health), start)
         training.loader = loader
         views_time = timed(lambda step: run_step(training, step, health), start + arguments.steps)
-        if block:  # the first warms up
+        if block:  # the first is a warm-up
             for name, value in (("bare", bare_time), ("full", full_time), ("views", views_time)):
                 seconds[name].append(value)
     loader.close()
@@ -215,16 +215,16 @@ def report(rows: list[dict[str, Any]], arguments: argparse.Namespace) -> str:
     """The result as Markdown."""
     x, u = arguments.batch_size, round(arguments.batch_size * arguments.unlabeled_ratio)
     threads = f"{torch.get_num_threads()} threads" if arguments.device == "cpu" else torch.cuda.get_device_name()
-    head = f"""# What a method costs beyond its network passes
+    head = f"""# The cost of a method beyond its network passes
 
 `python benchmarks/step.py --blocks {arguments.blocks} --network {arguments.network}`: {arguments.data} at
 {arguments.image_size} x {arguments.image_size}, x = {x} labeled and u = {u} unlabeled rows, {threads}, torch \
 {torch.__version__}, {platform.machine()}.
-Median of {arguments.blocks} blocks of {arguments.steps} steps of each kind, run in turn in one process.
+Median of {arguments.blocks} blocks of {arguments.steps} steps of each kind, alternating in one process.
 
-Bare: the passes of the second column (learned: forward and backward; student, teacher: forward alone) with a plain
-cross-entropy on random rows, and the optimizer step. Full: the loop's whole step on a batch that lies ready, with the
-moving average of the weights, which bare leaves out. With views: rows fetched and views made too.
+Bare: the passes in the second column (learned: forward and backward; student, teacher: forward only) with a plain
+cross-entropy on random rows, and the optimizer step. Full: the loop's whole step on a prepared batch, including the
+moving average of the weights, which bare leaves out. With views: also loads rows and computes views.
 
 | method | passes | bare | full | full / bare | quartiles | with views | with views / bare |
 |---|---|---|---|---|---|---|---|
@@ -246,7 +246,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--unlabeled-ratio", type=float, default=1.0)
     parser.add_argument("--blocks", type=int, default=20)
-    parser.add_argument("--steps", type=int, default=5, help="of each kind in a block")
+    parser.add_argument("--steps", type=int, default=5, help="steps of each kind per block")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()

@@ -205,8 +205,14 @@ RESUMED: dict[str, tuple[Callable[[Any], list[str]], str]] = {
         lambda w: last(w.run(finished=False), w.photos("other"), ["train", "other", "--resume", "run"]),
         r"data.path is '.*/data', not '.*/other'",
     ),
-    "a preset": (resume(nothing, "--preset", "x"), r"--resume goes on with the run's own settings; --preset does not"),
-    "a second run folder": (resume(nothing, "--out", "b"), r"--resume goes on with .*; --out does not go with it"),
+    "a preset": (
+        resume(nothing, "--preset", "x"),
+        r"--resume uses the settings of the run; it cannot be combined with --preset",
+    ),
+    "a second run folder": (
+        resume(nothing, "--out", "b"),
+        r"--resume uses the settings .*; it cannot be combined with --out",
+    ),
     "one bit of an image": (
         resume(flip("data/cat/0.png", -30)),
         r"the data changed since run started|data/cat/0.png cannot be decoded",
