@@ -1,4 +1,4 @@
-"""Everything that can be known to fail, found before the first run of a comparison."""
+"""Checks before the first run of a comparison, so that no run fails on what could be known."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _check_image_runs(configs: Mapping[Combination, RunConfig], console: Console
 
 
 def _source(cfg: RunConfig) -> DataConfig:
-    """The data alone, so that it is read once for all runs on it."""
+    """The data settings alone, so that runs on the same data read it once."""
     data = cfg.data
     return DataConfig(
         path=data.path,

@@ -1,4 +1,4 @@
-"""Everything about scans that can be known to fail before the first run of a comparison."""
+"""Checks of scans before the first run of a comparison."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from tutelage.run.build import check_streams
 
 
 def check_scan_runs(configs: Mapping[Combination, RunConfig], console: Console) -> None:
-    """Check the data once, as the first run prepares them, then whether every run finds its labels and streams.
+    """Check the data once, as the first run prepares it, and then that it has enough labels and scans for every run.
 
     Raises:
-        TutelageError: they do not.
+        TutelageError: it has not.
     """
     first = next(iter(configs.values()))
     inventory = check_scans_for_training(

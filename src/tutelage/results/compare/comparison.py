@@ -1,4 +1,4 @@
-"""A comparison from its plan to its table."""
+"""Running a comparison, from the plan to the table."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ REPORT = "report.html"
 
 
 def compare(plan: Plan, out: Path, *, jobs: int, report: bool = True, console: Console) -> ComparisonTable:
-    """Train what is not finished yet, then write and print the table, and write a report unless it is turned off.
+    """Train the unfinished runs, print and write the table, and write a report unless that is turned off.
 
     Raises:
-        TutelageError: a setting, the data or the folder is not as needed, and nothing was started; or a signal came; or
-            runs failed, after the table of the others.
+        TutelageError: a setting, the data or the folder is unsuitable, and nothing was started; or a signal came; or
+            runs failed, in which case the table of the others is written first.
     """
     require(1 <= jobs <= 64, "--jobs", "in [1, 64]", jobs)
     check_plan(plan, console)
     keep_plan(plan, out)
     if plan.on_defaults and choose_device(str(plan.settings.get("train.device", "auto"))).type == "cpu":
         console.print(
-            "- the settings are the defaults of the methods, made for long trainings; for minutes on a processor try "
+            "- these are the default settings of the methods, meant for long training; for minutes on a CPU try "
             "--presets small, or for images of more than 64 pixels --presets cpu"
         )
     failed = run_all(plan, out, jobs=jobs, console=console)
@@ -47,7 +47,9 @@ def compare(plan: Plan, out: Path, *, jobs: int, report: bool = True, console: C
     table = gather(out, failed=failed, report=report, console=console)
     if failed:
         names = ", ".join(one.name for one in failed)
-        raise RunError(f"{len(failed)} of {len(plan.combinations)} runs failed ({names}); the same command tries again")
+        raise RunError(
+            f"{len(failed)} of {len(plan.combinations)} runs failed ({names}); rerun the command to try again"
+        )
     return table
 
 
@@ -67,7 +69,7 @@ def list_commands(plan: Plan, out: Path, console: Console) -> None:
 def gather(
     out: Path, *, failed: Mapping[Combination, str] | None = None, report: bool = True, console: Console
 ) -> ComparisonTable:
-    """Print the table of what is finished in `out`, with verdicts, and write it beside the runs.
+    """Print the table of the finished runs in `out` with verdicts, and write it beside the runs.
 
     Raises:
         RunError: there is no comparison, none of its runs is finished, or they cannot be compared.
@@ -89,7 +91,7 @@ def gather(
 
 
 def _write_report(runs: list[Path], out: Path, verdicts: list[Verdict], console: Console) -> None:
-    """Write report.html beside the table. What goes wrong is one line: the comparison itself is whole."""
+    """Write report.html beside the table. An error is printed as one line, since the comparison itself is complete."""
     from tutelage.results.report import write_report
 
     try:
@@ -101,7 +103,7 @@ def _write_report(runs: list[Path], out: Path, verdicts: list[Verdict], console:
 
 
 def judge_cells(table: ComparisonTable, out: Path) -> list[Verdict]:
-    """Of each semi-supervised method and number of labels: whether unlabeled images helped."""
+    """For each semi-supervised method and number of labels, whether the unlabeled images helped."""
     verdicts = []
     for cell in table.cells:
         if cell.gain is None:
@@ -124,10 +126,10 @@ def plan_of(
     presets: str | None,
     config_file: str | None,
 ) -> Plan:
-    """The plan in the words of the command line; `train.seed` is the first seed.
+    """The plan from the options of the command line; `train.seed` is the first seed.
 
     Raises:
-        ConfigError: a word is not as needed.
+        ConfigError: an option has an unsuitable value.
     """
     own, names = dict(settings), tuple(_words(methods))
     first = _integer(own.pop("train.seed", "0"), "--seed")
@@ -148,18 +150,20 @@ def plan_of(
 
 
 def _presets(word: str, methods: Sequence[str]) -> list[str]:
-    """A preset by its name, or, by what is the same in their names, one of each method: `small`, `cpu`.
+    """A preset by name; or, for an ending such as `small` or `cpu`, the preset of each method with that ending.
 
     Raises:
-        ConfigError: some methods have a preset of that name and others none.
+        ConfigError: only some of the methods have such a preset.
     """
     known, of_each = config.preset_names(), {method: f"{method}-{word}" for method in methods}
     missing = [method for method, preset in of_each.items() if preset not in known]
     if word in known or len(missing) == len(methods):
-        return [word]  # which is refused where it is unknown
+        return [word]  # refused later if it is unknown
     if missing:
         lacking = of_each[missing[0]]
-        raise ConfigError(f"--presets {word}: there is no preset {lacking}; name those of the other methods singly")
+        raise ConfigError(
+            f"--presets {word}: there is no preset {lacking}; name the presets of the other methods in full"
+        )
     return list(of_each.values())
 
 

@@ -1,4 +1,4 @@
-"""The small reports of `evaluate` and `predict`."""
+"""The short reports of `evaluate` and `predict`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def evaluation_page(
 def prediction_page(
     run: Path, data: str, model: Model, items: Sequence[Item], predictions: Sequence[Prediction]
 ) -> Page:
-    """What a run says of new images: how often each class, how sure it is, and which images to check."""
+    """Predictions on new images: how often each class, with what confidence, and which images to check."""
     examples = examples_of(model, items, predictions, total=len(items))
     unreadable = [prediction for prediction in predictions if prediction.probs is None]
     tiles = [Tile("images", f"{len(items):,}", f"{len(unreadable):,} unreadable")]
@@ -49,7 +49,7 @@ def prediction_page(
     if examples is not None:
         confidence = examples.confidence
         tiles.append(Tile("mean confidence", percent(float(confidence.mean()))))
-        tiles.append(Tile("below 50 % confidence", f"{int((confidence < 0.5).sum()):,}", "images worth a look"))
+        tiles.append(Tile("below 50 % confidence", f"{int((confidence < 0.5).sum()):,}", "images worth checking"))
         counts = np.bincount(examples.predicted, minlength=len(model.classes))
         rows = [
             (Cell(shown(model.classes[c])), Cell(f"{counts[c]:,}"), Cell(percent(share), share))
@@ -63,7 +63,7 @@ def prediction_page(
         sections.append(Section("Least certain images", (Text("Check these first.", muted=True), gallery)))
     if unreadable:
         rows_of = tuple((Cell(shown(p.name)), Cell(shown(p.error))) for p in unreadable[:_MOST_UNREADABLE])
-        blocks: list[Block] = [Table(("file", "why"), rows_of, texts=2)]
+        blocks: list[Block] = [Table(("file", "reason"), rows_of, texts=2)]
         if len(unreadable) > _MOST_UNREADABLE:
             blocks.append(Text(f"The first {_MOST_UNREADABLE} of {len(unreadable):,}.", muted=True))
         sections.append(Section("Unreadable images", tuple(blocks)))
@@ -72,5 +72,5 @@ def prediction_page(
 
 
 def subtitle(run: Path, data: str, model: Model | ScanModel) -> str:
-    """What was used on what."""
+    """The model, the run and the data."""
     return f"{len(model.classes)} classes · step {model.step:,} · {shown(str(run))} · {shown(data)}"

@@ -1,4 +1,4 @@
-"""The small reports of `evaluate` and `predict` on scans."""
+"""The short reports of `evaluate` and `predict` on scans."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MOST_CLASSES = 6  # columns
 def scan_evaluation_page(
     run: Path, data: str, model: ScanModel, cases: Sequence[Case], metrics: Mapping[str, Any]
 ) -> Page:
-    """How well a run does on labeled scans. The worst and the median case are segmented once more, for pictures."""
+    """How well a run does on labeled scans. The worst and the median case are segmented again for pictures."""
     sections = [Section("Result", (dice_tiles(metrics, "labeled"),))]
     if (tables := scores_section(metrics, "labeled")) is not None:
         sections.append(tables)
@@ -45,10 +45,10 @@ def scan_evaluation_page(
 
 
 def scan_prediction_page(run: Path, data: str, model: ScanModel, cases: Sequence[Case], folder: MaskFolder) -> Page:
-    """What a run finds in new scans: how much of each class, and pictures of where that is least, most and usual.
+    """What a run finds in new scans: how much of each class, and pictures of the least, the most and the median.
 
     Args:
-        folder: the masks of `cases`, written.
+        folder: holds the written masks of `cases`.
     """
     done = [row for row in folder.rows if not row["error"]]
     failed = [row for row in folder.rows if row["error"]]
@@ -60,13 +60,13 @@ def scan_prediction_page(run: Path, data: str, model: ScanModel, cases: Sequence
     for name in named[:_MOST_CLASSES] if done else ():
         found = [row[f"{unit}_{name}"] for row in done]
         empty = sum(not size for size in found)
-        tiles.append(Tile(shown(name), f"{np.median(found):.3g} {unit}", f"median; found nowhere {empty:,} times"))
+        tiles.append(Tile(shown(name), f"{np.median(found):.3g} {unit}", f"median; not found in {empty:,} scans"))
     sections = [Section("Result", (Tiles(tuple(tiles)),))]
     if order:
         sections += [_pictures(model, cases, folder, order, unit, sizes), _sizes(order, unit, named, sizes)]
     if failed:
         rows = tuple((Cell(shown(row["case"])), Cell(shown(row["error"]))) for row in failed[:_MOST_CASES])
-        sections.append(Section("Not segmented", (Table(("scan", "why"), rows, texts=2),)))
+        sections.append(Section("Not segmented", (Table(("scan", "reason"), rows, texts=2),)))
     title = f"{shown(run.name)}: masks of {shown(Path(data).name)}"
     return Page(title, subtitle(run, data, model), tuple(sections))
 
@@ -80,7 +80,7 @@ def _pictures(
     sizes: Mapping[str, float],
 ) -> Section:
     by_name, table = {case.name: case for case in cases}, class_table(model.values)
-    places = dict.fromkeys((0, len(order) - 1, len(order) // 2))  # one picture of a case that is two of these
+    places = dict.fromkeys((0, len(order) - 1, len(order) // 2))  # one picture if a case is two of these
     blocks: list[Block] = []
     for place, which in zip(places, ("least", "most", "median"), strict=False):
         row = order[place]
@@ -88,10 +88,10 @@ def _pictures(
         raw = read_case(by_name[name], model.scan, with_label=False)
         mask = table[read_mask(folder.path / row["mask"], assumed_spacing=model.scan.assumed_spacing)[0]]
         case = as_shown(name, raw.image[0], np.zeros_like(mask), mask, raw.geometry)
-        title = f"{shown(name)}: {sizes[name]:.3g} {unit} found, the {which}"
-        caption = "Each slice is the one with the most of the mask in its direction."
+        title = f"{shown(name)}: {sizes[name]:.3g} {unit} found ({which})"
+        caption = "Each slice is the one with the most of the mask along its axis."
         blocks.append(slices_plot(case, f"{which}-slices", title, caption, labeled=False))
-    text = "A mask that is much smaller or larger than the others is worth a look."
+    text = "A mask that is much smaller or larger than the others is worth checking."
     return Section("Pictures", (Text(text, muted=True), *blocks))
 
 
@@ -105,6 +105,6 @@ def _sizes(order: Sequence[Mapping[str, Any]], unit: str, named: Sequence[str], 
         )
         for row in order[:_MOST_CASES]
     )
-    table = Table(("scan", f"all, {unit}", *(f"{shown(name)}, {unit}" for name in columns)), rows, "Least first")
+    table = Table(("scan", f"all, {unit}", *(f"{shown(name)}, {unit}" for name in columns)), rows, "Smallest first")
     more = [Text(f"The first {_MOST_CASES} of {len(order):,}.", muted=True)] if len(order) > _MOST_CASES else []
     return Section("What was found", (table, *more))

@@ -23,26 +23,26 @@ class Evidence:
 
     @property
     def ignorance(self) -> float:
-        """The supervised loss of a guess that knows nothing: in nats, or of scans the Dice loss of finding nothing."""
-        if self.headline == DICE:  # next to it, the cross-entropy of naming the background everywhere is small
+        """The supervised loss of an uninformed guess: in nats, or for scans the Dice loss of finding nothing."""
+        if self.headline == DICE:  # the cross-entropy of predicting background everywhere is small beside it
             return float(self.run.settings["segmentation"]["dice_weight"])
         return math.log(len(self.run.classes))
 
     @property
     def clueless(self) -> str:
-        """What has that loss, in a word or two."""
+        """What gives that loss, in a word or two."""
         return "finding nothing" if self.headline == DICE else "guessing"
 
     @property
     def guess(self) -> float | None:
-        """The accuracy of always naming the most frequent class of the scored images; None of scans."""
+        """The accuracy of always naming the most frequent class of the scored images; None for scans."""
         if "confusion_matrix" not in self.run.scores:
             return None
         counts = [sum(row) for row in self.run.scores["confusion_matrix"]]
         return max(counts) / max(sum(counts), 1)
 
     def weighted_unlabeled_loss(self) -> float | None:
-        """What the unlabeled images add to the loss, on average, or None where the log does not tell."""
+        """The mean contribution of the unlabeled images to the loss, or None if it is not logged."""
         run = self.run
         consistency, weight = run.mean("consistency", since=0.0), run.mean("consistency_weight", since=0.0)
         if consistency is not None and weight is not None:
