@@ -133,7 +133,7 @@ def test_a_signal_stops_the_runs_and_the_same_command_goes_on(whole: Path, tmp_p
         process.send_signal(signal.SIGINT)
         said = process.communicate()[1]
     assert process.returncode == 130
-    assert "of 4 runs are finished; the same command goes on" in said
+    assert "of 4 runs are finished; rerun the command to resume" in said
     for name in RUNS[1:]:
         shutil.copytree(whole / name, out / name, dirs_exist_ok=True)  # as if they had been run elsewhere
     assert cli.run(command[3:]) == 0

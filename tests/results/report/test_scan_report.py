@@ -106,7 +106,7 @@ def test_the_report_has_scores_conventions_curves_and_pictures(run: Path, tmp_pa
     assert f"{100 * scores['dice']:.1f} %" in page
     for text in ("HD95 pooled", "ASD to reference", "medpy", "MONAI", "scan-002", "Dice on the validation cases"):
         assert text in page
-    assert "share of voxels certain enough to be taught" in page
+    assert "share of voxels certain enough to learn from" in page
     worst, median = (f"{which} case: scan-00{k}" for which, k in (("Worst", 2), ("Median", 1)))
     assert worst in page and median in page
     assert page.count("<image ") == 2 * (3 + 2)  # slices and surfaces
