@@ -11,6 +11,7 @@ import numpy as np
 from tutelage.core.errors import DataError, TutelageError
 from tutelage.data.images.inventory import list_image_parts
 from tutelage.data.images.items import ImageListing, Item, Unreadable
+from tutelage.data.images.parts import names_hash
 from tutelage.data.images.survey import read_pixels
 from tutelage.inference.images.model import Model
 from tutelage.inference.images.prediction import Prediction
@@ -162,11 +163,3 @@ def _refuse_changed(record: RunRecord, role: str, listing: ImageListing) -> None
         return
     if facts is None or facts["names"] != names_hash(item.name for item in listing.items):
         raise DataError(f"the {role} images are not those that the run was trained with: their names differ")
-
-
-def _hash(names: Iterable[str]) -> str:
-    """As in `ImageInventory.facts`."""
-    digest = hashlib.blake2b(digest_size=16)
-    for name in names:
-        digest.update(repr(name).encode())
-    return digest.hexdigest()

@@ -47,7 +47,7 @@ def score_tiles(
                 for name, score in SCORES.items()
                 if name not in _SHOWN and scores.get(name) is not None
             ),
-            Tile(f"{part} images", f"{n:,}", f"{len(scores['per_class'])} classes"),
+            Tile(f"{part} images", f"{scores['n']:,}", f"{len(scores['per_class'])} classes"),
         )
     )
 
