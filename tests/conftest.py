@@ -11,8 +11,9 @@ import torch
 
 from tutelage.core.batch import StepOutput
 from tutelage.data.images.arrays import DIGITS
+from tutelage.training import loop
 from tutelage.training.health import Health
-from tutelage.training.loop import Training
+from tutelage.training.state import Training
 
 WARM = 2  # first steps of a training, in which constants are copied to the device
 
@@ -38,20 +39,20 @@ def cuda() -> torch.device:
 @pytest.fixture
 def no_waiting(cuda: torch.device, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """While it is in use, a step that waits for the GPU raises RuntimeError; gives the steps that were watched."""
-    run_step, watched = Training.run_step, list[int]()
+    run_step, watched = loop.run_step, list[int]()
     with warnings.catch_warnings(action="ignore"):  # "a prototype feature", it says the first time
         torch.cuda.set_sync_debug_mode("error")
         torch.cuda.set_sync_debug_mode("default")
 
-    def watched_step(self: Training, step: int, health: Health) -> StepOutput:
+    def watched_step(training: Training, step: int, health: Health) -> StepOutput:
         if step < WARM:
-            return run_step(self, step, health)
+            return run_step(training, step, health)
         watched.append(step)
         torch.cuda.set_sync_debug_mode("error")
         try:
-            return run_step(self, step, health)
+            return run_step(training, step, health)
         finally:
             torch.cuda.set_sync_debug_mode("default")
 
-    monkeypatch.setattr(Training, "run_step", watched_step)
+    monkeypatch.setattr(loop, "run_step", watched_step)
     return watched

@@ -29,8 +29,9 @@ def test_paper_squares_have_seventeen_pixels_a_side_and_are_not_cut_off_at_the_l
     assert (pixels[touching].any(2).sum(1) == 17).all()
 
 
-def test_toolbox_squares_have_any_side_up_to_half_the_width():
-    side = erased(Cutout(0.5, "toolbox")).any(1).sum(1)
+@pytest.mark.parametrize("placement", ["toolbox", "usb"])
+def test_toolbox_squares_have_any_side_up_to_half_the_width(placement):
+    side = erased(Cutout(0.5, placement)).any(1).sum(1)
     assert side.min() <= 2
     assert side.max() == 16
     assert torch.bincount(side, minlength=17)[2:16].min() > 100
@@ -41,11 +42,13 @@ def test_the_side_follows_the_shorter_side_of_the_image():
 
 
 def test_a_share_of_nothing_erases_nothing():
-    for placement in ("official", "paper", "toolbox"):
+    for placement in ("official", "paper", "toolbox", "usb"):
         assert not erased(Cutout(0.0, placement)).any()
 
 
-@pytest.mark.parametrize(("placement", "fill"), [("official", (127,) * 3), ("toolbox", (125, 123, 114))])
+@pytest.mark.parametrize(
+    ("placement", "fill"), [("official", (127,) * 3), ("toolbox", (125, 123, 114)), ("usb", (125, 123, 114))]
+)
 def test_squares_have_the_published_color(placement, fill):
     white = torch.full((50, 3, 32, 32), 255, dtype=torch.uint8)
     cutout = Cutout(0.5, placement)

@@ -72,8 +72,9 @@ def test_the_values_of_levels_are_those_of_the_published_table(variant, name):
         ("translate_y", -0.3 * 32, 0.3 * 32),
     ],
 )
-def test_the_toolbox_draws_evenly_from_its_ranges(name, low, high):
-    found = values_drawn("toolbox", name, ImageShape(3, 32, 64))
+@pytest.mark.parametrize("variant", ["toolbox", "usb"])
+def test_the_toolboxes_draw_evenly_from_their_ranges(variant, name, low, high):
+    found = values_drawn(variant, name, ImageShape(3, 32, 64))
     assert low <= found.min() < low + 0.02 * (high - low)
     assert high - 0.02 * (high - low) < found.max() <= high
     assert found.mean() == pytest.approx((low + high) / 2, abs=0.02 * (high - low))
@@ -214,6 +215,19 @@ def test_the_toolbox_moves_the_cutout_with_the_image():
     assert squares.max() > (unmoved.apply(images, draws)[:, 0] != 200).flatten(1).sum(1).max()
 
 
+def test_usb_crops_and_flips_before_the_operations_and_torchssl_after_them():
+    images, weak = random_images(64), Weak(WeakConfig())
+    usb, torchssl = view("usb"), view("toolbox")
+    draws = usb.draw(64, SHAPE, generator(9, "draw"))
+    assert all(
+        torch.equal(values, draws[name]) for name, values in torchssl.draw(64, SHAPE, generator(9, "draw")).items()
+    )
+    cut = usb.cutout
+    assert torch.equal(usb.apply(images, draws), cut.apply(usb.operate(weak.apply(images, draws), draws), draws))
+    assert torch.equal(torchssl.apply(images, draws), weak.apply(cut.apply(usb.operate(images, draws), draws), draws))
+    assert not torch.equal(usb.apply(images, draws), torchssl.apply(images, draws))
+
+
 def test_description_names_operations_and_values():
     draws = {
         **draws_of(("rotate", -12.0), ("equalize", 0.0)),
@@ -223,10 +237,11 @@ def test_description_names_operations_and_values():
     }
     assert view().describe(draws, 0) == "flip; rotate -12, equalize; cutout 17x17"
     assert view("toolbox").describe(draws, 0) == "rotate -12, equalize; cutout 17x17; flip"
+    assert view("usb").describe(draws, 0) == view().describe(draws, 0)
 
 
 def test_an_unknown_operation_is_a_config_error_that_names_the_nearest():
-    with pytest.raises(ConfigError, match=r"'rotat' is no operation.*did you mean 'rotate'"):
+    with pytest.raises(ConfigError, match=r"'rotat' is not an operation.*did you mean 'rotate'"):
         index_of("rotat", OPERATIONS)
 
 

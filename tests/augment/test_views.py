@@ -78,7 +78,7 @@ def test_gaps_of_learned_views_are_filled_as_set(name, fill, level):
 
 
 def test_an_unknown_view_is_a_config_error_that_names_the_nearest():
-    with pytest.raises(ConfigError, match=r"'stronk' is no view; did you mean 'strong'"):
+    with pytest.raises(ConfigError, match=r"'stronk' is not a view; did you mean 'strong'"):
         build_views(("stronk",), AugmentConfig(), SHAPE)
 
 

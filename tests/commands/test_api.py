@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args, get_type_hints
+from typing import get_args, get_origin, get_type_hints
 
 import numpy as np
 import pytest
@@ -19,6 +19,25 @@ from tutelage import config
 from tutelage.cli import train_flags
 from tutelage.commands.api import Flags, PretrainFlags
 from tutelage.core.errors import ConfigError, DataError, RunError
+
+FOR_OWN_CODE = {
+    *(
+        "Batch",
+        "EMATeacher",
+        "Method",
+        "Problem",
+        "Progress",
+        "PseudoLabels",
+        "Samples",
+        "StepOutput",
+        "losses",
+        "at_least_float32",
+    ),
+    *("EMAConfig", "Labeled", "SelfSupervisedBatch", "SemiSupervisedBatch", "SupervisedBatch", "Task", "Unlabeled"),
+    *("CTAugment", "DenseNetwork", "Network", "RandAugment", "ScanModel"),
+    *("CheckpointError", "ConfigError", "DataError", "Interrupted", "MissingExtra", "NonFiniteError", "RunError"),
+    "TutelageError",
+}
 
 
 def photos(root: Path, each: int = 4) -> Path:
@@ -103,8 +122,8 @@ def test_the_metrics_of_an_unfinished_run_say_how_to_go_on(run: tutelage.Run, tm
         ({"method": "mean-techer"}, ConfigError, "unknown method 'mean-techer'; did you mean 'mean-teacher'?"),
         ({"preset": "x"}, ConfigError, "unknown preset 'x'"),
         ({"config_file": "nowhere.toml"}, ConfigError, "cannot read the settings file nowhere.toml"),
-        ({"out": None}, ConfigError, "name the run folder to make: out='runs/a'"),
-        ({"resume": "runs/a"}, ConfigError, "resume goes on with the run's own settings; out"),
+        ({"out": None}, ConfigError, "give the run folder to create: out='runs/a'"),
+        ({"resume": "runs/a"}, ConfigError, "resume uses the settings of the run; it cannot be combined with out"),
         ({"label_count": 100}, DataError, "label_count asks for 100 labels, but there are 8"),
         ({"data": None}, ConfigError, "no data: name a folder"),
     ],
@@ -131,8 +150,8 @@ def test_an_encoder_is_pretrained_gone_on_with_and_trained_from(tmp_path: Path) 
     assert run.config["settings"]["network"]["width"] == 4
     for words, message in (
         ({"method": "fixmatch"}, "fixmatch learns from labels: tutelage train is for it"),
-        ({"baseline": True}, "a pretraining has no supervised twin"),
-        ({"out": None}, "name the run folder to make: out='runs/moco'"),
+        ({"baseline": True}, "a pretraining has no supervised baseline"),
+        ({"out": None}, "give the run folder to create: out='runs/moco'"),
     ):
         with pytest.raises(ConfigError, match=message):
             tutelage.pretrain(data, **{"out": tmp_path / "other", "steps": 2, **words})  # type: ignore[arg-type]
@@ -154,21 +173,29 @@ def test_python_takes_the_same_settings_as_the_command_line() -> None:
     sections = {name: get_type_hints(cls) for name, cls in config.SECTIONS.items()}
     for name, hint in get_type_hints(Flags).items():
         section, _, setting = config.FLAGS[name].partition(".")
-        if section != "method":
-            asked = {kind for kind in (get_args(hint) or (hint,)) if kind is not Path}
+        if name == "metrics":  # a list of import paths, or of the functions themselves
+            assert sections[section][setting] == tuple[str, ...]
+        elif section != "method":
+            asked = {kind for kind in (get_args(hint) or (hint,)) if kind is not Path and get_origin(kind) is not type}
             declared = sections[section][setting]
             assert asked <= set(get_args(declared) or (declared,)), name
 
 
 def test_importing_does_no_work() -> None:
-    code = "import sys, tutelage; assert 'torch' not in sys.modules; tutelage.train; assert 'torch' in sys.modules"
+    code = (
+        "import sys, tutelage; tutelage.ConfigError; assert 'torch' not in sys.modules; "
+        "tutelage.train; assert 'torch' in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_the_package_is_typed_and_lists_its_names() -> None:
     assert Path(tutelage.__file__).with_name("py.typed").is_file()
-    assert set(dir(tutelage)) == {"Model", "Run", "__version__", "load", "pretrain", "train"}
+    assert set(dir(tutelage)) == {"Model", "Run", "__version__", "load", "pretrain", "train"} | FOR_OWN_CODE
     for name in dir(tutelage):
         assert getattr(tutelage, name) is not None
+        if name != "__version__":
+            assert inspect.getdoc(getattr(tutelage, name)), name
+    assert tutelage.__all__ == sorted(tutelage.__all__)
     with pytest.raises(AttributeError, match="no attribute 'fit'"):
         tutelage.fit  # noqa: B018

@@ -16,7 +16,7 @@ from PIL import Image
 import tutelage
 from tutelage import cli
 from tutelage.core.names import from_cell
-from tutelage.inference.image_model import list_items
+from tutelage.inference.images.prediction import list_items
 
 CLASSES = ("confidence", "error", "label", "path")  # each the name of a column, too
 ODD_NAMES = (

@@ -70,7 +70,7 @@ def test_every_preset_is_valid_and_tells_its_source(name: str) -> None:
         ({"train.stesp": 1}, "unknown setting train.stesp; did you mean 'steps'?"),
         ({"trian.steps": 1}, "unknown section trian; did you mean 'train'?"),
         ({"train": 1}, "unknown setting train"),
-        ({"method.name": 3}, "method.name must be a text, got 3"),
+        ({"method.name": 3}, "method.name must be a string, got 3"),
         ({"train.batch_size": 0}, "train.batch_size must be at least 1, got 0"),
         ({"optimizer.lr": -1}, "optimizer.lr must be above 0, got -1.0"),
         ({"train.steps": 5, "train.budget": "5m"}, "train.steps and train.budget exclude each other"),
@@ -93,6 +93,15 @@ def test_every_preset_is_valid_and_tells_its_source(name: str) -> None:
         (
             {"optimizer.schedule": "ramps", "optimizer.momentum_end": 0.5},
             "optimizer.momentum_end does nothing with optimizer.rampdown = 0",
+        ),
+        ({"optimizer.warmup_form": "before"}, "optimizer.warmup_form does nothing with optimizer.warmup = 0.0"),
+        (
+            {"optimizer.warmup_form": "before", "optimizer.warmup": 0.1, "optimizer.schedule": "ramps"},
+            "optimizer.warmup_form does nothing with optimizer.warmup = 0.1 and optimizer.schedule = 'ramps'",
+        ),
+        (
+            {"optimizer.warmup_form": "before", "optimizer.warmup": 1.0},
+            "optimizer.warmup must be below 1 with optimizer.warmup_form = 'before', got 1.0",
         ),
     ],
 )
@@ -170,5 +179,5 @@ def test_another_network_takes_of_a_preset_the_settings_that_it_has(
 
 def test_a_setting_that_was_given_for_a_network_without_it_is_an_error() -> None:
     given = {"data.path": "digits", "network.name": "timm:resnet10t", "network.batch_norm_momentum": 0.1}
-    with pytest.raises(ConfigError, match="is no setting of the network"):
+    with pytest.raises(ConfigError, match="is not a setting of the network"):
         config.resolve(given, preset="fixmatch-gpu")

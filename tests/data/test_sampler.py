@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tutelage import config
-from tutelage.data.images.dataset import load_dataset
+from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import Normalization
 from tutelage.data.sampler import ClassSampler, StreamSampler
 from tutelage.run.build import build_predictor
@@ -84,7 +84,7 @@ def test_the_setting_chooses_how_the_labeled_stream_is_drawn_and_leaves_the_unla
         cfg = config.resolve(
             {"data.path": "digits", "data.labeled_sampling": sampling, "train.steps": 5, "method.name": "mean-teacher"}
         )
-        dataset = load_dataset(cfg.data, seed=0, workers=0)
+        dataset = load_images(cfg.data, seed=0, workers=0)
         student = build_predictor(cfg, num_classes=10, channels=1, image_size=8)
         training = build_training(cfg, dataset, Normalization((0.0,), (1.0,)), torch.device("cpu"), student)
         streams[sampling] = training.loader.streams

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ from PIL import Image
 
 import tutelage
 from tutelage import cli
-from tutelage.core.errors import DataError
-from tutelage.inference.embed import list_to_embed
-from tutelage.inference.encoder import Encoder
+from tutelage.core.errors import DataError, RunError
+from tutelage.data.images.items import Files, Item
+from tutelage.inference.images.embed import SUFFIXES, Embedded, list_to_embed, writer
+from tutelage.inference.images.encoder import Encoder
 
 
 def write_image(file: Path, seed: int) -> None:
@@ -102,7 +104,7 @@ def test_an_image_that_cannot_be_read_is_left_out_and_named(
     write_image(tmp_path / "new" / "good.png", 0)
     (tmp_path / "new" / "bad.png").write_bytes(b"no image")
     assert embedded(run, tmp_path / "new", tmp_path / "e.npz") == 0
-    assert "1 images, 128 features each, 1 left out since they cannot be read" in capsys.readouterr().out
+    assert "1 images, 128 features each, 1 skipped because they cannot be read" in capsys.readouterr().out
     with np.load(tmp_path / "e.npz") as arrays:
         assert arrays["path"].tolist() == ["good.png"]
     (tmp_path / "new" / "good.png").unlink()
@@ -128,4 +130,21 @@ def test_nothing_is_written_over_unasked(
     assert (tmp_path / "e.npz").read_bytes() == b"mine" and (tmp_path / "map.html").read_text() == "mine"
     assert embedded(run, photos, tmp_path / "e.npz", "--overwrite") == 0
     assert embedded(run, photos, tmp_path / "e.txt") == 2
-    assert "--out must be a file of .parquet, .npz, .csv, got" in capsys.readouterr().err
+    assert "--out must end in one of .parquet, .npz, .csv, got" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_leaves_the_earlier_table(suffix: str, tmp_path: Path) -> None:
+    out = tmp_path / f"features{suffix}"
+    out.write_bytes(b"before")
+    (tmp_path / f"{out.name}.tmp-{os.getpid()}").symlink_to("/dev/full")
+    block = Embedded(
+        [Item(f"{number}.png", None, Files(tmp_path), f"{number}.png") for number in range(300)],
+        np.ones((300, 50), np.float32),
+    )
+    with pytest.raises(RunError, match=r"cannot write .*features.*No space left on device"), writer(out) as write:
+        for _ in range(20):
+            write.add(block)
+    assert out.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [out]

@@ -11,7 +11,7 @@ import torch
 import tutelage
 from tutelage.config import RunConfig
 from tutelage.core.errors import ConfigError
-from tutelage.inference.encoder import Encoder
+from tutelage.inference.images.encoder import Encoder
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from support.linear import Linear, problem
 from tutelage.config import resolve
 from tutelage.core.batch import Batch, Progress, Samples, StepOutput
 from tutelage.core.errors import ConfigError
-from tutelage.data.images.dataset import load_dataset
+from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import pixel_statistics
 from tutelage.methods.remixmatch import ReMixMatch, rotate
 from tutelage.run.build import build_predictor
@@ -126,7 +126,7 @@ def test_the_number_of_strong_views_reaches_the_data(strong_views: int) -> None:
     given = {"data.path": "digits", "data.label_count": 40, "train.steps": 2, "train.batch_size": 4}
     settings = {**given, "network.name": "small", "method.name": "remixmatch", "method.strong_views": strong_views}
     cfg = resolve(settings)
-    data = load_dataset(cfg.data, seed=0)
+    data = load_images(cfg.data, seed=0)
     student = build_predictor(cfg, num_classes=10, channels=1, image_size=8)
     training = build_training(cfg, data, pixel_statistics(data.train.images), torch.device("cpu"), student)
     batch = training.loader.batch(0)

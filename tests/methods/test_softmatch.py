@@ -36,22 +36,31 @@ def build(**settings: Any) -> SoftMatch:
     return SoftMatch(student, Classification("abc"), PROBLEM, SoftMatch.Config(**settings))
 
 
-def step(method: SoftMatch, logits: np.ndarray, label: np.ndarray) -> tuple[StepOutput, np.ndarray]:
-    """The output of a step on these logits, and the gradient with respect to them."""
+def step(method: SoftMatch, logits: np.ndarray, label: np.ndarray, done: int = 0) -> tuple[StepOutput, np.ndarray]:
+    """The output of a step on these logits after `done` others, and the gradient with respect to them."""
     method.student.fill(logits)
-    out = method(network.numbered_batch(label, np.arange(U)), Progress(0, 10))
+    out = method(network.numbered_batch(label, np.arange(U)), Progress(done, 10))
     out.loss.backward()
     return out, method.student.table.grad.numpy()
 
 
-@pytest.mark.parametrize("alignment", ["uniform", "labeled", "none"])
+@pytest.mark.parametrize(
+    ("alignment", "start"),
+    [
+        ("uniform", "uniform"),
+        ("labeled", "uniform"),
+        ("none", "uniform"),
+        ("uniform", "first-batch"),
+        ("labeled", "first-batch"),
+    ],
+)
 @pytest.mark.parametrize("settings", [{}, {"statistics_decay": 0.5, "sigmas": 1.0, "unlabeled_weight": 0.3}])
 def test_loss_gradient_and_state_are_those_of_the_formula_at_each_step(
-    alignment: str, settings: dict[str, Any]
+    alignment: str, start: str, settings: dict[str, Any]
 ) -> None:
-    method, rng = build(alignment=alignment, **settings), np.random.default_rng(0)
-    statistics = formula.Statistics(K, alignment)
-    for _ in range(6):
+    method, rng = build(alignment=alignment, alignment_start=start, **settings), np.random.default_rng(0)
+    statistics = formula.Statistics(K, alignment, start)
+    for done in range(6):
         logits, label = 2.0 * rng.standard_normal((X + 2 * U, K)), rng.integers(0, K, X)
         labeled, weak = logits[:X], logits[X : X + U]
         probs = base.softmax(weak)
@@ -64,7 +73,7 @@ def test_loss_gradient_and_state_are_those_of_the_formula_at_each_step(
             supervised, unsupervised = base.losses(values[:X], label, weak, values[X + U :], weight)
             return supervised + settings.get("unlabeled_weight", 1.0) * unsupervised
 
-        out, gradient = step(method, logits, label)
+        out, gradient = step(method, logits, label, done)
         assert float(out.loss.detach()) == pytest.approx(loss_of(logits), rel=1e-6)
         np.testing.assert_allclose(gradient, numeric.gradient(loss_of, logits), rtol=1e-5, atol=1e-7)
         assert not gradient[X : X + U].any()  # the weak view makes the target
@@ -78,6 +87,13 @@ def test_loss_gradient_and_state_are_those_of_the_formula_at_each_step(
         np.testing.assert_allclose(method.class_probs.numpy(), statistics.q, rtol=1e-6)
         np.testing.assert_allclose(method.target.numpy(), statistics.target, rtol=1e-6)
         np.testing.assert_allclose(method.pseudo_label_weight(torch.from_numpy(probs)).numpy(), weight, rtol=1e-5)
+
+
+def test_the_first_batch_is_aligned_to_its_own_mean_where_it_starts_the_distribution() -> None:
+    method, rng = build(alignment_start="first-batch"), np.random.default_rng(1)
+    logits, label = rng.standard_normal((X + 2 * U, K)), rng.integers(0, K, X)
+    out, _ = step(method, logits, label)
+    np.testing.assert_allclose(out.keep["class_probs"], base.softmax(logits[X : X + U]).mean(0), rtol=1e-6)
 
 
 def test_a_row_above_the_mean_counts_fully_and_one_two_sigmas_below_as_exp_minus_eight() -> None:
@@ -104,6 +120,10 @@ def test_one_unlabeled_row_a_step_has_no_variance_and_is_refused() -> None:
         ({"sigmas": 0.0}, "method.sigmas must be above 0, got 0.0"),
         ({"statistics_decay": 1.0}, r"method.statistics_decay must be in \[0, 1\), got 1.0"),
         ({"ema_decay": 1.0}, r"method.ema_decay must be in \[0, 1\)"),
+        (
+            {"alignment": "none", "alignment_start": "first-batch"},
+            "method.alignment_start does nothing with method.alignment = 'none'",
+        ),
     ],
 )
 def test_settings_out_of_range_are_refused(settings: dict[str, Any], message: str) -> None:

@@ -12,7 +12,7 @@ from tutelage.augment.view import ImageShape
 from tutelage.augment.views import build_views
 from tutelage.config.augment import AugmentConfig
 from tutelage.core.batch import Batch, Samples
-from tutelage.data.images.loader import Loader, Stream, pixel_statistics
+from tutelage.data.images.loader import ImageLoader, ImageStream, pixel_statistics
 from tutelage.data.sampler import StreamSampler
 from tutelage.methods.base import Method
 
@@ -60,17 +60,17 @@ def test_the_gradient_goes_through_the_views_that_the_student_learns_from(method
         assert reached or name in ("weak", "contrastive"), f"nothing is learned from the {name} view"
 
 
-def loader(method: Method) -> Loader:
+def loader(method: Method) -> ImageLoader:
     """Batches that are whole passes over a few random images."""
     images = np.random.default_rng(0).integers(0, 256, (ROWS, 1, 16, 16), np.uint8)
 
-    def stream(name: str, views: tuple[str, ...], labels: np.ndarray | None) -> Stream | None:
+    def stream(name: str, views: tuple[str, ...], labels: np.ndarray | None) -> ImageStream | None:
         if not views:
             return None
         sampler = StreamSampler(np.arange(ROWS), ROWS, seed=0, stream=name)
-        return Stream(sampler, build_views(views, AugmentConfig(), ImageShape(1, 16, 16)), labels)
+        return ImageStream(sampler, build_views(views, AugmentConfig(), ImageShape(1, 16, 16)), labels)
 
-    return Loader(
+    return ImageLoader(
         images,
         labeled=stream("labeled", method.labeled_views, np.arange(ROWS) % 3),
         unlabeled=stream("unlabeled", method.unlabeled_views, None),

@@ -86,7 +86,7 @@ def test_a_value_out_of_range_is_refused_by_name(setting: str, value: float) -> 
     ],
 )
 def test_a_setting_that_the_network_does_not_have_is_refused_naming_both(name: str, setting: str, value: float) -> None:
-    with pytest.raises(ConfigError, match=rf"network\.{setting} is no setting of the network '{name}'"):
+    with pytest.raises(ConfigError, match=rf"network\.{setting} is not a setting of the network '{name}'"):
         NetworkConfig(name=name, **{setting: value})  # type: ignore[arg-type]
 
 

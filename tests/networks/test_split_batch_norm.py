@@ -89,7 +89,7 @@ def test_splitting_twice_changes_nothing() -> None:
 
 
 def test_a_network_without_batch_norm_over_maps_has_no_such_setting() -> None:
-    with pytest.raises(ConfigError, match=r"network\.bn_splits is no setting of the network 'timm:resnet18'"):
+    with pytest.raises(ConfigError, match=r"network\.bn_splits is not a setting of the network 'timm:resnet18'"):
         NetworkConfig(name="timm:resnet18", bn_splits=2)
     with pytest.raises(ConfigError, match=r"network\.bn_splits must be at least 1"):
         NetworkConfig(bn_splits=0)

@@ -17,10 +17,12 @@ class Statistics:
 
     num_classes: int
     alignment: str
+    start: str = "uniform"
     mu: float = field(init=False)
     variance: float = 1.0
     q: list[float] = field(init=False)
     target: list[float] = field(init=False)
+    steps: int = 0
 
     def __post_init__(self) -> None:
         self.mu = 1 / self.num_classes
@@ -36,10 +38,13 @@ class Statistics:
     def move(self, weak: Array, labeled: Array, decay: float) -> None:
         """Take in the probabilities of a step, in the order of the paper: distributions, then mean and variance."""
         for c in range(self.num_classes):
+            mean = sum(row[c] for row in weak) / len(weak)
             if self.alignment != "none":
-                self.q[c] = decay * self.q[c] + (1 - decay) * sum(row[c] for row in weak) / len(weak)
+                known = self.steps > 0 or self.start == "uniform"
+                self.q[c] = decay * self.q[c] + (1 - decay) * mean if known else mean
             if self.alignment == "labeled":
                 self.target[c] = decay * self.target[c] + (1 - decay) * sum(row[c] for row in labeled) / len(labeled)
+        self.steps += 1
         highest = [max(self.aligned(row)) for row in weak]
         mean = sum(highest) / len(highest)
         spread = sum((value - mean) ** 2 for value in highest) / (len(highest) - 1)

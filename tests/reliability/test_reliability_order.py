@@ -13,8 +13,8 @@ from tutelage.augment.view import ImageShape
 from tutelage.augment.views import build_views
 from tutelage.config.augment import AugmentConfig
 from tutelage.config.settings import DataConfig
-from tutelage.data.images.dataset import load_dataset
-from tutelage.data.images.loader import Loader, Stream, pixel_statistics
+from tutelage.data.images.dataset import load_images
+from tutelage.data.images.loader import ImageLoader, ImageStream, pixel_statistics
 from tutelage.data.sampler import StreamSampler
 
 BATCHES = 50
@@ -22,17 +22,17 @@ BATCHES = 50
 
 @pytest.fixture(scope="module")
 def images() -> np.ndarray:
-    return load_dataset(DataConfig(path="digits"), seed=0).train.images
+    return load_images(DataConfig(path="digits"), seed=0).train.images
 
 
-def loader(images: np.ndarray, *, workers: int, prefetch: int, seed: int = 0) -> Loader:
+def loader(images: np.ndarray, *, workers: int, prefetch: int, seed: int = 0) -> ImageLoader:
     shape = ImageShape(*images.shape[1:])
 
-    def stream(name: str, rows: int, batch: int, views: tuple[str, ...], labels: np.ndarray | None) -> Stream:
+    def stream(name: str, rows: int, batch: int, views: tuple[str, ...], labels: np.ndarray | None) -> ImageStream:
         sampler = StreamSampler(np.arange(rows), batch, seed=seed, stream=name)
-        return Stream(sampler, build_views(views, AugmentConfig(), shape), labels)
+        return ImageStream(sampler, build_views(views, AugmentConfig(), shape), labels)
 
-    return Loader(
+    return ImageLoader(
         images,
         labeled=stream("labeled", 40, 16, ("weak", "weak"), np.arange(len(images)) % 10),
         unlabeled=stream("unlabeled", len(images), 48, ("weak", "strong"), None),
@@ -44,7 +44,7 @@ def loader(images: np.ndarray, *, workers: int, prefetch: int, seed: int = 0) ->
     )
 
 
-def digest(loader: Loader, steps: Iterable[int]) -> str:
+def digest(loader: ImageLoader, steps: Iterable[int]) -> str:
     seen = hashlib.sha256()
     for step in steps:
         batch = loader.batch(step)

@@ -14,7 +14,7 @@ import tutelage
 from tutelage import cli, config
 from tutelage.core.errors import ConfigError
 from tutelage.results.verdict.verdict import judge, read_verdict
-from tutelage.run.baseline import check_baseline, own_budget, twin_of
+from tutelage.run.baseline import baseline_config, check_baseline, own_budget
 
 BRIEF = ["--label-count", "40", "--steps", "4", "--batch-size", "4", "--device", "cpu", "--workers", "1", "--no-report"]
 
@@ -24,27 +24,28 @@ def settings(**given: object) -> config.RunConfig:
     return config.resolve({"data.path": "digits", "method.name": "fixmatch", "train.baseline": True} | dotted)
 
 
-def test_the_twin_has_all_settings_but_those_of_the_method() -> None:
+def test_the_baseline_has_all_settings_but_those_of_the_method() -> None:
     cfg = settings(train__budget="10m", train__baseline_share=0.4, train__seed=3, optimizer__lr=0.1)
     cfg = config.RunConfig.from_dict(
         cfg.to_dict() | {"method": {"name": "fixmatch", "threshold": 0.7, "ema_decay": 0.9}}
     )
-    twin = twin_of({"settings": cfg.to_dict(), "plan": {"budget": "10m", "steps": 77}})
-    assert (twin.method, dict(twin.method_settings)) == ("supervised", {"ema_decay": 0.9})
-    assert (twin.train.budget, twin.train.steps, twin.train.baseline) == ("240s", None, False)
+    baseline = baseline_config(cfg, "10m")
+    assert (baseline.method, dict(baseline.method_settings)) == ("supervised", {"ema_decay": 0.9})
+    assert (baseline.train.budget, baseline.train.steps, baseline.train.baseline) == ("240s", None, False)
     assert own_budget(cfg.train) == pytest.approx(360.0)
-    assert (twin.data, twin.optimizer, twin.network, twin.train.seed) == (cfg.data, cfg.optimizer, cfg.network, 3)
+    assert (baseline.data, baseline.optimizer, baseline.network) == (cfg.data, cfg.optimizer, cfg.network)
+    assert baseline.train.seed == 3
 
 
-def test_the_twin_takes_as_many_steps() -> None:
-    twin = twin_of({"settings": settings(train__steps=50).to_dict(), "plan": {"budget": None, "steps": 50}})
-    assert (twin.train.budget, twin.train.steps) == (None, 50)
+def test_the_baseline_takes_as_many_steps() -> None:
+    baseline = baseline_config(settings(train__steps=50), None)
+    assert (baseline.train.budget, baseline.train.steps) == (None, 50)
 
 
-def test_a_twin_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_baseline_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="supervised learns from no unlabeled images"):
         check_baseline(settings(method__name="supervised"))
-    with pytest.raises(ConfigError, match="the twin takes as many steps"):
+    with pytest.raises(ConfigError, match="the baseline takes as many steps"):
         check_baseline(settings(train__steps=5, train__baseline_share=0.5))
     with pytest.raises(ConfigError, match="share does nothing without"):
         settings(train__baseline=False, train__baseline_share=0.5)
@@ -53,7 +54,7 @@ def test_a_twin_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
         check_baseline(settings())
 
 
-def test_a_run_with_its_twin_ends_with_a_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_with_its_baseline_ends_with_a_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["train", "digits", "--out", str(tmp_path / "run"), "--method", "fixmatch", "--baseline", *BRIEF]
     assert cli.run(command) == 0
     verdict = read_verdict(tmp_path / "run")
@@ -82,7 +83,7 @@ def test_a_run_that_was_stopped_goes_on_to_its_verdict(tmp_path: Path) -> None:
         said = process.communicate()[0]
     if process.returncode:  # it may have been too fast
         assert process.returncode == 143
-        assert f"stopped in the supervised twin; go on with --resume {out}" in said
+        assert f"stopped in the supervised baseline; resume with --resume {out}" in said
         assert read_verdict(out) is None
     assert cli.run(["train", "--resume", str(out), "--no-report"]) == 0
     verdict = read_verdict(out)
@@ -91,7 +92,9 @@ def test_a_run_that_was_stopped_goes_on_to_its_verdict(tmp_path: Path) -> None:
     assert read_verdict(out) == verdict
 
 
-def test_a_twin_is_refused_where_nothing_could_be_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_baseline_is_refused_where_nothing_could_be_scored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     rng = np.random.default_rng(0)
     np.savez(tmp_path / "few.npz", x=rng.integers(0, 256, (40, 8, 8), np.uint8), y=np.arange(40) % 2)
     command = [

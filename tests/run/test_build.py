@@ -14,7 +14,7 @@ import tutelage
 from tutelage.config import resolve
 from tutelage.core.batch import Batch, Progress, Samples
 from tutelage.core.errors import ConfigError
-from tutelage.data.images.dataset import load_dataset
+from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import pixel_statistics
 from tutelage.methods import CLASSIFIERS
 from tutelage.methods.base import Method, Problem
@@ -88,7 +88,7 @@ def test_a_training_of_unknown_length_is_refused() -> None:
             "method.name": "mean-teacher",
         }
     )
-    data = load_dataset(cfg.data, seed=0)
+    data = load_images(cfg.data, seed=0)
     student = build_predictor(cfg, num_classes=10, channels=1, image_size=8)
     with pytest.raises(ConfigError, match="the length of the training is not known"):
         build_training(cfg, data, pixel_statistics(data.train.images), torch.device("cpu"), student)
@@ -112,7 +112,7 @@ def test_published_weights_are_not_fetched_where_a_checkpoint_brings_all(
     pretrained = {**given, "network.pretrained": True}
     started = tutelage.train("digits", out=tmp_path / "started", init_from=run, settings=pretrained)
     assert started.metrics["step"] == 2
-    with pytest.raises(ConfigError, match=r"network\.pretrained: the weights of 'timm:resnet10t' could not be had"):
+    with pytest.raises(ConfigError, match=r"network\.pretrained: the weights of 'timm:resnet10t' could not be loaded"):
         tutelage.train("digits", out=tmp_path / "other", settings=pretrained)
 
 

@@ -14,17 +14,18 @@ from PIL import Image
 
 from support.runs import checkpoints, cut_back
 from tutelage import cli
-from tutelage.config import pretraining
+from tutelage.commands.run import Run
+from tutelage.commands.train import resume_training, train_run
 from tutelage.config.settings import DataConfig
 from tutelage.core.console import screen
 from tutelage.core.errors import ConfigError, DataError
-from tutelage.data.images.dataset import Dataset, load_dataset
-from tutelage.data.images.inventory import take_inventory
-from tutelage.inference.image_model import Model
-from tutelage.results.report.record import read_record
+from tutelage.data.images.dataset import ImageDataset, load_images
+from tutelage.data.images.inventory import take_image_inventory
+from tutelage.inference.images.model import Model
 from tutelage.results.report.repeat import train_command
 from tutelage.results.report.write import write_report
-from tutelage.run.start import Run, resume_run, start_run
+from tutelage.run.resolve import resolve_pretraining
+from tutelage.run.run_record import RunRecord
 from tutelage.training.checkpoint import load_checkpoint
 
 BRIEF = {
@@ -49,12 +50,12 @@ def write_images(folder: Path, count: int, first: int = 0) -> Path:
 
 
 def pretrain(data: Path | str, out: Path, **settings: Any) -> Run:
-    cfg = pretraining.resolve({"data.path": str(data), **BRIEF, **settings})
-    return start_run(cfg, out, console=screen(quiet=True), pretraining=True)
+    cfg = resolve_pretraining({"data.path": str(data), **BRIEF, **settings})
+    return train_run(cfg, out, console=screen(quiet=True), pretraining=True)
 
 
-def dataset(path: Path | str, **settings: Any) -> Dataset:
-    return load_dataset(DataConfig(path=str(path), **settings), seed=0, needs_labels=False)
+def dataset(path: Path | str, **settings: Any) -> ImageDataset:
+    return load_images(DataConfig(path=str(path), **settings), seed=0, needs_labels=False)
 
 
 def test_a_flat_folder_without_any_label_is_learned_from(tmp_path: Path) -> None:
@@ -82,7 +83,7 @@ def test_labels_where_there_are_any_score_the_features_and_are_not_learned_from(
 def test_a_resumed_pretraining_is_the_uninterrupted_one_bit_by_bit(tmp_path: Path) -> None:
     whole = pretrain(write_images(tmp_path / "photos", 12), tmp_path / "whole")
     broken = cut_back(whole.path, tmp_path / "broken", checkpoints(whole.path)[-2]["step"])
-    resumed = resume_run(broken, {}, console=screen(quiet=True))
+    resumed = resume_training(broken, {}, console=screen(quiet=True))
     first, second = (load_checkpoint(run.path / "checkpoints") for run in (whole, resumed))
     assert first.step == second.step == 6 and first.tensors.keys() == second.tensors.keys()
     assert int(first.tensors["method.queue_end"]) == 6 * 8 % 20
@@ -121,16 +122,16 @@ def test_every_source_is_taken_with_or_without_labels(tmp_path: Path, kind: str)
 def test_labels_too_few_to_be_held_out_judge_one_another(tmp_path: Path) -> None:
     write_images(tmp_path / "photos" / "a", 6), write_images(tmp_path / "photos" / "b", 6, 6)
     assert "labeled images are judged by one another" in dataset(tmp_path / "photos").notes[-1]
-    assert "there is no validation" in load_dataset(DataConfig(path=str(tmp_path / "photos")), seed=0).notes[-1]
+    assert "there is no validation" in load_images(DataConfig(path=str(tmp_path / "photos")), seed=0).notes[-1]
 
 
 def test_images_that_score_nothing_are_named_and_a_source_that_is_not_there_is_refused(tmp_path: Path) -> None:
     photos, val = write_images(tmp_path / "photos", 5), write_images(tmp_path / "val", 3, 5)
-    [warning] = take_inventory(DataConfig(path=str(photos), val=str(val)), needs_labels=False).warnings
+    [warning] = take_image_inventory(DataConfig(path=str(photos), val=str(val)), needs_labels=False).warnings
     assert "the val images score nothing, since labels are missing" in warning
     for given in ({"path": str(tmp_path / "none")}, {"path": str(photos), "val": str(tmp_path / "none")}):
         with pytest.raises(DataError, match="no such file or folder"):
-            load_dataset(DataConfig(**given), seed=0, needs_labels=False)
+            load_images(DataConfig(**given), seed=0, needs_labels=False)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +144,7 @@ def test_images_that_score_nothing_are_named_and_a_source_that_is_not_there_is_r
             {"method.name": "fixmatch", "method.queue_size": None},
             "fixmatch learns from labels: tutelage train is for it",
         ),
-        ({"train.baseline": True}, "a pretraining has no supervised twin"),
+        ({"train.baseline": True}, "a pretraining has no supervised baseline"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_training_and_leaves_nothing(
@@ -152,7 +153,7 @@ def test_what_does_not_fit_is_refused_before_training_and_leaves_nothing(
     data, out = write_images(tmp_path / "photos", 12), tmp_path / "run"
     given = {name: value for name, value in ({"data.path": str(data)} | BRIEF | settings).items() if value is not None}
     with pytest.raises(ConfigError, match=message):
-        start_run(pretraining.resolve(given), out, console=screen(quiet=True), pretraining=True)
+        train_run(resolve_pretraining(given), out, console=screen(quiet=True), pretraining=True)
     assert not out.exists()
 
 
@@ -199,7 +200,7 @@ def test_the_command_pretrains_resumes_and_a_training_starts_from_it(
 def test_without_a_preset_that_for_small_images_is_taken(
     settings: dict[str, Any], preset: str | None, expected: tuple[str, str | None, int]
 ) -> None:
-    cfg = pretraining.resolve({"data.path": "digits", **settings}, preset=preset)
+    cfg = resolve_pretraining({"data.path": "digits", **settings}, preset=preset)
     assert (cfg.method, cfg.train.budget, cfg.method_settings["queue_size"]) == expected
 
 
@@ -210,7 +211,7 @@ def test_the_report_is_that_of_an_encoder_and_its_command_repeats_the_run(tmp_pa
     text = page.read_text()
     assert "kNN accuracy on the validation images" in text and "tutelage probe" in text
     assert "Calibration" not in text and "tutelage evaluate" not in text
-    words = shlex.split(train_command(read_record(run.path)).replace("\\\n", " "))
+    words = shlex.split(train_command(RunRecord(run.path)).replace("\\\n", " "))
     assert words[:3] == ["tutelage", "pretrain", "digits"]
     words[words.index("--out") + 1] = str(tmp_path / "again")
     assert cli.run([*words[1:], "--no-report"]) == 0

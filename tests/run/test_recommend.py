@@ -93,7 +93,7 @@ def test_an_unlabeled_batch_that_was_asked_for_stays_as_it_is() -> None:
 
 
 def test_a_setting_of_a_method_needs_the_method_to_be_named() -> None:
-    with pytest.raises(ConfigError, match=r"method.threshold is a setting of one method.*name it too"):
+    with pytest.raises(ConfigError, match=r"method.threshold is a setting of one method.*name the method as well"):
         config.resolve({"data.path": "digits", "method.name": "auto", "method.threshold": 0.5})
 
 

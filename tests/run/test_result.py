@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from tutelage.config import resolve
-from tutelage.data.images.dataset import load_dataset
+from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import pixel_statistics
 from tutelage.run.build import build_predictor, build_task
 from tutelage.run.data_modules.image_streams import build_training
 from tutelage.run.result import final_result
-from tutelage.training.loop import Training
+from tutelage.training.state import Training
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def training() -> Iterator[Training]:
             "method.name": "mean-teacher",
         }
     )
-    data = load_dataset(cfg.data, seed=0)
+    data = load_images(cfg.data, seed=0)
     student = build_predictor(cfg, num_classes=10, channels=1, image_size=8)
     made = build_training(cfg, data, pixel_statistics(data.train.images), torch.device("cpu"), student)
     yield made

@@ -25,7 +25,8 @@ from tutelage import cli
 from tutelage.core.batch import Batch, Progress, StepOutput
 from tutelage.core.ema import slowest_decay
 from tutelage.core.errors import ConfigError, DataError, RunError
-from tutelage.data.images.dataset import Dataset, Subset
+from tutelage.data.images.dataset import ImageDataset
+from tutelage.data.images.image_set import ImageSubset
 from tutelage.methods.supervised import Supervised
 from tutelage.run import build
 
@@ -362,15 +363,15 @@ def test_the_test_images_are_read_once_and_only_at_the_end(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads: list[bool] = []
-    original = Dataset.load_test
+    original = ImageDataset.load_test
     run = tmp_path / "run"
 
-    def counted(self: Dataset) -> Subset:
+    def counted(self: ImageDataset) -> ImageSubset:
         last = json.loads((run / "checkpoints" / "manifest.json").read_text())["checkpoints"][-1]["step"]
         reads.append(last == 4)
         return original(self)
 
-    monkeypatch.setattr(Dataset, "load_test", counted)
+    monkeypatch.setattr(ImageDataset, "load_test", counted)
     done = train(photos, run, test=write_images(tmp_path / "test", seed=1))
     assert reads == [True]
     assert done.metrics["test"]["teacher"]["n"] == 12

@@ -14,7 +14,7 @@ import torch
 from tutelage.config import RunConfig, resolve
 from tutelage.core.console import screen
 from tutelage.core.errors import ConfigError
-from tutelage.run.data_modules.images import Images
+from tutelage.run.data_modules.images import ImageModule
 from tutelage.run.session import Session, open_session
 
 
@@ -30,7 +30,7 @@ def config(**more: Any) -> RunConfig:
 
 
 def opened(stack: ExitStack, cfg: RunConfig, folder: Path) -> Session:
-    session = open_session(stack, torch.device("cpu"), screen(quiet=True), Images)
+    session = open_session(stack, torch.device("cpu"), screen(quiet=True), ImageModule)
     session.load(cfg, folder)
     return session
 
@@ -42,23 +42,23 @@ from pathlib import Path
 import torch
 from tutelage.config import resolve
 from tutelage.core.console import screen
-from tutelage.run.data_modules.images import Images
+from tutelage.run.data_modules.images import ImageModule
 from tutelage.run.session import open_session
 
 cfg = resolve({"data.path": "digits", "method.name": "mean-teacher", "network.name": "wrn-10-1",
                "train.budget": "1m", "train.workers": 0})
 with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
-    session = open_session(stack, torch.device("cpu"), screen(quiet=True), Images)
+    session = open_session(stack, torch.device("cpu"), screen(quiet=True), ImageModule)
     session.load(cfg, Path(folder))
     training = session.build(cfg)
     assert "torchmetrics" not in sys.modules
     begin = time.perf_counter()
-    first = session.material.scoring_time(training)
+    first = session.module.scoring_time(training)
     whole = time.perf_counter() - begin
     assert "torchmetrics" in sys.modules
-    rows = min(512, len(session.material.data.val))
+    rows = min(512, len(session.module.data.val))
     assert rows * first < whole / 2, (rows * first, whole)
-    again = min(session.material.scoring_time(training) for _ in range(3))
+    again = min(session.module.scoring_time(training) for _ in range(3))
     assert first < 10 * again, (first, again)
     training.loader.close()
 """
@@ -79,10 +79,10 @@ def test_a_budget_keeps_time_for_decoding_and_scoring_the_test_images(tmp_path: 
     with ExitStack() as stack:
         session = opened(stack, config(**paths, **{"train.batch_size": 4}), tmp_path)
         training = session.build(config(**paths, **{"train.batch_size": 4}))
-        assert session.material.data.test_count == 400
-        assert 0 < session.material.decoding < 0.01
+        assert session.module.data.test_count == 400
+        assert 0 < session.module.decoding < 0.01
         assert session.plan(training, time.monotonic() + 5.0, None)[0] >= 10
-        session.material.decoding = 0.02  # 8 seconds for the test images
+        session.module.decoding = 0.02  # 8 seconds for the test images
         with pytest.raises(ConfigError, match=r"the final scores 8\.\d+ s"):
             session.plan(training, time.monotonic() + 5.0, None)
         training.loader.close()
@@ -92,6 +92,6 @@ def test_deterministic_kernels_are_asked_for_while_a_run_is_open() -> None:
     cudnn = torch.backends.cudnn
     before = cudnn.deterministic, cudnn.benchmark
     with ExitStack() as stack:
-        open_session(stack, torch.device("cpu"), screen(quiet=True), Images)
+        open_session(stack, torch.device("cpu"), screen(quiet=True), ImageModule)
         assert (cudnn.deterministic, cudnn.benchmark) == (True, False)
     assert (cudnn.deterministic, cudnn.benchmark) == before

@@ -15,6 +15,7 @@ from tutelage.config.segmentation import SegmentationConfig
 from tutelage.methods import METHODS
 from tutelage.run.build import method_settings
 from tutelage.run.recommend import recommend_for_scans
+from tutelage.run.resolve import resolve_training
 from tutelage.tasks.sliding_window import count_windows, predict_windows
 from tutelage.training.plan import EVALUATIONS, LEAST_EVALUATIONS, evaluations_within
 
@@ -31,7 +32,7 @@ def scans(tmp_path: Path) -> Path:
 
 def resolved(scans: Path, preset: str | None = None, **given: Any) -> config.RunConfig:
     settings = {name.replace("__", "."): value for name, value in given.items()}
-    return config.resolve({"data.path": str(scans)} | settings, preset=preset)
+    return resolve_training({"data.path": str(scans)} | settings, preset=preset)
 
 
 @pytest.mark.parametrize("method", [*SEGMENTERS, "auto"])

@@ -21,16 +21,16 @@ from safetensors.torch import load_file
 
 import tutelage
 from tutelage import cli
-from tutelage.config import resolve
 from tutelage.core.console import screen
 from tutelage.core.errors import ConfigError, RunError
 from tutelage.data.scans.prepare import place, prepare
 from tutelage.data.scans.reading import read_case
-from tutelage.inference.scan_model import ScanModel, list_to_predict
+from tutelage.inference.scans.model import ScanModel
+from tutelage.inference.scans.prediction import list_to_predict
 from tutelage.run.build import resolved
-from tutelage.run.data_modules.scans import Scans
-from tutelage.run.folder import read_rows
-from tutelage.run.record import absolute
+from tutelage.run.data_modules.scans import ScanModule
+from tutelage.run.resolve import absolute, resolve_training
+from tutelage.run.run_record import read_rows
 from tutelage.run.session import open_session
 
 
@@ -214,13 +214,13 @@ def test_auto_says_which_method_it_takes_for_scans(
 
 
 def test_a_budget_keeps_time_for_evaluations_and_for_the_final_scores(make: Any, scans: Path, tmp_path: Path) -> None:
-    cfg = resolved(absolute(resolve(make.brief | {"data.path": str(scans)})))
+    cfg = resolved(absolute(resolve_training(make.brief | {"data.path": str(scans)})))
     with ExitStack() as stack:
-        session = open_session(stack, torch.device("cpu"), screen(quiet=True), Scans)
+        session = open_session(stack, torch.device("cpu"), screen(quiet=True), ScanModule)
         cfg = session.settle(cfg, tmp_path)
         session.load(cfg, tmp_path)
         training = session.build(cfg)
-        evaluation, closing = session.material.costs(training)
+        evaluation, closing = session.module.costs(training)
         assert 0 < evaluation < closing  # fewer windows, no distances, and the test cases only at the end
         steps, every = session.plan(training, time.monotonic() + 60.0 + closing + 20 * evaluation, None)
         assert steps >= 10 and (every is None or every < steps)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from tutelage.config import resolve
 from tutelage.core.distributed import process_group, rank
-from tutelage.data.images.dataset import load_dataset
+from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import pixel_statistics
 from tutelage.networks.base import Network
 from tutelage.run.data_modules.image_streams import build_training
@@ -60,7 +60,7 @@ def train(method: str, device: torch.device) -> list[dict[str, float]]:
     data = {"data.path": "digits", "data.label_count": 100, "train.batch_size": 16, "train.unlabeled_ratio": 1.5}
     length = {"train.steps": 20, "train.log_every": 1, "train.workers": 0}
     cfg = resolve({**data, **length, "method.name": method})
-    dataset = load_dataset(cfg.data, seed=0)
+    dataset = load_images(cfg.data, seed=0)
     torch.manual_seed(0)
     training = build_training(cfg, dataset, pixel_statistics(dataset.train.images), device, Plain())
     recorder = Rows()

@@ -203,7 +203,7 @@ def test_the_largest_piece_of_each_class_is_kept() -> None:
         ({"overlap": 1.0}, r"segmentation.overlap must be in \[0, 1\)"),
         ({"window_batch": 0}, "segmentation.window_batch must be at least 1"),
         ({"dice_weight": -1.0}, "segmentation.dice_weight must be at least 0"),
-        ({"dice_weight": 0.0, "cross_entropy_weight": 0.0}, "are both 0: nothing trains"),
+        ({"dice_weight": 0.0, "cross_entropy_weight": 0.0}, "are both 0: nothing would be trained"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(settings: dict[str, Any], message: str) -> None:
@@ -212,7 +212,7 @@ def test_settings_that_do_not_fit_are_refused(settings: dict[str, Any], message:
 
 
 def test_one_class_alone_or_one_axis_alone_is_refused() -> None:
-    with pytest.raises(DataError, match="a background and one more class"):
+    with pytest.raises(DataError, match="a background and at least one more class"):
         Segmentation(["background"], patch_size=(4, 4))
     with pytest.raises(ConfigError, match="two or three axes"):
         Segmentation("ab", patch_size=(4,))

@@ -24,13 +24,14 @@ import torch
 
 from tutelage import cli
 from tutelage.config import resolve
-from tutelage.data.images.dataset import load_dataset
+from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import pixel_statistics
 from tutelage.run.build import build_predictor
 from tutelage.run.data_modules.image_streams import build_training
 from tutelage.run.recorder import take_checkpoint
-from tutelage.training.loop import Training, fit
+from tutelage.training.loop import fit
 from tutelage.training.signals import StopFlag
+from tutelage.training.state import Training
 from tutelage.training.window import Window
 
 for late in ("torch._dynamo", "torchmetrics", "tutelage.run.start", "tutelage.run.curves"):
@@ -61,7 +62,7 @@ def main(run: Path, kind: str, kills: int, steps: int) -> None:
             done += 1
             broken += unreadable(run)
             if kind == "direct" and unreadable(run):
-                (run / "last.pt").unlink()  # a direct save leaves nothing to go on with
+                (run / "last.pt").unlink()  # a direct save leaves nothing to resume from
         if code != -signal.SIGKILL or (kind == "direct" and done == kills):
             break
     print(json.dumps({"kills": done, "unreadable": broken, "starts": starts, "code": code, **digests(run)}))
@@ -99,7 +100,7 @@ def tell_of_saves(event: str, values: tuple[Any, ...], pipe: int) -> None:
 
 
 def train_by_command(run: Path, steps: int) -> int:
-    """The real command, in this process: it starts the run, or goes on with it."""
+    """The real command, in this process: starts the run, or resumes it."""
     warnings.simplefilter("error")  # falling back to an older checkpoint would be a warning
     if (run / "config.json").exists():
         return cli.run(["train", "--resume", str(run), "--no-report"])
@@ -141,10 +142,10 @@ class DirectRecorder:
 
 
 def train_with_direct_saves(run: Path, steps: int) -> int:
-    """The same training with a recorder that saves directly; it goes on from the step of the file, if there is one."""
+    """The same training with a recorder that saves directly; it resumes from the file, if there is one."""
     run.mkdir(exist_ok=True)
     cfg = resolve({**SETTINGS, "train.steps": steps})
-    data = load_dataset(cfg.data, seed=0)
+    data = load_images(cfg.data, seed=0)
     student = build_predictor(cfg, num_classes=10, channels=1, image_size=8)
     training = build_training(cfg, data, pixel_statistics(data.train.images), torch.device("cpu"), student)
     path, start = run / "last.pt", 0

@@ -19,7 +19,8 @@ from tutelage.core.errors import ConfigError
 from tutelage.methods import CLASSIFIERS
 from tutelage.training import checkpoint
 from tutelage.training.backbone import Backbone
-from tutelage.training.optimizer import build_optimizer, set_schedule
+from tutelage.training.optimizer import build_optimizer
+from tutelage.training.schedule import set_schedule
 
 BRIEF: dict[str, Any] = {
     "data.label_count": 20,

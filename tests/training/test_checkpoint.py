@@ -29,7 +29,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
 def test_a_disk_without_room_is_told_before_anything_is_written(tmp_path: Path) -> None:
     save_checkpoint(tmp_path, checkpoint(1))
     huge = torch.zeros(1).expand(2**50)
-    with pytest.raises(RunError, match=r"cannot write .*2\.safetensors: 9,007,\S+ MB must be free on its disk"):
+    with pytest.raises(RunError, match=r"cannot write .*2\.safetensors: it needs 9,007,\S+ MB of disk space"):
         save_checkpoint(tmp_path, Checkpoint(2, {"weight": huge}, {}))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["manifest.json", "step-00000001.safetensors"]
     assert load_checkpoint(tmp_path).step == 1
@@ -72,7 +72,7 @@ def test_every_flipped_bit_and_every_truncation_is_found_and_the_one_before_is_t
             newest.write_bytes(broken)
         else:
             newest.write_bytes(good[:place])
-        with pytest.warns(RuntimeWarning, match="going on from step-00000001.safetensors"):
+        with pytest.warns(RuntimeWarning, match="resuming from step-00000001.safetensors"):
             found += load_checkpoint(tmp_path).step == 1
     assert found == len(damages)
 

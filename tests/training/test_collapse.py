@@ -11,9 +11,9 @@ def lines(count: int, *, rank: float = 20.0, spread: float = 0.5, first: int = 1
 
 def test_three_lines_of_collapsed_features_raise_the_alarm() -> None:
     text = alarm(lines(3, rank=1.2), total=1000)
-    assert text is not None and "one direction alone (effective rank 1.20)" in text and "optimizer.lr" in text
+    assert text is not None and "a single direction (effective rank 1.20)" in text and "optimizer.lr" in text
     text = alarm(lines(3, spread=0.001), total=1000)
-    assert text is not None and "nearly the same (spread 0.001)" in text
+    assert text is not None and "nearly the same for all images (spread 0.001)" in text
 
 
 def test_healthy_or_few_lines_do_not() -> None:

@@ -13,15 +13,17 @@ from torch import Tensor
 from tutelage.config import resolve
 from tutelage.core.batch import StepOutput
 from tutelage.core.errors import NonFiniteError
-from tutelage.data.images.dataset import load_dataset
+from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import pixel_statistics
 from tutelage.run.build import build_predictor
 from tutelage.run.data_modules.image_streams import build_training
 from tutelage.run.recorder import restore_checkpoint, take_checkpoint
 from tutelage.training.checkpoint import optimizer_tensors
+from tutelage.training.finiteness import MOST_SKIPPED
 from tutelage.training.health import Health
-from tutelage.training.loop import MOST_SKIPPED, Training, fit
+from tutelage.training.loop import fit, run_step
 from tutelage.training.signals import StopFlag
+from tutelage.training.state import Training
 from tutelage.training.window import Window
 
 
@@ -50,7 +52,7 @@ def build(**settings: Any) -> Training:
     }
     lengths = {"train.steps": 100, "train.log_every": 10, "train.workers": 0, "train.eval_every": 1000}
     cfg = resolve(given | lengths | settings)
-    data = load_dataset(cfg.data, seed=0)
+    data = load_images(cfg.data, seed=0)
     student = build_predictor(cfg, num_classes=10, channels=1, image_size=8)
     made = build_training(cfg, data, pixel_statistics(data.train.images), torch.device("cpu"), student)
     made = dataclasses.replace(made, precision=torch.float16)
@@ -96,7 +98,7 @@ def test_an_overflow_costs_its_step_and_half_the_scale_and_nothing_else(at: int,
     health = Health(training.device)
     for step in range(4):
         before, scale = learned(training), training.scaler.get_scale()
-        training.run_step(step, health)
+        run_step(training, step, health)
         assert same(before, learned(training)) == (step == at)
         assert training.scaler.get_scale() == (scale / 2 if step == at else scale)
         assert all(bool(value.isfinite().all()) for value in learned(training).values())
@@ -106,26 +108,24 @@ def test_an_overflow_costs_its_step_and_half_the_scale_and_nothing_else(at: int,
 
 def test_after_a_fault_no_step_is_taken_though_its_own_gradients_are_finite(training: Training) -> None:
     health = Health(training.device)
-    training.run_step(0, health)
+    run_step(training, 0, health)
     health.observe(1, {"loss": torch.tensor(float("nan"))})
     before = learned(training)
     for step in (2, 3):
-        training.run_step(step, health)
+        run_step(training, step, health)
         assert same(before, learned(training))
 
 
 def test_a_training_whose_every_step_overflows_stops_with_a_reason(training: Training) -> None:
     overflow(training, *range(5, 100))
-    with pytest.raises(
-        NonFiniteError, match=r"no step is taken any more at step 30: .* the checkpoint of step 0 is good"
-    ):
+    with pytest.raises(NonFiniteError, match=r"training is stuck at step 30: .* the checkpoint of step 0 is good"):
         fit(training, Silent(), StopFlag())
 
 
 def test_steps_skipped_in_a_row_stop_a_training_also_where_its_scale_stays(training: Training) -> None:
     training.scaler = torch.amp.GradScaler("cpu", backoff_factor=0.999)
     overflow(training, *range(100))
-    with pytest.raises(NonFiniteError, match=f"no step is taken any more at step {MOST_SKIPPED}"):
+    with pytest.raises(NonFiniteError, match=f"training is stuck at step {MOST_SKIPPED}"):
         fit(training, Silent(), StopFlag())
 
 
@@ -141,13 +141,13 @@ def test_a_resume_from_the_start_or_after_an_overflow_is_exact(training: Trainin
     for step in range(6):
         states.append(take_checkpoint(training, step, Window()))
         states[-1] = dataclasses.replace(states[-1], tensors={n: t.clone() for n, t in states[-1].tensors.items()})
-        training.run_step(step, health)
+        run_step(training, step, health)
     for start in (0, 1, 4):
         again = build()
         again.method.train()
         overflow(again, 0, 3)
         restore_checkpoint(again, states[start])
         for step in range(start, 6):
-            again.run_step(step, Health(again.device))
+            run_step(again, step, Health(again.device))
         assert same(learned(training), learned(again)), start
         again.loader.close()

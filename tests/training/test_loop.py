@@ -9,12 +9,13 @@ import torch
 
 from tutelage.config import resolve
 from tutelage.core.errors import Interrupted
-from tutelage.data.images.dataset import load_dataset
+from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import pixel_statistics
 from tutelage.run.build import build_predictor
 from tutelage.run.data_modules.image_streams import build_training
-from tutelage.training.loop import Training, fit
+from tutelage.training.loop import fit
 from tutelage.training.signals import StopFlag
+from tutelage.training.state import Training
 from tutelage.training.window import Window
 
 
@@ -55,7 +56,7 @@ def training() -> Iterator[Training]:
         {"data.path": "digits", "data.label_count": 40, "method.name": "mean-teacher", "network.name": "wrn-10-1"}
         | {f"train.{name}": value for name, value in settings.items()}
     )
-    data = load_dataset(cfg.data, seed=0)
+    data = load_images(cfg.data, seed=0)
     student = build_predictor(cfg, num_classes=10, channels=1, image_size=8)
     made = build_training(cfg, data, pixel_statistics(data.train.images), torch.device("cpu"), student)
     yield made
@@ -123,7 +124,7 @@ def test_a_log_line_holds_the_averages_since_the_last_one(training: Training) ->
     diary = Diary()
     run(training, diary)
     assert len(diary.means) == 3
-    assert diary.means[0].keys() == {"loss", "supervised", "consistency", "consistency_weight"}
+    assert diary.means[0].keys() == {"loss", "unlabeled_loss", "supervised", "consistency", "consistency_weight"}
     window = Window()
     for loss in (1.0, 2.0, 6.0):
         window.add({"loss": torch.tensor(loss), "weight": loss}, torch.device("cpu"))

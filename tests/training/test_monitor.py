@@ -7,9 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tutelage.data.images.dataset import Subset
+from tutelage.data.images.image_set import ImageSet, ImageSubset
 from tutelage.data.images.loader import Normalization
-from tutelage.data.images.survey import ImageSet
 from tutelage.networks.base import Network
 from tutelage.tasks.representation import Representation
 from tutelage.training.monitor import NeighborExam
@@ -39,8 +38,8 @@ def blobs(count: int, seed: int) -> ImageSet:
 
 
 def exam(queries: ImageSet, bank: ImageSet | None) -> NeighborExam:
-    def whole(images: ImageSet) -> Subset:
-        return Subset(images, np.arange(len(images)))
+    def whole(images: ImageSet) -> ImageSubset:
+        return ImageSubset(images, np.arange(len(images)))
 
     normalization = Normalization((128.0,) * 3, (64.0,) * 3)
     own = None if bank is None else whole(bank)

@@ -17,7 +17,7 @@ from tutelage import cli
 from tutelage.config import resolve
 from tutelage.core.batch import Batch, Progress, StepOutput
 from tutelage.core.errors import NonFiniteError
-from tutelage.data.images.dataset import load_dataset
+from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import pixel_statistics
 from tutelage.methods import CLASSIFIERS
 from tutelage.methods.base import Method
@@ -25,8 +25,9 @@ from tutelage.run import build
 from tutelage.run.data_modules.image_streams import build_training
 from tutelage.run.recorder import take_checkpoint
 from tutelage.training.checkpoint import load_checkpoint, save_checkpoint
-from tutelage.training.loop import Training, fit
+from tutelage.training.loop import fit
 from tutelage.training.signals import StopFlag
+from tutelage.training.state import Training
 from tutelage.training.window import Window
 
 BAD_STEP, LOG_EVERY, SAVE_EVERY = 3, 2, 3  # steps 0..2 are good; the next log line is that of step 4
@@ -184,7 +185,7 @@ def test_a_learning_rate_that_is_not_finite_moves_nothing(
     given = {"data.path": str(few_digits), "data.label_count": 40, "method.name": name, "network.name": "wrn-10-1"}
     lengths = {"train.steps": 6, "train.log_every": LOG_EVERY, "train.checkpoint_every": SAVE_EVERY}
     cfg = resolve({**given, **lengths, "train.batch_size": 8, "optimizer.name": optimizer})
-    data = load_dataset(cfg.data, seed=0)
+    data = load_images(cfg.data, seed=0)
     student = build.build_predictor(cfg, num_classes=10, channels=1, image_size=8)
     normalization = pixel_statistics(data.train.images)
     training = build_training(cfg, data, normalization, torch.device("cpu"), student)

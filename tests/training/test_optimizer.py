@@ -6,7 +6,7 @@ from torch import nn
 
 from tutelage.config.settings import OptimizerConfig
 from tutelage.training.checkpoint import optimizer_tensors
-from tutelage.training.optimizer import build_optimizer, forget, lr_factor, momentum_at, set_schedule
+from tutelage.training.optimizer import build_optimizer, reset_state
 
 
 def network() -> nn.Module:
@@ -71,7 +71,7 @@ def test_the_momentum_is_zero_before_the_first_step_and_after_one_that_changed_n
         optimizer.step()
 
 
-def test_a_forgotten_state_is_that_of_a_fresh_optimizer() -> None:
+def test_a_reset_state_is_that_of_a_fresh_optimizer() -> None:
     for cfg in (OptimizerConfig(), OptimizerConfig(name="adam"), OptimizerConfig(momentum=0.0)):
         optimizer = build_optimizer(network(), cfg)
         fresh = {name: value.clone() for name, value in optimizer_tensors(optimizer).items()}
@@ -79,37 +79,7 @@ def test_a_forgotten_state_is_that_of_a_fresh_optimizer() -> None:
             for p in group["params"]:
                 p.grad = torch.ones_like(p)
         optimizer.step()
-        forget(optimizer, cfg)
+        reset_state(optimizer, cfg)
         state = optimizer_tensors(optimizer)
         assert state.keys() == fresh.keys()
         assert all(torch.equal(state[name], fresh[name]) for name in fresh)
-
-
-@pytest.mark.parametrize(
-    ("cfg", "expected"),
-    [
-        (OptimizerConfig(schedule="constant"), {0: 1.0, 99: 1.0}),
-        (OptimizerConfig(schedule="cosine-7-16"), {0: 1.0, 100: 0.19509}),
-        (OptimizerConfig(schedule="cosine"), {0: 1.0, 50: 0.5, 100: 0.0}),
-        (OptimizerConfig(schedule="cosine", cosine_length=350 / 300), {100: 0.04952}),
-        (OptimizerConfig(schedule="step"), {79: 1.0, 80: 0.2}),
-        (
-            OptimizerConfig(schedule="step", step_at=(0.5, 0.75), step_factor=0.1),
-            {0: 1.0, 49: 1.0, 50: 0.1, 74: 0.1, 75: 0.01, 99: 0.01},
-        ),
-        (OptimizerConfig(schedule="ramps", warmup=0.5, rampdown=0.2), {0: 0.006738, 50: 1.0, 80: 1.0, 100: 3.727e-6}),
-        (OptimizerConfig(schedule="constant", warmup=0.1), {0: 0.1, 4: 0.5, 9: 1.0, 50: 1.0}),
-    ],
-)
-def test_the_learning_rate_follows_its_formula(cfg: OptimizerConfig, expected: dict[int, float]) -> None:
-    for step, factor in expected.items():
-        assert lr_factor(step, 100, cfg) == pytest.approx(factor, rel=1e-3)
-
-
-def test_the_momentum_follows_the_ramp_down() -> None:
-    cfg = OptimizerConfig(name="adam", schedule="ramps", rampdown=0.2, momentum=0.9, momentum_end=0.5)
-    assert momentum_at(0, 100, cfg) == pytest.approx(0.9)
-    assert momentum_at(100, 100, cfg) == pytest.approx(0.5, abs=1e-5)
-    optimizer = build_optimizer(network(), cfg)
-    set_schedule(optimizer, 100, 100, cfg)
-    assert optimizer.param_groups[0]["betas"] == pytest.approx((0.5, 0.999), abs=1e-5)

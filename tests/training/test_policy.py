@@ -13,7 +13,7 @@ from tutelage.config.augment import CTAugmentConfig
 from tutelage.core.batch import Samples
 from tutelage.tasks.classification import Classification
 from tutelage.training.checkpoint import load_checkpoint
-from tutelage.training.policy import learn_policy
+from tutelage.training.policy import update_rates
 
 
 class Constant(torch.nn.Module):
@@ -28,7 +28,7 @@ def test_rates_move_towards_one_minus_half_the_distance_to_the_label() -> None:
     op, level = torch.tensor([[1, 1]]), torch.full((1, 2, 2), 0.5, dtype=torch.float64)
     extra = {"probe": torch.zeros(1, 3, 4, 4), "probe_op": op, "probe_level": level}
     labeled = Samples((extra["probe"],), torch.zeros(1).long(), torch.tensor([1]), extra)
-    learn_policy(policy, Classification("abc"), Constant(), labeled)
+    update_rates(policy, Classification("abc"), Constant(), labeled)
     omega = 1 - 0.5 * (abs(0.7) + abs(0.2 - 1) + abs(0.1))
     met = int(0.5 * 17 * 0.999)
     assert policy.rates[1, 0, met] == pytest.approx(0.9 * (0.9 + 0.1 * omega) + 0.1 * omega)

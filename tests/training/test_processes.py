@@ -173,7 +173,7 @@ def test_a_batch_that_cannot_be_shared_is_one_clear_error(tmp_path: Path) -> Non
     code, _, error = finish(torchrun(*train(tmp_path / "run", batch_size=7)))
     assert code != 0
     assert "tutelage: a batch of 7 rows cannot be shared equally by 2 processes" in error
-    assert "this is a fault in tutelage" not in error
+    assert "this is a bug in tutelage" not in error
     assert not (tmp_path / "run").exists()
 
 
@@ -187,7 +187,7 @@ def test_what_stops_one_process_stops_the_other_without_a_traceback(tmp_path: Pa
     code, _, error = finish(torchrun(*train(tmp_path / "other", label_count=5000)))
     assert code != 0
     assert "tutelage: " in error and "5000" in error
-    assert "this is a fault in tutelage" not in error
+    assert "this is a bug in tutelage" not in error
     assert not (tmp_path / "other").exists()
 
 

@@ -134,7 +134,7 @@ def test_a_resume_after_a_damaged_newest_checkpoint_takes_the_one_before_and_end
     cut = cut_back(run.path, tmp_path / "cut", 9)
     newest = cut / "checkpoints" / "step-00000009.safetensors"
     newest.write_bytes(newest.read_bytes()[:-1] + b"\0\0")
-    with pytest.warns(RuntimeWarning, match=r"damaged: step-00000009.* going on from step-00000008"):
+    with pytest.warns(RuntimeWarning, match=r"damaged: step-00000009.* resuming from step-00000008"):
         tutelage.train(resume=cut)
     assert digests(cut) == digests(run.path)
 

@@ -81,7 +81,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def interrupt_and_resume(run: Path, number: signal.Signals, wait: float) -> int:
-    """Signal a run some time after its folder appears, go on until it ends; gives how often it was interrupted."""
+    """Signal a run some time after its folder appears, resume until it ends; returns how often it was interrupted."""
     times = 0
     process = begin(run)
     if wait_for(process, lambda: (run / ".lock").exists()):

@@ -1,7 +1,7 @@
 """Nothing in a step waits for a GPU, seen without one.
 
-The device is "meta", whose tensors have no values: whatever reads one is an error there, and copies that the processor
-would wait for are watched. What torch itself does not offer on it is left out: autocast and the optimizer's kernel.
+The device is "meta", whose tensors have no values: reading one is an error, and copies that the CPU would wait for are
+detected. What torch does not offer on "meta" is left out: autocast and the optimizer's kernel.
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ from tutelage.config import resolve
 from tutelage.config.augment import AugmentConfig, StrongConfig
 from tutelage.core.batch import StepOutput
 from tutelage.core.seeding import generator
-from tutelage.data.images.dataset import load_dataset
+from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import pixel_statistics
 from tutelage.methods import CLASSIFIERS
 from tutelage.methods.base import Method
 from tutelage.run.build import build_predictor
 from tutelage.run.data_modules.image_streams import build_training
 from tutelage.training.health import Health
-from tutelage.training.loop import Training
+from tutelage.training.loop import run_step
+from tutelage.training.state import Training
 from tutelage.training.window import Window
 
 META = torch.device("meta")
@@ -41,11 +42,11 @@ COPIES = {torch.ops.aten._to_copy.default: 0, torch.ops.aten.copy_.default: 1}  
 
 
 class Waits(RuntimeError):
-    """The processor would wait for the device."""
+    """The CPU would wait for the device."""
 
 
 class WatchCopies(TorchDispatchMode):
-    """Raises `Waits` at a copy from the processor to the device that is not `non_blocking`."""
+    """Raises `Waits` at a copy from the CPU to the device that is not `non_blocking`."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -73,7 +74,7 @@ class WatchLists(TorchFunctionMode):
 
 @contextlib.contextmanager
 def watch() -> Iterator[None]:
-    """Raises `Waits` where the processor would wait for the device."""
+    """Raises `Waits` where the CPU would wait for the device."""
     with WatchLists(), WatchCopies():
         yield
 
@@ -91,14 +92,14 @@ def step_twice(method: type[Method], digits: Path, **settings: Any) -> list[Step
     given = {"method.name": method.name, "network.name": "wrn-10-1", "optimizer.clip_norm": 5.0, "train.steps": 9}
     data = {"data.path": str(digits), "data.label_count": 40, "train.batch_size": 8, "train.workers": 0}
     cfg = resolve(given | data | settings)
-    dataset = load_dataset(cfg.data, seed=0)
+    dataset = load_images(cfg.data, seed=0)
     student = build_predictor(cfg, num_classes=10, channels=1, image_size=8)
     training = build_training(cfg, dataset, pixel_statistics(dataset.train.images), META, student)
     training.method.train()
     health, window = Health(META), Window()
-    training.run_step(0, health)
+    run_step(training, 0, health)
     with watch():
-        outputs = [training.run_step(step, health) for step in (1, 2)]
+        outputs = [run_step(training, step, health) for step in (1, 2)]
         for out in outputs:
             window.add({"loss": out.loss.detach(), **out.log}, META)
     return outputs

@@ -1,1 +1,1 @@
-"""What a view of an image is: random transforms of whole batches, on whatever device they lie."""
+"""Views of images: random transforms of whole batches, on their device."""

@@ -1,4 +1,4 @@
-"""A picture of what training will see: real images under each view, with what happened to each written below it."""
+"""A picture of what training sees: images under each view, with a caption that describes the augmentation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tutelage.core.seeding import generator
 SMALLEST_SIDE = 112  # pixels of the sheet; smaller images are enlarged by a whole factor, nearest pixel
 LARGEST_SIDE = 224  # larger images are shrunk
 MARGIN, LINE, TITLE = 8, 12, 18  # pixels of the sheet
-LETTER = 6  # width of a letter of the text below an image, about
+LETTER = 6  # approximate width of a letter of the captions
 
 
 def contact_sheet(
@@ -29,7 +29,7 @@ def contact_sheet(
         images: (N, C, H, W) uint8; each is shown under all views, one image after the other.
         views: by name, as shown.
         draws_per_view: columns besides the first.
-        seed: the draws of a row follow from the seed, the view's name and the number of the row.
+        seed: the draws of a row depend on the seed, the name of the view and the number of the row.
 
     Raises:
         ValueError: there is no image, no view or no draw.

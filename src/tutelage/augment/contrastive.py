@@ -34,7 +34,7 @@ JITTER = (BRIGHTNESS, CONTRAST, SATURATION, HUE)
 
 @dataclass(frozen=True)
 class Recipe:
-    """What differs between published recipes; the flip may come anywhere, since it commutes with all the rest."""
+    """Differences between published recipes; the flip may come anywhere, since it commutes with the rest."""
 
     smallest_crop: float
     hue: float

@@ -14,10 +14,10 @@ TRIES = 10  # at a crop that fits, as in torchvision
 
 
 def draw_crops(rows: int, shape: ImageShape, smallest: float, generator: torch.Generator) -> Tensor:
-    """(B, 4) int64 boxes that keep a share of the area drawn evenly from [smallest, 1], as torchvision draws them.
+    """(B, 4) int64 boxes that keep a share of the area drawn uniformly from [smallest, 1], as in torchvision.
 
-    The ratio of the sides is drawn evenly in its logarithm; the first of `TRIES` boxes that fits is taken, or else the
-    largest one in the center.
+    The logarithm of the ratio of the sides is drawn uniformly. The first of `TRIES` boxes that fits is taken, otherwise
+    the largest one in the center.
     """
     u = torch.rand(rows, TRIES, 4, generator=generator, dtype=torch.float64)
     area = shape.height * shape.width * (smallest + (1 - smallest) * u[..., 0])

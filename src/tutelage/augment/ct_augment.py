@@ -1,8 +1,8 @@
-"""CTAugment: RandAugment whose magnitudes are learned (Berthelot et al. 2020, ReMixMatch, arXiv:1911.09785).
+"""CTAugment: RandAugment with learned magnitudes (Berthelot et al. 2020, ReMixMatch, arXiv:1911.09785).
 
-Each parameter of each operation has 17 bins (Posterize 8, the filter of rescale 6) with a rate: how close predictions
-stayed to the label when a labeled image, the probe, was changed with a magnitude from that bin. The strong view draws
-from bins whose rate is near the best.
+Each parameter of each operation has 17 bins (posterize 8, the filter of rescale 6). The rate of a bin measures how
+close predictions stay to the label when a labeled image, the probe, is augmented with a magnitude from that bin. The
+strong view draws from bins with a rate near the best.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from tutelage.augment.view import Draws, ImageShape, View
 from tutelage.config.augment import CTAugmentConfig
 
 BINS = 17
-FURTHEST_TRANSLATION = 0.3  # of the side; the original code takes it in pixels, which moves nothing
+FURTHEST_TRANSLATION = 0.3  # of the side; in the original code it is in pixels, which moves nothing
 
 
 def toward(change: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
-    """An operation that mixes the changed image in by the first number."""
+    """An operation that blends the image with the changed one, by the first number."""
     return lambda images, v: blend(images, change(images), v[:, 0])
 
 
@@ -43,7 +43,7 @@ def cutout(images: Tensor, v: Tensor) -> Tensor:
 
 
 def rescale(resample: Filter) -> Callable[[Tensor, Tensor], Tensor]:
-    """An operation that cuts a border of up to a quarter of each side off and enlarges the rest again."""
+    """An operation that cuts off a border of up to a quarter of each side and enlarges the rest."""
 
     def apply(images: Tensor, v: Tensor) -> Tensor:
         shape = check_images(images)
@@ -78,11 +78,11 @@ OPERATIONS = (
 )
 NAMES = tuple(operation.name for operation in OPERATIONS)
 RESCALE = NAMES.index("rescale")
-# Rescale by another filter is another operation for the pixels, but not for the policy.
+# Rescale with another filter is another operation for the pixels, but not for the policy.
 PIXEL_OPERATIONS = (*OPERATIONS, *(Operation(f"rescale {name}", rescale(name)) for name in FILTERS[1:]))
 PARAMETERS: Mapping[str, Sequence[int]] = MappingProxyType({"identity": (), "posterize": (8,), "rescale": (BINS, 6)})
 
-# From a level in [0, 1) to what the operation is given; those not named are given the level itself.
+# From a level in [0, 1) to the argument of the operation; operations that are not named take the level itself.
 VALUES: Mapping[str, Callable[[Tensor, ImageShape], Tensor]] = MappingProxyType(
     {
         **dict.fromkeys(("brightness", "color", "contrast", "sharpness"), lambda v, shape: 0.1 + 1.9 * v),
@@ -98,7 +98,7 @@ VALUES: Mapping[str, Callable[[Tensor, ImageShape], Tensor]] = MappingProxyType(
 
 
 class CTAugment(nn.Module):
-    """The rates of all bins, the two views that use them, and the update that moves them.
+    """The rates of all bins, the two views that use them, and their update.
 
     `rates` (O, 2, 17) and `probes` (O,) are buffers, so that a checkpoint of the module that owns this one holds them.
     `probe` and `strong` give views that share them.
@@ -107,7 +107,7 @@ class CTAugment(nn.Module):
         excluded: names of operations that are not drawn, besides "color" for images of one channel.
 
     Raises:
-        ConfigError: a name in `excluded` is none of an operation.
+        ConfigError: a name in `excluded` is not an operation.
     """
 
     rates: Tensor
@@ -129,9 +129,9 @@ class CTAugment(nn.Module):
         return torch.tensor([k for k in range(len(OPERATIONS)) if k not in left_out])
 
     def bin_probs(self) -> Tensor:
-        """(O, 2, 17) on the CPU: the odds of each bin in the strong view, by which bins below the threshold are 0.
+        """(O, 2, 17) on the CPU: the odds of each bin in the strong view; 0 for bins below the threshold.
 
-        Waits for the device: what is drawn next follows from what the last step learned.
+        Waits for the device, since the next draw depends on the rates after the last step.
         """
         rates = self.rates.detach().cpu().double() + 0.01
         share = rates.masked_fill(~self.is_bin, 0.0)
@@ -140,7 +140,7 @@ class CTAugment(nn.Module):
 
     @torch.no_grad()
     def update(self, op: Tensor, level: Tensor, proximity: Tensor) -> None:
-        """Move the rates of the bins that the probes met towards how well they were still recognized.
+        """Move the rates of the bins that the probes used towards the proximity of their predictions.
 
         rate <- decay * rate + (1 - decay) * proximity, row after row and operation after operation.
 
@@ -157,7 +157,7 @@ class CTAugment(nn.Module):
         cells = ((op.unsqueeze(2) * 2 + torch.arange(2, device=device)) * BINS + met).flatten(0)
         counted = (number > 0).flatten(0)
         target = proximity.to(device, torch.float64).view(-1, 1, 1).expand_as(number).flatten(0)
-        # Rows after one another without a loop: of n that met a cell, the k-th (from 0) counts decay^(n - 1 - k).
+        # Rows one after the other without a loop: of n that use a cell, the k-th (from 0) counts decay^(n - 1 - k).
         same = (cells[:, None] == cells) & counted  # (N, N) with N = 2 B D
         later = same.triu(1).sum(1)
         weight = (1 - self.cfg.decay) * self.cfg.decay**later * counted
@@ -169,17 +169,17 @@ class CTAugment(nn.Module):
         self.probes.index_add_(0, op.flatten(), torch.ones_like(op.flatten()))
 
     def stats(self) -> dict[str, float]:
-        """For the log: per operation the share of bins that the strong view draws, and their mean over operations."""
+        """For the log: the share of bins that the strong view draws, per operation, and the mean over operations."""
         drawn = (self.bin_probs() > 0).double().sum((1, 2)) / self.is_bin.double().sum((1, 2)).clamp(min=1)
         shares = {f"ct/{name}": float(share) for name, share in zip(NAMES, drawn, strict=True) if name != "identity"}
         return {"ct/open_bins": sum(shares.values()) / len(shares), **shares}
 
     def probe(self, weak: View, *, fill: Fill = 0) -> View:
-        """The view whose predictions `update` is told of: weak, then operations of any magnitude."""
+        """The view whose predictions `update` takes: weak, then operations of any magnitude."""
         return CTAugmentView(self, weak, learned=False, fill=fill)
 
     def strong(self, weak: View, *, fill: Fill = 0) -> View:
-        """The view that draws by the current rates."""
+        """The view that draws magnitudes by the current rates."""
         return CTAugmentView(self, weak, learned=True, fill=fill)
 
 
@@ -187,7 +187,7 @@ class CTAugmentView(View):
     """The weak view, then `depth` operations of CTAugment: of any magnitude, or by the current rates.
 
     Draws: those of the weak view, `op` (B, D) int64, `level` (B, D, 2) float64 in [0, 1), `numbers` (B, D, 3) float64.
-    The first two are what `CTAugment.update` is given.
+    `CTAugment.update` takes `op` and `level`.
     """
 
     def __init__(self, owner: CTAugment, weak: View, *, learned: bool, fill: Fill = 0) -> None:
@@ -202,7 +202,7 @@ class CTAugmentView(View):
         place = torch.rand(rows, depth, 2, generator=generator, dtype=torch.float64)
         within_bin = torch.rand(rows, depth, 2, generator=generator, dtype=torch.float64)
         if self.learned:
-            # A bin by its odds: the first whose cumulated share exceeds a uniform number.
+            # A bin by its odds: the first one with a cumulative share above a uniform number.
             odds = self.owner.bin_probs()[op].cumsum(3)  # (B, D, 2, 17)
             total = odds[..., -1:].clamp(min=1e-12)
             chosen = (odds <= level.unsqueeze(3) * total).sum(3).clamp(max=BINS - 1)
@@ -233,5 +233,5 @@ class CTAugmentView(View):
             if name == "rescale":
                 words.append(f"rescale {FILTERS[int(level[1] * 5.99)]} {float(numbers[0]):.2f}")
             elif name != "identity":
-                words.append(f"{name} {float(numbers[0]) + 0.0:.3g}")  # + 0.0 takes the sign off -0
+                words.append(f"{name} {float(numbers[0]) + 0.0:.3g}")  # + 0.0 removes the sign of -0
         return "; ".join([self.weak.describe(draws, row), ", ".join(words) or "no operation"])

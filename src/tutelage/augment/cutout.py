@@ -11,7 +11,8 @@ from tutelage.augment.image_ops.checks import check_images
 from tutelage.augment.image_ops.erase import erase
 from tutelage.augment.view import Draws, ImageShape, View
 
-Placement = Literal["official", "paper", "toolbox"]
+Placement = Literal["official", "paper", "toolbox", "usb"]
+TOOLBOXES = ("toolbox", "usb")
 TOOLBOX_FILL = (125, 123, 114)
 
 
@@ -22,11 +23,12 @@ def boxes_around(center_x: Tensor, center_y: Tensor, side: Tensor | int) -> Tens
 
 
 class Cutout(View):
-    """A square of `share` of the shorter side erased, its center drawn evenly over the image.
+    """A square of `share` of the shorter side erased, its center drawn uniformly over the image.
 
     "official": 16 pixels of 32, cut off at the image's edges. "paper": as drawn by the common PyTorch port, whose
     rectangle includes its last line and column, so 17, and is moved instead of cut off at the left and the top.
-    "toolbox": like that, with the side drawn evenly from 0 to `share` of the width, in the mean color of ImageNet.
+    "toolbox" and "usb": like that, with the side drawn uniformly from 0 to `share` of the width, in the mean color of
+    ImageNet.
     Draws: `cutout` (B, 4) int64 boxes: left, top, right, bottom, the last two not included.
     """
 
@@ -39,7 +41,7 @@ class Cutout(View):
         side = torch.full((rows,), float(int(self.share * min(shape.height, shape.width))), dtype=torch.float64)
         if self.placement == "official":
             return {"cutout": boxes_around(x.floor(), y.floor(), side)}
-        if self.placement == "toolbox":
+        if self.placement in TOOLBOXES:
             side = u[:, 2] * self.share * shape.width
         left, top = (x - side / 2).clamp(min=0).trunc(), (y - side / 2).clamp(min=0).trunc()
         right = (left + side).clamp(max=shape.width).trunc() + 1
@@ -50,7 +52,7 @@ class Cutout(View):
     def apply(self, images: Tensor, draws: Draws) -> Tensor:
         check_images(images)
         fill: int | tuple[int, ...] = 127
-        if self.placement == "toolbox":
+        if self.placement in TOOLBOXES:
             fill = TOOLBOX_FILL if images.shape[1] == 3 else sum(TOOLBOX_FILL) // 3
         return erase(images, draws["cutout"], fill=fill)
 

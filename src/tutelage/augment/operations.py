@@ -1,4 +1,4 @@
-"""Batches in which each row undergoes its own operations: rows are sorted by operation, so that each is done once."""
+"""Batches in which each row has its own operations: rows are sorted by operation, so that each one runs once."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tutelage.augment.image_ops.checks import check_images, check_rows
 from tutelage.augment.view import ImageShape
 from tutelage.core.errors import ConfigError, did_you_mean
 
-# The geometric operations, by what their number means in the matrix (a, b, c, d, e, f): it replaces one entry.
+# The geometric operations, by the entry of the matrix (a, b, c, d, e, f) that their number replaces.
 ENTRIES = {"shear_x": 1, "translate_x": 2, "shear_y": 3, "translate_y": 5}
 GEOMETRIC = ("rotate", *ENTRIES)
-FILLS: dict[str, Fill] = {"black": 0, "gray": 127, "reflect": "reflect"}  # of the gaps they leave, by name
+FILLS: dict[str, Fill] = {"black": 0, "gray": 127, "reflect": "reflect"}  # of the gaps that they leave, by name
 SLIDING = ("shear_x", "translate_x", "translate_y")  # lines stay whole
 
 
@@ -25,9 +25,9 @@ class Operation:
     """One entry of a policy.
 
     Attributes:
-        name: if it is one of `GEOMETRIC` the operation is that affine map, by the first number.
+        name: one of `GEOMETRIC` is that affine map, by the first number.
         pixels: maps (n, C, H, W) uint8 and numbers (n, P) float64 on their device to images of the same shape; None
-            leaves them as they are.
+            leaves them unchanged.
     """
 
     name: str
@@ -42,19 +42,19 @@ def index_of(name: str, operations: Sequence[Operation]) -> int:
     """
     names = [operation.name for operation in operations]
     if name not in names:
-        raise ConfigError(f"'{name}' is no operation of this policy{did_you_mean(name, names)}")
+        raise ConfigError(f"'{name}' is not an operation of this policy{did_you_mean(name, names)}")
     return names.index(name)
 
 
 def apply_operations(
     images: Tensor, operations: Sequence[Operation], chosen: Tensor, numbers: Tensor, *, fill: Fill = 0
 ) -> Tensor:
-    """Each row of (B, C, H, W) uint8 images under the operations chosen for it, one after the other.
+    """(B, C, H, W) uint8 images after the operations that were chosen for each row, in their order.
 
     Args:
         chosen: (B, S) int64 on the CPU, positions in `operations`.
-        numbers: (B, S, P) float64 on the CPU, what each of them is given.
-        fill: where a geometric operation leaves the image.
+        numbers: (B, S, P) float64 on the CPU, the arguments of each operation.
+        fill: of the gaps that geometric operations leave.
 
     Raises:
         ValueError: a position is outside `operations`, or shapes do not fit.
@@ -68,8 +68,8 @@ def apply_operations(
         raise ValueError(
             f"operations are numbered 0 to {len(operations) - 1}, got {int(chosen.min())} to {int(chosen.max())}"
         )
-    # Hundreds of calls on a few rows each: inference mode spares a tenth of them. What is returned is made outside of
-    # it, an ordinary tensor.
+    # Hundreds of calls on a few rows each: inference mode saves a tenth of their time. The result is made outside of
+    # it, so that it is an ordinary tensor.
     with torch.inference_mode():
         changed, place = apply_sorted(images, operations, chosen, numbers, shape, fill)
     return changed.index_select(0, place)
@@ -79,7 +79,7 @@ def apply_sorted(
     images: Tensor, operations: Sequence[Operation], chosen: Tensor, numbers: Tensor, shape: ImageShape, fill: Fill
 ) -> tuple[Tensor, Tensor]:
     """The changed images in some order, and the place (B,) of each row in it; arguments as of `apply_operations`."""
-    # All affine maps are two groups. Everything that needs no pixels is ready before the first step.
+    # All affine maps form two groups. Everything that needs no pixels is computed before the first step.
     sliding, turning = len(operations), len(operations) + 1
     names = [operation.name for operation in operations]
     group_of = torch.tensor(
@@ -89,7 +89,7 @@ def apply_sorted(
     row_at = groups.argsort(dim=0, stable=True)  # (B, S): which row lies at each place of the sorted batch
     place = row_at.argsort(0)
     steps = torch.arange(chosen.shape[1])
-    # Where the row of each place lay before: at first in the batch, then in that sorted for the last step.
+    # Where the row of each place was before: first in the batch, then in the order of the previous step.
     before = torch.cat([row_at[:, :1], place[row_at[:, 1:], steps[:-1]], place[:, -1:]], dim=1).T
     before = before.contiguous().to(images.device, non_blocking=True)
     maps = fixed_point(matrices(operations, chosen, numbers[..., 0], shape))
@@ -113,9 +113,11 @@ def apply_sorted(
 
 
 def matrices(operations: Sequence[Operation], chosen: Tensor, number: Tensor, shape: ImageShape) -> Tensor:
-    """(B, S, 6) float64: the affine map of each operation, the identity for those that are none."""
+    """(B, S, 6) float64: the affine map of each operation; the identity for other operations."""
     entry_of = torch.tensor([ENTRIES.get(operation.name, 6) for operation in operations])
-    matrix = torch.zeros(*chosen.shape, 7, dtype=torch.float64)  # the seventh entry takes what belongs nowhere
+    matrix = torch.zeros(
+        *chosen.shape, 7, dtype=torch.float64
+    )  # the seventh entry takes the numbers of other operations
     matrix[..., 0], matrix[..., 4] = 1.0, 1.0
     matrix.scatter_(2, entry_of[chosen].unsqueeze(2), number.unsqueeze(2))
     matrix = matrix[..., :6]

@@ -1,13 +1,13 @@
-"""RandAugment: a few operations, drawn evenly and with replacement, each with its own random magnitude.
+"""RandAugment: a few operations, drawn uniformly with replacement, each with its own random magnitude.
 
-Cubuk et al. 2020, arXiv:1909.13719, in the three variants that semi-supervised results were published with.
+Cubuk et al. 2020, arXiv:1909.13719, in the variants that semi-supervised results were published with.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import torch
@@ -42,12 +42,12 @@ class Variant:
     """What differs between published RandAugments.
 
     Attributes:
-        operations: how many an image undergoes.
-        probability: that each of them is done.
+        operations: number of operations per image.
+        probability: that each of them is applied.
         magnitudes: "levels" draws whole numbers from 1 to 9, "uniform" numbers in [0, 1).
-        values: maps magnitude and sign to what an operation is given; operations that are not named take nothing.
-        fill: of the gaps that geometric operations leave; "transparent" is explained at `fill_gaps`.
-        cutout_last: whether the weak view comes first; in the toolboxes it comes last.
+        values: from magnitude and sign to the value of an operation; operations that are not named take none.
+        fill: of the gaps that geometric operations leave; see `fill_gaps` for "transparent".
+        weak_first: whether the weak view comes before operations and Cutout, or after them.
     """
 
     operations: int
@@ -55,7 +55,7 @@ class Variant:
     magnitudes: str
     values: Mapping[str, Values]
     fill: str
-    cutout_last: bool
+    weak_first: bool
 
 
 def enhance(scale: float, offset: float) -> Mapping[str, Values]:
@@ -63,13 +63,30 @@ def enhance(scale: float, offset: float) -> Mapping[str, Values]:
     return dict.fromkeys(("brightness", "color", "contrast", "sharpness"), lambda m, s, shape: scale * m + offset)
 
 
-# The sums are written as the published code writes them: their rounding decides a pixel or a bit.
+# The sums are written as in the published code, since their rounding decides a pixel or a bit.
 LEVELS: Mapping[str, Values] = {
     "rotate": lambda m, s, shape: s * (30.0 * m / 10.0).trunc(),
     "shear_x": lambda m, s, shape: s * (0.3 * m / 10.0),
     "shear_y": lambda m, s, shape: s * (0.3 * m / 10.0),
     "solarize": lambda m, s, shape: 256.0 - (256.0 * m / 10.0).trunc(),
 }
+TORCHSSL = Variant(
+    operations=3,
+    probability=1.0,
+    magnitudes="uniform",
+    values={
+        **enhance(0.9, 0.05),
+        "rotate": lambda m, s, shape: 60.0 * m - 30.0,
+        "shear_x": lambda m, s, shape: 0.6 * m - 0.3,
+        "shear_y": lambda m, s, shape: 0.6 * m - 0.3,
+        "solarize": lambda m, s, shape: 256.0 * m,
+        "posterize": lambda m, s, shape: (4.0 * m + 4.0).trunc(),
+        "translate_x": lambda m, s, shape: (0.6 * m - 0.3) * shape.width,
+        "translate_y": lambda m, s, shape: (0.6 * m - 0.3) * shape.height,
+    },
+    fill="black",
+    weak_first=False,
+)
 VARIANTS: Mapping[str, Variant] = MappingProxyType(
     {
         "paper": Variant(
@@ -84,7 +101,7 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
                 "translate_y": lambda m, s, shape: s * (0.3 * m / 10.0 * shape.height).trunc(),
             },
             fill="black",
-            cutout_last=True,
+            weak_first=True,
         ),
         "official": Variant(
             operations=2,
@@ -94,36 +111,21 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
                 **LEVELS,
                 **enhance(0.18, 0.1),
                 "posterize": lambda m, s, shape: 4.0 - (4.0 * m / 10.0).trunc(),
-                # Pixels of 32 in the authors' code; a smaller image would be moved out of sight.
+                # Pixels of 32 in the authors' code; a smaller image would be moved out of view.
                 "translate_x": lambda m, s, shape: s * (m * min(1.0, shape.width / 32)).trunc(),
                 "translate_y": lambda m, s, shape: s * (m * min(1.0, shape.height / 32)).trunc(),
             },
             fill="transparent",
-            cutout_last=True,
+            weak_first=True,
         ),
-        "toolbox": Variant(
-            operations=3,
-            probability=1.0,
-            magnitudes="uniform",
-            values={
-                **enhance(0.9, 0.05),
-                "rotate": lambda m, s, shape: 60.0 * m - 30.0,
-                "shear_x": lambda m, s, shape: 0.6 * m - 0.3,
-                "shear_y": lambda m, s, shape: 0.6 * m - 0.3,
-                "solarize": lambda m, s, shape: 256.0 * m,
-                "posterize": lambda m, s, shape: (4.0 * m + 4.0).trunc(),
-                "translate_x": lambda m, s, shape: (0.6 * m - 0.3) * shape.width,
-                "translate_y": lambda m, s, shape: (0.6 * m - 0.3) * shape.height,
-            },
-            fill="black",
-            cutout_last=False,
-        ),
+        "toolbox": TORCHSSL,
+        "usb": replace(TORCHSSL, weak_first=True),
     }
 )
 
 
 def values_of_all(variant: Variant, magnitude: Tensor, sign: Tensor, shape: ImageShape) -> Tensor:
-    """(14, N...) float64: what each operation would be given for magnitudes and signs (N...); 0 where nothing."""
+    """(14, N...) float64: the value of each operation for magnitudes and signs (N...); 0 where it takes none."""
     nothing = torch.zeros_like(magnitude)
     values = variant.values
     return torch.stack([values[o.name](magnitude, sign, shape) if o.name in values else nothing for o in OPERATIONS])
@@ -131,7 +133,7 @@ def values_of_all(variant: Variant, magnitude: Tensor, sign: Tensor, shape: Imag
 
 @functools.lru_cache(maxsize=16)
 def table_of_levels(variant: str, shape: ImageShape) -> Tensor:
-    """(14, 2, 10) float64: what an operation is given, by its sign (0 for -1, 1 for +1) and its level."""
+    """(14, 2, 10) float64: the value of each operation, by sign (0 for -1, 1 for +1) and level."""
     level = torch.arange(10, dtype=torch.float64).expand(2, -1)
     sign = torch.tensor([[-1.0], [1.0]], dtype=torch.float64).expand(-1, 10)
     return values_of_all(VARIANTS[variant], level, sign, shape)
@@ -168,7 +170,7 @@ class RandAugment(View):
         return {**weak, "op": op, "value": value, **self.cutout.draw(rows, shape, generator)}
 
     def apply(self, images: Tensor, draws: Draws) -> Tensor:
-        if self.variant.cutout_last:
+        if self.variant.weak_first:
             return self.cutout.apply(self.operate(self.weak.apply(images, draws), draws), draws)
         return self.weak.apply(self.cutout.apply(self.operate(images, draws), draws), draws)
 
@@ -185,14 +187,14 @@ class RandAugment(View):
         for op, value in zip(draws["op"][row].tolist(), draws["value"][row].tolist(), strict=True):
             name = OPERATIONS[op].name
             if name in self.variant.values:
-                words.append(f"{name} {value + 0.0:.3g}")  # + 0.0 takes the sign off -0
+                words.append(f"{name} {value + 0.0:.3g}")  # + 0.0 removes the sign of -0
             elif name != "identity":
                 words.append(name)
         parts = [self.weak.describe(draws, row), ", ".join(words) or "no operation", self.cutout.describe(draws, row)]
-        return "; ".join(parts if self.variant.cutout_last else [*parts[1:], parts[0]])
+        return "; ".join(parts if self.variant.weak_first else [*parts[1:], parts[0]])
 
 
-# The official code keeps an alpha channel; these four drop it, and what was transparent is black from then on.
+# The official code keeps an alpha channel; these four drop it, and transparent pixels are black from then on.
 OPAQUE = ("autocontrast", "equalize", "posterize", "solarize")
 ALPHA_OPERATIONS = tuple(
     Operation(op.name, (lambda alpha, v: torch.full_like(alpha, 255)) if op.name in OPAQUE else None)
@@ -201,7 +203,7 @@ ALPHA_OPERATIONS = tuple(
 
 
 def fill_gaps(images: Tensor, op: Tensor, value: Tensor) -> Tensor:
-    """What geometric operations left black made gray, unless an operation of `OPAQUE` came later.
+    """The images with the gaps of geometric operations in gray, unless an operation of `OPAQUE` came later.
 
     The official code does so with an alpha channel. Its gray is 0 after standardizing to [-1, 1], so 127.5; here 127.
     """

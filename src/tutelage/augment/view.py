@@ -1,4 +1,4 @@
-"""The one interface of all random transforms: draw a few numbers a row on the CPU, then move pixels on the device."""
+"""The interface of all random transforms: draw a few numbers per row on the CPU, then change pixels on the device."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ImageShape:
 class View(ABC):
     """A random transform of a batch in which each row has its own draw.
 
-    `draw` is called for the rows of all ranks together and sliced, so that the number of ranks changes no view.
+    `draw` is called for the rows of all ranks and sliced, so that views do not depend on the number of ranks.
     """
 
     @abstractmethod
@@ -36,4 +36,4 @@ class View(ABC):
 
     @abstractmethod
     def describe(self, draws: Draws, row: int) -> str:
-        """What happened to a row, in a few words for a person: `"rotate 12, flip"`."""
+        """A short description of what was done to a row: `"rotate 12, flip"`."""

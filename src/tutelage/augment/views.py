@@ -53,7 +53,7 @@ class WithCutout(View):
 
 
 def for_domain(config: AugmentConfig) -> AugmentConfig:
-    """The settings without what destroys a class: symbols are never mirrored. "auto" counts as natural here."""
+    """The settings without augmentations that change the class: symbols are never mirrored. "auto" is natural here."""
     if config.domain != "symbols":
         return config
     return replace(config, weak=replace(config.weak, flip=False))
@@ -87,7 +87,7 @@ def build_view(name: str, config: AugmentConfig, ct: CTAugment | None) -> View:
     if name == "contrastive":
         return Contrastive(config.contrastive, flip=config.weak.flip)
     if name not in VIEWS:
-        raise ConfigError(f"'{name}' is no view{did_you_mean(name, VIEWS)}")
+        raise ConfigError(f"'{name}' is not a view{did_you_mean(name, VIEWS)}")
     if name == "strong" and not learned:
         return RandAugment(config.strong, weak)
     if ct is None or not learned:

@@ -1,6 +1,6 @@
-"""Random changes of patches: one turn for a row with its label, and intensities for each of its views.
+"""Random transforms of patches: one turn per row, shared with its label, and intensity changes per view.
 
-Generic in the number of axes. What is drawn comes from a CPU generator and is small; voxels move on their device.
+Generic in the number of axes. The few random numbers come from a CPU generator; voxels are changed on their device.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from tutelage.augment.view import Draws
 from tutelage.config.intensity import IntensityConfig
 
 Orientation = Literal["turns", "flips", "ua-mt", "none"]
-MOST_UNEVEN = 1.25  # times the other spacing, of two axes that are turned into each other
+MOST_UNEVEN = 1.25  # largest ratio of the spacings of two axes that are turned into each other
 
 
 class Turns:
-    """Flips and quarter turns of a patch, of which image, label and all views of a row share one.
+    """Flips and quarter turns of a patch; image, label and all views of a row share the same one.
 
     Args:
-        orientation: `turns` turns in every plane whose sides and spacing agree, by 0 to 3 quarters, and flips each axis
-            half of the time; `flips` only flips; `ua-mt` turns the first two axes by 0 to 3 quarters and then always
-            flips one of these two, as UA-MT's RandomRotFlip, which never shows the native orientation; `none` does
-            nothing.
+        orientation: `turns` turns in every plane with equal sides and similar spacing, by 0 to 3 quarters, and flips
+            each axis with probability 0.5; `flips` only flips; `ua-mt` turns the first two axes by 0 to 3 quarters and
+            then always flips one of these two, as UA-MT's RandomRotFlip, which never gives the original orientation;
+            `none` does nothing.
         patch_size: (*S) in voxels.
-        flip_axes: axes that may be flipped, and turned into each other; empty is all.
-        spacing: size of a voxel along each axis, in any unit; empty is the same along all.
+        flip_axes: axes that may be flipped and turned into each other; empty is all of them.
+        spacing: size of a voxel along each axis, in any unit; empty means equal sizes.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Turns:
         return {"quarters": quarters, "flip": flip}
 
     def apply(self, patches: Tensor, draws: Draws) -> Tensor:
-        """(B, C, *S) or (B, *S) of any type, each row turned by its own draw."""
+        """(B, C, *S) or (B, *S) of any type, each row with its own draw."""
         if not self.planes and not self.axes:
             return patches
         first = patches.ndim - 1 - self._spatial(patches)  # of a row
@@ -82,15 +82,15 @@ class Turns:
 class Intensities:
     """The intensity changes of one view: blur, contrast, gamma, shift, noise, in this order.
 
-    Contrast is changed around the mean of the row and channel; gamma bends intensities between the extremes of the row
-    and channel, and keeps these.
+    Contrast is scaled around the mean of the row and channel; gamma is applied between the minimum and the maximum of
+    the row and channel.
     """
 
     def __init__(self, cfg: IntensityConfig) -> None:
         self.cfg = cfg
 
     def draw(self, rows: int, generator: torch.Generator) -> Draws:
-        """One number each for shift, scale, gamma and blur, (rows,), and the seed of the noise, (rows,) int64."""
+        """Shift, scale, gamma and blur, each (rows,), and the seed of the noise, (rows,) int64."""
         cfg = self.cfg
         u = 2 * torch.rand(rows, 3, generator=generator) - 1
         blur = torch.rand(rows, 2, generator=generator)
@@ -103,7 +103,7 @@ class Intensities:
         }
 
     def apply(self, patches: Tensor, draws: Draws) -> Tensor:
-        """(B, C, *S) float32 on any device; `draws` lie on the CPU."""
+        """(B, C, *S) float32 on any device; `draws` are on the CPU."""
         cfg, out = self.cfg, patches
 
         def each_row(name: str) -> Tensor:
@@ -129,9 +129,9 @@ class Intensities:
 
 
 def gaussian_blur(patches: Tensor, sigma: Tensor, *, radius: int) -> Tensor:
-    """(B, C, *S) smoothed along each axis by a Gaussian of its row's `sigma` (B,), in voxels; edges are repeated.
+    """(B, C, *S) smoothed along each axis by a Gaussian with `sigma` (B,) of the row, in voxels; edges are repeated.
 
-    Kernels reach `radius` voxels to both sides; a sigma of 0 leaves a row as it is.
+    Kernels reach `radius` voxels to both sides; a sigma of 0 leaves a row unchanged.
     """
     if not sigma.any():
         return patches
@@ -139,7 +139,7 @@ def gaussian_blur(patches: Tensor, sigma: Tensor, *, radius: int) -> Tensor:
     kernel = (-0.5 * (places / sigma[:, None].clamp_min(1e-3)) ** 2).exp()
     kernel = (kernel / kernel.sum(1, keepdim=True)).to(patches.device, patches.dtype)
     weights = kernel.T.reshape(2 * radius + 1, -1, *[1] * (patches.ndim - 1))
-    for axis in range(2, patches.ndim):  # shifted sums: for so short a kernel many times faster than a convolution
+    for axis in range(2, patches.ndim):  # shifted sums: much faster than a convolution for short kernels
         n = patches.shape[axis]
         edges = [patches.narrow(axis, place, 1) for place in (0, n - 1)]
         long = torch.cat([*[edges[0]] * radius, patches, *[edges[1]] * radius], axis)
@@ -148,7 +148,7 @@ def gaussian_blur(patches: Tensor, sigma: Tensor, *, radius: int) -> Tensor:
 
 
 def _agree(one: float, other: float) -> bool:
-    """Whether a turn of one axis into the other leaves shapes as they are, nearly."""
+    """Whether a quarter turn nearly keeps shapes: the spacings of the two axes are similar."""
     return max(one, other) <= MOST_UNEVEN * min(one, other)
 
 

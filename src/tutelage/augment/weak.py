@@ -1,4 +1,4 @@
-"""The weak view: a horizontal flip, and a small translation whose gap is filled by reflection or an enlarged crop."""
+"""The weak view: a horizontal flip, and a small translation with reflection padding or an enlarged crop."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Weak(View):
 class WeakCrop(View):
     """Flip with probability 0.5, then cut out a part and enlarge it, bilinear, to the size of the image.
 
-    The part has a share of the area drawn evenly from [smallest_crop, 1] and sides at a ratio of 3/4 to 4/3, as
+    The part has a share of the area drawn uniformly from [smallest_crop, 1] and sides at a ratio of 3/4 to 4/3, as
     torchvision draws them. Draws: `flip` (B,) bool and `crop` (B, 4) int64 left, top, right, bottom.
     """
 
@@ -96,11 +96,11 @@ def flip_and_translate(images: Tensor, flip: Tensor, shift: Tensor) -> Tensor:
     lines[..., 2 * width - 2 :] = mirrored
     lines[..., width - 1 : 2 * width - 1] = images
 
-    flip, shift = (draw.to(images.device, non_blocking=True) for draw in (flip, shift))  # a few bytes a row
+    flip, shift = (draw.to(images.device, non_blocking=True) for draw in (flip, shift))  # a few bytes per row
     down, right = shift[:, :1], shift[:, 1:]
     line = (torch.arange(height, device=images.device) - down).abs()  # (B, H), reflected at the top
     line = (height - 1) - ((height - 1) - line).abs()  # and at the bottom
-    # A mirrored row starts in the mirror image that goes on in the direction of its window.
+    # A mirrored row starts in the mirror image that continues in the direction of its window.
     first = torch.where(flip[:, None], (right > 0) * (2 * width - 2), width - 1) - right
     stride = lines.shape[-1]
     plane = torch.arange(0, lines.numel(), height * stride, device=images.device).view(rows, channels, 1)

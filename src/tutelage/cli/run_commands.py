@@ -1,36 +1,15 @@
-"""The commands that use a run: each parses, calls one function, and prints."""
+"""The commands evaluate, predict and report, which use a run. Each parses its arguments and calls one function."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from tutelage.cli.application import Integer, app, threads
-from tutelage.cli.dotted import as_flag
+from tutelage import commands
+from tutelage.cli.application import Integer, app, path, threads
 from tutelage.core.console import screen
-from tutelage.core.errors import ConfigError
-
-
-def of_scans(run: str, for_scans: Mapping[str, object]) -> bool:
-    """Whether a run segments scans.
-
-    Args:
-        for_scans: flags that only runs on scans take, by name.
-
-    Raises:
-        RunError: there is no such run.
-        ConfigError: one of them is given for a run on images.
-    """
-    from tutelage.run.folder import kind_of_data, read_config
-
-    scans = kind_of_data(read_config(Path(run))) == "scans"
-    given = [name for name, value in for_scans.items() if value]
-    if given and not scans:
-        raise ConfigError(f"{as_flag(given[0])} is for runs on scans; {run} was trained on images")
-    return scans
 
 
 @app.command(
@@ -54,61 +33,45 @@ def evaluate(
     largest_component: bool = False,
     overwrite: bool = False,
 ) -> None:
-    """Score a run on labeled images or scans: a table on the screen, and JSON.
+    """Score a run on labeled images or scans.
 
     Parameters
     ----------
     run
         Run folder.
     data
-        Labeled images: class folders, a folder with --labels, tar shards, .npz file, or digits; labeled scans.
+        Labeled images: class folders, folder of images with --labels, tar shards, .npz file, or the word digits.
+        Scans: folder with images/ and labels/, dataset.json, CSV with image,label, or .h5 files.
     labels
-        CSV with the columns path,label; of scans a folder of masks, or a CSV with image,label.
+        CSV with path,label; for scans, CSV with image,label or folder of masks. [default: labels in DATA]
     network
-        Which network: auto (the one that the method evaluates), student, or teacher.
+        Network to use: auto (the one that the method evaluates), student, or teacher.
     device
-        auto, cpu, cuda, cuda:1, mps.
+        auto, cpu, cuda, cuda:1, or mps.
     out
-        JSON file to write the metrics to.
+        JSON file to write the metrics to. [default: none]
     report
-        HTML file to write a report to.
+        HTML file to write a report to. [default: none]
     csv
-        CSV file for the scores of each class of each scan.
+        Scans only: CSV file to write the scores of each class in each scan to. [default: none]
     flips
-        Average the predictions of all mirror images of a scan.
+        Scans only: average the predictions over all mirror images. [default: as set in the run]
     largest_component
-        Keep the largest connected piece of each class of a scan.
+        Scans only: keep only the largest connected component of each class. [default: as set in the run]
     overwrite
-        Replace the files.
+        Replace files that exist.
     """
-    if of_scans(run, {"csv": csv, "flips": flips, "largest_component": largest_component}):
-        from tutelage.commands.evaluate_scans import evaluate_scans
-
-        evaluate_scans(
-            Path(run),
-            data,
-            labels=labels,
-            network=network,
-            device=device,
-            flips=flips or None,
-            largest_component=largest_component or None,
-            out=None if out is None else Path(out),
-            table=None if csv is None else Path(csv),
-            report=None if report is None else Path(report),
-            overwrite=overwrite,
-            console=screen(),
-        )
-        return
-    from tutelage.commands.evaluate import evaluate_run
-
-    evaluate_run(
+    commands.evaluate_run(
         Path(run),
         data,
         labels=labels,
         network=network,
         device=device,
-        out=None if out is None else Path(out),
-        report=None if report is None else Path(report),
+        out=path(out),
+        csv=path(csv),
+        report=path(report),
+        flips=flips,
+        largest_component=largest_component,
         overwrite=overwrite,
         console=screen(),
     )
@@ -135,61 +98,46 @@ def predict(
     largest_component: bool = False,
     overwrite: bool = False,
 ) -> None:
-    """Predict the class of new images, or segment new scans.
+    """Predict the classes of new images, or segment new scans.
 
     Parameters
     ----------
     run
         Run folder.
     data
-        An image, a folder (all below it), a list of paths (.txt or .csv), tar shards, .npz file; scans.
+        Image, folder (searched recursively), list of paths (.txt or .csv), tar shards, or .npz file.
+        Scans: a scan, or a folder of scans.
     out
-        CSV file to write: path, label, confidence, a column a class. Of scans a folder: masks and a table.
+        CSV file to write, with the columns path, label, confidence, and one column per class.
+        Scans: folder for the masks and a table.
     network
-        Which network: auto (the one that the method evaluates), student, or teacher.
+        Network to use: auto (the one that the method evaluates), student, or teacher.
     device
-        auto, cpu, cuda, cuda:1, mps.
+        auto, cpu, cuda, cuda:1, or mps.
     workers
-        Threads that decode images.
+        Number of threads that decode images.
     report
-        HTML file to write a report to.
+        HTML file to write a report to. [default: none]
     probabilities
-        Write the class probabilities of each scan, too.
+        Scans only: also write the class probabilities.
     flips
-        Average the predictions of all mirror images of a scan.
+        Scans only: average the predictions over all mirror images. [default: as set in the run]
     largest_component
-        Keep the largest connected piece of each class of a scan.
+        Scans only: keep only the largest connected component of each class. [default: as set in the run]
     overwrite
-        Replace the files.
+        Replace files that exist.
     """
-    only_scans = {"probabilities": probabilities, "flips": flips, "largest_component": largest_component}
-    if of_scans(run, only_scans):
-        from tutelage.commands.predict_scans import predict_scans
-
-        predict_scans(
-            Path(run),
-            data,
-            out=Path(out),
-            network=network,
-            device=device,
-            probabilities=probabilities,
-            flips=flips or None,
-            largest_component=largest_component or None,
-            report=None if report is None else Path(report),
-            overwrite=overwrite,
-            console=screen(),
-        )
-        return
-    from tutelage.commands.predict import predict_run
-
-    predict_run(
+    commands.predict_run(
         Path(run),
         data,
         out=Path(out),
         network=network,
         device=device,
         workers=threads(workers),
-        report=None if report is None else Path(report),
+        report=path(report),
+        probabilities=probabilities,
+        flips=flips,
+        largest_component=largest_component,
         overwrite=overwrite,
         console=screen(),
     )
@@ -208,27 +156,29 @@ def report(
     device: str = "auto",
     overwrite: bool = False,
 ) -> None:
-    """Write a report: how good a run is, what it gets wrong, and how it was made; several runs are compared.
+    """Write a report on a run: how good it is, what it gets wrong, and how it was made. Several runs are compared.
 
     Parameters
     ----------
     runs
-        Run folders.
+        One or more run folders.
     out
-        File to write [default: report.html or report.md].
+        File to write. [default: report.html or report.md, depending on --format]
     form
-        html, one page that holds everything, or md, for a repository; without it the name of the file decides.
+        html for one self-contained page, or md for Markdown with separate plots. [default: by the suffix of --out]
     plots
-        Folder for each plot as PNG and SVG [default: report_plots beside report.html, and so on].
+        Folder for the plots as PNG and SVG. [default: named after the report, e.g. report_plots]
     device
-        auto, cpu, cuda, cuda:1, mps.
+        auto, cpu, cuda, cuda:1, or mps.
     overwrite
-        Replace the file.
+        Replace the file if it exists.
     """
-    from tutelage.results.report.write import plots_beside, write_report
-
-    kind = form or ("md" if out is not None and out.endswith(".md") else "html")
-    file = Path(out or f"report.{kind}")
-    folder = plots_beside(file) if plots is None else Path(plots)
-    write_report([Path(run) for run in runs], file, format=kind, plots=folder, device=device, overwrite=overwrite)
-    screen().print(f"{file}, and its plots in {folder}")
+    commands.report_runs(
+        [Path(run) for run in runs],
+        out=path(out),
+        form=form,
+        plots=path(plots),
+        device=device,
+        overwrite=overwrite,
+        console=screen(),
+    )

@@ -1,24 +1,33 @@
-"""What `import tutelage` offers: `train`, `pretrain` and `load`."""
+"""The functions of the Python API: `train`, `pretrain` and `load`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
+from torch import Tensor
+
 from tutelage import config
-from tutelage.config import pretraining
+from tutelage.commands.run import Run
+from tutelage.commands.train import resume_training, train_run
 from tutelage.core.console import screen
 from tutelage.core.errors import ConfigError, did_you_mean
-from tutelage.inference.image_model import Model
-from tutelage.inference.scan_model import ScanModel, load_model
-from tutelage.run.start import Run, resume_run, start_run
+from tutelage.core.import_path import import_path
+from tutelage.inference.images.model import Model
+from tutelage.inference.load import load_model
+from tutelage.inference.scans.model import ScanModel
+from tutelage.methods import METHODS
+from tutelage.methods.base import Method
+from tutelage.networks.base import Network
+from tutelage.run.resolve import resolve_pretraining, resolve_training
 
 __all__ = ["Run", "load", "pretrain", "train"]
 
 
 class PretrainFlags(TypedDict, total=False):
-    """The usual settings of `pretrain`, named as on the command line."""
+    """The common settings of `pretrain`, named as on the command line."""
 
     labels: str | Path
     unlabeled: str | Path
@@ -28,8 +37,8 @@ class PretrainFlags(TypedDict, total=False):
     label_balance: Literal["balanced", "proportional"]
     image_size: int
     skip_unreadable: bool
-    method: str
-    network: str
+    method: str | type[Method]
+    network: str | type[Network]
     batch_size: int
     steps: int
     budget: str
@@ -45,10 +54,11 @@ class PretrainFlags(TypedDict, total=False):
 
 
 class Flags(PretrainFlags, total=False):
-    """The usual settings of `train`."""
+    """The common settings of `train`."""
 
     exclude_labeled: bool
     unlabeled_ratio: float
+    metrics: Sequence[str | Callable[[Tensor, Tensor], Any]]
     baseline: bool
     baseline_share: float
 
@@ -65,19 +75,22 @@ def train(
     quiet: bool = True,
     **flags: Unpack[Flags],
 ) -> Run:
-    """Train on a few labels and many unlabeled images or scans, or go on with a run.
+    """Train on a few labels and many unlabeled images or scans, or resume a run.
 
     Args:
-        data: folder of class folders, flat folder with `labels`, tar shards, .npz file, or `"digits"`; or scans to
-            segment: images/ and labels/, dataset.json, a CSV of pairs, or .h5 files.
-        out: run folder to make.
-        preset: a published or recommended setting, see `tutelage methods`.
-        config_file: TOML file of settings, by section.
+        data: folder with one subfolder per class, folder of images with `labels`, tar shards, .npz file, or
+            `"digits"`; or scans to segment: folder with images/ and labels/, dataset.json, CSV with image,label, or
+            .h5 files.
+        out: run folder to create.
+        preset: name of a preset to start from, see `tutelage methods presets`.
+        config_file: TOML file with settings, by section.
         settings: further settings by dotted name, e.g. `{"method.ema_decay": 0.99}`.
         overwrite: replace the run in `out`.
-        resume: run folder to go on with, instead of `data` and `out`.
+        resume: run folder to resume, instead of `data` and `out`.
         quiet: print nothing.
-        **flags: the usual settings, named as on the command line.
+        **flags: the common settings, named as on the command line. `method` and `network` also accept your own class,
+            and `metrics` your own functions of (probs, labels). These must be defined in a module that can be
+            imported, because the run records their import path.
 
     Raises:
         TutelageError: see `tutelage.core.errors`.
@@ -86,9 +99,9 @@ def train(
     if resume is not None:
         return _resumed(resume, given, (out, preset, config_file, overwrite), quiet=quiet)
     if out is None:
-        raise ConfigError("name the run folder to make: out='runs/a'")
-    cfg = config.resolve(given, preset=preset, file=config_file)
-    return start_run(cfg, Path(out), overwrite=overwrite, console=screen(quiet=quiet))
+        raise ConfigError("give the run folder to create: out='runs/a'")
+    cfg = resolve_training(given, preset=preset, file=config_file)
+    return train_run(cfg, Path(out), overwrite=overwrite, console=screen(quiet=quiet))
 
 
 def pretrain(
@@ -103,12 +116,12 @@ def pretrain(
     quiet: bool = True,
     **flags: Unpack[PretrainFlags],
 ) -> Run:
-    """Train an encoder on images without labels, or go on with that; `train(..., init_from=RUN)` starts from it.
+    """Train an encoder on images without labels, or resume such a run; `train(..., init_from=RUN)` starts from it.
 
     Args:
-        data: what `train` takes, or any folder of images: labels are not needed, and only tell how good the features
-            are.
-        preset: settings to start from; without it those for small images and machines.
+        data: any source that `train` accepts, or any folder of images. Labels are optional; they are only used to
+            measure how good the features are.
+        preset: name of a preset to start from; None is METHOD-small.
         out, config_file, settings, overwrite, resume, quiet, **flags: as in `train`.
 
     Raises:
@@ -118,30 +131,41 @@ def pretrain(
     if resume is not None:
         return _resumed(resume, given, (out, preset, config_file, overwrite), quiet=quiet)
     if out is None:
-        raise ConfigError("name the run folder to make: out='runs/moco'")
-    cfg = pretraining.resolve(given, preset=preset, file=config_file)
-    return start_run(cfg, Path(out), overwrite=overwrite, console=screen(quiet=quiet), pretraining=True)
+        raise ConfigError("give the run folder to create: out='runs/moco'")
+    cfg = resolve_pretraining(given, preset=preset, file=config_file)
+    return train_run(cfg, Path(out), overwrite=overwrite, console=screen(quiet=quiet), pretraining=True)
 
 
 def _settings(data: str | Path | None, flags: Mapping[str, Any], settings: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What was given, by dotted name."""
+    """The given settings, by dotted name."""
     given: dict[str, Any] = {"data.path": str(data)} if data is not None else {}
     for name, value in flags.items():
         if name not in config.FLAGS:
             raise ConfigError(f"unknown setting {name}{did_you_mean(name, config.FLAGS)}")
-        given[config.FLAGS[name]] = str(value) if isinstance(value, Path) else value
+        given[config.FLAGS[name]] = _plain(name, value)
     twice = sorted(set(given) & set(settings or {}))
     if twice:
         raise ConfigError(f"{twice[0]} is given twice: as a flag, and in settings")
     return given | dict(settings or {})
 
 
-def _resumed(run: str | Path, given: Mapping[str, Any], of_a_new_run: tuple[object, ...], *, quiet: bool) -> Run:
-    if any(of_a_new_run):
+def _plain(name: str, value: Any) -> Any:
+    """A value as it is recorded; classes and functions by their import path."""
+    if isinstance(value, Path):
+        return str(value)
+    if inspect.isclass(value) and value in METHODS:
+        return value.name
+    if inspect.isclass(value) or callable(value):
+        return import_path(value, name)
+    return tuple(_plain(name, item) for item in value) if isinstance(value, list | tuple) else value
+
+
+def _resumed(run: str | Path, given: Mapping[str, Any], refused: tuple[object, ...], *, quiet: bool) -> Run:
+    if any(refused):
         raise ConfigError(
-            "resume goes on with the run's own settings; out, preset, config_file, overwrite do not go with it"
+            "resume uses the settings of the run; it cannot be combined with out, preset, config_file or overwrite"
         )
-    return resume_run(Path(run), given, console=screen(quiet=quiet))
+    return resume_training(Path(run), given, console=screen(quiet=quiet))
 
 
 def load(run: str | Path, *, network: str = "auto", device: str = "auto") -> Model | ScanModel:

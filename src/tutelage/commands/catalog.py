@@ -1,4 +1,4 @@
-"""What there is: methods with their equations and settings, presets with their sources."""
+"""The catalog: methods with their equations and settings, and presets with their sources."""
 
 from __future__ import annotations
 
@@ -12,19 +12,26 @@ from rich.table import Table
 from tutelage import config
 from tutelage.config import options
 from tutelage.core.errors import ConfigError, did_you_mean
+from tutelage.core.import_path import import_named, is_import_path
 from tutelage.methods import ADDITIONS, METHODS
 from tutelage.methods.base import Method
+from tutelage.methods.own import own_method
+from tutelage.networks.base import Network
+from tutelage.networks.own import own_network
 
 SHARED = "settings"
 PRESETS = "presets"
 
 
 def print_catalog(name: str | None, console: Console) -> None:
-    """Print all methods and presets, all about the one of that name, or (for "settings") what all methods share,
-    or (for "presets") all presets.
+    """Print an overview of all methods, or everything about one method, preset or network.
+
+    Args:
+        name: a method, a preset, or the import path of a method or network from another package; "settings" for the
+            settings that all methods share; "presets" for all presets; None for the overview.
 
     Raises:
-        ConfigError: there is no such method or preset.
+        ConfigError: there is no such method, preset or network.
     """
     methods = {method.name: method for method in METHODS}
     presets = config.preset_names()
@@ -34,6 +41,8 @@ def print_catalog(name: str | None, console: Console) -> None:
         _print_method(methods[name], console)
     elif name in presets:
         _print_preset(name, console)
+    elif is_import_path(name):
+        _print_own(name, console)
     elif name == SHARED:
         _print_shared(console)
     elif name == PRESETS:
@@ -46,14 +55,15 @@ def print_catalog(name: str | None, console: Console) -> None:
 
 
 def _print_all(console: Console) -> None:
-    table = Table("method", "what it is", "evaluated", "presets", title="Methods")
+    table = Table("method", "description", "evaluated", "presets", title="Methods")
     for method in METHODS:
         source = (inspect.getdoc(method) or "").partition("\n")[0]
         table.add_row(method.name, source, method.evaluated, str(len(_presets_of(method))))
     console.print(table)
     console.print(
-        "Equation, settings and presets of one, with published and measured results: tutelage methods NAME\n"
-        f"All presets: tutelage methods {PRESETS}. Settings that all methods share: tutelage methods {SHARED}"
+        "tutelage methods NAME shows the equation, settings and presets of a method, with published and measured "
+        f"results.\ntutelage methods {PRESETS} lists all presets.\n"
+        f"tutelage methods {SHARED} lists the settings that all methods share."
     )
 
 
@@ -62,7 +72,7 @@ def _presets_of(method: type[Method]) -> list[str]:
 
 
 def _preset_table(names: list[str]) -> Table:
-    table = Table("preset", "what it is", "published", "measured here", title="Presets", show_lines=True)
+    table = Table("preset", "description", "published", "measured here", title="Presets", show_lines=True)
     for name in names:
         about = config.preset_table(name)["preset"]
         table.add_row(name, about["description"], about.get("published", "-"), about.get("measured", "-"))
@@ -81,13 +91,26 @@ def _print_method(method: type[Method], console: Console) -> None:
         console.print(_preset_table(own))
 
 
+def _print_own(path: str, console: Console) -> None:
+    """Print everything about a method or network from another package."""
+    found = import_named(path, "tutelage methods")
+    if not (inspect.isclass(found) and issubclass(found, Network)):
+        _print_method(own_method(path, METHODS), console)
+        return
+    network = own_network(path)
+    console.print(inspect.getdoc(network) or path)
+    if settings := getattr(network, "Config", None):
+        console.print()
+        console.print(_settings_table("Settings", settings, "network."))
+
+
 def _print_shared(console: Console) -> None:
     for section, cls in config.SECTIONS.items():
         console.print(_settings_table(section, cls, f"{section}."))
 
 
 def _settings_table(title: str, cls: type, prefix: str) -> Table:
-    table = Table("setting", "default", "what it is", title=title)
+    table = Table("setting", "default", "description", title=title)
     for option in options.options(cls, prefix):
         default = "" if option.default is dataclasses.MISSING else str(option.default)
         table.add_row(f"--{option.name.replace('_', '-')}", default, option.help)
@@ -101,7 +124,6 @@ def _print_preset(name: str, console: Console) -> None:
         if key in table["preset"]:
             console.print(f"{key}: {table['preset'][key]}")
     console.print()
-    for section, values in table.items():
-        if section != "preset":
-            for key, value in values.items():
-                console.print(f"  --{section}.{key.replace('_', '-')} {json.dumps(value)}")
+    for section in ("method", *config.SECTIONS):
+        for setting, value in config.flat(table.get(section, {}), f"{section}.").items():
+            console.print(f"  --{setting.replace('_', '-')} {json.dumps(value)}")

@@ -1,16 +1,16 @@
-"""Predicting the classes of new images into a CSV file."""
+"""The command predict: writes a table of classes for images or a folder of masks for scans, and a page."""
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
-from tutelage.core.files import refuse_file, write_atomically
-from tutelage.core.names import to_cell
-from tutelage.inference.image_model import Model, Prediction, list_items, row_of
+from tutelage.core.files import refuse_file
+from tutelage.inference.load import load_model, model_class
+from tutelage.results.report.model_pages import prediction_page
+from tutelage.results.report.write import write_page
 
 
 def predict_run(
@@ -24,38 +24,33 @@ def predict_run(
     report: Path | None = None,
     overwrite: bool,
     console: Console,
+    **options: bool,
 ) -> None:
-    """Write `path, label, confidence, p_<class>..., error`, one row an image, and a page to `report`.
+    """Write predictions for `data` to `out`, and a page to `report`.
 
-    An image that cannot be read has its reason under `error` and nothing else; the rest is done.
+    If an item cannot be read, the table has only the reason, under `error`; the other items are still predicted.
+
+    Args:
+        **options: options of the model that exist only for some kinds of data; see `TrainedModel.predict_options`.
 
     Raises:
-        TutelageError: the run, the source or the file is not as needed.
+        TutelageError: the run, the source or a file is invalid.
     """
-    refuse_file(out, overwrite=overwrite)
+    kind = model_class(run, options, "predict_options")
     refuse_file(report, overwrite=overwrite)
-    items = list_items(data)
-    model = Model.load(run, network=network, device=device)
-    model.require_classes()
-    text = io.StringIO(newline="")
-    columns = ["path", "label", "confidence", *(f"p_{name}" for name in model.classes), "error"]
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    unreadable = 0
-    kept: list[Prediction] = []  # for the report alone: without one, nothing grows with the number of images
-    for prediction in model.predictions(items, workers=workers):
-        row = row_of(prediction, model.classes)
-        numbers = {key: f"{value:.6g}" for key, value in row.items() if isinstance(value, float)}
-        writer.writerow({**row, **numbers, "path": to_cell(prediction.name)})
-        unreadable += prediction.probs is None
-        if report is not None:
-            kept.append(prediction)
-    write_atomically(out, text.getvalue().encode("utf-8"))
-    said = f", {unreadable} of them unreadable (see the column error)" if unreadable else ""
-    console.print(f"{len(items)} images{said}: {out}")
+    on = {name: True for name, value in options.items() if value}
+    loading = {name: value for name, value in on.items() if name in kind.load_options}
+    model = load_model(run, network=network, device=device, **loading)
+    written = model.predict_into(
+        data,
+        out,
+        workers=workers,
+        overwrite=overwrite,
+        keep=report is not None,
+        tell=lambda line: console.print(Text(line)),
+        **{name: value for name, value in on.items() if name not in loading},
+    )
+    console.print(written.said, markup=False)
     if report is not None:
-        from tutelage.results.report.small_pages import prediction_page
-        from tutelage.results.report.write import write_page
-
-        write_page(prediction_page(run, data, model, items, kept), report)
-        console.print(f"the report is {report}")
+        write_page(prediction_page(run, data, model, written), report)
+        console.print(f"the report is {report}", markup=False)

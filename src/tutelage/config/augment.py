@@ -1,4 +1,4 @@
-"""The settings of all views. They import nothing heavy: the command line reads them before it knows what to do."""
+"""The settings of all views. This module imports nothing heavy, so that the command line starts quickly."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ from tutelage.core.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class WeakConfig:
-    """The weak view: a flip and a small translation, the gap filled by reflection (Laine & Aila 2017, FixMatch).
+    """The weak view: a flip and a small translation with reflection padding (Laine & Aila 2017, FixMatch).
 
-    The other crop, "resized", cuts out a part and enlarges it, as is usual for larger photos.
+    The crop "resized" cuts out a part and enlarges it, as is usual for larger photos.
     """
 
-    flip: Annotated[bool, "mirror half of the images, in contrastive views too, unless they show symbols"] = True
-    crop: Annotated[Literal["shift", "resized"], "move the image a little, or cut out a part and enlarge it"] = "shift"
-    translate: Annotated[float, "in shift: largest translation as a share of the side; 0.125 is 4 of 32"] = 0.125
-    smallest_crop: Annotated[float, "in resized: smallest share of the area kept"] = 0.75
+    flip: Annotated[bool, "mirror half of the images, in contrastive views as well, unless they show symbols"] = True
+    crop: Annotated[Literal["shift", "resized"], "translate the image a little, or cut out a part and enlarge it"] = (
+        "shift"
+    )
+    translate: Annotated[
+        float, "with crop=shift: largest translation as a share of the side; 0.125 is 4 of 32 pixels"
+    ] = 0.125
+    smallest_crop: Annotated[float, "with crop=resized: smallest share of the area that is kept"] = 0.75
 
     def __post_init__(self) -> None:
         require(0.0 <= self.translate <= 0.5, "augment.weak.translate", "in [0, 0.5]", self.translate)
@@ -35,22 +39,27 @@ class WeakConfig:
 class StrongConfig:
     """The strong view: the weak view, then a few random operations, then Cutout (FixMatch, arXiv:2001.07685).
 
-    The default variant has the ranges of the paper's appendix, which the common PyTorch port uses and reaches the
-    published accuracy with. The official code goes further (contrast up to 1.72, one bit a channel) than its paper
-    says; the toolboxes apply three operations always.
+    The default variant has the ranges of the paper's appendix; a widely used PyTorch port reaches the published
+    accuracy with them. The official code has wider ranges than its paper (contrast up to 1.72, one bit per channel).
+    The toolboxes TorchSSL and USB always apply three operations: TorchSSL before the weak view, USB after it.
     """
 
-    policy: Annotated[Literal["randaugment", "ctaugment"], "operations drawn evenly, or by learned rates"] = (
+    policy: Annotated[Literal["randaugment", "ctaugment"], "draw operations uniformly, or by learned rates"] = (
         "randaugment"
     )
     variant: Annotated[
-        Literal["paper", "official", "toolbox"], "RandAugment's ranges: of the paper, the authors' code, or TorchSSL"
+        Literal["paper", "official", "toolbox", "usb"],
+        "RandAugment as in the paper, in the authors' code, in TorchSSL (toolbox) or in USB",
     ] = "paper"
-    operations: Annotated[int | None, "operations an image; None as in the variant: 2, toolbox 3"] = None
-    probability: Annotated[float | None, "that an operation is done; None as in the variant: 0.5, toolbox 1"] = None
+    operations: Annotated[int | None, "operations per image; None takes the variant's: 2, or 3 in toolbox and usb"] = (
+        None
+    )
+    probability: Annotated[
+        float | None, "that an operation is applied; None takes the variant's: 0.5, or 1 in toolbox and usb"
+    ] = None
     cutout: Annotated[float, "side of the erased square as a share of the shorter side (toolbox: the largest)"] = 0.5
     fill: Annotated[
-        Literal["published", "black", "gray", "reflect"], "what fills the gaps of rotate, shear and translate"
+        Literal["published", "black", "gray", "reflect"], "fill of the gaps that rotate, shear and translate leave"
     ] = "published"
 
     def __post_init__(self) -> None:
@@ -73,10 +82,12 @@ class StrongConfig:
 class CTAugmentConfig:
     """CTAugment, used where `strong.policy` is "ctaugment" (ReMixMatch, arXiv:1911.09785; constants of FixMatch)."""
 
-    depth: Annotated[int, "operations an image"] = 2
-    decay: Annotated[float, "of the rates, at each probe that met a bin"] = 0.99
-    threshold: Annotated[float, "bins whose rate is below this share of the best are not drawn"] = 0.80
-    translate_no_op: Annotated[bool, "translate by up to 0.3 pixels, as the original code does: nothing moves"] = False
+    depth: Annotated[int, "operations per image"] = 2
+    decay: Annotated[float, "decay of the rate of a bin at each probe that uses it"] = 0.99
+    threshold: Annotated[float, "bins with a rate below this share of the best rate are not drawn"] = 0.80
+    translate_no_op: Annotated[bool, "translate by up to 0.3 pixels, as in the original code, which moves nothing"] = (
+        False
+    )
 
     def __post_init__(self) -> None:
         require(1 <= self.depth <= 16, "augment.ct.depth", "in [1, 16]", self.depth)
@@ -88,10 +99,13 @@ class CTAugmentConfig:
 class ContrastiveConfig:
     """The views of MoCo: crop, color jitter, grayscale, blur, flip."""
 
-    recipe: Annotated[Literal["v2", "v1", "cifar"], "MoCo v2 or v1, or the authors' recipe for CIFAR-10"] = "v2"
-    smallest_crop: Annotated[float | None, "smallest share of the area kept; None: 0.2, in the recipe cifar 0.08"] = (
-        None
-    )
+    recipe: Annotated[
+        Literal["v2", "v1", "cifar"],
+        "augmentations of MoCo v2, of MoCo v1, or of the authors' demonstration on CIFAR-10",
+    ] = "v2"
+    smallest_crop: Annotated[
+        float | None, "smallest share of the area that is kept; None is 0.2, or 0.08 in the recipe cifar"
+    ] = None
 
     def __post_init__(self) -> None:
         require(
@@ -108,7 +122,7 @@ class AugmentConfig:
 
     domain: Annotated[
         Literal["auto", "natural", "symbols"],
-        "what images show: symbols (digits, letters, signs) are never mirrored; auto decides by the source",
+        "what the images show: symbols (digits, letters, signs) are never mirrored; auto decides by the data source",
     ] = "auto"
     weak: WeakConfig = field(default_factory=WeakConfig)
     strong: StrongConfig = field(default_factory=StrongConfig)

@@ -1,13 +1,17 @@
-"""Which network, as settings. Imports nothing heavy, since the command line reads them before it knows what to do."""
+"""The settings of the network. This module imports nothing heavy, so that the command line starts quickly."""
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
+from tutelage.config import options
 from tutelage.config.settings import require
 from tutelage.core.errors import ConfigError, did_you_mean
+from tutelage.core.import_path import is_import_path
 
 NETWORK_NAMES = (
     "small",
@@ -25,11 +29,11 @@ NETWORK_NAMES = (
     "monai:unet",
     "monai:dynunet",
 )
-"""What `--help` lists; those from `vnet` on are for segmentation. `wrn-D-K` and `shake-shake-26-2xNd` also take other
-numbers; `wrn-D-Nf` has N filters."""
+"""The names that `--help` lists; those from `vnet` on are for segmentation. `wrn-D-K` and `shake-shake-26-2xNd` take
+other numbers as well; `wrn-D-Nf` has N filters."""
 
 DENSE_FAMILIES = ("vnet", "monai-unet", "monai-dynunet")
-"""Families of networks that give an answer for each pixel or voxel: for segmentation."""
+"""Families of networks with one prediction per pixel or voxel, for segmentation."""
 
 WiringName = Literal["original", "fixmatch-pytorch", "torchssl", "usb"]
 _OWN_SETTINGS: dict[str, tuple[str, ...]] = {
@@ -42,45 +46,47 @@ _OWN_SETTINGS: dict[str, tuple[str, ...]] = {
     "vnet": ("width", "dropout", "deep_supervision"),
     "monai-unet": ("width", "dropout"),
     "monai-dynunet": ("width", "dropout", "deep_supervision"),
+    "own": (),
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkConfig:
-    """The network that is trained. A setting left at None takes the network's own default.
+    """The network that is trained. A setting of None means the network's own default.
 
     Raises:
         ConfigError: the name is unknown, a value is out of range, or the network has no such setting.
     """
 
-    name: Annotated[str, f"one of {', '.join(NETWORK_NAMES)}"] = "small"
+    name: Annotated[str, f"{', '.join(NETWORK_NAMES)}, or package.module:Class"] = "small"
     pretrained: Annotated[bool, "start from published weights (timm only)"] = False
     wiring: Annotated[
-        WiringName | None, "of wrn: original is FixMatch's code, the others are ports with known differences"
+        WiringName | None,
+        "of wrn: original is that of FixMatch's code, the others are those of ports with known differences",
     ] = None
     normalization: Annotated[
         Literal["batch", "mean-only"] | None, "of conv-large: batch norm, or weight norm with mean-only batch norm"
     ] = None
-    dropout: Annotated[
-        float | None, "probability that a feature is dropped in training; 0.5 is the own one of conv-large and vnet"
-    ] = None
+    dropout: Annotated[float | None, "dropout probability; the default of conv-large and vnet is 0.5"] = None
     width: Annotated[
-        int | None, "channels of the finest level; vnet and monai:unet have 16, small and monai:dynunet 32"
+        int | None,
+        "channels of the finest level; the default of vnet and monai:unet is 16, of small and monai:dynunet 32",
     ] = None
-    deep_supervision: Annotated[bool | None, "heads at the coarser levels too; for supervised and urpc"] = None
+    deep_supervision: Annotated[bool | None, "add heads at the coarser levels; for supervised and urpc"] = None
     input_noise: Annotated[
-        float | None, "std of Gaussian noise on standardized images in training; conv-large's own is 0.15"
+        float | None,
+        "standard deviation of Gaussian noise on the standardized training images; the default of conv-large is 0.15",
     ] = None
     batch_norm_momentum: Annotated[
         float | None,
-        "share of a step in the running statistics; the own 0.001 of wrn and of mean-only is for long runs, else 0.1",
+        "weight of a step in the running statistics; the default is 0.1, but 0.001 in wrn and mean-only, for long runs",
     ] = None
     stem: Annotated[
         Literal["small", "large"] | None,
-        "of resnet: small keeps the size of images, large quarters it; None goes by it",
+        "of resnet: small keeps the size of the image, large divides it by 4; None chooses by the image size",
     ] = None
     bn_splits: Annotated[
-        int | None, "batch norm over so many parts of a batch, as on several GPUs: with MoCo's shuffling on one device"
+        int | None, "batch norm over this many parts of a batch, as on several GPUs; for MoCo's shuffling on one device"
     ] = None
 
     def __post_init__(self) -> None:
@@ -105,12 +111,12 @@ class NetworkConfig:
             if setting not in _OWN_SETTINGS[family]:
                 having = [name for name, settings in _OWN_SETTINGS.items() if setting in settings]
                 raise ConfigError(
-                    f"network.{setting} is no setting of the network '{self.name}'; "
-                    f"leave it out, or choose one that has it: {', '.join(having)}"
+                    f"network.{setting} is not a setting of the network '{self.name}'; "
+                    f"leave it out, or choose a network that has it: {', '.join(having)}"
                 )
 
     def given(self) -> dict[str, Any]:
-        """The settings of the network's class that were set, by name: all others are the network's own."""
+        """The settings of the network's class that were set, by name; the others have the network's own defaults."""
         settings = {
             "wiring": self.wiring,
             "normalization": self.normalization,
@@ -123,13 +129,50 @@ class NetworkConfig:
         }
         return {setting: value for setting, value in settings.items() if value is not None}
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON; `network_config` reads them back."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnNetworkConfig(NetworkConfig):
+    """A network of another package, `package.module:Class`, with the settings of its own `Config`.
+
+    Attributes:
+        own: plain values; they are checked when the class is imported.
+    """
+
+    own: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON; `network_config` reads them back."""
+        return {"name": self.name, "bn_splits": self.bn_splits, **self.own}
+
+
+def is_own_network(name: object) -> bool:
+    """Whether a network's name is the import path of a class."""
+    return isinstance(name, str) and is_import_path(name) and not name.startswith(("timm:", "monai:"))
+
+
+def network_config(values: Mapping[str, Any]) -> NetworkConfig:
+    """The settings in plain values; of a network of another package those that only its class knows are kept as given.
+
+    Raises:
+        ConfigError: one is unknown, of a wrong type or out of range.
+    """
+    if not is_own_network(values.get("name")):
+        return options.build(NetworkConfig, values, "network.")
+    shared = {name: value for name, value in values.items() if name.replace("-", "_") in ("name", "bn_splits")}
+    own = {name.replace("-", "_"): value for name, value in values.items() if name not in shared}
+    return OwnNetworkConfig(**options.typed(NetworkConfig, shared, "network."), own=own)
+
 
 @dataclass(frozen=True)
 class NetworkName:
-    """A network's name, taken apart.
+    """The parts of a network's name.
 
     Attributes:
-        family: "small", "conv-large", "wrn", "shake-shake", "resnet" or "timm".
+        family: "small", "conv-large", "wrn", "shake-shake", "resnet", "timm", ..., or "own".
         numbers: (depth, channels of the first group) of a `wrn-D-K`, (channels,) of a `shake-shake-26-2xNd`, (depth,)
             of a `resnet-D`.
         timm: the model's name after `timm:`.
@@ -143,15 +186,15 @@ class NetworkName:
 
     @property
     def dense(self) -> bool:
-        """Whether the network gives an answer for each pixel or voxel, not one for the whole image."""
+        """Whether the network predicts each pixel or voxel, not the whole image."""
         return self.family in DENSE_FAMILIES
 
     @classmethod
     def parse(cls, name: str) -> NetworkName:
-        """Take `name` apart.
+        """The parts of `name`.
 
         Raises:
-            ConfigError: no network has that name.
+            ConfigError: there is no network of that name.
         """
         if name in ("small", "conv-large"):
             return cls(name)
@@ -169,16 +212,18 @@ class NetworkName:
             return cls("shake-shake", (int(shake[1]),))
         if name in ("resnet-18", "resnet-50"):
             return cls("resnet", (int(name.removeprefix("resnet-")),))
+        if is_own_network(name):
+            return cls("own")
         raise ConfigError(f"network.name '{name}' is not known{did_you_mean(name, NETWORK_NAMES)}")
 
     @property
     def wide_shape(self) -> tuple[int, int]:
-        """(groups, units a group) of a `wrn-D-K`."""
+        """(groups, units per group) of a `wrn-D-K`."""
         return _wide_shape(self.numbers[0])
 
 
 def _wide_shape(depth: int) -> tuple[int, int]:
-    """Three groups have 6n + 4 layers, four have 8n + 5: an even depth and an odd one, so the depth says which."""
+    """(groups, units per group): three groups have 6n + 4 layers (even), four have 8n + 5 (odd)."""
     for groups, constant in ((3, 4), (4, 5)):
         units, rest = divmod(depth - constant, 2 * groups)
         if rest == 0 and units >= 1:
@@ -192,6 +237,6 @@ def takes(network: str, setting: str) -> bool:
     """Whether the network of that name has the setting.
 
     Raises:
-        ConfigError: no network has that name.
+        ConfigError: there is no network of that name.
     """
     return setting in _OWN_SETTINGS[NetworkName.parse(network).family]

@@ -1,7 +1,7 @@
-"""From plain values (flags, TOML, JSON, Python) to frozen dataclasses of settings, strictly.
+"""Frozen dataclasses of settings from plain values (flags, TOML, JSON, Python), strictly.
 
-An unknown name is an error that names the nearest known one, and a value of a wrong type is an error that says what
-was expected: nothing is rounded, and nothing is ignored.
+An unknown name is an error that names the nearest known one, and a value of the wrong type is an error that says what
+was expected. Nothing is rounded, and nothing is ignored.
 """
 
 from __future__ import annotations
@@ -29,8 +29,13 @@ class Option:
     default: Any
 
 
+def is_settings(cls: object) -> bool:
+    """Whether a class is a dataclass itself: one that only derives from a dataclass would lose its own fields."""
+    return isinstance(cls, type) and "__dataclass_fields__" in vars(cls)
+
+
 def options(cls: type, prefix: str = "") -> Iterator[Option]:
-    """The settings of a dataclass and of the dataclasses in it, depth first, with dotted names."""
+    """The settings of a dataclass and of the dataclasses in its fields, depth first, with dotted names."""
     hints = get_type_hints(cls, include_extras=True)
     for field in dataclasses.fields(cls):
         hint = hints[field.name]
@@ -48,10 +53,10 @@ def build(cls: type[T], values: Mapping[str, Any], prefix: str = "") -> T:
     """An instance of the dataclass `cls` from nested plain values; names may use `-` for `_`.
 
     Args:
-        prefix: how the names are introduced in messages, e.g. `"train."`.
+        prefix: of the names in messages, e.g. `"train."`.
 
     Raises:
-        ConfigError: as `typed`; or a value is refused by the dataclass, or one is missing.
+        ConfigError: as `typed`; or the dataclass refuses a value, or a value is missing.
     """
     taken = typed(cls, values, prefix)
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
@@ -62,10 +67,10 @@ def build(cls: type[T], values: Mapping[str, Any], prefix: str = "") -> T:
 
 
 def typed(cls: type, values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The values of some settings of the dataclass `cls`, as the types they are declared with.
+    """The values of some settings of the dataclass `cls`, converted to their declared types.
 
     Raises:
-        ConfigError: a name is unknown, or a value has a wrong type.
+        ConfigError: a name is unknown, or a value has the wrong type.
     """
     hints = get_type_hints(cls)
     known = [field.name for field in dataclasses.fields(cls)]
@@ -88,7 +93,7 @@ def coerce(value: Any, hint: Any, where: str) -> Any:
     """`value`, a plain value or the text of a flag, as the type `hint`.
 
     Raises:
-        ConfigError: it cannot be had without a loss. The message names `where`.
+        ConfigError: it cannot be converted without loss. The message names `where`.
     """
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
@@ -127,7 +132,7 @@ def _coerce_union(value: Any, arguments: tuple[Any, ...], where: str) -> Any:
 
 
 def _coerce_scalar(value: Any, hint: Any, where: str) -> Any:
-    expected = {bool: "true or false", int: "an integer", float: "a number", str: "a text"}[hint]
+    expected = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}[hint]
     wrong = ConfigError(f"{where} must be {expected}, got {value!r}")
     if hint is str:
         if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""The settings of scans: how they are prepared, and which patches are drawn. They import nothing heavy."""
+"""The settings of scans: preprocessing and patches. This module imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -13,50 +13,59 @@ from tutelage.core.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class ScanConfig:
-    """Volumes, or slices with PNG masks, and their patches. What is unset is decided by the data."""
+    """Volumes, or slices with PNG masks, and their patches. Unset values are taken from the data."""
 
     classes: Annotated[
         tuple[str, ...],
-        "class names in the order of their label values 0, 1, ...; or name=value; empty takes those of the source",
+        "class names in the order of their label values 0, 1, ..., or name=value; empty takes those of the data source",
     ] = ()
-    ignore_label: Annotated[int | None, "label value of voxels that nothing is learned from or scored on"] = None
-    channels_last_axis: Annotated[bool, "the fourth axis of a file holds channels; else such files are refused"] = False
-    assumed_spacing: Annotated[
-        tuple[float, ...], "spacing in mm of files that state none (.h5, .png); empty is 1 mm"
-    ] = ()
+    ignore_label: Annotated[int | None, "label value of voxels that neither training nor scores use"] = None
+    channels_last_axis: Annotated[
+        bool, "the fourth axis of a file holds channels; otherwise such files are refused"
+    ] = False
+    assumed_spacing: Annotated[tuple[float, ...], "spacing in mm of files without one (.h5, .png); empty is 1 mm"] = ()
     ignore_label_header: Annotated[
-        bool, "take a label voxel by voxel where its header places it elsewhere than its image"
+        bool, "use a label voxel by voxel, even if its header places it elsewhere than its image"
     ] = False
     labeled: Annotated[
-        Literal["random", "first"], "which labels data.label_count keeps: drawn by the seed, or the first listed"
+        Literal["random", "first"], "which labels data.label_count keeps: random ones, or the first ones of the list"
     ] = "random"
-    canonical: Annotated[bool, "turn volumes to RAS+ axes; what is predicted is turned back"] = True
+    canonical: Annotated[bool, "reorient volumes to RAS+; predicted masks have the orientation of their file"] = True
     spacing: Annotated[
-        tuple[float, ...], "resample to this spacing in mm, in RAS+ order (if canonical); empty keeps that of each"
+        tuple[float, ...],
+        "resample to this spacing in mm, in RAS+ order if canonical; empty keeps the spacing of each volume",
     ] = ()
     intensity: Annotated[
         Literal["zscore", "zscore-nonzero", "percentile", "ct", "none"],
-        "per volume and channel: zscore by all or nonzero voxels; percentile clips first; ct maps a window to -1..1",
+        "normalization per volume and channel: z-score of all or of nonzero voxels; percentile is a z-score after "
+        "clipping; ct maps a window to [-1, 1]",
     ] = "zscore"
-    percentiles: Annotated[tuple[float, ...], "in percentile: where intensities are clipped, in percent"] = (0.5, 99.5)
-    window: Annotated[tuple[float, ...], "in ct: lowest and highest intensity, in Hounsfield units"] = (-160.0, 240.0)
-    crop: Annotated[Literal["none", "body", "mask"], "to the box around voxels above a threshold, or around a mask"] = (
-        "none"
+    percentiles: Annotated[
+        tuple[float, ...], "with intensity=percentile: percentiles at which intensities are clipped"
+    ] = (0.5, 99.5)
+    window: Annotated[tuple[float, ...], "with intensity=ct: lowest and highest intensity, in Hounsfield units"] = (
+        -160.0,
+        240.0,
     )
-    body_threshold: Annotated[float, "in body: intensity in the file above which a voxel is body"] = 0.0
-    crop_masks: Annotated[str | None, "in mask: folder of masks named as the images"] = None
+    crop: Annotated[
+        Literal["none", "body", "mask"], "crop to the box around the voxels above a threshold, or around a mask"
+    ] = "none"
+    body_threshold: Annotated[float, "with crop=body: voxels above this intensity of the file are body"] = 0.0
+    crop_masks: Annotated[str | None, "with crop=mask: folder of masks with the names of the images"] = None
     crop_margin: Annotated[int, "voxels kept around the box"] = 0
-    cache_precision: Annotated[Literal["float32", "float16"], "of the prepared volumes on disk"] = "float32"
+    cache_precision: Annotated[Literal["float32", "float16"], "precision of the preprocessed volumes on disk"] = (
+        "float32"
+    )
     cache: Annotated[
-        str | None, "folder of the prepared volumes, which several runs may share; none is cache/ in the run"
+        str | None, "folder of the preprocessed volumes, which several runs may share; none is cache/ in the run folder"
     ] = None
-    patch_size: Annotated[tuple[int, ...], "voxels along each axis; one number stands for all axes"] = (64,)
+    patch_size: Annotated[tuple[int, ...], "size in voxels along each axis; one number holds for all axes"] = (64,)
     foreground_share: Annotated[float, "share of the labeled patches that are centered on a foreground voxel"] = 1 / 3
     orientation: Annotated[
         Literal["turns", "flips", "ua-mt", "none"],
-        "of patches: flips, and quarter turns where voxels and patch are square; flips alone; as UA-MT; or none",
+        "augmentation: flips, and quarter turns where voxels and patch are square; flips alone; as in UA-MT; or none",
     ] = "turns"
-    flip_axes: Annotated[tuple[int, ...], "axes that turns and flips may mirror; empty is all"] = ()
+    flip_axes: Annotated[tuple[int, ...], "axes that turns and flips may mirror; empty is all of them"] = ()
     weak: IntensityConfig = field(default_factory=IntensityConfig)
     strong: StrongIntensityConfig = field(default_factory=StrongIntensityConfig)
 
@@ -98,10 +107,10 @@ class ScanConfig:
         self.class_values()
 
     def class_values(self) -> dict[str, int]:
-        """Label value of each class of `classes`, in their order, which is that of the class indices.
+        """Label value of each class of `classes`, in the order of the class indices.
 
         Raises:
-            ConfigError: a value is no number in [0, 255], or a name or value stands twice.
+            ConfigError: a value is not a number in [0, 255], or a name or value is repeated.
         """
         values: dict[str, int] = {}
         for position, entry in enumerate(self.classes):
@@ -110,7 +119,9 @@ class ScanConfig:
             require(good and name.strip() != "", "scan.classes", "names, or name=value with a value in 0..255", entry)
             value = int(text) if equals else position
             if name.strip() in values or value in values.values() or value == self.ignore_label:
-                raise ConfigError(f"scan.classes: '{entry}' repeats a name or value, or has that of scan.ignore_label")
+                raise ConfigError(
+                    f"scan.classes: '{entry}' repeats a name or value, or has the value of scan.ignore_label"
+                )
             values[name.strip()] = value
         require(len(values) != 1, "scan.classes", "two or more, background among them", self.classes)
         return values
@@ -122,7 +133,7 @@ class ScanConfig:
             ConfigError: it has another number of axes.
         """
         size = self.patch_size * axes if len(self.patch_size) == 1 else self.patch_size
-        require(len(size) == axes, "scan.patch_size", f"1 or {axes} numbers, one an axis of the data", self.patch_size)
+        require(len(size) == axes, "scan.patch_size", f"1 or {axes} numbers, one per axis of the data", self.patch_size)
         if self.orientation == "ua-mt":
             require(
                 axes >= 2 and size[0] == size[1],

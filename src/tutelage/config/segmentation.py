@@ -1,4 +1,4 @@
-"""The settings of segmentation: its loss, and how whole volumes are predicted. They import nothing heavy."""
+"""The settings of segmentation: the loss, and the prediction of whole volumes. This module imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -16,35 +16,39 @@ OVERLAP = 0.5
 class SegmentationConfig:
     """Settings of the task `segmentation`. The defaults of the loss are those of UA-MT's code."""
 
-    cross_entropy_weight: Annotated[float, "of the cross-entropy in the loss"] = 0.5
-    dice_weight: Annotated[float, "of the Dice loss in the loss"] = 0.5
+    cross_entropy_weight: Annotated[float, "weight of the cross-entropy in the loss"] = 0.5
+    dice_weight: Annotated[float, "weight of the Dice loss in the loss"] = 0.5
     dice_classes: Annotated[
-        Literal["foreground", "all"], "classes the Dice loss is averaged over; background is the first class"
+        Literal["foreground", "all"], "classes that the Dice loss is averaged over; background is the first class"
     ] = "foreground"
-    dice_sums: Annotated[Literal["batch", "row"], "one Dice loss over the patches of a batch together, or one each"] = (
+    dice_sums: Annotated[Literal["batch", "row"], "one Dice loss over all patches of a batch, or one per patch"] = (
         "batch"
     )
-    dice_squares: Annotated[bool, "sum squares in the denominator of Dice, as V-Net does; else plain values"] = True
-    overlap: Annotated[float, "share of a window that its neighbor covers when a volume is predicted"] = OVERLAP
+    dice_squares: Annotated[
+        bool, "sum squares in the denominator of the Dice loss, as in V-Net, instead of probabilities"
+    ] = True
+    overlap: Annotated[float, "overlap of neighboring windows when a volume is predicted, as a share of the window"] = (
+        OVERLAP
+    )
     strides: Annotated[
-        tuple[int, ...], "voxels between two windows, along each axis; wins over overlap; 18,18,4 in UA-MT"
+        tuple[int, ...], "step between windows in voxels, along each axis, instead of the overlap; 18,18,4 in UA-MT"
     ] = ()
     validation_overlap: Annotated[
-        float, "the same while training, where validation cases are scored again and again; without flips"
+        float, "overlap for validation scores during training, which are computed without flips"
     ] = 0.25
     window_weight: Annotated[
-        Literal["constant", "gaussian"], "how windows are averaged: plainly, or their middles count more"
+        Literal["constant", "gaussian"], "weights when windows are averaged: equal, or larger in the middle of a window"
     ] = "constant"
-    window_batch: Annotated[int, "windows that are predicted at once"] = 4
-    flips: Annotated[bool, "average the predictions of all mirror images: 4 or 8 times the work"] = False
-    largest_component: Annotated[bool, "keep the largest connected piece of each class, drop the others"] = False
+    window_batch: Annotated[int, "windows per forward pass"] = 4
+    flips: Annotated[bool, "average the predictions of all flips, at 4 or 8 times the cost"] = False
+    largest_component: Annotated[bool, "keep only the largest connected component of each class"] = False
 
     def __post_init__(self) -> None:
         for name in ("cross_entropy_weight", "dice_weight"):
             require(getattr(self, name) >= 0.0, f"segmentation.{name}", "at least 0", getattr(self, name))
         if self.cross_entropy_weight == self.dice_weight == 0.0:
             raise ConfigError(
-                "segmentation.cross_entropy_weight and segmentation.dice_weight are both 0: nothing trains"
+                "segmentation.cross_entropy_weight and segmentation.dice_weight are both 0: nothing would be trained"
             )
         for name in ("overlap", "validation_overlap"):
             require(0.0 <= getattr(self, name) < 1.0, f"segmentation.{name}", "in [0, 1)", getattr(self, name))
@@ -59,14 +63,14 @@ class SegmentationConfig:
         require(self.window_batch >= 1, "segmentation.window_batch", "at least 1", self.window_batch)
 
     def while_training(self) -> SegmentationConfig:
-        """The quicker prediction of validation cases while training."""
+        """The faster prediction of validation cases during training."""
         return dataclasses.replace(self, overlap=self.validation_overlap, strides=(), flips=False)
 
     def strides_of(self, patch_size: tuple[int, ...]) -> tuple[int, ...]:
-        """Voxels between two windows of that size, along each axis.
+        """Step in voxels between windows of that size, along each axis.
 
         Raises:
-            ConfigError: `strides` has another number of axes, or steps over voxels that no window would cover.
+            ConfigError: `strides` has another number of axes, or leaves voxels that no window covers.
         """
         if not self.strides:
             return tuple(max(1, round(size * (1.0 - self.overlap))) for size in patch_size)

@@ -1,7 +1,7 @@
 """The settings of a run, as frozen dataclasses. Flags, `--help` and the docs tables are derived from them.
 
-Those of methods, networks and views lie beside what they configure. This module imports nothing heavy, since the
-command line reads it before it knows what to do.
+The settings of methods are in the files of the methods. This module imports nothing heavy, so that the command line
+starts quickly.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Annotated, Literal
 
 from tutelage.core.errors import ConfigError
+from tutelage.core.import_path import EXPECTED, is_import_path
 
 BASELINE_SHARE = 0.25
 
@@ -23,25 +24,34 @@ def require(holds: bool, setting: str, expected: str, got: object) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """Where images and labels come from, and which labels are used."""
+    """The sources of images and labels, and which labels are used."""
 
     path: Annotated[str, "folder of class folders, flat folder, tar shards, .npz file, or the word digits"]
-    labels: Annotated[str | None, "CSV with the columns path,label; an empty or missing label means unlabeled"] = None
-    unlabeled: Annotated[str | None, "a further source whose labels, if any, are ignored"] = None
-    val: Annotated[str | None, "source of validation images; without it a part of the labels is held out"] = None
-    test: Annotated[str | None, "source of test images, read once, after training"] = None
-    label_count: Annotated[int | None, "hide all but this many labels; None uses all"] = None
-    label_balance: Annotated[Literal["balanced", "proportional"], "how the kept labels spread over classes"] = (
-        "balanced"
+    labels: Annotated[
+        str | None, "CSV with the columns path,label; images with an empty or missing label are unlabeled"
+    ] = None
+    unlabeled: Annotated[str | None, "another source of images, whose labels are ignored"] = None
+    val: Annotated[str | None, "source of validation images; without it a share of the labeled images is held out"] = (
+        None
     )
-    exclude_labeled: Annotated[bool, "take the labeled images out of the unlabeled stream"] = False
-    labeled_sampling: Annotated[
-        Literal["rows", "classes"], "labeled images are drawn evenly, or each class equally often"
-    ] = "rows"
-    val_share: Annotated[float, "share of the labels held out where there is no validation source"] = 0.1
-    image_size: Annotated[int | None, "side in pixels to which images are resized; None decides from the data"] = None
-    skip_unreadable: Annotated[bool, "leave out images that cannot be read instead of stopping"] = False
-    memory_limit_mb: Annotated[int, "decoded images above this size go to a memory-mapped cache in the run"] = 4096
+    test: Annotated[str | None, "source of test images, read once, after training"] = None
+    label_count: Annotated[int | None, "use only this many labels and hide the others; None uses all"] = None
+    label_balance: Annotated[
+        Literal["balanced", "proportional"],
+        "draw the labels of label_count balanced over classes, or by class frequency",
+    ] = "balanced"
+    exclude_labeled: Annotated[bool, "leave the labeled images out of the unlabeled stream"] = False
+    labeled_sampling: Annotated[Literal["rows", "classes"], "draw all labeled images equally often, or all classes"] = (
+        "rows"
+    )
+    val_share: Annotated[float, "share of the labeled images held out if there is no validation source"] = 0.1
+    image_size: Annotated[int | None, "side in pixels to which images are resized; None chooses one from the data"] = (
+        None
+    )
+    skip_unreadable: Annotated[bool, "skip images that cannot be read instead of stopping"] = False
+    memory_limit_mb: Annotated[
+        int, "decoded images larger than this in total go to a memory-mapped cache in the run folder"
+    ] = 4096
 
     def __post_init__(self) -> None:
         for name in ("path", "labels", "unlabeled", "val", "test"):
@@ -56,28 +66,38 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerConfig:
-    """How weights move. Lengths are shares of the whole training, so that a schedule stretches with it."""
+    """The optimizer and its schedules. Lengths are shares of the training, so that schedules scale with it."""
 
     name: Annotated[Literal["sgd", "adam", "adamw"], "optimizer"] = "sgd"
     lr: Annotated[float, "peak learning rate"] = 0.03
     momentum: Annotated[float, "SGD's momentum, or Adam's beta1"] = 0.9
     nesterov: Annotated[bool, "Nesterov's form of SGD's momentum"] = True
     beta2: Annotated[float, "Adam's beta2"] = 0.999
-    weight_decay: Annotated[float, "L2 penalty in sgd and adam, decoupled (times the learning rate) in adamw"] = 5e-4
-    decay_all: Annotated[bool, "decay biases and normalization weights too, not kernels alone"] = False
+    weight_decay: Annotated[float, "L2 penalty in sgd and adam; decoupled, times the learning rate, in adamw"] = 5e-4
+    decay_all: Annotated[bool, "apply weight decay to biases and normalization weights, too, not only to kernels"] = (
+        False
+    )
     schedule: Annotated[
         Literal["constant", "cosine-7-16", "cosine", "ramps", "step"],
-        "learning-rate schedule: cosine-7-16 ends at 0.195 of the peak, cosine at 0; ramps is sigmoid up and down",
+        "learning-rate schedule: cosine-7-16 ends at 0.195 of the peak, cosine at 0; ramps rises and falls as sigmoids",
     ] = "cosine-7-16"
-    warmup: Annotated[float, "linear warm-up, as a share of training; in ramps the length of the ramp-up"] = 0.0
-    cosine_length: Annotated[float, "where cosine would reach 0, as a multiple of training; at least 1"] = 1.0
-    rampdown: Annotated[float, "in ramps: length of the ramp-down, as a share of training"] = 0.0
-    momentum_end: Annotated[float | None, "in ramps: momentum (beta1) at the end of the ramp-down"] = None
-    step_at: Annotated[tuple[float, ...], "in step: where the rate drops, as shares of training, e.g. 0.5,0.75"] = (
-        0.8,
-    )
-    step_factor: Annotated[float, "in step: the factor of each drop"] = 0.2
-    clip_norm: Annotated[float | None, "largest gradient norm; None does not clip"] = None
+    warmup: Annotated[
+        float, "linear warm-up as a share of the training; with schedule=ramps the length of the ramp-up"
+    ] = 0.0
+    warmup_form: Annotated[
+        Literal["multiply", "before"],
+        "multiply: the warm-up scales the schedule; before: it rises from 0, and the cosine starts after it",
+    ] = "multiply"
+    cosine_length: Annotated[
+        float, "with schedule=cosine: where it would reach 0, as a multiple of the training; at least 1"
+    ] = 1.0
+    rampdown: Annotated[float, "with schedule=ramps: length of the ramp-down as a share of the training"] = 0.0
+    momentum_end: Annotated[float | None, "with schedule=ramps: momentum (beta1) at the end of the ramp-down"] = None
+    step_at: Annotated[
+        tuple[float, ...], "with schedule=step: when the rate drops, as shares of the training, e.g. 0.5,0.75"
+    ] = (0.8,)
+    step_factor: Annotated[float, "with schedule=step: factor of each drop"] = 0.2
+    clip_norm: Annotated[float | None, "gradients are clipped to this norm; None does not clip"] = None
 
     def __post_init__(self) -> None:
         for name in ("momentum", "beta2"):
@@ -88,6 +108,8 @@ class OptimizerConfig:
         inside = all(0.0 <= share <= 1.0 for share in self.step_at)
         require(bool(self.step_at) and rising and inside, "optimizer.step_at", "rising shares in [0, 1]", self.step_at)
         require(self.warmup >= 0.0, "optimizer.warmup", "at least 0", self.warmup)  # above 1 it never ends
+        short = self.warmup_form == "multiply" or self.warmup < 1.0
+        require(short, "optimizer.warmup", "below 1 with optimizer.warmup_form = 'before'", self.warmup)
         require(self.lr > 0, "optimizer.lr", "above 0", self.lr)
         require(self.weight_decay >= 0, "optimizer.weight_decay", "at least 0", self.weight_decay)
         require(self.cosine_length >= 1, "optimizer.cosine_length", "at least 1", self.cosine_length)
@@ -122,38 +144,53 @@ class OptimizerConfig:
                     f"optimizer.{name} does nothing with optimizer.name = {self.name!r}; "
                     f"it is for {' and '.join(users)}"
                 )
+        if self.warmup_form != "multiply" and (self.warmup == 0 or self.schedule == "ramps"):
+            raise ConfigError(
+                f"optimizer.warmup_form does nothing with optimizer.warmup = {self.warmup} and optimizer.schedule = "
+                f"{self.schedule!r}; it is for a warm-up above 0, in any schedule but 'ramps'"
+            )
         if self.momentum_end is not None and self.rampdown == 0:
             raise ConfigError("optimizer.momentum_end does nothing with optimizer.rampdown = 0: set that too")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """How long and on what is trained. Everything is counted in optimizer steps."""
+    """Length, batches and device of the training. Everything is counted in optimizer steps."""
 
-    steps: Annotated[int | None, "optimizer steps; without it they are planned from the budget"] = None
+    steps: Annotated[int | None, "optimizer steps; without it they are planned to fit the budget"] = None
     budget: Annotated[
-        str | None, "time to train, e.g. 90s, 30m, 2h, or a bare number of minutes: the steps that fit it are planned"
+        str | None, "training time, e.g. 90s, 30m, 2h, or a number of minutes; the number of steps is planned to fit"
     ] = None
-    batch_size: Annotated[int, "labeled images a step"] = 64
-    unlabeled_ratio: Annotated[float, "unlabeled images a step for each labeled one (mu)"] = 1.0
-    seed: Annotated[int, "everything random follows from it: split, batches, augmentation, weights"] = 0
+    batch_size: Annotated[int, "labeled images per step"] = 64
+    unlabeled_ratio: Annotated[float, "unlabeled images per labeled image in a step (mu)"] = 1.0
+    seed: Annotated[int, "seed of the split, batches, augmentation and weights"] = 0
     device: Annotated[str, "auto, cpu, cuda, cuda:1, mps"] = "auto"
-    precision: Annotated[Literal["auto", "fp32", "bf16", "fp16"], "auto is bf16 on GPUs that have it, else fp32"] = (
-        "auto"
-    )
-    channels_last: Annotated[bool | None, "memory format of images; None is channels last, but on mps"] = None
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16", "fp16"], "auto is bf16 on GPUs that support it, otherwise fp32"
+    ] = "auto"
+    channels_last: Annotated[bool | None, "channels-last memory format; None uses it everywhere but on mps"] = None
     compile: Annotated[bool, "compile the networks with torch.compile"] = False
-    workers: Annotated[int, "threads that decode images and fetch batches ahead"] = 2
-    log_every: Annotated[int, "steps between two log lines"] = 50
-    eval_every: Annotated[int | None, "steps between two evaluations; None is a twentieth of the training"] = None
-    checkpoint_every: Annotated[int | None, "steps between two checkpoints; None is at every evaluation"] = None
-    init_from: Annotated[str | None, "run folder whose network is taken as a start; the head too if it fits"] = None
-    backbone_lr: Annotated[float, "learning rate of the backbone from init_from, as a multiple of the head's"] = 1.0
+    workers: Annotated[int, "threads that decode images and load batches ahead"] = 2
+    log_every: Annotated[int, "steps between log lines"] = 50
+    eval_every: Annotated[int | None, "steps between evaluations; None makes 20 evaluations"] = None
+    checkpoint_every: Annotated[int | None, "steps between checkpoints; None: at every evaluation"] = None
+    init_from: Annotated[str | None, "run folder whose network initializes this one, with its head if it fits"] = None
+    backbone_lr: Annotated[float, "learning rate of the backbone from init_from, as a multiple of that of the head"] = (
+        1.0
+    )
     freeze: Annotated[
-        Literal["all"] | float, "share of training in which the backbone from init_from does not move, or the word all"
+        Literal["all"] | float, "share of the training in which the backbone from init_from is frozen, or the word all"
     ] = 0.0
-    baseline: Annotated[bool, "train a supervised twin too, and say whether the unlabeled images helped"] = False
-    baseline_share: Annotated[float, "the twin's share of the budget; with steps it takes as many"] = BASELINE_SHARE
+    metrics: Annotated[
+        tuple[str, ...],
+        "further scores: your functions of (probs, labels), package.module:function, separated by commas",
+    ] = ()
+    baseline: Annotated[bool, "also train a supervised baseline, and report whether the unlabeled images helped"] = (
+        False
+    )
+    baseline_share: Annotated[
+        float, "share of the budget for the baseline; with train.steps it takes as many steps"
+    ] = BASELINE_SHARE
 
     def __post_init__(self) -> None:
         for name in ("steps", "eval_every", "checkpoint_every"):
@@ -165,6 +202,8 @@ class TrainConfig:
         require(
             0 < self.unlabeled_ratio <= 1000, "train.unlabeled_ratio", "above 0, at most 1000", self.unlabeled_ratio
         )
+        for path in self.metrics:
+            require(is_import_path(path), "train.metrics", EXPECTED, path)
         require(0 <= self.workers <= 256, "train.workers", "in [0, 256]", self.workers)
         require(0.05 <= self.baseline_share <= 0.75, "train.baseline_share", "in [0.05, 0.75]", self.baseline_share)
         if not self.baseline and self.baseline_share != BASELINE_SHARE:
@@ -174,9 +213,9 @@ class TrainConfig:
         require(0.0 <= self.frozen_share <= 1.0, "train.freeze", "in [0, 1], or the word all", self.freeze)
         for name, none in (("backbone_lr", 1.0), ("freeze", 0.0)):
             if self.init_from is None and getattr(self, name) != none:
-                raise ConfigError(f"train.{name} does nothing without train.init_from, which brings a backbone")
+                raise ConfigError(f"train.{name} does nothing without train.init_from, which provides the backbone")
         if self.frozen_share == 1.0 and self.backbone_lr != 1.0:
-            raise ConfigError("train.backbone_lr does nothing where train.freeze lets the backbone never move")
+            raise ConfigError("train.backbone_lr does nothing where train.freeze = all keeps the backbone frozen")
         if self.steps is not None and self.budget is not None:
             raise ConfigError("train.steps and train.budget exclude each other: give one of them")
         if self.budget is not None:
@@ -184,12 +223,12 @@ class TrainConfig:
 
     @property
     def frozen_share(self) -> float:
-        """`freeze` as a number: 1 is all of the training."""
+        """`freeze` as a number: 1 is the whole training."""
         return 1.0 if self.freeze == "all" else float(self.freeze)
 
     @property
     def unlabeled_batch(self) -> int:
-        """Unlabeled images a step."""
+        """Unlabeled images per step."""
         return max(1, round(self.batch_size * self.unlabeled_ratio))
 
 
@@ -197,7 +236,7 @@ def seconds(budget: str) -> float:
     """Seconds in a time such as `"90s"`, `"30m"`, `"1.5h"`; a bare number is minutes.
 
     Raises:
-        ConfigError: it is no time, or not above zero.
+        ConfigError: it is not a time, or not above zero.
     """
     text = budget.strip().lower()
     unit = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(text[-1:])

@@ -1,1 +1,1 @@
-"""The ground floor: errors, files, devices, random numbers, and the parts of a step. It knows nothing of the rest."""
+"""Errors, files, devices, random numbers and the parts of a step. Imports nothing from the rest of the package."""

@@ -1,4 +1,4 @@
-"""Where text for people goes."""
+"""Where messages to the user are printed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from rich.console import Console
 
 
 def screen(*, quiet: bool = False) -> Console:
-    """The terminal, or whatever output is redirected to.
+    """The standard output.
 
-    Text is printed as it is, since names of files and classes come from outside: no markup, no wrapping of lines, no
-    guessed colors.
+    Text is printed as it is, because it may contain names of files and classes: without markup, line wrapping or
+    highlighting.
     """
     return Console(quiet=quiet, markup=False, highlight=False, soft_wrap=True)

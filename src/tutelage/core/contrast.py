@@ -1,6 +1,6 @@
-"""Rows of features compared with each other: the contrastive loss, and what tells whether an encoder collapses.
+"""The contrastive loss, and measures of whether an encoder collapses.
 
-All in float32, whatever the precision of the networks is, and without waiting for the device.
+All are computed in float32 or better, whatever the precision of the networks, and without waiting for the device.
 """
 
 from __future__ import annotations
@@ -9,21 +9,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tutelage.core.precision import at_least_float32
+
 _TINY = 1e-12
 
 
 def info_nce(query: Tensor, key: Tensor, negatives: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """Scalar loss, and the share of queries that are nearer to their key than to every negative (arXiv:1911.05722).
+    """Scalar loss, and the share of queries that are closer to their key than to any negative (arXiv:1911.05722).
 
     The loss is the mean over rows of -log softmax over (its key, all negatives) at its key, of similarities divided by
-    `temperature`. The gradient goes into the queries alone.
+    `temperature`. The gradient flows into the queries only.
 
     Args:
-        query, key: (B, D) of unit length; row i belongs to row i.
-        negatives: (K, D) of unit length.
+        query, key: (B, D), rows of unit length; row i of both is from the same image.
+        negatives: (K, D), rows of unit length.
     """
     with torch.autocast(query.device.type, enabled=False):
-        query = query / temperature  # not the (B, K) similarities, of which each pass over them counts
+        query = query / temperature  # cheaper than dividing the (B, K) similarities
         positive = (query * key.detach()).sum(1)
         similar = query @ negatives.detach().T  # (B, K)
         loss = (torch.logaddexp(positive, similar.logsumexp(1)) - positive).mean()
@@ -36,9 +38,9 @@ def alignment(query: Tensor, key: Tensor) -> Tensor:
 
 
 def uniformity(rows: Tensor) -> Tensor:
-    """Scalar: log of the mean over pairs of different rows of exp(-2 |a - b|^2), for (B, D) of unit length.
+    """Scalar: log of the mean of exp(-2 |a - b|^2) over pairs of different rows, for (B, D) of unit length.
 
-    0 where all rows are equal; about -4 + 8 / D, but never below -4, where they are spread evenly (arXiv:2005.10242).
+    It is 0 if all rows are equal, and about -4 + 8 / D (never below -4) if they are spread evenly (arXiv:2005.10242).
     """
     with torch.autocast(rows.device.type, enabled=False):
         squares = (2.0 - 2.0 * rows @ rows.T).clamp(min=0.0)
@@ -50,12 +52,13 @@ def uniformity(rows: Tensor) -> Tensor:
 def effective_rank(features: Tensor) -> Tensor:
     """Scalar: in how many directions features (B, F) vary.
 
-    That is (sum of eigenvalues)^2 / (sum of their squares), of the covariance: between 1, where all lie on a line or
-    are equal, and min(B - 1, F); never NaN. It is the exponential of the eigenvalues' Renyi entropy of order 2, and
-    takes no decomposition.
+    For the covariance matrix: (sum of eigenvalues)^2 / (sum of squared eigenvalues). It lies between 1, if all features
+    are equal or on a line, and min(B - 1, F), and is never NaN. It is the exponential of the eigenvalues' Renyi entropy
+    of order 2, and needs no eigendecomposition.
     """
     with torch.autocast(features.device.type, enabled=False):
-        centered = features.float() - features.float().mean(0)
+        features = at_least_float32(features)
+        centered = features - features.mean(0)
         centered = centered / centered.abs().amax().clamp(min=_TINY)
         products = centered @ centered.T if len(centered) < centered.shape[1] else centered.T @ centered
         return (products.diagonal().sum().square() / products.square().sum().clamp(min=_TINY)).clamp(min=1.0)
@@ -64,6 +67,6 @@ def effective_rank(features: Tensor) -> Tensor:
 def feature_spread(features: Tensor) -> Tensor:
     """Scalar in [0, 1]: the standard deviation of the directions of features (B, F), sqrt(1 - |mean of unit rows|^2).
 
-    0 where all rows point the same way: the network tells no image from another.
+    It is 0 if all rows point the same way, so that the network cannot tell images apart.
     """
-    return (1.0 - F.normalize(features.float(), dim=1).mean(0).square().sum()).clamp(min=0.0).sqrt()
+    return (1.0 - F.normalize(at_least_float32(features), dim=1).mean(0).square().sum()).clamp(min=0.0).sqrt()

@@ -1,4 +1,4 @@
-"""Where a run computes, and in which numbers."""
+"""The device and the precision of a run."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.floa
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of that name; `auto` is CUDA, then Apple's, then the CPU.
+    """The device called `name`; `auto` is CUDA if available, else MPS, else the CPU.
 
     Raises:
-        ConfigError: it is no device, or not there.
+        ConfigError: there is no such device.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -26,15 +26,15 @@ def choose_device(name: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ConfigError(f"train.device {name}: this machine has {torch.cuda.device_count()} CUDA devices")
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise ConfigError("train.device mps: this machine has none")
+        raise ConfigError("train.device mps: this machine has no MPS device")
     return device
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """The number format of forward passes; `auto` is bf16 on GPUs that have it, else fp32.
+    """The precision of forward passes; `auto` is bf16 on GPUs that support it, else fp32.
 
     Raises:
-        ConfigError: the device has no such format.
+        ConfigError: the device does not support it.
     """
     if name == "auto":
         return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32

@@ -1,4 +1,4 @@
-"""What a process must know of its siblings under torchrun; without them, every function is a cheap no-op."""
+"""Communication between the processes of torchrun; with a single process, these functions do nothing."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from torch.nn.parallel import DistributedDataParallel
 from tutelage.core.errors import ConfigError, RunError
 
 T = TypeVar("T")
-_PATIENCE = timedelta(hours=24)  # of processes that wait while one checks or decodes the data; one that is gone is seen
-_LOST = ("closed by peer", "reset by peer", "pair closure", "Broken pipe")  # what gloo says of a process that is gone
+_PATIENCE = timedelta(hours=24)  # for one process to check or decode the data; a process that died is noticed sooner
+_LOST = ("closed by peer", "reset by peer", "pair closure", "Broken pipe")  # in gloo's error when a process died
 
 
 def world_size() -> int:
@@ -30,19 +30,19 @@ def world_size() -> int:
 
 
 def rank() -> int:
-    """Number of this process, from 0; the process 0 writes."""
+    """Number of this process, from 0. Rank 0 writes the files."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 @contextmanager
 def process_group(device: torch.device) -> Iterator[torch.device]:
-    """Joins the processes that torchrun started, if it did; yields the device of this process.
+    """Join the processes that torchrun started, if any; yields the device of this process.
 
-    Gradients travel over NCCL on GPUs and gloo on CPUs; control messages always over gloo, so that they never wait for
+    Gradients are sent with NCCL on GPUs and gloo on CPUs. Control messages always use gloo, so that they never wait for
     a device.
 
     Raises:
-        RunError: another process ended while this one waited for it; that one says why.
+        RunError: another process ended while this one waited for it; its own message says why.
     """
     if "WORLD_SIZE" not in os.environ or dist.is_initialized():
         yield device
@@ -67,18 +67,18 @@ def process_group(device: torch.device) -> Iterator[torch.device]:
 
 
 def leave_group() -> None:
-    """Destroys the process group, and has its threads ended before the interpreter ends.
+    """Destroy the process group, and end its threads before the interpreter exits.
 
-    A thread of gloo that outlives the interpreter may abort it (pytorch/pytorch#179291). Two things hold a group that
-    was destroyed: models wrapped by DDP, which are in cycles, and default arguments of torch.distributed.nn where DDP
-    is the first to import that.
+    A gloo thread that is still running then may abort the process (pytorch/pytorch#179291). Two things keep a destroyed
+    group alive: models wrapped by DDP, which are in reference cycles, and default arguments of torch.distributed.nn if
+    DDP is the first to import it.
     """
     dist.destroy_process_group()
     atexit.register(gc.collect)  # not yet: the caller may still hold its models
 
 
 def any_rank(number: int) -> int:
-    """The largest `number` of all ranks: a flag that one of them raised is seen by all at the same step."""
+    """The largest `number` of all ranks, so that all see a flag that one rank has set, at the same step."""
     if world_size() == 1:
         return number
     flag = torch.tensor(number)
@@ -87,7 +87,7 @@ def any_rank(number: int) -> int:
 
 
 def from_main(value: T) -> T:
-    """The value that rank 0 has."""
+    """`value` of rank 0."""
     if world_size() == 1:
         return value
     box = [value]
@@ -106,7 +106,7 @@ def of_all_ranks(value: Tensor) -> Tensor:
 
 
 def mean_of_ranks(value: Tensor) -> Tensor:
-    """The mean of `value` over the ranks, on its device: for statistics of a batch that every rank must hold alike."""
+    """The mean of `value` over the ranks, on its device: for batch statistics that must be equal on all ranks."""
     if world_size() == 1:
         return value
     total = value.detach().clone()
@@ -121,11 +121,11 @@ def rows_of_all_ranks(value: Tensor) -> Tensor:
     mine = value.detach().contiguous()
     parts = [torch.empty_like(mine) for _ in range(world_size())]
     dist.all_gather(parts, mine)
-    return torch.stack(parts, 1).flatten(0, 1)  # `local_rows` deals the rows out in turn
+    return torch.stack(parts, 1).flatten(0, 1)  # interleaved, as `local_rows` deals them out
 
 
 def rows_of_main(value: Tensor) -> Tensor:
-    """`value` of rank 0, on the device: for what is drawn once for all ranks. Its shape is the same on each."""
+    """`value` of rank 0, on the device: for random draws that all ranks share. Its shape is the same on all."""
     if world_size() == 1:
         return value
     shared = value.detach().clone()
@@ -134,28 +134,38 @@ def rows_of_main(value: Tensor) -> Tensor:
 
 
 def data_parallel(module: nn.Module, device: torch.device) -> DistributedDataParallel:
-    """`module` with gradients averaged over the ranks. Buffers stay those of each rank; see `copy_from_main`."""
+    """`module` wrapped by DDP, which averages gradients over the ranks. Buffers are left to `share_statistics`."""
     kept = "forward_sync_buffers"
     if kept not in inspect.signature(DistributedDataParallel).parameters:
-        kept = "broadcast_buffers"  # as it was called in earlier versions of torch
+        kept = "broadcast_buffers"  # its name in earlier versions of torch
     buffers: dict[str, Any] = {kept: False}
     return DistributedDataParallel(module, device_ids=[device] if device.type == "cuda" else None, **buffers)
 
 
 def copy_from_main(values: Sequence[Tensor]) -> None:
-    """Put into `values`, in place, what rank 0 has in them; their shapes are the same on each rank."""
+    """Overwrite `values` in place with those of rank 0; their shapes are the same on all ranks."""
     if world_size() == 1:
         return
     for dtype in dict.fromkeys(value.dtype for value in values):
         alike = [value for value in values if value.dtype == dtype]
         flat = torch.cat([value.detach().flatten() for value in alike])
         dist.broadcast(flat, src=0)
-        for value, part in zip(alike, flat.split([value.numel() for value in alike]), strict=True):
+        for value, part in zip(alike, torch.split(flat, [value.numel() for value in alike]), strict=True):
             value.copy_(part.view_as(value))
 
 
+def share_statistics(method: nn.Module) -> None:
+    """Copy batch-norm statistics from rank 0, whose statistics are the ones in a checkpoint.
+
+    The method's own buffers are left out: they are equal on all ranks already, and some are too large to send at each
+    step.
+    """
+    own = {id(buffer) for buffer in method.buffers(recurse=False)}
+    copy_from_main([buffer for buffer in method.buffers() if id(buffer) not in own])
+
+
 def barrier() -> None:
-    """Wait until all ranks are here."""
+    """Wait until all ranks have reached this point."""
     if world_size() > 1:
         any_rank(0)
 
@@ -164,7 +174,7 @@ def local_rows(count: int) -> slice:
     """The rows of a global batch of `count` that this rank computes: every `world_size()`-th one.
 
     Raises:
-        ConfigError: the ranks would not get equally many, so that averaged gradients would not be the batch's.
+        ConfigError: the rows cannot be shared equally, so that averaged gradients would differ from those of the batch.
     """
     if count % world_size():
         raise ConfigError(f"a batch of {count} rows cannot be shared equally by {world_size()} processes")

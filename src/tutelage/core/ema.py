@@ -1,4 +1,4 @@
-"""The student's moving average: every teacher here, and MoCo's key encoder."""
+"""The moving average of a student's weights: every teacher, and MoCo's key encoder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-SHORTEST_RUN = 5  # lengths of a moving average that a training should have
+SHORTEST_RUN = 5  # a training should be this many times as long as its moving average, 1 / (1 - decay) steps
 BufferSource = Literal["own", "copy", "average"]
 
 
@@ -16,18 +16,18 @@ class EMATeacher(nn.Module):
     """A frozen deep copy of the student whose parameters follow the student's as a moving average.
 
     After step s (counted from 1): teacher <- a teacher + (1 - a) student, with a = `decay`, or with warm-up
-    a = min(decay, 1 - 1 / (s + start_weight)) (Mean Teacher's rule, arXiv:1703.01780): until the warm-up ends the
-    teacher is the plain mean of its start and all students so far.
+    a = min(decay, 1 - 1 / (s + start_weight)) (Mean Teacher's rule, arXiv:1703.01780): during warm-up the
+    teacher is the plain mean of its initial weights and all students so far.
 
     Args:
-        student: copied once, here. Its later weights reach the teacher through `update` alone.
+        student: copied once. Its later weights reach the teacher only through `update`.
         decay: in [0, 1].
-        warmup: average plainly over the first 1 / (1 - decay) steps.
-        start_weight: in that plain average, how much the start counts: as one student, or (UA-MT) not at all, so that
-            the teacher equals the student after the first step.
-        buffers: "own": batch-norm statistics are those of the teacher's own forward passes in training mode (Mean
-            Teacher); "copy": they are copied from the student at each update (FixMatch); "average": they follow the
-            student's as the parameters do (UDA), whole numbers are copied.
+        warmup: take the plain mean over the first 1 / (1 - decay) steps.
+        start_weight: how much the initial weights count in that mean: as much as one student, or (UA-MT) not at all, so
+            that the teacher equals the student after the first step.
+        buffers: where the teacher's batch-norm statistics come from. "own": from its own forward passes in training
+            mode (Mean Teacher); "copy": copied from the student at each update (FixMatch); "average": averaged like the
+            parameters (UDA), with integer buffers copied.
 
     Raises:
         ValueError: `decay` is outside [0, 1].
@@ -55,17 +55,17 @@ class EMATeacher(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        """The teacher's logits, without gradient, in whatever mode the network is in."""
-        return self.network(images)
+        """The teacher's logits, without gradient, in the network's current mode (train or eval)."""
+        logits: Tensor = self.network(images)
+        return logits
 
     @torch.no_grad()
     def update(self, student: nn.Module, step: int, allowed: Tensor | None = None) -> None:
         """Move the teacher towards the student after optimizer step `step`, counted from 1.
 
         Args:
-            allowed: 0-dim bool on the device; where it is false the update changes nothing, as long as the student is
-                finite, which the same gate on the optimizer keeps. It stands in for an `if`, which would have to wait
-                for the device.
+            allowed: 0-dim bool on the device; if false, the update changes nothing. (The student must be finite, which
+                the same flag on the optimizer ensures.) An `if` on the CPU would have to wait for the device.
         """
         mine: list[Tensor] = list(self.network.parameters())
         theirs: list[Tensor] = list(student.parameters())
@@ -85,6 +85,6 @@ class EMATeacher(nn.Module):
 
 
 def slowest_decay(total: int) -> float:
-    """The largest decay of few digits whose average is at most `total / SHORTEST_RUN` steps long, and never 1."""
-    digits = 10 ** len(str(total))
+    """The largest decay, in few digits and below 1, that averages over at most `total / SHORTEST_RUN` steps."""
+    digits: int = 10 ** len(str(total))
     return max(0, (total - SHORTEST_RUN) * digits // total) / digits

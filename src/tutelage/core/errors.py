@@ -1,15 +1,15 @@
-"""What can go wrong, as one tree.
+"""The exceptions of the package.
 
-    TutelageError            everything raised on purpose; the command line prints it as one line and exits with 2
-    ├── ConfigError          a setting: unknown, of a wrong type, out of range, or contradicting another
-    │   └── MissingExtra     a setting that needs a package which is not installed
-    ├── DataError            images, labels, splits; `.faults` lists every fault that was found
-    ├── RunError             a run folder: exists, is locked, is no run, does not match
-    │   └── CheckpointError  a checkpoint that is damaged, missing or of another format
+    TutelageError            every error that the package raises; the command line prints it and exits with 2
+    ├── ConfigError          a setting is unknown, of the wrong type, out of range, or contradicts another
+    │   └── MissingExtra     a setting needs a package that is not installed
+    ├── DataError            images, labels or splits; `.faults` lists every fault that was found
+    ├── RunError             a run folder exists, is locked, is not a run, or does not match
+    │   └── CheckpointError  a checkpoint is damaged, missing or in another format
     ├── NonFiniteError       training produced NaN or infinity
-    └── Interrupted          SIGINT or SIGTERM was obeyed; exits with 130 or 143
+    └── Interrupted          the run stopped on SIGINT or SIGTERM; exits with 130 or 143
 
-Messages say what was expected, what came, and where (file, line, setting), and end with what to do about it where
+Messages say what was expected, what was found, and where (file, line, setting). They end with what to do about it, if
 that is known.
 """
 
@@ -20,13 +20,13 @@ from collections.abc import Iterable, Sequence
 
 
 class TutelageError(Exception):
-    """Base of all errors that are raised on purpose. `exit_code` is what the command line exits with."""
+    """Base class of all errors that the package raises. The command line exits with `exit_code`."""
 
     exit_code = 2
 
 
 class ConfigError(TutelageError):
-    """A setting is unknown, of a wrong type, out of range, or contradicts another."""
+    """A setting is unknown, of the wrong type, out of range, or contradicts another."""
 
 
 class MissingExtra(ConfigError):
@@ -40,7 +40,7 @@ class DataError(TutelageError):
     """Images, labels or splits are not as expected.
 
     Args:
-        faults: one sentence a fault, each naming the file and, in a table, the line.
+        faults: one sentence per fault, each naming the file and, in a table, the line.
         shown: how many of them the message lists.
     """
 
@@ -59,19 +59,19 @@ class DataError(TutelageError):
 
 
 class RunError(TutelageError):
-    """A run folder exists already, is in use, is no run folder, or does not match what is asked."""
+    """A run folder exists already, is in use, is not a run folder, or does not match the request."""
 
 
 class CheckpointError(RunError):
-    """A checkpoint is damaged, missing, or of a format that this version does not read."""
+    """A checkpoint is damaged, missing, or in a format that this version cannot read."""
 
 
 class NonFiniteError(TutelageError):
-    """Training produced NaN or infinity; the newest checkpoint is from before it."""
+    """Training produced NaN or infinity; the newest checkpoint is from before that."""
 
 
 class Interrupted(TutelageError):
-    """A signal asked for an end; the last completed step is saved."""
+    """The run was stopped by a signal."""
 
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)
@@ -79,23 +79,23 @@ class Interrupted(TutelageError):
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether the memory of the machine or of a device did not suffice."""
+    """Whether `error` says that the machine or a device ran out of memory."""
     return (
         isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"  # torch's, which is not imported here
-        or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))  # torch's on a CPU
+        or type(error).__name__ == "OutOfMemoryError"  # torch's; torch is not imported here
+        or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))  # torch's on the CPU
     )
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that looks most like `word`, whatever their case, or None if none does."""
+    """The known word most similar to `word`, ignoring case, or None if none is similar."""
     by_lower = {k.lower(): k for k in known}
     near = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
     return by_lower[near[0]] if near else None
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`"; did you mean 'x'?"` for the nearest known word, or a list of a few known ones, or nothing."""
+    """`"; did you mean 'x'?"` with the most similar known word; without one, a list of known words."""
     known = list(known)
     near = nearest(word, known)
     if near is not None:

@@ -1,4 +1,4 @@
-"""Writing files so that a kill, a crash or a full disk never leaves half of one."""
+"""Writes files so that a kill, a crash or a full disk never leaves a partial one."""
 
 from __future__ import annotations
 
@@ -7,49 +7,69 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from tutelage.core.errors import RunError
 
 TEMPORARY = ".tmp-"
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write `path` whole or not at all: a temporary file beside it, fsync, rename.
+@contextmanager
+def atomic_file(path: Path, *, what: str | None = None) -> Iterator[BinaryIO]:
+    """A stream to a temporary file beside `path`, which replaces `path` when the block ends without an error.
+
+    File and folder are synced to the disk, so a crash leaves either what was at `path` before or all of the new
+    content. Every file that tutelage writes in one piece is written here.
+
+    Args:
+        what: what an error calls the file; its path, unless given.
 
     Raises:
-        RunError: the disk is full or the folder is not writable. What was at `path` before is untouched.
+        RunError: the disk is full or the folder is not writable. An earlier file at `path` is untouched.
     """
     temporary = path.with_name(f"{path.name}{TEMPORARY}{os.getpid()}")
     try:
         with temporary.open("wb") as stream:
-            stream.write(content)
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)
         sync_folder(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise RunError(f"cannot write {path} ({len(content)} bytes): {error.strerror}") from None
+        raise RunError(f"cannot write {what or path}: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write `content` to `path`, whole or not at all; see `atomic_file`.
+
+    Raises:
+        RunError: the disk is full or the folder is not writable. What was at `path` before is untouched.
+    """
+    with atomic_file(path, what=f"{path} ({len(content)} bytes)") as stream:
+        stream.write(content)
 
 
 def require_space(path: Path, needed: int) -> None:
-    """Check that `needed` bytes are free where `path` is to be written.
+    """Check that the disk of `path` has `needed` bytes free.
 
     Raises:
-        RunError: they are not.
+        RunError: it does not.
     """
     free = shutil.disk_usage(path.parent).free
     if free < needed:
         raise RunError(
-            f"cannot write {path}: {needed / 1e6:,.1f} MB must be free on its disk, and {free / 1e6:,.1f} MB are"
+            f"cannot write {path}: it needs {needed / 1e6:,.1f} MB of disk space, and {free / 1e6:,.1f} MB are free"
         )
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the renames in `folder` durable, where the system can."""
+    """Make renames in `folder` durable, if the system supports it."""
     if hasattr(os, "O_DIRECTORY"):
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -59,16 +79,16 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove_temporary(folder: Path) -> None:
-    """Remove what a killed writer left in `folder`."""
+    """Remove temporary files that a killed process left in `folder`."""
     for path in folder.glob(f"*{TEMPORARY}*"):
         path.unlink(missing_ok=True)
 
 
 def refuse_file(out: Path | None, *, overwrite: bool) -> None:
-    """Check that a result may be written to `out`.
+    """Check that a result may be written to the file `out`.
 
     Raises:
-        RunError: it exists and `overwrite` is off, it is a folder, or its folder does not exist.
+        RunError: it exists and `overwrite` is off, it is a folder, or its parent folder does not exist.
     """
     if out is None:
         return
@@ -81,12 +101,12 @@ def refuse_file(out: Path | None, *, overwrite: bool) -> None:
 
 
 def sha256(content: bytes) -> str:
-    """The hash in hexadecimal."""
+    """The SHA-256 hash, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
 
 
 def strict_json(value: Any, *, indent: int | None = None) -> str:
-    """JSON that every reader takes: NaN and infinity become null."""
+    """JSON that follows the standard: NaN and infinity become null."""
     return json.dumps(_finite(value), indent=indent, allow_nan=False, ensure_ascii=True)
 
 
@@ -101,15 +121,15 @@ def _finite(value: Any) -> Any:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as JSON, whole or not at all."""
+    """Write `value` as JSON, completely or not at all."""
     write_atomically(path, (strict_json(value, indent=2) + "\n").encode())
 
 
 def read_json(path: Path) -> Any:
-    """The JSON in `path`.
+    """The content of the JSON file `path`.
 
     Raises:
-        RunError: it is not there, not readable, or no JSON.
+        RunError: it does not exist, cannot be read, or is not JSON.
     """
     try:
         return json.loads(path.read_bytes())

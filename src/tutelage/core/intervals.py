@@ -1,4 +1,4 @@
-"""Means with their uncertainty, from a handful of repetitions."""
+"""Means with confidence intervals, from a few repetitions."""
 
 from __future__ import annotations
 
@@ -7,17 +7,10 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Student's t, two-sided 95 %, for 1 to 30 degrees of freedom; beyond them the normal's 1.960 plus its first correction.
-_T95 = (
-    *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
-    *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
-    *(2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042),
-)
-
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean of n values, their standard deviation, and half the width of the mean's 95 % confidence interval.
+    """The mean of n values, their standard deviation, and half the width of the mean's 95 % confidence interval.
 
     `std` and `half_width` are None for a single value.
     """
@@ -37,8 +30,8 @@ def interval(values: Sequence[float], *, grain: float = 0.0) -> Interval:
     """The mean of independent values with its 95 % confidence interval, by Student's t.
 
     Args:
-        grain: the step in which a value can be told, e.g. one image of those scored. Two values that agree to it may
-            differ by rounding, so the interval is at least as wide as rounding alone would make it.
+        grain: the resolution of a value, e.g. 1 / (number of images scored). The interval is at least as wide as
+            rounding to it would make it, so that equal values do not give an interval of zero width.
 
     Raises:
         ValueError: there are no values.
@@ -48,7 +41,16 @@ def interval(values: Sequence[float], *, grain: float = 0.0) -> Interval:
     n, mean = len(values), statistics.fmean(values)
     if n == 1:
         return Interval(1, mean, None, None)
+    from scipy import stats  # takes a second to import
+
     std = statistics.stdev(values)
-    freedom = n - 1
-    t = _T95[freedom - 1] if freedom <= len(_T95) else 1.960 + 2.4 / freedom
+    t = float(stats.t.ppf(0.975, n - 1))
     return Interval(n, mean, std, t * max(std, grain / math.sqrt(6)) / math.sqrt(n))
+
+
+def share_interval(share: float, n: int) -> tuple[float, float]:
+    """The 95 % confidence interval of a share of `n` independent items (Wilson's score interval)."""
+    from scipy import stats  # takes a second to import
+
+    found = stats.binomtest(round(share * n), n).proportion_ci(confidence_level=0.95, method="wilson")
+    return float(found.low), float(found.high)

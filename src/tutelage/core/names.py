@@ -1,4 +1,4 @@
-"""Names that come from outside, made safe to show and to write into a table."""
+"""Makes names from outside (files, classes) safe to print and to write into a table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _ESCAPED = re.compile(r"\\(\\|x[0-9a-f]{2}|u[0-9a-f]{4})")
 
 
 def shown(text: str) -> str:
-    """`text` on one line, with what a terminal would obey (control, direction, undecodable characters) escaped."""
+    """`text` on one line, with control, direction and undecodable characters escaped, which a terminal might obey."""
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
@@ -20,17 +20,17 @@ def enumerated(words: Sequence[str]) -> str:
 
 
 def to_cell(name: str) -> str:
-    r"""A path as a CSV cell that no spreadsheet runs and every UTF-8 file can hold; `from_cell` gives it back.
+    r"""A path as a CSV cell that no spreadsheet runs as a formula and that is valid UTF-8; `from_cell` decodes it.
 
-    A path that starts with `= + - @` gets `./` in front, which names the same file. Control characters become `\x09`,
-    bytes of the name that are no UTF-8 become `\xff`, and a backslash is doubled.
+    A path that starts with `= + - @` gets the prefix `./`, which names the same file. Control characters become `\x09`,
+    bytes that are not UTF-8 become `\xff`, and backslashes are doubled.
     """
     cell = "".join(_escape(c) for c in name)
     return f"./{cell}" if cell.startswith(_FORMULA) else cell
 
 
 def from_cell(cell: str) -> str:
-    """The path that `to_cell` wrote, but for a leading `./`."""
+    """The path that `to_cell` encoded; a leading `./` is kept."""
 
     def character(match: re.Match[str]) -> str:
         code = match.group(1)
@@ -55,7 +55,7 @@ def _escape(character: str) -> str:
     code = ord(character)
     if character == "\\":
         return "\\\\"
-    if 0xDC80 <= code <= 0xDCFF:  # how Python holds a byte that is no UTF-8
+    if 0xDC80 <= code <= 0xDCFF:  # how Python represents a byte that is not UTF-8
         return f"\\x{code - 0xDC00:02x}"
     if code < 0x20 or code == 0x7F:
         return f"\\x{code:02x}"

@@ -1,4 +1,4 @@
-"""The weighted nearest-neighbor classifier of Wu et al. 2018 (arXiv:1805.01978), as MoCo's CIFAR demo monitors with."""
+"""The weighted nearest-neighbor classifier of Wu et al. 2018 (arXiv:1805.01978), as in MoCo's CIFAR demo."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def knn_scores(
     temperature: float = TEMPERATURE,
     block: int = 512,
 ) -> Tensor:
-    """What speaks for each class: the sum of exp(cosine / temperature) over the k nearest rows of the bank.
+    """A score per class: the sum of exp(cosine / temperature) over those of the k nearest neighbors in that class.
 
     Args:
         queries: (Q, F) features.
         bank: (N, F) features of labeled images, on the same device.
         label: (N,) int64, their classes.
-        k: neighbors; N where the bank is smaller.
-        block: queries at a time, so that (block, N) similarities are in memory.
+        k: number of neighbors, or N if that is smaller.
+        block: queries at a time; (block, N) similarities are in memory at once.
 
     Returns:
         (Q, num_classes) float32.

@@ -1,6 +1,6 @@
 """Weights and learning rates as pure functions of the step: nothing to save, nothing to resume.
 
-Each returns a factor; `step` counts optimizer steps done, from 0. Formulas and sources: `docs/schedules.md`.
+Each returns a factor; `step` is the number of optimizer steps done. Formulas and sources: `docs/schedules.md`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 def sigmoid_rampup(step: float, length: float) -> float:
     """exp(-5 (1 - min(step, length) / length)^2): 0.0067 at 0, 1 from `length` on (Laine & Aila 2017).
 
-    A `length` of 0 gives 1 throughout.
+    With a `length` of 0 it is always 1.
     """
     if length <= 0:
         return 1.0
@@ -19,12 +19,12 @@ def sigmoid_rampup(step: float, length: float) -> float:
 
 
 def stairs(step: float, length: float, count: int) -> float:
-    """`step`, rounded down to the last of `count` equal stairs of `length` steps; as it is from `length` on."""
+    """`step`, rounded down to one of `count` equal stairs below `length`; unchanged from `length` on."""
     return step if length <= 0 or step >= length else length * (step * count // length) / count
 
 
 def linear_rampup(step: float, length: float) -> float:
-    """min(step / length, 1); a `length` of 0 gives 1 throughout."""
+    """min(step / length, 1); always 1 with a `length` of 0."""
     return 1.0 if length <= 0 else min(max(step, 0.0) / length, 1.0)
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from torch import Tensor, nn
 
 from tutelage.core.batch import Batch, Progress, StepOutput
 from tutelage.core.ema import EMATeacher
+from tutelage.networks.base import Network
 from tutelage.tasks.base import Task
+
+B = TypeVar("B", bound=Batch)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,14 +33,21 @@ class Problem:
     labeled_counts: tuple[int, ...]
 
 
-class Method(nn.Module, ABC):
-    """A way to learn from both streams.
+@dataclass(frozen=True, kw_only=True)
+class NoSettings:
+    """The settings of a method that has none."""
+
+
+class Method(nn.Module, ABC, Generic[B]):
+    """A way to learn from both streams, or from one of them: `B` says which, e.g. `Method[SemiSupervisedBatch]`.
 
     The loop calls, at each step and in this order: `forward`, backward, the optimizer, `teacher.update` (the only
     place where a teacher changes), `remember`. `forward` reads the method's state and writes none of it, but for the
     batch-norm statistics that a forward pass in training mode moves.
 
     Attributes:
+        name: by which it is asked for.
+        Config: a frozen dataclass of its settings, from which the flags `--method.*` follow.
         tasks: names of the kinds of answer that the method can learn.
         deep_supervision: whether it learns from the coarser maps of a network that has them.
         evaluated: which network is scored, exported and used to predict.
@@ -48,24 +58,24 @@ class Method(nn.Module, ABC):
     """
 
     name: ClassVar[str]
-    Config: ClassVar[type]
+    Config: ClassVar[type] = NoSettings
     tasks: ClassVar[tuple[str, ...]] = ("classification",)
     deep_supervision: ClassVar[bool] = False
     evaluated: ClassVar[Literal["student", "teacher"]]
     labeled_views: ClassVar[tuple[str, ...]] = ()
     unlabeled_views: tuple[str, ...] = ()
 
-    student: nn.Module
+    student: Network
     teacher: EMATeacher | None
 
-    def __init__(self, student: nn.Module, task: Task, problem: Problem, cfg: Any) -> None:
+    def __init__(self, student: Network, task: Task, problem: Problem, cfg: Any) -> None:
         super().__init__()
         self.student, self.task, self.problem, self.cfg = student, task, problem, cfg
         self.teacher = None
         self.policy: nn.Module | None = None
 
     @abstractmethod
-    def forward(self, batch: Batch, t: Progress) -> StepOutput:
+    def forward(self, batch: B, t: Progress) -> StepOutput:
         """The loss of a step."""
 
     def remember(self, out: StepOutput) -> None:

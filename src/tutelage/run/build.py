@@ -3,45 +3,54 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from tutelage.augment.ct_augment import CTAugment
 from tutelage.config import AUTO, IMPORTED, RunConfig, options
+from tutelage.config.network import OwnNetworkConfig
 from tutelage.config.settings import TrainConfig
 from tutelage.core.devices import choose_precision
 from tutelage.core.distributed import local_rows, world_size
 from tutelage.core.errors import ConfigError, did_you_mean
-from tutelage.core.seeding import derived_seed
+from tutelage.core.import_path import EXPECTED, is_import_path
+from tutelage.core.seeding import derived_seed, own_random_state
 from tutelage.methods import ADDITIONS, METHODS, PRETRAINERS
 from tutelage.methods.base import Method, Problem
+from tutelage.methods.own import own_method
 from tutelage.networks.base import Network
 from tutelage.networks.build import build_network
+from tutelage.networks.own import own_settings
 from tutelage.networks.staged import StagedNetwork
 from tutelage.tasks.base import Task
 from tutelage.tasks.classification import Classification
+from tutelage.tasks.own_metrics import OwnMetric, own_metrics
 from tutelage.tasks.representation import Representation
 from tutelage.training.backbone import backbone_of
-from tutelage.training.loop import Batches, Training
 from tutelage.training.optimizer import build_optimizer
 from tutelage.training.plan import EVALUATIONS
+from tutelage.training.protocols import Batches
+from tutelage.training.state import Training
 
 
 def method_class(name: str) -> type[Method]:
-    """The method of that name.
+    """The method of that name, or that an import path `package.module:Class` names.
 
     Raises:
         ConfigError: there is none.
     """
+    if is_import_path(name):
+        return own_method(name, METHODS)
     known = {method.name: method for method in METHODS}
     if name in ADDITIONS:
         raise ConfigError(ADDITIONS[name])
     if name not in known:
+        if ":" in name:
+            raise ConfigError(f"method must be the name of a method or {EXPECTED}, got {name!r}")
         raise ConfigError(f"unknown method '{name}'{did_you_mean(name, known)}")
     return known[name]
 
@@ -56,23 +65,29 @@ def evaluated_network(name: str) -> str:
 
 
 def method_settings(cfg: RunConfig) -> Any:
-    """The method's settings, checked.
+    """The method's settings as its `Config`: as they are where they were built already, as in `resolved` settings.
 
     Raises:
         ConfigError: the method or one of its settings is unknown or out of range.
     """
-    return options.build(method_class(cfg.method).Config, cfg.method_settings, "method.")
+    if isinstance(cfg.method_settings, Mapping):
+        return options.build(method_class(cfg.method).Config, cfg.method_settings, "method.")
+    return cfg.method_settings
 
 
 def resolved(cfg: RunConfig) -> RunConfig:
-    """`cfg` with every setting of the method written out, defaults too; as it is while the method is to be chosen.
+    """`cfg` with the method's settings built, unless the method is to be chosen, and with all settings of a network of
+    another package.
 
     Raises:
-        ConfigError: as `method_settings`.
+        ConfigError: as `method_settings` and `own_settings`.
     """
+    if isinstance(cfg.network, OwnNetworkConfig) and (settings := own_settings(cfg.network)) is not None:
+        network = dataclasses.replace(cfg.network, own=dataclasses.asdict(settings))
+        cfg = dataclasses.replace(cfg, network=network)
     if cfg.method == AUTO:
         return cfg
-    return dataclasses.replace(cfg, method_settings=dataclasses.asdict(method_settings(cfg)))
+    return dataclasses.replace(cfg, method_settings=method_settings(cfg))
 
 
 def learns_from_labels(method: str) -> bool:
@@ -81,10 +96,11 @@ def learns_from_labels(method: str) -> bool:
 
 
 def check_goal(cfg: RunConfig, *, pretraining: bool) -> None:
-    """Check that the method is for what is asked of it.
+    """Check that the method is for what is asked of it, and that what is imported by name is there.
 
     Raises:
-        ConfigError: it pretrains and training is asked for, or the reverse; or a pretraining asks for a twin.
+        ConfigError: it pretrains and training is asked for, or the reverse; a pretraining asks for a baseline or for
+            metrics of class probabilities; or a metric of another package cannot be imported.
     """
     others = [method.name for method in PRETRAINERS]
     if learns_from_labels(cfg.method) == pretraining:
@@ -95,28 +111,34 @@ def check_goal(cfg: RunConfig, *, pretraining: bool) -> None:
             else f"{cfg.method} learns from no labels: tutelage pretrain DATA --out RUN --method {cfg.method}, then "
             "tutelage train ... --init-from RUN"
         )
+    if pretraining and cfg.train.metrics:
+        raise ConfigError("train.metrics: a pretraining predicts no classes, so there is nothing to score by them")
+    own_metrics(cfg.train.metrics)
     if pretraining and cfg.train.baseline:
-        raise ConfigError("train.baseline: a pretraining has no supervised twin; compare what is trained from it")
+        raise ConfigError("train.baseline: a pretraining has no supervised baseline; compare what is trained from it")
 
 
-def build_task(classes: tuple[str, ...], method: str = AUTO) -> Classification | Representation:
+def build_task(
+    classes: tuple[str, ...], method: str = AUTO, own_metrics: tuple[OwnMetric, ...] = ()
+) -> Classification | Representation:
     """The task of a data set of images, for a method."""
-    return Classification(classes) if learns_from_labels(method) else Representation(classes)
+    return Classification(classes, own_metrics) if learns_from_labels(method) else Representation(classes)
 
 
 def build_predictor(
     cfg: RunConfig, *, num_classes: int, channels: int, image_size: int | tuple[int, ...], published: bool = True
 ) -> Network:
-    """The network of the settings, with the weights that follow from the seed.
+    """The network of the settings, with the weights that follow from the seed; the caller's random state stays.
 
     Args:
         image_size: side of images in pixels, or size of the patches of scans.
         published: fetch published weights where the settings ask for them; off where a checkpoint brings all weights.
     """
-    torch.manual_seed(derived_seed(cfg.train.seed, "weights"))
     network = cfg.network if published else dataclasses.replace(cfg.network, pretrained=False)
     outputs = num_classes if learns_from_labels(cfg.method) else max(num_classes, 1)  # where the projection comes
-    return build_network(network, num_classes=outputs, channels=channels, image_size=image_size)
+    with own_random_state():
+        torch.manual_seed(derived_seed(cfg.train.seed, "weights"))
+        return build_network(network, num_classes=outputs, channels=channels, image_size=image_size)
 
 
 def check_streams(cfg: RunConfig, unlabeled_rows: NDArray[np.int64], items: str = "images") -> None:
@@ -159,7 +181,7 @@ def check_streams(cfg: RunConfig, unlabeled_rows: NDArray[np.int64], items: str 
 
 def assemble(
     cfg: RunConfig,
-    student: nn.Module,
+    student: Network,
     device: torch.device,
     *,
     task: Task,
@@ -195,7 +217,7 @@ def assemble(
     method = method_type(student, task, problem, method_settings(cfg)).to(device)
     if channels_last:
         method = method.to(memory_format=torch.channels_last_3d if axes == 3 else torch.channels_last)
-    backbone = backbone_of(method, student, train)
+    backbone = backbone_of(method, method.student, train)
     if train.compile:
         compile_networks(method)
 

@@ -1,4 +1,4 @@
-"""Writes what the loop tells into the run folder."""
+"""Writes log lines, scores and checkpoints of the loop into the run folder."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from tutelage.run.progress import ProgressLine
 from tutelage.tasks.base import Task
 from tutelage.training import collapse
 from tutelage.training.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
-from tutelage.training.loop import Training, method_tensors
 from tutelage.training.pseudo_health import ALARM_LINES, alarm
 from tutelage.training.scoring import Exam
 from tutelage.training.signals import StopFlag
+from tutelage.training.state import Training
 from tutelage.training.window import Window
 
 
 class RunRecorder:
-    """The recorder of the process that writes (rank 0)."""
+    """The recorder of rank 0, the only process that writes."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class RunRecorder:
         self.progress.tick(done)
 
     def log(self, done: int, means: Mapping[str, float | list[float]]) -> None:
-        """Write the averages since the last line, and apart from them the speed."""
+        """Write the averages since the last line, and the speed in a file of its own."""
         rate = self.progress.speed(done)
         row = {"step": done, "kind": "training", **means}
         self.folder.append("metrics.jsonl", row)
@@ -80,11 +80,11 @@ class RunRecorder:
         return self.validation is None or done in self._evaluated
 
     def evaluate(self, done: int) -> None:
-        """Score student and teacher on the validation data; gives up, writing nothing, if a signal comes."""
+        """Score student and teacher on the validation data; if a signal comes, stop and write nothing."""
         try:
             self._evaluate(done)
         except Interrupted:
-            pass  # the flag stays up, and the loop saves
+            pass  # the flag stays set, and the loop saves
         finally:
             barrier()
 
@@ -104,14 +104,14 @@ class RunRecorder:
         return {name: value for name, value in grades.metrics.items() if isinstance(value, float)}
 
     def save(self, done: int, window: Window) -> None:
-        """Write a checkpoint of all that the next steps depend on; the log lines before it reach the disk first."""
+        """Write a checkpoint of everything the next steps depend on, after the log lines before it are on disk."""
         self.folder.sync("metrics.jsonl")
         save_checkpoint(self.folder.checkpoints, take_checkpoint(self.training, done, window))
         barrier()
 
 
 class SilentRecorder:
-    """The recorder of the other ranks: it waits where rank 0 writes."""
+    """The recorder of the other ranks, which wait while rank 0 writes."""
 
     def tick(self, done: int) -> None:
         """Nothing to show."""
@@ -133,7 +133,7 @@ class SilentRecorder:
 
 
 def networks(training: Training) -> dict[str, nn.Module]:
-    """The networks of a method that can be scored, by name."""
+    """The networks of the method that are scored, by name."""
     found: dict[str, nn.Module] = {"student": training.method.student}
     if training.method.teacher is not None:
         found["teacher"] = training.method.teacher.network
@@ -143,21 +143,21 @@ def networks(training: Training) -> dict[str, nn.Module]:
 def take_checkpoint(training: Training, done: int, window: Window) -> Checkpoint:
     """The state after step `done`; `window` is that of all ranks."""
     tensors = {
-        **method_tensors(training),
+        **{f"method.{name}": value for name, value in training.method.state_dict().items()},
         **optimizer_tensors(training.optimizer),
         **{f"window.{name}": value for name, value in window.sums.items()},
     }
     scaler = {name: float(value) for name, value in training.scaler.state_dict().items()}
-    # names in their order, which a file of tensors does not keep and the log does
+    # the names in order: a file of tensors does not keep it, and log lines need it
     values = {"window_count": window.count, "window_names": list(window.sums), "scaler": scaler}
     return Checkpoint(done, tensors, values)
 
 
 def restore_checkpoint(training: Training, checkpoint: Checkpoint) -> Window:
-    """Put the state of a checkpoint into `training`; gives the sums since the last log line.
+    """Load the state of a checkpoint into `training`; returns the sums since the last log line.
 
     Raises:
-        CheckpointError: it is the state of another network, method or optimizer.
+        CheckpointError: it is from another network, method or optimizer.
     """
     tensors: Mapping[str, Any] = checkpoint.tensors
     method = {name.removeprefix("method."): value for name, value in tensors.items() if name.startswith("method.")}

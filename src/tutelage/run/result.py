@@ -1,4 +1,4 @@
-"""The final numbers of a run: the networks of the last step, on data that selected nothing."""
+"""The final scores of a run: the networks of the last step, on data that was never used to select one."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from rich.table import Column, Table
 
 from tutelage.run.recorder import networks
 from tutelage.tasks.base import Task
-from tutelage.training.loop import Training
 from tutelage.training.scoring import Exam
+from tutelage.training.state import Training
 
-MOST_COLUMNS = 5  # of scores, side by side
-LEAST_EVALUATIONS, MOST_EVALUATIONS = 3, 20  # that a median is taken of
+MOST_COLUMNS = 5  # scores side by side in a table; more of them are listed one per row
+LEAST_EVALUATIONS, MOST_EVALUATIONS = 3, 20  # of which a median is taken
 
 
 def final_result(
@@ -30,11 +30,10 @@ def final_result(
     """Metrics of student and teacher after the last step.
 
     Args:
-        rows: the lines of metrics.jsonl; the median is of the last 20 validation scores (as FixMatch reports its
-            accuracy), or of those in the last fifth of the steps if these are fewer; left out where there are fewer
-            than three.
-        parts: how to get the data of each part that scores ("validation", "test"): each is called once.
-        keep: is given what the evaluated network makes of each item of a part.
+        rows: the lines of metrics.jsonl. The reported median is of the last 20 validation scores (as in FixMatch), or
+            of those in the last fifth of training if these are fewer; it is left out if there are fewer than three.
+        parts: for each part ("validation", "test"), a function that loads its data; called once.
+        keep: called with each part's name and the evaluated network's predictions on it.
     """
     evaluated = "teacher" if training.method.predictor is not training.method.student else "student"
     result: dict[str, Any] = {
@@ -64,7 +63,7 @@ def final_result(
 
 
 def print_result(result: Mapping[str, Any], task: Task, console: Console) -> None:
-    """Print the final metrics as a table; the network that counts is marked."""
+    """Print the final metrics as a table; a star marks the network that is evaluated."""
     parts = [part for part in ("validation", "test") if part in result]
     if not parts:
         console.print(
@@ -87,7 +86,7 @@ def print_result(result: Mapping[str, Any], task: Task, console: Console) -> Non
 
 
 def _rows(made: list[tuple[str, str, Any]], columns: Mapping[str, tuple[str, str]], items: str) -> Table:
-    """A row for each part and network."""
+    """One row per part and network."""
     table = Table(items, "network", *(Column(title, justify="right") for title, _ in columns.values()))
     table.add_column("n", justify="right")
     for part, name, scores in made:
@@ -96,7 +95,7 @@ def _rows(made: list[tuple[str, str, Any]], columns: Mapping[str, tuple[str, str
 
 
 def _turned(made: list[tuple[str, str, Any]], columns: Mapping[str, tuple[str, str]]) -> Table:
-    """A column for each, where there are many scores."""
+    """One column per part and network, if there are many scores."""
     table = Table("", *(Column(f"{part}\n{name}", justify="right") for part, name, _ in made))
     for key, (title, form) in columns.items():
         table.add_row(title, *(_cell(scores[key], form) for *_, scores in made))

@@ -16,38 +16,39 @@ from tutelage.config import RunConfig
 from tutelage.core.console import screen
 from tutelage.core.distributed import barrier, from_main, process_group, rank
 from tutelage.core.errors import Interrupted
-from tutelage.results.verdict.pairing import write_scored
-from tutelage.run.data_modules.base import Material
+from tutelage.run.data_modules.base import DataModule
 from tutelage.run.folder import RunFolder
 from tutelage.run.progress import ProgressLine, clock
 from tutelage.run.recorder import RunRecorder, SilentRecorder
 from tutelage.run.result import final_result, print_result
-from tutelage.training.loop import Training, fit
+from tutelage.run.scored import write_scored
+from tutelage.training.loop import fit
 from tutelage.training.plan import EVALUATIONS, TRIAL_LENGTH, evaluations_within, plan_steps
 from tutelage.training.signals import StopFlag
+from tutelage.training.state import Training
 from tutelage.training.window import Window
 
 
 class Session:
     """The objects and the phases of a run."""
 
-    def __init__(self, device: torch.device, console: Console, stop: StopFlag, material: type[Material]) -> None:
+    def __init__(self, device: torch.device, console: Console, stop: StopFlag, module: type[DataModule]) -> None:
         self.device, self.console, self.stop = device, console, stop
-        self.material = material(console, device)
+        self.module = module(console, device)
 
     def settle(self, cfg: RunConfig, run: Path) -> RunConfig:
         """Check the data, on rank 0, and choose the method where it is to be chosen."""
         with self.stop.at_once():
-            return self.material.settle(cfg, run)
+            return self.module.settle(cfg, run)
 
     def load(self, cfg: RunConfig, run: Path) -> None:
         """Decode the data, on rank 0 first: it writes the cache that the others map."""
         for turn in (True, False):
             if (rank() == 0) == turn:
                 with self.stop.at_once():
-                    self.material.load(cfg, run)
+                    self.module.load(cfg, run)
             barrier()
-        for note in self.material.data.notes:
+        for note in self.module.data.notes:
             self.console.print(f"- {note}")
 
     def build(self, cfg: RunConfig, *, init_from: str | None = None, resuming: bool = False) -> Training:
@@ -56,12 +57,12 @@ class Session:
         Args:
             resuming: a checkpoint brings all weights, so that published ones are not fetched.
         """
-        student = self.material.network(cfg, published=not resuming and init_from is None)
+        student = self.module.network(cfg, published=not resuming and init_from is None)
         if not resuming:
-            self.material.start(student, None if init_from is None else Path(init_from))
+            self.module.start(student, None if init_from is None else Path(init_from))
         steps = cfg.train.steps or TRIAL_LENGTH  # with a budget the length is planned later
-        training = self.material.training(cfg, student, steps=steps)
-        training.describe_rows = lambda step: _name_rows(self.material, training, step)
+        training = self.module.training(cfg, student, steps=steps)
+        training.describe_rows = lambda step: _name_rows(self.module, training, step)
         return training
 
     def plan(self, training: Training, end: float, eval_every: int | None) -> tuple[int, int | None]:
@@ -70,7 +71,7 @@ class Session:
         Gives them and the steps between two evaluations; None is a twentieth of the training.
         """
         with self.stop.at_once():
-            evaluation, closing = self.material.costs(training)
+            evaluation, closing = self.module.costs(training)
             evaluations = from_main(evaluations_within(end - time.monotonic() - closing, evaluation))
             steps = plan_steps(
                 training,
@@ -88,7 +89,7 @@ class Session:
 
     def train(self, training: Training, folder: RunFolder | None, *, start: int, window: Window, begun: float) -> None:
         """Train to the end and write the result."""
-        task = self.material.task
+        task = self.module.task
         images = training.loader.images_per_step
         try:
             if folder is None:
@@ -103,7 +104,7 @@ class Session:
                     progress,
                     self.stop,
                     task=task,
-                    validation=self.material.validation(),
+                    validation=self.module.validation(),
                     start=start,
                 ) as recorder,
             ):
@@ -114,10 +115,10 @@ class Session:
                     training,
                     task,
                     rows=folder.rows("metrics.jsonl"),
-                    parts=self.material.final_exams(training, folder.path),
+                    parts=self.module.final_exams(training, folder.path),
                     keep=lambda part, items: scored.update({part: items}),
                 )
-                result |= self.material.evidence(training)
+                result |= self.module.evidence(training)
             write_scored(folder.path, scored)
             folder.finish(result)
             print_result(result, task, self.console)
@@ -131,12 +132,12 @@ class Session:
             training.loader.close()
 
 
-def open_session(stack: ExitStack, device: torch.device, console: Console, material: type[Material]) -> Session:
+def open_session(stack: ExitStack, device: torch.device, console: Console, module: type[DataModule]) -> Session:
     """A session that ends with `stack`: joined with its siblings under torchrun, and obeying signals."""
     stack.enter_context(_deterministic())
     device = stack.enter_context(process_group(device))
     heard = console if rank() == 0 else screen(quiet=True)
-    return Session(device, heard, stack.enter_context(StopFlag()), material)
+    return Session(device, heard, stack.enter_context(StopFlag()), module)
 
 
 @contextmanager
@@ -151,8 +152,8 @@ def _deterministic() -> Iterator[None]:
         cudnn.deterministic, cudnn.benchmark = before
 
 
-def _name_rows(material: Material, training: Training, step: int) -> str:
+def _name_rows(module: DataModule, training: Training, step: int) -> str:
     parts = [
-        f"{stream} {material.kind} {', '.join(names[:3])}, ..." for stream, names in material.names_at(training, step)
+        f"{stream} {module.kind.name} {', '.join(names[:3])}, ..." for stream, names in module.names_at(training, step)
     ]
     return f" ({'; '.join(parts)})"

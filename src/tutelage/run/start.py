@@ -6,74 +6,42 @@ import dataclasses
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from torch import nn
 
-from tutelage.config import IMPORTED, RunConfig
+from tutelage.config import RunConfig
 from tutelage.core.devices import choose_device, choose_precision
 from tutelage.core.distributed import barrier, rank
 from tutelage.core.ema import SHORTEST_RUN, slowest_decay
-from tutelage.core.errors import Interrupted, RunError, TutelageError, is_out_of_memory
-from tutelage.core.files import read_json, write_json
-from tutelage.inference.image_model import Model
-from tutelage.inference.scan_model import ScanModel, load_model
+from tutelage.core.errors import RunError, TutelageError, is_out_of_memory
+from tutelage.core.files import write_json
+from tutelage.core.seeding import own_random_state
 from tutelage.networks.weight_norm import WeightNormConv2d
-from tutelage.results.verdict.verdict import judge, print_verdict, read_verdict, write_verdict
 from tutelage.run import baseline
 from tutelage.run.build import check_goal, method_class, resolved, set_length
-from tutelage.run.data_modules.base import Material
-from tutelage.run.data_modules.recognize import kind_of, type_of
-from tutelage.run.folder import RunFolder, kind_of_data, read_config, read_rows, refuse_existing
-from tutelage.run.record import absolute, describe, refuse_changes, refuse_other_data, warn_of_changes
+from tutelage.run.data_modules.base import DataModule
+from tutelage.run.data_modules.recognize import MODULES, module_of
+from tutelage.run.folder import RunFolder, refuse_existing
+from tutelage.run.record import describe, refuse_changes, refuse_other_data, warn_of_changes
 from tutelage.run.recorder import restore_checkpoint, take_checkpoint
+from tutelage.run.resolve import absolute
+from tutelage.run.run_record import RunRecord
 from tutelage.run.session import open_session
 from tutelage.run.warm_start import network_of_origin
 from tutelage.training.checkpoint import load_checkpoint, save_checkpoint
-from tutelage.training.loop import Training
+from tutelage.training.state import Training
 from tutelage.training.window import Window
 
 BATCH_NORM_MOMENTUM = 0.1  # of most networks
 
 
-@dataclass(frozen=True)
-class Run:
-    """A run folder, to look at."""
-
-    path: Path
-
-    @cached_property
-    def config(self) -> dict[str, Any]:
-        """Resolved settings, data facts, plan and versions."""
-        return read_config(self.path)
-
-    @cached_property
-    def metrics(self) -> dict[str, Any]:
-        """The final metrics.
-
-        Raises:
-            RunError: the run is not finished.
-        """
-        if not (self.path / "result.json").exists():
-            raise RunError(f"{self.path} is not finished; go on with --resume {self.path}")
-        return read_json(self.path / "result.json")
-
-    def history(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl."""
-        return read_rows(self.path / "metrics.jsonl")
-
-    def model(self, *, network: str = "auto", device: str = "auto") -> Model | ScanModel:
-        """The trained model; see `Model.load` and `ScanModel.load`."""
-        return load_model(self.path, network=network, device=device)
-
-
+@own_random_state()
 def start_run(
     cfg: RunConfig, out: Path, *, overwrite: bool = False, console: Console, pretraining: bool = False
-) -> Run:
+) -> None:
     """Train from the start, in a new run folder.
 
     Args:
@@ -86,7 +54,7 @@ def start_run(
     begun = time.monotonic()
     cfg = resolved(absolute(cfg))
     check_goal(cfg, pretraining=pretraining)
-    kind = kind_of(cfg)
+    kind = module_of(cfg)
     kind.refuse(cfg)
     device = choose_device(cfg.train.device)
     choose_precision(cfg.train.precision, device)
@@ -95,15 +63,15 @@ def start_run(
         refuse_existing(out, overwrite=overwrite)
     with ExitStack() as stack:
         session = open_session(stack, device, console, kind)
-        cfg, material = network_of_origin(cfg, kind.kind, session.console), session.material
+        cfg, module = network_of_origin(cfg, kind.kind, session.console), session.module
         folder = stack.enter_context(RunFolder.create(out, overwrite=overwrite)) if rank() == 0 else None
         cfg = session.settle(cfg, out)
         baseline.check_baseline(cfg)
         session.load(cfg, out)
-        cfg = material.decide(cfg)
-        split = material.data.split_record()
-        baseline.check_scored(cfg.train, split["val_images"] + split["test_images"] > 0, kind.kind)
-        stack.enter_context(_name_batch(cfg, material))
+        cfg = module.decide(cfg)
+        split = module.data.split_record()
+        baseline.check_scored(cfg.train, split["val_images"] + split["test_images"] > 0, kind.kind.name)
+        stack.enter_context(_name_batch(cfg, module))
         training = session.build(cfg, init_from=cfg.train.init_from)
         plan: dict[str, Any] = {"steps": cfg.train.steps, "budget": cfg.train.budget}
         if cfg.train.budget is not None:
@@ -114,20 +82,19 @@ def start_run(
             cfg = dataclasses.replace(cfg, train=train)
             set_length(training, cfg, steps)
         _warn_of_slow_averages(training, cfg, session.console)
-        _warn_of_unused_views(training, cfg, material)
+        _warn_of_unused_views(training, cfg, module)
         session.stop.check()
         if folder is not None:
             folder.clear()
-            write_json(out / "split.json", material.data.split_record())
-            material.draw_views(cfg, out / "views.png")
+            write_json(out / "split.json", module.data.split_record())
+            module.draw_views(cfg, out / "views.png")
             save_checkpoint(folder.checkpoints, take_checkpoint(training, 0, Window()))
-            folder.declare(describe(cfg, material, session.device, plan))
+            folder.declare(describe(cfg, module, session.device, plan))
         session.train(training, folder, start=0, window=Window(), begun=begun)
-    _finish_baseline(out, console)
-    return Run(out)
 
 
-def resume_run(run: Path, given: Mapping[str, Any], *, console: Console) -> Run:
+@own_random_state()
+def resume_run(run: Path, given: Mapping[str, Any], *, console: Console) -> None:
     """Go on with a run exactly where it stopped; one that is finished is left as it is.
 
     Args:
@@ -137,23 +104,23 @@ def resume_run(run: Path, given: Mapping[str, Any], *, console: Console) -> Run:
         RunError: `run` is no run, is in use, or its settings or data changed; or no checkpoint of it is good.
     """
     begun = time.monotonic()
-    recorded = read_config(run)
-    if recorded["settings"].get("method", {}).get("name") == IMPORTED:
+    record = RunRecord(run)
+    recorded = record.config
+    if record.imported:
         raise RunError(f"{run} was imported, not trained here: start a training from it with --init-from {run}")
     cfg = refuse_changes(recorded, given, run)
-    if (run / "result.json").exists():
+    if record.finished:
         console.print(f"{run} is finished already; its metrics are in result.json")
-        _finish_baseline(run, console)
-        return Run(run)
+        return
     with ExitStack() as stack:
-        kind = type_of(kind_of_data(recorded))
+        kind = MODULES[record.kind.name]
         session = open_session(stack, choose_device(cfg.train.device), console, kind)
         folder = stack.enter_context(RunFolder.open(run)) if rank() == 0 else None
         warn_of_changes(recorded, session.device)
         session.load(cfg, run)
-        session.material.resume(cfg, recorded["data"])
-        refuse_other_data(recorded, session.material.data, run, kind.kind)
-        stack.enter_context(_name_batch(cfg, session.material))
+        session.module.resume(cfg, recorded["data"])
+        refuse_other_data(recorded, session.module.data, run, kind.kind.name)
+        stack.enter_context(_name_batch(cfg, session.module))
         training = session.build(cfg, resuming=True)
         barrier()
         checkpoint = load_checkpoint(run / "checkpoints")
@@ -162,30 +129,6 @@ def resume_run(run: Path, given: Mapping[str, Any], *, console: Console) -> Run:
             folder.cut(checkpoint.step)
         session.console.print(f"going on after step {checkpoint.step} of {training.total}")
         session.train(training, folder, start=checkpoint.step, window=window, begun=begun)
-    _finish_baseline(run, console)
-    return Run(run)
-
-
-def _finish_baseline(run: Path, console: Console) -> None:
-    """Train the supervised twin of a finished run, or go on with it, and say whether unlabeled images helped.
-
-    Nothing is done where the settings ask for no twin, or the verdict is there.
-    """
-    recorded, twin = read_config(run), run / baseline.FOLDER
-    if not RunConfig.from_dict(recorded["settings"]).train.baseline or read_verdict(run) is not None:
-        return
-    console.print(f"the supervised twin, in {twin}:")
-    try:
-        if (twin / "config.json").exists():
-            resume_run(twin, {}, console=console)
-        else:
-            start_run(baseline.twin_of(recorded), twin, console=console)
-    except Interrupted as stopped:
-        message = f"stopped in the supervised twin; go on with --resume {run}"
-        raise Interrupted(message, stopped.exit_code - 128) from None
-    verdict = judge([(run, twin)])
-    write_verdict(verdict, run)
-    print_verdict(verdict, console)
 
 
 def _warn_of_slow_averages(training: Training, cfg: RunConfig, console: Console) -> None:
@@ -208,18 +151,16 @@ def _warn_of_slow_averages(training: Training, cfg: RunConfig, console: Console)
         )
 
 
-def _warn_of_unused_views(training: Training, cfg: RunConfig, material: Material) -> None:
+def _warn_of_unused_views(training: Training, cfg: RunConfig, module: DataModule) -> None:
     """A comparison gives its settings to methods that have no such view too, so that they are named, not refused."""
     views = {*training.method.labeled_views, *training.method.unlabeled_views}
-    for view, changed in material.view_settings(cfg):
+    for view, changed in module.view_settings(cfg):
         if changed and view not in views:
-            material.console.print(
-                f"- {', '.join(changed)}: nothing comes of it, since {cfg.method} has no {view} view"
-            )
+            module.console.print(f"- {', '.join(changed)}: nothing comes of it, since {cfg.method} has no {view} view")
 
 
 @contextmanager
-def _name_batch(cfg: RunConfig, material: Material) -> Iterator[None]:
+def _name_batch(cfg: RunConfig, module: DataModule) -> Iterator[None]:
     """Say which batch did not fit, where memory does not suffice."""
     try:
         yield
@@ -231,6 +172,6 @@ def _name_batch(cfg: RunConfig, material: Material) -> Iterator[None]:
         labeled = [f"{train.batch_size} labeled"] if method.labeled_views else []
         unlabeled = [f"{train.unlabeled_batch} unlabeled"] if method.unlabeled_views else []
         raise TutelageError(
-            f"out of memory with batches of {' and '.join([*labeled, *unlabeled])} {material.item} and the network "
-            f"'{cfg.network.name}': lower train.batch_size or {material.smaller}, or take a smaller network"
+            f"out of memory with batches of {' and '.join([*labeled, *unlabeled])} {module.item} and the network "
+            f"'{cfg.network.name}': lower train.batch_size or {module.smaller}, or take a smaller network"
         ) from error

@@ -13,10 +13,10 @@ from torch import nn
 from tutelage.config import RunConfig
 from tutelage.config.network import NetworkConfig
 from tutelage.core.errors import ConfigError
-from tutelage.inference.encoder import HEAD, backbone_misfits, load_backbone, misfit_text
-from tutelage.inference.image_model import weights_of
+from tutelage.data.kinds import DataKind
 from tutelage.run.build import evaluated_network, learns_from_labels
-from tutelage.run.folder import kind_of_data, read_config
+from tutelage.run.run_record import RunRecord
+from tutelage.run.weights import HEAD, backbone_misfits, load_backbone, misfit_text, weights_of
 from tutelage.training.checkpoint import load_checkpoint
 
 _MOST_SHOWN = 4
@@ -35,8 +35,8 @@ def warm_start(network: nn.Module, run: Path, classes: tuple[str, ...], console:
         RunError: `run` is no run folder, or its checkpoints are damaged.
         ConfigError: its network is another one.
     """
-    config = read_config(run)
-    cfg, facts = RunConfig.from_dict(config["settings"]), config["data"]
+    record = RunRecord(run)
+    cfg, facts = record.cfg, record.data
     checkpoint = load_checkpoint(run / "checkpoints")
     weights = weights_of(checkpoint.tensors, evaluated_network(cfg.method))
     if other := backbone_misfits(network, weights):
@@ -66,11 +66,11 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_MOST_SHOWN]) + (f" and {len(names) - _MOST_SHOWN} more" if names[_MOST_SHOWN:] else "")
 
 
-def network_of_origin(cfg: RunConfig, kind: str, console: Console) -> RunConfig:
+def network_of_origin(cfg: RunConfig, kind: DataKind, console: Console) -> RunConfig:
     """The settings with the network of the run that `train.init_from` names, where no network was chosen.
 
     Args:
-        kind: of the data that will be trained on, "images" or "scans".
+        kind: of the data that will be trained on.
 
     Raises:
         RunError: that is no run folder.
@@ -78,17 +78,17 @@ def network_of_origin(cfg: RunConfig, kind: str, console: Console) -> RunConfig:
     """
     if cfg.train.init_from is None:
         return cfg
-    recorded = read_config(Path(cfg.train.init_from))
-    if kind_of_data(recorded) != kind:
+    record = RunRecord(cfg.train.init_from)
+    if record.kind != kind:
         raise ConfigError(
-            f"train.init_from {cfg.train.init_from}: it was trained on {kind_of_data(recorded)}, and these are {kind}"
+            f"train.init_from {cfg.train.init_from}: it was trained on {record.kind.name}, and these are {kind.name}"
         )
     chosen = "network" in cfg.given if cfg.given else cfg.network != NetworkConfig()
     if chosen:
         return cfg
-    origin = RunConfig.from_dict(recorded["settings"]).network
+    origin = record.cfg.network
     network = dataclasses.replace(origin, pretrained=False, bn_splits=None)  # both are for how it was trained
     if network != cfg.network:
         console.print(f"- the network is that of {cfg.train.init_from}: {network.name}")
-    given = {**cfg.given, "network": dataclasses.asdict(network)} if cfg.given else {}
+    given = {**cfg.given, "network": network.to_dict()} if cfg.given else {}
     return dataclasses.replace(cfg, network=network, given=given)

@@ -1,4 +1,4 @@
-"""One class for each image: cross-entropy, softmax, and the usual scores."""
+"""One class per image: cross-entropy, softmax, and the usual scores."""
 
 from __future__ import annotations
 
@@ -12,35 +12,29 @@ from torch import Tensor, nn
 
 from tutelage.core.errors import DataError, NonFiniteError
 from tutelage.tasks.base import Metrics, Task
-
-ECE_BINS = 15
+from tutelage.tasks.class_scores import SCORES, Scored, scores_for
+from tutelage.tasks.own_metrics import OwnMetric
 
 
 class Classification(Task):
     """Classify whole images into `classes`.
 
     Args:
-        classes: their names, in the order of labels and logits.
+        classes: class names, in the order of labels and logits.
+        own_metrics: additional scores: functions of (probs, labels).
 
     Raises:
-        DataError: there are fewer than two.
+        DataError: there are fewer than two classes.
     """
 
     headline = "accuracy"
-    columns = MappingProxyType(
-        {
-            "accuracy": ("accuracy", "{:.1%}"),
-            "top5_accuracy": ("top-5", "{:.1%}"),
-            "balanced_accuracy": ("balanced", "{:.1%}"),
-            "nll": ("NLL", "{:.3f}"),
-            "ece": ("ECE", "{:.3f}"),
-        }
-    )
+    columns = MappingProxyType({name: (score.heading, score.form) for name, score in SCORES.items()})
 
-    def __init__(self, classes: Sequence[str]) -> None:
+    def __init__(self, classes: Sequence[str], own_metrics: tuple[OwnMetric, ...] = ()) -> None:
         self.classes = tuple(classes)
         if len(self.classes) < 2:
             raise DataError(f"classification needs at least two classes, got {len(self.classes)}: {self.classes}")
+        self.add_metrics(own_metrics)
 
     def loss(self, logits: Tensor, label: Tensor) -> Tensor:
         """Scalar: cross-entropy of logits (B, K) and labels (B,) int64, averaged over rows."""
@@ -48,7 +42,7 @@ class Classification(Task):
 
     @torch.no_grad()
     def predict(self, network: nn.Module, image: Tensor) -> Tensor:
-        """(B, K) float32 probabilities; the network is in evaluation mode meanwhile, then as it was."""
+        """(B, K) float32 probabilities, computed in evaluation mode; afterwards the network's mode is restored."""
         training = [module for module in network.modules() if module.training]
         network.eval()
         try:
@@ -58,35 +52,32 @@ class Classification(Task):
                 module.training = True
 
     def metrics(self) -> ClassificationMetrics:
-        """A fresh collector."""
-        return ClassificationMetrics(self.classes)
+        """A new, empty collector."""
+        return ClassificationMetrics(self.classes, self.own_metrics)
 
 
 class ClassificationMetrics(Metrics):
-    """Keeps all predictions, on the device they come on, and scores them together."""
+    """Keeps all predictions on their device and scores them together."""
 
-    def __init__(self, classes: tuple[str, ...]) -> None:
-        self.classes = classes
+    def __init__(self, classes: tuple[str, ...], own_metrics: tuple[OwnMetric, ...] = ()) -> None:
+        self.classes, self.own_metrics = classes, own_metrics
         self._probs: list[Tensor] = []
         self._label: list[Tensor] = []
 
     def update(self, probs: Tensor, label: Tensor) -> None:
-        """Add a batch: `probs` (B, K) summing to 1, `label` (B,) int64, -1 where there is none."""
+        """Add a batch: `probs` (B, K) summing to 1, `label` (B,) int64, -1 for unlabeled rows."""
         self._probs.append(probs.detach())
         self._label.append(label)
 
     def compute(self) -> dict[str, Any]:
-        """All metrics of the labeled rows, ready for JSON; None where a metric has nothing to be computed from.
+        """All metrics of the labeled rows, ready for JSON; None for metrics that are undefined.
 
         Returns:
-            n: rows that were scored.
-            accuracy: share of rows whose most probable class is right.
-            top5_accuracy: share whose class is among the five most probable; only with more than five classes.
-            balanced_accuracy: mean recall of the classes that occur.
-            nll: mean negative log-probability of the right class in nats, probabilities kept above 1.2e-7.
-            ece: expected calibration error, 15 bins of equal width, mean absolute gap (arXiv:1706.04599).
-            per_class: for each class precision, recall, f1, and support, its number of rows.
-            confusion_matrix: rows of counts, one a true class, one column a predicted class.
+            n: number of rows that were scored.
+            accuracy, nll, ...: each of `class_scores.SCORES`; top5_accuracy only with more than five classes.
+            per_class: for each class, its precision, recall, f1, and support (number of rows).
+            confusion_matrix: counts, with one row per true class and one column per predicted class.
+            Each of `own_metrics`, by name.
 
         Raises:
             DataError: a label is not a class.
@@ -97,42 +88,28 @@ class ClassificationMetrics(Metrics):
         label = torch.cat([torch.empty(0, dtype=torch.int64), *(part.cpu() for part in self._label)])
         probs, label = probs[label != -1], label[label != -1]
         _check(probs, label, k)
-        return _scores(probs, label, self.classes) if len(label) else _no_scores(self.classes)
+        if not len(label):
+            return _no_scores(self.classes) | {metric.name: None for metric in self.own_metrics}
+        own = {metric.name: metric(probs, label) for metric in self.own_metrics}
+        # torchmetrics treats values outside [0, 1], even rounding errors, as logits
+        return _scores(Scored(probs.clamp(0.0, 1.0), label), self.classes) | own
 
 
 def _check(probs: Tensor, label: Tensor, num_classes: int) -> None:
     unknown = label[(label < 0) | (label >= num_classes)].unique().tolist()
     if unknown:
-        raise DataError(f"labels must be in 0..{num_classes - 1} (or -1, none), got {unknown[:5]}")
+        raise DataError(f"labels must be in 0..{num_classes - 1} (or -1 for none), got {unknown[:5]}")
     broken = int((~probs.isfinite()).any(1).sum())
     if broken:
-        raise NonFiniteError(f"{broken} of {len(probs)} predictions hold NaN or infinity: the network is broken")
+        raise NonFiniteError(f"{broken} of {len(probs)} predictions contain NaN or infinity: the network is broken")
 
 
-def _scores(probs: Tensor, label: Tensor, classes: tuple[str, ...]) -> dict[str, Any]:
-    # Imported here, since it takes seconds.
-    from torchmetrics.functional import classification as score
-
-    k = len(classes)
-    probs = probs.clamp(0.0, 1.0)  # torchmetrics takes anything outside, a rounding error too, for logits
-    predicted = probs.argmax(1)
-    confusion = score.multiclass_confusion_matrix(predicted, label, num_classes=k)
-    support, chosen = confusion.sum(1), confusion.sum(0)
-    recall = score.multiclass_recall(predicted, label, num_classes=k, average="none")
-    precision = score.multiclass_precision(predicted, label, num_classes=k, average="none")
-    f1 = score.multiclass_f1_score(predicted, label, num_classes=k, average="none")
-    likelihood = probs.double().gather(1, label[:, None]).clamp_min(torch.finfo(torch.float32).eps)
-
-    out: dict[str, Any] = {
-        "n": len(label),
-        "accuracy": float(score.multiclass_accuracy(predicted, label, num_classes=k, average="micro")),
-    }
-    if k > 5:
-        out["top5_accuracy"] = float(score.multiclass_accuracy(probs, label, num_classes=k, top_k=5, average="micro"))
-    return out | {
-        "balanced_accuracy": float(recall[support > 0].mean()),
-        "nll": float(-likelihood.log().mean()),
-        "ece": float(score.multiclass_calibration_error(probs, label, num_classes=k, n_bins=ECE_BINS, norm="l1")),
+def _scores(scored: Scored, classes: tuple[str, ...]) -> dict[str, Any]:
+    support, chosen = scored.confusion.sum(1), scored.confusion.sum(0)
+    recall, precision, f1 = (scored.by_class(name) for name in ("recall", "precision", "f1_score"))
+    return {
+        "n": len(scored.label),
+        **{name: score.compute(scored) for name, score in scores_for(len(classes)).items()},
         "per_class": {
             name: {
                 "precision": float(precision[c]) if chosen[c] else None,
@@ -142,16 +119,15 @@ def _scores(probs: Tensor, label: Tensor, classes: tuple[str, ...]) -> dict[str,
             }
             for c, name in enumerate(classes)
         },
-        "confusion_matrix": confusion.tolist(),
+        "confusion_matrix": scored.confusion.tolist(),
     }
 
 
 def _no_scores(classes: tuple[str, ...]) -> dict[str, Any]:
-    names = ("accuracy", *(("top5_accuracy",) if len(classes) > 5 else ()), "balanced_accuracy", "nll", "ece")
     absent: dict[str, Any] = {"precision": None, "recall": None, "f1": None, "support": 0}
     return {
         "n": 0,
-        **dict.fromkeys(names),
+        **dict.fromkeys(scores_for(len(classes))),
         "per_class": {name: dict(absent) for name in classes},
         "confusion_matrix": [[0] * len(classes) for _ in classes],
     }

@@ -1,26 +1,19 @@
-"""Connected pieces of a segmentation."""
+"""Connected components of a segmentation."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tutelage.core.errors import MissingExtra
-
 
 def keep_largest(labels: NDArray[np.integer], num_classes: int) -> NDArray[np.integer]:
-    """`labels` (*S), where each class but background keeps its largest piece, and its others become background (0).
+    """`labels` (*S) with only the largest connected component of each class; the others become background (0).
 
-    Voxels that touch at a corner are connected (26 neighbors in three dimensions, as in DTC's code). Of two pieces of
-    one size the first in memory order stays; a class that is absent stays so.
-
-    Raises:
-        MissingExtra: SciPy is not installed.
+    Voxels that touch at a corner are connected (26 neighbors in three dimensions, as in DTC's code). If two components
+    have the same size, the first in memory order is kept. Absent classes stay absent.
     """
-    try:
-        from scipy import ndimage
-    except ModuleNotFoundError as error:
-        raise MissingExtra("segmentation.largest_component", "scipy", "medical") from error
+    from scipy import ndimage  # slow to import
+
     kept = labels.copy()
     touching = np.ones((3,) * labels.ndim, dtype=bool)
     for k in range(1, num_classes):

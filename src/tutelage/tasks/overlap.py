@@ -1,8 +1,9 @@
-"""How well one class of one case is segmented."""
+"""Segmentation scores of one class in one case."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,38 @@ from numpy.typing import NDArray
 
 from tutelage.tasks.surface_distances import SurfaceDistances, surface_distances
 
-OVERLAPS = ("dice", "jaccard")
-DISTANCES = ("hd95_pooled", "hd95_max_directed", "asd_to_reference", "assd_pooled")
+
+@dataclass(frozen=True)
+class Overlap:
+    """A score in [0, 1] of two masks, from the numbers of voxels in both, in the prediction, and in the reference.
+
+    Attributes:
+        score: called only if at least one of the masks has a voxel.
+        heading: of its column.
+    """
+
+    score: Callable[[int, int, int], float]
+    heading: str
+
+
+def dice(both: int, predicted: int, true: int) -> float:
+    """2 |A and B| / (|A| + |B|)."""
+    return 2 * both / (predicted + true)
+
+
+def jaccard(both: int, predicted: int, true: int) -> float:
+    """|A and B| / |A or B|."""
+    return both / (predicted + true - both)
+
+
+# To add a score, write a function above and a line here; for a distance, a property of `SurfaceDistances` and a line.
+OVERLAPS = {"dice": Overlap(dice, "Dice"), "jaccard": Overlap(jaccard, "Jaccard")}
+DISTANCES = {  # by name: heading
+    "hd95_pooled": "HD95 pooled",
+    "hd95_max_directed": "HD95 max directed",
+    "asd_to_reference": "ASD to reference",
+    "assd_pooled": "ASSD pooled",
+}
 UNITS = ("voxels", "mm")
 DISTANCE_SCORES = tuple(f"{distance}_{unit}" for distance in DISTANCES for unit in UNITS)
 
@@ -19,24 +50,22 @@ DISTANCE_SCORES = tuple(f"{distance}_{unit}" for distance in DISTANCES for unit 
 def class_scores(
     prediction: NDArray[np.bool_], reference: NDArray[np.bool_], spacing: Sequence[float], *, distances: bool = True
 ) -> dict[str, Any]:
-    """The scores of a mask (*S) against its reference; None where a score is not defined.
+    """The scores of a mask (*S) against its reference; None for scores that are undefined.
 
     Args:
-        spacing: size of a voxel in mm, along each axis.
-        distances: compute the surface distances too, which takes most of the time.
+        spacing: voxel size in mm along each axis.
+        distances: also compute the surface distances, which takes most of the time.
 
     Returns:
-        dice: 2 |A and B| / (|A| + |B|); None where both masks are empty, 0 where one is.
-        jaccard: |A and B| / |A or B|, likewise.
-        hd95_pooled_mm, ...: each of `DISTANCE_SCORES`; None where a mask is empty.
+        dice, jaccard: each of `OVERLAPS`; None if both masks are empty, 0 if one is.
+        hd95_pooled_mm, ...: each of `DISTANCE_SCORES`; None if a mask is empty.
         predicted_voxels, reference_voxels: sizes of the masks.
-        empty: "prediction", "reference", "both" or None: which mask is empty.
+        empty: which mask is empty: "prediction", "reference", "both" or None.
     """
     predicted, true = int(prediction.sum()), int(reference.sum())
     both = int((prediction & reference).sum())
     scores: dict[str, Any] = {
-        "dice": 2 * both / (predicted + true) if predicted + true else None,
-        "jaccard": both / (predicted + true - both) if predicted + true else None,
+        name: overlap.score(both, predicted, true) if predicted + true else None for name, overlap in OVERLAPS.items()
     }
     if distances:
         scores |= _distances(prediction, reference, spacing) if predicted and true else dict.fromkeys(DISTANCE_SCORES)

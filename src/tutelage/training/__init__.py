@@ -1,1 +1,1 @@
-"""When things happen: the loop, the optimizer, the run folder, checkpoints."""
+"""Training: the loop, the optimizer and its schedule, checkpoints, and how networks are scored."""

@@ -1,8 +1,9 @@
-"""How the part of a network that a warm start brought may move: more slowly than the head, later, or not at all."""
+"""A pretrained backbone that learns more slowly than the head, later, or not at all."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -14,12 +15,12 @@ from tutelage.methods.base import Method
 class Backbone:
     """The student's network without its head, and the same part of the teacher.
 
-    While it is frozen, its weights get no step, momentum or decay, and it runs in evaluation mode: batch-norm
-    statistics do not move, and nothing is dropped. So the teacher's copy stays equal to it.
+    While the backbone is frozen, its weights get no step, momentum or decay, and it runs in evaluation mode: batch-norm
+    statistics stay as they are, and dropout is off. So the teacher's copy stays equal to it.
 
     Attributes:
         lr_factor: its learning rate as a multiple of the head's.
-        frozen: share of training during which it does not move; 1 is all of it.
+        frozen: share of training during which it is frozen; 1 is all of it.
     """
 
     student: list[nn.Module]
@@ -29,15 +30,15 @@ class Backbone:
     _held: bool = field(default=False, init=False)
 
     def is_frozen(self, step: int, total: int) -> bool:
-        """Whether it stays as it is in the step after `step` others."""
+        """Whether it is frozen at `step`."""
         return step < self.frozen * total
 
     def parameters(self) -> list[Tensor]:
-        """Those of the student."""
+        """The parameters of the student's backbone."""
         return [parameter for module in self.student for parameter in module.parameters()]
 
-    def set_mode(self, method: Method, step: int, total: int) -> None:
-        """Before the forward pass of a step: evaluation mode while frozen, then again the modes of the method."""
+    def set_mode(self, method: Method[Any], step: int, total: int) -> None:
+        """Called before the forward pass: evaluation mode while frozen; afterwards, the method's own modes again."""
         if self.is_frozen(step, total):
             for module in (*self.student, *self.teacher):
                 module.eval()
@@ -47,21 +48,21 @@ class Backbone:
             self._held = False
 
     def drop_gradients(self, step: int, total: int) -> None:
-        """After the backward pass of a step: an optimizer leaves parameters without a gradient alone.
+        """Called after the backward pass: an optimizer skips parameters that have no gradient.
 
-        They are made all the same where the backbone moves later, since processes that train together agree at their
-        start on the gradients that they share.
+        The gradients of a backbone that is unfrozen later are computed nevertheless, because DDP decides at the start
+        which gradients the processes share.
         """
         if self.is_frozen(step, total):
             for parameter in self.parameters():
                 parameter.grad = None
 
 
-def backbone_of(method: Method, network: nn.Module, train: TrainConfig) -> Backbone | None:
-    """The backbone that the settings treat apart, or None where it moves as the rest does.
+def backbone_of(method: Method[Any], network: nn.Module, train: TrainConfig) -> Backbone | None:
+    """The backbone, if the settings freeze it or give it a learning rate of its own; otherwise None.
 
     Args:
-        network: what the warm start filled, which lies somewhere in the method's student.
+        network: the network with the pretrained weights: the method's student, or a part of it.
     """
     if train.init_from is None or (train.backbone_lr == 1.0 and train.frozen_share == 0.0):
         return None
@@ -76,5 +77,5 @@ def backbone_of(method: Method, network: nn.Module, train: TrainConfig) -> Backb
     )
     if backbone.frozen == 1.0:
         for parameter in backbone.parameters():
-            parameter.requires_grad_(False)  # no gradient is made for it at all
+            parameter.requires_grad_(False)  # its gradients are never computed
     return backbone

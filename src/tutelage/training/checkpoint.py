@@ -1,4 +1,4 @@
-"""Checkpoints: safetensors and JSON, no pickle, each with its hash in a manifest that is written last."""
+"""Checkpoints as safetensors and JSON, without pickle. A manifest, written last, holds the hash of each."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KEEP = 2
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint holds: named tensors, and plain values about them."""
+    """The contents of a checkpoint: named tensors, and plain values that describe them."""
 
     step: int
     tensors: Mapping[str, Tensor]
@@ -33,10 +33,10 @@ class Checkpoint:
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Write a checkpoint; keep the two newest good ones, and delete older ones only when the manifest names this one.
+    """Write a checkpoint and keep the two newest; older ones are deleted only once the manifest lists this one.
 
     Raises:
-        RunError: it cannot be written (the earlier ones are untouched).
+        RunError: it cannot be written (earlier checkpoints are untouched).
         CheckpointError: it holds NaN or infinity; such a state is never saved.
     """
     try:
@@ -44,7 +44,8 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     except OSError as error:
         raise RunError(f"cannot make {folder}: {error.strerror}") from None
     path = folder / f"step-{checkpoint.step:08d}.safetensors"
-    require_space(path, 2 * sum(tensor.nbytes for tensor in checkpoint.tensors.values()))  # and room for the log
+    size = sum(tensor.nbytes for tensor in checkpoint.tensors.values())
+    require_space(path, 2 * size)  # leaves room for the log
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
     bad = first_non_finite(tensors)
     if bad is not None:
@@ -63,10 +64,10 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
-    """The newest checkpoint whose size and hash agree with the manifest; with a warning if it is not the newest.
+    """The newest checkpoint whose size and hash match the manifest; warns if a newer one is damaged.
 
     Raises:
-        CheckpointError: there is none, or it is of a newer format.
+        CheckpointError: there is none, or it is in a newer format.
     """
     damaged: list[str] = []
     for entry in reversed(entries(folder)):
@@ -80,7 +81,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             damaged.append(f"{path.name} (its content does not match its hash)")
             continue
         if damaged:
-            warnings.warn(f"damaged: {', '.join(damaged)}; going on from {path.name}", RuntimeWarning, stacklevel=2)
+            warnings.warn(f"damaged: {', '.join(damaged)}; resuming from {path.name}", RuntimeWarning, stacklevel=2)
         return _parse(path, content, entry["step"])
     if damaged:
         raise CheckpointError(f"no usable checkpoint in {folder}; damaged: {', '.join(damaged)}")
@@ -98,10 +99,10 @@ def _parse(path: Path, content: bytes, step: int) -> Checkpoint:
 
 
 def entries(folder: Path) -> list[dict[str, Any]]:
-    """The manifest's entries, oldest first; none if there is no manifest.
+    """The manifest's entries, oldest first; empty if there is no manifest.
 
     Raises:
-        CheckpointError: it is damaged, or of a newer format.
+        CheckpointError: it is damaged, or in a newer format.
     """
     path = folder / MANIFEST
     if not path.exists():
@@ -109,7 +110,7 @@ def entries(folder: Path) -> list[dict[str, Any]]:
     try:
         manifest = read_json(path)
         if manifest["format"] > FORMAT:
-            raise CheckpointError(f"{path} is of format {manifest['format']}; this version reads up to {FORMAT}")
+            raise CheckpointError(f"{path} is in format {manifest['format']}; this version reads up to {FORMAT}")
         found = sorted(manifest["checkpoints"], key=lambda entry: entry["step"])
         for entry in found:
             if Path(entry["file"]).name != entry["file"]:
@@ -124,7 +125,7 @@ def entries(folder: Path) -> list[dict[str, Any]]:
 
 
 def first_non_finite(tensors: Mapping[str, Tensor]) -> str | None:
-    """The name of the first floating tensor that holds NaN or infinity."""
+    """The name of the first floating-point tensor that holds NaN or infinity, or None."""
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             return name
@@ -132,25 +133,25 @@ def first_non_finite(tensors: Mapping[str, Tensor]) -> str | None:
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimizer's state as named tensors. What its groups hold follows from the settings and the step."""
+    """The optimizer's state as named tensors; its hyperparameters follow from the settings and the step."""
     state = optimizer.state_dict()["state"]
     return {
         f"optimizer.{number}.{name}": value
-        for number, row in state.items()
-        for name, value in row.items()
+        for number, entry in state.items()
+        for name, value in entry.items()
         if value is not None
     }
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Put back what `optimizer_tensors` took, each tensor in the memory format of its parameter, as a fresh one is."""
+    """Restore what `optimizer_tensors` returned, each tensor in the memory format of its parameter."""
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         if name.startswith("optimizer."):
             _, number, key = name.split(".", 2)
             state.setdefault(int(number), {})[key] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    for parameter, row in optimizer.state.items():
-        for name, value in row.items():
+    for parameter, entry in optimizer.state.items():
+        for name, value in entry.items():
             if value.shape == parameter.shape:
-                row[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+                entry[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)

@@ -1,4 +1,4 @@
-"""Finding NaN and infinity without waiting for the device."""
+"""Detects NaN and infinity without waiting for the device."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from torch import Tensor
 
 
 class Health:
-    """A flag on the device: is everything that a step computed finite?
+    """A flag on the device: has everything been finite so far?
 
-    Once a step is not, the flag stays down, and the optimizer and the teacher, which are gated on it, change nothing
-    any more. The flag is read only where the loop waits for the device anyway: at a log line, an evaluation, a save.
+    After the first NaN or infinity the flag stays false. The optimizer and the teacher check it on the device, and
+    change nothing from then on. The CPU reads it only when it waits for the device anyway: before a log line, an
+    evaluation or a save.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -23,7 +24,7 @@ class Health:
         self._skipped = torch.zeros((), dtype=torch.int64, device=device)
 
     def observe(self, step: int, values: Mapping[str, Tensor]) -> Tensor:
-        """Look at the values of a step (named scalars); gives the flag, a 0-dim bool."""
+        """Check the values of a step (named scalars); returns the flag, a 0-dim bool."""
         bad = ~torch.isfinite(torch.stack([value.detach().float().reshape(()) for value in values.values()]))
         first = self.finite & bad.any()
         self._step = torch.where(first, step, self._step)
@@ -33,16 +34,19 @@ class Health:
         self.finite = self.finite & ~bad.any()
         return self.finite
 
-    def count(self, applied: Tensor) -> None:
-        """Note whether a step was taken (0-dim bool)."""
-        self._skipped = torch.where(applied, 0, self._skipped + 1)
+    def count(self, taken: Tensor) -> None:
+        """Note whether the optimizer took its step (0-dim bool)."""
+        self._skipped = torch.where(taken, 0, self._skipped + 1)
 
     def skipped(self) -> int:
-        """Steps that were not taken since the last one that was. Waits for the device."""
+        """Steps skipped since the last one that was taken. Waits for the device."""
         return int(self._skipped)
 
     def first_fault(self) -> tuple[int, str] | None:
-        """The step (0 is the first) and the name of the first value that was not finite. Waits for the device."""
+        """The first step (from 0) with a value that was not finite, and the names of those values; or None.
+
+        Waits for the device.
+        """
         if bool(self.finite):
             return None
         names = [name for name, bad in zip(self._places, self._bad.tolist(), strict=True) if bad]

@@ -1,30 +1,24 @@
-"""The optimizer of a run, and its learning rate as a pure function of the step."""
+"""Builds the optimizer of a run."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from tutelage.config.settings import OptimizerConfig
-from tutelage.core.schedules import (
-    half_cosine,
-    linear_rampup,
-    seven_sixteenths_cosine,
-    sigmoid_rampdown,
-    sigmoid_rampup,
-)
 from tutelage.training.backbone import Backbone
 
 
 def build_optimizer(model: nn.Module, cfg: OptimizerConfig, backbone: Backbone | None = None) -> torch.optim.Optimizer:
-    """The optimizer of all parameters that get gradients; weight decay on kernels alone unless the settings say so.
+    """The optimizer of all parameters that get gradients.
 
-    The fused forms, since they take `found_inf`: a flag on the device that turns a step into nothing.
+    Weight decay applies to kernels only, unless `decay_all` is set. The fused implementations are used because they
+    accept `found_inf`, a flag on the device that turns a step into a no-op.
 
     Args:
-        backbone: what has a learning rate of its own.
+        backbone: gets a learning rate of its own.
     """
     trained = [p for p in model.parameters() if p.requires_grad]
     apart = set() if backbone is None else {id(p) for p in backbone.parameters()}
@@ -35,7 +29,7 @@ def build_optimizer(model: nn.Module, cfg: OptimizerConfig, backbone: Backbone |
     if cfg.name == "sgd":
         nesterov = cfg.nesterov and cfg.momentum > 0
         sgd = torch.optim.SGD(groups, lr=cfg.lr, momentum=cfg.momentum, nesterov=nesterov, fused=True)
-        forget(sgd, cfg)
+        reset_state(sgd, cfg)
         return sgd
     adam = torch.optim.AdamW if cfg.name == "adamw" else torch.optim.Adam
     return adam(groups, lr=cfg.lr, betas=(cfg.momentum, cfg.beta2), fused=True)
@@ -50,55 +44,14 @@ def _groups(trained: list[nn.Parameter], cfg: OptimizerConfig) -> list[dict[str,
     ]
 
 
-def forget(optimizer: torch.optim.Optimizer, cfg: OptimizerConfig) -> None:
+def reset_state(optimizer: torch.optim.Optimizer, cfg: OptimizerConfig) -> None:
     """Put the optimizer's state back to what it is before the first step.
 
-    SGD's momentum starts as zeros, which gives the same steps as none: without them the fused form takes memory as it
-    comes for its first step, and keeps that where `found_inf` turns the step into nothing.
+    SGD's momentum starts as explicit zeros, which gives the same steps as starting without any. Left to itself, the
+    fused SGD allocates uninitialized memory in its first step, and keeps it if `found_inf` makes that step a no-op.
     """
     optimizer.state.clear()
     if cfg.name == "sgd" and (cfg.momentum > 0 or cfg.momentum_end):
         for group in optimizer.param_groups:
             for parameter in group["params"]:
                 optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
-
-
-def lr_factor(step: int, total: int, cfg: OptimizerConfig) -> float:
-    """The learning rate at `step` as a share of its peak."""
-    if cfg.schedule == "ramps":
-        rampdown = sigmoid_rampdown(step, total, cfg.rampdown * total)
-        return sigmoid_rampup(step, cfg.warmup * total) * rampdown
-    warmup = linear_rampup(step + 1, cfg.warmup * total)
-    if cfg.schedule == "cosine":
-        return warmup * half_cosine(step, cfg.cosine_length * total)
-    if cfg.schedule == "cosine-7-16":
-        return warmup * seven_sixteenths_cosine(step, total)
-    if cfg.schedule == "step":
-        return warmup * cfg.step_factor ** sum(step >= share * total for share in cfg.step_at)
-    return warmup
-
-
-def momentum_at(step: int, total: int, cfg: OptimizerConfig) -> float:
-    """Momentum (Adam's beta1) at `step`: it follows the ramp-down to `momentum_end` where that is set."""
-    if cfg.momentum_end is None:
-        return cfg.momentum
-    share = sigmoid_rampdown(step, total, cfg.rampdown * total)
-    return cfg.momentum_end + (cfg.momentum - cfg.momentum_end) * share
-
-
-def set_schedule(optimizer: torch.optim.Optimizer, step: int, total: int, cfg: OptimizerConfig) -> float:
-    """Set learning rate and momentum of `step`; gives the learning rate of all but a backbone with its own."""
-    lr = cfg.lr * lr_factor(step, total, cfg)
-    momentum = momentum_at(step, total, cfg)
-    for group in optimizer.param_groups:
-        group["lr"] = lr * group.get("lr_factor", 1.0)
-        if "betas" in group:
-            group["betas"] = (momentum, cfg.beta2)
-        else:
-            group["momentum"] = momentum
-    return lr
-
-
-def gradient_norm(parameters: list[Tensor]) -> Tensor:
-    """0-dim: the norm of all gradients, on their device."""
-    return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])

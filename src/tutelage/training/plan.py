@@ -1,4 +1,4 @@
-"""How many steps fit a budget of time: measured once, before the first step."""
+"""How many steps fit into a time budget, measured once before training."""
 
 from __future__ import annotations
 
@@ -11,20 +11,26 @@ import torch
 
 from tutelage.core.distributed import from_main
 from tutelage.core.errors import ConfigError
-from tutelage.training.loop import Training, timed_steps
-from tutelage.training.optimizer import forget
+from tutelage.training.health import Health
+from tutelage.training.loop import run_step
+from tutelage.training.optimizer import reset_state
+from tutelage.training.state import Training
 
 LEAST_STEPS = 10
-EVALUATIONS = 20  # over the training, unless the settings say how many steps lie between two
-TRIAL_LENGTH = 1_000_000  # of the schedule that the measured steps follow: any will do, since they are taken back
+EVALUATIONS = 20  # per training, unless `eval_every` is set
+TRIAL_LENGTH = 1_000_000  # length of the schedule during measurement: any will do, since those steps are undone
 LEAST_EVALUATIONS = 4
 _SHARE = 0.03  # of the budget, spent on measuring
-_SHARE_OF_EVALUATIONS = 0.2  # of the budget, above which there are fewer than EVALUATIONS
-_LONGEST = 20.0  # seconds
+_SHARE_OF_EVALUATIONS = 0.2  # of the budget: if evaluations cost more, there are fewer
+_LONGEST = 20.0  # seconds of measuring
 
 
 def evaluations_within(seconds: float, evaluation: float) -> int:
-    """How often to evaluate in a training of `seconds`, where once takes `evaluation`: 20 times, or fewer if costly."""
+    """How often to evaluate in a training of `seconds`: 20 times, or fewer if that takes too long.
+
+    Args:
+        evaluation: seconds per evaluation.
+    """
     share = _SHARE_OF_EVALUATIONS * max(seconds, 0.0)
     if evaluation * EVALUATIONS <= share:
         return EVALUATIONS
@@ -40,29 +46,29 @@ def plan_steps(
     eval_every: int | None = None,
     evaluations: int = EVALUATIONS,
 ) -> int:
-    """The number of optimizer steps that fit into `seconds`, evaluations and the final scores included.
+    """The number of optimizer steps that fit into `seconds`, including evaluations and the final scores.
 
-    The first steps are run and timed, and their effect is taken back: since everything random follows from the step,
-    training then starts as if nothing had been measured.
+    Runs and times the first steps, then undoes them. Since everything random depends on the step alone, training
+    starts as if nothing had been measured.
 
     Args:
-        evaluation: seconds that one evaluation takes.
-        closing: seconds that are needed after the last evaluation.
-        eval_every: steps between two evaluations; None makes `evaluations` of them.
+        evaluation: seconds per evaluation.
+        closing: seconds needed after the last evaluation.
+        eval_every: steps between two evaluations; None plans `evaluations` of them.
 
     Raises:
-        ConfigError: not even ten steps fit.
+        ConfigError: fewer than ten steps fit.
     """
     method = copy.deepcopy(training.method.state_dict())
     scaler = copy.deepcopy(training.scaler.state_dict())
     begin = time.perf_counter()
     warm = timed_steps(training, 2)[1]
-    count = from_main(min(200, max(5, int(min(_SHARE * seconds, _LONGEST) / warm))))  # ranks must take equally many
+    count = from_main(min(200, max(5, int(min(_SHARE * seconds, _LONGEST) / warm))))  # the same number on every rank
     times = timed_steps(training, count)
     training.method.load_state_dict(method)
     if training.scaler.is_enabled():
         training.scaler.load_state_dict(scaler)
-    forget(training.optimizer, training.schedule)
+    reset_state(training.optimizer, training.schedule)
     training.optimizer.zero_grad(set_to_none=True)
     if training.device.type == "cuda":
         torch.cuda.synchronize(training.device)
@@ -76,6 +82,18 @@ def plan_steps(
         raise ConfigError(
             f"train.budget: {max(left, 0):.1f} s are left for training, a step takes {mean:.2f} s, an evaluation "
             f"{evaluation:.2f} s and the final scores {closing:.2f} s; at least {LEAST_STEPS} steps must fit. "
-            "Give more time, a smaller batch or network"
+            "Give more time, or use a smaller batch or network"
         )
     return steps
+
+
+def timed_steps(training: Training, steps: int) -> list[float]:
+    """Seconds per step for the first `steps` steps, including work on the device. Changes the state of `training`."""
+    seconds = []
+    health = Health(training.device)
+    training.method.train()
+    for step in range(steps):
+        begin = time.perf_counter()
+        float(run_step(training, step, health).loss.detach())  # waits for the device
+        seconds.append(time.perf_counter() - begin)
+    return seconds

@@ -1,4 +1,4 @@
-"""Whether pseudo-labels are many, spread over the classes, and right: counted on the device, told at log lines."""
+"""How many pseudo-labels there are, of which classes, and how many are right: counted on the device, then logged."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ from torch import Tensor
 
 from tutelage.core.batch import PseudoLabels
 
-TALLY = "pseudo_labels"  # the name of the counts among the logged values of a step
-ALARM_LINES = 3  # log lines in a row before an alarm
-_WARMUP = 0.1  # share of training without alarms: the first pseudo-labels are few and one-sided in healthy runs too
-_EMPTY = 1e-3  # a mean weight below this counts as none
-_DOMINANT = 0.6  # of the way from a class's share of the labels to all
+TALLY = "pseudo_labels"  # the name of these counts in `StepOutput.log`
+ALARM_LINES = 3  # consecutive log lines before an alarm
+_WARMUP = 0.1  # share of training without alarms: at first, pseudo-labels are few and one-sided in healthy runs too
+_EMPTY = 1e-3  # a mean weight below this counts as zero
+_DOMINANT = 0.6  # alarm at this fraction of the way from a class's share of the labels to 100 %
 
 
 def tally(pseudo: PseudoLabels, truth: Tensor | None, num_classes: int) -> Tensor:
-    """(4, K) float64 on the device: per assigned class the rows, their weight, and the weight of those whose true class
-    is known, and of those where it is the assigned one.
+    """(4, K) float64 on the device, counted per assigned class.
+
+    The four counts: images; their weight; the weight of those whose true class is known; the weight of those whose
+    true class is the assigned one.
 
     Args:
-        truth: (B_u,) int64, the true class of each row, -1 where it is not known.
+        truth: (B_u,) int64, the true class of each image, -1 where unknown.
     """
     weight = pseudo.weight.detach().double()
     known = torch.zeros_like(weight) if truth is None else weight * (truth >= 0)
@@ -34,15 +36,15 @@ def tally(pseudo: PseudoLabels, truth: Tensor | None, num_classes: int) -> Tenso
 
 
 def health(counts: Tensor) -> dict[str, float | list[float]]:
-    """The figures of a log line from the sum or mean of some tallies.
+    """The values of a log line, from the sum or mean of several tallies.
 
     Returns:
-        pseudo/share: mean weight of an unlabeled row: with a threshold, the share of rows above it.
-        pseudo/entropy: of the classes of the pseudo-labels, by weight, divided by log K: 1 is even, 0 one class. Left
-            out where no row has weight, as the next two.
-        pseudo/class_share: of each class, its share of the weight.
-        pseudo/accuracy: share of the weight that is on the true class; left out where no true class is known.
-        pseudo/known: share of the weight whose true class is known, by which accuracy goes.
+        pseudo/share: mean weight of an unlabeled image; with a threshold, the share of images above it.
+        pseudo/entropy: entropy of the classes of the pseudo-labels by weight, divided by log K: 1 if all classes are
+            equally common, 0 if there is only one. This and the following are absent if all weights are zero.
+        pseudo/class_share: for each class, its share of the weight.
+        pseudo/accuracy: of the weight whose true class is known, the share that is right; absent if none is known.
+        pseudo/known: share of the weight whose true class is known.
     """
     rows, weight, known, right = counts.double().cpu().unbind(0)
     total = float(weight.sum())
@@ -64,15 +66,15 @@ def alarm(
 
     Args:
         rows: the training lines of metrics.jsonl so far; the last three decide.
-        total: steps of the whole training.
-        labeled_counts: labeled rows of each class.
+        total: number of optimizer steps.
+        labeled_counts: labeled images per class.
     """
     last = rows[-ALARM_LINES:]
     if len(last) < ALARM_LINES or last[0]["step"] < _WARMUP * total or any("pseudo/share" not in row for row in last):
         return None
     if all(row["pseudo/share"] < _EMPTY for row in last):
         return (
-            "pseudo-labels: next to no unlabeled image passes the threshold, so the unlabeled stream teaches nothing. "
+            "pseudo-labels: almost no unlabeled image passes the threshold, so the unlabeled data teach nothing. "
             "Lower method.threshold, train longer, or label more"
         )
     if any("pseudo/class_share" not in row for row in last):

@@ -1,9 +1,10 @@
-"""How good a network segments labeled cases: whole, by overlapping windows."""
+"""Scores a network on labeled cases: whole volumes, predicted in overlapping windows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from tutelage.training.scoring import Exam, Grades
 
 @dataclass(frozen=True)
 class KeptMasks:
-    """Where the masks go that one network makes."""
+    """Where to write the masks predicted by `network`."""
 
     network: nn.Module
     folder: MaskFolder
@@ -30,9 +31,9 @@ class ScanExam(Exam):
     """Some labeled cases.
 
     Attributes:
-        on_files: score on the grid of the files, with surface distances; else on the prepared grid by overlaps alone,
-            which is quick.
-        kept: write down the masks of a network too; needs `on_files`.
+        on_files: score on the voxel grid of the files, with surface distances; otherwise on the preprocessed grid and
+            by overlap only, which is quick.
+        kept: also write the masks of one network; needs `on_files`.
     """
 
     task: Segmentation
@@ -44,17 +45,17 @@ class ScanExam(Exam):
         return len(self.part)
 
     def first(self, most: int) -> ScanExam:
-        """The same with at most so many cases."""
+        """The same exam with at most `most` cases."""
         return replace(self, part=ScanSubset(self.part.scans, self.part.rows[:most]))
 
     def score(
-        self, network: nn.Module, *, method: Method | None = None, check: Callable[[], None] = lambda: None
+        self, network: nn.Module, *, method: Method[Any] | None = None, check: Callable[[], None] = lambda: None
     ) -> Grades:
         """The metrics of `SegmentationMetrics`; the items are its arrays: `case`, `dice` and the other scores.
 
         Args:
-            method: not looked at.
-            check: called before each batch of windows; it may raise to end early.
+            method: ignored.
+            check: called before each batch of windows; it may raise to stop early.
         """
         metrics = self.task.metrics(distances=self.on_files)
         kept = self.kept.folder if self.kept is not None and self.kept.network is network else None

@@ -1,4 +1,4 @@
-"""How good a network is on labeled data: an exam, and its grades."""
+"""Scores networks on labeled data: an exam gives a network its grades."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from tutelage.training.pseudo_health import health, tally
 
 @dataclass(frozen=True)
 class Grades:
-    """What an exam gives a network.
+    """The scores of a network.
 
     Attributes:
-        metrics: ready for JSON; the task's headline is among them.
-        items: arrays with a row for each image or case, by which two networks are compared item by item.
+        metrics: ready for JSON; they include the task's headline.
+        items: arrays with one entry per image or case, to compare two networks item by item.
     """
 
     metrics: dict[str, Any]
@@ -40,17 +40,17 @@ class Exam(ABC):
 
     @abstractmethod
     def first(self, most: int) -> Exam:
-        """The same with at most so many items, to find out how long scoring takes."""
+        """The same exam with at most `most` items, to measure how long scoring takes."""
 
     @abstractmethod
     def score(
-        self, network: nn.Module, *, method: Method | None = None, check: Callable[[], None] = lambda: None
+        self, network: nn.Module, *, method: Method[Any] | None = None, check: Callable[[], None] = lambda: None
     ) -> Grades:
         """The grades of a network.
 
         Args:
-            method: where one is given, the metrics also tell what it would make of these items if they had no label.
-            check: called now and then; it may raise to end early.
+            method: if given, the metrics include the quality of the pseudo-labels that it would give these items.
+            check: called between batches; it may raise to stop early.
         """
 
 
@@ -69,18 +69,18 @@ class ImageExam(Exam):
         return len(self.rows)
 
     def first(self, most: int) -> ImageExam:
-        """The same with at most so many images."""
+        """The same exam with at most `most` images."""
         return replace(self, rows=self.rows[:most])
 
     def score(
-        self, network: nn.Module, *, method: Method | None = None, check: Callable[[], None] = lambda: None
+        self, network: nn.Module, *, method: Method[Any] | None = None, check: Callable[[], None] = lambda: None
     ) -> Grades:
-        """The task's metrics; the items are `label` and `predicted`, the class of each image and what it is taken for.
+        """The task's metrics; the items are `label` and `predicted`, the true and the predicted class of each image.
 
         Args:
-            method: one that makes pseudo-labels adds `pseudo_share` and `pseudo_accuracy`: of those it would make of
-                these images, without augmentation.
-            check: called before each batch; it may raise to end early.
+            method: if it makes pseudo-labels, adds `pseudo_share` and `pseudo_accuracy`: of the pseudo-labels that it
+                would give these images, without augmentation.
+            check: called before each batch; it may raise to stop early.
         """
         probs = predict_rows(
             network,
@@ -100,7 +100,7 @@ class ImageExam(Exam):
         return Grades(scores, {"label": label.numpy(), "predicted": probs.argmax(1).numpy()})
 
 
-def _pseudo_label_scores(method: Method, probs: Tensor, label: Tensor) -> dict[str, float]:
+def _pseudo_label_scores(method: Method[Any], probs: Tensor, label: Tensor) -> dict[str, float]:
     weight, guess = method.pseudo_label_weight(probs), method.guess(probs)
     if weight is None:
         return {}
@@ -123,7 +123,7 @@ def predict_rows(
     """(len(rows), K) float32 on the CPU: class probabilities of some rows of `images` (N, C, H, W) uint8.
 
     Args:
-        check: called before each batch; it may raise to end early.
+        check: called before each batch; it may raise to stop early.
     """
     parts = []
     for start in range(0, len(rows), batch):

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM raise a flag; the loop reads it between two steps."""
+"""SIGINT and SIGTERM set a flag, which the loop reads between two steps."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from tutelage.core.errors import Interrupted
 class StopFlag:
     """While open, the first SIGINT or SIGTERM sets a flag; a second one ends the process at once.
 
-    The handler does nothing else, but for what `at_once` asks: saving inside a handler can tear what it saves. The old
-    handlers come back at the end. Outside the main thread, where Python takes no handlers, the flag stays down.
+    The handler does nothing else (except inside `at_once`), because saving inside a handler could interrupt another
+    save. The old handlers are restored at the end. Outside the main thread, where Python allows no handlers, the flag
+    is never set.
     """
 
     def __init__(self) -> None:
@@ -28,7 +29,7 @@ class StopFlag:
     def __enter__(self) -> StopFlag:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._old[number] = signal.signal(number, self._raise_flag)
+                self._old[number] = signal.signal(number, self._set_flag)
         return self
 
     def __exit__(
@@ -38,7 +39,7 @@ class StopFlag:
             signal.signal(number, handler)
         self._old.clear()
 
-    def _raise_flag(self, number: int, frame: FrameType | None) -> None:
+    def _set_flag(self, number: int, frame: FrameType | None) -> None:
         if self.number:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
@@ -48,7 +49,7 @@ class StopFlag:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """While open, a signal raises `Interrupted` where it strikes: for long phases that have nothing to save."""
+        """While open, a signal raises `Interrupted` immediately: for long phases that have nothing to save."""
         self._at_once = True
         try:
             self.check()
@@ -57,10 +58,15 @@ class StopFlag:
             self._at_once = False
 
     def asked(self) -> int:
-        """The signal that any rank got, or 0."""
+        """The number of the signal that any rank received, or 0."""
         return any_rank(self.number)
 
     def check(self) -> None:
         """Raise `Interrupted` if a signal came: for phases that have nothing to save."""
         if self.number:
             raise Interrupted(f"stopped by {signal.Signals(self.number).name}", self.number)
+
+
+def interrupted(done: int, total: int, signal_number: int) -> Interrupted:
+    """The error that ends a training after step `done`, once that step is saved."""
+    return Interrupted(f"stopped after step {done} of {total}, which is saved", signal_number)

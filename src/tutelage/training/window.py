@@ -1,4 +1,4 @@
-"""What a log line averages: sums on the device since the last one."""
+"""Running sums of the logged values, from one log line to the next."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from tutelage.training.pseudo_health import TALLY, health
 
 @dataclass
 class Window:
-    """Sums of the logged values since the last log line, on the device. A checkpoint holds those of all ranks, so that
-    a resumed run writes the same lines."""
+    """Sums of the logged values since the last log line, on the device.
+
+    A checkpoint holds the sums of all ranks, so that a resumed run writes the same log lines.
+    """
 
     sums: dict[str, Tensor] = field(default_factory=dict)
     count: int = 0
@@ -28,7 +30,7 @@ class Window:
         self.count += 1
 
     def means(self) -> dict[str, float | list[float]]:
-        """The averages, over the ranks too; the window is empty afterwards. Waits for the device."""
+        """The averages over steps and ranks; empties the window. Waits for the device."""
         sums, count = self.of_all_ranks().sums, self.count
         self.sums, self.count = {}, 0
         means: dict[str, float | list[float]] = {}
@@ -37,19 +39,19 @@ class Window:
         return means
 
     def of_all_ranks(self) -> Window:
-        """The same, with a sum for each rank: (world_size(), ...) on the CPU. Waits for the device."""
+        """The sums of each rank: (world_size(), ...) on the CPU. Waits for the device."""
         if not self.sums:
             return Window()
         flat = of_all_ranks(torch.cat([value.flatten() for value in self.sums.values()]))
-        parts = flat.split([value.numel() for value in self.sums.values()], dim=1)
+        parts = torch.split(flat, [value.numel() for value in self.sums.values()], dim=1)
         sums = {
-            name: part.unflatten(1, v.shape) if v.ndim else part.squeeze(1)
-            for (name, v), part in zip(self.sums.items(), parts, strict=True)
+            name: part.reshape(len(part), *value.shape)
+            for (name, value), part in zip(self.sums.items(), parts, strict=True)
         }
         return Window(sums, self.count)
 
     def of_this_rank(self, device: torch.device) -> Window:
-        """Back from `of_all_ranks`; after another number of ranks each goes on with the mean."""
+        """The inverse of `of_all_ranks`. If the number of ranks has changed, every rank takes the mean."""
         sums = {
             name: (value[rank()] if len(value) == world_size() else value.mean(0)).to(device)
             for name, value in self.sums.items()

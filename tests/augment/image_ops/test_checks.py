@@ -66,11 +66,11 @@ def test_tiny_images_and_empty_batches_keep_their_shape(operation, size):
 
 def test_maps_boxes_and_colors_that_do_not_fit_are_named():
     images = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
-    with pytest.raises(ValueError, match="matrix must hold one entry"):
+    with pytest.raises(ValueError, match="matrix must have one entry"):
         affine(images, torch.ones(1, 6))
-    with pytest.raises(ValueError, match="boxes must hold one entry"):
+    with pytest.raises(ValueError, match="boxes must have one entry"):
         resize_crops(images, torch.ones(1, 4), 8, 8)
     with pytest.raises(ValueError, match="one level for each of 3 channels"):
         affine(images, torch.eye(2, 6), fill=(1, 2))
-    with pytest.raises(ValueError, match="factor must hold one entry"):
+    with pytest.raises(ValueError, match="factor must have one entry"):
         blend(images, images, torch.ones(5))

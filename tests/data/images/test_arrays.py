@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
 from tutelage.data.images.arrays import list_arrays, list_digits
-from tutelage.data.images.items import Listing, Unreadable
+from tutelage.data.images.items import ImageListing, Unreadable
 
 
 def save(tmp_path: Path, **arrays: Any) -> Path:
@@ -16,11 +16,11 @@ def save(tmp_path: Path, **arrays: Any) -> Path:
     return path
 
 
-def train_of(path: Path) -> Listing:
+def train_of(path: Path) -> ImageListing:
     return list_arrays(path, path.name)["train"]
 
 
-def contents(listing: Listing) -> list[Any]:
+def contents(listing: ImageListing) -> list[Any]:
     return list(listing.items[0].store.read([item.key for item in listing.items]))
 
 

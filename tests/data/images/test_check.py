@@ -9,11 +9,13 @@ from PIL import Image
 from rich.console import Console
 
 from tutelage import cli
+from tutelage.commands.check import check_source
 from tutelage.config.settings import DataConfig
 from tutelage.core.errors import DataError
+from tutelage.data.check import CheckReport, check_for_training
 from tutelage.data.images.arrays import DIGITS
-from tutelage.data.images.check import CheckReport, check, check_and_print, check_for_training, print_report
-from tutelage.data.images.dataset import load_dataset
+from tutelage.data.images.check import check_images
+from tutelage.data.images.dataset import load_images
 
 
 def write_digits(root: Path, *names: str) -> None:
@@ -27,13 +29,13 @@ def write_digits(root: Path, *names: str) -> None:
 
 def printed(report: CheckReport) -> str:
     stream = io.StringIO()
-    print_report(report, Console(file=stream, width=200))
+    report.print(Console(file=stream, width=200))
     stream.getvalue().encode("utf-8")
     return stream.getvalue()
 
 
 def test_the_digits_are_fine() -> None:
-    report = check(DataConfig(path="digits"))
+    report = check_images(DataConfig(path="digits"))
     assert report.ok
     assert report.warnings == []
     assert report.parts["train"].images == 1442
@@ -46,20 +48,20 @@ def test_the_digits_are_fine() -> None:
 
 
 def test_the_report_is_json() -> None:
-    report = json.loads(json.dumps(check(DataConfig(path="digits")).to_dict()))
+    report = json.loads(json.dumps(check_images(DataConfig(path="digits")).to_dict()))
     assert report["ok"] is True
     assert report["parts"]["train"]["classes"]["0"] == 143
 
 
 def test_its_inventory_serves_for_loading() -> None:
     config = DataConfig(path="digits", label_count=40)
-    assert len(load_dataset(config, seed=0, inventory=check(config).inventory).labeled_rows) == 40
+    assert len(load_images(config, seed=0, inventory=check_images(config).inventory).labeled_rows) == 40
 
 
 def test_faults_are_collected_and_raised_together(tmp_path: Path) -> None:
     write_digits(tmp_path, "cat/1.png", "dog/1.png", "stray.png")
     (tmp_path / "dog" / "2.png").write_bytes(b"")
-    report = check(DataConfig(path=str(tmp_path), label_count=9))
+    report = check_images(DataConfig(path=str(tmp_path), label_count=9))
     assert not report.ok
     with pytest.raises(DataError) as error:
         report.raise_faults()
@@ -71,27 +73,27 @@ def test_faults_are_collected_and_raised_together(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("label_count", [5, 1500])
 def test_a_label_count_that_cannot_be_kept_is_found_before_training(label_count: int) -> None:
-    [fault] = check(DataConfig(path="digits", label_count=label_count)).faults
+    [fault] = check_images(DataConfig(path="digits", label_count=label_count)).faults
     assert f"asks for {label_count} labels" in fault
 
 
 def test_the_printed_report_has_counts_warnings_and_faults(tmp_path: Path) -> None:
     write_digits(tmp_path, "cat/1.png", "cat/2.png", "dog/1.png", ".ipynb_checkpoints/x.png")
     (tmp_path / "dog" / "2.png").write_bytes(b"")
-    text = printed(check(DataConfig(path=str(tmp_path))))
+    text = printed(check_images(DataConfig(path=str(tmp_path))))
     assert "3 images, 3 labeled, 1 unreadable" in text
     assert "sizes: 8 x 8 (3); modes: L (3)" in text
     assert "warning: " in text
     assert "fault: " in text
     assert "can be trained" not in text
-    assert "can be trained" in printed(check(DataConfig(path="digits")))
+    assert "can be trained" in printed(check_images(DataConfig(path="digits")))
 
 
 def test_of_many_faults_the_first_twenty_are_printed(tmp_path: Path) -> None:
     write_digits(tmp_path, "cat/1.png", "dog/1.png")
     for number in range(30):
         (tmp_path / "cat" / f"broken{number:02}.png").write_bytes(b"")
-    text = printed(check(DataConfig(path=str(tmp_path))))
+    text = printed(check_images(DataConfig(path=str(tmp_path))))
     assert "broken19.png" in text
     assert "broken20.png" not in text
     assert "(and 10 more; --out report.json lists all)" in text
@@ -105,7 +107,7 @@ def test_odd_names_reach_the_terminal_as_plain_text(tmp_path: Path, name: str) -
     write_digits(tmp_path, "cat/1.png", "dog/1.png")
     path = tmp_path / "dog" / f"{name.replace('/', '_')}.png"
     path.write_bytes(b"")
-    text = printed(check(DataConfig(path=str(tmp_path))))
+    text = printed(check_images(DataConfig(path=str(tmp_path))))
     faults = [line for line in text.splitlines() if line.startswith("fault: ")]
     assert len(faults) == 1
     assert faults[0].isprintable()
@@ -116,10 +118,10 @@ def test_odd_names_reach_the_terminal_as_plain_text(tmp_path: Path, name: str) -
 def test_the_command_prints_writes_and_fails_on_faults(tmp_path: Path) -> None:
     stream = io.StringIO()
     console = Console(file=stream, width=200)
-    check_and_print(DataConfig(path="digits"), workers=1, out=tmp_path / "ok.json", console=console)
+    check_source({"data.path": "digits"}, workers=1, out=tmp_path / "ok.json", console=console)
     assert json.loads((tmp_path / "ok.json").read_text())["ok"] is True
     with pytest.raises(DataError, match="no/folder cannot be trained on: one fault"):
-        check_and_print(DataConfig(path="no/folder"), workers=1, out=tmp_path / "bad.json", console=console)
+        check_source({"data.path": "no/folder"}, workers=1, out=tmp_path / "bad.json", console=console)
     assert "fault: no/folder: no such file" in stream.getvalue()
     assert json.loads((tmp_path / "bad.json").read_text())["ok"] is False
 
@@ -127,17 +129,18 @@ def test_the_command_prints_writes_and_fails_on_faults(tmp_path: Path) -> None:
 def test_before_training_warnings_are_printed_and_faults_raised(tmp_path: Path) -> None:
     write_digits(tmp_path, "cat/1.png", "dog/1.png", ".ipynb_checkpoints/x.png")
     stream = io.StringIO()
-    inventory = check_for_training(DataConfig(path=str(tmp_path)), workers=1, console=Console(file=stream, width=200))
+    report = check_images(DataConfig(path=str(tmp_path)))
+    check_for_training(report, Console(file=stream, width=200))
     assert stream.getvalue().startswith("warning: ")
-    assert inventory.classes == ("cat", "dog")
+    assert report.inventory.classes == ("cat", "dog")
     (tmp_path / "cat" / "1.png").write_bytes(b"")
     with pytest.raises(DataError, match="2 faults"):
-        check_for_training(DataConfig(path=str(tmp_path)), workers=1, console=Console(file=stream))
+        check_for_training(check_images(DataConfig(path=str(tmp_path))), Console(file=stream))
 
 
 def test_class_names_are_no_markup(tmp_path: Path) -> None:
     write_digits(tmp_path, "[bold]cat/1.png", "[dog]/1.png")
-    text = printed(check(DataConfig(path=str(tmp_path))))
+    text = printed(check_images(DataConfig(path=str(tmp_path))))
     assert "[bold]cat" in text
     assert "[dog]" in text
 

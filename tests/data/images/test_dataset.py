@@ -10,15 +10,15 @@ from PIL import Image
 from tutelage.config.settings import DataConfig
 from tutelage.core.errors import DataError
 from tutelage.data.images.arrays import DIGITS, list_digits
-from tutelage.data.images.dataset import Dataset, load_dataset
-from tutelage.data.images.inventory import take_inventory
+from tutelage.data.images.dataset import ImageDataset, load_images
+from tutelage.data.images.inventory import take_image_inventory
 
 DATA = Path(os.environ.get("TUTELAGE_DATA") or Path(__file__).parents[4] / "shared" / "data")
 TRUE_LABELS = np.array([int(item.label or -1) for item in list_digits()["train"].items])
 
 
-def digits(seed: int = 0, label_count: int | None = None, exclude_labeled: bool = False) -> Dataset:
-    return load_dataset(DataConfig(path="digits", label_count=label_count, exclude_labeled=exclude_labeled), seed=seed)
+def digits(seed: int = 0, label_count: int | None = None, exclude_labeled: bool = False) -> ImageDataset:
+    return load_images(DataConfig(path="digits", label_count=label_count, exclude_labeled=exclude_labeled), seed=seed)
 
 
 def write_folder(root: Path, size: tuple[int, int] = (8, 8), mode: str = "L") -> Path:
@@ -98,7 +98,7 @@ def test_the_split_record_is_json_and_names_the_rows() -> None:
 def test_test_images_are_decoded_only_when_they_are_asked_for(tmp_path: Path) -> None:
     write_folder(tmp_path / "train")
     write_folder(tmp_path / "test")
-    data = load_dataset(DataConfig(path=str(tmp_path)), seed=0)
+    data = load_images(DataConfig(path=str(tmp_path)), seed=0)
     for path in (tmp_path / "test").rglob("*.png"):
         Image.new("L", (8, 8), 99).save(path)  # what is decoded now was not there when the data were loaded
     assert np.unique(data.load_test().images.images).tolist() == [99]
@@ -107,14 +107,14 @@ def test_test_images_are_decoded_only_when_they_are_asked_for(tmp_path: Path) ->
 def test_test_images_that_vanish_are_an_error(tmp_path: Path) -> None:
     write_folder(tmp_path / "train")
     write_folder(tmp_path / "test")
-    data = load_dataset(DataConfig(path=str(tmp_path)), seed=0)
+    data = load_images(DataConfig(path=str(tmp_path)), seed=0)
     shutil.rmtree(tmp_path / "test")
     with pytest.raises(DataError, match="40 faults"):
         data.load_test()
 
 
 def test_without_test_images_loading_them_is_an_error(tmp_path: Path) -> None:
-    data = load_dataset(DataConfig(path=str(write_folder(tmp_path))), seed=0)
+    data = load_images(DataConfig(path=str(write_folder(tmp_path))), seed=0)
     assert not data.has_test
     with pytest.raises(DataError, match="--test"):
         data.load_test()
@@ -122,7 +122,7 @@ def test_without_test_images_loading_them_is_an_error(tmp_path: Path) -> None:
 
 def test_faults_stop_loading() -> None:
     with pytest.raises(DataError, match="no/folder: no such file"):
-        load_dataset(DataConfig(path="no/folder"), seed=0)
+        load_images(DataConfig(path="no/folder"), seed=0)
     with pytest.raises(DataError, match="asks for 2000 labels, but there are 1442"):
         digits(label_count=2000)
 
@@ -130,7 +130,7 @@ def test_faults_stop_loading() -> None:
 def test_given_validation_images_are_used_as_they_are(tmp_path: Path) -> None:
     write_folder(tmp_path / "train")
     write_folder(tmp_path / "val", size=(16, 16))
-    data = load_dataset(DataConfig(path=str(tmp_path)), seed=0)
+    data = load_images(DataConfig(path=str(tmp_path)), seed=0)
     assert len(data.labeled_rows) == 40
     assert data.val is not None
     assert data.val.images.images.shape == (40, 1, 8, 8)
@@ -140,7 +140,7 @@ def test_given_validation_images_are_used_as_they_are(tmp_path: Path) -> None:
 def test_a_further_unlabeled_source_joins_the_unlabeled_stream(tmp_path: Path) -> None:
     write_folder(tmp_path / "a")
     write_folder(tmp_path / "b", size=(9, 9))
-    data = load_dataset(DataConfig(path=str(tmp_path / "a"), unlabeled=str(tmp_path / "b"), image_size=8), seed=0)
+    data = load_images(DataConfig(path=str(tmp_path / "a"), unlabeled=str(tmp_path / "b"), image_size=8), seed=0)
     assert (len(data.train), len(data.labeled_rows), len(data.unlabeled_rows)) == (80, 40, 80)
     assert (data.hidden_labels == -1).all()
 
@@ -157,7 +157,7 @@ def test_a_further_unlabeled_source_joins_the_unlabeled_stream(tmp_path: Path) -
 def test_the_image_size_follows_from_the_images(
     tmp_path: Path, size: tuple[int, int], mode: str, shape: tuple[int, ...], note: str
 ) -> None:
-    data = load_dataset(DataConfig(path=str(write_folder(tmp_path, size, mode))), seed=0)
+    data = load_images(DataConfig(path=str(write_folder(tmp_path, size, mode))), seed=0)
     assert data.train.images.shape[1:] == shape
     assert any(note in line for line in data.notes)
 
@@ -165,35 +165,35 @@ def test_the_image_size_follows_from_the_images(
 def test_images_of_different_sizes_get_the_median_of_their_short_sides(tmp_path: Path) -> None:
     write_folder(tmp_path, (36, 50))
     Image.new("RGB", (500, 900)).save(tmp_path / "0" / "large.png")
-    data = load_dataset(DataConfig(path=str(tmp_path)), seed=0)
+    data = load_images(DataConfig(path=str(tmp_path)), seed=0)
     assert data.train.images.shape[1:] == (3, 32, 32)
-    assert load_dataset(DataConfig(path=str(tmp_path), image_size=20), seed=0).image_size == 20
+    assert load_images(DataConfig(path=str(tmp_path), image_size=20), seed=0).image_size == 20
 
 
 def test_above_the_memory_limit_images_lie_in_the_cache(tmp_path: Path) -> None:
     folder, cache = write_folder(tmp_path / "a"), tmp_path / "run" / "cache"
-    plain = load_dataset(DataConfig(path=str(folder)), seed=0, cache_dir=cache)
+    plain = load_images(DataConfig(path=str(folder)), seed=0, cache_dir=cache)
     assert not cache.exists()
     config = DataConfig(path=str(folder), memory_limit_mb=0, test=str(folder))
-    mapped = load_dataset(config, seed=0, cache_dir=cache)
+    mapped = load_images(config, seed=0, cache_dir=cache)
     assert isinstance(mapped.train.images, np.memmap)
     np.testing.assert_array_equal(mapped.train.images, plain.train.images)
     assert isinstance(mapped.load_test().images.images, np.memmap)
     assert len(list(cache.iterdir())) == 2
     shutil.copy(folder / "0" / "0.png", folder / "0" / "new.png")
-    assert len(load_dataset(config, seed=0, cache_dir=cache).train) == 41
+    assert len(load_images(config, seed=0, cache_dir=cache).train) == 41
 
 
 def test_an_inventory_made_before_gives_the_same_data() -> None:
     config = DataConfig(path="digits", label_count=40)
-    again = load_dataset(config, seed=0, inventory=take_inventory(config))
+    again = load_images(config, seed=0, inventory=take_image_inventory(config))
     assert again.split_record() == digits(label_count=40).split_record()
 
 
 def test_nothing_is_written_beside_the_images(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "a")
     before = sorted((path, path.stat().st_mtime_ns) for path in folder.rglob("*"))
-    load_dataset(DataConfig(path=str(folder), memory_limit_mb=0), seed=0, cache_dir=tmp_path / "cache").split_record()
+    load_images(DataConfig(path=str(folder), memory_limit_mb=0), seed=0, cache_dir=tmp_path / "cache").split_record()
     assert sorted((path, path.stat().st_mtime_ns) for path in folder.rglob("*")) == before
 
 
@@ -203,7 +203,7 @@ def test_photos_in_shards_load_with_few_labels(tmp_path: Path) -> None:
         pytest.skip("CIFAR-10 shards are not here: set TUTELAGE_DATA to the folder that holds cifar10/")
     shutil.copy(source / "train-0000.tar.gz", tmp_path)
     shutil.copy(source / "classes.json", tmp_path)
-    data = load_dataset(DataConfig(path=str(tmp_path), label_count=250), seed=0, workers=2)
+    data = load_images(DataConfig(path=str(tmp_path), label_count=250), seed=0, workers=2)
     assert data.train.images.shape == (5000, 3, 32, 32)
     assert np.bincount(data.train.labels[data.labeled_rows]).tolist() == [25] * 10
     assert (data.flip_ok, data.val) == (True, None)
@@ -217,7 +217,7 @@ def test_copies_of_a_held_out_image_are_in_neither_stream(tmp_path: Path) -> Non
             file = tmp_path / name / f"{number}.png"
             Image.fromarray(draw.integers(0, 256, (8, 8), np.uint8)).save(file)
             shutil.copy(file, tmp_path / name / f"{number}-copy.png")
-    data = load_dataset(DataConfig(path=str(tmp_path)), seed=0)
+    data = load_images(DataConfig(path=str(tmp_path)), seed=0)
     assert data.val is not None
     assert len(data.val) == 12
     held = {data.train.images[row].tobytes() for row in data.val.rows}

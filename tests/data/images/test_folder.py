@@ -8,7 +8,7 @@ from PIL import Image
 
 from tutelage.data.images.arrays import DIGITS
 from tutelage.data.images.folders import list_class_folders, list_named_images, list_table_folder
-from tutelage.data.images.items import Listing
+from tutelage.data.images.items import ImageListing
 
 
 def write_digits(root: Path, *names: str) -> None:
@@ -20,7 +20,7 @@ def write_digits(root: Path, *names: str) -> None:
         Image.fromarray(images[row]).save(path)
 
 
-def labels_of(listing: Listing) -> dict[str, str | None]:
+def labels_of(listing: ImageListing) -> dict[str, str | None]:
     return {item.name: item.label for item in listing.items}
 
 
@@ -31,7 +31,7 @@ def photos(tmp_path: Path) -> Path:
     return root
 
 
-def by_table(root: Path, text: str) -> Listing:
+def by_table(root: Path, text: str) -> ImageListing:
     table = root.parent / "labels.csv"
     table.write_text(text, encoding="utf-8")
     return list_table_folder(root, "photos", table)

@@ -7,7 +7,7 @@ from PIL import Image
 
 from tutelage.config.settings import DataConfig
 from tutelage.data.images.arrays import DIGITS
-from tutelage.data.images.inventory import take_inventory
+from tutelage.data.images.inventory import take_image_inventory
 
 
 def write_digits(root: Path, *names: str, first: int = 0) -> None:
@@ -28,7 +28,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 def test_sound_data_has_no_faults_and_no_warnings(photos: Path) -> None:
-    inventory = take_inventory(DataConfig(path=str(photos)))
+    inventory = take_image_inventory(DataConfig(path=str(photos)))
     assert (inventory.faults, inventory.warnings) == ([], [])
     assert list(inventory.parts) == ["train", "test"]
     assert inventory.classes == ("cat", "dog")
@@ -39,7 +39,7 @@ def test_sources_named_in_the_settings_win_over_splits(photos: Path, tmp_path: P
     write_digits(tmp_path / "more", "1.png", "2.png", first=20)
     write_digits(tmp_path / "other", "cat/1.png", first=30)
     config = DataConfig(path=str(photos), unlabeled=str(tmp_path / "more"), val=str(tmp_path / "other"), test="digits")
-    inventory = take_inventory(config)
+    inventory = take_image_inventory(config)
     assert {role: len(part.items) for role, part in inventory.parts.items()} == {
         "train": 4,
         "unlabeled": 2,
@@ -54,7 +54,7 @@ def test_all_faults_of_all_sources_are_found_at_once(photos: Path) -> None:
     (photos / "test/dog/2.png").write_bytes((photos / "test/dog/1.png").read_bytes()[:60])
     (photos / "train/owl").mkdir()
     write_digits(photos / "test", "emu/1.png", first=20)
-    faults = take_inventory(DataConfig(path=str(photos))).faults
+    faults = take_image_inventory(DataConfig(path=str(photos))).faults
     assert len(faults) == 5
     for fault, words in zip(
         faults,
@@ -73,7 +73,7 @@ def test_all_faults_of_all_sources_are_found_at_once(photos: Path) -> None:
 
 def test_unreadable_images_are_left_out_on_request_and_named(photos: Path) -> None:
     (photos / "train/cat/3.png").write_bytes(b"")
-    inventory = take_inventory(DataConfig(path=str(photos), skip_unreadable=True))
+    inventory = take_image_inventory(DataConfig(path=str(photos), skip_unreadable=True))
     assert inventory.faults == []
     assert "left out" in inventory.warnings[0]
     assert "3.png is empty" in inventory.warnings[0]
@@ -82,38 +82,38 @@ def test_unreadable_images_are_left_out_on_request_and_named(photos: Path) -> No
 
 def test_one_class_is_a_fault(tmp_path: Path) -> None:
     write_digits(tmp_path, "images/1.png", "images/2.png")
-    [fault] = take_inventory(DataConfig(path=str(tmp_path))).faults
+    [fault] = take_image_inventory(DataConfig(path=str(tmp_path))).faults
     assert "one class only ('images')" in fault
 
 
 def test_no_label_at_all_is_a_fault(tmp_path: Path) -> None:
     write_digits(tmp_path, "1.png", "2.png")
     (tmp_path / "labels.csv").write_text("path,label\n1.png,\n")
-    [fault] = take_inventory(DataConfig(path=str(tmp_path))).faults
+    [fault] = take_image_inventory(DataConfig(path=str(tmp_path))).faults
     assert "has no labeled image" in fault
 
 
 def test_test_images_without_labels_are_a_fault(photos: Path, tmp_path: Path) -> None:
     write_digits(tmp_path / "flat", "1.png", first=30)
     (tmp_path / "flat" / "labels.csv").write_text("path,label\n1.png,\n")
-    [fault] = take_inventory(DataConfig(path=str(photos), val=str(tmp_path / "flat"))).faults
+    [fault] = take_image_inventory(DataConfig(path=str(photos), val=str(tmp_path / "flat"))).faults
     assert "the val images have no labels" in fault
 
 
 def test_only_test_images_are_a_fault(tmp_path: Path) -> None:
     write_digits(tmp_path, "test/cat/1.png")
-    assert "has no training images" in take_inventory(DataConfig(path=str(tmp_path))).faults[0]
+    assert "has no training images" in take_image_inventory(DataConfig(path=str(tmp_path))).faults[0]
 
 
 def test_a_missing_source_is_one_fault() -> None:
-    [fault] = take_inventory(DataConfig(path="digits", val="no/such/folder")).faults
+    [fault] = take_image_inventory(DataConfig(path="digits", val="no/such/folder")).faults
     assert "no/such/folder: no such file or folder" in fault
 
 
 def test_copies_between_training_and_test_are_counted(photos: Path) -> None:
     shutil.copy(photos / "train/cat/1.png", photos / "test/cat/leak.png")
     shutil.copy(photos / "train/unlabeled/1.png", photos / "test/dog/leak.png")
-    [warning] = take_inventory(DataConfig(path=str(photos))).warnings
+    [warning] = take_image_inventory(DataConfig(path=str(photos))).warnings
     assert "2 byte-identical copies between test and train" in warning
     assert "train/cat/1.png" in warning
 
@@ -121,7 +121,7 @@ def test_copies_between_training_and_test_are_counted(photos: Path) -> None:
 def test_copies_with_different_labels_are_mentioned(photos: Path) -> None:
     shutil.copy(photos / "train/cat/1.png", photos / "train/dog/9.png")
     shutil.copy(photos / "train/cat/1.png", photos / "train/cat/9.png")
-    within, mixed = take_inventory(DataConfig(path=str(photos))).warnings
+    within, mixed = take_image_inventory(DataConfig(path=str(photos))).warnings
     assert "2 byte-identical copies within train" in within
     assert "1 of these copies carry different labels" in mixed
 
@@ -129,7 +129,7 @@ def test_copies_with_different_labels_are_mentioned(photos: Path) -> None:
 def test_imbalance_and_tiny_images_are_mentioned(tmp_path: Path) -> None:
     write_digits(tmp_path, *(f"cat/{number}.png" for number in range(20)), "dog/1.png")
     Image.new("L", (2, 9), 40).save(tmp_path / "dog" / "2.png")
-    tiny, imbalance = take_inventory(DataConfig(path=str(tmp_path))).warnings
+    tiny, imbalance = take_image_inventory(DataConfig(path=str(tmp_path))).warnings
     assert "'cat' has 20 labels, 'dog' 2" in imbalance
     assert "1 images have a side of less than 4 pixels" in tiny
 
@@ -137,14 +137,14 @@ def test_imbalance_and_tiny_images_are_mentioned(tmp_path: Path) -> None:
 def test_classes_without_test_image_and_test_images_without_label_are_mentioned(photos: Path) -> None:
     shutil.rmtree(photos / "test/dog")
     write_digits(photos / "test", "unlabeled/1.png", first=40)
-    missing, without = take_inventory(DataConfig(path=str(photos))).warnings
+    missing, without = take_image_inventory(DataConfig(path=str(photos))).warnings
     assert "no test image of 1 classes: dog" in missing
     assert "1 test images without label are not used" in without
 
 
 def test_the_fingerprint_follows_names_labels_and_bytes(photos: Path) -> None:
     def fingerprint() -> str:
-        return take_inventory(DataConfig(path=str(photos))).fingerprint()
+        return take_image_inventory(DataConfig(path=str(photos))).fingerprint()
 
     seen = [fingerprint()]
     assert fingerprint() == seen[0]
@@ -162,7 +162,7 @@ def test_one_changed_label_changes_the_fingerprint(tmp_path: Path) -> None:
     seen = set()
     for last in ("cat", "dog", ""):
         (tmp_path / "labels.csv").write_text(f"path,label\n1.png,cat\n2.png,dog\n3.png,{last}\n")
-        seen.add(take_inventory(DataConfig(path=str(tmp_path))).fingerprint())
+        seen.add(take_image_inventory(DataConfig(path=str(tmp_path))).fingerprint())
     assert len(seen) == 3
 
 
@@ -170,6 +170,6 @@ def test_a_further_unlabeled_source_counts_as_training_images(photos: Path, tmp_
     (tmp_path / "more").mkdir()
     shutil.copy(photos / "train/cat/1.png", tmp_path / "more" / "a.png")
     shutil.copy(photos / "test/cat/1.png", tmp_path / "more" / "b.png")
-    within, between = take_inventory(DataConfig(path=str(photos), unlabeled=str(tmp_path / "more"))).warnings
+    within, between = take_image_inventory(DataConfig(path=str(photos), unlabeled=str(tmp_path / "more"))).warnings
     assert "1 byte-identical copies within train" in within
     assert "1 byte-identical copies between test and train" in between

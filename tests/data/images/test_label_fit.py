@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from tutelage.config.settings import DataConfig
 from tutelage.data.images.arrays import DIGITS
-from tutelage.data.images.dataset import load_dataset
+from tutelage.data.images.dataset import load_images
 from tutelage.data.images.gap import pixel_features
 from tutelage.data.images.label_fit import LEAST, MOST, measure_label_fit, reached_by_chance
 from tutelage.results.verdict.diagnosis import UNRELATED
@@ -64,7 +64,7 @@ def photos() -> tuple[np.ndarray, np.ndarray]:
     shard = DATA / "cifar10" / "train-0000.tar.gz"
     if not shard.exists():
         pytest.skip("CIFAR-10 shards are not here: set TUTELAGE_DATA to the folder that holds cifar10/")
-    part = load_dataset(DataConfig(path=str(shard)), seed=0, workers=2).train
+    part = load_images(DataConfig(path=str(shard)), seed=0, workers=2).train
     known = part.labels >= 0
     return part.images[known], part.labels[known]
 

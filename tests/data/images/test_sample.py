@@ -8,7 +8,7 @@ from PIL import Image
 
 from tutelage.config.settings import DataConfig
 from tutelage.core.errors import DataError
-from tutelage.data.images.dataset import load_dataset
+from tutelage.data.images.dataset import load_images
 from tutelage.data.images.sample import sample_images
 
 
@@ -24,7 +24,7 @@ def folder(root: Path, images: int = 9) -> Path:
 def test_the_sample_is_what_a_run_would_see(tmp_path: Path) -> None:
     config = DataConfig(path=str(folder(tmp_path / "photos")))
     pixels, flip_ok = sample_images(config, 3)
-    whole = load_dataset(config, seed=0).train.images
+    whole = load_images(config, seed=0).train.images
     assert flip_ok
     assert (pixels == whole[[0, 4, 8]]).all()
 

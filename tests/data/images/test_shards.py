@@ -12,7 +12,7 @@ from PIL import Image
 from tutelage.data.images.arrays import DIGITS
 from tutelage.data.images.items import Unreadable
 from tutelage.data.images.shards import list_shards
-from tutelage.data.images.source import list_splits
+from tutelage.data.images.source import list_image_splits
 
 DATA = Path(os.environ.get("TUTELAGE_DATA") or Path(__file__).parents[4] / "shared" / "data")
 
@@ -128,7 +128,7 @@ def test_a_shard_that_shrinks_after_listing_gives_no_wrong_images(tmp_path: Path
 def test_splits_follow_from_the_names_of_shards(tmp_path: Path) -> None:
     for name in ("train-0.tar", "train-1.tar.gz", "val-0.tar", "validation_1.tar", "test-0.tgz", "unlabeled-0.tar"):
         write_shard(tmp_path / name, samples(2))
-    splits = list_splits(str(tmp_path))
+    splits = list_image_splits(str(tmp_path))
     assert {split: len(listing.items) for split, listing in splits.items()} == {
         "train": 4,
         "val": 4,
@@ -140,7 +140,7 @@ def test_splits_follow_from_the_names_of_shards(tmp_path: Path) -> None:
 def test_shards_with_other_names_are_all_for_training(tmp_path: Path) -> None:
     for name in ("photos-0.tar", "trainees.tar"):
         write_shard(tmp_path / name, samples(2))
-    assert {split: len(listing.items) for split, listing in list_splits(str(tmp_path)).items()} == {"train": 4}
+    assert {split: len(listing.items) for split, listing in list_image_splits(str(tmp_path)).items()} == {"train": 4}
 
 
 def test_the_cifar_test_shard_is_listed_with_its_class_names() -> None:

@@ -11,7 +11,8 @@ import SimpleITK as sitk
 from PIL import Image
 
 from tutelage.core.errors import DataError
-from tutelage.data.scans.formats import read_mask, read_volume, stem_of, suffix_of
+from tutelage.data.scans.formats.common import stem_of, suffix_of
+from tutelage.data.scans.formats.read import read_mask, read_volume
 from tutelage.data.scans.geometry import Geometry, plain_geometry
 
 

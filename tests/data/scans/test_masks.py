@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from PIL import Image
 
 from tutelage.core.errors import DataError
-from tutelage.data.scans.formats import read_mask, read_volume
+from tutelage.data.scans.formats.read import read_mask, read_volume
 from tutelage.data.scans.masks import mask_suffix, write_label_names, write_mask, write_probabilities
 
 SHAPE, MARKED = (7, 6, 5), (5, 1, 3)

@@ -42,11 +42,11 @@ def test_spacings_differ_and_every_fourth_scan_is_oblique() -> None:
 
 
 def test_written_scans_are_read_back_as_they_are(tmp_path: Path) -> None:
-    from tutelage.data.scans.formats import read_mask, read_volume
-    from tutelage.data.scans.source import list_cases
+    from tutelage.data.scans.formats.read import read_mask, read_volume
+    from tutelage.data.scans.source import list_scans
 
     write_phantoms(tmp_path, (0, 7))
-    cases = list_cases(str(tmp_path)).cases
+    cases = list_scans(str(tmp_path)).cases
     assert [case.name for case in cases] == ["scan-000", "scan-007"]
     phantom = make_phantom(0, 7)
     image, geometry = read_volume(cases[1].images[0])

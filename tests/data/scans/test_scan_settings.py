@@ -29,7 +29,7 @@ from tutelage.core.errors import ConfigError
         ({"classes": ("a", "a")}, "repeats a name or value"),
         ({"classes": ("a", "b=0")}, "repeats a name or value"),
         ({"classes": ("a", "b=x")}, r"name=value with a value in 0\.\.255, got 'b=x'"),
-        ({"classes": ("a", "b"), "ignore_label": 1}, "has that of scan.ignore_label"),
+        ({"classes": ("a", "b"), "ignore_label": 1}, "has the value of scan.ignore_label"),
     ],
 )
 def test_settings_out_of_range_are_errors_that_name_them(settings: dict[str, Any], message: str) -> None:
@@ -46,7 +46,7 @@ def test_classes_have_their_place_as_value_unless_it_is_written() -> None:
 def test_one_number_of_a_patch_stands_for_all_axes() -> None:
     assert ScanConfig(patch_size=(32,)).patch(2) == (32, 32)
     assert ScanConfig(patch_size=(8, 16, 24)).patch(3) == (8, 16, 24)
-    with pytest.raises(ConfigError, match="1 or 3 numbers, one an axis of the data"):
+    with pytest.raises(ConfigError, match="1 or 3 numbers, one per axis of the data"):
         ScanConfig(patch_size=(8, 16)).patch(3)
     with pytest.raises(ConfigError, match="the same along the first two axes"):
         ScanConfig(patch_size=(8, 16, 24), orientation="ua-mt").patch(3)
@@ -70,7 +70,7 @@ def test_a_package_that_is_not_there_is_named_with_its_extra(tmp_path: Path) -> 
         (tmp_path / name).touch()
         code = (
             f"import sys; sys.modules['{package}'] = None\n"
-            "from pathlib import Path\nfrom tutelage.data.scans.formats import read_volume\n"
+            "from pathlib import Path\nfrom tutelage.data.scans.formats.read import read_volume\n"
             f"try: read_volume(Path({str(tmp_path / name)!r}))\nexcept Exception as e: print(type(e).__name__, e)"
         )
         said = subprocess.run(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tutelage.inference.probe.folds import deal, most_folds
+from tutelage.inference.images.probe.folds import deal, most_folds
 
 LABEL = np.repeat(np.arange(3), [11, 7, 5])
 DIGESTS = [str(row).encode() for row in range(len(LABEL))]

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from reference import probes as reference
-from tutelage.inference.probe.linear import PUBLISHED, LinearProbe, fit_linear
+from tutelage.inference.images.probe.linear import PUBLISHED, LinearProbe, fit_linear
 
 
 def test_the_protocol_is_the_published_one() -> None:

@@ -7,7 +7,7 @@ sklearn = pytest.importorskip("sklearn")
 from sklearn.linear_model import LogisticRegression  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
 
-from tutelage.inference.probe.logistic import STRENGTHS, fit_logistic  # noqa: E402
+from tutelage.inference.images.probe.logistic import STRENGTHS, fit_logistic  # noqa: E402
 
 
 def noisy(n: int = 80) -> tuple[np.ndarray, np.ndarray]:

@@ -8,17 +8,17 @@ import pytest
 
 from tutelage.core.headlines import DICE
 from tutelage.core.intervals import interval
-from tutelage.results.compare.collect import Cell, Table
+from tutelage.results.compare.collect import ComparisonTable, MethodScores
 from tutelage.results.compare.outputs import escape_tex, to_csv, to_markdown, to_tex, write_table
 
-SUPERVISED = Cell("supervised", 40, {0: 0.5, 1: 0.6, 2: 0.7}, interval([50.0, 60.0, 70.0]), None)
-BETTER = Cell("mean-teacher", 40, {0: 0.7, 2: 0.8}, interval([70.0, 80.0]), interval([20.0, 10.0]))
-ALONE = Cell("fixmatch", None, {1: 0.9}, interval([90.0]), interval([30.0]))
-TABLE = Table("test", 100, 3, (SUPERVISED, BETTER, ALONE))
+SUPERVISED = MethodScores("supervised", 40, {0: 0.5, 1: 0.6, 2: 0.7}, interval([50.0, 60.0, 70.0]), None)
+BETTER = MethodScores("mean-teacher", 40, {0: 0.7, 2: 0.8}, interval([70.0, 80.0]), interval([20.0, 10.0]))
+ALONE = MethodScores("fixmatch", None, {1: 0.9}, interval([90.0]), interval([30.0]))
+TABLE = ComparisonTable("test", 100, 3, (SUPERVISED, BETTER, ALONE))
 
 
 def test_the_csv_holds_the_numbers_and_the_seeds_they_are_of() -> None:
-    rows = list(csv.DictReader(io.StringIO(to_csv(TABLE))))
+    rows = list(csv.DictReader(io.StringIO(to_csv(TABLE).decode())))
     assert rows[1] == {
         "labels": "40",
         "method": "mean-teacher",
@@ -27,7 +27,7 @@ def test_the_csv_holds_the_numbers_and_the_seeds_they_are_of() -> None:
         "mean_percent": "75.0000",
         "std_percent": "7.0711",
         "gain_points": "15.0000",
-        "gain_half_width": "63.5300",
+        "gain_half_width": "63.5310",
         "gain_pairs": "2",
         "seeds": "0 2",
         "accuracies": "0.700000 0.800000",
@@ -65,18 +65,18 @@ def test_tex_runs_nothing_of_a_text(text: str, escaped: str) -> None:
 
 
 def test_validation_images_are_named_as_such(tmp_path: Path) -> None:
-    write_table(Table("validation", 50, 3, (SUPERVISED,)), tmp_path)
+    write_table(ComparisonTable("validation", 50, 3, (SUPERVISED,)), tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["results.csv", "results.md", "results.tex"]
     assert "There were no test images" in (tmp_path / "results.md").read_text()
 
 
-SCANS = Table(
+SCANS = ComparisonTable(
     "test",
     8,
     2,
     (
-        Cell("supervised", 3, {0: 0.5, 1: 0.6}, interval([50.0, 60.0]), None, interval([9.0, 11.0])),
-        Cell("ua-mt", 3, {0: 0.7, 1: 0.7}, interval([70.0, 70.0]), interval([20.0, 10.0]), None),
+        MethodScores("supervised", 3, {0: 0.5, 1: 0.6}, interval([50.0, 60.0]), None, interval([9.0, 11.0])),
+        MethodScores("ua-mt", 3, {0: 0.7, 1: 0.7}, interval([70.0, 70.0]), interval([20.0, 10.0]), None),
     ),
     DICE,
 )
@@ -88,7 +88,7 @@ def test_a_table_of_scans_is_in_points_of_dice_with_the_distance_beside_it() -> 
     assert "| labels | method | Dice (%) | HD95 pooled (mm) | n | gain over supervised (points) |" in text
     assert "| 3 | supervised | 55.0 ± 7.1 | 10.0 ± 1.4 | 2 | - |" in text
     assert "| 3 | ua-mt | 70.0 ± 0.0 | - | 2 | +15.0 ± 63.5 |" in text
-    rows = list(csv.DictReader(io.StringIO(to_csv(SCANS))))
+    rows = list(csv.DictReader(io.StringIO(to_csv(SCANS).decode())))
     assert (rows[0]["hd95_pooled_mm_mean"], rows[1]["hd95_pooled_mm_mean"]) == ("10.0000", "")
     assert rows[0]["dice_scores"] == "0.500000 0.600000"
     assert r"\begin{tabular}{rlrrrr}" in to_tex(SCANS)

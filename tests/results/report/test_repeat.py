@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from tutelage import cli, config
-from tutelage.config import RunConfig, pretraining
-from tutelage.results.report.record import read_record
+from tutelage.config import RunConfig
 from tutelage.results.report.repeat import changed_settings, quoted, train_command, train_commands
 from tutelage.run.build import resolved
+from tutelage.run.resolve import resolve_pretraining, resolve_training
+from tutelage.run.run_record import RunRecord
 
 
 def words_of(command: str) -> list[str]:
@@ -24,7 +25,7 @@ def words_of(command: str) -> list[str]:
 
 
 def test_the_command_repeats_the_run_bit_for_bit(run: Path, tmp_path: Path) -> None:
-    words = words_of(train_command(read_record(run)))
+    words = words_of(train_command(RunRecord(run)))
     words[words.index("--out") + 1] = str(tmp_path / "again")
     assert words[0] == "tutelage"
     assert cli.run([*words[1:], "--no-report"]) == 0
@@ -52,7 +53,7 @@ def test_runs_that_differ_in_the_seed_alone_are_a_loop_that_repeats_each(run: Pa
         recorded["settings"]["data"]["path"] = data
         recorded["environment"]["processes"] = processes
         (folder / "config.json").write_text(json.dumps(recorded))
-        records.append(read_record(folder))
+        records.append(RunRecord(folder))
     commands = train_commands([*records, records[0]])
     assert len(commands) == 5
     typed = f"tutelage() {{ printf '%s\\0' tutelage \"$@\"; }}\n{commands[0]}"
@@ -63,7 +64,7 @@ def test_runs_that_differ_in_the_seed_alone_are_a_loop_that_repeats_each(run: Pa
 
 
 def test_what_is_the_default_is_not_in_the_command(run: Path) -> None:
-    command = train_command(read_record(run))
+    command = train_command(RunRecord(run))
     assert "--method fixmatch" in command and "--label-count 78" in command
     assert "--seed" not in command and "optimizer" not in command
 
@@ -74,8 +75,8 @@ def test_a_name_is_quoted_for_a_shell() -> None:
         assert words_of(quoted(name)) == [name]
 
 
-def test_a_run_with_a_supervised_twin_is_repeated_with_one(run: Path) -> None:
-    record = read_record(run)
+def test_a_run_with_a_supervised_baseline_is_repeated_with_one(run: Path) -> None:
+    record = RunRecord(run)
     record.config["settings"]["train"]["baseline"] = True
     assert [word for word in words_of(train_command(record)) if "baseline" in word] == ["--baseline"]
     assert words_of(train_command(record))[-1] != "true"
@@ -96,8 +97,9 @@ def test_the_settings_in_a_command_give_the_settings_of_the_run(given: dict[str,
     def typed(values: dict[str, Any]) -> RunConfig:
         if scans:
             return config.resolve(values, preset=config.base_preset(values["method.name"]))
-        return (pretraining if values["method.name"].startswith("moco") else config).resolve(values)
+        resolve = resolve_pretraining if values["method.name"].startswith("moco") else resolve_training
+        return resolve(values)
 
     run = resolved(typed({"data.path": "data", "train.steps": 5, **given}))
-    changed = {name: value for name, (value, _) in changed_settings(run, scans=scans).items()}
+    changed = {name: value for name, (value, _) in changed_settings(run, from_preset=scans).items()}
     assert resolved(typed({"data.path": "data", **changed})).to_dict() == run.to_dict()

@@ -14,17 +14,17 @@ import torch
 from tutelage import config
 from tutelage.config import RunConfig
 from tutelage.core.errors import DataError
-from tutelage.data.scans.formats import read_mask, read_volume
+from tutelage.data.scans.formats.read import read_mask, read_volume
 from tutelage.data.scans.mask_folder import MaskFolder
 from tutelage.data.scans.phantoms import CLASSES, write_phantoms
-from tutelage.data.scans.source import list_cases
+from tutelage.data.scans.source import list_scans
 from tutelage.results.report import write_report
-from tutelage.results.report.record import read_record
 from tutelage.results.report.repeat import train_command
 from tutelage.results.report.scan_cases import read_segmented, worst_and_median
-from tutelage.results.verdict.pairing import write_scored
 from tutelage.results.verdict.verdict import judge
 from tutelage.run.build import resolved
+from tutelage.run.run_record import RunRecord
+from tutelage.run.scored import write_scored
 from tutelage.tasks.segmentation_metrics import SegmentationMetrics
 
 VALUES = (0, 1, 2)
@@ -46,7 +46,7 @@ def leave_run(run: Path, scans: Path, method: str, shift: int) -> Path:
         )
     )
     metrics, folder = SegmentationMetrics(CLASSES), MaskFolder(run / "masks", CLASSES, VALUES)
-    for number, case in enumerate(list_cases(str(scans)).cases):
+    for number, case in enumerate(list_scans(str(scans)).cases):
         assert case.label is not None
         geometry, label = read_volume(case.images[0])[1], read_mask(case.label)[0].astype(np.int64)
         mask = np.roll(label, shift * (number + 1), 0)
@@ -85,12 +85,12 @@ def run(scans: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def twin(scans: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def baseline(scans: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return leave_run(tmp_path_factory.mktemp("runs") / "supervised", scans, "supervised", 2)
 
 
 def test_a_case_is_read_back_in_ras_with_mask_and_reference_in_place(run: Path, scans: Path) -> None:
-    case = read_segmented(read_record(run), "scan-000")
+    case = read_segmented(RunRecord(run), "scan-000")
     label = read_mask(scans / "labels" / "scan-000.nii.gz")[0]
     assert case.oriented
     assert np.array_equal(case.reference, label)  # the made-up scans lie near RAS already
@@ -106,7 +106,7 @@ def test_the_report_has_scores_conventions_curves_and_pictures(run: Path, tmp_pa
     assert f"{100 * scores['dice']:.1f} %" in page
     for text in ("HD95 pooled", "ASD to reference", "medpy", "MONAI", "scan-002", "Dice on the validation cases"):
         assert text in page
-    assert "share of voxels certain enough to be taught" in page
+    assert "share of voxels certain enough to learn from" in page
     worst, median = (f"{which} case: scan-00{k}" for which, k in (("Worst", 2), ("Median", 1)))
     assert worst in page and median in page
     assert page.count("<image ") == 2 * (3 + 2)  # slices and surfaces
@@ -123,10 +123,12 @@ def test_markdown_names_the_pictures_that_lie_beside_it(run: Path, tmp_path: Pat
         assert (tmp_path / "report_plots" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_several_runs_are_judged_by_their_cases_and_drawn_side_by_side(run: Path, twin: Path, tmp_path: Path) -> None:
-    write_report([twin, run], tmp_path / "report.html")
+def test_several_runs_are_judged_by_their_cases_and_drawn_side_by_side(
+    run: Path, baseline: Path, tmp_path: Path
+) -> None:
+    write_report([baseline, run], tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
-    verdict = judge([(run, twin)])
+    verdict = judge([(run, baseline)])
     assert verdict.headline in page
     assert verdict.headline.endswith("points of Dice (1 seed, 3 test cases)")
     assert "Did the unlabeled scans help?" in page
@@ -141,7 +143,7 @@ def test_where_the_scans_are_gone_the_report_says_so(run: Path, tmp_path: Path) 
     try:
         write_report([run], tmp_path / "report.html")
         with pytest.raises(DataError, match="does not exist"):
-            read_segmented(read_record(run), "scan-002")
+            read_segmented(RunRecord(run), "scan-002")
     finally:
         table.write_text(kept)
     page = (tmp_path / "report.html").read_text()
@@ -158,8 +160,9 @@ def test_the_worst_and_the_median_case_are_of_those_that_have_a_dice() -> None:
 
 
 def test_the_command_holds_what_differs_from_the_preset_that_scans_start_from(run: Path) -> None:
-    record = read_record(run)
+    record = RunRecord(run)
     assert "--network" not in train_command(record) and "--steps 200" in train_command(record)
     plain = replace(record.cfg, network=replace(record.cfg.network, width=None))  # the network's own, not the preset's
-    changed = replace(record, config=record.config | {"settings": RunConfig.to_dict(plain)})
-    assert "--network.width none" in train_command(changed)
+    del record.cfg  # to be read from the changed settings
+    record.config["settings"] = RunConfig.to_dict(plain)
+    assert "--network.width none" in train_command(record)

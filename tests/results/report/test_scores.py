@@ -8,12 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.stats import binomtest
 
 from tutelage.data.images.items import Files, Item
 from tutelage.results.report.examples import Examples
 from tutelage.results.report.galleries import confident_mistakes, least_certain, sheet
-from tutelage.results.report.scores import wilson
 
 CLASSES = ("ant", "bee", "cow")
 
@@ -39,12 +37,6 @@ def gray(png: bytes) -> int:
         value = picture.convert("L").getpixel((4, 4))
     assert isinstance(value, int)
     return value
-
-
-@pytest.mark.parametrize(("hits", "n"), [(0, 5), (5, 5), (73, 100), (1, 2), (4321, 5000)])
-def test_the_interval_of_a_share_is_wilsons(hits: int, n: int) -> None:
-    expected = binomtest(hits, n).proportion_ci(method="wilson")
-    assert wilson(hits / n, n) == pytest.approx((expected.low, expected.high), abs=1e-6)
 
 
 def test_mistakes_are_the_labeled_images_that_are_wrong_the_surest_first(examples: Examples) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +8,8 @@ import pytest
 from tutelage.data.images.label_fit import reached_by_chance
 from tutelage.results.verdict import diagnosis
 from tutelage.results.verdict.diagnosis import diagnose
-from tutelage.results.verdict.evidence import Evidence, Record
+from tutelage.results.verdict.evidence import Evidence
+from tutelage.run.run_record import RunRecord
 
 STEPS = 1000
 
@@ -24,7 +24,7 @@ def record(
     predicted: int | None = None,
     labels: int = 100,
     **result: Any,
-) -> Record:
+) -> RunRecord:
     """A run of 1,000 steps on four classes, scored on 400 images, with the same values in each log line."""
     right = round(100 * accuracy)
     matrix = [[right if row == column else (100 - right) // 3 for column in range(4)] for row in range(4)]
@@ -33,29 +33,31 @@ def record(
     scores = {"accuracy": accuracy, "n": 400, "confusion_matrix": matrix}
     lines = {"supervised": 0.1} | (logged or {})
     values = validation or [accuracy] * 20
-    return Record(
-        path=Path("run"),
-        settings={
-            "method": {"name": "fixmatch"} | (method or {}),
-            "data": {"unlabeled": None},
-            "train": {"batch_size": 10, "unlabeled_ratio": 2.0},
+    run = RunRecord("run")
+    vars(run).update(  # what it would read from its folder
+        config={
+            "settings": {
+                "method": {"name": "fixmatch"} | (method or {}),
+                "data": {"unlabeled": None},
+                "train": {"batch_size": 10, "unlabeled_ratio": 2.0},
+            },
+            "plan": {"steps": STEPS},
+            "data": {"classes": ["ant", "bee", "cat", "dog"]},
         },
-        classes=("ant", "bee", "cat", "dog"),
-        steps=STEPS,
-        part="test",
         result={
             "evaluated": "teacher",
             "test": {"teacher": scores, "student": scores | {"accuracy": accuracy if student is None else student}},
             "validation": {"teacher": scores, "student": scores},
         }
         | result,
-        split={"unlabeled_images": 5000, "labeled": ["row"] * labels},
+        split={"unlabeled_images": 5000, "labeled": ["row"] * labels, "held_out": []},
         training=[{"kind": "training", "step": step, **lines} for step in range(50, STEPS + 1, 50)],
         validation=[
             {"kind": "validation", "step": 50 * (number + 1), "teacher": {"accuracy": value}, "student": {}}
             for number, value in enumerate(values)
         ],
     )
+    return run
 
 
 HEALTHY = {"pseudo/share": 0.8, "pseudo/accuracy": 0.9, "pseudo/class_share": [0.25] * 4, "unsupervised": 0.1}
@@ -65,11 +67,11 @@ GOOD_LABELS = {"agreement": 0.6, "chance": 0.25, "z": 9.0, "images": 100}
 RANDOM_LABELS = {"agreement": 0.26, "chance": 0.25, "z": 0.3, "images": 100}
 
 
-def names(run: Record, twin: Record | None = None) -> list[str]:
-    return [reason.name for reason in diagnose([Evidence(run, twin or record())])]
+def names(run: RunRecord, baseline: RunRecord | None = None) -> list[str]:
+    return [reason.name for reason in diagnose([Evidence(run, baseline or record())])]
 
 
-def fixmatch(accuracy: float = 0.7, **changes: Any) -> Record:
+def fixmatch(accuracy: float = 0.7, **changes: Any) -> RunRecord:
     return record(accuracy, **({"method": FIXMATCH, "logged": HEALTHY} | changes))
 
 
@@ -79,7 +81,7 @@ def test_a_healthy_run_has_no_reason_to_fail() -> None:
 
 
 @pytest.mark.parametrize(
-    ("run", "twin", "name", "flag"),
+    ("run", "baseline", "name", "flag"),
     [
         (fixmatch(0.3, label_fit=RANDOM_LABELS), record(0.27), "labels", "--labels"),
         (fixmatch(0.3), record(0.27), "labels", "--labels"),
@@ -122,10 +124,44 @@ def test_a_healthy_run_has_no_reason_to_fail() -> None:
         (fixmatch(0.99), record(0.98), "little left to gain", "--label-count"),
     ],
 )
-def test_each_failure_is_named_first_with_a_flag_to_try(run: Record, twin: Record, name: str, flag: str) -> None:
-    first = diagnose([Evidence(run, twin)])[0]
+def test_each_failure_is_named_first_with_a_flag_to_try(
+    run: RunRecord, baseline: RunRecord, name: str, flag: str
+) -> None:
+    first = diagnose([Evidence(run, baseline)])[0]
     assert first.name == name
     assert flag in first.flag
+
+
+ENTROPY = {"entropy_weight": 0.1, "ema_decay": 0.99}
+OWN = {"agreement_weight": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("method", "logged", "expected"),
+    [
+        (ENTROPY, {"unlabeled_loss": 1e-4, "entropy": 0.9}, "--method.entropy-weight 1"),
+        (OWN, {"unlabeled_loss": 1e-4}, "--method.agreement-weight 20"),
+        ({}, {"unlabeled_loss": 1e-4}, "a larger weight of the unlabeled loss"),
+        # the column counts, not the cost and the weight that older runs are read by
+        (
+            MEAN_TEACHER,
+            {"unlabeled_loss": 1e-4, "consistency": 1.0, "consistency_weight": 50.0},
+            "--method.consistency-weight 500",
+        ),
+    ],
+)
+def test_a_weak_unlabeled_loss_of_any_method_is_found_by_its_column(
+    method: dict[str, float], logged: dict[str, float], expected: str
+) -> None:
+    (reason,) = diagnose([Evidence(record(method=method, logged=logged), record())])
+    assert (reason.name, reason.flag) == ("weak unlabeled loss", expected)
+    assert names(record(method=method, logged=logged | {"unlabeled_loss": 0.1})) == []
+
+
+def test_a_strong_unlabeled_loss_of_any_method_is_found_by_its_column() -> None:
+    run = record(method=ENTROPY, logged={"supervised": 1.0, "unlabeled_loss": 5.0})
+    (reason,) = diagnose([Evidence(run, record(logged={"supervised": 0.05}))])
+    assert (reason.name, reason.flag) == ("unlabeled loss too strong", "--method.entropy-weight 0.025")
 
 
 def test_an_untrained_network_says_nothing_of_labels_that_fit() -> None:
@@ -168,9 +204,9 @@ def test_what_most_seeds_show_stands_first() -> None:
 def test_over_several_seeds_a_reason_says_in_how_many_it_was_found() -> None:
     few, well = fixmatch(logged=HEALTHY | {"pseudo/share": 0.0}), fixmatch(logged=HEALTHY)
     (reason,) = diagnose([Evidence(few, record()), Evidence(few, record()), Evidence(well, record())])
-    assert reason.evidence.endswith("(so in 2 of 3 seeds; figures of one)")
+    assert reason.evidence.endswith("(in 2 of 3 seeds; the numbers are of one)")
     (reason,) = diagnose([Evidence(few, record()), Evidence(few, record())])
-    assert reason.evidence.endswith("(so in all 2 seeds; figures of one)")
+    assert reason.evidence.endswith("(in all 2 seeds; the numbers are of one)")
     (reason,) = diagnose([Evidence(few, record())])
     assert "seeds" not in reason.evidence
 
@@ -188,21 +224,21 @@ def test_a_larger_label_count_is_advised_only_where_labels_are_hidden() -> None:
     assert diagnose([Evidence(run, record())])[0].flag == "a larger --label-count"
 
 
-def test_a_gain_over_a_twin_that_learned_nothing_is_in_doubt() -> None:
+def test_a_gain_over_a_baseline_that_learned_nothing_is_in_doubt() -> None:
     trained, untrained = record(logged={"supervised": 0.1}), record(logged={"supervised": 1.2})
-    assert diagnosis.short_twin([Evidence(fixmatch(), trained)]) is None
-    doubt = diagnosis.short_twin([Evidence(fixmatch(), untrained)])
+    assert diagnosis.short_baseline([Evidence(fixmatch(), trained)]) is None
+    doubt = diagnosis.short_baseline([Evidence(fixmatch(), untrained)])
     assert doubt is not None
     assert doubt.strength >= diagnosis.DOUBT
 
 
-def scans(dice: float = 0.7, *, logged: dict[str, Any] | None = None, **changes: Any) -> Record:
+def scans(dice: float = 0.7, *, logged: dict[str, Any] | None = None, **changes: Any) -> RunRecord:
     """A run on scans, scored on 8 cases: it has no confusion matrix."""
     made = record(dice, method={"name": "mean-teacher"} | MEAN_TEACHER, logged=logged, **changes)
     scores = {"dice": dice, "dice_std": 0.08, "n": 8}
-    made.settings["segmentation"] = {"dice_weight": 0.5}  # type: ignore[index]
-    made.result.update(headline="dice", test=dict.fromkeys(("student", "teacher"), scores))  # type: ignore[attr-defined]
-    made.result.update(validation=made.result["test"])  # type: ignore[attr-defined]
+    made.settings["segmentation"] = {"dice_weight": 0.5}
+    made.final.update(headline="dice", test=dict.fromkeys(("student", "teacher"), scores))
+    made.final.update(validation=made.final["test"])
     made.validation[:] = [row | {"teacher": {"dice": row["teacher"]["accuracy"]}} for row in made.validation]
     return made
 
@@ -215,7 +251,7 @@ def test_a_healthy_run_on_scans_has_no_reason_to_fail() -> None:
 
 
 @pytest.mark.parametrize(
-    ("run", "twin", "name"),
+    ("run", "baseline", "name"),
     [
         (scans(logged=FOUND | {"consistency": 1e-4}), scans(), "weak unlabeled loss"),
         (scans(logged=FOUND | {"supervised": 0.45}), scans(logged={"supervised": 0.4}), "too few steps"),
@@ -223,8 +259,8 @@ def test_a_healthy_run_on_scans_has_no_reason_to_fail() -> None:
         (scans(logged=FOUND), scans(0.98), "little left to gain"),
     ],
 )
-def test_what_fails_on_scans_is_named_in_their_words(run: Record, twin: Record, name: str) -> None:
-    reason = diagnose([Evidence(run, twin)])[0]
+def test_what_fails_on_scans_is_named_in_their_words(run: RunRecord, baseline: RunRecord, name: str) -> None:
+    reason = diagnose([Evidence(run, baseline)])[0]
     assert reason.name == name
     assert "image" not in reason.evidence + reason.flag
     assert "accuracy" not in reason.evidence
@@ -235,6 +271,6 @@ def test_scans_that_differ_much_hide_a_small_rise() -> None:
     assert names(scans(logged=FOUND, validation=rising), scans(logged=FOUND)) == []
 
 
-def test_a_gain_over_a_twin_that_finds_no_organ_is_in_doubt() -> None:
-    assert diagnosis.short_twin([Evidence(scans(logged=FOUND), scans(logged={"supervised": 0.2}))]) is None
-    assert diagnosis.short_twin([Evidence(scans(logged=FOUND), scans(logged={"supervised": 0.35}))]) is not None
+def test_a_gain_over_a_baseline_that_finds_no_organ_is_in_doubt() -> None:
+    assert diagnosis.short_baseline([Evidence(scans(logged=FOUND), scans(logged={"supervised": 0.2}))]) is None
+    assert diagnosis.short_baseline([Evidence(scans(logged=FOUND), scans(logged={"supervised": 0.35}))]) is not None

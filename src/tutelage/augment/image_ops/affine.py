@@ -51,7 +51,7 @@ def translate_y(images: Tensor, pixels: Tensor, *, fill: Fill = 0) -> Tensor:
 
 
 def with_entry(numbers: Tensor, entry: int) -> Tensor:
-    """(B, 6) float64: the identity but for one entry, which is that of `numbers` (B,)."""
+    """(B, 6) float64: the identity with one entry replaced by `numbers` (B,)."""
     matrix = torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0], dtype=torch.float64, device=numbers.device)
     matrix = matrix.repeat(len(numbers), 1)
     matrix[:, entry] = numbers
@@ -191,7 +191,7 @@ def filled(images: Tensor, fill: int | tuple[int, ...], height: int, width: int)
 
 
 def interpolate(images: Tensor, x: Tensor, y: Tensor, fill: Fill) -> Tensor:
-    """Bilinear values at the positions x and y, (B, H, W) float64; the edge pixel goes on for half a pixel.
+    """Bilinear values at the positions x and y, (B, H, W) float64; the edge pixel extends by half a pixel.
 
     Truncated, as Pillow does.
     """

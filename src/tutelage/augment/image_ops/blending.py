@@ -1,4 +1,4 @@
-"""The color mix: an image blended with another by a factor per row. Four of Pillow's enhancers are nothing else."""
+"""Two images blended by a factor per row: four of Pillow's enhancers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every image operation asks of its batch, said once."""
+"""Checks of the batch of an image operation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def check_images(images: Tensor) -> ImageShape:
     """The shape of one image of a (B, C, H, W) uint8 batch with C = 1 or 3.
 
     Raises:
-        TypeError: `images` is no uint8 tensor.
+        TypeError: `images` is not a uint8 tensor.
         ValueError: it has another shape, or another number of channels.
     """
     if not isinstance(images, Tensor):
@@ -30,10 +30,10 @@ def check_images(images: Tensor) -> ImageShape:
 
 
 def check_rows(images: Tensor, numbers: Tensor, name: str) -> None:
-    """Raise ValueError unless `numbers` has one entry for each image and lies on the CPU or beside the images."""
+    """Raise ValueError unless `numbers` has one entry per image and is on the CPU or on the device of the images."""
     if numbers.dim() < 1 or numbers.shape[0] != images.shape[0]:
         raise ValueError(
-            f"{name} must hold one entry for each of the {images.shape[0]} images, got the shape {tuple(numbers.shape)}"
+            f"{name} must have one entry for each of the {images.shape[0]} images, got the shape {tuple(numbers.shape)}"
         )
     if numbers.device.type != "cpu" and numbers.device != images.device:
-        raise ValueError(f"{name} must lie on the CPU or on {images.device} like the images, got {numbers.device}")
+        raise ValueError(f"{name} must be on the CPU or on {images.device} like the images, got {numbers.device}")

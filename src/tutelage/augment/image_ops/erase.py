@@ -15,9 +15,9 @@ def erase(images: Tensor, boxes: Tensor, *, fill: int | tuple[int, ...] = 127) -
     """(B, C, H, W) uint8 images with the inside of each row's box set to `fill`.
 
     Args:
-        boxes: (B, 4) whole numbers: left, top, right, bottom in pixels, right and bottom not included. What lies
-            outside the image, or is empty, erases nothing.
-        fill: a gray level, or one level a channel.
+        boxes: (B, 4) whole numbers: left, top, right, bottom in pixels, right and bottom not included. Boxes
+            that are empty or outside the image erase nothing.
+        fill: a gray level, or one level per channel.
     """
     shape = check_images(images)
     check_rows(images, boxes, "boxes")

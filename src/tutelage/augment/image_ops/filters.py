@@ -1,4 +1,4 @@
-"""Filters with a small fixed kernel. As in Pillow, border pixels without a full neighborhood stay as they are."""
+"""Filters with a small fixed kernel. As in Pillow, border pixels without a full neighborhood are unchanged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def box_sum(planes: Tensor, width: int, side: int) -> Tensor:
     the right edge hold no meaning.
 
     Args:
-        planes: (N, P) int16, images of `width` pixels a line, row after row.
+        planes: (N, P) int16, images of `width` pixels per line, row by row.
     """
     length = planes.shape[1] - (side - 1)
     across = planes[:, :length] + planes[:, 1 : 1 + length]

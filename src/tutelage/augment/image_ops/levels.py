@@ -1,4 +1,4 @@
-"""Float images as gray levels, so that every operation has one kernel, whose arithmetic is Pillow's 8 bits."""
+"""Float images as gray levels, so that every operation has one kernel, with Pillow's 8-bit arithmetic."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ P = ParamSpec("P")
 def to_levels(images: Tensor) -> Tensor:
     """Float images in [0, 1] as uint8, rounded to the nearest of 256 levels.
 
-    What lies outside [0, 1] is clipped and NaN is black: to raise for them would read the device back.
+    Values outside [0, 1] are clipped and NaN is black: to raise would wait for the device.
     """
     levels = at_least_float32(images) * 255
     return levels.nan_to_num_(nan=0.0).clamp_(0, 255).round_().to(torch.uint8)
@@ -28,14 +28,14 @@ def from_levels(levels: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def at_least_float32(images: Tensor) -> Tensor:
-    """The images in float64 if they are, else in float32: a product of half precision would miss levels."""
+    """The images in float64 if they are, otherwise in float32: half precision would miss levels."""
     return images if images.dtype == torch.float64 else images.float()
 
 
 def takes_floats(operation: Callable[Concatenate[Tensor, P], Tensor]) -> Callable[Concatenate[Tensor, P], Tensor]:
-    """The operation, which is one of uint8 images, made to take float images in [0, 1] too.
+    """An operation on uint8 images, extended to float images in [0, 1].
 
-    They go through it as levels and come back in their float type. Fills stay gray levels from 0 to 255.
+    They are converted to levels, and the result to their float type. Fills stay gray levels from 0 to 255.
 
     Raises:
         TypeError: images of another type.

@@ -37,7 +37,7 @@ def kernel(name: Filter, x: Tensor) -> Tensor:
 
 
 def crop_weights(start: Tensor, length: Tensor, size: int, new_size: int, name: Filter) -> Tensor:
-    """(B, new_size, size) float64: how much each of `size` pixels counts in each of the crop's resized ones.
+    """(B, new_size, size) float64: the weight of each of `size` pixels in each pixel of the resized crop.
 
     Args:
         start, length: (B,) whole numbers, the crop along this axis.
@@ -114,8 +114,8 @@ def stepped(step: Tensor, count: int) -> Tensor:
 def gaussian_blur(images: Tensor, sigma: Tensor, *, largest: float = 2.0) -> Tensor:
     """`PIL.ImageFilter.GaussianBlur` of radius `sigma` (B,) in pixels, no larger than `largest`.
 
-    As in Pillow three box blurs along each axis stand in for the Gaussian, each rounded to whole levels; the edge
-    pixel goes on outside the image. Within one gray level.
+    As in Pillow, three box blurs along each axis approximate the Gaussian, each rounded to whole levels; the edge
+    pixel is repeated outside the image. Within one gray level.
     """
     check_images(images)
     check_rows(images, sigma, "sigma")

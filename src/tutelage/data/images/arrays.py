@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.core.names import class_name_fault, shown
-from tutelage.data.images.items import Content, Item, Listing, Store, Unreadable, sort_classes
+from tutelage.data.images.items import Content, ImageListing, Item, Store, Unreadable, sort_classes
 
 DIGITS = Path(__file__).with_name("digits.npz")
 # all that damaged zip files and headers were seen to raise
@@ -35,11 +35,22 @@ class Rows(Store):
             return
         yield from (_to_pixels(images[key]) for key in keys)
 
+    def read_headers(self, keys: Sequence[int]) -> Iterator[Content]:
+        """Arrays of the right shape that take no memory: the shape is in the header of the file."""
+        try:
+            with self.path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+                shape, _ = _header(file, self.array)
+        except _BROKEN as error:
+            yield from (Unreadable(f"cannot be read: {shown(str(error))}") for _ in keys)
+            return
+        outline = _channels_last(np.broadcast_to(np.uint8(0), shape[1:]))
+        yield from (outline for _ in keys)
+
     def place(self, name: str) -> str:
         return f"{self.where} {name}" if name.startswith(self.array) else f"{self.where} {self.array} {name}"
 
 
-def list_digits() -> dict[str, Listing]:
+def list_digits() -> dict[str, ImageListing]:
     """The bundled digits: 1,797 images of 8 x 8 pixels, every fifth of each class a test image."""
     listings = list_arrays(DIGITS, "digits")
     for listing in listings.values():
@@ -47,14 +58,14 @@ def list_digits() -> dict[str, Listing]:
     return listings
 
 
-def list_arrays(path: Path, where: str) -> dict[str, Listing]:
+def list_arrays(path: Path, where: str) -> dict[str, ImageListing]:
     """The splits of a `.npz` file.
 
     `x` is (N, H, W), (N, H, W, C) or (N, C, H, W), uint8 or float in [0, 1], with C one of 1, 3, 4. `y` is (N,) of
     integers with -1 for unlabeled, and may be missing. `x_val`, `y_val`, `x_test`, `y_test` are the other splits;
     `classes`, an array of text, names the classes.
     """
-    train = Listing(".npz arrays", where)
+    train = ImageListing(".npz arrays", where)
     listings = {"train": train}
     try:
         with path.open("rb") as stream:
@@ -67,7 +78,7 @@ def list_arrays(path: Path, where: str) -> dict[str, Listing]:
             names = _class_names(file, where, train)
             for split, (x, y) in _SPLITS.items():
                 if x in file.files:
-                    listing = listings.setdefault(split, Listing(".npz arrays", where))
+                    listing = listings.setdefault(split, ImageListing(".npz arrays", where))
                     _fill(listing, file, x, y, path, names)
     except _BROKEN as error:
         train.faults.append(f"{shown(where)} is no readable .npz file: {shown(str(error))}")
@@ -75,7 +86,7 @@ def list_arrays(path: Path, where: str) -> dict[str, Listing]:
 
 
 def _fill(
-    listing: Listing, file: np.lib.npyio.NpzFile, x: str, y: str, path: Path, names: tuple[str, ...] | None
+    listing: ImageListing, file: np.lib.npyio.NpzFile, x: str, y: str, path: Path, names: tuple[str, ...] | None
 ) -> None:
     where = shown(listing.where)
     shape, dtype = _header(file, x)
@@ -113,7 +124,7 @@ def _header(file: np.lib.npyio.NpzFile, array: str) -> tuple[tuple[int, ...], np
         return shape, dtype
 
 
-def _class_names(file: np.lib.npyio.NpzFile, where: str, listing: Listing) -> tuple[str, ...] | None:
+def _class_names(file: np.lib.npyio.NpzFile, where: str, listing: ImageListing) -> tuple[str, ...] | None:
     if "classes" not in file.files:
         return None
     names = file["classes"]
@@ -129,12 +140,16 @@ def _channels_first(shape: tuple[int, ...]) -> bool:
     return shape[0] in _CHANNELS and (shape[2] not in _CHANNELS or shape[0] < shape[2])
 
 
-def _to_pixels(image: NDArray) -> Content:
-    """(H, W) or (H, W, C) uint8."""
+def _channels_last(image: NDArray) -> NDArray:
+    """(H, W), or (H, W, C) with 3 or 4 channels; a view."""
     if image.ndim == 3 and _channels_first(image.shape):
         image = image.transpose(1, 2, 0)
-    if image.ndim == 3 and image.shape[2] == 1:
-        image = image[:, :, 0]
+    return image[:, :, 0] if image.ndim == 3 and image.shape[2] == 1 else image
+
+
+def _to_pixels(image: NDArray) -> Content:
+    """(H, W) or (H, W, C) uint8."""
+    image = _channels_last(image)
     if image.dtype == np.uint8:
         return np.ascontiguousarray(image)
     low, high = float(image.min()), float(image.max())

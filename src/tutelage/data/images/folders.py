@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from tutelage.core.names import class_name_fault, from_cell, shown
-from tutelage.data.images.items import IMAGE_SUFFIXES, Files, Item, Listing, sort_classes
+from tutelage.data.images.items import IMAGE_SUFFIXES, Files, ImageListing, Item, sort_classes
 from tutelage.data.images.tables import Row, read_table
 
 UNLABELED = ("unlabeled", "unlabelled")
@@ -27,7 +27,7 @@ def is_unlabeled(folder: str) -> bool:
     return folder.lower() in UNLABELED
 
 
-def find_images(root: Path, listing: Listing, under: str = "", *, deep: bool = True) -> list[str]:
+def find_images(root: Path, listing: ImageListing, under: str = "", *, deep: bool = True) -> list[str]:
     """Image files below `root/under`, as sorted paths relative to `root` with forward slashes.
 
     Hidden folders are passed over, links to folders are followed but for loops; what is odd goes to `listing`.
@@ -42,9 +42,9 @@ def find_images(root: Path, listing: Listing, under: str = "", *, deep: bool = T
     return sorted(found)
 
 
-def list_class_folders(root: Path, where: str) -> Listing:
+def list_class_folders(root: Path, where: str) -> ImageListing:
     """A folder with a folder of images for each class, and possibly `unlabeled/`."""
-    listing = Listing("class folders", where)
+    listing = ImageListing("class folders", where)
     store = Files(root)
     folders = visible_folders(root)
     beside = find_images(root, listing, deep=False)
@@ -74,9 +74,9 @@ def list_class_folders(root: Path, where: str) -> Listing:
     return listing
 
 
-def list_table_folder(root: Path, where: str, table: Path) -> Listing:
+def list_table_folder(root: Path, where: str, table: Path) -> ImageListing:
     """A folder of images at any depth whose labels stand in a CSV file; images that it does not name are unlabeled."""
-    listing = Listing(f"folder with the label table {shown(table.name)}", where)
+    listing = ImageListing(f"folder with the label table {shown(table.name)}", where)
     images = find_images(root, listing)
     _warn_hidden(root, listing)
     rows, faults = read_table(table)
@@ -90,17 +90,17 @@ def list_table_folder(root: Path, where: str, table: Path) -> Listing:
     return listing
 
 
-def list_all_images(root: Path, where: str) -> Listing:
+def list_all_images(root: Path, where: str) -> ImageListing:
     """Every image below a folder, without labels."""
-    listing = Listing("folder of images", where)
+    listing = ImageListing("folder of images", where)
     store = Files(root)
     listing.items = [Item(name, None, store, name) for name in find_images(root, listing)]
     return listing
 
 
-def list_named_images(table: Path, where: str) -> Listing:
+def list_named_images(table: Path, where: str) -> ImageListing:
     """The images that a CSV file with a column `path`, or a text file with a path a line, names."""
-    listing = Listing("list of images", where)
+    listing = ImageListing("list of images", where)
     if table.suffix.lower() == ".csv":
         rows, faults = read_table(table, needs_label=False)
         listing.faults += faults
@@ -118,7 +118,7 @@ def list_named_images(table: Path, where: str) -> Listing:
     return listing
 
 
-def _match_rows(rows: list[Row], images: list[str], root: Path, table: Path, listing: Listing) -> dict[str, Row]:
+def _match_rows(rows: list[Row], images: list[str], root: Path, table: Path, listing: ImageListing) -> dict[str, Row]:
     known = set(images)
     folded = {_fold(name): name for name in images}
     named: dict[str, Row] = {}
@@ -173,7 +173,7 @@ def _fold(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def _check_class_names(listing: Listing) -> None:
+def _check_class_names(listing: ImageListing) -> None:
     listing.faults += [
         f"{shown(listing.where)}: {fault}" for name in listing.classes if (fault := class_name_fault(name))
     ]
@@ -194,7 +194,7 @@ def _hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
-def _warn_hidden(root: Path, listing: Listing) -> None:
+def _warn_hidden(root: Path, listing: ImageListing) -> None:
     hidden = sorted(entry.name for entry in os.scandir(root) if _is_folder(entry) and _hidden(entry.name))
     if hidden:
         listing.warnings.append(f"{shown(str(root))}: hidden folders were passed over: {', '.join(map(shown, hidden))}")
@@ -216,7 +216,7 @@ def _walk(
     ancestors: tuple[tuple[int, int], ...],
     found: list[str],
     ignored: Counter[str],
-    listing: Listing,
+    listing: ImageListing,
 ) -> None:
     folder = root / under
     try:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tutelage.augment.view import Draws, ImageShape, View
-from tutelage.core.batch import Batch, Samples
+from tutelage.core.batch import Batch, Samples, batch_of
 from tutelage.core.distributed import local_rows
 from tutelage.core.seeding import generator
 from tutelage.data.fetch_ahead import FetchAhead
@@ -40,7 +40,7 @@ def _constants(normalization: Normalization, device: torch.device) -> tuple[Tens
 
 
 @dataclass(frozen=True)
-class Stream:
+class ImageStream:
     """One stream: which rows, and under which views (in the order the method asked for).
 
     `probe` is a further view, of which `op` and `level` are kept beside the images: CTAugment learns from it.
@@ -52,7 +52,7 @@ class Stream:
     probe: View | None = None
 
 
-class Loader:
+class ImageLoader:
     """`batch(step)` is a pure function of the step: neither threads nor a resume change it.
 
     Args:
@@ -67,8 +67,8 @@ class Loader:
         self,
         images: np.ndarray,
         *,
-        labeled: Stream | None,
-        unlabeled: Stream | None,
+        labeled: ImageStream | None,
+        unlabeled: ImageStream | None,
         normalization: Normalization,
         seed: int,
         device: torch.device,
@@ -86,7 +86,7 @@ class Loader:
         """The batch of `step`, on the device; under torchrun this rank's share of it."""
         rows = self._rows(step)
         samples = {name: self._samples(name, step, *rows[name]) for name in rows}
-        return Batch(labeled=samples.get("labeled"), unlabeled=samples.get("unlabeled"))
+        return batch_of(samples.get("labeled"), samples.get("unlabeled"))
 
     @property
     def images_per_step(self) -> int:
@@ -132,7 +132,7 @@ class Loader:
             extra=extra,
         )
 
-    def _draws(self, stream: Stream, view: View, name: str, number: int, step: int) -> Draws:
+    def _draws(self, stream: ImageStream, view: View, name: str, number: int, step: int) -> Draws:
         """This rank's share of what is drawn for the rows of all ranks, so that their number changes no view."""
         batch = stream.sampler.batch
         draws = view.draw(batch, self.shape, generator(self.seed, name, number, step))

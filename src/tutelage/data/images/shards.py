@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
 from tutelage.core.names import class_name_fault, shown
-from tutelage.data.images.items import IMAGE_SUFFIXES, Content, Item, Listing, Store, Unreadable, sort_classes
+from tutelage.data.images.items import IMAGE_SUFFIXES, Content, ImageListing, Item, Store, Unreadable, sort_classes
 
 SHARD_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 CLASS_NAMES = "classes.json"
@@ -58,12 +58,12 @@ def is_shard(path: Path) -> bool:
     return path.name.lower().endswith(SHARD_SUFFIXES)
 
 
-def list_shards(paths: Sequence[Path], where: str) -> Listing:
+def list_shards(paths: Sequence[Path], where: str) -> ImageListing:
     """The samples of some shards of one folder, in their order. `classes.json` beside them names the classes.
 
     Labels are read, images are not, but a gzipped shard is unpacked once to find them.
     """
-    listing = Listing(f"{len(paths)} tar shard{'s' if len(paths) > 1 else ''}", where)
+    listing = ImageListing(f"{len(paths)} tar shard{'s' if len(paths) > 1 else ''}", where)
     names = _read_class_names(paths[0].parent / CLASS_NAMES, listing) if paths else None
     for path in paths:
         _list_shard(path, listing)
@@ -76,7 +76,7 @@ def list_shards(paths: Sequence[Path], where: str) -> Listing:
     return listing
 
 
-def _list_shard(path: Path, listing: Listing) -> None:
+def _list_shard(path: Path, listing: ImageListing) -> None:
     store = Shard(path)
     samples: dict[str, _Sample] = {}
     place = shown(str(path))
@@ -104,7 +104,7 @@ def _list_shard(path: Path, listing: Listing) -> None:
 
 
 def _add_member(
-    tar: tarfile.TarFile, member: tarfile.TarInfo, samples: dict[str, _Sample], place: str, listing: Listing
+    tar: tarfile.TarFile, member: tarfile.TarInfo, samples: dict[str, _Sample], place: str, listing: ImageListing
 ) -> None:
     path = PurePosixPath(member.name)
     stem, _, extension = path.name.partition(".")  # a key ends at the first dot of the file name
@@ -123,7 +123,7 @@ def _add_member(
         sample.image, sample.span = member.name, (member.offset_data, member.size)
 
 
-def _read_label(tar: tarfile.TarFile, member: tarfile.TarInfo, place: str, listing: Listing) -> str | None:
+def _read_label(tar: tarfile.TarFile, member: tarfile.TarInfo, place: str, listing: ImageListing) -> str | None:
     stream = tar.extractfile(member)
     raw = stream.read(_LONGEST_LABEL + 1) if stream else b""
     try:
@@ -135,7 +135,7 @@ def _read_label(tar: tarfile.TarFile, member: tarfile.TarInfo, place: str, listi
     return None if text in ("", "-1") else text
 
 
-def _read_class_names(file: Path, listing: Listing) -> tuple[str, ...] | None:
+def _read_class_names(file: Path, listing: ImageListing) -> tuple[str, ...] | None:
     if not file.exists():
         return None
     try:
@@ -151,7 +151,7 @@ def _read_class_names(file: Path, listing: Listing) -> tuple[str, ...] | None:
     return tuple(names)
 
 
-def _named(item: Item, names: tuple[str, ...], listing: Listing) -> Item:
+def _named(item: Item, names: tuple[str, ...], listing: ImageListing) -> Item:
     if item.label is None or item.label in names:
         return item
     if item.label.isdecimal() and int(item.label) < len(names):

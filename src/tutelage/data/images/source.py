@@ -22,7 +22,7 @@ from tutelage.data.images.folders import (
     list_table_folder,
     visible_folders,
 )
-from tutelage.data.images.items import IMAGE_SUFFIXES, Files, Item, Listing
+from tutelage.data.images.items import IMAGE_SUFFIXES, Files, ImageListing, Item
 from tutelage.data.images.shards import is_shard, list_shards
 
 Role = Literal["train", "val", "test", "unlabeled", "predict"]
@@ -35,7 +35,7 @@ _SCORED_PART = re.compile("test|val", re.IGNORECASE)
 _KINDS = "expected class folders, a folder with labels.csv, tar shards, a .npz file, or the word digits"
 
 
-def list_source(path: str, labels: str | None = None, *, role: Role = "train") -> Listing:
+def list_images(path: str, labels: str | None = None, *, role: Role = "train") -> ImageListing:
     """The images that `path` offers in a role, with all faults found; no pixel is read.
 
     Args:
@@ -51,15 +51,17 @@ def list_source(path: str, labels: str | None = None, *, role: Role = "train") -
             return _without_labels(path, scored=role == "predict")
         except OSError as error:
             return _closed(path, error)
-    splits = list_splits(path, labels)
+    splits = list_image_splits(path, labels)
     if role in splits:
         return splits[role]
     if len(splits) == 1 and "train" in splits:
         return splits["train"]
-    return Listing("not recognized", path, faults=[f"{shown(path)} has no split '{role}'; it has {', '.join(splits)}"])
+    return ImageListing(
+        "not recognized", path, faults=[f"{shown(path)} has no split '{role}'; it has {', '.join(splits)}"]
+    )
 
 
-def list_splits(path: str, labels: str | None = None) -> dict[str, Listing]:
+def list_image_splits(path: str, labels: str | None = None) -> dict[str, ImageListing]:
     """The splits of a source by name (`train`, `val`, `test`, `unlabeled`); one without splits is all `train`."""
     try:
         return _recognize(path, labels)
@@ -67,7 +69,7 @@ def list_splits(path: str, labels: str | None = None) -> dict[str, Listing]:
         return {"train": _closed(path, error)}
 
 
-def _recognize(path: str, labels: str | None) -> dict[str, Listing]:
+def _recognize(path: str, labels: str | None) -> dict[str, ImageListing]:
     if path == "digits":
         return _refuse_labels(list_digits(), path, labels)
     root = Path(path).expanduser()
@@ -85,7 +87,7 @@ def _recognize(path: str, labels: str | None) -> dict[str, Listing]:
     return {"train": _fault(path, f"{shown(path)} is a file of another kind; {_KINDS}")}
 
 
-def _without_labels(path: str, *, scored: bool) -> Listing:
+def _without_labels(path: str, *, scored: bool) -> ImageListing:
     """All images of a source; `scored` takes those of its splits `val` and `test` too."""
     root = Path(path).expanduser()
     if path != "digits" and root.is_dir():
@@ -95,17 +97,17 @@ def _without_labels(path: str, *, scored: bool) -> Listing:
         if scored:
             return _merged([list_shards(shards, path)])
     if root.is_file() and root.suffix.lower() in IMAGE_SUFFIXES:
-        return Listing("image", path, [Item(root.name, None, Files(root.parent), root.name)])
+        return ImageListing("image", path, [Item(root.name, None, Files(root.parent), root.name)])
     if root.is_file() and root.suffix.lower() in (".csv", ".txt"):
         return list_named_images(root, path)
-    splits = list_splits(path)
+    splits = list_image_splits(path)
     taken = [listing for split, listing in splits.items() if scored or split in _LEARNED]
     if not taken:
         return _fault(path, f"{shown(path)} has no split {' or '.join(_LEARNED)}; it has {', '.join(splits)}")
     return _merged(taken)
 
 
-def _merged(listings: list[Listing]) -> Listing:
+def _merged(listings: list[ImageListing]) -> ImageListing:
     return replace(
         listings[0],
         items=[replace(item, label=None) for listing in listings for item in listing.items],
@@ -114,7 +116,7 @@ def _merged(listings: list[Listing]) -> Listing:
     )
 
 
-def _list_below(root: Path, where: str, *, scored: bool) -> Listing:
+def _list_below(root: Path, where: str, *, scored: bool) -> ImageListing:
     listing = list_all_images(root, where)
     if not listing.items:
         listing.faults.append(f"{shown(where)} holds no images (known suffixes: {' '.join(IMAGE_SUFFIXES)})")
@@ -135,7 +137,7 @@ def _split_folders(root: Path) -> dict[str, str]:
     return {name: _SPLIT_NAMES[name.lower()] for name in visible_folders(root) if name.lower() in _SPLIT_NAMES}
 
 
-def _split_shards(root: Path, shards: list[Path], where: str) -> dict[str, Listing]:
+def _split_shards(root: Path, shards: list[Path], where: str) -> dict[str, ImageListing]:
     groups: dict[str, list[Path]] = {}
     faults = []
     for shard in shards:
@@ -146,7 +148,7 @@ def _split_shards(root: Path, shards: list[Path], where: str) -> dict[str, Listi
     faults += _doubtful_shards(shards)
     listings = {split: list_shards(group, where) for split, group in groups.items()}
     next(iter(listings.values())).faults[:0] = faults
-    images = find_images(root, Listing("", where))
+    images = find_images(root, ImageListing("", where))
     if images and "train" in listings:
         listings["train"].warnings.append(
             f"{shown(where)}: {len(images)} image files beside the shards were passed over (first: {shown(images[0])})"
@@ -173,7 +175,7 @@ def _doubtful_shards(shards: list[Path]) -> list[str]:
     ]
 
 
-def _split_folder(root: Path, where: str, labels: str | None) -> dict[str, Listing]:
+def _split_folder(root: Path, where: str, labels: str | None) -> dict[str, ImageListing]:
     folders = visible_folders(root)
     splits = _split_folders(root)
     table = find_table(root, labels)
@@ -181,16 +183,16 @@ def _split_folder(root: Path, where: str, labels: str | None) -> dict[str, Listi
         return _partition(list_table_folder(root, where, table), splits)
     parts = [folder for folder, split in splits.items() if split in ("train", "val", "test")]
     if "train" in splits.values() or (parts and len(splits) == len(folders)):
-        listings: dict[str, Listing] = {}
+        listings: dict[str, ImageListing] = {}
         for folder, split in splits.items():
             if split in listings:
                 listings[split].faults.append(
                     f"{shown(where)}: {shown(folder)} is a second folder for {split}: keep one"
                 )
             elif split == "unlabeled":
-                listings[split] = list_source(str(root / folder), role="unlabeled")
+                listings[split] = list_images(str(root / folder), role="unlabeled")
             else:
-                listings[split] = list_source(str(root / folder), role="train")
+                listings[split] = list_images(str(root / folder), role="train")
         others = [folder for folder in folders if folder not in splits]
         if others:
             listings.get("train", next(iter(listings.values()))).warnings.append(
@@ -206,7 +208,7 @@ def _split_folder(root: Path, where: str, labels: str | None) -> dict[str, Listi
     return {"train": listing}
 
 
-def _list_plain_folder(root: Path, where: str, folders: list[str]) -> Listing:
+def _list_plain_folder(root: Path, where: str, folders: list[str]) -> ImageListing:
     classes = [folder for folder in folders if not is_unlabeled(folder)]
     if classes:
         listing = list_class_folders(root, where)
@@ -233,7 +235,7 @@ def find_table(root: Path, labels: str | None) -> Path | None:
     return inside if inside.is_file() and not given.exists() else given
 
 
-def _partition(listing: Listing, splits: dict[str, str]) -> dict[str, Listing]:
+def _partition(listing: ImageListing, splits: dict[str, str]) -> dict[str, ImageListing]:
     """One listing a split, by the first folder of each name; all share the classes of the table.
 
     Images outside of the folders of splits are for training.
@@ -252,7 +254,7 @@ def _partition(listing: Listing, splits: dict[str, str]) -> dict[str, Listing]:
     return listings
 
 
-def _refuse_labels(listings: dict[str, Listing], where: str, labels: str | None) -> dict[str, Listing]:
+def _refuse_labels(listings: dict[str, ImageListing], where: str, labels: str | None) -> dict[str, ImageListing]:
     if labels is not None:
         next(iter(listings.values())).faults.append(
             f"{shown(where)} has its own labels: the table {shown(labels)} is for a folder of images"
@@ -268,9 +270,9 @@ def _near(root: Path) -> str:
     return shown(hint) if hint.startswith("; did you mean") else ""
 
 
-def _closed(where: str, error: OSError) -> Listing:
+def _closed(where: str, error: OSError) -> ImageListing:
     return _fault(where, f"{shown(where)} cannot be listed: {error.strerror}")
 
 
-def _fault(where: str, fault: str) -> Listing:
-    return Listing("not recognized", where, faults=[fault])
+def _fault(where: str, fault: str) -> ImageListing:
+    return ImageListing("not recognized", where, faults=[fault])

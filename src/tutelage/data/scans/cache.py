@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.config.scan import ScanConfig
-from tutelage.core.errors import DataError, RunError
-from tutelage.core.files import TEMPORARY, write_json
+from tutelage.core.errors import DataError
+from tutelage.core.files import atomic_file, write_json
 from tutelage.core.names import shown
 from tutelage.data.scans.items import Case
 from tutelage.data.scans.prepare import Placement
@@ -139,14 +138,5 @@ class VolumeCache:
 
 
 def _write(path: Path, array: NDArray) -> None:
-    part = path.with_name(f"{path.name}{TEMPORARY}{os.getpid()}")
-    try:
-        with part.open("wb") as stream:
-            np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise RunError(f"cannot write the cache {path} ({array.nbytes / 1e6:.0f} MB): {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)
+    with atomic_file(path, what=f"the cache {path} ({array.nbytes / 1e6:.0f} MB)") as stream:
+        np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)

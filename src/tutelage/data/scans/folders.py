@@ -9,15 +9,9 @@ from pathlib import Path
 
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
-from tutelage.data.scans.formats import (
-    MASK_SLICE_SUFFIXES,
-    SLICE_SUFFIXES,
-    VOLUME_SUFFIXES,
-    has_mask,
-    stem_of,
-    suffix_of,
-)
-from tutelage.data.scans.items import Case, CaseListing
+from tutelage.data.scans.formats.common import MASK_SLICE_SUFFIXES, SLICE_SUFFIXES, VOLUME_SUFFIXES, stem_of, suffix_of
+from tutelage.data.scans.formats.read import has_mask
+from tutelage.data.scans.items import Case, ScanListing
 
 IMAGE_FOLDERS, LABEL_FOLDERS = ("images", "imagesTr"), ("labels", "labelsTr", "masks")
 _CHANNEL = re.compile(r"_(\d{4})$")  # nnU-Net's: case_0000, case_0001
@@ -46,12 +40,12 @@ def find_folder(root: Path, names: Iterable[str]) -> Path | None:
     return next((root / name for name in names if (root / name).is_dir()), None)
 
 
-def list_pairs(images: Path, labels: Path | None, where: str, *, kind: str = "", slices: bool = False) -> CaseListing:
+def list_pairs(images: Path, labels: Path | None, where: str, *, kind: str = "", slices: bool = False) -> ScanListing:
     """Images of one folder and masks of the same name in another; an image without one is unlabeled.
 
     Where all images end in `_0000`, `_0001`, ..., these are channels of one case.
     """
-    listing = CaseListing(kind or f"{images.name}/ and {labels.name if labels else 'no labels'}/", where)
+    listing = ScanListing(kind or f"{images.name}/ and {labels.name if labels else 'no labels'}/", where)
     if labels is None and not kind:
         listing.kind = "folder of scans"
     files = scan_files(images, slices=slices or labels is not None)
@@ -85,7 +79,7 @@ def list_pairs(images: Path, labels: Path | None, where: str, *, kind: str = "",
     return listing
 
 
-def list_hdf5(root: Path, where: str) -> dict[str, CaseListing]:
+def list_hdf5(root: Path, where: str) -> dict[str, ScanListing]:
     """`<id>.h5` or `<id>/mri_norm2.h5`, split by `train.list` and `test.list` where these lie beside them."""
     files = {stem_of(path): path for path in scan_files(root, slices=False) if suffix_of(path) == ".h5"}
     files |= {folder.name: folder / _UAMT for folder in subfolders(root) if (folder / _UAMT).is_file()}
@@ -96,13 +90,13 @@ def list_hdf5(root: Path, where: str) -> dict[str, CaseListing]:
         if (path := next((p for p in (root / name, root.parent / name) if p.is_file()), None)) is not None
     }
     if not lists:
-        listing = CaseListing(kind, where)
+        listing = ScanListing(kind, where)
         listing.cases = [_hdf5_case(name, path) for name, path in sorted(files.items())]
         return {"train": listing}
-    listings: dict[str, CaseListing] = {}
+    listings: dict[str, ScanListing] = {}
     named: set[str] = set()
     for split, path in lists.items():
-        listing = listings[split] = CaseListing(f"{kind}, listed in {path.name}", where)
+        listing = listings[split] = ScanListing(f"{kind}, listed in {path.name}", where)
         for name in _names(path, listing):
             if name in named:
                 listing.faults.append(f"{shown(str(path))} names '{shown(name)}', which is listed already")
@@ -119,10 +113,10 @@ def list_hdf5(root: Path, where: str) -> dict[str, CaseListing]:
     return listings
 
 
-def list_atria(root: Path, where: str) -> CaseListing:
+def list_atria(root: Path, where: str) -> ScanListing:
     """Folders of the Left Atrium Segmentation Challenge 2018: `lgemri.nrrd`, and `laendo.nrrd` with 255 as cavity."""
     image, label, cavity = _ATRIUM
-    listing = CaseListing("Left Atrium 2018 folders", where, values={"background": 0, "left atrium": cavity})
+    listing = ScanListing("Left Atrium 2018 folders", where, values={"background": 0, "left atrium": cavity})
     for folder in subfolders(root):
         mask = folder / label
         if (folder / image).is_file():
@@ -150,7 +144,7 @@ def _hdf5_case(name: str, path: Path) -> Case:
     return Case(name, (path,), path if labeled else None)
 
 
-def _names(path: Path, listing: CaseListing) -> list[str]:
+def _names(path: Path, listing: ScanListing) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -10,10 +10,10 @@ from tutelage.config.settings import DataConfig
 from tutelage.core.names import class_name_fault, shown
 from tutelage.data.scans.cache import ScanLook, VolumeCache
 from tutelage.data.scans.consistency import check_copies, check_grids, check_labels
-from tutelage.data.scans.items import CaseListing
+from tutelage.data.scans.items import ScanListing
 from tutelage.data.scans.parts import ScanInventory, ScanPart
-from tutelage.data.scans.source import list_case_splits, list_cases
-from tutelage.data.scans.survey import survey_cases
+from tutelage.data.scans.source import list_scan_splits, list_scans
+from tutelage.data.scans.survey import survey_scans
 
 ROLES = ("train", "unlabeled", "val", "test")
 
@@ -47,7 +47,7 @@ def take_scan_inventory(
     return inventory
 
 
-def _as_declared(scan: ScanConfig, listings: dict[str, CaseListing]) -> ScanConfig:
+def _as_declared(scan: ScanConfig, listings: dict[str, ScanListing]) -> ScanConfig:
     """The settings with what the sources declare; where the settings name classes, no label is left to the source."""
     channels = scan.channels_last_axis or any(listing.channels_last_axis for listing in listings.values())
     ignored = None if "train" not in listings else listings["train"].ignore_label
@@ -56,14 +56,14 @@ def _as_declared(scan: ScanConfig, listings: dict[str, CaseListing]) -> ScanConf
     return replace(scan, channels_last_axis=channels, ignore_label=ignored)
 
 
-def list_scan_parts(data: DataConfig) -> dict[str, CaseListing]:
+def list_scan_parts(data: DataConfig) -> dict[str, ScanListing]:
     """What each source of `data` offers, by role; no voxel is read."""
-    listings = list_case_splits(data.path, data.labels)
+    listings = list_scan_splits(data.path, data.labels)
     for role, path in (("val", data.val), ("test", data.test)):
         if path is not None:
-            listings[role] = list_cases(path, role=role)  # type: ignore[arg-type]
+            listings[role] = list_scans(path, role=role)  # type: ignore[arg-type]
     if data.unlabeled is not None:
-        further = list_cases(data.unlabeled, role="unlabeled")
+        further = list_scans(data.unlabeled, role="unlabeled")
         before = listings.get("unlabeled")
         if before is not None:
             further.cases = before.cases + further.cases
@@ -74,11 +74,11 @@ def list_scan_parts(data: DataConfig) -> dict[str, CaseListing]:
 
 
 def _look(
-    listing: CaseListing, skip: bool, inventory: ScanInventory, cache: VolumeCache | None, workers: int
+    listing: ScanListing, skip: bool, inventory: ScanInventory, cache: VolumeCache | None, workers: int
 ) -> ScanPart:
     part = ScanPart(listing, [], [])
     for case, look in zip(
-        listing.cases, survey_cases(listing.cases, inventory.scan, cache=cache, workers=workers), strict=True
+        listing.cases, survey_scans(listing.cases, inventory.scan, cache=cache, workers=workers), strict=True
     ):
         if isinstance(look, ScanLook):
             part.cases.append(case)

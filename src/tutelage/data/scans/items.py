@@ -27,7 +27,7 @@ class Case:
 
 
 @dataclass
-class CaseListing:
+class ScanListing:
     """All cases of one source, or of one split of it.
 
     Attributes:

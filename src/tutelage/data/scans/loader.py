@@ -12,7 +12,7 @@ from torch import Tensor
 from tutelage.augment.view import Draws
 from tutelage.augment.volume import Intensities, Turns
 from tutelage.config.scan import ScanConfig
-from tutelage.core.batch import Batch, Samples
+from tutelage.core.batch import Batch, Samples, batch_of
 from tutelage.core.distributed import local_rows
 from tutelage.core.errors import ConfigError
 from tutelage.core.seeding import generator
@@ -26,7 +26,7 @@ VIEWS = ("weak", "strong")
 
 
 @dataclass(frozen=True)
-class PatchStream:
+class ScanStream:
     """One stream: which cases, and under which views (names in the order the method asked for)."""
 
     sampler: Sampler
@@ -43,7 +43,7 @@ class _Fetched:
     label: Tensor | None = field(default=None)
 
 
-class PatchLoader:
+class ScanLoader:
     """`batch(step)` is a pure function of the step: neither threads nor a resume change it.
 
     A patch lies evenly anywhere in its case, the last place included, or, for `scan.foreground_share` of the labeled
@@ -64,8 +64,8 @@ class PatchLoader:
         self,
         scans: ScanSet,
         *,
-        labeled: PatchStream | None,
-        unlabeled: PatchStream | None,
+        labeled: ScanStream | None,
+        unlabeled: ScanStream | None,
         scan: ScanConfig,
         patch_size: tuple[int, ...],
         seed: int,
@@ -93,7 +93,7 @@ class PatchLoader:
         """The batch of `step`, on the device; under torchrun this rank's share of it."""
         fetched = self._patches(step)
         samples = {name: self._samples(name, step, patches) for name, patches in fetched.items()}
-        return Batch(labeled=samples.get("labeled"), unlabeled=samples.get("unlabeled"))
+        return batch_of(samples.get("labeled"), samples.get("unlabeled"))
 
     @property
     def images_per_step(self) -> int:
@@ -111,7 +111,7 @@ class PatchLoader:
     def _fetch(self, step: int) -> dict[str, _Fetched]:
         return {name: self._fetch_stream(name, s, step) for name, s in self.streams.items() if s is not None}
 
-    def _fetch_stream(self, name: str, stream: PatchStream, step: int) -> _Fetched:
+    def _fetch_stream(self, name: str, stream: ScanStream, step: int) -> _Fetched:
         batch = stream.sampler.batch
         # drawn for the rows of all ranks, so that their number changes no patch
         u = torch.rand(batch, 3 + len(self.patch_size), generator=generator(self.seed, name, "patch", step)).numpy()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 from tutelage.core.errors import RunError
 from tutelage.core.files import write_atomically
 from tutelage.core.names import to_cell
+from tutelage.core.tables import csv_bytes
 from tutelage.data.scans.geometry import Geometry
 from tutelage.data.scans.items import Case
 from tutelage.data.scans.masks import write_label_names, write_mask
@@ -83,12 +82,8 @@ class MaskFolder:
         Raises:
             RunError: they cannot be written.
         """
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, self.columns, lineterminator="\n")
-        writer.writeheader()
-        for row in self.rows:
-            writer.writerow({name: _cell(value) for name, value in row.items()})
-        write_atomically(self.path / TABLE, text.getvalue().encode("utf-8"))
+        rows = [{name: _cell(value) for name, value in row.items()} for row in self.rows]
+        write_atomically(self.path / TABLE, csv_bytes(rows, self.columns))
         write_label_names(self.path, self.classes, self.values)
 
     def _row(self, case: Case) -> dict[str, Any]:

@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 from tutelage.core.errors import DataError, MissingExtra
 from tutelage.core.files import write_atomically, write_json
 from tutelage.core.names import shown
-from tutelage.data.scans.formats import SLICE_SUFFIXES, suffix_of
+from tutelage.data.scans.formats import metaimage, nifti, nrrd, slices
+from tutelage.data.scans.formats.common import COLORS, SLICE_SUFFIXES, suffix_of
 from tutelage.data.scans.geometry import Geometry
-
-COLORS = ((230, 77, 77), (77, 128, 230), (102, 204, 102), (230, 179, 51), (179, 102, 204), (77, 204, 204))
-"""Of the classes but background, in turn, red, green and blue in 0..255."""
 
 
 def mask_suffix(like: Path) -> str:
@@ -55,20 +53,12 @@ def write_mask(
     mask = np.ascontiguousarray(mask, np.uint8)
     try:
         if path.name.endswith(".nrrd"):
-            from tutelage.data.scans import nrrd
-
             nrrd.write(path, mask, geometry, classes, values)
         elif path.name.endswith(".mha"):
-            from tutelage.data.scans import metaimage
-
             metaimage.write(path, mask, geometry)
         elif path.name.endswith(".png"):
-            from tutelage.data.scans import slices
-
             slices.write(path, mask)
         else:
-            from tutelage.data.scans import nifti
-
             nifti.write(path, mask, geometry, like, label=True)
     except ModuleNotFoundError as error:
         raise MissingExtra(f"writing {path.name}", str(error.name), "medical") from None
@@ -87,12 +77,11 @@ def write_probabilities(folder: Path, name: str, probs: NDArray[np.float32], geo
         raise DataError(
             f"the probabilities of {shown(str(like))} have the shape {probs.shape[1:]}, its scan {geometry.shape}"
         )
+    path = folder / f"{_flat(name)}.probs.nii.gz"
     try:
-        from tutelage.data.scans import nifti
+        nifti.write(path, np.moveaxis(probs.astype(np.float32), 0, -1), geometry, like, label=False)
     except ModuleNotFoundError as error:
         raise MissingExtra("writing probabilities", str(error.name), "medical") from None
-    path = folder / f"{_flat(name)}.probs.nii.gz"
-    nifti.write(path, np.moveaxis(probs.astype(np.float32), 0, -1), geometry, like, label=False)
     return path
 
 

@@ -9,14 +9,14 @@ from typing import Any
 
 from tutelage.config.scan import ScanConfig
 from tutelage.data.scans.cache import ScanLook
-from tutelage.data.scans.items import Case, CaseListing
+from tutelage.data.scans.items import Case, ScanListing
 
 
 @dataclass
 class ScanPart:
     """One source in its role: the cases that can be read, and what each is."""
 
-    listing: CaseListing
+    listing: ScanListing
     cases: list[Case]
     looks: list[ScanLook]
 

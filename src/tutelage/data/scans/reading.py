@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from tutelage.config.scan import ScanConfig
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
-from tutelage.data.scans.formats import MASK_SLICE_SUFFIXES, VOLUME_SUFFIXES, read_mask, read_volume, stem_of
+from tutelage.data.scans.formats.common import MASK_SLICE_SUFFIXES, VOLUME_SUFFIXES, stem_of
+from tutelage.data.scans.formats.read import read_mask, read_volume
 from tutelage.data.scans.geometry import Geometry
 from tutelage.data.scans.items import Case
 

@@ -12,7 +12,7 @@ from tutelage.config.scan import ScanConfig
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
 from tutelage.data.scans.cache import ScanLook, VolumeCache
-from tutelage.data.scans.formats import read_mask
+from tutelage.data.scans.formats.read import read_mask
 from tutelage.data.scans.items import Case
 from tutelage.data.scans.prepare import Placement
 

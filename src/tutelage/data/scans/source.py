@@ -21,8 +21,8 @@ from tutelage.data.scans.folders import (
     scan_files,
     subfolders,
 )
-from tutelage.data.scans.formats import SLICE_SUFFIXES, VOLUME_SUFFIXES, stem_of, suffix_of
-from tutelage.data.scans.items import Case, CaseListing
+from tutelage.data.scans.formats.common import SLICE_SUFFIXES, VOLUME_SUFFIXES, stem_of, suffix_of
+from tutelage.data.scans.items import Case, ScanListing
 from tutelage.data.scans.tables import (
     DATASET_FILE,
     is_dataset_file,
@@ -46,7 +46,7 @@ def is_scan_source(path: str, labels: str | None = None) -> bool:
     """Whether a path holds scans to segment, rather than images to classify. Looks at names alone, and at few.
 
     Args:
-        labels: as in `list_cases`; a folder of masks, or a table of pairs, says so too.
+        labels: as in `list_scans`; a folder of masks, or a table of pairs, says so too.
     """
     if path == "digits":  # the images in the package
         return False
@@ -66,7 +66,7 @@ def is_scan_source(path: str, labels: str | None = None) -> bool:
         return False
 
 
-def list_cases(path: str, labels: str | None = None, *, role: Role = "train") -> CaseListing:
+def list_scans(path: str, labels: str | None = None, *, role: Role = "train") -> ScanListing:
     """The cases that `path` offers in a role, with all faults found; of `.h5` files only the names inside are read.
 
     Args:
@@ -74,7 +74,7 @@ def list_cases(path: str, labels: str | None = None, *, role: Role = "train") ->
         role: a source with splits gives the split of that name, one without gives everything. To predict, all splits
             are taken; in the roles `unlabeled` and `predict` labels are left out, and a folder of PNGs will do.
     """
-    splits = list_case_splits(path, labels, slices=role in ("unlabeled", "predict"))
+    splits = list_scan_splits(path, labels, slices=role in ("unlabeled", "predict"))
     if role == "predict":
         return _without_labels(_merged(_named_by_split(splits)))
     if role in splits:
@@ -86,7 +86,7 @@ def list_cases(path: str, labels: str | None = None, *, role: Role = "train") ->
     return _fault(path, f"{shown(path)} has no split '{role}'; it has {', '.join(splits)}")
 
 
-def list_case_splits(path: str, labels: str | None = None, *, slices: bool = False) -> dict[str, CaseListing]:
+def list_scan_splits(path: str, labels: str | None = None, *, slices: bool = False) -> dict[str, ScanListing]:
     """The splits of a source by name (`train`, `val`, `test`, `unlabeled`); one without splits is all `train`.
 
     Args:
@@ -98,7 +98,7 @@ def list_case_splits(path: str, labels: str | None = None, *, slices: bool = Fal
         return {"train": _fault(path, f"{shown(path)} cannot be listed: {error.strerror}")}
 
 
-def _recognize(root: Path, where: str, labels: str | None, slices: bool) -> dict[str, CaseListing]:
+def _recognize(root: Path, where: str, labels: str | None, slices: bool) -> dict[str, ScanListing]:
     if not root.exists():
         return {"train": _fault(where, f"{shown(where)}: no such file or folder; {_KINDS}")}
     if labels is not None:
@@ -124,17 +124,17 @@ def _recognize(root: Path, where: str, labels: str | None, slices: bool) -> dict
     return {"train": _fault(where, f"{shown(where)} holds no scans; {_KINDS}")}
 
 
-def _recognize_file(path: Path, where: str) -> dict[str, CaseListing]:
+def _recognize_file(path: Path, where: str) -> dict[str, ScanListing]:
     if path.suffix.lower() == ".json":
         return list_dataset_file(path, where)
     if path.suffix.lower() == ".csv":
         return {"train": list_pair_table(path, where)}
     if suffix_of(path) in (*VOLUME_SUFFIXES, *SLICE_SUFFIXES):
-        return {"train": CaseListing("scan", where, [Case(stem_of(path), (path,), None)])}
+        return {"train": ScanListing("scan", where, [Case(stem_of(path), (path,), None)])}
     return {"train": _fault(where, f"{shown(where)} is a file of another kind; {_KINDS}")}
 
 
-def _list_images_folder(root: Path, where: str, slices: bool) -> dict[str, CaseListing] | None:
+def _list_images_folder(root: Path, where: str, slices: bool) -> dict[str, ScanListing] | None:
     """`images/` and `labels/`, or the Decathlon's names of these; what lies in imagesTs is for testing if labeled."""
     images = find_folder(root, IMAGE_FOLDERS)
     if images is None:
@@ -152,7 +152,7 @@ def _list_images_folder(root: Path, where: str, slices: bool) -> dict[str, CaseL
     return listings
 
 
-def _with_labels(root: Path, where: str, labels: Path) -> CaseListing:
+def _with_labels(root: Path, where: str, labels: Path) -> ScanListing:
     if labels.is_dir() and root.is_dir():
         return list_pairs(root, labels, where, kind="folder of scans and folder of masks")
     if labels.is_file() and labels.suffix.lower() == ".csv":
@@ -162,10 +162,10 @@ def _with_labels(root: Path, where: str, labels: Path) -> CaseListing:
     )
 
 
-def _split_folder(splits: dict[Path, str], folders: list[Path], where: str, slices: bool) -> dict[str, CaseListing]:
-    listings: dict[str, CaseListing] = {}
+def _split_folder(splits: dict[Path, str], folders: list[Path], where: str, slices: bool) -> dict[str, ScanListing]:
+    listings: dict[str, ScanListing] = {}
     for folder, split in splits.items():
-        inner = list_case_splits(str(folder), slices=slices)
+        inner = list_scan_splits(str(folder), slices=slices)
         listing = inner["train"] if len(inner) == 1 else _merged(list(inner.values()))
         if split in listings:
             listings[split].faults.append(
@@ -192,7 +192,7 @@ def _holds_scans(root: Path, *, depth: int) -> bool:
     return depth >= 0 and any(_holds_scans(entry, depth=depth - 1) for entry in entries if entry.is_dir())
 
 
-def _named_by_split(splits: dict[str, CaseListing]) -> list[CaseListing]:
+def _named_by_split(splits: dict[str, ScanListing]) -> list[ScanListing]:
     """With the split in the names of cases where there are several, since names may be the same in two."""
     if len(splits) == 1:
         return list(splits.values())
@@ -202,11 +202,11 @@ def _named_by_split(splits: dict[str, CaseListing]) -> list[CaseListing]:
     ]
 
 
-def _without_labels(listing: CaseListing) -> CaseListing:
+def _without_labels(listing: ScanListing) -> ScanListing:
     return replace(listing, cases=[replace(case, label=None) for case in listing.cases])
 
 
-def _merged(listings: list[CaseListing]) -> CaseListing:
+def _merged(listings: list[ScanListing]) -> ScanListing:
     return replace(
         listings[0],
         cases=[case for listing in listings for case in listing.cases],
@@ -215,5 +215,5 @@ def _merged(listings: list[CaseListing]) -> CaseListing:
     )
 
 
-def _fault(where: str, fault: str) -> CaseListing:
-    return CaseListing("not recognized", where, faults=[fault])
+def _fault(where: str, fault: str) -> ScanListing:
+    return ScanListing("not recognized", where, faults=[fault])

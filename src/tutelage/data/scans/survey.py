@@ -23,7 +23,7 @@ Faults = list[str]
 _LARGEST_HALF = 65504.0
 
 
-def survey_cases(
+def survey_scans(
     cases: Sequence[Case], cfg: ScanConfig, *, cache: VolumeCache | None = None, workers: int = 1
 ) -> Iterator[ScanLook | Faults]:
     """What each case is, in order, or what is wrong with it.

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tutelage.core.names import shown
+from tutelage.data.csv_rows import TableFault, read_rows
 from tutelage.data.scans.folders import find_folder, list_pairs
-from tutelage.data.scans.formats import stem_of
-from tutelage.data.scans.items import Case, CaseListing
+from tutelage.data.scans.formats.common import stem_of
+from tutelage.data.scans.items import Case, ScanListing
 
 DATASET_FILE = "dataset.json"
 
@@ -25,13 +25,13 @@ def is_dataset_file(path: Path) -> bool:
     return isinstance(table, dict) and "labels" in table and ("training" in table or "channel_names" in table)
 
 
-def list_dataset_file(path: Path, where: str) -> dict[str, CaseListing]:
+def list_dataset_file(path: Path, where: str) -> dict[str, ScanListing]:
     """The cases of a `dataset.json`, with the class names and channels that it states.
 
     The Decathlon lists pairs in `training` and images in `test`; nnU-Net's form names channels, and the files lie in
     `imagesTr` and `labelsTr`.
     """
-    train = CaseListing("dataset.json of the Decathlon", where)
+    train = ScanListing("dataset.json of the Decathlon", where)
     try:
         table = json.loads(path.read_bytes())
         train.values = _values(table["labels"])
@@ -72,26 +72,24 @@ def list_dataset_file(path: Path, where: str) -> dict[str, CaseListing]:
 def is_pair_table(path: Path) -> bool:
     """Whether it is a CSV file whose header names `image`."""
     try:
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-            header = next(csv.reader([stream.readline(1 << 16)]), [])
-    except (OSError, csv.Error):
+        _, header = next(read_rows(path), (1, []))
+    except TableFault:
         return False
     return any(_is_image_column(cell) for cell in header)
 
 
-def list_pair_table(path: Path, where: str, *, root: Path | None = None) -> CaseListing:
+def list_pair_table(path: Path, where: str, *, root: Path | None = None) -> ScanListing:
     """The cases of a CSV file with the columns `image,label`; an empty label means unlabeled.
 
     Further columns that start with `image` (`image_2`) are further channels. Paths are relative to `root`, or else to
     the folder of the table.
     """
-    listing = CaseListing("table of pairs", where)
+    listing = ScanListing("table of pairs", where)
     root = root or path.parent
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        rows = [(number, row) for number, row in enumerate(csv.reader(text.splitlines(), strict=True), 1) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        listing.faults.append(f"{shown(str(path))} is no readable UTF-8 table: {shown(str(error))}")
+        rows = [(line, cells) for line, cells in read_rows(path) if cells]
+    except TableFault as fault:
+        listing.faults.append(f"{shown(str(path))} {fault}")
         return listing
     header = [cell.strip().lower() for cell in rows[0][1]] if rows else []
     channels = [column for column, name in enumerate(header) if _is_image_column(name)]
@@ -143,7 +141,7 @@ def _values(labels: dict[str, Any]) -> dict[str, int]:
     return dict(sorted(pairs, key=lambda pair: pair[1]))
 
 
-def _entry(entry: Any, root: Path, path: Path, listing: CaseListing) -> Case | None:
+def _entry(entry: Any, root: Path, path: Path, listing: ScanListing) -> Case | None:
     pair = entry if isinstance(entry, dict) else {"image": entry}
     images = pair.get("image")
     images = images if isinstance(images, list) else [images]

@@ -1,85 +1,21 @@
-"""Everything that can be known to fail, found before the first run of a comparison."""
+"""Checks before the first run of a comparison, so that no run fails on what could be known."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import numpy as np
 from rich.console import Console
 
-from tutelage.config import RunConfig
-from tutelage.config.settings import DataConfig
-from tutelage.core.errors import ConfigError
-from tutelage.core.names import shown
-from tutelage.data.images.check import check_for_training
-from tutelage.data.images.inventory import Inventory
-from tutelage.data.split import hold_out, keep_labels
-from tutelage.results.compare.check_scans import check_scan_runs
-from tutelage.results.compare.plan import Combination, Plan
-from tutelage.run.build import method_class
-from tutelage.run.data_modules.recognize import kind_of
+from tutelage.results.compare.plan import Plan
+from tutelage.run.data_modules.recognize import module_of
 
 
 def check_plan(plan: Plan, console: Console) -> None:
     """Check the settings of every run, then the data with every number of labels.
 
     Raises:
-        TutelageError: a setting is wrong, the data is not as needed, labels are fewer than asked for, an unlabeled
-            stream cannot be filled, or there is nothing to score on.
+        TutelageError: a setting is wrong, or as `DataModule.check_runs`.
     """
-    configs = {one: plan.config_of(one) for one in plan.combinations}
-    for cfg in configs.values():
-        kind_of(cfg).refuse(cfg)
-    if plan.on_scans:
-        check_scan_runs(configs, console)
-    else:
-        _check_image_runs(configs, console)
-
-
-def _check_image_runs(configs: Mapping[Combination, RunConfig], console: Console) -> None:
-    inventories: dict[DataConfig, Inventory] = {}
-    for one, cfg in configs.items():
-        source = _source(cfg)
-        if source not in inventories:
-            inventories[source] = check_for_training(source, workers=cfg.train.workers, console=console)
-        try:
-            _check_run(cfg, inventories[source])
-        except ConfigError as error:
-            raise ConfigError(f"{one.name}: {error}") from None
-
-
-def _source(cfg: RunConfig) -> DataConfig:
-    """The data alone, so that it is read once for all runs on it."""
-    data = cfg.data
-    return DataConfig(
-        path=data.path,
-        labels=data.labels,
-        unlabeled=data.unlabeled,
-        val=data.val,
-        test=data.test,
-        skip_unreadable=data.skip_unreadable,
-    )
-
-
-def _check_run(cfg: RunConfig, inventory: Inventory) -> None:
-    items = [item for role in ("train", "unlabeled") if role in inventory.parts for item in inventory.parts[role].items]
-    index = {name: number for number, name in enumerate(inventory.classes)}
-    labels = np.array([-1 if item.label is None else index[item.label] for item in items], np.int64)
-    names, data = [item.name for item in items], cfg.data
-    kept = keep_labels(
-        labels, names, inventory.classes, count=data.label_count, balance=data.label_balance, seed=cfg.train.seed
-    )
-    held = kept[:0]
-    if "val" not in inventory.parts:
-        held = hold_out(kept, labels, names, len(index), share=data.val_share, seed=cfg.train.seed)
-    if not len(held) and not {"val", "test"} & set(inventory.parts):
-        raise ConfigError(
-            f"{shown(data.path)} has no test images, and {len(kept)} labels are too few to hold some out: nothing "
-            "could be scored; give labeled images with --test"
-        )
-    want, have = cfg.train.unlabeled_batch, len(items) - len(held) - (len(kept) if data.exclude_labeled else 0)
-    if method_class(cfg.method).unlabeled_views and want > have:
-        raise ConfigError(
-            f"the unlabeled batch of {want} (train.batch_size {cfg.train.batch_size} x train.unlabeled_ratio "
-            f"{cfg.train.unlabeled_ratio:g}) is larger than the unlabeled stream of {have} images; lower one of them"
-        )
+    configs = {one.name: plan.config_of(one) for one in plan.combinations}
+    modules = {name: module_of(cfg) for name, cfg in configs.items()}
+    for name, cfg in configs.items():
+        modules[name].refuse(cfg)
+    next(iter(modules.values())).check_runs(configs, console)

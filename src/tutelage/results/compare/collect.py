@@ -1,24 +1,21 @@
-"""Gathering the runs of a comparison into a table; only runs on the same images are compared."""
+"""Collecting the runs of a comparison into a table. Only runs on the same images are compared."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from tutelage.core.errors import RunError
-from tutelage.core.files import read_json
-from tutelage.core.headlines import ACCURACY, DICE, Headline, headline_of
+from tutelage.core.headlines import ACCURACY, Headline
 from tutelage.core.intervals import Interval, interval
-from tutelage.results.compare.execute import is_finished
 from tutelage.results.compare.plan import Combination, Plan
-from tutelage.run.folder import read_config
+from tutelage.run.baseline import SUPERVISED
+from tutelage.run.run_record import RunRecord
 
-SUPERVISED = "supervised"
-DISTANCE = "hd95_pooled_mm"  # of scans, beside Dice
 Part = Literal["test", "validation"]
-_SAME = {  # of split.json: what all runs on a seed and a number of labels must share
+_SAME = {  # keys of split.json that must agree between runs with the same seed and number of labels
     "classes": "classes",
     "labeled": "labeled images",
     "held_out": "held-out images",
@@ -29,13 +26,13 @@ _SAME = {  # of split.json: what all runs on a seed and a number of labels must 
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A method at a number of labels.
+class MethodScores:
+    """The scores of a method with a number of labels.
 
     Attributes:
         scores: the headline by seed, of the network that the method evaluates, after the last step.
         gain: headline minus that of supervised training on the same seed, in points; None where there is no pair.
-        distance: of scans, the pooled 95th percentile of surface distances in mm; None where it is defined nowhere.
+        second: the score beside the headline, if tables of means show it; None where it is defined nowhere.
     """
 
     method: str
@@ -43,7 +40,7 @@ class Cell:
     scores: Mapping[int, float]
     summary: Interval
     gain: Interval | None
-    distance: Interval | None = None
+    second: Interval | None = None
 
     @property
     def labels(self) -> str:
@@ -52,47 +49,44 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Table:
-    """What came out of a comparison, few labels first.
+class ComparisonTable:
+    """The results of a comparison, fewest labels first.
 
     Attributes:
         part: what was scored.
-        images: how many of them, images or cases.
-        seeds: as planned; a cell may have fewer, if runs failed or are missing.
+        images: the number of images or cases scored.
+        seeds: the planned number; a cell may have fewer if runs failed or are missing.
         headline: the score that is compared.
     """
 
     part: Part
     images: int
     seeds: int
-    cells: tuple[Cell, ...]
+    cells: tuple[MethodScores, ...]
     headline: Headline = ACCURACY
 
 
-def collect(plan: Plan, out: Path) -> Table:
+def collect(plan: Plan, out: Path) -> ComparisonTable:
     """The table of the finished runs.
 
     Raises:
-        RunError: no run is finished; one is not the plan's; or runs that are to be compared differ in their images.
+        RunError: no run is finished, a run is not part of the plan, or runs to compare differ in their images.
     """
-    finished = [one for one in plan.combinations if is_finished(out / one.name)]
-    if not finished:
+    records = {one: record for one in plan.combinations if (record := RunRecord(out / one.name)).finished}
+    if not records:
         raise RunError(f"no run in {out} is finished yet")
-    refuse_strangers(finished, out)
-    results = {one: read_json(out / one.name / "result.json") for one in finished}
-    part: Part = "test" if all("test" in result for result in results.values()) else "validation"
-    for one, result in results.items():
-        if part not in result:
-            raise RunError(
-                f"{out / one.name} has no score: there were no labeled {headline_of(result).pool} left to score on"
-            )
-    headlines = {headline_of(result) for result in results.values()}
+    refuse_strangers(records)
+    part: Part = "test" if all("test" in record.final for record in records.values()) else "validation"
+    for record in records.values():
+        if part not in record.final:
+            raise RunError(f"{record.path} has no score: there were no labeled {record.headline.pool} left to score on")
+    headlines = {record.headline for record in records.values()}
     if len(headlines) > 1:
         raise RunError(
             f"runs in {out} are of different kinds: some have {' and some '.join(h.words for h in headlines)}"
         )
     headline = headlines.pop()
-    metrics = {one: result[part][result["evaluated"]] for one, result in results.items()}
+    metrics = {one: record.final[part][record.evaluated] for one, record in records.items()}
     for one, scores in metrics.items():
         if scores[headline.key] is None:
             raise RunError(
@@ -103,53 +97,50 @@ def collect(plan: Plan, out: Path) -> Table:
         _cell(method, count, metrics, headline, max(images))
         for count in plan.label_counts
         for method in plan.methods
-        if any((one.method, one.label_count) == (method, count) for one in finished)
+        if any((one.method, one.label_count) == (method, count) for one in records)
     ]
-    return Table(part, max(images), len(plan.seeds), tuple(cells), headline)
+    return ComparisonTable(part, max(images), len(plan.seeds), tuple(cells), headline)
 
 
-def refuse_strangers(finished: Sequence[Combination], out: Path) -> None:
-    """Check that the runs are those of the plan, and on the same images.
+def refuse_strangers(records: Mapping[Combination, RunRecord]) -> None:
+    """Check that the runs are those of the plan, and were trained and scored on the same images.
 
     Raises:
-        RunError: the settings of a run are of another combination, two runs are of different data, or two on a seed and
-            a number of labels differ in labeled, held-out or scored images.
+        RunError: a run has the settings of another combination, two runs used different data, or two runs with the same
+            seed and number of labels differ in labeled, held-out or scored images.
     """
     data: dict[str, Path] = {}
-    first: dict[tuple[int | None, int], tuple[Path, Mapping[str, Any]]] = {}
-    for one in finished:
-        run = out / one.name
-        settings = read_config(run)["settings"]
-        theirs = settings["method"]["name"], settings["data"]["label_count"], settings["train"]["seed"]
+    first: dict[tuple[int | None, int], RunRecord] = {}
+    for one, run in records.items():
+        theirs = run.method, run.cfg.data.label_count, run.cfg.train.seed
         count = theirs[1] if one.label_count is None else one.label_count
         if theirs != (one.method, count, one.seed):
-            raise RunError(f"{run} is another run: {theirs[0]} with {theirs[1]} labels on seed {theirs[2]}")
-        split = read_json(run / "split.json")
-        data.setdefault(str(split.get("fingerprint")), run)
+            raise RunError(f"{run.path} is another run: {theirs[0]} with {theirs[1]} labels on seed {theirs[2]}")
+        data.setdefault(str(run.split.get("fingerprint")), run.path)
         if len(data) > 1:
             raise RunError(f"{' and '.join(map(str, data.values()))} cannot be compared: they differ in data")
-        other, known = first.setdefault((one.label_count, one.seed), (run, split))
-        differing = [words for key, words in _SAME.items() if split.get(key) != known.get(key)]
+        other = first.setdefault((one.label_count, one.seed), run)
+        differing = [words for key, words in _SAME.items() if run.split.get(key) != other.split.get(key)]
         if differing:
-            raise RunError(f"{run} and {other} cannot be compared: they differ in {', '.join(differing)}")
+            raise RunError(f"{run.path} and {other.path} cannot be compared: they differ in {', '.join(differing)}")
 
 
 def _cell(
     method: str, count: int | None, metrics: Mapping[Combination, Mapping[str, Any]], headline: Headline, images: int
-) -> Cell:
+) -> MethodScores:
     def by_seed(of: str, key: str) -> dict[int, float]:
         runs = {one.seed: m[key] for one, m in metrics.items() if (one.method, one.label_count) == (of, count)}
-        return {seed: float(value) for seed, value in runs.items() if value is not None}  # a distance may not exist
+        return {seed: float(value) for seed, value in runs.items() if value is not None}  # a distance may be undefined
 
-    own, twin = by_seed(method, headline.key), by_seed(SUPERVISED, headline.key)
-    gains = [100.0 * (own[seed] - twin[seed]) for seed in own if seed in twin]
-    grain = 100.0 / max(images, 1) if headline == ACCURACY else 0.0
-    distances = list(by_seed(method, DISTANCE).values()) if headline == DICE else []
-    return Cell(
+    own, baseline = by_seed(method, headline.key), by_seed(SUPERVISED, headline.key)
+    gains = [100.0 * (own[seed] - baseline[seed]) for seed in own if seed in baseline]
+    grain = 100.0 / max(images, 1) if headline.counted else 0.0
+    seconds = list(by_seed(method, headline.second.key).values()) if headline.second.averaged else []
+    return MethodScores(
         method=method,
         label_count=count,
         scores=own,
         summary=interval([100.0 * value for value in own.values()]),
         gain=interval(gains, grain=grain) if gains and method != SUPERVISED else None,
-        distance=interval(distances) if distances else None,
+        second=interval(seconds) if seconds else None,
     )

@@ -1,4 +1,4 @@
-"""Whether the unlabeled images helped, as far as the runs at hand tell."""
+"""Whether the unlabeled images helped, as boxes in a report."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from tutelage.core.errors import TutelageError
 from tutelage.core.names import shown
 from tutelage.results.report.blocks import Block, Finding, Text
 from tutelage.results.report.comparison import curve_names
-from tutelage.results.report.record import Record
 from tutelage.results.verdict.verdict import Verdict, judge
-from tutelage.run.baseline import TWIN
+from tutelage.run.baseline import SUPERVISED
+from tutelage.run.run_record import RunRecord
 
 _TONES: dict[str, Literal["good", "plain", "bad"]] = {"helped": "good", "hurt": "bad"}
 
 
 def finding(verdict: Verdict, headline: str) -> Finding:
-    """A box with what is judged as its headline, the reasons, and what to try for each."""
+    """A box with the verdict as its headline, the reasons, and what to try for each."""
     reasons = tuple((shown(why), shown(flag)) for why, flag in zip(verdict.reasons, verdict.flags, strict=True))
     return Finding(headline, reasons, _TONES.get(verdict.outcome, "plain"))
 
 
 def findings(verdicts: Sequence[Verdict]) -> list[Block]:
-    """A box for each verdict of several."""
+    """One box per verdict."""
     return [finding(v, f"{v.method}, {v.labels:,} labels: {v.headline}") for v in verdicts]
 
 
-def judge_all(records: Sequence[Record]) -> tuple[list[Verdict], list[Block]]:
-    """Verdicts on all runs that have a supervised twin among `records`, and why others have none.
+def judge_all(records: Sequence[RunRecord]) -> tuple[list[Verdict], list[Block]]:
+    """Verdicts on all runs that have a supervised baseline among `records`, and notes on why others have none.
 
-    A twin has the same labels, the same data and the same seed.
+    A baseline has the same labels, data and seed.
     """
-    twins = {_draw(record): record.path for record in records if record.cfg.method == TWIN}
+    baselines = {_draw(record): record.path for record in records if record.method == SUPERVISED}
     groups: dict[tuple[str, int], list[tuple[Path, Path]]] = defaultdict(list)
     for name, record in zip(curve_names(records), records, strict=True):
-        if record.unlabeled and record.result is not None and _draw(record) in twins:
-            groups[name, record.labels].append((record.path, twins[_draw(record)]))
+        if record.unlabeled and record.result is not None and _draw(record) in baselines:
+            groups[name, record.labels].append((record.path, baselines[_draw(record)]))
     verdicts: list[Verdict] = []
     notes: list[Block] = []
     for (name, labels), pairs in groups.items():
@@ -49,7 +49,7 @@ def judge_all(records: Sequence[Record]) -> tuple[list[Verdict], list[Block]]:
     return verdicts, notes
 
 
-def _draw(record: Record) -> tuple[object, ...]:
-    """What a run and its twin have in common."""
+def _draw(record: RunRecord) -> tuple[object, ...]:
+    """What a run and its baseline have in common."""
     labels = (tuple(record.split["labeled"]), tuple(record.split["held_out"]))
-    return record.config["data"]["fingerprint"], record.cfg.train.seed, labels
+    return record.data["fingerprint"], record.cfg.train.seed, labels

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,25 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.core.errors import RunError
-from tutelage.core.files import write_atomically
 from tutelage.core.headlines import ACCURACY, Headline
 from tutelage.core.intervals import interval
+from tutelage.run.scored import read_scored
 
-FILE = "scored.npz"
 _NORMAL95 = 1.960
 _SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Points of the headline that the first network has more than the second.
+    """By how many points of the headline the first network is better than the second.
 
     Attributes:
-        half_width: half the 95 % interval of the difference, over the choice of the images or cases alone; 100 for a
-            single case, which tells nothing.
-        p: how likely so uneven a result is, if both networks were equally good: of images right or wrong by McNemar's
-            exact test, of cases with a score by Wilcoxon's signed ranks.
-        images: how many were scored.
+        half_width: half the 95 % interval of the difference, over the choice of images or cases only; 100 for a single
+            case, which says nothing.
+        p: the probability of a result at least this uneven if both networks were equally good: by McNemar's exact test
+            for images, by Wilcoxon's signed ranks for cases.
+        images: the number of images or cases scored.
     """
 
     points: float
@@ -40,12 +38,12 @@ class Difference:
 
     @property
     def certain(self) -> bool:
-        """Whether both the interval and the test speak against chance."""
+        """Whether both the interval and the test rule out chance."""
         return self.p < _SIGNIFICANT and abs(self.points) > self.half_width
 
 
 def difference(first: Sequence[bool] | NDArray, second: Sequence[bool] | NDArray) -> Difference:
-    """The paired difference, from which images each of two networks gets right."""
+    """The paired difference of two networks, from which images each gets right."""
     gained = np.asarray(first, np.int64) - np.asarray(second, np.int64)
     n, mean = len(gained), float(gained.mean())
     spread = math.sqrt(max(float((gained**2).mean()) - mean**2, 0.0) / n)
@@ -54,11 +52,11 @@ def difference(first: Sequence[bool] | NDArray, second: Sequence[bool] | NDArray
 
 
 def score_difference(first: NDArray[np.float64], second: NDArray[np.float64]) -> Difference:
-    """The paired difference of two networks with a score (N,) in [0, 1] for each case; NaN where it is not defined.
+    """The paired difference of two networks from their scores (N,) in [0, 1] per case; NaN where not defined.
 
-    The interval is Student's t of the mean difference: that is the number which is told. One failed case can make such
-    a mean, and a dozen cases do not tell how far from normal the differences are; so a difference is called certain
-    only if Wilcoxon's test, which needs no such law and looks at ranks, finds it too. It needs six cases at least.
+    The interval is Student's t for the mean difference, which is the reported number. One failed case can dominate that
+    mean, and a dozen cases do not show how far from normal the differences are. So a difference is called certain only
+    if Wilcoxon's test, which uses ranks and assumes no normality, agrees. It needs at least six cases.
     """
     gained = (first - second)[~np.isnan(first - second)]
     if not len(gained):
@@ -70,61 +68,36 @@ def score_difference(first: NDArray[np.float64], second: NDArray[np.float64]) ->
 
 def mcnemar(won: int, lost: int) -> float:
     """The two-sided exact p-value of `won` against `lost` under a fair coin (McNemar 1947, with the binomial)."""
-    n, least = won + lost, min(won, lost)
-    logs = [math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) for k in range(least + 1)]
-    tail = math.fsum(math.exp(log - n * math.log(2)) for log in logs)
-    return min(1.0, 2.0 * tail)
+    from scipy import stats  # takes a second to import
+
+    return float(stats.binomtest(won, won + lost).pvalue) if won + lost else 1.0
 
 
 def wilcoxon(gained: NDArray[np.float64]) -> float:
-    """The two-sided exact p-value of signed ranks (Wilcoxon 1945); zeros are left out, ties share their mean rank."""
-    sizes = np.abs(gained[gained != 0.0])
-    if not len(sizes):
-        return 1.0
-    _, place, count = np.unique(sizes, return_inverse=True, return_counts=True)
-    last = np.cumsum(count)
-    doubled = (2 * last - count + 1)[place]  # twice the mean rank, so that all are whole numbers
-    total = int(doubled.sum())
-    won = int(doubled[gained[gained != 0.0] > 0].sum())
-    chance = np.zeros(total + 1)  # of each sum of the ranks that are won, if every sign is a fair coin
-    chance[0] = 1.0
-    for rank in doubled.tolist():
-        moved = np.zeros_like(chance)
-        moved[rank:] = chance[: total + 1 - rank]
-        chance = 0.5 * (chance + moved)
+    """The two-sided exact p-value of signed ranks (Wilcoxon 1945); zeros are left out, ties share their mean rank.
+
+    Not `scipy.stats.wilcoxon`: its exact method takes the distribution without ties (p = 0.84 instead of 1 for the
+    differences 2, 1, 1, -1, -1, -1), and its permutations, which are exact, number 2^n.
+    """
+    from scipy import stats  # takes a second to import
+
+    changed = gained[gained != 0.0]
+    doubled = (2 * stats.rankdata(np.abs(changed))).astype(np.int64)  # twice the mean rank: whole numbers
+    won, chance = int(doubled[changed > 0].sum()), np.ones(1)
+    for rank in doubled.tolist():  # chance of each sum of the ranks that are won, if every sign is a fair coin
+        chance = 0.5 * (np.pad(chance, (0, rank)) + np.pad(chance, (rank, 0)))
     return float(min(1.0, 2.0 * min(chance[: won + 1].sum(), chance[won:].sum())))
 
 
-def write_scored(run: Path, parts: Mapping[str, Mapping[str, NDArray]]) -> None:
-    """Write what was made of each scored item, by part, into the run: of images the given and the predicted class."""
-    stream = io.BytesIO()
-    arrays = {f"{part}_{name}": value for part, items in parts.items() for name, value in items.items()}
-    np.savez_compressed(stream, allow_pickle=False, **arrays)
-    write_atomically(run / FILE, stream.getvalue())
-
-
-def read_scored(run: Path, part: str, *names: str) -> tuple[NDArray, ...]:
-    """Arrays (N,) with a row for each item of a part: `label` and `predicted` of images, `case` and `dice` of cases.
+def paired_difference(run: Path, baseline: Path, part: str, headline: Headline = ACCURACY) -> Difference:
+    """How much better `run` is than `baseline` on the images or cases of a part.
 
     Raises:
-        RunError: they are not there, or damaged.
+        RunError: they were scored on different ones.
     """
-    try:
-        with np.load(run / FILE, allow_pickle=False) as arrays:
-            return tuple(arrays[f"{part}_{name}"] for name in names)
-    except (OSError, KeyError, ValueError) as error:
-        raise RunError(f"cannot read the predictions in {run / FILE}: {error}") from None
-
-
-def paired_difference(run: Path, twin: Path, part: str, headline: Headline = ACCURACY) -> Difference:
-    """What `run` has more than `twin` on the images or cases of a part.
-
-    Raises:
-        RunError: they were not scored on the same.
-    """
-    images = headline == ACCURACY
+    images = headline.counted
     names = ("label", "predicted") if images else ("case", headline.key)
-    (item, mine), (other, theirs) = read_scored(run, part, *names), read_scored(twin, part, *names)
+    (item, mine), (other, theirs) = read_scored(run, part, *names), read_scored(baseline, part, *names)
     if not np.array_equal(item, other):
-        raise RunError(f"{run} and {twin} cannot be compared: they were scored on other {part} {headline.item}s")
+        raise RunError(f"{run} and {baseline} cannot be compared: they were scored on other {part} {headline.item}s")
     return difference(mine == item, theirs == item) if images else score_difference(mine, theirs)

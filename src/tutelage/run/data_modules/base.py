@@ -14,9 +14,12 @@ from rich.console import Console
 from torch import nn
 
 from tutelage.config import RunConfig
+from tutelage.data.check import CheckReport
+from tutelage.data.kinds import DataKind
+from tutelage.run.data_modules.foreign import refuse_changed
 from tutelage.tasks.base import Task
-from tutelage.training.loop import Training
 from tutelage.training.scoring import Exam
+from tutelage.training.state import Training
 
 Rows = NDArray[np.int64]
 
@@ -40,22 +43,27 @@ class RunData(Protocol):
     def split_record(self) -> dict[str, Any]: ...
 
 
-class Material(ABC):
-    """The data of a run.
+class DataModule(ABC):
+    """The data of a run: listing, checking, loading, scoring and pictures of one kind.
 
     A run calls `refuse`, then `settle`, `load` and `decide`, in this order; `resume` takes the place of `settle` and
     `decide` where a run goes on.
 
     Attributes:
-        kind: as in config.json.
+        kind: what is known of it before it is loaded.
         item: what a batch is made of, in the plural.
         smaller: the setting that makes a step cheaper.
+        foreign: sections, or settings by dotted name, that mean nothing for this kind of data.
+        these, others: what this kind of data and the other one are, in messages.
         data, task: the data set and what is learned of it, after `load`.
     """
 
-    kind: ClassVar[str]
+    kind: ClassVar[DataKind]
     item: ClassVar[str]
     smaller: ClassVar[str]
+    foreign: ClassVar[tuple[str, ...]]
+    these: ClassVar[str]
+    others: ClassVar[str]
     data: RunData
     task: Task
 
@@ -69,6 +77,46 @@ class Material(ABC):
 
         Raises:
             ConfigError: one is not.
+        """
+
+    @classmethod
+    def refuse_foreign(cls, cfg: RunConfig, only: tuple[str, ...] | None = None) -> None:
+        """Refuse settings that mean nothing for this kind of data.
+
+        Args:
+            only: look at these of `foreign`; None looks at all.
+
+        Raises:
+            ConfigError: one of them is not the default.
+        """
+        foreign = cls.foreign if only is None else tuple(name for name in cls.foreign if name in only)
+        refuse_changed(cfg, foreign, cls.others, cls.these)
+
+    @staticmethod
+    @abstractmethod
+    def check(cfg: RunConfig, *, workers: int) -> CheckReport:
+        """List and read everything that a run would use, and collect all faults and warnings."""
+
+    @staticmethod
+    @abstractmethod
+    def check_runs(configs: Mapping[str, RunConfig], console: Console) -> None:
+        """Check the data once for several runs, then whether each run finds its labels and streams.
+
+        Args:
+            configs: by name of the run.
+
+        Raises:
+            TutelageError: the data is not as needed, labels are fewer than asked for, an unlabeled stream cannot be
+                filled, or there is nothing to score on.
+        """
+
+    @staticmethod
+    @abstractmethod
+    def sample(cfg: RunConfig, count: int) -> tuple[NDArray[np.uint8], bool]:
+        """Some images (N, C, H, W) of the source, and whether mirroring keeps their class.
+
+        Raises:
+            ConfigError: this kind of data has no such pictures.
         """
 
     @abstractmethod

@@ -18,7 +18,7 @@ def changed(cfg: RunConfig, section: str) -> Iterator[str]:
             yield option.name
 
 
-def refuse_foreign(cfg: RunConfig, foreign: Sequence[str], whose: str, these: str) -> None:
+def refuse_changed(cfg: RunConfig, foreign: Sequence[str], whose: str, these: str) -> None:
     """Refuse what means nothing for the data of `cfg`.
 
     Args:

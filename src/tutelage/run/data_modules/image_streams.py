@@ -6,27 +6,27 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from tutelage.augment.ct_augment import CTAugment
 from tutelage.augment.view import ImageShape
 from tutelage.augment.views import build_views
 from tutelage.config import RunConfig
 from tutelage.config.settings import TrainConfig
-from tutelage.data.images.dataset import Dataset
-from tutelage.data.images.loader import Loader, Normalization, Stream
+from tutelage.data.images.dataset import ImageDataset
+from tutelage.data.images.loader import ImageLoader, ImageStream, Normalization
 from tutelage.data.sampler import ClassSampler, Sampler, StreamSampler
 from tutelage.methods.base import Method, Problem
+from tutelage.networks.base import Network
 from tutelage.run.build import assemble, build_task
-from tutelage.training.loop import Training
+from tutelage.training.state import Training
 
 
 def build_training(
     cfg: RunConfig,
-    dataset: Dataset,
+    dataset: ImageDataset,
     normalization: Normalization,
     device: torch.device,
-    student: nn.Module,
+    student: Network,
     *,
     steps: int | None = None,
 ) -> Training:
@@ -45,7 +45,7 @@ def build_training(
     )
 
 
-def _problem(train: TrainConfig, dataset: Dataset) -> Problem:
+def _problem(train: TrainConfig, dataset: ImageDataset) -> Problem:
     labels = dataset.train.labels[dataset.labeled_rows]
     return Problem(
         num_classes=len(dataset.classes),
@@ -60,27 +60,27 @@ def _problem(train: TrainConfig, dataset: Dataset) -> Problem:
 
 def _build_loader(
     cfg: RunConfig,
-    dataset: Dataset,
+    dataset: ImageDataset,
     normalization: Normalization,
     method: Method,
     device: torch.device,
     *,
     channels_last: bool,
-) -> Loader:
+) -> ImageLoader:
     """Both streams, under the views that the method asks for."""
     train, shape = cfg.train, ImageShape(*dataset.train.images.shape[1:])
     ct = method.policy if isinstance(method.policy, CTAugment) else None
 
-    def stream(name: str, rows: Any, batch: int, views: tuple[str, ...], labels: Any) -> Stream | None:
+    def stream(name: str, rows: Any, batch: int, views: tuple[str, ...], labels: Any) -> ImageStream | None:
         if not views:
             return None
         sampler: Sampler = StreamSampler(rows, batch, seed=train.seed, stream=name)
         if labels is not None and cfg.data.labeled_sampling == "classes":
             sampler = ClassSampler(rows, labels[rows], batch, seed=train.seed, stream=name)
         probe = None if ct is None or labels is None else build_views(("probe",), cfg.augment, shape, ct)[0]
-        return Stream(sampler, build_views(views, cfg.augment, shape, ct), labels, probe)
+        return ImageStream(sampler, build_views(views, cfg.augment, shape, ct), labels, probe)
 
-    return Loader(
+    return ImageLoader(
         dataset.train.images,
         labeled=stream("labeled", dataset.labeled_rows, train.batch_size, method.labeled_views, dataset.train.labels),
         unlabeled=stream("unlabeled", dataset.unlabeled_rows, train.unlabeled_batch, method.unlabeled_views, None),

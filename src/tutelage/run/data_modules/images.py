@@ -10,32 +10,40 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from rich.console import Console
 
 from tutelage.config import AUTO, RunConfig
 from tutelage.config.augment import AugmentConfig
 from tutelage.core.distributed import from_main, rank
 from tutelage.core.errors import ConfigError
-from tutelage.data.images.check import check_for_training
-from tutelage.data.images.dataset import Dataset, Subset, load_dataset
+from tutelage.data.check import check_for_training
+from tutelage.data.images.cache import PixelCache
+from tutelage.data.images.check import ImageCheckReport, check_images
+from tutelage.data.images.dataset import ImageDataset, load_images
 from tutelage.data.images.gap import measure_gap
-from tutelage.data.images.inventory import Inventory
+from tutelage.data.images.image_set import ImageSubset
 from tutelage.data.images.label_fit import measure_label_fit
 from tutelage.data.images.loader import Normalization, pixel_statistics
+from tutelage.data.images.parts import ImageInventory
+from tutelage.data.images.sample import sample_images
+from tutelage.data.kinds import IMAGES
 from tutelage.networks.base import Network
 from tutelage.run.build import build_predictor, build_task, check_streams, learns_from_labels, method_class, resolved
-from tutelage.run.data_modules.base import Material
-from tutelage.run.data_modules.foreign import refuse_foreign
+from tutelage.run.data_modules.base import DataModule
+from tutelage.run.data_modules.image_checks import check_image_runs
 from tutelage.run.data_modules.image_streams import build_training
+from tutelage.run.data_modules.image_views import decide_domain, save_image_views
 from tutelage.run.recommend import recommend, recommended, situation
-from tutelage.run.record import absolute
 from tutelage.run.recorder import networks
-from tutelage.run.views import decide_domain, save_run_views
+from tutelage.run.resolve import absolute
 from tutelage.run.warm_start import warm_start
 from tutelage.tasks.classification import Classification
+from tutelage.tasks.own_metrics import own_metrics
 from tutelage.tasks.representation import FOLDS, Representation
-from tutelage.training.loop import Training
 from tutelage.training.monitor import NeighborExam
 from tutelage.training.scoring import Exam, ImageExam
+from tutelage.training.state import Training
 
 START_IMAGES = 64  # that a network whose start depends on data is given
 _IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))  # what timm's published weights were trained with
@@ -43,30 +51,53 @@ _TIMED = 512  # images
 LARGE_FOR_CPU = 96  # pixels; above it, a pretraining of minutes sees too few images
 
 
-class Images(Material):
-    """See `Material`."""
+class ImageModule(DataModule):
+    """See `DataModule`."""
 
-    kind, item, smaller = "images", "images", "data.image_size"
-    data: Dataset
+    kind, item, smaller = IMAGES, "images", "data.image_size"
+    foreign = ("scan", "segmentation")
+    these, others = "images with one class each", "scans to segment"
+    data: ImageDataset
     task: Classification | Representation
     normalization: Normalization
     decoding = 0.0  # seconds for each image
-    _inventory: Inventory | None = None
+    _inventory: ImageInventory | None = None
 
     @staticmethod
     def refuse(cfg: RunConfig) -> None:
         """Refuse methods and settings of scans."""
         if cfg.method != AUTO and method_class(cfg.method).tasks == ("segmentation",):
             raise ConfigError(f"{cfg.method} is for segmentation; these images have one class each")
-        refuse_foreign(cfg, ("scan", "segmentation"), "scans to segment", "images with one class each")
+        ImageModule.refuse_foreign(cfg)
+
+    @staticmethod
+    def check(cfg: RunConfig, *, workers: int) -> ImageCheckReport:
+        """See `DataModule`."""
+        return check_images(cfg.data, workers=workers)
+
+    @staticmethod
+    def check_runs(configs: Mapping[str, RunConfig], console: Console) -> None:
+        """See `DataModule`."""
+        check_image_runs(configs, console)
+
+    @staticmethod
+    def sample(cfg: RunConfig, count: int) -> tuple[NDArray[np.uint8], bool]:
+        """See `DataModule`."""
+        return sample_images(cfg.data, count, workers=cfg.train.workers)
 
     def settle(self, cfg: RunConfig, run: Path) -> RunConfig:
         """The settings with the recommended method, where it is to be chosen: rank 0, which looks, chooses for all."""
         if rank() == 0:
             labels = learns_from_labels(cfg.method)
-            self._inventory = check_for_training(
-                cfg.data, workers=cfg.train.workers, console=self.console, needs_labels=labels
+            report = check_images(
+                cfg.data,
+                workers=cfg.train.workers,
+                needs_labels=labels,
+                cache=PixelCache(run / "cache", cfg.data.memory_limit_mb * 2**20),
+                size_asked=self._recommended_size(cfg) if cfg.method == AUTO else None,
             )
+            check_for_training(report, self.console)
+            self._inventory = report.inventory
         if cfg.method != AUTO:
             return cfg
         inventory = self._inventory
@@ -75,10 +106,13 @@ class Images(Material):
         choice.print(self.console)
         return resolved(absolute(recommended(cfg, choice)))
 
+    def _recommended_size(self, cfg: RunConfig) -> Callable[[ImageInventory], int | None]:
+        """The image size in the preset that will be recommended, by which images can be decoded before it is chosen."""
+        return lambda found: recommended(cfg, recommend(situation(found, cfg, self.device.type))).data.image_size
+
     def load(self, cfg: RunConfig, run: Path) -> None:
-        """Decode training and validation images."""
-        begin = time.perf_counter()
-        self.data = load_dataset(
+        """Decode training and validation images, unless `settle` has done so."""
+        self.data = load_images(
             cfg.data,
             seed=cfg.train.seed,
             workers=cfg.train.workers,
@@ -86,10 +120,10 @@ class Images(Material):
             inventory=self._inventory,
             needs_labels=learns_from_labels(cfg.method),
         )
-        decoded = len(self.data.train) + (0 if self.data.val is None else len(self.data.val))
-        self.decoding = (time.perf_counter() - begin) / decoded
+        self.decoding = self.data.seconds_per_image
         self.normalization = _normalization(cfg, self.data)
-        self.task = build_task(self.data.classes, cfg.method)
+        extra = own_metrics(cfg.train.metrics)
+        self.task = build_task(self.data.classes, cfg.method, extra)
 
     def decide(self, cfg: RunConfig) -> RunConfig:
         """Whether images may be mirrored."""
@@ -118,10 +152,10 @@ class Images(Material):
 
     def draw_views(self, cfg: RunConfig, out: Path) -> None:
         """A contact sheet."""
-        save_run_views(cfg, self.data, out)
+        save_image_views(cfg, self.data, out)
 
     def network(self, cfg: RunConfig, *, published: bool) -> Network:
-        """See `Material`."""
+        """See `DataModule`."""
         data = self.data
         return build_predictor(
             cfg,
@@ -142,11 +176,11 @@ class Images(Material):
         network.start_from(self.normalization(torch.from_numpy(pixels)))
 
     def training(self, cfg: RunConfig, network: Network, *, steps: int) -> Training:  # type: ignore[override]
-        """See `Material`."""
+        """See `DataModule`."""
         return build_training(cfg, self.data, self.normalization, self.device, network, steps=steps)
 
     def names_at(self, training: Training, step: int) -> Iterator[tuple[str, list[str]]]:
-        """See `Material`."""
+        """See `DataModule`."""
         for stream, rows in training.loader.rows_at(step).items():
             yield stream, [self.data.train.names[row] for row in rows]
 
@@ -161,17 +195,17 @@ class Images(Material):
 
     def scoring_time(self, training: Training) -> float:
         """Seconds to score an image with all networks of the method, measured on a few hundred."""
-        part = self.data.val or Subset(self.data.train, self.data.labeled_rows)
+        part = self.data.val or ImageSubset(self.data.train, self.data.labeled_rows)
         few = self.exam(part).first(_TIMED)
         few.first(2).score(training.method.student)  # the first time, libraries are imported, which takes seconds
         begin = time.perf_counter()
         few.score(training.method.student)
         return len(networks(training)) * (time.perf_counter() - begin) / len(few)
 
-    def exam(self, part: Subset) -> Exam:
+    def exam(self, part: ImageSubset) -> Exam:
         """A part of the data, to score networks on."""
         if isinstance(self.task, Representation):
-            own = Subset(self.data.train, self.data.labeled_rows)
+            own = ImageSubset(self.data.train, self.data.labeled_rows)
             bank = None if part.images is self.data.train else own
             return NeighborExam(self.task, part, bank, self.normalization, self.device)
         return ImageExam(self.task, part.images.images, part.rows, part.images.labels, self.normalization, self.device)
@@ -182,12 +216,12 @@ class Images(Material):
         if not isinstance(self.task, Representation):
             return None if val is None else self.exam(val)
         if val is None and len(data.labeled_rows) >= FOLDS:
-            val = Subset(data.train, data.labeled_rows)
+            val = ImageSubset(data.train, data.labeled_rows)
         exam = None if val is None else self.exam(val)
         return exam.limited() if isinstance(exam, NeighborExam) else None
 
     def final_exams(self, training: Training, run: Path) -> dict[str, Callable[[], Exam]]:
-        """See `Material`."""
+        """See `DataModule`."""
         exams: dict[str, Callable[[], Exam]] = {}
         if (validation := self.validation()) is not None:
             exams["validation"] = lambda: validation
@@ -211,13 +245,13 @@ class Images(Material):
         }
 
     def view_settings(self, cfg: RunConfig) -> Iterator[tuple[str, list[str]]]:
-        """See `Material`."""
+        """See `DataModule`."""
         given, default = dataclasses.asdict(cfg.augment), dataclasses.asdict(AugmentConfig())
         for part, view in (("strong", "strong"), ("ct", "strong"), ("contrastive", "contrastive")):
             yield view, [f"augment.{part}.{name}" for name, v in given[part].items() if v != default[part][name]]
 
 
-def _normalization(cfg: RunConfig, dataset: Dataset) -> Normalization:
+def _normalization(cfg: RunConfig, dataset: ImageDataset) -> Normalization:
     """Statistics of the training images, or ImageNet's for a network that brings weights trained with those."""
     if not cfg.network.pretrained:
         return pixel_statistics(dataset.train.images)

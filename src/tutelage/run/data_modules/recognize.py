@@ -1,22 +1,16 @@
-"""Which kind of data a run is on."""
+"""The data module of each kind of data."""
 
 from __future__ import annotations
 
 from tutelage.config import RunConfig
-from tutelage.data.scans.source import is_scan_source
-from tutelage.run.data_modules.base import Material
-from tutelage.run.data_modules.images import Images
-from tutelage.run.data_modules.scans import Scans
+from tutelage.data.kinds import recognize_kind
+from tutelage.run.data_modules.base import DataModule
+from tutelage.run.data_modules.images import ImageModule
+from tutelage.run.data_modules.scans import ScanModule
 
-KINDS: tuple[type[Material], ...] = (Images, Scans)
-
-
-def kind_of(cfg: RunConfig) -> type[Material]:
-    """Recognize the data that settings name."""
-    data = cfg.data
-    return Scans if is_scan_source(data.path, data.labels) else Images
+MODULES: dict[str, type[DataModule]] = {module.kind.name: module for module in (ImageModule, ScanModule)}
 
 
-def type_of(kind: str) -> type[Material]:
-    """The kind of data that config.json names."""
-    return next(material for material in KINDS if material.kind == kind)
+def module_of(cfg: RunConfig) -> type[DataModule]:
+    """The data module for the data that settings name."""
+    return MODULES[recognize_kind(cfg.data.path, cfg.data.labels).name]

@@ -11,13 +11,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from rich.console import Console
 
-from tutelage.config import AUTO, RunConfig, base_preset
+from tutelage.config import AUTO, RunConfig, base_preset, preset_names
 from tutelage.config.intensity import StrongIntensityConfig
 from tutelage.config.network import NETWORK_NAMES, NetworkName
 from tutelage.core.distributed import rank, world_size
 from tutelage.core.errors import ConfigError
-from tutelage.data.scans.check import check_scans_for_training
+from tutelage.core.names import shown
+from tutelage.data.check import check_for_training
+from tutelage.data.kinds import SCANS
+from tutelage.data.scans.check import ScanCheckReport, check_scans
 from tutelage.data.scans.dataset import ScanDataset, load_scans
 from tutelage.data.scans.inventory import list_scan_parts
 from tutelage.data.scans.mask_folder import MaskFolder
@@ -25,33 +30,36 @@ from tutelage.data.scans.parts import ScanInventory
 from tutelage.methods import METHODS
 from tutelage.methods.base import Problem
 from tutelage.networks.base import Network
+from tutelage.networks.build import is_dense
 from tutelage.networks.dense import DenseNetwork
 from tutelage.networks.vnet import VNet
 from tutelage.run.build import assemble, build_predictor, check_streams, learns_from_labels, method_class, resolved
-from tutelage.run.data_modules.base import Material
-from tutelage.run.data_modules.foreign import refuse_foreign
-from tutelage.run.data_modules.patch_sheet import save_patch_sheet
-from tutelage.run.data_modules.patch_streams import patch_loader
+from tutelage.run.data_modules.base import DataModule
+from tutelage.run.data_modules.scan_checks import check_scan_runs
+from tutelage.run.data_modules.scan_streams import scan_loader
+from tutelage.run.data_modules.scan_views import save_scan_views
 from tutelage.run.recommend import recommend_for_scans, recommended
-from tutelage.run.record import absolute
 from tutelage.run.recorder import networks
+from tutelage.run.resolve import absolute
 from tutelage.run.warm_start import warm_start
+from tutelage.tasks.own_metrics import own_metrics
 from tutelage.tasks.segmentation import Segmentation
 from tutelage.tasks.sliding_window import count_windows
-from tutelage.training.loop import Training
 from tutelage.training.scan_exam import KeptMasks, ScanExam
 from tutelage.training.scoring import Exam
+from tutelage.training.state import Training
 
 MASKS = "masks"  # in the run
-_OF_IMAGES = ("augment", "data.image_size", "data.label_balance", "data.labeled_sampling", "data.memory_limit_mb")
 _DENSE = ", ".join(name for name in NETWORK_NAMES if NetworkName.parse(name).dense)
 _TIMED = 2  # batches of windows
 
 
-class Scans(Material):
-    """See `Material`."""
+class ScanModule(DataModule):
+    """See `DataModule`."""
 
-    kind, item, smaller = "scans", "patches", "scan.patch_size"
+    kind, item, smaller = SCANS, "patches", "scan.patch_size"
+    foreign = ("augment", "data.image_size", "data.label_balance", "data.labeled_sampling", "data.memory_limit_mb")
+    these, others = "scans to segment", "images with one class each"
     data: ScanDataset
     task: Segmentation
     _inventory: ScanInventory | None = None
@@ -64,9 +72,24 @@ class Scans(Material):
             raise ConfigError(f"{cfg.method} pretrains on images; scans are segmented: choose {', '.join(able)}")
         if cfg.method != AUTO and "segmentation" not in method_class(cfg.method).tasks:
             raise ConfigError(f"{cfg.method} gives one class an image; for scans choose {', '.join(able)}")
-        refuse_foreign(cfg, _OF_IMAGES, "images with one class each", "scans to segment")
-        if not NetworkName.parse(cfg.network.name).dense:
+        ScanModule.refuse_foreign(cfg)
+        if not is_dense(cfg.network):
             raise ConfigError(f"network.name '{cfg.network.name}' gives one answer an image; for scans choose {_DENSE}")
+
+    @staticmethod
+    def check(cfg: RunConfig, *, workers: int) -> ScanCheckReport:
+        """See `DataModule`."""
+        return check_scans(cfg.data, cfg.scan, workers=workers)
+
+    @staticmethod
+    def check_runs(configs: Mapping[str, RunConfig], console: Console) -> None:
+        """See `DataModule`."""
+        check_scan_runs(configs, console)
+
+    @staticmethod
+    def sample(cfg: RunConfig, count: int) -> tuple[NDArray[np.uint8], bool]:
+        """See `DataModule`."""
+        raise ConfigError(f"{shown(cfg.data.path)} holds scans: a run on them draws its patches into views.png")
 
     def settle(self, cfg: RunConfig, run: Path) -> RunConfig:
         """The settings with the recommended method, where it is to be chosen: by the listing alone."""
@@ -79,11 +102,13 @@ class Scans(Material):
             choice.print(self.console)
             cfg = resolved(absolute(recommended(cfg, choice)))
         elif cfg.given and cfg.preset is None:
-            self.console.print(f"- what is not given is set as in the preset {base_preset(cfg.method)}")
+            own = base_preset(cfg.method)
+            start = own if own in preset_names() else base_preset("supervised")
+            self.console.print(f"- what is not given is set as in the preset {start}")
         if rank() == 0:
-            self._inventory = check_scans_for_training(
-                cfg.data, cfg.scan, workers=cfg.train.workers, cache_dir=_cache(cfg, run), console=self.console
-            )
+            report = check_scans(cfg.data, cfg.scan, workers=cfg.train.workers, cache_dir=_cache(cfg, run))
+            check_for_training(report, self.console)
+            self._inventory = report.inventory
         return cfg
 
     def load(self, cfg: RunConfig, run: Path) -> None:
@@ -96,11 +121,14 @@ class Scans(Material):
             cache_dir=_cache(cfg, run),
             inventory=self._inventory,
         )
-        self.task = Segmentation(self.data.classes, patch_size=self.data.patch_size, cfg=cfg.segmentation)
+        extra = own_metrics(cfg.train.metrics)
+        self.task = Segmentation(
+            self.data.classes, patch_size=self.data.patch_size, cfg=cfg.segmentation, own_metrics=extra
+        )
 
     def decide(self, cfg: RunConfig) -> RunConfig:
         """What the source declares of its files."""
-        check_streams(cfg, self.data.unlabeled_rows, "scans")
+        check_streams(cfg, self.data.unlabeled_rows, SCANS.name)
         return dataclasses.replace(cfg, scan=self.data.scan)
 
     def resume(self, cfg: RunConfig, recorded: Mapping[str, Any]) -> None:
@@ -112,10 +140,10 @@ class Scans(Material):
 
     def draw_views(self, cfg: RunConfig, out: Path) -> None:
         """Middle slices of some patches."""
-        save_patch_sheet(cfg, self.data, out)
+        save_scan_views(cfg, self.data, out)
 
     def network(self, cfg: RunConfig, *, published: bool) -> Network:
-        """See `Material`; there are no published weights."""
+        """See `DataModule`; there are no published weights."""
         data = self.data
         return build_predictor(
             cfg, num_classes=len(data.classes), channels=data.channels, image_size=data.patch_size, published=published
@@ -127,7 +155,7 @@ class Scans(Material):
             warm_start(network, origin, self.data.classes, self.console)
 
     def training(self, cfg: RunConfig, network: DenseNetwork, *, steps: int) -> Training:  # type: ignore[override]
-        """See `Material`."""
+        """See `DataModule`."""
         train, data = cfg.train, self.data
         _check_coarsest(cfg, network, data.patch_size)
         counts = [data.train.looks[row].label_counts for row in data.labeled_rows]
@@ -146,7 +174,7 @@ class Scans(Material):
             self.device,
             task=self.task,
             problem=problem,
-            loader=lambda method, channels_last: patch_loader(
+            loader=lambda method, channels_last: scan_loader(
                 cfg, data, method, self.device, channels_last=channels_last, workers=train.workers
             ),
             steps=steps,
@@ -154,7 +182,7 @@ class Scans(Material):
         )
 
     def names_at(self, training: Training, step: int) -> Iterator[tuple[str, list[str]]]:
-        """See `Material`."""
+        """See `DataModule`."""
         for stream, rows in training.loader.rows_at(step).items():
             yield stream, [self.data.train.cases[row].name for row in rows]
 
@@ -195,7 +223,8 @@ class Scans(Material):
 
     def _quick_task(self) -> Segmentation:
         cfg = self.task.cfg.while_training()
-        return Segmentation(self.task.classes, patch_size=self.task.patch_size, cfg=cfg)
+        own = self.task.own_metrics
+        return Segmentation(self.task.classes, patch_size=self.task.patch_size, cfg=cfg, own_metrics=own)
 
     def validation(self) -> Exam | None:
         """Validation cases on the prepared grid, by few windows."""
@@ -222,7 +251,7 @@ class Scans(Material):
         return {}
 
     def view_settings(self, cfg: RunConfig) -> Iterator[tuple[str, list[str]]]:
-        """See `Material`."""
+        """See `DataModule`."""
         given, default = dataclasses.asdict(cfg.scan.strong), dataclasses.asdict(StrongIntensityConfig())
         yield "strong", [f"scan.strong.{name}" for name, value in given.items() if value != default[name]]
 

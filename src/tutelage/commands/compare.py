@@ -1,0 +1,173 @@
+"""The command compare: from the plan of the runs to their table, verdicts and report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from tutelage import config
+from tutelage.config.settings import require
+from tutelage.core.console import screen
+from tutelage.core.devices import choose_device
+from tutelage.core.errors import ConfigError, RunError
+from tutelage.core.names import shown
+from tutelage.results.compare.check import check_plan
+from tutelage.results.compare.collect import ComparisonTable, collect
+from tutelage.results.compare.execute import LOGS, next_command, run_all
+from tutelage.results.compare.outputs import print_table, write_table
+from tutelage.results.compare.plan import Combination, Plan, keep_plan, read_plan, shown_command
+from tutelage.results.report import write_report
+from tutelage.results.verdict.verdict import Verdict, judge, print_verdict
+from tutelage.run.baseline import SUPERVISED
+from tutelage.run.run_record import RunRecord
+
+REPORT = "report.html"
+
+
+def compare_runs(plan: Plan, out: Path, *, jobs: int, report: bool = True, console: Console) -> ComparisonTable:
+    """Train the unfinished runs, write and print the table, and write a report unless `report` is off.
+
+    Raises:
+        TutelageError: a setting, the data or the folder is invalid, and nothing was started; or a signal was received;
+            or runs failed, after the table of the others was written.
+    """
+    require(1 <= jobs <= 64, "--jobs", "in [1, 64]", jobs)
+    check_plan(plan, console)
+    keep_plan(plan, out)
+    if plan.on_defaults and choose_device(str(plan.settings.get("train.device", "auto"))).type == "cpu":
+        console.print(
+            "- these are the methods' default settings, which are meant for long runs; for minutes on a CPU try "
+            "--presets small, or --presets cpu for images of more than 64 pixels"
+        )
+    failed = run_all(plan, out, jobs=jobs, console=console)
+    if len(failed) == len(plan.combinations):
+        raise RunError(f"all {len(failed)} runs failed, the first: {next(iter(failed.values()))}")
+    table = collect_runs(out, failed=failed, report=report, console=console)
+    if failed:
+        names = ", ".join(one.name for one in failed)
+        raise RunError(f"{len(failed)} of {len(plan.combinations)} runs failed ({names}); rerun to retry")
+    return table
+
+
+def list_runs(plan: Plan, out: Path, console: Console) -> None:
+    """Print the command of each unfinished run, for a scheduler or another machine.
+
+    Raises:
+        TutelageError: as in `compare_runs`, before anything is started.
+    """
+    check_plan(plan, screen(quiet=True))
+    keep_plan(plan, out)
+    for one in plan.combinations:
+        if not RunRecord(out / one.name).finished:
+            console.print(shown_command(next_command(plan, one, out)))
+
+
+def collect_runs(
+    out: Path, *, failed: Mapping[Combination, str] | None = None, report: bool = True, console: Console
+) -> ComparisonTable:
+    """Print the table of the finished runs in `out`, with verdicts, and write it next to the runs.
+
+    Raises:
+        RunError: there is no comparison, none of its runs is finished, or the runs cannot be compared.
+    """
+    plan = read_plan(out)
+    table = collect(plan, out)
+    print_table(table, console)
+    verdicts = judge_cells(table, out)
+    for verdict in verdicts:
+        print_verdict(verdict, console)
+    faults = [[f"{one.name} failed: {reason}; see {LOGS}/{one.name}.log"] for one, reason in (failed or {}).items()]
+    write_table(table, out, notes=[*(verdict.sentences() for verdict in verdicts), *faults])
+    if report:
+        _write_report(
+            [out / one.name for one in plan.combinations if RunRecord(out / one.name).finished], out, verdicts, console
+        )
+    console.print(f"results.csv, results.md and results.tex are in {out}")
+    return table
+
+
+def _write_report(runs: list[Path], out: Path, verdicts: list[Verdict], console: Console) -> None:
+    """Write report.html next to the table. An error is only printed, since the comparison itself is complete."""
+    try:
+        write_report(runs, out / REPORT, verdicts=verdicts, overwrite=True)
+    except Exception as error:
+        console.print(f"- the report was not written ({shown(str(error)) or type(error).__name__})")
+    else:
+        console.print(f"the report is {out / REPORT}")
+
+
+def judge_cells(table: ComparisonTable, out: Path) -> list[Verdict]:
+    """For each semi-supervised method and number of labels, the verdict on whether unlabeled images helped."""
+    verdicts = []
+    for cell in table.cells:
+        if cell.gain is None:
+            continue
+        baselines = {c.label_count: c for c in table.cells if c.method == SUPERVISED}[cell.label_count]
+        pairs = [
+            tuple(out / Combination(method, cell.label_count, seed).name for method in (cell.method, SUPERVISED))
+            for seed in sorted(set(cell.scores) & set(baselines.scores))
+        ]
+        verdicts.append(judge([(run, baseline) for run, baseline in pairs]))
+    return verdicts
+
+
+def plan_of(
+    settings: Mapping[str, Any],
+    *,
+    methods: str,
+    label_counts: str | None,
+    seeds: int,
+    presets: str | None,
+    config_file: str | None,
+) -> Plan:
+    """The plan for the given arguments of the command line; `train.seed` is the first seed.
+
+    Raises:
+        ConfigError: an argument is invalid.
+    """
+    own, names = dict(settings), tuple(_words(methods))
+    first = _integer(own.pop("train.seed", "0"), "--seed")
+    require(seeds >= 1, "--seeds", "at least 1", seeds)
+    counts: Sequence[int | None] = [None]
+    if label_counts is not None:
+        counts = [_integer(word, "--label-counts") for word in _words(label_counts)]
+    if not counts or (label_counts is not None and any(count is None or count < 1 for count in counts)):
+        raise ConfigError(f"--label-counts must be numbers above 0, separated by commas, got {label_counts!r}")
+    return Plan(
+        methods=names,
+        label_counts=tuple(counts),
+        seeds=tuple(range(first, first + seeds)),
+        presets=tuple(preset for word in _words(presets or "") for preset in _presets(word, names)),
+        settings=own,
+        config_file=config_file,
+    )
+
+
+def _presets(word: str, methods: Sequence[str]) -> list[str]:
+    """The preset with that name; for a suffix such as `small` or `cpu`, the preset METHOD-suffix of each method.
+
+    Raises:
+        ConfigError: some methods have a preset with that suffix and others do not.
+    """
+    known, of_each = config.preset_names(), {method: f"{method}-{word}" for method in methods}
+    missing = [method for method, preset in of_each.items() if preset not in known]
+    if word in known or len(missing) == len(methods):
+        return [word]  # rejected later if it is unknown
+    if missing:
+        lacking = of_each[missing[0]]
+        raise ConfigError(f"--presets {word}: there is no preset {lacking}; list the presets of the methods one by one")
+    return list(of_each.values())
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _integer(text: Any, flag: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ConfigError(f"{flag} must be an integer, got {text!r}") from None

@@ -1,0 +1,52 @@
+"""The command embed: writes the features of images to a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from tutelage.core.errors import DataError
+from tutelage.core.files import refuse_file
+from tutelage.inference.images.embed import embed_items, list_to_embed, writer
+from tutelage.inference.images.encoder import Encoder
+from tutelage.results.report.embedding_map import embedding_page
+from tutelage.results.report.write import write_page
+
+
+def embed_run(
+    run: Path,
+    data: str,
+    *,
+    out: Path,
+    labels: str | None = None,
+    network: str = "auto",
+    device: str = "auto",
+    workers: int = 2,
+    report: Path | None = None,
+    overwrite: bool = False,
+    console: Console,
+) -> None:
+    """Write the features of every image of `data` to `out` (.parquet, .npz or .csv), and a map of them to `report`.
+
+    Raises:
+        TutelageError: the run, the data or a file is invalid.
+    """
+    for file in (out, report):
+        refuse_file(file, overwrite=overwrite)
+    write = writer(out)
+    items = list_to_embed(data, labels)
+    encoder = Encoder.load(run, network=network, device=device)
+    unreadable: list[str] = []
+    count = width = 0
+    with write:
+        for block in embed_items(encoder, items, workers=workers, unreadable=unreadable):
+            write.add(block)
+            count, width = count + len(block.items), block.features.shape[1]
+        if not count:
+            raise DataError(unreadable)
+    said = f", {len(unreadable)} skipped because they cannot be read ({unreadable[0]})" if unreadable else ""
+    console.print(f"{count} images, {width} features each{said}: {out}", markup=False)
+    if report is not None:
+        write_page(embedding_page(run, data, encoder, items), report)
+        console.print(f"the report is {report}", markup=False)

@@ -1,0 +1,64 @@
+"""The commands train and pretrain: the run, its supervised baseline if requested, and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from tutelage.commands.run import Run
+from tutelage.config import RunConfig
+from tutelage.core.errors import Interrupted
+from tutelage.results.verdict.verdict import judge, print_verdict, write_verdict
+from tutelage.run import baseline
+from tutelage.run.run_record import BASELINE_FOLDER, RunRecord
+from tutelage.run.start import resume_run, start_run
+
+
+def train_run(
+    cfg: RunConfig, out: Path, *, overwrite: bool = False, console: Console, pretraining: bool = False
+) -> Run:
+    """Train in a new run folder, then train the baseline if the settings ask for one; see `start_run`.
+
+    Raises:
+        TutelageError: as in `start_run`.
+    """
+    start_run(cfg, out, overwrite=overwrite, console=console, pretraining=pretraining)
+    _finish_baseline(out, console)
+    return Run(out)
+
+
+def resume_training(run: Path, given: Mapping[str, Any], *, console: Console) -> Run:
+    """Resume a run exactly where it stopped, then its baseline; see `resume_run`.
+
+    Raises:
+        RunError: as in `resume_run`.
+    """
+    resume_run(run, given, console=console)
+    _finish_baseline(run, console)
+    return Run(run)
+
+
+def _finish_baseline(run: Path, console: Console) -> None:
+    """Train or resume the supervised baseline of a finished run, and report whether unlabeled images helped.
+
+    Does nothing if the settings ask for no baseline, or if there is already a verdict.
+    """
+    record, folder = RunRecord(run), run / BASELINE_FOLDER
+    if not record.cfg.train.baseline or record.verdict is not None:
+        return
+    console.print(f"the supervised baseline, in {folder}:")
+    try:
+        if (folder / "config.json").exists():
+            resume_run(folder, {}, console=console)
+        else:
+            cfg = baseline.baseline_config(record.cfg, record.config["plan"].get("budget"))
+            start_run(cfg, folder, console=console)
+    except Interrupted as stopped:
+        message = f"stopped in the supervised baseline; resume with --resume {run}"
+        raise Interrupted(message, stopped.exit_code - 128) from None
+    verdict = judge([(run, folder)])
+    write_verdict(verdict, run)
+    print_verdict(verdict, console)

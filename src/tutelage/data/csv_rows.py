@@ -1,0 +1,52 @@
+"""The rows of CSV files that people write: label tables, lists of images, and tables of scans."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+_LONGEST_LINE = 1 << 16  # bytes; a longer line is no line of a table
+
+
+class TableFault(Exception):
+    """What stops the reading of a table. The message lacks the name of the file."""
+
+
+def read_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
+    """The number of a line and its cells, for each row of a CSV file; an empty line has no cells.
+
+    The file is UTF-8 (a byte-order mark is fine) with commas. Every cell stays the text that it is: `007` and `NA` are
+    names. This is the csv module and not pandas, which tells no line numbers, fills up short rows, renames columns
+    that appear twice, and skips or joins lines where a quotation mark is left open.
+
+    Raises:
+        TableFault: the file cannot be read or is no such table; it says why and in which line.
+    """
+    try:
+        with file.open("rb") as stream:
+            reader = csv.reader(_lines(stream), strict=True)
+            try:
+                for cells in reader:
+                    yield reader.line_num, cells
+            except csv.Error as error:
+                raise TableFault(f"line {reader.line_num}: {error}: is a quotation mark left open?") from error
+    except OSError as error:
+        raise TableFault(f"cannot be read: {error.strerror}") from error
+
+
+def _lines(stream: BinaryIO) -> Iterator[str]:
+    number = 0
+    while raw := stream.readline(_LONGEST_LINE):
+        number += 1
+        if number == 1 and raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise TableFault("is UTF-16: save it as UTF-8")
+        if b"\0" in raw:
+            raise TableFault(f"line {number} holds a NUL byte: this is no CSV file")
+        if len(raw) == _LONGEST_LINE:
+            raise TableFault(f"line {number} is longer than {_LONGEST_LINE} bytes: this is no table of names")
+        try:
+            yield raw.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise TableFault(f"line {number} is not UTF-8 ({error.reason}): save the table as UTF-8") from error

@@ -1,0 +1,51 @@
+"""What all file formats share: their suffixes, the fault of a file, and where channels lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+VOLUME_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha", ".h5")
+SLICE_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
+MASK_SLICE_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")  # a JPEG changes the numbers
+COLORS = ((230, 77, 77), (77, 128, 230), (102, 204, 102), (230, 179, 51), (179, 102, 204), (77, 204, 204))
+"""Of the classes but background, in turn, red, green and blue in 0..255."""
+
+
+class FormatFault(Exception):
+    """A file cannot be read; the message completes a sentence that starts with the file: "is truncated"."""
+
+
+def suffix_of(path: Path | str) -> str:
+    """The suffix that tells the format, in lower case: `.nii.gz` as one."""
+    name = Path(path).name.lower()
+    return ".nii.gz" if name.endswith(".nii.gz") else Path(name).suffix
+
+
+def stem_of(path: Path | str) -> str:
+    """The file name without that suffix."""
+    name = Path(path).name
+    return name[: len(name) - len(suffix_of(path))]
+
+
+def split_channels(array: NDArray, channels_last_axis: bool) -> NDArray:
+    """An array of up to four axes, or more of length 1, as (C, *S).
+
+    Raises:
+        FormatFault: it has a fourth axis that is not declared to hold channels, or more than four.
+    """
+    while array.ndim > 3 and array.shape[-1] == 1:
+        array = array[..., 0]
+    if array.ndim < 4:
+        return array[None]
+    shape = " x ".join(map(str, array.shape))
+    if array.ndim > 4:
+        raise FormatFault(f"has {array.ndim} axes ({shape}): expected three")
+    if not channels_last_axis:
+        raise FormatFault(
+            f"has four axes ({shape}) where three are expected; if the last one holds channels, set "
+            "scan.channels_last_axis, else split the series into files"
+        )
+    return np.moveaxis(array, -1, 0)

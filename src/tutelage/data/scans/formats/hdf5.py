@@ -1,0 +1,49 @@
+"""The HDF5 files of UA-MT and its relatives: the datasets `image` and `label`, without a geometry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tutelage.core.names import shown
+from tutelage.data.scans.formats.common import FormatFault, split_channels
+from tutelage.data.scans.geometry import Geometry, plain_geometry
+
+if TYPE_CHECKING:
+    import h5py
+
+
+def read(
+    path: Path, what: str, channels_last_axis: bool, assumed_spacing: tuple[float, ...]
+) -> tuple[NDArray, Geometry]:
+    """(C, *S) of the dataset `what`, and a plain geometry of the spacing that is assumed."""
+    import h5py
+
+    with _open(path) as file:
+        if what not in file or not isinstance(file[what], h5py.Dataset):
+            raise FormatFault(f"has no dataset '{what}'; it has {shown(', '.join(file) or 'nothing')}")
+        try:
+            values = np.asarray(file[what][()])
+        except (OSError, ValueError, TypeError) as error:
+            raise FormatFault(f"is truncated or damaged: {shown(str(error))}") from None
+    array = split_channels(values, channels_last_axis)
+    return array, plain_geometry(array.shape[1:], assumed_spacing)
+
+
+def dataset_names(path: Path) -> list[str]:
+    """What the file holds at its top."""
+    with _open(path) as file:
+        return list(file)
+
+
+def _open(path: Path) -> h5py.File:
+    import h5py
+
+    path.stat()  # so that a missing file is said to be missing
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        raise FormatFault(f"is no readable HDF5 file: {shown(str(error))}") from None

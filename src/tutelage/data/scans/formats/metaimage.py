@@ -1,0 +1,142 @@
+"""MetaImage, the `.mha` of ITK, plain or zlib-compressed.
+
+Neither nibabel nor MONAI's own code reads it, and SimpleITK takes 273 MB: the header is a few lines of text.
+"""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tutelage.core.files import write_atomically
+from tutelage.core.names import shown
+from tutelage.data.scans.formats.common import FormatFault, split_channels
+from tutelage.data.scans.geometry import Affine, Geometry, plain_geometry
+
+_TYPES = {
+    "MET_CHAR": "i1",
+    "MET_UCHAR": "u1",
+    "MET_SHORT": "i2",
+    "MET_USHORT": "u2",
+    "MET_INT": "i4",
+    "MET_UINT": "u4",
+    "MET_LONG": "i4",
+    "MET_ULONG": "u4",
+    "MET_LONG_LONG": "i8",
+    "MET_ULONG_LONG": "u8",
+    "MET_FLOAT": "f4",
+    "MET_DOUBLE": "f8",
+}
+_LONGEST_HEADER = 1 << 16  # bytes
+_TO_RAS = np.array([-1.0, -1.0, 1.0])  # ITK's coordinates are LPS
+
+
+def read(
+    path: Path, what: str, channels_last_axis: bool, assumed_spacing: tuple[float, ...]
+) -> tuple[NDArray, Geometry]:
+    """(C, *S) and the geometry of a `.mha` file; `what` says nothing here."""
+    content = path.read_bytes()
+    header, start = _header(content)
+    try:
+        sizes = [int(word) for word in header["DimSize"].split()]
+        channels = int(header.get("ElementNumberOfChannels", "1"))
+        order = ">" if _true(header, "BinaryDataByteOrderMSB") or _true(header, "ElementByteOrderMSB") else "<"
+        dtype = np.dtype(order + _TYPES[header["ElementType"]])
+        affine = _affine(header, len(sizes))
+    except (KeyError, ValueError) as error:
+        raise FormatFault(f"has a MetaImage header that lacks or garbles {shown(str(error))}") from None
+    data = content[start:]
+    if _true(header, "CompressedData"):
+        try:
+            data = zlib.decompress(data)
+        except zlib.error as error:
+            raise FormatFault(f"is truncated or damaged: {shown(str(error))}") from None
+    expected = int(np.prod(sizes, dtype=np.int64)) * channels * dtype.itemsize
+    if len(data) != expected:
+        raise FormatFault(f"is truncated or damaged: {expected} bytes of voxels are expected, it has {len(data)}")
+    values = np.frombuffer(data, dtype).reshape(*reversed(sizes), channels)  # x runs fastest, channels faster
+    values = values.transpose(*reversed(range(len(sizes))), len(sizes))
+    if channels > 1:
+        if values.ndim > 4:
+            raise FormatFault(f"has {len(sizes)} axes and {channels} channels: expected up to three axes")
+        array = np.moveaxis(values, -1, 0)
+    else:
+        array = split_channels(values[..., 0], channels_last_axis)
+    shape = array.shape[1:]
+    return array, plain_geometry(shape, assumed_spacing) if affine is None else Geometry(shape, affine)
+
+
+def write(path: Path, mask: NDArray[np.uint8], geometry: Geometry) -> None:
+    """Write a mask (*S) as a zlib-compressed `.mha` file; what the scan does not state is left unsaid here, too."""
+    axes, spacing = geometry.axes, np.array(geometry.spacing)
+    lps = geometry.affine[:3] * _TO_RAS[:, None]
+    directions = (lps[:axes, :axes] / spacing).T  # a row an axis
+    data = zlib.compress(mask.tobytes(order="F"))
+    lines = [
+        "ObjectType = Image",
+        f"NDims = {axes}",
+        "BinaryData = True",
+        "BinaryDataByteOrderMSB = False",
+        "CompressedData = True",
+        f"CompressedDataSize = {len(data)}",
+        *([f"TransformMatrix = {_words(directions.ravel())}"] if geometry.stated else []),
+        *([f"Offset = {_words(lps[:axes, 3])}"] if geometry.stated else []),
+        f"ElementSpacing = {_words(spacing)}",
+        f"DimSize = {' '.join(map(str, mask.shape))}",
+        "ElementType = MET_UCHAR",
+        "ElementDataFile = LOCAL",
+    ]
+    write_atomically(path, "\n".join(lines).encode() + b"\n" + data)
+
+
+def _header(content: bytes) -> tuple[dict[str, str], int]:
+    """The keys of the header, and where the voxels start."""
+    header: dict[str, str] = {}
+    start = 0
+    while "ElementDataFile" not in header:
+        end = content.find(b"\n", start, _LONGEST_HEADER)
+        key, equals, value = content[start:end].decode("latin-1").partition("=")
+        if end < 0 or not equals:
+            raise FormatFault("is empty (0 bytes)" if not content else "is no MetaImage: it has no header of this kind")
+        header[key.strip()] = value.strip()
+        start = end + 1
+    if header["ElementDataFile"] != "LOCAL":
+        raise FormatFault(f"keeps its voxels in '{shown(header['ElementDataFile'])}': expected them in the file itself")
+    return header, start
+
+
+def _affine(header: dict[str, str], axes: int) -> Affine | None:
+    """(4, 4) to RAS; None where the header states no spacing and no place."""
+
+    def numbers(*keys: str) -> NDArray[np.float64] | None:
+        text = next((header[key] for key in keys if key in header), None)
+        return None if text is None else np.array([float(word) for word in text.split()])
+
+    spacing = numbers("ElementSpacing", "ElementSize")
+    matrix = numbers("TransformMatrix", "Rotation", "Orientation")
+    offset = numbers("Offset", "Position", "Origin")
+    if spacing is None and matrix is None and offset is None:
+        return None
+    used = min(axes, 3)
+    affine = np.eye(4)
+    if matrix is not None:
+        affine[:used, :used] = matrix.reshape(axes, axes).T[:used, :used]
+    if spacing is not None:
+        affine[:3, :used] *= spacing[:used]
+    if offset is not None:
+        affine[:used, 3] = offset[:used]
+    affine[:3] *= _TO_RAS[:, None]
+    if used == 2:
+        affine[2] = (0.0, 0.0, 1.0, 0.0)
+    return affine
+
+
+def _true(header: dict[str, str], key: str) -> bool:
+    return header.get(key, "False").lower() == "true"
+
+
+def _words(numbers: NDArray[np.float64]) -> str:
+    return " ".join(repr(float(number)) for number in numbers)

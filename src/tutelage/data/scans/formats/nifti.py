@@ -1,0 +1,86 @@
+"""NIfTI, by nibabel: `.nii` and `.nii.gz`."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tutelage.core.files import write_atomically
+from tutelage.core.names import shown
+from tutelage.data.scans.formats.common import FormatFault, split_channels, suffix_of
+from tutelage.data.scans.geometry import Affine, Geometry
+
+if TYPE_CHECKING:
+    import nibabel
+
+_NIFTI2_HEADER = 540  # bytes, which the header starts with
+_LABELS = "label"  # NIfTI's intent for masks
+_PLACES = 2  # code "aligned": coordinates that are no scanner's
+
+
+def read(
+    path: Path, what: str, channels_last_axis: bool, assumed_spacing: tuple[float, ...]
+) -> tuple[NDArray, Geometry]:
+    """(C, *S) and the geometry of a NIfTI file; `what` and `assumed_spacing` say nothing here."""
+    image = _open(path)
+    try:
+        values = np.asanyarray(image.dataobj)
+    except (ValueError, OSError, EOFError) as error:
+        raise FormatFault(f"is truncated or damaged: {shown(str(error))}") from None
+    array = split_channels(values, channels_last_axis)
+    stated = bool(image.header["sform_code"] or image.header["qform_code"])
+    return array, Geometry(array.shape[1:], np.array(image.affine, np.float64), stated)
+
+
+def write(path: Path, array: NDArray, geometry: Geometry, like: Path, *, label: bool) -> None:
+    """Write (*S), or (*S, K) of more than three axes, where `geometry` lies; a NIfTI file `like` gives its header."""
+    import nibabel
+
+    spatial = array.reshape(*array.shape[:2], 1, *array.shape[2:]) if geometry.axes == 2 and array.ndim > 2 else array
+    if suffix_of(like) in (".nii", ".nii.gz"):
+        header = _open(like).header.copy()
+        header.set_data_dtype(array.dtype)
+        header.set_slope_inter(1.0, 0.0)
+        header["cal_max"] = header["cal_min"] = 0.0
+        image = (nibabel.Nifti2Image if isinstance(header, nibabel.Nifti2Header) else nibabel.Nifti1Image)(
+            spatial, None, header
+        )
+    else:
+        image = nibabel.Nifti1Image(spatial, geometry.affine)
+        _place(image, geometry.affine)
+    if label:
+        image.header.set_intent(_LABELS)
+    content = image.to_bytes()
+    write_atomically(path, gzip.compress(content, mtime=0) if suffix_of(path) == ".nii.gz" else content)
+
+
+def _place(image: nibabel.Nifti1Image, affine: Affine) -> None:
+    image.set_sform(affine, code=_PLACES)
+    image.set_qform(affine, code=_PLACES)  # the nearest without shear, for viewers that read no sform
+    image.header.set_xyzt_units("mm")
+
+
+def _open(path: Path) -> nibabel.Nifti1Image:
+    """The image in the file, read to its end, so that gzip's checksum is looked at."""
+    import nibabel
+
+    content = path.read_bytes()
+    if content[:2] == b"\x1f\x8b":
+        try:
+            content = gzip.decompress(content)
+        except EOFError:
+            raise FormatFault("is truncated: its gzip stream ends early") from None
+        except (gzip.BadGzipFile, zlib.error) as error:
+            raise FormatFault(f"is damaged: {shown(str(error))}") from None
+    elif suffix_of(path) == ".nii.gz":
+        raise FormatFault("is empty (0 bytes)" if not content else "is not compressed, as its name says")
+    second = _NIFTI2_HEADER in (int.from_bytes(content[:4], order) for order in ("little", "big"))
+    try:
+        return (nibabel.Nifti2Image if second else nibabel.Nifti1Image).from_bytes(content)
+    except Exception as error:  # damaged headers make nibabel raise almost anything
+        raise FormatFault(f"is no readable NIfTI file: {shown(str(error))}") from None

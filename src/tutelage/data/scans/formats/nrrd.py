@@ -1,0 +1,109 @@
+"""NRRD, by pynrrd."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tutelage.core.files import atomic_file
+from tutelage.core.names import shown
+from tutelage.data.scans.formats.common import COLORS, FormatFault, split_channels
+from tutelage.data.scans.geometry import Geometry, plain_geometry
+
+_TO_RAS = {  # sign of x and y, by the space that the header names
+    "left-posterior-superior": (-1.0, -1.0),
+    "lps": (-1.0, -1.0),
+    "left-anterior-superior": (-1.0, 1.0),
+    "las": (-1.0, 1.0),
+    "right-anterior-superior": (1.0, 1.0),
+    "ras": (1.0, 1.0),
+}
+
+
+def read(
+    path: Path, what: str, channels_last_axis: bool, assumed_spacing: tuple[float, ...]
+) -> tuple[NDArray, Geometry]:
+    """(C, *S) and the geometry of an NRRD file; `what` says nothing here."""
+    import nrrd
+
+    try:
+        with path.open("rb") as stream:
+            header = nrrd.read_header(stream)
+            apart = next((header[key] for key in ("data file", "datafile") if key in header), None)
+            values = None if apart is not None else nrrd.read_data(header, stream, str(path))
+    except OSError:
+        raise
+    except Exception as error:  # damaged files make pynrrd raise almost anything
+        raise FormatFault(f"is no readable NRRD file: {shown(str(error))}") from None
+    if values is None:
+        raise FormatFault(f"keeps its voxels in '{shown(str(apart))}': expected them in the file itself")
+    directions = _directions(header)
+    if directions is None:
+        array = split_channels(values, channels_last_axis)
+        return array, plain_geometry(array.shape[1:], _spacing(header, array.ndim - 1) or assumed_spacing)
+    in_space: NDArray[np.bool_] = np.all(np.isfinite(directions), axis=1)
+    if values.ndim != len(in_space) or in_space.sum() not in (2, 3):
+        raise FormatFault(f"has {values.ndim} axes, {int(in_space.sum())} of them in space: expected two or three")
+    array = values.transpose(*np.flatnonzero(~in_space), *np.flatnonzero(in_space))  # those of channels are first
+    array = array.reshape(-1, *array.shape[int((~in_space).sum()) :])
+    signs = _TO_RAS.get(str(header["space"]).lower())
+    if signs is None or directions.shape[1] != 3:
+        raise FormatFault(f"lies in the space '{shown(str(header['space']))}': expected one of {', '.join(_TO_RAS)}")
+    affine = np.eye(4)
+    affine[:3, : int(in_space.sum())] = directions[in_space].T
+    affine[:3, 3] = header.get("space origin", np.zeros(3))
+    affine[:2] *= np.array(signs)[:, None]
+    return array, Geometry(array.shape[1:], affine)
+
+
+def write(path: Path, mask: NDArray[np.uint8], geometry: Geometry, names: Sequence[str], values: Sequence[int]) -> None:
+    """Write a mask (*S) as a compressed NRRD file whose classes, but for value 0, are named as segments for Slicer."""
+    import nrrd
+
+    header: dict[str, Any] = {"kinds": ["domain"] * geometry.axes, "encoding": "gzip"}
+    if geometry.stated:
+        affine = geometry.affine.copy()
+        affine[:2] *= -1.0  # to LPS, which all readers know
+        header |= {
+            "space": "left-posterior-superior",
+            "space directions": affine[:3, : geometry.axes].T,
+            "space origin": affine[:3, 3],
+        }
+    else:  # readers place both files alike, wherever that is
+        header["spacings"] = list(geometry.spacing)
+    extent = " ".join(f"0 {n - 1}" for n in geometry.shape)
+    segments = [(name, value) for name, value in zip(names, values, strict=True) if value]
+    for number, (name, value) in enumerate(segments):
+        header |= {
+            f"Segment{number}_ID": f"Segment_{value}",
+            f"Segment{number}_Name": name,
+            f"Segment{number}_LabelValue": str(value),
+            f"Segment{number}_Layer": "0",
+            f"Segment{number}_Extent": extent,
+            f"Segment{number}_Color": " ".join(f"{part / 255:.3g}" for part in COLORS[number % len(COLORS)]),
+        }
+    with atomic_file(path) as stream:
+        nrrd.write(stream, mask, header)
+
+
+def _spacing(header: dict[str, Any], axes: int) -> tuple[float, ...]:
+    """Spacing of a file that names no space, or nothing."""
+    spacing = np.asarray(header.get("spacings", np.full(axes, np.nan)), np.float64)[:axes]
+    if "space directions" in header:
+        spacing = np.array([np.nan if row is None else np.linalg.norm(row) for row in header["space directions"]])[
+            :axes
+        ]
+    return tuple(spacing.tolist()) if len(spacing) == axes and np.isfinite(spacing).all() else ()
+
+
+def _directions(header: dict[str, Any]) -> NDArray[np.float64] | None:
+    """(axes, 3) with NaN in the rows of axes that are not in space; None where the header places nothing."""
+    if "space" not in header or "space directions" not in header:
+        return None
+    rows = header["space directions"]
+    width = max(np.size(row) for row in rows if row is not None)
+    return np.array([np.full(width, np.nan) if row is None else row for row in rows], np.float64)

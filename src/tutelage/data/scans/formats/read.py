@@ -1,0 +1,116 @@
+"""Volumes and masks in files: one way to read them all.
+
+A format is a suffix and a function that reads it. What a file cannot be read for is a `DataError` that names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tutelage.core.errors import DataError, MissingExtra
+from tutelage.core.names import shown
+from tutelage.data.scans.formats import hdf5, metaimage, nifti, nrrd, slices
+from tutelage.data.scans.formats.common import (
+    MASK_SLICE_SUFFIXES,
+    SLICE_SUFFIXES,
+    VOLUME_SUFFIXES,
+    FormatFault,
+    suffix_of,
+)
+from tutelage.data.scans.geometry import Geometry
+
+Reader = Callable[[Path, str, bool, tuple[float, ...]], tuple[NDArray, Geometry]]
+_READERS: dict[str, Reader] = {
+    ".nii": nifti.read,
+    ".nii.gz": nifti.read,
+    ".nrrd": nrrd.read,
+    ".mha": metaimage.read,
+    ".h5": hdf5.read,
+} | dict.fromkeys(SLICE_SUFFIXES, slices.read)
+
+
+def read_volume(
+    path: Path, *, channels_last_axis: bool = False, assumed_spacing: tuple[float, ...] = ()
+) -> tuple[NDArray[np.float32], Geometry]:
+    """The intensities of a scan, (C, *S) float32, and its geometry.
+
+    Args:
+        channels_last_axis: a fourth axis holds channels. Without it a file of four axes is refused; axes of length 1
+            beyond the third are dropped in any case. A file that names its axis of channels needs no word.
+        assumed_spacing: in mm along each axis, for files that state none.
+
+    Raises:
+        DataError: the file is missing, damaged, truncated, of another kind, or has other axes than expected.
+        MissingExtra: the package that reads this format is not installed.
+    """
+    array, geometry = _read(path, "image", channels_last_axis, assumed_spacing)
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which is refused later
+        return np.ascontiguousarray(array, np.float32), geometry
+
+
+def read_mask(path: Path, *, assumed_spacing: tuple[float, ...] = ()) -> tuple[NDArray[np.int32], Geometry]:
+    """The label values of a mask, (*S) int32 as they stand in the file, and its geometry.
+
+    Raises:
+        DataError: as `read_volume`; or a value is no whole number.
+        MissingExtra: as `read_volume`.
+    """
+    if suffix_of(path) in SLICE_SUFFIXES and suffix_of(path) not in MASK_SLICE_SUFFIXES:
+        raise DataError(f"{shown(str(path))} is a JPEG, which changes label values: save masks as .png")
+    array, geometry = _read(path, "label", False, assumed_spacing)
+    if len(array) != 1:
+        raise DataError(f"{shown(str(path))} has {len(array)} channels: expected one label value a voxel")
+    values = array[0]
+    if values.dtype.kind == "f":
+        if not np.isfinite(values).all() or (values != np.rint(values)).any() or np.abs(values).max(initial=0) > 2**30:
+            raise DataError(f"{shown(str(path))} holds values that are no whole numbers: expected label values")
+    elif values.dtype.kind in "iu" and values.size and (values.max() > 2**30 or values.min() < -(2**30)):
+        raise DataError(f"{shown(str(path))} holds the value {values.max()}: expected label values")
+    return np.ascontiguousarray(values, np.int32), geometry
+
+
+def has_mask(path: Path) -> bool:
+    """Whether an image file holds its own label: `.h5` files may.
+
+    Raises:
+        DataError: it cannot be read.
+        MissingExtra: h5py is not installed.
+    """
+    if suffix_of(path) != ".h5":
+        return False
+    try:
+        return "label" in hdf5.dataset_names(path)
+    except FormatFault as fault:
+        raise DataError(f"{shown(str(path))} {fault}") from None
+    except ModuleNotFoundError as error:
+        raise MissingExtra(f"reading {path.name}", str(error.name), "medical") from None
+
+
+def _read(
+    path: Path, what: str, channels_last_axis: bool, assumed_spacing: tuple[float, ...]
+) -> tuple[NDArray, Geometry]:
+    where, read = shown(str(path)), _READERS.get(suffix_of(path))
+    if read is None:
+        known = " ".join((*VOLUME_SUFFIXES, *SLICE_SUFFIXES))
+        raise DataError(f"{where} is of no known format: expected one of {known}")
+    try:
+        array, geometry = read(path, what, channels_last_axis, assumed_spacing)
+    except ModuleNotFoundError as error:
+        raise MissingExtra(f"reading {path.name}", str(error.name), "medical") from None
+    except FormatFault as fault:
+        raise DataError(f"{where} {fault}") from None
+    except FileNotFoundError:
+        raise DataError(f"{where} does not exist") from None
+    except OSError as error:
+        raise DataError(f"{where} cannot be read: {shown(str(error.strerror or error))}") from None
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"{where} holds {array.dtype} values: expected numbers")
+    if min(geometry.shape, default=0) < 1 or geometry.axes not in (2, 3):
+        raise DataError(f"{where} has the shape {geometry.shape}: expected two or three axes with voxels")
+    if not np.isfinite(geometry.affine).all() or abs(np.linalg.det(geometry.affine[:3, :3])) < 1e-12:
+        raise DataError(f"{where} states a geometry in which voxels have no size: repair its header")
+    return array, geometry

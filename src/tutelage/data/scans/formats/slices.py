@@ -1,0 +1,57 @@
+"""Images of two axes, by Pillow: PNG and its like. Masks hold class values: gray levels or palette indices."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from tutelage.core.files import write_atomically
+from tutelage.core.names import shown
+from tutelage.data.images.reading import MAX_PIXELS
+from tutelage.data.scans.formats.common import FormatFault
+from tutelage.data.scans.geometry import Geometry, plain_geometry
+
+
+def read(
+    path: Path, what: str, channels_last_axis: bool, assumed_spacing: tuple[float, ...]
+) -> tuple[NDArray, Geometry]:
+    """(C, H, W): one channel of gray levels at their own depth, or three of colors; of a mask one of class values."""
+    content = path.read_bytes()
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            if image.size[0] * image.size[1] > MAX_PIXELS:
+                raise FormatFault(f"has {image.size[0]} x {image.size[1]} pixels, more than {MAX_PIXELS} are refused")
+            image.load()
+            array = _mask(image) if what == "label" else _intensities(image)
+    except FormatFault:
+        raise
+    except Exception as error:  # damaged bytes make Pillow's decoders raise almost anything
+        raise FormatFault(f"is no readable image: {shown(str(error))}") from None
+    return array, plain_geometry(array.shape[1:], assumed_spacing)
+
+
+def write(path: Path, mask: NDArray[np.uint8]) -> None:
+    """Write a mask (H, W) as a gray image of its values."""
+    stream = io.BytesIO()
+    Image.fromarray(mask).save(stream, "PNG")
+    write_atomically(path, stream.getvalue())
+
+
+def _mask(image: Image.Image) -> NDArray:
+    if image.mode == "1":
+        return np.asarray(image).astype(np.uint8)[None]
+    if image.mode not in ("L", "P", "I") and not image.mode.startswith("I;16"):
+        raise FormatFault(f"is a mask in colors (mode {image.mode}): expected one class value a pixel, gray or palette")
+    return np.asarray(image)[None]
+
+
+def _intensities(image: Image.Image) -> NDArray:
+    if image.mode in ("L", "I", "F") or image.mode.startswith("I;16"):
+        return np.asarray(image)[None]
+    if image.mode in ("1", "LA", "La"):
+        return np.asarray(image.convert("L"))[None]
+    return np.asarray(image.convert("RGB")).transpose(2, 0, 1)

@@ -1,0 +1,1 @@
+"""Use of trained image classifiers and encoders."""

@@ -1,0 +1,207 @@
+"""The features of images as a table: path, label if known, and one column per feature."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tutelage.core.errors import ConfigError, DataError, MissingExtra
+from tutelage.core.files import atomic_file
+from tutelage.core.names import shown, to_cell
+from tutelage.data.images.items import Item, Unreadable
+from tutelage.data.images.source import list_image_splits, list_images
+from tutelage.inference.images.encoder import Encoder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SUFFIXES = (".parquet", ".npz", ".csv")
+BLOCK = 256  # images in memory at a time
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Some images and their features (n, F) float32."""
+
+    items: list[Item]
+    features: NDArray[np.float32]
+
+
+def list_to_embed(source: str, labels: str | None = None) -> list[Item]:
+    """All images of a source, from all splits and unlabeled folders, with their labels if known.
+
+    Raises:
+        DataError: the source does not exist or has no images, or the given labels cannot be read.
+    """
+    listing = list_images(source, role="predict")
+    if listing.faults:
+        raise DataError(listing.faults)
+    splits = list_image_splits(source, labels)
+    faults = [fault for split in splits.values() for fault in split.faults]
+    if faults and labels is not None:
+        raise DataError(faults)
+    known = {} if faults else {item.place: item.label for split in splits.values() for item in split.items}
+    return [Item(item.name, known.get(item.place), item.store, item.key) for item in listing.items]
+
+
+def embed_items(
+    encoder: Encoder, items: Sequence[Item], *, workers: int = 2, unreadable: list[str] | None = None
+) -> Iterator[Embedded]:
+    """Features in blocks, in order; images that cannot be read are skipped.
+
+    Args:
+        unreadable: receives one sentence per skipped image.
+    """
+    stream = encoder.read(items, workers=workers)
+    for start in range(0, len(items), BLOCK):
+        block = list(islice(stream, len(items[start : start + BLOCK])))
+        pairs = list(zip(items[start : start + BLOCK], block, strict=True))
+        good = [(item, image) for item, image in pairs if not isinstance(image, Unreadable)]
+        if unreadable is not None:
+            unreadable += [f"{shown(item.place)} {got.reason}" for item, got in pairs if isinstance(got, Unreadable)]
+        if good:
+            features = encoder.features(np.stack([image for _, image in good])).numpy()
+            yield Embedded([item for item, _ in good], features)
+
+
+def embed_table(encoder: Encoder, items: Sequence[Item], *, workers: int = 2) -> pd.DataFrame:
+    """A table of `path, label, f0, f1, ...`, one row per image; the label is None if unknown.
+
+    Raises:
+        DataError: no image can be read.
+    """
+    import pandas as pd
+
+    unreadable: list[str] = []
+    blocks = list(embed_items(encoder, items, workers=workers, unreadable=unreadable))
+    if not blocks:
+        raise DataError(unreadable)
+    features = np.concatenate([block.features for block in blocks])
+    table = pd.DataFrame(features, columns=_columns(features.shape[1]))
+    table.insert(0, "path", [item.name for block in blocks for item in block.items])
+    table.insert(1, "label", pd.Series([item.label for block in blocks for item in block.items], dtype=object))
+    return table
+
+
+def writer(out: Path) -> Writer:
+    """The writer for the suffix of `out`.
+
+    Raises:
+        ConfigError: the suffix is not supported.
+        MissingExtra: the suffix is .parquet, and pyarrow is not installed.
+    """
+    kinds: dict[str, type[Writer]] = {".parquet": ParquetWriter, ".npz": ArrayWriter, ".csv": CsvWriter}
+    if out.suffix not in kinds:
+        raise ConfigError(f"--out must end in one of {', '.join(SUFFIXES)}, got {out}")
+    return kinds[out.suffix](out)
+
+
+def _columns(width: int) -> list[str]:
+    return [f"f{number}" for number in range(width)]
+
+
+class Writer(ABC):
+    """Writes a table block by block with `atomic_file`, so that the file appears only when it is complete."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.stream: BinaryIO
+        self._open = ExitStack()
+
+    @abstractmethod
+    def add(self, block: Embedded) -> None:
+        """Write some rows."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Write what remains."""
+
+    def __enter__(self) -> Writer:
+        self.stream = self._open.enter_context(atomic_file(self.out))
+        self._open.callback(self.close)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.__exit__(kind, error, trace)
+
+
+class ParquetWriter(Writer):
+    """Columns `path`, `label` (null if unknown) and `f0`, `f1`, ... float32."""
+
+    def __init__(self, out: Path) -> None:
+        super().__init__(out)
+        try:
+            import pyarrow
+            import pyarrow.parquet
+        except ModuleNotFoundError:
+            raise MissingExtra(f"--out {out}", "pyarrow", "embed") from None
+        self._arrow, self._parquet = pyarrow, pyarrow.parquet
+        self._file: Any = None
+
+    def add(self, block: Embedded) -> None:
+        arrow, names = self._arrow, _columns(block.features.shape[1])
+        paths = [item.name.encode("utf-8", "backslashreplace").decode() for item in block.items]
+        columns = [arrow.array(paths, arrow.string())]
+        columns.append(arrow.array([item.label for item in block.items], arrow.string()))
+        columns += [arrow.array(np.ascontiguousarray(column)) for column in block.features.T]
+        table = arrow.table(columns, names=["path", "label", *names])
+        if self._file is None:
+            self._file = self._parquet.ParquetWriter(self.stream, table.schema)
+        self._file.write_table(table)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+class CsvWriter(Writer):
+    """A header and one line per image; paths and labels are escaped for spreadsheets, see `to_cell`."""
+
+    def __init__(self, out: Path) -> None:
+        super().__init__(out)
+        self._begun = False
+
+    def add(self, block: Embedded) -> None:
+        import pandas as pd
+
+        table = pd.DataFrame(block.features, columns=_columns(block.features.shape[1]))
+        table.insert(0, "path", [to_cell(item.name) for item in block.items])
+        table.insert(1, "label", [to_cell(item.label or "") for item in block.items])
+        text = table.to_csv(index=False, header=not self._begun, float_format="%.9g", na_rep="nan", lineterminator="\n")
+        self.stream.write(text.encode())
+        self._begun = True
+
+    def close(self) -> None:
+        """Do nothing: each block is written as it arrives."""
+
+
+class ArrayWriter(Writer):
+    """Arrays `path` (N,), `label` (N,) ("" if unknown) and `features` (N, F) float32; kept in memory until the end."""
+
+    def __init__(self, out: Path) -> None:
+        super().__init__(out)
+        self._blocks: list[Embedded] = []
+
+    def add(self, block: Embedded) -> None:
+        self._blocks.append(block)
+
+    def close(self) -> None:
+        if self._blocks:
+            items = [item for block in self._blocks for item in block.items]
+            np.savez(
+                self.stream,
+                path=np.array([item.name for item in items]),
+                label=np.array([item.label or "" for item in items]),
+                features=np.concatenate([block.features for block in self._blocks]),
+            )

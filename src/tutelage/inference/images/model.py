@@ -1,0 +1,160 @@
+"""A trained image classifier or encoder, with everything it needs to predict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tutelage.core.errors import ConfigError
+from tutelage.core.files import refuse_file
+from tutelage.data.images.items import Item, Unreadable
+from tutelage.data.images.loader import Normalization
+from tutelage.data.images.survey import read_pixels
+from tutelage.data.kinds import IMAGES
+from tutelage.inference.images.embed import embed_table, list_to_embed
+from tutelage.inference.images.encoder import Encoder
+from tutelage.inference.images.predict import WrittenTable, write_predictions
+from tutelage.inference.images.prediction import Prediction, list_items, row_of
+from tutelage.inference.images.scores import ImageScores, score_images
+from tutelage.inference.model import Tell, TrainedModel
+from tutelage.networks.base import Network
+from tutelage.run.build import build_task
+from tutelage.run.weights import load_network
+from tutelage.tasks.base import Task
+from tutelage.tasks.representation import Representation
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Model(TrainedModel):
+    """A trained network, its classes, and the image preparation it was trained with."""
+
+    kind = IMAGES.name
+
+    network: Network
+    task: Task
+    normalization: Normalization
+    channels: int
+    image_size: int
+    step: int
+    device: torch.device
+
+    @staticmethod
+    def load(run: str | Path, *, network: str = "auto", device: str = "auto") -> Model:
+        """The model of a run on images, from its newest checkpoint.
+
+        For a pretraining run, or for imported weights without classes, the model is an encoder: it returns features
+        and has no head.
+
+        Args:
+            network: "student", "teacher", or "auto" for the one that the method evaluates.
+
+        Raises:
+            RunError: `run` is not a run folder, or its checkpoints are damaged.
+            ConfigError: the run is on scans, the method has no such network, or the device is not available.
+        """
+        refusal = "segments scans: use tutelage predict, evaluate or report for it"
+        loaded = load_network(run, kind=IMAGES, refusal=refusal, network=network, device=device)
+        facts = loaded.facts
+        classes = tuple(facts["classes"])
+        return Model(
+            network=loaded.network,
+            task=build_task(classes, loaded.cfg.method) if loaded.classifies else Representation(classes),
+            normalization=Normalization(tuple(facts["mean"]), tuple(facts["std"])),
+            channels=facts["channels"],
+            image_size=facts["image_size"],
+            step=loaded.step,
+            device=loaded.device,
+        )
+
+    def require_classes(self) -> None:
+        """Check that the model predicts classes.
+
+        Raises:
+            ConfigError: it is a pretrained encoder.
+        """
+        if isinstance(self.task, Representation):
+            raise ConfigError(
+                "this run is an encoder trained without labels, which predicts no classes: inspect its features with "
+                "tutelage probe or embed, or start training from it (tutelage train ... --init-from RUN)"
+            )
+
+    def probabilities(self, images: np.ndarray) -> Tensor:
+        """(N, K) float32 on the CPU, for images (N, C, H, W) uint8 with the model's number of channels and size."""
+        pixels = self.normalization(torch.from_numpy(images).to(self.device))
+        return self.task.predict(self.network, pixels).float().cpu()
+
+    def predictions(self, items: list[Item], *, workers: int = 2, batch: int = 256) -> Iterator[Prediction]:
+        """One prediction per item, in order; images are read when they are needed."""
+        pixels = read_pixels(items, size=self.image_size, channels=self.channels, workers=workers)
+        for start in range(0, len(items), batch):
+            block = [next(pixels) for _ in items[start : start + batch]]
+            good = [image for image in block if not isinstance(image, Unreadable)]
+            probs = iter(self.probabilities(np.stack(good)).numpy() if good else ())
+            for item, image in zip(items[start:], block, strict=False):
+                if isinstance(image, Unreadable):
+                    yield Prediction(item.name, None, image.reason)
+                else:
+                    yield Prediction(item.name, next(probs))
+
+    def predict(self, source: str | Path, *, workers: int = 2) -> pd.DataFrame:
+        """A table of `path, label, confidence, p_<class>..., error`, one row per image.
+
+        Args:
+            source: an image, a folder, a list of paths (.txt or .csv), tar shards, or an .npz file.
+
+        Raises:
+            DataError: the source does not exist or has no images.
+            ConfigError: the model predicts no classes.
+        """
+        import pandas as pd
+
+        self.require_classes()
+        return pd.DataFrame([row_of(p, self.classes) for p in self.predictions(list_items(source), workers=workers)])
+
+    def predict_into(
+        self,
+        data: str,
+        out: Path,
+        *,
+        workers: int = 2,
+        overwrite: bool = False,
+        keep: bool = False,
+        tell: Tell | None = None,
+        **options: Any,
+    ) -> WrittenTable:
+        """Write the table of `predict` as CSV; see `TrainedModel.predict_into`."""
+        self.require_classes()
+        refuse_file(out, overwrite=overwrite)
+        return write_predictions(self, list_items(data), out, workers=workers, keep=keep)
+
+    def score(self, data: str, *, labels: str | None = None, workers: int = 2, tell: Tell | None = None) -> ImageScores:
+        """See `TrainedModel.score`.
+
+        Raises:
+            ConfigError: the model predicts no classes.
+        """
+        self.require_classes()
+        return score_images(self, data, labels=labels, workers=workers)
+
+    def embed(self, source: str | Path, *, labels: str | Path | None = None, workers: int = 2) -> pd.DataFrame:
+        """A table of `path, label, f0, f1, ...`: the features of each image, see `embed_table`.
+
+        Args:
+            source: any images, with or without labels.
+            labels: CSV with the columns path,label.
+
+        Raises:
+            DataError: the source does not exist, or has no image that can be read.
+        """
+        encoder = Encoder(self.network, self.normalization, self.channels, self.image_size, self.device, self.step)
+        items = list_to_embed(str(source), None if labels is None else str(labels))
+        return embed_table(encoder, items, workers=workers)

@@ -1,0 +1,57 @@
+"""Predictions for images as a CSV file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from tutelage.core.files import atomic_file
+from tutelage.core.names import to_cell
+from tutelage.core.tables import csv_bytes
+from tutelage.data.images.items import Item
+from tutelage.inference.images.prediction import Classifier, Prediction, row_of
+from tutelage.inference.model import Written
+
+_BLOCK = 256  # rows that are written at once
+
+
+@dataclass(frozen=True)
+class WrittenTable(Written):
+    """The images that were predicted, and the predictions if they were kept."""
+
+    items: Sequence[Item]
+    predictions: Sequence[Prediction]
+
+
+def write_predictions(
+    model: Classifier, items: list[Item], out: Path, *, workers: int = 2, keep: bool = False
+) -> WrittenTable:
+    """Write `path, label, confidence, p_<class>..., error`, one row per image.
+
+    If an image cannot be read, its row has only the reason, under `error`; the other images are still predicted.
+
+    Args:
+        keep: keep all predictions in memory; otherwise memory use does not grow with the number of images.
+    """
+    columns = ["path", "label", "confidence", *(f"p_{name}" for name in model.classes), "error"]
+    predictions = model.predictions(items, workers=workers)
+    unreadable = 0
+    kept: list[Prediction] = []
+    with atomic_file(out) as stream:
+        while block := list(islice(predictions, _BLOCK)):
+            rows = [_cells(prediction, model.classes) for prediction in block]
+            stream.write(csv_bytes(rows, columns, header=stream.tell() == 0))
+            unreadable += sum(prediction.probs is None for prediction in block)
+            if keep:
+                kept += block
+    said = f", {unreadable} of them unreadable (see the column error)" if unreadable else ""
+    return WrittenTable(f"{len(items)} images{said}: {out}", items, kept)
+
+
+def _cells(prediction: Prediction, classes: tuple[str, ...]) -> dict[str, str]:
+    """A row of the table, as text."""
+    row = row_of(prediction, classes)
+    numbers = {key: f"{value:.6g}" for key, value in row.items() if isinstance(value, float)}
+    return {**row, **numbers, "path": to_cell(prediction.name)}

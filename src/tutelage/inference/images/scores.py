@@ -1,0 +1,90 @@
+"""The scores of a classifier on labeled images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tutelage.core.errors import DataError
+from tutelage.core.names import shown
+from tutelage.data.images.items import Item
+from tutelage.data.images.source import list_images
+from tutelage.inference.images.prediction import Classifier, Prediction
+from tutelage.inference.model import Scores
+from tutelage.tasks.class_scores import SCORES
+
+
+@dataclass(frozen=True)
+class ImageScores(Scores):
+    """Metrics on labeled images, with the images and a prediction for each."""
+
+    items: Sequence[Item]
+    predictions: Sequence[Prediction]
+
+    def print(self, console: Console) -> None:
+        """Print the totals, then one row per class."""
+        for name, score in SCORES.items():
+            if self.metrics.get(name) is not None:
+                console.print(f"{name.replace('_', ' '):>18}  {score.precise_form.format(self.metrics[name])}")
+        console.print(f"{'images':>18}  {self.metrics['n']}")
+        table = Table("class")
+        for heading in ("precision", "recall", "F1", "images", "most often confused with"):
+            table.add_column(heading, justify="right")
+        for number, name in enumerate(self.classes):
+            row = self.metrics["per_class"][name]
+            wrong = [0 if k == number else n for k, n in enumerate(self.metrics["confusion_matrix"][number])]
+            worst = max(range(len(self.classes)), key=wrong.__getitem__)
+            confused = f"{shown(self.classes[worst])} ({wrong[worst]})" if wrong[worst] else ""
+            scores = ["-" if row[key] is None else f"{row[key]:.1%}" for key in ("precision", "recall", "f1")]
+            table.add_row(Text(shown(name)), *scores, str(row["support"]), Text(confused))
+        console.print(table)
+
+
+def score_images(model: Classifier, data: str, *, labels: str | None, workers: int) -> ImageScores:
+    """Score a classifier on the labeled images of a source; images without a label are skipped.
+
+    If the source has splits, its test images are used.
+
+    Raises:
+        DataError: lists all problems: unreadable images, labels that are not classes of the model, no labels.
+    """
+    items = _labeled(model, data, labels)
+    predictions = list(model.predictions(items, workers=workers))
+    faults = [f"{shown(item.place)} {p.error}" for item, p in zip(items, predictions, strict=True) if p.probs is None]
+    if faults:
+        raise DataError(faults)
+    return ImageScores(model.classes, _metrics(model, items, predictions), items, predictions)
+
+
+def _labeled(model: Classifier, data: str, labels: str | None) -> list[Item]:
+    listing = list_images(data, labels, role="test")
+    faults = list(listing.faults)
+    items = [item for item in listing.items if item.label is not None]
+    classes = set(model.classes)
+    unknown = [item for item in items if item.label not in classes]
+    if unknown:
+        names = ", ".join(f"'{shown(name)}'" for name in sorted({str(item.label) for item in unknown})[:5])
+        known = ", ".join(shown(name) for name in model.classes[:10])
+        faults.append(
+            f"{shown(data)}: {len(unknown)} images have labels that the model does not know ({names}); known: {known}"
+        )
+    if not items and not faults:
+        faults.append(f"{shown(data)} has no labeled images: expected class folders or a label table")
+    if faults:
+        raise DataError(faults)
+    return items
+
+
+def _metrics(model: Classifier, items: Sequence[Item], predictions: Sequence[Prediction]) -> dict[str, Any]:
+    index = {name: number for number, name in enumerate(model.classes)}
+    metrics = model.task.metrics()
+    probs = np.stack([p.probs for p in predictions if p.probs is not None])
+    metrics.update(torch.from_numpy(probs), torch.tensor([index[str(item.label)] for item in items]))
+    return metrics.compute()

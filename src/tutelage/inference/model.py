@@ -1,0 +1,109 @@
+"""The interface of all trained models, for any kind of data."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rich.console import Console
+from torch import nn
+
+from tutelage.tasks.base import Task
+
+if TYPE_CHECKING:
+    pass
+
+Tell = Callable[[str], None]  # receives one line of progress
+
+
+@dataclass(frozen=True)
+class Scores(ABC):
+    """Metrics of a model on labeled data, with what a report needs in addition.
+
+    Attributes:
+        classes: class names, in the order of the probabilities.
+        metrics: by name, ready for JSON.
+    """
+
+    classes: tuple[str, ...]
+    metrics: dict[str, Any]
+
+    @abstractmethod
+    def print(self, console: Console) -> None:
+        """Print the metrics as tables."""
+
+    def case_table(self) -> bytes:
+        """CSV with the scores of each case; only for kinds of data that accept `csv`."""
+        raise TypeError("these scores have no table of cases")
+
+
+@dataclass(frozen=True)
+class Written:
+    """The result of `TrainedModel.predict_into`, summarized in the sentence `said`."""
+
+    said: str
+
+
+class TrainedModel(ABC):
+    """A trained network with everything it needs to predict.
+
+    Attributes:
+        kind: the name of the kind of data it works on, see `DataKind`.
+        load_options: arguments of `load` that exist only for this kind of data.
+        predict_options, score_options: flags of `predict` and `evaluate` that exist only for this kind of data.
+    """
+
+    kind: ClassVar[str]
+    load_options: ClassVar[tuple[str, ...]] = ()
+    predict_options: ClassVar[tuple[str, ...]] = ()
+    score_options: ClassVar[tuple[str, ...]] = ()
+
+    network: nn.Module
+    task: Task
+    step: int
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, in the order of the probabilities."""
+        return self.task.classes
+
+    @abstractmethod
+    def score(self, data: str, *, labels: str | None = None, workers: int = 2, tell: Tell | None = None) -> Scores:
+        """Score the model on the labeled part of a source.
+
+        Raises:
+            DataError: lists all problems of the data.
+        """
+
+    @abstractmethod
+    def predict_into(
+        self,
+        data: str,
+        out: Path,
+        *,
+        workers: int = 2,
+        overwrite: bool = False,
+        keep: bool = False,
+        tell: Tell | None = None,
+        **options: Any,
+    ) -> Written:
+        """Write predictions for a source to `out`.
+
+        Args:
+            keep: keep in memory what a report needs.
+
+        Raises:
+            DataError: the source does not exist or is empty.
+            RunError: `out` cannot be written, or exists and `overwrite` is off.
+        """
+
+    def evaluate(self, source: str | Path, *, labels: str | Path | None = None, workers: int = 2) -> dict[str, Any]:
+        """Metrics by name on labeled data; see `Classification.metrics` and `SegmentationMetrics.compute`.
+
+        Raises:
+            DataError: the source does not exist, an item cannot be read, or a label is not a class of the model.
+        """
+        return self.score(str(source), labels=None if labels is None else str(labels), workers=workers).metrics

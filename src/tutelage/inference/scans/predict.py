@@ -1,0 +1,61 @@
+"""Predictions for scans as a folder of masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tutelage.core.errors import RunError
+from tutelage.core.names import shown
+from tutelage.data.scans.items import Case
+from tutelage.data.scans.mask_folder import TABLE, MaskFolder
+from tutelage.data.scans.masks import write_probabilities
+from tutelage.inference.model import Tell, Written
+from tutelage.inference.scans.prediction import Segmenter
+
+
+@dataclass(frozen=True)
+class WrittenMasks(Written):
+    """The scans that were segmented, and the folder with their masks."""
+
+    cases: Sequence[Case]
+    folder: MaskFolder
+
+
+def write_masks(
+    model: Segmenter, cases: Sequence[Case], out: Path, *, probabilities: bool = False, tell: Tell | None = None
+) -> WrittenMasks:
+    """Write one mask per scan into the folder `out`, with a table and the names of the label values.
+
+    If a scan cannot be read, the table has the reason and there is no mask; the other scans are still segmented.
+    """
+    folder = MaskFolder(out, model.classes, model.values)
+    for number, made in enumerate(model.predictions(cases), start=1):
+        if made.geometry is None or made.predicted is None or made.probs is None:
+            row = folder.fail(made.case, made.error)
+        else:
+            row = folder.add(made.case, made.predicted, made.geometry)
+            if probabilities:
+                write_probabilities(out, made.case.name, made.probs, made.geometry, like=made.case.images[0])
+        if tell is not None:
+            tell(f"{number} of {len(cases)}: {shown(made.case.name)}: {row['error'] or row['mask']}")
+    folder.close()
+    failed = sum(1 for row in folder.rows if row["error"])
+    said = f", {failed} of them not segmented (see the column error of {TABLE})" if failed else ""
+    return WrittenMasks(f"{len(cases)} scans{said}: masks and {TABLE} are in {out}", cases, folder)
+
+
+def refuse_folder(path: Path, *, overwrite: bool) -> None:
+    """Check that masks can be written into a folder.
+
+    Raises:
+        RunError: the path is a file, its parent is not a folder, or it is not empty and `overwrite` is off.
+    """
+    if path.exists() and not path.is_dir():
+        raise RunError(f"{path} is a file: give a folder for the masks")
+    parent = next(p for p in path.absolute().parents if p.exists())
+    if not parent.is_dir():
+        raise RunError(f"cannot create the folder {path}: {parent} is not a folder")
+    if path.exists() and any(path.iterdir()) and not overwrite:
+        raise RunError(f"{path} is not empty: give a new folder, or write into it with --overwrite")

@@ -1,0 +1,70 @@
+"""What can be known to fail before the first of several runs on images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from rich.console import Console
+
+from tutelage.config import RunConfig
+from tutelage.config.settings import DataConfig
+from tutelage.core.errors import ConfigError
+from tutelage.core.names import shown
+from tutelage.data.check import check_for_training
+from tutelage.data.images.check import check_images
+from tutelage.data.images.parts import ImageInventory
+from tutelage.data.split import hold_out, keep_labels
+from tutelage.run.build import method_class
+
+
+def check_image_runs(configs: Mapping[str, RunConfig], console: Console) -> None:
+    """See `DataModule.check_runs`."""
+    inventories: dict[DataConfig, ImageInventory] = {}
+    for name, cfg in configs.items():
+        source = _source(cfg)
+        if source not in inventories:
+            report = check_images(source, workers=cfg.train.workers)
+            check_for_training(report, console)
+            inventories[source] = report.inventory
+        try:
+            _check_run(cfg, inventories[source])
+        except ConfigError as error:
+            raise ConfigError(f"{name}: {error}") from None
+
+
+def _source(cfg: RunConfig) -> DataConfig:
+    """The data alone, so that it is read once for all runs on it."""
+    data = cfg.data
+    return DataConfig(
+        path=data.path,
+        labels=data.labels,
+        unlabeled=data.unlabeled,
+        val=data.val,
+        test=data.test,
+        skip_unreadable=data.skip_unreadable,
+    )
+
+
+def _check_run(cfg: RunConfig, inventory: ImageInventory) -> None:
+    items = [item for role in ("train", "unlabeled") if role in inventory.parts for item in inventory.parts[role].items]
+    index = {name: number for number, name in enumerate(inventory.classes)}
+    labels = np.array([-1 if item.label is None else index[item.label] for item in items], np.int64)
+    names, data = [item.name for item in items], cfg.data
+    kept = keep_labels(
+        labels, names, inventory.classes, count=data.label_count, balance=data.label_balance, seed=cfg.train.seed
+    )
+    held = kept[:0]
+    if "val" not in inventory.parts:
+        held = hold_out(kept, labels, names, len(index), share=data.val_share, seed=cfg.train.seed)
+    if not len(held) and not {"val", "test"} & set(inventory.parts):
+        raise ConfigError(
+            f"{shown(data.path)} has no test images, and {len(kept)} labels are too few to hold some out: nothing "
+            "could be scored; give labeled images with --test"
+        )
+    want, have = cfg.train.unlabeled_batch, len(items) - len(held) - (len(kept) if data.exclude_labeled else 0)
+    if method_class(cfg.method).unlabeled_views and want > have:
+        raise ConfigError(
+            f"the unlabeled batch of {want} (train.batch_size {cfg.train.batch_size} x train.unlabeled_ratio "
+            f"{cfg.train.unlabeled_ratio:g}) is larger than the unlabeled stream of {have} images; lower one of them"
+        )

@@ -1,0 +1,36 @@
+"""What a run made of each item that it was scored on, for comparisons of two runs item by item."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tutelage.core.errors import RunError
+from tutelage.core.files import write_atomically
+
+FILE = "scored.npz"
+
+
+def write_scored(run: Path, parts: Mapping[str, Mapping[str, NDArray]]) -> None:
+    """Write what was made of each scored item, by part, into the run: of images the given and the predicted class."""
+    stream = io.BytesIO()
+    arrays = {f"{part}_{name}": value for part, items in parts.items() for name, value in items.items()}
+    np.savez_compressed(stream, allow_pickle=False, **arrays)
+    write_atomically(run / FILE, stream.getvalue())
+
+
+def read_scored(run: Path, part: str, *names: str) -> tuple[NDArray, ...]:
+    """Arrays (N,) with a row for each item of a part: `label` and `predicted` of images, `case` and `dice` of cases.
+
+    Raises:
+        RunError: they are not there, or damaged.
+    """
+    try:
+        with np.load(run / FILE, allow_pickle=False) as arrays:
+            return tuple(arrays[f"{part}_{name}"] for name in names)
+    except (OSError, KeyError, ValueError) as error:
+        raise RunError(f"cannot read the predictions in {run / FILE}: {error}") from None

@@ -1,0 +1,256 @@
+"""What the README and the docs tell people to type: every command is parsed, and is run or has its settings resolved.
+
+Commands that are cheap on a few tiny images are run (`ON_PHOTOS`, `ON_SCANS`). All others are given to the command line
+in a folder that lacks their data: they must get as far as missing it, which resolves and checks all of their settings.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import shlex
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import tutelage
+from tutelage import cli
+
+ROOT = Path(__file__).parents[1]
+PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+NOT_RUN = re.compile(r"<!-- not run: .+? -->\n```\n(.*?)^```", re.DOTALL | re.MULTILINE)
+SHORT = ("--steps", "2", "--device", "cpu", "--no-report")
+SEEN_IN_MINUTES = {
+    "compare digits --methods supervised,mean-teacher,fixmatch --label-counts 20,100 --seeds 3 --steps 300 "
+    "--presets digits --jobs 2 --out cmp/": "18 trainings; tests/compare runs smaller ones on the same data",
+    "train digits --label-count 40 --method fixmatch --preset fixmatch-digits --baseline --out runs/digits": (
+        "two trainings of 30 minutes; tests/test_demo.py trains with this preset"
+    ),
+}
+"""Commands that would run here, since their data is in the package, but take too long."""
+
+ON_PHOTOS = (
+    "check photos/ --labels labels.csv",
+    "show photos/ --labels labels.csv --out views.png",
+    "train photos/ --labels labels.csv --test photos-test/ --out runs/a --budget 30m --baseline",
+    "train --resume runs/a",
+    "evaluate runs/a photos-test/ --out metrics.json",
+    "predict runs/a new/ --out predictions.csv",
+    "train photos/ --labels labels.csv --out runs/b --init-from runs/a",
+    "report runs/a runs/b --out report.html",
+    "pretrain photos/ --out runs/moco --budget 1h",
+    "embed runs/moco photos/ --labels labels.csv --out embeddings.csv --report map.html",
+    "train photos/ --labels labels.csv --out runs/c --init-from runs/moco",
+    "compare photos/ --labels labels.csv --test photos-test/ --methods supervised,fixmatch --out cmp/ --list",
+    "methods",
+    "methods fixmatch",
+    "methods presets",
+    "methods settings",
+)
+ON_SCANS = (
+    "check scans/",
+    "train scans/ --out runs/la --budget 15m",
+    "predict runs/la new/ --out masks/",
+)
+FOREIGN = {"--nproc-per-node"}
+"""Flags of other programs that the pages mention."""
+
+FILES = {"--train.list", "--data.npz"}
+"""Names of files that look like settings."""
+
+
+def commands() -> dict[str, Path]:
+    """Each documented command, without comments, and a page that has it."""
+    found: dict[str, Path] = {}
+    for page in PAGES:
+        for language, text in FENCE.findall(page.read_text()):
+            for words in _statements(text) if language in ("", "bash", "sh") else ():
+                found.setdefault(shlex.join(words), page)
+    return found
+
+
+def _statements(text: str) -> Iterator[list[str]]:
+    for line in text.replace("\\\n", " ").splitlines():
+        for statement in line.split("; do "):
+            if not re.search(r"(^|[ /])tutelage ", statement):
+                continue
+            words = shlex.split(statement.replace("$seed", "0"), comments=True)
+            start = next((n for n, word in enumerate(words) if word.rpartition("/")[2] == "tutelage"), len(words))
+            words = words[start + 1 :]
+            if words:
+                yield words[: words.index(">")] if ">" in words else words
+
+
+def run(words: list[str]) -> tuple[int, str]:
+    """Exit code, and what a command wrote."""
+    said = io.StringIO()
+    with redirect_stdout(said), redirect_stderr(said):
+        code = cli.run(words)
+    return code, said.getvalue()
+
+
+def not_to_run() -> set[str]:
+    """The commands in blocks that say why they are not run."""
+    return {
+        shlex.join(words) for page in PAGES for text in NOT_RUN.findall(page.read_text()) for words in _statements(text)
+    }
+
+
+def flags_of(command: str) -> set[str]:
+    return {name for argument in cli.app[command].assemble_argument_collection() for name in argument.names}
+
+
+@pytest.fixture
+def dotted(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The flags of all settings, of all methods too, as `tutelage methods` lists them."""
+    monkeypatch.setenv("COLUMNS", "300")
+    methods = re.findall(r"^│ ([\w-]+)", run(["methods"])[1], re.MULTILINE)
+    pages = "".join(run(["methods", word])[1] for word in ("settings", *methods))
+    return set(re.findall(r"--[a-z]+\.[a-z0-9.-]+", pages))
+
+
+def image(path: Path, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder in which commands run."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_every_command_that_is_run_here_is_in_the_docs() -> None:
+    known = set(commands())
+    assert not {*ON_PHOTOS, *ON_SCANS, *SEEN_IN_MINUTES} - known
+    assert len(known) > 50
+
+
+def test_the_commands_on_photos_run(workplace: Path) -> None:
+    for number in range(12):
+        image(workplace / "photos" / f"{number}.png", number)
+        image(workplace / "new" / f"{number}.png", 100 + number)
+        image(workplace / "photos-test" / ("cat" if number % 2 else "dog") / f"{number}.png", 200 + number)
+    rows = [f"{number}.png,{'cat' if number % 2 else 'dog'}" for number in range(4)]
+    (workplace / "labels.csv").write_text("\n".join(["path,label", *rows]) + "\n")
+    for command in ON_PHOTOS:
+        code, said = run(shortened(command))
+        assert code == 0, f"tutelage {command}\n{said}"
+
+
+def test_the_commands_on_scans_run(workplace: Path) -> None:
+    nibabel = pytest.importorskip("nibabel")
+    for number in range(3):
+        scan = np.random.default_rng(number).normal(size=(32, 32, 32)).astype(np.float32)
+        mask = np.zeros((32, 32, 32), np.uint8)
+        mask[8:20, 8:20, 8:20] = 1
+        for folder, array in (("scans/images", scan), ("scans/labels", mask), ("new", scan)):
+            if folder == "scans/labels" and number == 2:
+                continue
+            (workplace / folder).mkdir(parents=True, exist_ok=True)
+            nibabel.save(nibabel.Nifti1Image(array, np.eye(4)), workplace / folder / f"{number}.nii.gz")
+    for command in ON_SCANS:
+        code, said = run(shortened(command))
+        assert code == 0, f"tutelage {command}\n{said}"
+    assert len(list((workplace / "masks").glob("*.nii.gz"))) == 3
+
+
+def shortened(command: str) -> list[str]:
+    """A command, with a training cut to two steps, and with batches of few images."""
+    words = command.split()
+    if words[0] == "compare":
+        return [*words, "--batch-size", "4"]
+    if words[0] not in ("train", "pretrain") or "--resume" in words:
+        return words
+    if "--budget" in words:
+        del words[words.index("--budget") : words.index("--budget") + 2]
+    extra = ["--batch-size", "4", "--method.queue-size", "16"] if words[0] == "pretrain" else []
+    return [*words, *SHORT, *extra]
+
+
+def test_all_other_commands_miss_nothing_but_their_data(workplace: Path) -> None:
+    for folder in ("docs", "scans/images"):
+        (workplace / folder).mkdir(parents=True)
+    (workplace / "scans" / "images" / "damaged.nii.gz").write_bytes(b"no scan")
+    (workplace / "mine.toml").write_text("[optimizer]\nlr = 0.1\n")
+    left_out = {*ON_PHOTOS, *ON_SCANS, *SEEN_IN_MINUTES, *not_to_run()}
+    wrong = []
+    for command, page in commands().items():
+        if command in left_out:
+            continue
+        words = shlex.split(command)
+        code, said = run(words)
+        missing = [word.rstrip("/") for word in words[1:] if not word.startswith("-") and re.search(r"[/.]", word)]
+        if code != 2 or not any(path in said for path in missing) or re.search(r"unknown|[Dd]id you mean", said):
+            wrong.append(f"{page.relative_to(ROOT)}: tutelage {command}\n{said}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_command_parses() -> None:
+    for command in {*SEEN_IN_MINUTES, *not_to_run()}:
+        words = [word for word in shlex.split(command) if "." not in word or not word.startswith("--")]
+        cli.app.parse_args(words, exit_on_error=False, print_error=False)
+
+
+def test_every_flag_and_setting_that_a_page_mentions_exists(dotted: set[str]) -> None:
+    short = {flag for command in cli.app if not command.startswith("-") for flag in flags_of(command)}
+    groups = {flag.rpartition(".")[0] for flag in dotted}
+    known = short | dotted | groups | FOREIGN | FILES | {"--help", "--version"}
+    sections = {flag[2:].partition(".")[0] for flag in dotted}
+    assert len(dotted) > 100
+    wrong = []
+    for page in PAGES:
+        text = page.read_text()
+        spans = [*(code for language, code in FENCE.findall(text)), *re.findall(r"`([^`\n]+)`", FENCE.sub("", text))]
+        flags = {flag for span in spans for flag in re.findall(r"(?<![\w-])--[a-z][\w.-]*[a-z0-9](?![\w.])", span)}
+        for span in spans:  # `optimizer.decay_all`, without dashes
+            if re.fullmatch(r"[a-z]+(\.[a-z0-9_]+)+", span) and span.partition(".")[0] in sections:
+                flags.add(f"--{span.replace('_', '-')}")
+        wrong += [f"{page.relative_to(ROOT)}: {flag}" for flag in sorted(flags - known)]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_command_that_a_sentence_mentions_exists() -> None:
+    known = {*cli.app}
+    for page in PAGES:
+        for span in re.findall(r"`tutelage ([^`]+)`", FENCE.sub("", page.read_text())):
+            word = span.split()[0]
+            assert word in known or word in ("COMMAND", "..."), f"{page.relative_to(ROOT)}: tutelage {span}"
+            flags = set(re.findall(r"(?<!\S)--[a-z][a-z-]*(?![\w.-])", span))
+            if word in known and not word.startswith("-"):
+                assert flags <= flags_of(word) | {"--help"}, f"{page.relative_to(ROOT)}: tutelage {span}"
+
+
+def test_the_python_examples_name_what_there_is() -> None:
+    checked = 0
+    for page in PAGES:
+        for language, text in FENCE.findall(page.read_text()):
+            if language != "python":
+                continue
+            for call in ast.walk(ast.parse(text)):
+                if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)):
+                    continue
+                if not (isinstance(call.func.value, ast.Name) and call.func.value.id == "tutelage"):
+                    continue
+                name = call.func.attr
+                assert name in tutelage.__all__, f"{page.relative_to(ROOT)}: tutelage.{name}"
+                if name in ("train", "pretrain"):
+                    known = {flag.removeprefix("--").replace("-", "_") for flag in flags_of(name)}
+                    unknown = {word.arg for word in call.keywords} - known - {"settings", "config_file", "quiet"}
+                    assert not unknown, f"{page.relative_to(ROOT)}: tutelage.{name}({unknown})"
+                checked += 1
+    assert checked > 10
+
+
+def test_every_file_of_the_repository_that_a_page_names_exists() -> None:
+    for page in PAGES:
+        for span in re.findall(r"`((?:src|tests|benchmarks|docs)/[\w/.-]+)`", page.read_text()):
+            assert (ROOT / span).exists(), f"{page.relative_to(ROOT)}: {span}"

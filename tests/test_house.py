@@ -1,0 +1,57 @@
+"""The rules of the source layout that no linter knows. The order of imports is checked by `lint-imports`."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import tutelage
+
+ROOT = Path(tutelage.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+LAZY = {ROOT / "__init__.py", ROOT / "commands" / "__init__.py"}  # they import their own modules when a name is used
+
+
+def test_the_root_of_the_package_has_at_most_sixteen_entries() -> None:
+    entries = sorted(path.name for path in ROOT.iterdir() if path.name != "__pycache__")
+    assert len(entries) <= 16, entries
+
+
+def test_every_folder_says_what_is_inside() -> None:
+    silent = [
+        str(path.relative_to(ROOT))
+        for path in FILES
+        if path.name == "__init__.py" and not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    assert not silent
+
+
+def test_no_function_imports_a_part_of_the_package() -> None:
+    found = []
+    for path in FILES:
+        if path in LAZY:
+            continue
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            for node in ast.walk(function):
+                names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+                names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                found += [f"{path.relative_to(ROOT)}:{node.lineno}" for n in names if n.split(".")[0] == "tutelage"]
+    assert not found
+
+
+def test_the_loop_fits_on_one_page() -> None:
+    assert len((ROOT / "training" / "loop.py").read_text(encoding="utf-8").splitlines()) <= 120
+
+
+@pytest.mark.parametrize("room", ["images", "scans"])
+def test_images_and_scans_have_files_of_the_same_names(room: str) -> None:
+    shared = {"check.py", "dataset.py", "folders.py", "inventory.py", "items.py", "loader.py", "reading.py"}
+    shared |= {"source.py", "survey.py", "tables.py"}
+    assert shared <= {path.name for path in (ROOT / "data" / room).iterdir()}
+    assert {"model.py", "predict.py", "prediction.py", "scores.py"} <= {
+        path.name for path in (ROOT / "inference" / room).iterdir()
+    }
