@@ -73,7 +73,7 @@ def test_indices_without_names_are_in_the_order_of_numbers(tmp_path: Path) -> No
     [
         ([("1.png", b"x"), ("1.cls", b"")], "a.tar: 1.cls holds no class index"),
         ([("1.png", b"x"), ("1.cls", b"\xff\xfe")], "a.tar: 1.cls holds no class index"),
-        ([("1.png", b"x"), ("1.cls", b"7")], "a.tar/1.png: label '7' is no class"),
+        ([("1.png", b"x"), ("1.cls", b"7")], "a.tar/1.png: label '7' is not a class"),
         ([("1.cls", b"0")], "a.tar: sample '1' has a label and no image"),
         ([("1.png", b"x"), ("1.jpg", b"x")], "a.tar: sample '1' has two images"),
         ([("readme.md", b"x")], "a.tar holds no images"),
