@@ -64,7 +64,10 @@ def _slug(text: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A text as Markdown that shows just it; what is Markdown already passes."""
+    """A text as Markdown that shows just it; what is Markdown already passes.
+
+    It sees each `{{ ... }}` of a template, literals too, so that a template has its own Markdown outside of them.
+    """
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
     return Markup(_SPECIAL.sub(_escaped, " ".join(value.split())))
