@@ -58,6 +58,7 @@ ON_PHOTOS = (
     "methods fixmatch",
     "methods presets",
     "methods settings",
+    "methods fixmatch-digits",
 )
 ON_OWN = (
     "train digits --label-count 40 --out runs/own --method own_method:SoftThreshold --method.sharpness 4",
