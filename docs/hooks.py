@@ -1,4 +1,4 @@
-"""What the site shows beyond the files of docs/: pages of the repository, a list of methods, and all parity tables."""
+"""What the site shows beyond the files of docs/: other pages, examples, a list of methods, parity tables."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ SHOWN = {
         for path in sorted((ROOT / "benchmarks" / "results").iterdir())
         if path.suffix in (".md", ".svg")
     },
+    **{f"examples/{path.name}": f"examples/{path.name}" for path in sorted((ROOT / "examples").glob("*.py"))},
 }
-"""Files outside of docs/ that are pages or pictures of the site, and where."""
+"""Files outside of docs/ that are pages, pictures, or downloads of the site, and where."""
 
+_FILE = re.compile(r"<!-- file: (\S+) -->")
 _LINK = re.compile(r"(\]\()([^)\s#:]+)(#[^)\s]*)?(\))")
 
 
@@ -56,6 +58,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         markdown = markdown.replace("<!-- methods -->", _list_of_methods())
     if here == "parity.md":
         markdown = markdown.replace("<!-- parity -->", _parity_tables())
+    markdown = _FILE.sub(lambda found: _text_of(found[1]), markdown)
 
     def within_site(link: re.Match[str]) -> str:
         opening, target, anchor, closing = link.groups()
@@ -66,6 +69,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         return f"{opening}{posixpath.relpath(to, posixpath.dirname(here) or '.')}{anchor or ''}{closing}"
 
     return _LINK.sub(within_site, markdown)
+
+
+def _text_of(name: str) -> str:
+    """A Python file of the repository as a block of code."""
+    return f'```python title="{name}"\n{(ROOT / name).read_text().strip()}\n```'
 
 
 def _method_pages() -> list[Path]:

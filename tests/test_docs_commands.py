@@ -1,18 +1,23 @@
 """What the README and the docs tell people to type: every command is parsed, and is run or has its settings resolved.
 
-Commands that are cheap on a few tiny images are run (`ON_PHOTOS`, `ON_SCANS`). All others are given to the command line
-in a folder that lacks their data: they must get as far as missing it, which resolves and checks all of their settings.
+Commands that are cheap on a few tiny images are run (`ON_PHOTOS`, `ON_SCANS`), and so are those on own code (`ON_OWN`).
+All others are given to the command line in a folder that lacks their data: they must get as far as missing it, which
+resolves and checks all of their settings.
 """
 
 from __future__ import annotations
 
 import ast
+import importlib
 import io
 import re
 import shlex
+import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,15 +27,16 @@ import tutelage
 from tutelage import cli
 
 ROOT = Path(__file__).parents[1]
+OWN_CODE = ROOT / "docs" / "own-code.md"
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 NOT_RUN = re.compile(r"<!-- not run: .+? -->\n```\n(.*?)^```", re.DOTALL | re.MULTILINE)
 SHORT = ("--steps", "2", "--device", "cpu", "--no-report")
 SEEN_IN_MINUTES = {
     "compare digits --methods supervised,mean-teacher,fixmatch --label-counts 20,100 --seeds 3 --steps 300 "
-    "--presets digits --jobs 2 --out cmp/": "18 trainings; tests/compare runs smaller ones on the same data",
+    "--presets digits --jobs 2 --out cmp/": "18 trainings; tests/results/compare runs smaller ones on the same data",
     "train digits --label-count 40 --method fixmatch --preset fixmatch-digits --baseline --out runs/digits": (
-        "two trainings of 30 minutes; tests/test_demo.py trains with this preset"
+        "two trainings of 30 minutes; tests/commands/test_demo.py trains with this preset"
     ),
 }
 """Commands that would run here, since their data is in the package, but take too long."""
@@ -52,7 +58,19 @@ ON_PHOTOS = (
     "methods fixmatch",
     "methods presets",
     "methods settings",
+    "methods fixmatch-digits",
 )
+ON_OWN = (
+    "train digits --label-count 40 --out runs/own --method own_method:SoftThreshold --method.sharpness 4",
+    "train digits --label-count 40 --out runs/net --method mean-teacher --network own_network:PlainNet "
+    "--network.width 48",
+    "train digits --label-count 40 --out runs/scores --method supervised --metrics my_scores:brier",
+    "methods own_method:SoftThreshold",
+    "methods own_network:PlainNet",
+    "compare digits --methods supervised,own_method:SoftThreshold --label-counts 40 --seeds 3 --steps 400 --out cmp/",
+)
+"""Commands in a folder with the examples and `my_scores.py` of docs/own-code.md."""
+
 ON_SCANS = (
     "check scans/",
     "train scans/ --out runs/la --budget 15m",
@@ -61,6 +79,7 @@ ON_SCANS = (
 FOREIGN = {"--nproc-per-node"}
 """Flags of other programs that the pages mention."""
 
+EXAMPLES = ("own_method:SoftThreshold", "own_network:PlainNet")
 FILES = {"--train.list", "--data.npz"}
 """Names of files that look like settings."""
 
@@ -107,11 +126,11 @@ def flags_of(command: str) -> set[str]:
 
 
 @pytest.fixture
-def dotted(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """The flags of all settings, of all methods too, as `tutelage methods` lists them."""
+def dotted(own_code: Path, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The flags of all settings, of all methods and of the examples too, as `tutelage methods` lists them."""
     monkeypatch.setenv("COLUMNS", "300")
     methods = re.findall(r"^│ ([\w-]+)", run(["methods"])[1], re.MULTILINE)
-    pages = "".join(run(["methods", word])[1] for word in ("settings", *methods))
+    pages = "".join(run(["methods", word])[1] for word in ("settings", *methods, *EXAMPLES))
     return set(re.findall(r"--[a-z]+\.[a-z0-9.-]+", pages))
 
 
@@ -128,9 +147,26 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def python_blocks(page: Path) -> list[str]:
+    return [text for language, text in FENCE.findall(page.read_text()) if language == "python"]
+
+
+@pytest.fixture
+def own_code(workplace: Path) -> Iterator[Path]:
+    """A folder with the examples and the metric of docs/own-code.md, as its reader has it."""
+    for example in (ROOT / "examples").glob("*.py"):
+        shutil.copy(example, workplace)
+    (metric,) = (text for text in python_blocks(OWN_CODE) if "def brier" in text)
+    (workplace / "my_scores.py").write_text(metric)
+    before = set(sys.modules)
+    yield workplace
+    for name in {"own_method", "own_network", "my_scores"} - before:
+        sys.modules.pop(name, None)
+
+
 def test_every_command_that_is_run_here_is_in_the_docs() -> None:
     known = set(commands())
-    assert not {*ON_PHOTOS, *ON_SCANS, *SEEN_IN_MINUTES} - known
+    assert not {*ON_PHOTOS, *ON_SCANS, *ON_OWN, *SEEN_IN_MINUTES} - known
     assert len(known) > 50
 
 
@@ -163,6 +199,43 @@ def test_the_commands_on_scans_run(workplace: Path) -> None:
     assert len(list((workplace / "masks").glob("*.nii.gz"))) == 3
 
 
+def test_the_commands_on_own_code_run(own_code: Path) -> None:
+    for command in ON_OWN:
+        words = [*command.split(), "--list"] if command.startswith("compare") else shortened(command)
+        code, said = run(words)
+        assert code == 0, f"tutelage {command}\n{said}"
+        shown = {"methods own_method:SoftThreshold": "--method.sharpness", "methods own_network:PlainNet": "--network."}
+        assert shown.get(command, "") in said
+
+
+def test_the_python_example_on_own_code_runs(own_code: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(own_code))
+    (example,) = (text for text in python_blocks(OWN_CODE) if "tutelage.train(" in text)
+    scope: dict[str, Any] = {}
+    exec(compile(example.replace("steps=400", "steps=2"), "own-code.md", "exec"), scope)
+    settings = scope["run"].config["settings"]
+    assert settings["train"]["steps"] == 2
+    assert settings["method"]["name"] == "own_method:SoftThreshold"
+    assert "brier" in scope["run"].metrics["test"]["teacher"]
+
+
+def test_the_errors_of_the_page_on_own_code_are_those_that_come(own_code: Path) -> None:
+    text = OWN_CODE.read_text().split("## Errors")[1]
+    said = re.findall(r"^tutelage: (.+)$", text, re.MULTILINE)
+    own = ["--method", "own_method:SoftThreshold"]
+    for words in (
+        ["--method", "own_methods:SoftThreshold"],
+        ["--method", "own_method:SoftTreshold"],
+        ["--network", "own_method:SoftThreshold"],
+        [*own, "--method.sharpnes", "4"],
+        [*own, "--method.sharpness", "high"],
+    ):
+        code, error = run(["train", "digits", "--out", "runs/a", *words])
+        assert code == 2
+        assert error.removeprefix("tutelage: ").strip() == said.pop(0)
+    assert not said
+
+
 def shortened(command: str) -> list[str]:
     """A command, with a training cut to two steps, and with batches of few images."""
     words = command.split()
@@ -181,7 +254,7 @@ def test_all_other_commands_miss_nothing_but_their_data(workplace: Path) -> None
         (workplace / folder).mkdir(parents=True)
     (workplace / "scans" / "images" / "damaged.nii.gz").write_bytes(b"no scan")
     (workplace / "mine.toml").write_text("[optimizer]\nlr = 0.1\n")
-    left_out = {*ON_PHOTOS, *ON_SCANS, *SEEN_IN_MINUTES, *not_to_run()}
+    left_out = {*ON_PHOTOS, *ON_SCANS, *ON_OWN, *SEEN_IN_MINUTES, *not_to_run()}
     wrong = []
     for command, page in commands().items():
         if command in left_out:
@@ -232,9 +305,7 @@ def test_every_command_that_a_sentence_mentions_exists() -> None:
 def test_the_python_examples_name_what_there_is() -> None:
     checked = 0
     for page in PAGES:
-        for language, text in FENCE.findall(page.read_text()):
-            if language != "python":
-                continue
+        for text in python_blocks(page):
             for call in ast.walk(ast.parse(text)):
                 if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)):
                     continue
@@ -250,7 +321,37 @@ def test_the_python_examples_name_what_there_is() -> None:
     assert checked > 10
 
 
+def test_the_python_examples_import_what_there_is() -> None:
+    checked = 0
+    for page in PAGES:
+        for text in python_blocks(page):
+            for statement in ast.walk(ast.parse(text)):
+                if not (isinstance(statement, ast.ImportFrom) and (statement.module or "").startswith("tutelage")):
+                    continue
+                module = importlib.import_module(str(statement.module))
+                for alias in statement.names:
+                    assert hasattr(module, alias.name), f"{page.relative_to(ROOT)}: {statement.module}.{alias.name}"
+                    checked += 1
+    assert checked > 4
+
+
+def test_the_python_example_of_rand_augment_runs() -> None:
+    (example,) = (text for text in python_blocks(ROOT / "docs" / "api.md") if "RandAugment(" in text)
+    scope: dict[str, Any] = {}
+    exec(compile(example, "api.md", "exec"), scope)
+    assert scope["augmented"].shape == scope["images"].shape
+    assert not scope["augmented"].equal(scope["images"])
+
+
+def test_every_public_name_is_on_the_page_of_the_python_api() -> None:
+    shown = re.findall(r"^::: tutelage\.(\w+)$", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE)
+    assert sorted(shown) == sorted({*tutelage.__all__} - {"__version__"})
+
+
 def test_every_file_of_the_repository_that_a_page_names_exists() -> None:
     for page in PAGES:
-        for span in re.findall(r"`((?:src|tests|benchmarks|docs)/[\w/.-]+)`", page.read_text()):
+        text = page.read_text()
+        named = re.findall(r"`((?:src|tests|benchmarks|docs|examples)/[\w/.-]+)`", text)
+        named += re.findall(r"(?<![\w/])((?:tests|examples)/[\w/.-]+\.py)\b", text)  # in comments and links too
+        for span in named:
             assert (ROOT / span).exists(), f"{page.relative_to(ROOT)}: {span}"

@@ -64,7 +64,10 @@ def _slug(text: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Text escaped for Markdown; text that is Markdown already is left alone."""
+    """Text escaped for Markdown; text that is Markdown already is left alone.
+
+    It is called for each `{{ ... }}` of a template, literals too, so a template has its own Markdown outside of them.
+    """
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
     return Markup(_SPECIAL.sub(_escaped, " ".join(value.split())))
