@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import os
 import shutil
 import subprocess
@@ -17,6 +15,7 @@ import numpy as np
 import pytest
 
 import tutelage
+from support.runs import cut_back, digests
 from tutelage.core.errors import CheckpointError, RunError
 from tutelage.methods import CLASSIFIERS
 from tutelage.run.build import method_class
@@ -56,25 +55,6 @@ def settings(photos: Path, **more: Any) -> dict[str, Any]:
         "optimizer.warmup": 0.2,
         "method.ema_decay": 0.9,
     } | more
-
-
-def cut_back(whole: Path, to: Path, step: int) -> Path:
-    """A copy of a finished run as it was when the checkpoint of `step` was the newest."""
-    shutil.copytree(whole, to)
-    (to / "result.json").unlink(missing_ok=True)
-    manifest = json.loads((to / "checkpoints" / "manifest.json").read_text())
-    for entry in manifest["checkpoints"]:
-        if entry["step"] > step:
-            (to / "checkpoints" / entry["file"]).unlink()
-    manifest["checkpoints"] = [entry for entry in manifest["checkpoints"] if entry["step"] <= step]
-    (to / "checkpoints" / "manifest.json").write_text(json.dumps(manifest))
-    return to
-
-
-def digests(run: Path) -> dict[str, str]:
-    """Hashes of all that a run computes: its last checkpoint (weights, teacher, optimizer, ...), log and result."""
-    files = [run / "checkpoints" / f"step-{STEPS:08d}.safetensors", run / "metrics.jsonl", run / "result.json"]
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
 def assert_resumes_exactly(whole: Path, steps: Sequence[int], scratch: Path) -> None:

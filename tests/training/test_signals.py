@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import random
 import signal
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from support.runs import checkpoints, digests
 from tutelage.core.errors import Interrupted
 from tutelage.training.signals import StopFlag
 
@@ -61,15 +61,6 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, error
 
 
-def newest_step(run: Path) -> int:
-    return int(json.loads((run / "checkpoints" / "manifest.json").read_text())["checkpoints"][-1]["step"])
-
-
-def digests(run: Path) -> list[str]:
-    files = [run / "checkpoints" / f"step-{STEPS:08d}.safetensors", run / "metrics.jsonl", run / "result.json"]
-    return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that nothing interrupts."""
@@ -100,7 +91,7 @@ def interrupt_and_resume(run: Path, number: signal.Signals, wait: float) -> int:
             continue
         assert f"--resume {run}" in error
         if "after step" in error:
-            assert newest_step(run) == int(error.split("after step ")[1].split()[0])
+            assert checkpoints(run)[-1]["step"] == int(error.split("after step ")[1].split()[0])
         process = start("--resume", run)
 
 
@@ -132,8 +123,11 @@ def test_a_signal_between_two_checkpoints_is_obeyed_within_a_step_and_leaves_a_c
     code, error = finish(process)
     assert code == 143
     assert time.monotonic() - asked < 5
-    assert newest_step(run) >= 4
-    assert f"stopped after step {newest_step(run)} of 100000, which is saved; go on with --resume {run}" in error
+    assert checkpoints(run)[-1]["step"] >= 4
+    assert (
+        f"stopped after step {checkpoints(run)[-1]['step']} of 100000, which is saved; go on with --resume {run}"
+        in error
+    )
 
 
 def test_a_second_interrupt_ends_at_once_and_the_old_checkpoint_stays_good(tmp_path: Path) -> None:
@@ -146,7 +140,7 @@ def test_a_second_interrupt_ends_at_once_and_the_old_checkpoint_stays_good(tmp_p
     process.send_signal(signal.SIGINT)
     code, _ = finish(process)
     assert code in (-signal.SIGINT, 130)  # 130 if the first was obeyed before the second came
-    for entry in json.loads((run / "checkpoints" / "manifest.json").read_text())["checkpoints"]:
+    for entry in checkpoints(run):
         content = (run / "checkpoints" / entry["file"]).read_bytes()
         assert hashlib.sha256(content).hexdigest() == entry["sha256"]
 

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from tutelage import config
 from tutelage.config import RunConfig
-from tutelage.data.images.dataset import choose_size
 from tutelage.data.images.parts import ImageInventory
+from tutelage.data.images.size import choose_size
 from tutelage.run.build import method_class
 
 SMALL_IMAGE = 64  # pixels: up to there images are trained on as they are, above it a processor gets them shrunk

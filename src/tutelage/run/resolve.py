@@ -11,13 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from tutelage import config
-from tutelage.config import AUTO, RunConfig
+from tutelage.config import AUTO, PRETRAINING_METHOD, PRETRAINING_PRESET, RunConfig
 from tutelage.core.import_path import is_import_path
 from tutelage.data.images.source import find_table
-from tutelage.data.scans.source import is_scan_source
-
-PRETRAINING_METHOD = "moco-v2"
-PRETRAINING_PRESET = "small"  # of the method, where none is named
+from tutelage.data.kinds import recognize_kind
 
 
 def resolve_training(
@@ -31,7 +28,7 @@ def resolve_training(
     Raises:
         ConfigError: as `config.resolve`.
     """
-    base = None if preset is not None else _base_for_scans(config.given_settings(settings, file))
+    base = None if preset is not None else _base_of_kind(config.given_settings(settings, file))
     return config.resolve(settings, preset=preset, file=file, base=base)
 
 
@@ -79,17 +76,17 @@ def absolute(cfg: RunConfig) -> RunConfig:
     )
 
 
-def _base_for_scans(given: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The settings that training on scans starts from; None for other data, or a method that is not for scans.
+def _base_of_kind(given: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The settings that training starts from where the defaults are for another kind of data; else None.
 
-    While the method is still to be chosen, they are those of supervised training without its method: the presets for
-    scans have the same network.
+    While the method is still to be chosen, they are those of supervised training without its method: the presets of
+    one kind have the same network.
     """
     data, method = given.get("data", {}), given.get("method", {}).get("name", AUTO)
     path, labels = data.get("path"), data.get("labels")
     named = method != AUTO and not is_import_path(str(method))  # a method of another package has no presets
     preset = config.base_preset(str(method) if named else "supervised")
-    if not path or not is_scan_source(str(path), None if labels is None else str(labels)):
+    if not path or not recognize_kind(str(path), None if labels is None else str(labels)).from_preset:
         return None
     if preset not in config.preset_names():
         return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from typing import Any
 from tutelage.config import IMPORTED, RunConfig
 from tutelage.core.errors import ConfigError, RunError
 from tutelage.core.files import read_json
-from tutelage.core.headlines import ACCURACY, DICE, NEIGHBORS, Headline, headline_of
+from tutelage.core.headlines import NEIGHBORS, Headline, headline_of
+from tutelage.data.kinds import IMAGES, KINDS, DataKind, kind_of
 from tutelage.run.build import learns_from_labels, method_class
 
 FORMAT = 1
@@ -22,10 +22,6 @@ _CONFIG: dict[str, tuple[str, ...]] = {  # what config.json must hold
     "plan": ("steps",),
     "data": ("classes", "channels", "fingerprint"),
     "environment": ("tutelage",),
-}
-_DATA: dict[str, tuple[str, ...]] = {  # and its data, by kind; runs from before scans were supported name no kind
-    "images": ("image_size", "mean", "std"),
-    "scans": ("patch_size", "label_values"),
 }
 _SPLIT = ("labeled", "held_out", "unlabeled_images")
 
@@ -78,14 +74,9 @@ class RunRecord:
         return tuple(self.data["classes"])
 
     @property
-    def kind(self) -> str:
-        """What the run was trained on: "images" or "scans"."""
-        return _kind_of(self.data)
-
-    @property
-    def scans(self) -> bool:
-        """Whether the run segments scans."""
-        return self.kind == "scans"
+    def kind(self) -> DataKind:
+        """The kind of data that the run was trained on."""
+        return kind_of(self.data)
 
     @property
     def steps(self) -> int:
@@ -202,7 +193,7 @@ class RunRecord:
         """The score that runs of this kind are compared by."""
         if self.result is not None and "headline" in self.result:
             return headline_of(self.result)
-        return NEIGHBORS if self.pretrained else DICE if self.scans else ACCURACY
+        return NEIGHBORS if self.pretrained else self.kind.headline
 
     @property
     def evaluated(self) -> str:
@@ -242,11 +233,7 @@ class RunRecord:
 
     @property
     def verdict(self) -> dict[str, Any] | None:
-        """verdict.json, or None if the run was not compared with a baseline.
-
-        Raises:
-            RunError: the file is damaged.
-        """
+        """verdict.json, or None if the run was not compared with a baseline."""
         path = self.path / "verdict.json"
         return read_json(path) if path.exists() else None
 
@@ -290,14 +277,15 @@ def _checked_config(path: Path) -> dict[str, Any]:
             raise RunError(f"{file} is damaged: it has no {section}")
         if missing := [name for name in names if name not in config[section]]:
             raise RunError(f"{file} is damaged: its {section} have no {missing[0]}")
-    if missing := [name for name in _DATA.get(_kind_of(config["data"]), ("kind",)) if name not in config["data"]]:
+    if config["data"].get("kind", IMAGES.name) not in KINDS:
+        raise RunError(
+            f"{file} is damaged, or of another version of tutelage: its data is of an unknown kind, expected "
+            f"{' or '.join(KINDS)}"
+        )
+    if missing := [name for name in kind_of(config["data"]).facts if name not in config["data"]]:
         raise RunError(f"{file} is damaged: its data has no {missing[0]}")
     try:
         RunConfig.from_dict(config["settings"])
     except ConfigError as error:
         raise RunError(f"{file} is damaged, or of another version of tutelage: {error}") from None
     return config
-
-
-def _kind_of(data: Mapping[str, Any]) -> str:
-    return str(data.get("kind", "images"))

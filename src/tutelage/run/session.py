@@ -153,5 +153,7 @@ def _deterministic() -> Iterator[None]:
 
 
 def _name_rows(module: DataModule, training: Training, step: int) -> str:
-    parts = [f"{stream} {module.kind} {', '.join(names[:3])}, ..." for stream, names in module.names_at(training, step)]
+    parts = [
+        f"{stream} {module.kind.name} {', '.join(names[:3])}, ..." for stream, names in module.names_at(training, step)
+    ]
     return f" ({'; '.join(parts)})"

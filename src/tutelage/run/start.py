@@ -23,7 +23,7 @@ from tutelage.networks.weight_norm import WeightNormConv2d
 from tutelage.run import baseline
 from tutelage.run.build import check_goal, method_class, resolved, set_length
 from tutelage.run.data_modules.base import DataModule
-from tutelage.run.data_modules.recognize import module_named, module_of
+from tutelage.run.data_modules.recognize import MODULES, module_of
 from tutelage.run.folder import RunFolder, refuse_existing
 from tutelage.run.record import describe, refuse_changes, refuse_other_data, warn_of_changes
 from tutelage.run.recorder import restore_checkpoint, take_checkpoint
@@ -70,7 +70,7 @@ def start_run(
         session.load(cfg, out)
         cfg = module.decide(cfg)
         split = module.data.split_record()
-        baseline.check_scored(cfg.train, split["val_images"] + split["test_images"] > 0, kind.kind)
+        baseline.check_scored(cfg.train, split["val_images"] + split["test_images"] > 0, kind.kind.name)
         stack.enter_context(_name_batch(cfg, module))
         training = session.build(cfg, init_from=cfg.train.init_from)
         plan: dict[str, Any] = {"steps": cfg.train.steps, "budget": cfg.train.budget}
@@ -113,13 +113,13 @@ def resume_run(run: Path, given: Mapping[str, Any], *, console: Console) -> None
         console.print(f"{run} is finished already; its metrics are in result.json")
         return
     with ExitStack() as stack:
-        kind = module_named(record.kind)
+        kind = MODULES[record.kind.name]
         session = open_session(stack, choose_device(cfg.train.device), console, kind)
         folder = stack.enter_context(RunFolder.open(run)) if rank() == 0 else None
         warn_of_changes(recorded, session.device)
         session.load(cfg, run)
         session.module.resume(cfg, recorded["data"])
-        refuse_other_data(recorded, session.module.data, run, kind.kind)
+        refuse_other_data(recorded, session.module.data, run, kind.kind.name)
         stack.enter_context(_name_batch(cfg, session.module))
         training = session.build(cfg, resuming=True)
         barrier()

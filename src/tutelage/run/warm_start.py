@@ -13,6 +13,7 @@ from torch import nn
 from tutelage.config import RunConfig
 from tutelage.config.network import NetworkConfig
 from tutelage.core.errors import ConfigError
+from tutelage.data.kinds import DataKind
 from tutelage.run.build import evaluated_network, learns_from_labels
 from tutelage.run.run_record import RunRecord
 from tutelage.run.weights import HEAD, backbone_misfits, load_backbone, misfit_text, weights_of
@@ -65,11 +66,11 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_MOST_SHOWN]) + (f" and {len(names) - _MOST_SHOWN} more" if names[_MOST_SHOWN:] else "")
 
 
-def network_of_origin(cfg: RunConfig, kind: str, console: Console) -> RunConfig:
+def network_of_origin(cfg: RunConfig, kind: DataKind, console: Console) -> RunConfig:
     """The settings with the network of the run that `train.init_from` names, where no network was chosen.
 
     Args:
-        kind: of the data that will be trained on, "images" or "scans".
+        kind: of the data that will be trained on.
 
     Raises:
         RunError: that is no run folder.
@@ -80,7 +81,7 @@ def network_of_origin(cfg: RunConfig, kind: str, console: Console) -> RunConfig:
     record = RunRecord(cfg.train.init_from)
     if record.kind != kind:
         raise ConfigError(
-            f"train.init_from {cfg.train.init_from}: it was trained on {record.kind}, and these are {kind}"
+            f"train.init_from {cfg.train.init_from}: it was trained on {record.kind.name}, and these are {kind.name}"
         )
     chosen = "network" in cfg.given if cfg.given else cfg.network != NetworkConfig()
     if chosen:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from tutelage.config import RunConfig
 from tutelage.core.devices import choose_device
 from tutelage.core.errors import CheckpointError, ConfigError
+from tutelage.data.kinds import DataKind, kind_of
 from tutelage.networks.base import Network
 from tutelage.run.build import build_predictor, evaluated_network, learns_from_labels
 from tutelage.run.run_record import RunRecord
@@ -45,7 +46,7 @@ class LoadedNetwork:
 def load_network(
     run: str | Path,
     *,
-    kind: Literal["images", "scans"],
+    kind: DataKind,
     refusal: str,
     network: str = "auto",
     device: str = "auto",
@@ -86,7 +87,7 @@ def load_network(
 
 def build_for_facts(cfg: RunConfig, facts: Mapping[str, Any]) -> Network:
     """The network of a run, without its weights."""
-    size = tuple(facts["patch_size"]) if "patch_size" in facts else facts["image_size"]
+    size = kind_of(facts).size_of(facts)
     classes = max(1, len(facts["classes"]))
     return build_predictor(cfg, num_classes=classes, channels=facts["channels"], image_size=size, published=False)
 

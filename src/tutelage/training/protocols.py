@@ -10,7 +10,7 @@ from tutelage.training.window import Window
 
 
 class Batches(Protocol):
-    """A source of batches: `Loader` for images, `PatchLoader` for scans."""
+    """A source of batches: `ImageLoader` for images, `ScanLoader` for scans."""
 
     def batch(self, step: int) -> Batch:
         """The batch of `step`, on the device; a pure function of the step."""

@@ -47,11 +47,11 @@ def test_scans_are_gathered_by_dice_paired_by_seed(tmp_path: Path) -> None:
     table = collect(PLAN, tmp_path)
     assert (table.headline, table.images, table.part) == (DICE, 8, "test")
     first, second = table.cells
-    assert first.distance is not None and second.distance is not None and second.gain is not None
+    assert first.second is not None and second.second is not None and second.gain is not None
     assert first.summary.mean == pytest.approx(55.0)
-    assert first.distance.mean == 7.0
+    assert first.second.mean == 7.0
     assert (second.gain.mean, second.gain.n) == (pytest.approx(15.0), 2)
-    assert (second.distance.mean, second.distance.n) == (5.0, 1)
+    assert (second.second.mean, second.second.n) == (5.0, 1)
 
 
 def test_runs_of_other_kinds_are_no_table(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_a_signal_stops_the_runs_and_the_same_command_goes_on(whole: Path, tmp_p
         process.send_signal(signal.SIGINT)
         said = process.communicate()[1]
     assert process.returncode == 130
-    assert "of 4 runs are finished; the same command goes on" in said
+    assert "of 4 runs are finished; rerun the command to resume" in said
     for name in RUNS[1:]:
         shutil.copytree(whole / name, out / name, dirs_exist_ok=True)  # as if they had been run elsewhere
     assert cli.run(command[3:]) == 0
@@ -208,9 +208,9 @@ def test_a_run_of_another_combination_is_not_taken(
         ("digits --methods fixmatch --batch-size 1024 --unlabeled-ratio 7", "larger than the unlabeled stream"),
         ("few.npz --methods supervised", "nothing could be scored; give labeled images with --test"),
         ("digits --label-counts 20", "name the methods (--methods) to compare"),
-        ("--methods supervised", "name the data to compare"),
+        ("--methods supervised", "give the data to compare"),
         ("digits --methods supervised --list --collect", "--list and --collect exclude each other"),
-        ("digits --collect", "give --out alone with it"),
+        ("digits --collect", "give only --out with it"),
         ("digits --methods supervised --method fixmatch", "unknown option --method"),
     ],
 )

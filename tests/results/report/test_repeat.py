@@ -101,5 +101,5 @@ def test_the_settings_in_a_command_give_the_settings_of_the_run(given: dict[str,
         return resolve(values)
 
     run = resolved(typed({"data.path": "data", "train.steps": 5, **given}))
-    changed = {name: value for name, (value, _) in changed_settings(run, scans=scans).items()}
+    changed = {name: value for name, (value, _) in changed_settings(run, from_preset=scans).items()}
     assert resolved(typed({"data.path": "data", **changed})).to_dict() == run.to_dict()

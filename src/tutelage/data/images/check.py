@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from tutelage.config.settings import DataConfig
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
 from tutelage.data.check import CheckReport, most_common
+from tutelage.data.images.cache import PixelCache
 from tutelage.data.images.inventory import take_image_inventory
 from tutelage.data.images.parts import ImageInventory, ImagePart
 from tutelage.data.images.summary import ImageSummary, summarize_images
@@ -47,7 +48,14 @@ class ImageCheckReport(CheckReport):
         return table
 
 
-def check_images(config: DataConfig, *, workers: int = 1, needs_labels: bool = True) -> ImageCheckReport:
+def check_images(
+    config: DataConfig,
+    *,
+    workers: int = 1,
+    needs_labels: bool = True,
+    cache: PixelCache | None = None,
+    size_asked: Callable[[ImageInventory], int | None] | None = None,
+) -> ImageCheckReport:
     """List and read everything that a run with `config` would use, and collect all faults and warnings.
 
     Nothing is raised for what is wrong with the data. Pass `.inventory` on to `load_images`, which then lists and
@@ -55,8 +63,11 @@ def check_images(config: DataConfig, *, workers: int = 1, needs_labels: bool = T
 
     Args:
         needs_labels: without it a lack of labels is no fault; see `take_image_inventory`.
+        cache, size_asked: for a training that follows, so that each image is decoded once; see there.
     """
-    inventory = take_image_inventory(config, workers=workers, needs_labels=needs_labels)
+    inventory = take_image_inventory(
+        config, workers=workers, needs_labels=needs_labels, cache=cache, size_asked=size_asked
+    )
     faults = list(inventory.faults)
     train = inventory.parts.get("train")
     if train is not None and all(train.class_counts()[name] for name in inventory.classes):

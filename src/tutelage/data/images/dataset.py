@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,16 +13,13 @@ from numpy.typing import NDArray
 from tutelage.config.settings import DataConfig
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
-from tutelage.data.images.image_set import ImageSet, ImageSubset
+from tutelage.data.images.cache import PixelCache
+from tutelage.data.images.image_set import ImageSet, ImageSubset, decode
 from tutelage.data.images.inventory import take_image_inventory
 from tutelage.data.images.items import Item
 from tutelage.data.images.parts import ImageInventory, ImagePart
-from tutelage.data.images.reading import is_gray
-from tutelage.data.images.survey import ImageLook, decode
+from tutelage.data.images.size import choose_channels, choose_size
 from tutelage.data.split import LEAST_HELD, LEAST_LEFT, copies_of, hold_out, keep_labels
-
-_LARGEST_DEFAULT = 224  # pixels; above it, only on request
-_SIZE_STEP = 8
 
 
 @dataclass(frozen=True)
@@ -33,15 +29,19 @@ class _Decoding:
     size: int
     channels: int
     workers: int
-    cache_dir: Path | None
-    memory_limit: int  # bytes
+    cache: PixelCache
 
     def __call__(self, items: Sequence[Item], classes: tuple[str, ...], name: str) -> ImageSet:
-        needed = len(items) * self.channels * self.size**2
-        cache = None
-        if self.cache_dir is not None and needed > self.memory_limit:
-            cache = self.cache_dir / f"{name}-{self.channels}x{self.size}.npy"
-        return decode(items, classes, size=self.size, channels=self.channels, workers=self.workers, cache=cache)
+        """The decoded items; those that the cache holds under `name` are not decoded again."""
+        return decode(
+            items,
+            classes,
+            size=self.size,
+            channels=self.channels,
+            workers=self.workers,
+            cache=self.cache,
+            name=name,
+        )
 
 
 class ImageDataset:
@@ -79,7 +79,7 @@ class ImageDataset:
         self.flip_ok = inventory.parts["train"].listing.flip_ok
         self._config, self._decoding = config, decoding
         self._test = inventory.parts.get("test")
-        self._test_name = f"test-{inventory.fingerprint('test')}" if self._test is not None else ""
+        self._test_name = inventory.array_name("test") if self._test is not None else ""
 
     @property
     def has_test(self) -> bool:
@@ -97,6 +97,11 @@ class ImageDataset:
     @property
     def channels(self) -> int:
         return self.train.images.shape[1]
+
+    @property
+    def seconds_per_image(self) -> float:
+        """Time to decode one image, as measured so far."""
+        return self._decoding.cache.seconds / max(self._decoding.cache.rows, 1)
 
     def load_test(self) -> ImageSubset:
         """Decode the test images now. Call it once, when nothing is left to be chosen.
@@ -140,25 +145,26 @@ def load_images(
         seed: chooses the kept and the held-out labels, together with the names of the images.
         workers: threads that decode; the result does not depend on their number.
         cache_dir: where image sets above `config.memory_limit_mb` are kept; without it they stay in memory.
-        inventory: that of a check made before, so that the sources need not be listed again.
+        inventory: that of a check made before, so that the sources need not be listed again, and nothing is decoded
+            again that its cache holds.
         needs_labels: without it there may be no labels at all; see `take_image_inventory`.
 
     Raises:
         DataError: with all faults of all sources.
     """
-    inventory = inventory or take_image_inventory(config, workers=workers, needs_labels=needs_labels)
+    cache = PixelCache(cache_dir, config.memory_limit_mb * 2**20)
+    inventory = inventory or take_image_inventory(config, workers=workers, needs_labels=needs_labels, cache=cache)
     if inventory.faults:
         raise DataError(inventory.faults)
     classes, notes = inventory.classes, _found(inventory)
-    roles = [role for role in ("train", "unlabeled") if role in inventory.parts]
-    items = [item for role in roles for item in inventory.parts[role].items]
-    looks = [look for role in roles for look in inventory.parts[role].looks]
+    items = [item for role in inventory.learned for item in inventory.parts[role].items]
+    looks = [look for role in inventory.learned for look in inventory.parts[role].looks]
     size, note = choose_size(looks, config.image_size)
-    channels = 1 if all(is_gray(look.mode) for look in looks) else 3
+    channels = choose_channels(looks)
     notes.append(f"{note}, {'grayscale' if channels == 1 else 'color'}")
-    decoding = _Decoding(size, channels, workers, cache_dir, config.memory_limit_mb * 2**20)
+    decoding = _Decoding(size, channels, workers, inventory.cache or cache)
 
-    train = decoding(items, classes, f"train-{inventory.fingerprint(*roles)}")
+    train = decoding(items, classes, inventory.array_name("train"))
     known, names = train.labels, train.names
     kept = keep_labels(known, names, classes, count=config.label_count, balance=config.label_balance, seed=seed)
     if len(kept) < (known >= 0).sum():
@@ -168,7 +174,7 @@ def load_images(
     val: ImageSubset | None = None
     held = copies = kept[:0]
     if "val" in inventory.parts:
-        val = _labeled_part(inventory.parts["val"], classes, decoding, f"val-{inventory.fingerprint('val')}")
+        val = _labeled_part(inventory.parts["val"], classes, decoding, inventory.array_name("val"))
     elif len(kept):
         digests = [look.digest for look in looks]
         held = hold_out(kept, known, names, len(classes), share=config.val_share, seed=seed, digests=digests)
@@ -204,21 +210,6 @@ def _only(labels: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int6
     visible = np.full_like(labels, -1)
     visible[rows] = labels[rows]
     return visible
-
-
-def choose_size(looks: Sequence[ImageLook], asked: int | None) -> tuple[int, str]:
-    """The side in pixels that images are decoded to, and a sentence that says why; `asked` wins where it is given."""
-    if asked is not None:
-        return asked, f"images are resized to {asked} x {asked}"
-    sizes = {look.size for look in looks}
-    short = round(statistics.median(min(look.size) for look in looks))
-    if len(sizes) == 1 and short <= _LARGEST_DEFAULT:
-        width, height = next(iter(sizes))
-        note = "as they are" if width == height else f"the middle of {width} x {height}"
-        return short, f"images are {short} x {short}, {note}"
-    size = min(_LARGEST_DEFAULT, max(_SIZE_STEP, round(short / _SIZE_STEP) * _SIZE_STEP))
-    what = f"the median of their short sides is {short}" if len(sizes) > 1 else f"they have {short}"
-    return size, f"images are resized to {size} x {size} ({what}; change it with --image-size)"
 
 
 def _found(inventory: ImageInventory) -> list[str]:

@@ -2,42 +2,84 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from tutelage.config.settings import DataConfig
 from tutelage.core.names import shown
+from tutelage.data.images.cache import PixelCache
+from tutelage.data.images.consistency import check_copies, check_scored_classes, check_train_classes
 from tutelage.data.images.items import ImageListing, Item, Unreadable
 from tutelage.data.images.parts import ImageInventory, ImagePart
+from tutelage.data.images.single_pass import Looks, SinglePass
+from tutelage.data.images.size import choose_channels, choose_size
 from tutelage.data.images.source import find_table, list_image_splits, list_images
-from tutelage.data.images.survey import ImageLook, survey_images
+from tutelage.data.images.survey import ImageLook, read_headers, survey_images
 
-_IMBALANCE = 10  # largest class against smallest, from where on it is worth a warning
 _TINY = 4  # pixels
 ROLES = ("train", "unlabeled", "val", "test")
 
 
-def take_image_inventory(config: DataConfig, *, workers: int = 1, needs_labels: bool = True) -> ImageInventory:
+def take_image_inventory(
+    config: DataConfig,
+    *,
+    workers: int = 1,
+    needs_labels: bool = True,
+    cache: PixelCache | None = None,
+    size_asked: Callable[[ImageInventory], int | None] | None = None,
+) -> ImageInventory:
     """List all sources of `config`, read every image once, and collect all faults and warnings.
 
     Args:
         needs_labels: without it labels are welcome and no lack of them is a fault; see `list_image_parts`.
+        cache: keeps the pixels of the training and validation images meanwhile, so that `load_images` need not decode
+            them again; see `SinglePass`. Headers are read first: they tell the size to decode to.
+        size_asked: gives `image_size` in place of `config`, from what headers tell; there, digests are empty.
     """
+    listings = list_image_parts(config, needs_labels=needs_labels)
+    single_pass = None
+    if cache is not None:
+        headers = {role: read_headers(listing.items, workers=workers) for role, listing in listings.items()}
+        first = _assemble(config, listings, headers, needs_labels=needs_labels)
+        seen = [look for role in first.learned for look in first.parts[role].looks]
+        if seen and not first.faults:
+            asked = config.image_size if size_asked is None else size_asked(first)
+            single_pass = SinglePass(choose_size(seen, asked)[0], choose_channels(seen), cache, workers)
+    if single_pass is None:
+        looks = {role: survey_images(listing.items, workers=workers) for role, listing in listings.items()}
+    else:
+        looks = single_pass.read(listings)
+    inventory = _assemble(config, listings, looks, needs_labels=needs_labels)
+    check_copies(inventory)
+    if single_pass is not None:
+        single_pass.finish(inventory)
+        inventory.cache = cache
+    return inventory
+
+
+def _assemble(
+    config: DataConfig,
+    listings: Mapping[str, ImageListing],
+    looks: Mapping[str, Looks],
+    *,
+    needs_labels: bool,
+) -> ImageInventory:
+    """The parts of a run, with what is wrong in them and what does not fit together, but for copies."""
     inventory = ImageInventory()
-    for role, listing in list_image_parts(config, needs_labels=needs_labels).items():
+    for role, listing in listings.items():
         inventory.faults += listing.faults
         inventory.warnings += listing.warnings
-        inventory.parts[role] = _look(listing, config.skip_unreadable, workers, inventory)
+        inventory.parts[role] = _part(listing, looks[role], config.skip_unreadable, inventory)
     train = inventory.parts.get("train")
     if train is None:
         inventory.faults.append(f"{shown(config.path)} has no training images: expected a folder or shards 'train'")
     elif train.listing.items:
         if needs_labels:
-            _check_train_classes(train, inventory)
+            check_train_classes(train, inventory)
         for role in ("val", "test"):
             if role in inventory.parts and inventory.parts[role].listing.items:
-                _check_scored_classes(role, inventory.parts[role], inventory)
-    _check_copies(inventory)
+                check_scored_classes(role, inventory.parts[role], inventory)
     return inventory
 
 
@@ -97,9 +139,9 @@ def _bare(item: Item) -> Item:
     return Item(item.name, None, item.store, item.key)
 
 
-def _look(listing: ImageListing, skip: bool, workers: int, inventory: ImageInventory) -> ImagePart:
+def _part(listing: ImageListing, looks: Looks, skip: bool, inventory: ImageInventory) -> ImagePart:
     part = ImagePart(listing, [], [])
-    for item, look in zip(listing.items, survey_images(listing.items, workers=workers), strict=True):
+    for item, look in zip(listing.items, looks, strict=True):
         if isinstance(look, ImageLook):
             part.items.append(item)
             part.looks.append(look)
@@ -113,69 +155,6 @@ def _look(listing: ImageListing, skip: bool, workers: int, inventory: ImageInven
             f"{len(tiny)} images have a side of less than {_TINY} pixels (first: {shown(tiny[0].place)})"
         )
     return part
-
-
-def _check_train_classes(train: ImagePart, inventory: ImageInventory) -> None:
-    where, classes, counts = shown(train.listing.where), train.listing.classes, train.class_counts()
-    if not classes:
-        if not train.listing.faults:
-            inventory.faults.append(f"{where} has no labeled image: expected some of each class")
-        return
-    if len(classes) == 1:
-        inventory.faults.append(f"{where} has one class only ('{shown(classes[0])}'): expected two or more")
-    inventory.faults += [
-        f"{where}: class '{shown(name)}' has no labeled image: label one or remove the class"
-        for name in classes
-        if not counts[name]
-    ]
-    if counts and max(counts.values()) >= _IMBALANCE * min(counts.values()):
-        (most, many), (least, few) = counts.most_common()[0], counts.most_common()[-1]
-        inventory.warnings.append(
-            f"{where}: classes are imbalanced: '{shown(most)}' has {many} labels, '{shown(least)}' {few}"
-        )
-
-
-def _check_scored_classes(role: str, part: ImagePart, inventory: ImageInventory) -> None:
-    where, counts = shown(part.listing.where), part.class_counts()
-    unknown = [name for name in sorted(counts) if name not in inventory.classes]
-    for name in unknown:
-        first = next(item for item in part.items if item.label == name)
-        inventory.faults.append(
-            f"{where}: class '{shown(name)}' of the {role} images is no class of the training images "
-            f"({counts[name]} images, first: {shown(first.place)})"
-        )
-    if not counts:
-        inventory.faults.append(f"{where}: the {role} images have no labels: expected class folders or a label table")
-        return
-    missing = [shown(name) for name in inventory.classes if not counts[name]]
-    if missing:
-        inventory.warnings.append(f"{where}: no {role} image of {len(missing)} classes: {', '.join(missing[:10])}")
-    without = sum(item.label is None for item in part.items)
-    if without:
-        inventory.warnings.append(f"{where}: {without} {role} images without label are not used")
-
-
-def _check_copies(inventory: ImageInventory) -> None:
-    """Byte-identical images: within the training images, and between those and the images that score."""
-    first: dict[bytes, tuple[str, Item]] = {}
-    groups: dict[str, list[tuple[Item, Item]]] = {}
-    for role, part in inventory.parts.items():
-        group = "train" if role == "unlabeled" else role
-        for item, look in zip(part.items, part.looks, strict=True):
-            before_group, before = first.setdefault(look.digest, (group, item))
-            if before is not item:
-                groups.setdefault(" and ".join(sorted({before_group, group})), []).append((before, item))
-    for group, pairs in groups.items():
-        example = f"{shown(pairs[0][0].place)} = {shown(pairs[0][1].place)}"
-        meaning = "within" if " and " not in group else "between"
-        inventory.warnings.append(f"{len(pairs)} byte-identical copies {meaning} {group} (first: {example})")
-        mixed = [(a, b) for a, b in pairs if None not in (a.label, b.label) and a.label != b.label]
-        if mixed:
-            a, b = mixed[0]
-            inventory.warnings.append(
-                f"{len(mixed)} of these copies carry different labels (first: {shown(a.place)} is "
-                f"'{shown(str(a.label))}', {shown(b.place)} is '{shown(str(b.label))}')"
-            )
 
 
 def _sentence(item: Item, look: Unreadable) -> str:

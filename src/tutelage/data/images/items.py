@@ -31,6 +31,10 @@ class Store(ABC):
     def read(self, keys: Sequence[Any]) -> Iterator[Content]:
         """The contents of `keys`, in their order, which is the order of the listing: a shard is read forwards only."""
 
+    def read_headers(self, keys: Sequence[Any]) -> Iterator[Content]:
+        """Contents that tell size and mode of `keys`, in their order; their pixels may be missing."""
+        return self.read(keys)
+
     @abstractmethod
     def place(self, name: str) -> str:
         """Where the item `name` lies, for a message."""

@@ -6,6 +6,7 @@ import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,10 @@ from PIL import Image, UnidentifiedImageError
 
 from tutelage.core.names import shown
 
+Size = tuple[int, int]  # width and height, in pixels
 MAX_PIXELS = 89_478_485  # of one image: above it Pillow suspects a decompression bomb
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+_ARRAY_MODES = {(): "L", (3,): "RGB", (4,): "RGBA"}  # by the axes after height and width
 _ORIENTATION = 0x0112  # EXIF tag
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -43,7 +46,22 @@ def quiet_pillow() -> Iterator[None]:
         yield
 
 
-def open_image(content: bytes | NDArray[np.uint8], *, at_least: int) -> tuple[Image.Image, tuple[int, int], str]:
+def read_header(content: bytes | Path | NDArray[np.uint8]) -> tuple[Size, str] | None:
+    """The original (width, height) and mode of an image, without decoding a pixel; None where even that fails.
+
+    A header may be fine where the pixels are not: only `open_image` tells whether an image can be read.
+    """
+    if isinstance(content, np.ndarray):
+        return (content.shape[1], content.shape[0]), _ARRAY_MODES[content.shape[2:]]
+    try:
+        with Image.open(content if isinstance(content, Path) else io.BytesIO(content), formats=FORMATS) as image:
+            _check_pixels(image)
+            return image.size, image.mode
+    except Exception:  # `open_image` says what is wrong
+        return None
+
+
+def open_image(content: bytes | NDArray[np.uint8], *, at_least: int) -> tuple[Image.Image, Size, str]:
     """The first frame of an image, upright, in mode L or RGB; its original (width, height) and mode.
 
     Transparency is laid over white. 16-bit gray is scaled by 1/257, floating point by 255. A JPEG is decoded at the
@@ -59,9 +77,8 @@ def open_image(content: bytes | NDArray[np.uint8], *, at_least: int) -> tuple[Im
         raise ImageFault("is empty (0 bytes)")
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            _check_pixels(image)
             size, mode = image.size, image.mode
-            if size[0] * size[1] > MAX_PIXELS:
-                raise ImageFault(f"has {size[0]} x {size[1]} pixels, more than {MAX_PIXELS} are refused")
             if image.format == "JPEG":
                 image.draft(mode, (2 * at_least, 2 * at_least))
             image.load()
@@ -93,6 +110,12 @@ def to_square(image: Image.Image, size: int, channels: int) -> NDArray[np.uint8]
 def is_gray(mode: str) -> bool:
     """Whether a Pillow mode has no color."""
     return mode in ("1", "L", "LA", "La", "F") or mode.startswith("I")
+
+
+def _check_pixels(image: Image.Image) -> None:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise ImageFault(f"has {width} x {height} pixels, more than {MAX_PIXELS} are refused")
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -7,11 +7,12 @@ from numpy.typing import NDArray
 
 from tutelage.config.settings import DataConfig
 from tutelage.core.errors import DataError
-from tutelage.core.names import shown
-from tutelage.data.images.dataset import choose_size
-from tutelage.data.images.reading import is_gray
+from tutelage.data.images.image_set import decode
+from tutelage.data.images.size import choose_channels, choose_size
 from tutelage.data.images.source import list_images
-from tutelage.data.images.survey import ImageLook, decode, survey_images
+from tutelage.data.images.survey import ImageLook, read_headers
+
+_UNKNOWN = 1  # pixels; no image can be read, and decoding will say so
 
 
 def sample_images(config: DataConfig, count: int, *, workers: int = 1) -> tuple[NDArray[np.uint8], bool]:
@@ -30,14 +31,7 @@ def sample_images(config: DataConfig, count: int, *, workers: int = 1) -> tuple[
         raise DataError(listing.faults)
     places = np.linspace(0, len(listing.items) - 1, min(count, len(listing.items))).astype(np.int64)
     items = [listing.items[place] for place in places]
-    looks, faults = [], []
-    for item, look in zip(items, survey_images(items, workers=workers), strict=True):
-        if isinstance(look, ImageLook):
-            looks.append(look)
-        else:
-            faults.append(f"{shown(item.place)} {look.reason}")
-    if faults:
-        raise DataError(faults)
-    size, _ = choose_size(looks, config.image_size)
-    channels = 1 if all(is_gray(look.mode) for look in looks) else 3
+    looks = [look for look in read_headers(items, workers=workers) if isinstance(look, ImageLook)]
+    size = choose_size(looks, config.image_size)[0] if looks else _UNKNOWN
+    channels = choose_channels(looks)
     return decode(items, listing.classes, size=size, channels=channels, workers=workers).images, listing.flip_ok

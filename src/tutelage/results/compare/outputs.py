@@ -1,4 +1,4 @@
-"""The table of a comparison, on the screen and as files for a spreadsheet, a repository, and a paper."""
+"""The table of a comparison, on screen and as CSV, Markdown and LaTeX files."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from rich.console import Console
 from rich.table import Table
 
 from tutelage.core.files import write_atomically
-from tutelage.core.headlines import DICE
 from tutelage.core.intervals import Interval
 from tutelage.core.tables import csv_bytes
-from tutelage.results.compare.collect import DISTANCE, ComparisonTable, MethodScores
+from tutelage.results.compare.collect import ComparisonTable, MethodScores
 
 _TEX = {c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\^{}"}
 
 
 def print_table(table: ComparisonTable, console: Console) -> None:
-    """Print the table, and what its numbers are."""
+    """Print the table and an explanation of its numbers."""
     screen = Table(title=title(table))
     for heading in headings(table):
         screen.add_column(heading, justify="left" if heading == "method" else "right")
@@ -32,7 +31,7 @@ def write_table(table: ComparisonTable, out: Path, *, notes: Sequence[Sequence[s
     """Write results.csv, results.md and results.tex into `out`.
 
     Args:
-        notes: go below the Markdown table: of each the first sentence, and below it the others.
+        notes: items of a list below the Markdown table: the first sentence of each, with the others nested under it.
     """
     write_atomically(out / "results.csv", to_csv(table))
     write_atomically(out / "results.md", to_markdown(table, notes).encode())
@@ -41,8 +40,9 @@ def write_table(table: ComparisonTable, out: Path, *, notes: Sequence[Sequence[s
 
 def headings(table: ComparisonTable) -> tuple[str, ...]:
     """Of the columns."""
-    distance = ("HD95 pooled (mm)",) if table.headline == DICE else ()
-    return ("labels", "method", f"{table.headline.words} (%)", *distance, "n", "gain over supervised (points)")
+    second = table.headline.second
+    beside = (f"{second.words} ({second.unit})",) if second.averaged else ()
+    return ("labels", "method", f"{table.headline.words} (%)", *beside, "n", "gain over supervised (points)")
 
 
 def title(table: ComparisonTable) -> str:
@@ -53,31 +53,29 @@ def title(table: ComparisonTable) -> str:
 def reading(table: ComparisonTable) -> str:
     """How to read the numbers."""
     pool = table.headline.pool
-    chosen = "" if table.part == "test" else f" There were no test {pool}: these also showed how training went."
+    chosen = "" if table.part == "test" else f" There were no test {pool}: these {pool} also served for validation."
     gain = "gain: paired by seed, with the 95 % interval of its mean (Student's t)"
     if all(cell.gain is None for cell in table.cells):
-        gain = "no gain: there is no finished run of supervised training to compare with"
+        gain = "no gain: there is no finished supervised run to compare with"
     elif any(cell.gain is not None and cell.gain.n in (2, 3) for cell in table.cells):
-        gain += ", which from two or three seeds is wide: the verdict also looks at each of them"
-    return (
-        f"mean ± std over seeds (n of {table.seeds}), of the network that the method evaluates after its last step; "
-        f"{gain}.{chosen}"
-    )
+        gain += ", which is wide with two or three seeds; the verdict also looks at each seed"
+    return f"mean ± std over seeds (n of {table.seeds}), for the evaluated network after the last step; {gain}.{chosen}"
 
 
 def to_csv(table: ComparisonTable) -> bytes:
     """Unrounded numbers, one row per method and number of labels; the last column holds the scores of the seeds."""
     gain = ["gain_points", "gain_half_width", "gain_pairs"]
-    distance = [f"{DISTANCE}_mean", f"{DISTANCE}_std"] if table.headline == DICE else []
-    means = ["n", "mean_percent", "std_percent", *distance]
+    key = table.headline.second.key
+    second = [f"{key}_mean", f"{key}_std"] if table.headline.second.averaged else []
+    means = ["n", "mean_percent", "std_percent", *second]
     columns = ["labels", "method", "part", *means, *gain, "seeds", table.headline.plural]
     rows = []
     for cell in table.cells:
         seeds = sorted(cell.scores)
         row: dict[str, object] = {"labels": cell.labels, "method": cell.method, "part": table.part}
         row |= {"n": cell.summary.n, "mean_percent": _full(cell.summary.mean), "std_percent": _full(cell.summary.std)}
-        if cell.distance is not None:
-            row |= dict(zip(distance, (_full(cell.distance.mean), _full(cell.distance.std)), strict=True))
+        if cell.second is not None:
+            row |= dict(zip(second, (_full(cell.second.mean), _full(cell.second.std)), strict=True))
         if cell.gain is not None:
             row |= dict(zip(gain, (_full(cell.gain.mean), _full(cell.gain.half_width), cell.gain.n), strict=True))
         scores = " ".join(f"{cell.scores[seed]:.6f}" for seed in seeds)
@@ -86,7 +84,7 @@ def to_csv(table: ComparisonTable) -> bytes:
 
 
 def to_markdown(table: ComparisonTable, notes: Sequence[Sequence[str]] = ()) -> str:
-    """A table for a repository, with how to read it and a list of notes, each with its own list."""
+    """A Markdown table with an explanation and a list of notes."""
     names = headings(table)
     lines = [f"# {title(table)}", "", f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
     lines += [f"| {' | '.join(_words(cell, table))} |" for cell in table.cells]
@@ -97,7 +95,7 @@ def to_markdown(table: ComparisonTable, notes: Sequence[Sequence[str]] = ()) -> 
 
 
 def to_tex(table: ComparisonTable) -> str:
-    """A tabular for a paper (booktabs); rules stand between numbers of labels."""
+    """A LaTeX tabular (booktabs) with a rule between numbers of labels."""
     names = headings(table)
     columns = "rl" + "r" * (len(names) - 2)
     lines = [f"% {title(table)}: {reading(table)}", rf"\begin{{tabular}}{{{columns}}}", r"\toprule"]
@@ -113,14 +111,14 @@ def to_tex(table: ComparisonTable) -> str:
 
 
 def escape_tex(text: str) -> str:
-    """`text` so that LaTeX prints it and runs none of it."""
+    """`text` with LaTeX's special characters escaped."""
     return "".join(_TEX.get(character, character) for character in text)
 
 
 def _words(cell: MethodScores, table: ComparisonTable) -> list[str]:
     count = str(cell.summary.n) if cell.summary.n == table.seeds else f"{cell.summary.n} of {table.seeds}"
-    distance = [_mean(cell.distance)] if table.headline == DICE else []
-    return [cell.labels, cell.method, _mean(cell.summary), *distance, count, _gain(cell.gain)]
+    second = [_mean(cell.second)] if table.headline.second.averaged else []
+    return [cell.labels, cell.method, _mean(cell.summary), *second, count, _gain(cell.gain)]
 
 
 def _mean(found: Interval | None) -> str:

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from tutelage.core.names import shown
 from tutelage.inference.model import Scores, TrainedModel, Written
-from tutelage.results.report import image_pages, scan_pages
 from tutelage.results.report.blocks import Page
-
-_PAGES: dict[str, Any] = {"images": image_pages, "scans": scan_pages}
+from tutelage.results.report.kinds import PAGES
 
 
 def evaluation_page(run: Path, data: str, model: TrainedModel, scores: Scores) -> Page:
     """How well a run does on labeled data."""
-    sections = _PAGES[model.kind].evaluation_sections(model, scores)
+    sections = PAGES[model.kind].evaluation_sections(model, scores)
     return Page(f"{shown(run.name)} on {shown(Path(data).name)}", _subtitle(run, data, model), tuple(sections))
 
 
 def prediction_page(run: Path, data: str, model: TrainedModel, written: Written) -> Page:
     """What a run makes of new data, and which of it to check."""
-    pages = _PAGES[model.kind]
+    pages = PAGES[model.kind]
     title = f"{shown(run.name)}: {pages.PREDICTED} {shown(Path(data).name)}"
     return Page(title, _subtitle(run, data, model), tuple(pages.prediction_sections(model, written)))
 

@@ -1,4 +1,4 @@
-"""Writing a report: one HTML page that holds everything, or Markdown beside a folder of pictures."""
+"""Writing a report: one self-contained HTML page, or Markdown beside a folder of pictures."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tutelage.core.files import refuse_file, write_atomically
 from tutelage.core.names import shown
 from tutelage.results.report.blocks import Chapter, Page, Plot, PointMap, Section, Text
 from tutelage.results.report.comparison import comparison_sections
-from tutelage.results.report.embedding_map import run_map
-from tutelage.results.report.examples import MOST, Looked, look_at
+from tutelage.results.report.examples import MOST
 from tutelage.results.report.findings import findings, judge_all
+from tutelage.results.report.kinds import SECTIONS
 from tutelage.results.report.render import to_html, to_markdown
 from tutelage.results.report.run_sections import how_they_were_made, run_sections, subtitle_of, title_of
 from tutelage.results.verdict.verdict import Verdict, read_verdict
@@ -23,7 +23,7 @@ from tutelage.run.run_record import RunRecord
 
 Format = Literal["html", "md"]
 FILE = "report.html"  # in a run
-MOST_CHAPTERS = 6  # runs of which all is shown; a page of more would be slow to make and to open
+MOST_CHAPTERS = 6  # runs shown in full; a page with more would be slow to write and to open
 
 
 def write_report(
@@ -40,15 +40,14 @@ def write_report(
     """Write the report of one or more runs.
 
     Args:
-        plots: folder for PNG and SVG of every plot. None writes them only where the page needs them: beside Markdown,
-            in the folder named for it.
-        verdicts: whether the unlabeled images helped, shown first; None reads that of a run, or judges runs by the
-            supervised ones among them.
-        most: images of a kind that are predicted for a run.
+        plots: folder for PNG and SVG files of every plot. None writes them only for Markdown, into a folder beside it.
+        verdicts: whether the unlabeled images helped, shown first. None reads the verdict of a single run, or compares
+            several runs with the supervised ones among them.
+        most: number of images of each kind to predict per run.
 
     Raises:
         ConfigError: there are no runs.
-        RunError: a run is none, or the report cannot be written.
+        RunError: a folder is not a run, or the report cannot be written.
     """
     if not runs:
         raise ConfigError("name one or more runs to report on")
@@ -63,9 +62,9 @@ def page_of(
     records = [_trained(run) for run in runs]
     if len(records) == 1:
         record = records[0]
-        looked = _looked(record, device, most)
+        looked = SECTIONS[record.kind.name].look(record, device=device, most=most)
         verdict = next(iter(verdicts), None) if verdicts is not None else read_verdict(record.path)
-        drawn = None if record.scans else run_map(record, looked, "map", device=device)
+        drawn = SECTIONS[record.kind.name].map_section(record, looked, "map", device=device)
         return Page(title_of(record), subtitle_of(record), tuple(run_sections(record, looked, verdict, drawn)))
     judged, notes = judge_all(records) if verdicts is None else (list(verdicts), [])
     sections = comparison_sections(records)
@@ -75,13 +74,13 @@ def page_of(
     chapters: list[Chapter] = []
     if len(records) <= MOST_CHAPTERS:
         for number, record in enumerate(records, start=1):
-            looked = _looked(record, device, most)
+            looked = SECTIONS[record.kind.name].look(record, device=device, most=most)
             prefix = f"run-{number}-"
-            drawn = None if record.scans else run_map(record, looked, f"{prefix}map", device=device)
+            drawn = SECTIONS[record.kind.name].map_section(record, looked, f"{prefix}map", device=device)
             inner = run_sections(record, looked, read_verdict(record.path), drawn, alone=False, prefix=prefix)
             chapters.append(Chapter(f"{record.name}: {title_of(record)}", subtitle_of(record), tuple(inner)))
     else:
-        note = f"With more than {MOST_CHAPTERS} runs, details are left out: tutelage report RUN shows those of one."
+        note = f"With more than {MOST_CHAPTERS} runs, details are left out; tutelage report RUN shows those of one run."
         sections.append(Section("Details", (Text(note, muted=True),)))
         sections += how_they_were_made(records)
     data = {title_of(record).partition(" on ")[2] for record in records}
@@ -101,13 +100,8 @@ def _trained(run: Path) -> RunRecord:
     return record
 
 
-def _looked(record: RunRecord, device: str, most: int) -> Looked:
-    """Nothing of scans: the masks that a run keeps say what it made of them."""
-    return Looked() if record.scans else look_at(record, device=device, most=most)
-
-
 def report_after_training(run: Path, console: Console) -> None:
-    """Write the report of a finished run into it. What goes wrong is one line: the run itself is whole."""
+    """Write the report of a finished run into its folder. An error is printed as one line: the run is complete."""
     out = run / FILE
     try:
         write_report([run], out, overwrite=True)
@@ -139,5 +133,5 @@ def write_page(page: Page, out: Path, *, format: Format = "html", plots: Path | 
 
 
 def plots_beside(out: Path) -> Path:
-    """The folder of plots that belongs to a report."""
+    """The folder for the plots of a Markdown report."""
     return out.with_name(f"{out.stem}_plots")

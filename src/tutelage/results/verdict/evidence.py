@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from tutelage.core.batch import UNLABELED_LOSS
-from tutelage.core.headlines import DICE, Headline
+from tutelage.core.headlines import Headline
 from tutelage.run.run_record import RunRecord
 
 MAIN_WEIGHTS = ("consistency_weight", "unlabeled_weight")  # of an unlabeled loss, by their usual names
@@ -27,18 +27,19 @@ class Evidence:
     @property
     def ignorance(self) -> float:
         """The supervised loss of a guess that knows nothing: in nats, or of scans the Dice loss of finding nothing."""
-        if self.headline == DICE:  # next to it, the cross-entropy of naming the background everywhere is small
-            return float(self.run.settings["segmentation"]["dice_weight"])
+        if self.headline.clueless_loss is not None:
+            section, _, name = self.headline.clueless_loss.partition(".")
+            return float(self.run.settings[section][name])
         return math.log(len(self.run.classes))
 
     @property
     def clueless(self) -> str:
         """What has that loss, in a word or two."""
-        return "finding nothing" if self.headline == DICE else "guessing"
+        return self.headline.clueless
 
     @property
     def guess(self) -> float | None:
-        """The accuracy of always naming the most frequent class of the scored images; None of scans."""
+        """The accuracy of always naming the most frequent class of the scored images; None for scans."""
         if "confusion_matrix" not in self.run.scores:
             return None
         counts = [sum(row) for row in self.run.scores["confusion_matrix"]]

@@ -15,6 +15,7 @@ from torch import nn
 
 from tutelage.config import RunConfig
 from tutelage.data.check import CheckReport
+from tutelage.data.kinds import DataKind
 from tutelage.run.data_modules.foreign import refuse_changed
 from tutelage.tasks.base import Task
 from tutelage.training.scoring import Exam
@@ -49,7 +50,7 @@ class DataModule(ABC):
     `decide` where a run goes on.
 
     Attributes:
-        kind: as in config.json.
+        kind: what is known of it before it is loaded.
         item: what a batch is made of, in the plural.
         smaller: the setting that makes a step cheaper.
         foreign: sections, or settings by dotted name, that mean nothing for this kind of data.
@@ -57,7 +58,7 @@ class DataModule(ABC):
         data, task: the data set and what is learned of it, after `load`.
     """
 
-    kind: ClassVar[str]
+    kind: ClassVar[DataKind]
     item: ClassVar[str]
     smaller: ClassVar[str]
     foreign: ClassVar[tuple[str, ...]]

@@ -18,6 +18,7 @@ from tutelage.config.augment import AugmentConfig
 from tutelage.core.distributed import from_main, rank
 from tutelage.core.errors import ConfigError
 from tutelage.data.check import check_for_training
+from tutelage.data.images.cache import PixelCache
 from tutelage.data.images.check import ImageCheckReport, check_images
 from tutelage.data.images.dataset import ImageDataset, load_images
 from tutelage.data.images.gap import measure_gap
@@ -26,6 +27,7 @@ from tutelage.data.images.label_fit import measure_label_fit
 from tutelage.data.images.loader import Normalization, pixel_statistics
 from tutelage.data.images.parts import ImageInventory
 from tutelage.data.images.sample import sample_images
+from tutelage.data.kinds import IMAGES
 from tutelage.networks.base import Network
 from tutelage.run.build import build_predictor, build_task, check_streams, learns_from_labels, method_class, resolved
 from tutelage.run.data_modules.base import DataModule
@@ -52,7 +54,7 @@ LARGE_FOR_CPU = 96  # pixels; above it, a pretraining of minutes sees too few im
 class ImageModule(DataModule):
     """See `DataModule`."""
 
-    kind, item, smaller = "images", "images", "data.image_size"
+    kind, item, smaller = IMAGES, "images", "data.image_size"
     foreign = ("scan", "segmentation")
     these, others = "images with one class each", "scans to segment"
     data: ImageDataset
@@ -87,7 +89,13 @@ class ImageModule(DataModule):
         """The settings with the recommended method, where it is to be chosen: rank 0, which looks, chooses for all."""
         if rank() == 0:
             labels = learns_from_labels(cfg.method)
-            report = check_images(cfg.data, workers=cfg.train.workers, needs_labels=labels)
+            report = check_images(
+                cfg.data,
+                workers=cfg.train.workers,
+                needs_labels=labels,
+                cache=PixelCache(run / "cache", cfg.data.memory_limit_mb * 2**20),
+                size_asked=self._recommended_size(cfg) if cfg.method == AUTO else None,
+            )
             check_for_training(report, self.console)
             self._inventory = report.inventory
         if cfg.method != AUTO:
@@ -98,9 +106,12 @@ class ImageModule(DataModule):
         choice.print(self.console)
         return resolved(absolute(recommended(cfg, choice)))
 
+    def _recommended_size(self, cfg: RunConfig) -> Callable[[ImageInventory], int | None]:
+        """The image size in the preset that will be recommended, by which images can be decoded before it is chosen."""
+        return lambda found: recommended(cfg, recommend(situation(found, cfg, self.device.type))).data.image_size
+
     def load(self, cfg: RunConfig, run: Path) -> None:
-        """Decode training and validation images."""
-        begin = time.perf_counter()
+        """Decode training and validation images, unless `settle` has done so."""
         self.data = load_images(
             cfg.data,
             seed=cfg.train.seed,
@@ -109,8 +120,7 @@ class ImageModule(DataModule):
             inventory=self._inventory,
             needs_labels=learns_from_labels(cfg.method),
         )
-        decoded = len(self.data.train) + (0 if self.data.val is None else len(self.data.val))
-        self.decoding = (time.perf_counter() - begin) / decoded
+        self.decoding = self.data.seconds_per_image
         self.normalization = _normalization(cfg, self.data)
         extra = own_metrics(cfg.train.metrics)
         self.task = build_task(self.data.classes, cfg.method, extra)

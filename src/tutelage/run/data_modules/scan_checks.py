@@ -12,6 +12,7 @@ from tutelage.config import RunConfig
 from tutelage.core.errors import ConfigError
 from tutelage.core.names import shown
 from tutelage.data.check import check_for_training
+from tutelage.data.kinds import SCANS
 from tutelage.data.scans.check import check_scans
 from tutelage.data.scans.dataset import hold_out_cases, keep_cases
 from tutelage.data.scans.parts import ScanInventory
@@ -44,4 +45,4 @@ def _check_run(cfg: RunConfig, inventory: ScanInventory) -> None:
             "scored; give labeled scans with --test"
         )
     taken_out = np.union1d(held, kept) if data.exclude_labeled else held
-    check_streams(cfg, np.setdiff1d(np.arange(len(cases)), taken_out), "scans")
+    check_streams(cfg, np.setdiff1d(np.arange(len(cases)), taken_out), SCANS.name)

@@ -14,13 +14,14 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
-from tutelage.config import AUTO, RunConfig, base_preset
+from tutelage.config import AUTO, RunConfig, base_preset, preset_names
 from tutelage.config.intensity import StrongIntensityConfig
 from tutelage.config.network import NETWORK_NAMES, NetworkName
 from tutelage.core.distributed import rank, world_size
 from tutelage.core.errors import ConfigError
 from tutelage.core.names import shown
 from tutelage.data.check import check_for_training
+from tutelage.data.kinds import SCANS
 from tutelage.data.scans.check import ScanCheckReport, check_scans
 from tutelage.data.scans.dataset import ScanDataset, load_scans
 from tutelage.data.scans.inventory import list_scan_parts
@@ -56,7 +57,7 @@ _TIMED = 2  # batches of windows
 class ScanModule(DataModule):
     """See `DataModule`."""
 
-    kind, item, smaller = "scans", "patches", "scan.patch_size"
+    kind, item, smaller = SCANS, "patches", "scan.patch_size"
     foreign = ("augment", "data.image_size", "data.label_balance", "data.labeled_sampling", "data.memory_limit_mb")
     these, others = "scans to segment", "images with one class each"
     data: ScanDataset
@@ -101,7 +102,9 @@ class ScanModule(DataModule):
             choice.print(self.console)
             cfg = resolved(absolute(recommended(cfg, choice)))
         elif cfg.given and cfg.preset is None:
-            self.console.print(f"- what is not given is set as in the preset {base_preset(cfg.method)}")
+            own = base_preset(cfg.method)
+            start = own if own in preset_names() else base_preset("supervised")
+            self.console.print(f"- what is not given is set as in the preset {start}")
         if rank() == 0:
             report = check_scans(cfg.data, cfg.scan, workers=cfg.train.workers, cache_dir=_cache(cfg, run))
             check_for_training(report, self.console)
@@ -125,7 +128,7 @@ class ScanModule(DataModule):
 
     def decide(self, cfg: RunConfig) -> RunConfig:
         """What the source declares of its files."""
-        check_streams(cfg, self.data.unlabeled_rows, "scans")
+        check_streams(cfg, self.data.unlabeled_rows, SCANS.name)
         return dataclasses.replace(cfg, scan=self.data.scan)
 
     def resume(self, cfg: RunConfig, recorded: Mapping[str, Any]) -> None:
