@@ -1,11 +1,11 @@
-"""Images a second of the strong view (weak, RandAugment, Cutout), made image by image and on the batch.
+"""Images per second of the strong view (weak, RandAugment, Cutout), computed per image and per batch.
 
     OMP_WAIT_POLICY=passive python benchmarks/augment.py [--seconds 2] [--kornia FOLDER]
 
-One process; the same images for all; float32 at the end of each, as a network needs it. Writes
-`results/augment.json` and `results/augment.md` beside this file. FOLDER holds kornia, which is no dependency; without
-it kornia is left out, and the table says so. The policy matters where other processes run: GNU OpenMP's threads wait
-busily for each other by default, and with two of them on taken cores every pipeline of tensors crawls.
+All pipelines run in one process on the same images and end with float32 tensors, as a network needs them. Writes
+`results/augment.json` and `results/augment.md` next to this file. FOLDER contains kornia, which is not a dependency;
+without it kornia is left out, and the table says so. OMP_WAIT_POLICY matters if other processes are running: by
+default, GNU OpenMP's threads busy-wait for each other, which slows down all tensor pipelines on occupied cores.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ from tutelage.config.augment import StrongConfig, WeakConfig
 from tutelage.core.seeding import generator
 
 RESULTS = Path(__file__).parent / "results"
-SIZES = ((32, 448), (96, 64))  # side in pixels, images a batch
-TARGETS = {32: 15.0, 96: 4.0}  # times Pillow, on one thread
+SIZES = ((32, 448), (96, 64))  # side in pixels, images per batch
+TARGETS = {32: 15.0, 96: 4.0}  # speedup over Pillow, on one thread
 
 
 def photos(side: int, rows: int) -> np.ndarray:
-    """(rows, side, side, 3) uint8 crops of the two photos that scikit-learn brings along."""
+    """(rows, side, side, 3) uint8 crops of the two sample photos in scikit-learn."""
     from sklearn.datasets import load_sample_images
 
     found = load_sample_images().images
@@ -58,7 +58,7 @@ def photos(side: int, rows: int) -> np.ndarray:
 
 
 def our_pipeline(arrays: np.ndarray) -> Callable[[], Tensor]:
-    """(d): this package, draws included."""
+    """(d): this package, including the random draws."""
     images, view = as_batch(arrays), RandAugment(StrongConfig(), Weak(WeakConfig()))
     shape, rows = ImageShape(*images.shape[1:]), len(images)
     draw = iter(range(10**9))
@@ -72,7 +72,7 @@ def seconds_of(function: Callable[[], Any]) -> float:
 
 
 def race(pipelines: dict[str, Callable[[], Tensor]], seconds: float) -> dict[str, list[float]]:
-    """Seconds a batch of each, in turns, so that a busy moment of the machine meets all of them."""
+    """Seconds per batch of each pipeline, run in turns so that load on the machine affects all of them."""
     runs = {name: max(1, round(seconds / 10 / seconds_of(run))) for name, run in pipelines.items()}
     times: dict[str, list[float]] = {name: [] for name in pipelines}
     for _ in range(10):
@@ -82,7 +82,7 @@ def race(pipelines: dict[str, Callable[[], Tensor]], seconds: float) -> dict[str
 
 
 def shares(arrays: np.ndarray, batches: int = 60) -> dict[str, float]:
-    """Share of the time of `our_pipeline` that each kernel takes; the rest is sorting rows and calling torch."""
+    """Share of each kernel in the time of `our_pipeline`; the rest is sorting rows and calling torch."""
     spent: Counter[str] = Counter()
 
     def timed(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -123,7 +123,7 @@ def shares(arrays: np.ndarray, batches: int = 60) -> dict[str, float]:
 
 
 def measure(seconds: float) -> dict[str, Any]:
-    """All sizes and numbers of threads."""
+    """The measurements for all sizes and numbers of threads."""
     rows = []
     for side, batch in SIZES:
         arrays = photos(side, batch)
@@ -160,7 +160,7 @@ def measure(seconds: float) -> dict[str, Any]:
     return {
         "cpus": os.cpu_count(),
         "machine": platform.machine(),
-        "load_average": [round(load, 1) for load in os.getloadavg()],  # what else ran during the last 15 minutes
+        "load_average": [round(load, 1) for load in os.getloadavg()],  # over the last 1, 5 and 15 minutes
         "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY", "default"),
         "versions": versions,
         "results": rows,
@@ -171,10 +171,10 @@ def as_markdown(report: dict[str, Any]) -> str:
     """The report as tables."""
     named = ", ".join(f"{name} {number}" for name, number in report["versions"].items())
     lines = [
-        "# Strong view: images a second",
+        "# Strong view: images per second",
         "",
         "RandAugment (2 operations, each with probability 0.5), Cutout, flip and translation; float32 at the end. "
-        "Median over batches, all pipelines in turns in one process. "
+        "Median over batches; all pipelines run in turns in one process. "
         f"{report['cpus']} CPUs ({report['machine']}), load average at the end {report['load_average'][0]}, "
         f"OMP_WAIT_POLICY {report['omp_wait_policy']}; {named}. "
         "Images: crops of scikit-learn's two sample photos.",
@@ -200,10 +200,10 @@ def as_markdown(report: dict[str, Any]) -> str:
 
 
 def main() -> int:
-    """Measure, write both files, and say whether the targets are met."""
+    """Measure, write both files, and report whether the targets are met."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=2.0, help="for each pipeline, size and number of threads")
-    parser.add_argument("--kornia", type=Path, help="folder that holds kornia")
+    parser.add_argument("--seconds", type=float, default=2.0, help="seconds per pipeline, size and number of threads")
+    parser.add_argument("--kornia", type=Path, help="folder that contains kornia")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     if options.kornia is not None:

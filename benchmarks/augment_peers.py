@@ -1,4 +1,4 @@
-"""The strong view as others make it, image by image: what `augment.py` measures tutelage against."""
+"""The strong view in other libraries, image by image: the baselines of `augment.py`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PILLOW: tuple[Callable[[Image.Image, int], Image.Image], ...] = (
 
 
 def pillow_strong(image: Image.Image) -> Image.Image:
-    """RandAugment and Cutout as image-by-image code does them."""
+    """RandAugment and Cutout as usually implemented per image."""
     for operation in random.choices(PILLOW, k=2):
         magnitude = random.randint(1, 9)
         if random.random() < 0.5:
@@ -53,7 +53,7 @@ def pillow_strong(image: Image.Image) -> Image.Image:
 
 
 def pillow_pipeline(arrays: np.ndarray) -> Callable[[], Tensor]:
-    """(a): the usual chain of transforms on Pillow images."""
+    """(a): the usual transforms on Pillow images."""
     side = arrays.shape[1]
     chain = v2.Compose(
         [
@@ -68,7 +68,7 @@ def pillow_pipeline(arrays: np.ndarray) -> Callable[[], Tensor]:
 
 
 def lean_pillow_pipeline(arrays: np.ndarray) -> Callable[[], Tensor]:
-    """(a'): the same without torchvision: NumPy pads and flips, and the batch is converted at once."""
+    """(a'): the same without torchvision: NumPy pads and flips, and the whole batch is converted at once."""
     side, pad = arrays.shape[1], arrays.shape[1] // 8
 
     def one(array: np.ndarray) -> np.ndarray:
@@ -98,7 +98,7 @@ def torchvision_pipeline(arrays: np.ndarray) -> Callable[[], Tensor]:
 
 
 def kornia_pipeline(arrays: np.ndarray) -> Callable[[], Tensor] | None:
-    """(c): kornia, called for each image, since its RandAugment draws its operations once a call."""
+    """(c): kornia, called for each image, since its RandAugment draws its operations once per call."""
     try:
         import kornia.augmentation as K
     except ImportError:

@@ -1,11 +1,11 @@
-"""CIFAR-10 with few labels, every method for the same time: mean and spread over draws of the labels.
+"""CIFAR-10 with few labels and the same training time for every method: mean and spread over draws of the labels.
 
     python benchmarks/cifar10.py DATA --out runs/cifar10 [--labels 4000,250,40] [--jobs 2]
 
-Each run is the ordinary command, with the preset of its method for small machines and the narrow form of its network.
-`STEPS` are what ten minutes of one processor core hold for each method; the table says what a run took. With 250 labels
-some methods train for seventeen minutes too. Finished runs are left, so that the script goes on where it stopped. The
-table goes to benchmarks/results/, and the report of the methods with several draws to docs/results/.
+Each run is an ordinary command, with the method's preset for small images and a narrow network. `STEPS` is the number
+of steps that take ten minutes on one CPU core; the table shows the time that the runs took. With 250 labels, some
+methods are also trained for seventeen minutes. Finished runs are skipped: rerun to resume. The table is written to
+benchmarks/results/, and the report on the methods with several draws to docs/results/.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from counted import cpu_minutes, train_counted
 from tutelage.core.intervals import interval
 from tutelage.results.report import write_report
 
-STEPS = {  # in ten minutes of one core
+STEPS = {  # in ten minutes on one core
     "supervised": 20_000,
     "pi-model": 12_000,
     "mean-teacher": 10_500,
@@ -30,9 +30,9 @@ STEPS = {  # in ten minutes of one core
     "fixmatch": 10_000,
 }
 SEEDS = {"supervised": 3, "mean-teacher": 3, "mixmatch": 3, "fixmatch": 3}  # the others have one
-FEW = 1000  # labels; below it
-FEWEST = 100  # labels; below it the methods of SEEDS alone
-LONGER = 1.7  # times ten minutes
+FEW = 1000  # fewer labels than this use the settings for few labels
+FEWEST = 100  # with fewer labels than this, only the methods in SEEDS are trained
+LONGER = 1.7  # multiple of ten minutes
 LONG_LABELS, LONG_SEEDS = 250, {"supervised": 3, "fixmatch": 3}
 FLAGS_FEW = ("--optimizer.weight-decay", "1e-2")
 FIXMATCH_FEW = ("--method.passes", "separate", "--method.alignment-steps", "128")
@@ -58,7 +58,7 @@ class Job:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """What differs from the preset."""
+        """Flags that differ from the preset."""
         own = FIXMATCH_FEW if self.few and self.method == "fixmatch" else ()
         return ("--network.width", "16", *(FLAGS_FEW if self.few else ()), *own)
 
@@ -69,14 +69,14 @@ class Job:
 
     @property
     def asked(self) -> bool:
-        """Whether the table has it."""
+        """Whether this run is part of the table."""
         if self.longer:
             return self.labels == LONG_LABELS and self.seed < LONG_SEEDS.get(self.method, 0)
         return self.seed < SEEDS.get(self.method, 0 if self.labels < FEWEST else 1)
 
     @property
     def in_report(self) -> bool:
-        """Whether the page in docs/ has it."""
+        """Whether this run is part of the page in docs/."""
         return self.method in SEEDS and not self.longer
 
     def words(self, data: str, run: Path) -> list[str]:
@@ -89,7 +89,7 @@ class Job:
 
 
 def train(data: str, job: Job, run: Path) -> None:
-    """Train unless it is done."""
+    """Train, unless the run is finished."""
     train_counted(job.words(data, run), run)
 
 
@@ -107,7 +107,7 @@ def main() -> None:
     seeds = range(max(SEEDS.values()))
     everything = [Job(*one) for one in itertools.product(STEPS, counts, seeds, (False, True))]
     jobs = [job for job in everything if job.asked]
-    # those that the rest is compared with come first
+    # the runs with which others are compared come first
     jobs.sort(key=lambda job: (job.longer, job.method not in SEEDS, job.seed))
     with ThreadPoolExecutor(arguments.jobs) as pool:
         list(pool.map(lambda job: train(arguments.data, job, arguments.out / job.name), jobs))
@@ -116,27 +116,27 @@ def main() -> None:
 
 
 def write_page(arguments: argparse.Namespace, jobs: list[Job]) -> None:
-    """The product's own report of some runs, with the name of the data for the place where it lay."""
+    """The report on some runs, with the path of the data replaced by its name."""
     write_report([arguments.out / job.name for job in jobs], arguments.page, format="md", overwrite=True)
     page = arguments.page.read_text()
     arguments.page.write_text(page.replace(str(Path(arguments.data).resolve()), "cifar10/"))
 
 
 def write_table(arguments: argparse.Namespace, counts: list[int], jobs: list[Job]) -> None:
-    """benchmarks/results/cifar10.md and .json."""
+    """Write benchmarks/results/cifar10.md and .json."""
     results = {job: json.loads((arguments.out / job.name / "result.json").read_text()) for job in jobs}
     minutes = {job: cpu_minutes(arguments.out / job.name) for job in jobs}
     lines = [
-        "# CIFAR-10 (JPEG copies), six to ten minutes of one processor core for each run",
+        "# CIFAR-10 (JPEG copies), six to ten minutes on one CPU core per run",
         "",
         f"`python benchmarks/cifar10.py cifar10/ --out runs/cifar10 --labels {arguments.labels}`",
         "",
-        "5,000 test images, read once, after the last step, and by nothing that selects. Mean ± standard deviation "
-        "over draws of the labels (n beside it), in percent, of the network that the method evaluates; the gain is the "
-        "difference to supervised on the same labels, and beside it that of each draw. The scores of one run are good "
-        "to about ±1.3 points (95 %, 5,000 images). Weight decay and FixMatch's settings were chosen on 3,000 other "
-        "training images, with 250 and 4,000 labels. The runs of seventeen minutes, the third draws of Mean Teacher "
-        "and MixMatch and all with 40 labels were added when the others had been scored.",
+        "The 5,000 test images are used once, after the last step, and not for any selection. Scores are in percent, "
+        "mean ± standard deviation over n draws of the labels, for the network that the method evaluates. The gain is "
+        "the difference from supervised training on the same labels, on average and for each draw. With 5,000 images, "
+        "the 95% interval of one run's accuracy is about ±1.3 points. Weight decay and FixMatch's settings were chosen "
+        "on 3,000 other training images, with 250 and 4,000 labels. The runs of seventeen minutes, the third draws of "
+        "Mean Teacher and MixMatch, and all runs with 40 labels were added after the others had been scored.",
     ]
     for count, longer in dict.fromkeys((count, longer) for longer in (False, True) for count in counts):
         here = [job for job in jobs if (job.labels, job.longer) == (count, longer)]
@@ -169,7 +169,7 @@ def write_table(arguments: argparse.Namespace, counts: list[int], jobs: list[Job
 
 
 def numbers(result: dict) -> dict[str, dict[str, float]]:
-    """The test scores of each network that are one number."""
+    """The test scores of each network that are single numbers."""
     return {
         network: {name: value for name, value in part.items() if isinstance(value, int | float)}
         for network, part in result["test"].items()
@@ -177,12 +177,12 @@ def numbers(result: dict) -> dict[str, dict[str, float]]:
 
 
 def score(result: dict, name: str) -> float:
-    """A test score of the network that counts."""
+    """A test score of the evaluated network."""
     return float(result["test"][result["evaluated"]][name])
 
 
 def cell(values: list[float], factor: float, digits: int, sign: str = "") -> str:
-    """Mean, and standard deviation where there is more than one value."""
+    """Mean, and standard deviation if there is more than one value."""
     stats = interval([factor * value for value in values])
     return f"{stats.mean:{sign}.{digits}f}" + ("" if stats.std is None else f" ± {stats.std:.{digits}f}")
 

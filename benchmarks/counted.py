@@ -1,4 +1,4 @@
-"""Ordinary commands as parts of a benchmark: one thread each, their output and processor time kept beside the run."""
+"""Runs ordinary commands in a benchmark with one thread each, and keeps their output and CPU time next to the run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def train_counted(words: Sequence[str], run: Path) -> None:
-    """Run a command that trains into `run`, unless it is done; a run that was interrupted goes on."""
+    """Run a command that trains in `run`, unless that run is finished; an interrupted run is resumed."""
     if (run / "result.json").exists():
         return
     if (run / "config.json").exists():
@@ -18,7 +18,7 @@ def train_counted(words: Sequence[str], run: Path) -> None:
 
 
 def run_counted(words: Sequence[str], place: Path) -> None:
-    """Run a command with one thread. What it prints and its processor time are kept in files named as `place`."""
+    """Run a command with one thread. Its output and CPU time are saved in files named after `place`."""
     log = place.with_name(f"{place.name}.log")
     with log.open("a") as stream:
         pid = os.posix_spawn(
@@ -36,5 +36,5 @@ def run_counted(words: Sequence[str], place: Path) -> None:
 
 
 def cpu_minutes(place: Path) -> float:
-    """What the commands of `place` took in all, interrupted ones too."""
+    """Total time of the commands for `place`, including interrupted ones."""
     return float(place.with_name(f"{place.name}.cpu").read_text()) / 60

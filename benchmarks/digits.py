@@ -1,8 +1,8 @@
-"""Supervised against Mean Teacher and FixMatch on the bundled digits: the demo over many draws, its result kept.
+"""Supervised training vs. Mean Teacher and FixMatch on the bundled digits: the demo with many draws of the labels.
 
     python benchmarks/digits.py [--seeds 12] [--first-seed 10] [--steps 600] [--out benchmarks/results]
 
-Draws 0 to 3 served to choose the settings (by the hidden labels of training images), so the default is other draws.
+The settings were chosen on draws 0 to 3, by the hidden labels of training images, so the default is other draws.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ def main() -> None:
     }
     (arguments.out / "digits.json").write_text(json.dumps(facts, indent=2) + "\n")
     lines = [
-        "# Digits: supervised against Mean Teacher and FixMatch",
+        "# Digits: supervised training vs. Mean Teacher and FixMatch",
         "",
-        f"`{facts['command']}`: {facts['data']}; {facts['labels']} labels (2 a class), {facts['steps']} steps, "
+        f"`{facts['command']}`: {facts['data']}; {facts['labels']} labels (2 per class), {facts['steps']} steps, "
         f"draws {facts['draws']}.",
         "Presets `supervised-digits`, `mean-teacher-digits` and `fixmatch-digits`: the same network, optimizer and "
         "averaging; input noise for the first two.",
@@ -77,8 +77,8 @@ def main() -> None:
         )
     lines += [
         "",
-        "The settings were chosen on draws 0 to 3 by the labels that are hidden from training; a first search among "
-        "noise levels and weights had looked at test accuracies of these draws. The draws above are others; the test "
+        "The settings were chosen on draws 0 to 3 by the labels that are hidden from training; an earlier search over "
+        "noise levels and weights had used test accuracies of these draws. The draws above are different, but the test "
         "images are the same.",
     ]
     (arguments.out / "digits.md").write_text("\n".join(lines) + "\n")

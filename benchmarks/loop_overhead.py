@@ -1,9 +1,9 @@
-"""What the loop costs: a full training step against the bare network passes and optimizer step on a ready batch.
+"""The overhead of the loop: a full training step vs. only the network passes and the optimizer on a ready batch.
 
-The full step fetches rows, makes views, normalizes, runs the method, looks for NaN, steps the optimizer, updates the
-teacher, and logs. The bare step runs the same network passes (student forward and backward on all rows, for Mean
-Teacher the teacher's forward too) and the same optimizer on a batch that lies ready. Both are run in turn, in blocks
-within one process, and compared block by block, since the speed of a shared machine drifts.
+The full step loads rows, computes views, normalizes, runs the method, checks for NaN, steps the optimizer, updates the
+teacher, and logs. The bare step runs the same network passes (student forward and backward on all rows; for Mean
+Teacher also the teacher's forward pass) and the same optimizer on a prepared batch. Both alternate in blocks within one
+process and are compared block by block, since the speed of a shared machine varies.
 
     python benchmarks/loop_overhead.py [DATA] [--network small] [--image-size 32] [--blocks 20] [--out FILE.json]
 """
@@ -34,11 +34,11 @@ from tutelage.training.signals import StopFlag
 from tutelage.training.state import Training
 from tutelage.training.window import Window
 
-STEPS = 10  # of a block
+STEPS = 10  # per block
 
 
 class Lines:
-    """Writes log lines as a run does; evaluations and checkpoints, some twenty in a run, are left out."""
+    """Writes log lines like a run; evaluations and checkpoints, about twenty per run, are left out."""
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
@@ -104,7 +104,7 @@ def measure(method: str, arguments: argparse.Namespace, folder: Path) -> dict[st
             training.total = (block + 1) * STEPS
             fit(training, Lines(run), stop, start=block * STEPS)
             end = time.perf_counter()
-            if block:  # the first warms up
+            if block:  # the first is a warm-up
                 bare.append((middle - begin) / STEPS)
                 full.append((end - middle) / STEPS)
     training.loader.close()

@@ -1,11 +1,11 @@
-"""What MoCo costs beyond its network passes, and what of it is the queue.
+"""The cost of MoCo beyond its network passes, and the part of it that is due to the queue.
 
-Bare is what nobody can leave out: the student's pass forward and backward over a batch with a plain cross-entropy as
-the loss, the key encoder's pass forward, and the optimizer step. The full step is the loop's own `run_step` on
-a batch that lies ready: shuffling, projections, the loss against the queue, the label-free figures of the log, the
-check for NaN, the moving average of the weights, the keys put into the queue. "Queue" is the part of it that grows with
-the queue: similarities, loss, their gradient, and the writing. All run in turn, in blocks within one process, and are
-compared block by block, since the speed of a shared machine drifts.
+"Bare" is the necessary minimum: the student's forward and backward pass over a batch with a plain cross-entropy loss,
+the key encoder's forward pass, and the optimizer step. The full step is the loop's `run_step` on a prepared batch:
+shuffling, projections, the loss against the queue, the label-free statistics in the log, the check for NaN, the moving
+average of the weights, and adding the keys to the queue. "Queue" is the part that grows with the queue: similarities,
+loss, their gradient, and storing the keys. All three alternate in blocks within one process and are compared block by
+block, since the speed of a shared machine varies.
 
     python benchmarks/moco_step.py [DATA] [--network small] [--queues 4096,65536] [--blocks 20] [--out FILE.md]
 """
@@ -38,7 +38,7 @@ from tutelage.training.state import Training
 
 
 class Ready:
-    """A loader whose batch lies ready."""
+    """A loader with one prepared batch."""
 
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
@@ -66,7 +66,7 @@ def bare_step(training: Training) -> Callable[[int], None]:
 
 
 def queue_step(training: Training) -> Callable[[int], None]:
-    """What a step does with the queue, on a copy of it: loss, gradient of the queries, writing."""
+    """The part of a step that uses the queue: loss, gradient of the queries, and storing the keys."""
     method: Any = training.method
     kept = method.queue.clone(), method.queue_end.clone()
     rows, size = method.problem.unlabeled_batch, method.cfg.projection_size
@@ -83,7 +83,7 @@ def queue_step(training: Training) -> Callable[[int], None]:
 
 
 def measure(queue_size: int, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Seconds of the three, and their ratios block by block."""
+    """Seconds of the three kinds of step, and their ratios block by block."""
     settings = {
         "data.path": arguments.data,
         "data.image_size": arguments.image_size,
@@ -124,7 +124,7 @@ def measure(queue_size: int, arguments: argparse.Namespace) -> dict[str, Any]:
     for block in range(arguments.blocks + 1):
         for name, do in kinds.items():
             value = timed(do, block * arguments.steps)
-            if block:  # the first warms up
+            if block:  # the first is a warm-up
                 seconds[name].append(value)
     assert (fault := health.first_fault()) is None, fault
     ratios = [full / bare for full, bare in zip(seconds["full"], seconds["bare"], strict=True)]
@@ -143,15 +143,15 @@ def report(rows: list[dict[str, Any]], arguments: argparse.Namespace) -> str:
     """The result as Markdown."""
     threads = f"{torch.get_num_threads()} threads" if arguments.device == "cpu" else torch.cuda.get_device_name()
     splits = f", batch norm in {arguments.bn_splits} parts" if arguments.bn_splits else ""
-    head = f"""# What MoCo costs beyond its network passes
+    head = f"""# The cost of MoCo beyond its network passes
 
 `python benchmarks/moco_step.py --blocks {arguments.blocks} --network {arguments.network}`: {arguments.data} at
 {arguments.image_size} x {arguments.image_size}, batches of {arguments.batch_size}{splits}, {threads}, torch \
 {torch.__version__}, {platform.machine()}.
-Median of {arguments.blocks} blocks of {arguments.steps} steps of each kind, run in turn in one process.
+Median of {arguments.blocks} blocks of {arguments.steps} steps of each kind, alternating in one process.
 
-Bare: the student's pass forward and backward, the key encoder's pass forward, the optimizer step. Full: the loop's
-whole step on a batch that lies ready. Queue: similarities to the queue, loss, gradient, and the writing of the keys.
+Bare: the student's forward and backward pass, the key encoder's forward pass, and the optimizer step. Full: the loop's
+whole step on a prepared batch. Queue: similarities to the queue, loss, gradient, and storing the keys.
 
 | keys in the queue | bare | full | full / bare | quartiles | queue | queue / full |
 |---|---|---|---|---|---|---|
@@ -172,7 +172,7 @@ def main() -> None:
     parser.add_argument("--image-size", type=int, default=32)
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--blocks", type=int, default=20)
-    parser.add_argument("--steps", type=int, default=5, help="of each kind in a block")
+    parser.add_argument("--steps", type=int, default=5, help="steps of each kind per block")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()

@@ -1,16 +1,16 @@
-"""What pretraining without labels is worth on CIFAR-10, where its time is taken from the training that follows.
+"""The value of pretraining without labels on CIFAR-10, when its time is taken from the training that follows.
 
     python benchmarks/pretraining.py DATA --out runs/pretraining [--minutes 17] [--seeds 2] [--jobs 2]
                                      [--methods fixmatch,supervised]
 
-For each seed an encoder is pretrained for half of the minutes, and another one is trained on all labels for as long.
-Both are probed. Then each of the methods trains twice with few labels: for all of the minutes from scratch, and for
-half of them from the pretrained encoder. Minutes are those of one processor core, which `STEPS` turns into steps, so
-that a busy machine changes nothing; the tables say what a run took. With FixMatch alone and two numbers of labels all
-of it takes 4 x minutes x seeds.
+For each seed, one encoder is pretrained for half of the minutes, and another is trained on all labels for the same
+time. Both are probed. Then each method is trained twice with few labels: from scratch for all of the minutes, and from
+the pretrained encoder for half of them. Minutes are converted to steps on one CPU core with `STEPS`, so that the load
+of the machine has no effect; the tables show the time that the runs took. With only FixMatch and two numbers of labels,
+the total is 4 x minutes x seeds.
 
-Each run is the ordinary command, with the preset of its method for small machines and the narrow form of its network.
-Finished runs are left, so that the script goes on where it stopped. Tables and picture go to benchmarks/results/.
+Each run is an ordinary command, with the method's preset for small images and a narrow network. Finished runs are
+skipped: rerun to resume. The tables and the picture are written to benchmarks/results/.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from typing import Any
 from counted import cpu_minutes, run_counted, train_counted
 from tutelage.core.intervals import interval
 
-STEPS = {"moco-v2": 430, "supervised": 2_000, "fixmatch": 700}  # in a minute of one core
+STEPS = {"moco-v2": 430, "supervised": 2_000, "fixmatch": 700}  # in one minute on one core
 SHARE = 0.5  # of the minutes, for pretraining
 NARROW = ("--network.width", "16")
-FEW = {  # what differs from the preset with few labels; chosen for training from scratch, see cifar10.py
+FEW = {  # flags that differ from the preset with few labels; chosen for training from scratch, see cifar10.py
     "supervised": ("--optimizer.weight-decay", "1e-2"),
     "fixmatch": (
         *("--optimizer.weight-decay", "1e-2"),
@@ -43,7 +43,7 @@ DRAWS = 3  # of the labels of a probe
 
 @dataclass(frozen=True)
 class Job:
-    """One training: of an encoder where `labels` is None, else from `start`."""
+    """One training run: of an encoder if `labels` is None, otherwise with few labels from `start`."""
 
     method: str
     seed: int
@@ -75,12 +75,12 @@ class Job:
 
 
 def train(job: Job, data: str, out: Path) -> None:
-    """Train unless it is done."""
+    """Train, unless the run is finished."""
     train_counted(job.words(data, out), out / job.name)
 
 
 def probe(run: Path, data: str, counts: Sequence[str]) -> None:
-    """Probe a run unless that is done; only beside a pretrained encoder stand random weights."""
+    """Probe a run, unless that is done; random weights are probed only with the pretrained encoder."""
     file = run.with_name(f"{run.name}-probe.json")
     if not file.exists():
         random = [] if run.name.startswith("moco") else ["--no-random"]
@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--methods", default="fixmatch", help=f"some of {','.join(FEW)}")
     parser.add_argument("--labels", default="40,250")
-    parser.add_argument("--bank", type=int, default=4000, help="labels that the monitor's queries are compared with")
+    parser.add_argument("--bank", type=int, default=4000, help="labels in the bank of the kNN monitor")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
     given = parser.parse_args()
@@ -125,7 +125,7 @@ def main() -> None:
 
 
 def collect(given: argparse.Namespace, counts: Sequence[int], jobs: Sequence[Job]) -> dict[str, Any]:
-    """All numbers, in percent: of each run, and of each encoder by probe, number of labels and seed."""
+    """All numbers, in percent: per run, and per encoder, probe, number of labels and seed."""
     accuracy, curves, probes = {}, {}, []
     for job in jobs:
         run = given.out / job.name
@@ -167,7 +167,7 @@ def few_labels(facts: dict[str, Any], method: str, labels: int, start: str, seed
 
 
 def cell(values: Sequence[float], sign: str = "") -> str:
-    """Mean, and standard deviation where there is more than one value."""
+    """Mean, and standard deviation if there is more than one value."""
     stats = interval(list(values))
     return f"{stats.mean:{sign}.1f}" + ("" if stats.std is None else f" ± {stats.std:.1f}")
 
@@ -178,16 +178,16 @@ def took(facts: dict[str, Any], jobs: Sequence[Job]) -> str:
 
 
 def write_tables(given: argparse.Namespace, counts: Sequence[int], facts: dict[str, Any], jobs: Sequence[Job]) -> None:
-    """benchmarks/results/pretraining.md."""
+    """Write benchmarks/results/pretraining.md."""
     pretraining = [job for job in jobs if job.method == "moco-v2"]
     supervised = [job for job in jobs if job.labels is None and job.method == "supervised"]
     lines = [
-        "# Pretraining without labels, its time counted",
+        "# Pretraining without labels at equal total time",
         "",
         f"`python benchmarks/pretraining.py cifar10/ --out runs/pretraining --minutes {given.minutes:g} --seeds "
-        f"{given.seeds}`: CIFAR-10 (JPEG copies), small network of width 16, {given.minutes:g} minutes of one core a "
-        f"training ({pretraining[0].steps:,} steps of pretraining are half of that). Test images are read once, after "
-        f"the last step, and nothing is chosen on them. Percent; mean ± standard deviation over {given.seeds} seeds.",
+        f"{given.seeds}`: CIFAR-10 (JPEG copies), small network of width 16, {given.minutes:g} minutes on one core "
+        f"per run ({pretraining[0].steps:,} steps of pretraining take half of that). Test images are used once, after "
+        f"the last step, and not for any selection. Percent; mean ± standard deviation over {given.seeds} seeds.",
         "",
         "## The encoder, frozen",
         "",
@@ -205,8 +205,8 @@ def write_tables(given: argparse.Namespace, counts: Sequence[int], facts: dict[s
         "",
         "## Few labels, same planned time",
         "",
-        "Both ways were planned to take the same time, of which pretraining is half; what pretraining took is not in "
-        "the CPU minutes of this table. The gain is the paired difference.",
+        "Both ways were planned to take the same total time, half of it for pretraining. The CPU minutes in this table "
+        "do not include pretraining. The gain is the paired difference.",
         "",
         "| method | labels | from scratch | pretrained | gain | steps | CPU minutes |",
         "|:--|--:|--:|--:|--:|--:|--:|",
@@ -233,7 +233,7 @@ def write_tables(given: argparse.Namespace, counts: Sequence[int], facts: dict[s
 
 
 def draw(given: argparse.Namespace, counts: Sequence[int], facts: dict[str, Any]) -> None:
-    """benchmarks/results/pretraining.svg: kNN accuracy over time, and a dot for each training with few labels."""
+    """Draw benchmarks/results/pretraining.svg: kNN accuracy over time, and one dot per run with few labels."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -246,7 +246,7 @@ def draw(given: argparse.Namespace, counts: Sequence[int], facts: dict[str, Any]
     for encoder, name in ENCODERS.items():
         level = interval(probed(facts, encoder, "knn", given.bank)).mean
         left.axhline(level, color=colors[encoder], ls="--", lw=1, label=f"{name}, test images")
-    left.plot([], [], color=colors["moco-v2"], label="pretrained, while it learns")
+    left.plot([], [], color=colors["moco-v2"], label="pretrained, during training")
     left.set(xlabel="steps of pretraining", ylabel=f"kNN accuracy, {given.bank:,} labels, %")
     left.legend(fontsize=8)
     groups = [(method, count) for method in given.methods for count in counts]

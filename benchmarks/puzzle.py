@@ -1,9 +1,9 @@
-"""Why a tutorial's Mean Teacher stops at 82 %: each suspect is one change of the preset `mean-teacher-puzzle`.
+"""Why a tutorial's Mean Teacher stops at 82%: each suspected cause is one change to the preset `mean-teacher-puzzle`.
 
     python benchmarks/puzzle.py DATA --out runs/puzzle [--labels 1000] [--seeds 2] [--steps 4000] [--jobs 2]
 
-Each run is the ordinary command; finished ones are left, so that the script goes on where it stopped. The table and the
-picture go to benchmarks/results/.
+Each run is an ordinary command; finished runs are skipped: rerun to resume. The table and the picture are written to
+benchmarks/results/.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ RECIPE = (
 
 @dataclass(frozen=True)
 class Variant:
-    """One change: its name, what it asks, and the flags that make it."""
+    """One change: its name, the question it answers, and its flags."""
 
     name: str
     question: str
@@ -42,7 +42,7 @@ class Variant:
 
 VARIANTS = (
     Variant("base", "the tutorial's settings: squared difference of raw logits, weight 1", ()),
-    Variant("no consistency", "is 82 % reached without any?", ("--method.consistency-weight", "0")),
+    Variant("no consistency", "is 82% reached without consistency?", ("--method.consistency-weight", "0")),
     Variant("softmax x 1", "softmax first, same weight", (*SOFTMAX, "--method.consistency-weight", "1")),
     Variant("softmax x 10", "softmax first, weight 10", (*SOFTMAX, "--method.consistency-weight", "10")),
     Variant("softmax x 50", "softmax first, weight 50", (*SOFTMAX, "--method.consistency-weight", "50")),
@@ -63,11 +63,11 @@ VARIANTS = (
     ),
     Variant(
         "all but consistency",
-        "how much of that is the recipe alone?",
+        "how much of that is due to the recipe alone?",
         (*SOFTMAX, "--method.consistency-weight", "0", *RECIPE),
     ),
 )
-DROPPED = {  # settings of the preset that mean nothing beside a change
+DROPPED = {  # settings of the preset that have no effect with a change
     "all of them": ("optimizer.step_at", "optimizer.step_factor"),
     "all but consistency": ("optimizer.step_at", "optimizer.step_factor"),
     "cosine": ("optimizer.step_at", "optimizer.step_factor"),
@@ -86,7 +86,7 @@ def command(data: str, variant: Variant, seed: int, run: Path, labels: int, step
 
 
 def train(words: list[str], run: Path) -> None:
-    """Run a command unless its run is finished; one that was interrupted goes on."""
+    """Run a command, unless its run is finished; an interrupted run is resumed."""
     if (run / "result.json").exists():
         return
     if (run / "config.json").exists():
@@ -143,16 +143,16 @@ def main() -> None:
 def write_table(
     arguments: argparse.Namespace, measured: dict[str, list[dict[str, float]]], gains: dict[str, Interval]
 ) -> None:
-    """benchmarks/results/puzzle.md and .json."""
+    """Write benchmarks/results/puzzle.md and .json."""
     given = f"--labels {arguments.labels} --seeds {arguments.seeds} --steps {arguments.steps}"
     lines = [
-        "# Why does a tutorial's Mean Teacher stop at 82 %?",
+        "# Why does a tutorial's Mean Teacher stop at 82%?",
         "",
         f"`python benchmarks/puzzle.py cifar10/ --out runs/puzzle {given}`: CIFAR-10 (JPEG copies), {arguments.labels} "
         f"labels, 5,000 test images scored once, after the last step; {arguments.seeds} seeds, mean ± std; paired "
-        "differences to the run without consistency of the same seed.",
+        "differences from the run without consistency with the same seed.",
         "",
-        "| variant | teacher % | student % | teacher against no consistency | asks |",
+        "| variant | teacher % | student % | teacher vs. no consistency | question |",
         "|---|---|---|---|---|",
     ]
     for variant in VARIANTS:
@@ -171,7 +171,7 @@ def write_table(
 
 
 def draw(arguments: argparse.Namespace, measured: dict[str, list[dict[str, float]]]) -> None:
-    """benchmarks/results/puzzle.svg: a dot a seed, for teacher and student."""
+    """Draw benchmarks/results/puzzle.svg: one dot per seed, for teacher and student."""
     import matplotlib
 
     matplotlib.use("Agg")

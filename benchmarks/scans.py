@@ -1,15 +1,15 @@
-"""Scans with few labels: the labels alone against Mean Teacher and UA-MT, every method for the same time.
+"""Scans with few labels: supervised training vs. Mean Teacher and UA-MT, with the same training time for all.
 
     python benchmarks/scans.py hippocampus|left-atrium DATA --out runs/scans [--seeds 3] [--jobs 2] [--steps N]
 
-Each run is the ordinary command with the preset METHOD-scan-cpu. `STEPS` are what ten minutes of one processor core
-hold for each method, forward and backward passes having been timed; the table says what a run took, in all. Finished
-runs are left, so that the script goes on where it stopped. The table goes to benchmarks/results/.
+Each run is an ordinary command with the preset METHOD-scan-cpu. The steps of a study take about ten minutes on one CPU
+core, estimated from timed forward and backward passes; the table shows the total time of the runs. Finished runs are
+skipped: rerun to resume. The table is written to benchmarks/results/.
 
-hippocampus: the folder with `images/` and `labels/`. Every fifth name is held out for the test; 16 of the 160 others,
-drawn by the seed, are labeled. left-atrium: UA-MT's .h5 files with train.list and test.list; 4 of those in train.list,
-drawn by the seed, are labeled. Volumes are resampled to 1.25 mm and scored on the grid of their files. Nothing is
-selected: the last step counts.
+hippocampus: a folder with `images/` and `labels/`. Every fifth name is held out for testing; 16 of the other 160,
+drawn by the seed, are labeled. left-atrium: UA-MT's .h5 files with train.list and test.list; 4 of the scans in
+train.list, drawn by the seed, are labeled. Volumes are resampled to 1.25 mm and scored on the grid of their files.
+There is no model selection: the last step is scored.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from tutelage.core.intervals import interval
 METHODS = ("supervised", "mean-teacher", "ua-mt")
 DISTANCES = ("hd95_pooled_mm", "hd95_max_directed_mm")
 PER_SCAN = ("dice", "hd95_pooled_mm")
-HELD_OUT = 5  # of so many names, one
+HELD_OUT = 5  # every fifth name
 
 
 @dataclass(frozen=True)
 class Study:
-    """One data set, with what is the same for all methods.
+    """One data set, with the settings that all methods share.
 
     Attributes:
-        about: for the table.
-        steps: in ten minutes of one core, of each of `METHODS`.
+        about: description for the table.
+        steps: steps in ten minutes on one core, for each of `METHODS`.
     """
 
     about: str
@@ -59,7 +59,7 @@ STUDIES = {
     ),
     "left-atrium": Study(
         about="Left Atrium 2018 (files of UA-MT): 32 training scans, 4 of them labeled, and 8 test scans; trained at "
-        "1.25 mm on patches of 64 x 64 x 40 voxels (the V-Net halves x and y four times, so 56 is none of its sizes), "
+        "1.25 mm on patches of 64 x 64 x 40 voxels (the V-Net halves x and y four times, so 56 is not a valid size), "
         "scored at 0.625 mm",
         labels=4,
         seeds=1,
@@ -97,7 +97,7 @@ class Job:
 
 
 def split_by_name(data: Path, out: Path) -> Path:
-    """A folder with `train/` and `test/`, of links to the files of `data`: every fifth name is for the test."""
+    """A folder with `train/` and `test/`, which link to the files of `data`; every fifth name is for testing."""
     names = sorted(path.name for path in (data / "images").glob("*.nii.gz"))
     for number, name in enumerate(names):
         part = "test" if number % HELD_OUT == 0 else "train"
@@ -110,7 +110,7 @@ def split_by_name(data: Path, out: Path) -> Path:
 
 
 def train(data: str, job: Job, run: Path) -> None:
-    """Train unless it is done."""
+    """Train, unless the run is finished."""
     train_counted(job.words(data, run), run)
 
 
@@ -119,9 +119,9 @@ def main() -> None:
     parser.add_argument("study", choices=STUDIES)
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=None, help="3 of hippocampus, 1 of left-atrium")
+    parser.add_argument("--seeds", type=int, default=None, help="default: 3 for hippocampus, 1 for left-atrium")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=None, help="of every method, to try the script")
+    parser.add_argument("--steps", type=int, default=None, help="steps of every method, to try the script")
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
     arguments = parser.parse_args()
     name, study = arguments.study, STUDIES[arguments.study]
@@ -134,28 +134,28 @@ def main() -> None:
         for seed in range(arguments.seeds or study.seeds)
         for method, steps in zip(METHODS, study.steps, strict=True)
     ]
-    train(str(data), jobs[0], arguments.out / jobs[0].name)  # alone, since it prepares the scans for all
+    train(str(data), jobs[0], arguments.out / jobs[0].name)  # first, since it prepares the scans for all runs
     with ThreadPoolExecutor(arguments.jobs) as pool:
         list(pool.map(lambda job: train(str(data), job, arguments.out / job.name), jobs[1:]))
     write_results(arguments, jobs)
 
 
 def write_results(arguments: argparse.Namespace, jobs: list[Job]) -> None:
-    """benchmarks/results/scans-STUDY.md and .json."""
+    """Write benchmarks/results/scans-STUDY.md and .json."""
     results = {job: json.loads((arguments.out / job.name / "result.json").read_text()) for job in jobs}
     minutes = {job: cpu_minutes(arguments.out / job.name) for job in jobs}
     seeds = len({job.seed for job in jobs})
     command = f"python benchmarks/scans.py {arguments.study} {arguments.study.replace('-', '_')}/ --out runs/scans"
     lines = [
-        f"# {arguments.study}: few labels, ten minutes of one processor core for each run",
+        f"# {arguments.study}: few labels, ten minutes on one CPU core per run",
         "",
         f"`{command} --seeds {seeds}`",
         "",
-        f"{STUDIES[arguments.study].about}. The test scans are read once, after the last step, and by nothing that "
-        "selects. Mean ± standard deviation over seeds (n beside it), each of which draws the labels anew; of the "
-        "network that the method evaluates. Dice in percent, distances in mm: HD95 pooled is medpy's and that of "
-        "UA-MT's tables, HD95 max directed is MONAI's; `docs/segmentation-metrics.md` says how they differ. Distances "
-        "are means over the masks that are not empty; empty ones are counted, over all seeds.",
+        f"{STUDIES[arguments.study].about}. The test scans are used once, after the last step, and not for any "
+        "selection. Mean ± standard deviation over n seeds, each with its own draw of the labels, for the network that "
+        "the method evaluates. Dice is in percent, distances are in mm. HD95 pooled is medpy's, as in UA-MT's tables; "
+        "HD95 max directed is MONAI's; `docs/segmentation-metrics.md` explains the difference. Distances are means "
+        "over the masks that are not empty; the empty masks of all seeds are counted.",
         "",
         "| method | n | Dice | std over scans | HD95 pooled | HD95 max directed | empty | steps | CPU minutes |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -172,14 +172,15 @@ def write_results(arguments: argparse.Namespace, jobs: list[Job]) -> None:
         )
     lines += [
         "",
-        "The same scans and the same labels as `supervised`: differences of a scan, averaged over seeds; then the mean "
-        "over scans with its 95 % interval (Student's t). More Dice and less distance are better.",
+        "Paired differences from `supervised` with the same labels: the difference on each scan is averaged over "
+        "seeds; then the mean over scans is given with its 95% interval (Student's t). Higher Dice and lower distance "
+        "are better.",
         "",
-        "| method | Dice, points | scans with more Dice | HD95 pooled, mm | gain in Dice of each seed |",
+        "| method | Dice, points | scans with higher Dice | HD95 pooled, mm | gain in Dice per seed |",
         "|---|---|---|---|---|",
     ]
     lines += [paired_row(method, jobs, results) for method in METHODS[1:]]
-    lines += ["", "Dice of each class:", ""]
+    lines += ["", "Dice per class:", ""]
     classes = list(test(results[jobs[0]])["per_class"])
     lines += [f"| method | {' | '.join(classes)} |", f"|---|{'---|' * len(classes)}"]
     for method in METHODS:
@@ -195,7 +196,7 @@ def write_results(arguments: argparse.Namespace, jobs: list[Job]) -> None:
 
 
 def kept(result: dict[str, Any]) -> dict[str, Any]:
-    """The test scores of both networks, and of the one that counts those of each scan that the table is made of."""
+    """The test scores of both networks, and the scores per scan of the evaluated network."""
     networks = {
         name: {score: value for score, value in scores.items() if score != "per_case"}
         for name, scores in result["test"].items()
@@ -205,7 +206,7 @@ def kept(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def paired_row(method: str, jobs: list[Job], results: dict[Job, Any]) -> str:
-    """How a method differs from the labels alone, scan by scan."""
+    """The difference between a method and supervised training, scan by scan."""
     dice = differences("dice", method, jobs, results)
     distance = differences("hd95_pooled_mm", method, jobs, results)
     scores = {(job.method, job.seed): 100 * test(results[job])["dice"] for job in jobs}
@@ -218,7 +219,7 @@ def paired_row(method: str, jobs: list[Job], results: dict[Job, Any]) -> str:
 
 
 def differences(score: str, method: str, jobs: list[Job], results: dict[Job, Any]) -> list[float]:
-    """Of each scan, averaged over the seeds in which both methods have the score; scans without any are left out."""
+    """The difference on each scan, averaged over the seeds for which both scores exist; other scans are left out."""
     by_case: dict[str, list[float]] = {}
     cases = {(j.method, j.seed): {c["case"]: c[score] for c in test(results[j])["per_case"]} for j in jobs}
     for seed in sorted({job.seed for job in jobs}):
@@ -230,12 +231,12 @@ def differences(score: str, method: str, jobs: list[Job], results: dict[Job, Any
 
 
 def test(result: dict[str, Any]) -> dict[str, Any]:
-    """The test scores of the network that counts."""
+    """The test scores of the evaluated network."""
     return result["test"][result["evaluated"]]
 
 
 def spread(values: Sequence[float | None]) -> str:
-    """Mean, and standard deviation where there is more than one value."""
+    """Mean, and standard deviation if there is more than one value."""
     known = [value for value in values if value is not None]
     if not known:
         return "-"

@@ -1,8 +1,8 @@
-"""How long a whole scan takes: the task's prediction against the plain loop of the originals, in turn, in one run.
+"""Time to predict a whole scan: the task's prediction vs. the plain loop of the original code.
 
-The plain loop predicts one window after the other, moves it to NumPy and adds it there, as UA-MT's code does. Both give
-the same probabilities, which is checked. The share of time that the network itself takes is measured too: it bounds
-what any other way of cutting and adding windows can gain.
+The plain loop predicts one window after the other and sums the results in NumPy, as in UA-MT's code. Both return the
+same probabilities, which is checked. The network's share of the time is also measured: it limits what a faster way of
+cutting and summing windows can gain.
 
     python benchmarks/sliding_window.py left_atrium/ID/mri_norm2.h5 --width 4 --crop 144,128,88 --repeats 3
 """
@@ -47,7 +47,7 @@ class Clocked(nn.Module):
 
 
 def clock(device: torch.device) -> float:
-    """Seconds: of the wall on a GPU; of this process on a CPU, so that others on the machine do not count."""
+    """Seconds: wall time on a GPU; CPU time of this process on a CPU, so that other processes do not count."""
     if device.type != "cuda":
         return time.process_time()
     torch.cuda.synchronize()
@@ -61,7 +61,9 @@ def numbers(text: str) -> tuple[int, ...]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scan", type=Path, help=".h5 with a dataset 'image'")
-    parser.add_argument("--crop", type=numbers, default=None, help="first voxels along each axis; all without it")
+    parser.add_argument(
+        "--crop", type=numbers, default=None, help="number of voxels to use along each axis; default: all"
+    )
     parser.add_argument("--patch", type=numbers, default=(112, 112, 80))
     parser.add_argument("--strides", type=numbers, default=(18, 18, 4))
     parser.add_argument("--width", type=int, default=16)
@@ -97,7 +99,7 @@ def main() -> None:
     results: dict[str, np.ndarray] = {}
     whole, image = image, image[tuple(slice(0, size) for size in options.patch)]
     for predict in ways.values():
-        predict()  # a single window, so that no way pays for imports and first passes
+        predict()  # warm-up on a single window: imports and first passes
     image = whole
     for _ in range(options.repeats):
         for way, predict in ways.items():

@@ -1,11 +1,11 @@
-"""What a method costs beyond its network passes: a full training step over the bare passes that it needs.
+"""The cost of a method beyond its network passes: a full training step vs. only the passes that it needs.
 
-Bare is what nobody can leave out: the forward and backward passes of `PASSES` below on a batch that lies ready, with a
-plain cross-entropy as the loss, and the optimizer step. The full step is the loop's own `run_step` on a batch
-that lies ready too: the method's losses and state, the check for NaN, the optimizer, the moving average of the weights
-(not counted as bare, though most methods have one), what is remembered, the tally of pseudo-labels. "With views" is the
-same step with rows fetched and views made; those are measured alone by `benchmarks/augment.py`. All three run in turn,
-in blocks within one process, and are compared block by block, since the speed of a shared machine drifts.
+"Bare" is the necessary minimum: the forward and backward passes that the method makes on a prepared batch, with a plain
+cross-entropy loss, and the optimizer step. The full step is the loop's `run_step` on a prepared batch: the method's
+losses and state, the check for NaN, the optimizer, the moving average of the weights (not part of "bare", although most
+methods have one), updates of the method's state, and the tally of pseudo-labels. "With views" is the same step
+including loading rows and computing views, which `benchmarks/augment.py` measures separately. All three alternate in
+blocks within one process and are compared block by block, since the speed of a shared machine varies.
 
     python benchmarks/step.py [DATA] [--network small] [--image-size 32] [--blocks 20] [--methods a,b] [--out FILE.md]
 """
@@ -13,6 +13,7 @@ in blocks within one process, and are compared block by block, since the speed o
 from __future__ import annotations
 
 import argparse
+import copy
 import platform
 import statistics
 import time
@@ -23,13 +24,15 @@ from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from tutelage import config
-from tutelage.core.batch import Batch
+from tutelage.core.batch import Batch, Progress
 from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import ImageLoader, pixel_statistics
 from tutelage.methods import CLASSIFIERS
+from tutelage.methods.base import Method
 from tutelage.run.build import build_predictor, resolved
 from tutelage.run.data_modules.image_streams import build_training
 from tutelage.training.health import Health
@@ -42,10 +45,10 @@ Rows = tuple[int, int]  # multiples of the labeled and of the unlabeled batch
 
 @dataclass(frozen=True)
 class Passes:
-    """The passes of a method with its default settings, each over so many rows.
+    """The network passes of a method with its default settings, with the number of rows in each.
 
-    `learned` go forward and backward through the student, `student` and `teacher` forward without gradient. With
-    `autoencoders` the learned rows also go through a second encoder and two decoders.
+    `learned` rows go forward and backward through the student; `student` and `teacher` rows go forward without
+    gradient. With `autoencoders`, the learned rows also go through a second encoder and two decoders.
     """
 
     learned: tuple[Rows, ...]
@@ -64,26 +67,41 @@ def _rows(rows: Rows) -> str:
     return " + ".join(f"{number}{name}" if number > 1 else name for number, name in of)
 
 
-WEAK_AND_STRONG = Passes(learned=((1, 2),))
-PASSES = {
-    "supervised": Passes(learned=((1, 0),)),
-    "pi-model": Passes(learned=((1, 1), (1, 1))),
-    "temporal-ensembling": Passes(learned=((1, 1),)),
-    "mean-teacher": Passes(learned=((1, 1),), teacher=((1, 1),)),
-    "hybridnet": Passes(learned=((1, 1),), teacher=((1, 1),), autoencoders=True),
-    "pseudo-label": Passes(learned=((1, 1),)),
-    "mixmatch": Passes(learned=((1, 2),), student=((0, 2),)),
-    "uda": WEAK_AND_STRONG,
-    "remixmatch": Passes(learned=((0, 3), (1, 3))),  # weak, strong and turned; then the mixed rows
-    "fixmatch": WEAK_AND_STRONG,
-    "flexmatch": WEAK_AND_STRONG,
-    "freematch": WEAK_AND_STRONG,
-    "softmatch": WEAK_AND_STRONG,
-}
+def passes_of(method: Method[Any], batch: Batch) -> Passes:
+    """The passes that a forward pass of `method` makes, seen at the first layer of its student and its teacher.
+
+    The unlabeled batch must be more than eight times the labeled one, so that numbers of rows tell both apart.
+    """
+    assert batch.labeled is not None
+    x, u = len(batch.labeled), 0 if batch.unlabeled is None else len(batch.unlabeled)
+    assert u == 0 or u > 8 * x
+    seen: dict[str, list[Rows]] = {"learned": [], "student": [], "teacher": []}
+
+    def watch(network: nn.Module, name: str) -> RemovableHandle:
+        def see(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            rows = len(inputs[0])
+            kind = "learned" if name == "student" and torch.is_grad_enabled() else name
+            seen[kind].append((rows // x, 0) if u == 0 else (rows % u // x, rows // u))
+
+        return first_layer(network).register_forward_pre_hook(see)
+
+    hooks = [watch(method.student, "student")]
+    if method.teacher is not None:
+        hooks.append(watch(method.teacher.network, "teacher"))
+    method.train()(batch, Progress(0, 10))
+    for hook in hooks:
+        hook.remove()
+    passes = {name: tuple(rows) for name, rows in seen.items()}
+    return Passes(**passes, autoencoders=hasattr(method, "other_decoder"))
+
+
+def first_layer(network: nn.Module) -> nn.Module:
+    """The first layer with weights."""
+    return next(module for module in network.modules() if next(module.parameters(recurse=False), None) is not None)
 
 
 class Ready:
-    """A loader whose batch lies ready."""
+    """A loader with one prepared batch."""
 
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
@@ -148,10 +166,15 @@ def measure(method: str, arguments: argparse.Namespace) -> dict[str, Any]:
         cfg, num_classes=len(dataset.classes), channels=dataset.channels, image_size=dataset.image_size
     )
     device = torch.device(arguments.device)
-    training = build_training(cfg, dataset, pixel_statistics(dataset.train.images), device, student.to(device))
+    normalization = pixel_statistics(dataset.train.images)
+    few = replace(cfg, train=replace(cfg.train, batch_size=2, unlabeled_ratio=16.0))
+    trial = build_training(few, dataset, normalization, device, copy.deepcopy(student).to(device))
+    passes = passes_of(trial.method, trial.loader.batch(0))
+    trial.loader.close()
+    training = build_training(cfg, dataset, normalization, device, student.to(device))
     training.method.train()
     loader, health = training.loader, Health(device)
-    ready, bare = cast(ImageLoader, Ready(loader.batch(0))), bare_step(training, PASSES[method])
+    ready, bare = cast(ImageLoader, Ready(loader.batch(0))), bare_step(training, passes)
 
     def timed(do: Callable[[int], object], start: int) -> float:
         begin = time.perf_counter()
@@ -169,7 +192,7 @@ def measure(method: str, arguments: argparse.Namespace) -> dict[str, Any]:
         full_time = timed(lambda step: run_step(training, step, health), start)
         training.loader = loader
         views_time = timed(lambda step: run_step(training, step, health), start + arguments.steps)
-        if block:  # the first warms up
+        if block:  # the first is a warm-up
             for name, value in (("bare", bare_time), ("full", full_time), ("views", views_time)):
                 seconds[name].append(value)
     loader.close()
@@ -181,7 +204,7 @@ def measure(method: str, arguments: argparse.Namespace) -> dict[str, Any]:
     low, _, high = statistics.quantiles(ratios["full"], n=4)
     return {
         "method": method,
-        "passes": str(PASSES[method]),
+        "passes": str(passes),
         **{f"{name}_ms": 1000 * statistics.median(values) for name, values in seconds.items()},
         **{f"{name}_ratio": statistics.median(values) for name, values in ratios.items()},
         "quartiles": f"{low:.3f} to {high:.3f}",
@@ -192,16 +215,16 @@ def report(rows: list[dict[str, Any]], arguments: argparse.Namespace) -> str:
     """The result as Markdown."""
     x, u = arguments.batch_size, round(arguments.batch_size * arguments.unlabeled_ratio)
     threads = f"{torch.get_num_threads()} threads" if arguments.device == "cpu" else torch.cuda.get_device_name()
-    head = f"""# What a method costs beyond its network passes
+    head = f"""# The cost of a method beyond its network passes
 
 `python benchmarks/step.py --blocks {arguments.blocks} --network {arguments.network}`: {arguments.data} at
 {arguments.image_size} x {arguments.image_size}, x = {x} labeled and u = {u} unlabeled rows, {threads}, torch \
 {torch.__version__}, {platform.machine()}.
-Median of {arguments.blocks} blocks of {arguments.steps} steps of each kind, run in turn in one process.
+Median of {arguments.blocks} blocks of {arguments.steps} steps of each kind, alternating in one process.
 
-Bare: the passes of the second column (learned: forward and backward; student, teacher: forward alone) with a plain
-cross-entropy on random rows, and the optimizer step. Full: the loop's whole step on a batch that lies ready, with the
-moving average of the weights, which bare leaves out. With views: rows fetched and views made too.
+Bare: the passes in the second column (learned: forward and backward; student, teacher: forward only) with a plain
+cross-entropy on random rows, and the optimizer step. Full: the loop's whole step on a prepared batch, including the
+moving average of the weights, which bare leaves out. With views: also loads rows and computes views.
 
 | method | passes | bare | full | full / bare | quartiles | with views | with views / bare |
 |---|---|---|---|---|---|---|---|
@@ -215,7 +238,6 @@ moving average of the weights, which bare leaves out. With views: rows fetched a
 
 def main() -> None:
     names = [method.name for method in CLASSIFIERS]
-    assert set(PASSES) == set(names), "a method without its passes, or passes without a method"
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="?", default="digits")
     parser.add_argument("--methods", default=",".join(names))
@@ -224,7 +246,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--unlabeled-ratio", type=float, default=1.0)
     parser.add_argument("--blocks", type=int, default=20)
-    parser.add_argument("--steps", type=int, default=5, help="of each kind in a block")
+    parser.add_argument("--steps", type=int, default=5, help="steps of each kind per block")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()

@@ -7,10 +7,11 @@
     model.evaluate("photos-test/")  # metrics by name
     tutelage.pretrain("photos/", out="runs/moco", budget="1h")  # an encoder from no labels, for train(init_from=...)
 
-To write a method of your own, derive a class from `Method`; it is given a `Batch` of `Samples`, a `Progress` and, at
-construction, a `Problem`, and returns a `StepOutput`. `EMATeacher` and `losses` are what most methods need. To write a
-network of your own, derive a class from `Network`, or from `DenseNetwork` for segmentation. `tutelage.train` takes the
-classes as `method=` and `network=`.
+To write a method of your own, derive a class from `Method`. At construction it is given a network, a `Task` and a
+`Problem`; at each step a `Batch` and the `Progress`, and it returns a `StepOutput`. `EMATeacher`, `EMAConfig` and
+`losses` are what most methods need. Under mixed precision a network answers in bfloat16: `at_least_float32` comes
+before a softmax or a sum. To write a network of your own, derive a class from `Network`, or from `DenseNetwork` for
+segmentation. `tutelage.train` takes the classes as `method=` and `network=`.
 
 `RandAugment` and `CTAugment` are strong views for image batches. All errors that are raised on purpose derive from
 `TutelageError`.
@@ -30,7 +31,18 @@ if TYPE_CHECKING:
     from tutelage.augment.rand_augment import RandAugment
     from tutelage.commands.api import Run, load, pretrain, train
     from tutelage.core import losses
-    from tutelage.core.batch import Batch, Progress, PseudoLabels, Samples, StepOutput
+    from tutelage.core.batch import (
+        Batch,
+        Labeled,
+        Progress,
+        PseudoLabels,
+        Samples,
+        SelfSupervisedBatch,
+        SemiSupervisedBatch,
+        StepOutput,
+        SupervisedBatch,
+        Unlabeled,
+    )
     from tutelage.core.ema import EMATeacher
     from tutelage.core.errors import (
         CheckpointError,
@@ -42,11 +54,14 @@ if TYPE_CHECKING:
         RunError,
         TutelageError,
     )
+    from tutelage.core.precision import at_least_float32
     from tutelage.inference.images.model import Model
     from tutelage.inference.scans.model import ScanModel
     from tutelage.methods.base import Method, Problem
+    from tutelage.methods.ema_config import EMAConfig
     from tutelage.networks.base import Network
     from tutelage.networks.dense import DenseNetwork
+    from tutelage.tasks.base import Task
 
 __all__ = [
     "Batch",
@@ -55,8 +70,10 @@ __all__ = [
     "ConfigError",
     "DataError",
     "DenseNetwork",
+    "EMAConfig",
     "EMATeacher",
     "Interrupted",
+    "Labeled",
     "Method",
     "MissingExtra",
     "Model",
@@ -70,9 +87,15 @@ __all__ = [
     "RunError",
     "Samples",
     "ScanModel",
+    "SelfSupervisedBatch",
+    "SemiSupervisedBatch",
     "StepOutput",
+    "SupervisedBatch",
+    "Task",
     "TutelageError",
+    "Unlabeled",
     "__version__",
+    "at_least_float32",
     "load",
     "losses",
     "pretrain",
@@ -83,8 +106,20 @@ _MODULES = {
     "augment.ct_augment": ("CTAugment",),
     "augment.rand_augment": ("RandAugment",),
     "commands.api": ("Run", "load", "pretrain", "train"),
-    "core.batch": ("Batch", "Progress", "PseudoLabels", "Samples", "StepOutput"),
+    "core.batch": (
+        "Batch",
+        "Labeled",
+        "Progress",
+        "PseudoLabels",
+        "Samples",
+        "SelfSupervisedBatch",
+        "SemiSupervisedBatch",
+        "StepOutput",
+        "SupervisedBatch",
+        "Unlabeled",
+    ),
     "core.ema": ("EMATeacher",),
+    "core.precision": ("at_least_float32",),
     "core.errors": (
         "CheckpointError",
         "ConfigError",
@@ -98,8 +133,10 @@ _MODULES = {
     "inference.images.model": ("Model",),
     "inference.scans.model": ("ScanModel",),
     "methods.base": ("Method", "Problem"),
+    "methods.ema_config": ("EMAConfig",),
     "networks.base": ("Network",),
     "networks.dense": ("DenseNetwork",),
+    "tasks.base": ("Task",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

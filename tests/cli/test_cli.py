@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -92,8 +91,8 @@ def test_the_help_of_train_shows_the_usual_settings_first_and_each_default_once(
 ) -> None:
     cli.run(["train", "--help"])
     text = " ".join(capfd.readouterr().out.replace("│", " ").split())
-    assert text.index("Usual settings") < text.index(" Data ") < text.index("Machine and log") < text.index(" Run ")
-    usual = text[text.index("Usual settings") : text.index(" Data ")]
+    assert text.index("Common settings") < text.index(" Data ") < text.index("Device and logging") < text.index(" Run ")
+    usual = text[text.index("Common settings") : text.index(" Data ")]
     for flag, default in (
         ("--method", "auto"),
         ("--batch-size", "64"),
@@ -121,7 +120,7 @@ def test_the_version_is_told(capfd: pytest.CaptureFixture[str]) -> None:
         ("train photos --out a --lr 5", "did you mean '--optimizer.lr'?"),
         ("predict a b --ouput c", "did you mean '--out'?"),
         ("evalute a b", "did you mean 'evaluate'?"),
-        ("train photos", "name the run folder to make: --out runs/a"),
+        ("train photos", "give the run folder to create: --out runs/a"),
     ],
 )
 def test_help_and_mistyped_words_are_answered_without_torch(words: str, answer: str) -> None:
@@ -167,7 +166,7 @@ def test_a_fault_of_ours_ends_with_1_and_asks_for_a_report() -> None:
     done = subprocess.run([*PYTHON, code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert "ZeroDivisionError" in done.stderr
-    assert "this is a fault in tutelage; please report it" in done.stderr
+    assert "this is a bug in tutelage; please report it" in done.stderr
 
 
 def test_an_interruption_outside_of_training_ends_with_130() -> None:
@@ -210,32 +209,8 @@ def test_a_lack_of_memory_ends_with_2_and_says_what_to_lower() -> None:
     done = subprocess.run([*PYTHON, code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert done.stderr == (
-        "tutelage: out of memory: lower the batch size or the image size, or take a smaller network\n"
+        "tutelage: out of memory: lower the batch size or the image size, or choose a smaller network\n"
     )
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_training_with_its_code_and_says_how_to_go_on(
-    number: signal.Signals, code: int, tmp_path: Path
-) -> None:
-    command = ["train", str(photos(tmp_path / "photos")), "--out", str(tmp_path / "run"), "--log-every", "1", *BRIEF]
-    command[command.index("--steps") + 1] = "100000"
-    process = subprocess.Popen(
-        [*PYTHON, "from tutelage import cli; cli.main()", *command],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("step "):
-            break
-    process.send_signal(number)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == code
-    assert f"go on with --resume {tmp_path / 'run'}" in said
-    assert "Traceback" not in said
 
 
 def test_no_command_writes_into_the_data(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

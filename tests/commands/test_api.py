@@ -21,7 +21,19 @@ from tutelage.commands.api import Flags, PretrainFlags
 from tutelage.core.errors import ConfigError, DataError, RunError
 
 FOR_OWN_CODE = {
-    *("Batch", "EMATeacher", "Method", "Problem", "Progress", "PseudoLabels", "Samples", "StepOutput", "losses"),
+    *(
+        "Batch",
+        "EMATeacher",
+        "Method",
+        "Problem",
+        "Progress",
+        "PseudoLabels",
+        "Samples",
+        "StepOutput",
+        "losses",
+        "at_least_float32",
+    ),
+    *("EMAConfig", "Labeled", "SelfSupervisedBatch", "SemiSupervisedBatch", "SupervisedBatch", "Task", "Unlabeled"),
     *("CTAugment", "DenseNetwork", "Network", "RandAugment", "ScanModel"),
     *("CheckpointError", "ConfigError", "DataError", "Interrupted", "MissingExtra", "NonFiniteError", "RunError"),
     "TutelageError",
@@ -110,8 +122,8 @@ def test_the_metrics_of_an_unfinished_run_say_how_to_go_on(run: tutelage.Run, tm
         ({"method": "mean-techer"}, ConfigError, "unknown method 'mean-techer'; did you mean 'mean-teacher'?"),
         ({"preset": "x"}, ConfigError, "unknown preset 'x'"),
         ({"config_file": "nowhere.toml"}, ConfigError, "cannot read the settings file nowhere.toml"),
-        ({"out": None}, ConfigError, "name the run folder to make: out='runs/a'"),
-        ({"resume": "runs/a"}, ConfigError, "resume goes on with the run's own settings; out"),
+        ({"out": None}, ConfigError, "give the run folder to create: out='runs/a'"),
+        ({"resume": "runs/a"}, ConfigError, "resume uses the settings of the run; it cannot be combined with out"),
         ({"label_count": 100}, DataError, "label_count asks for 100 labels, but there are 8"),
         ({"data": None}, ConfigError, "no data: name a folder"),
     ],
@@ -139,7 +151,7 @@ def test_an_encoder_is_pretrained_gone_on_with_and_trained_from(tmp_path: Path) 
     for words, message in (
         ({"method": "fixmatch"}, "fixmatch learns from labels: tutelage train is for it"),
         ({"baseline": True}, "a pretraining has no supervised baseline"),
-        ({"out": None}, "name the run folder to make: out='runs/moco'"),
+        ({"out": None}, "give the run folder to create: out='runs/moco'"),
     ):
         with pytest.raises(ConfigError, match=message):
             tutelage.pretrain(data, **{"out": tmp_path / "other", "steps": 2, **words})  # type: ignore[arg-type]

@@ -41,6 +41,6 @@ def test_the_demo_refuses_wrong_numbers_and_what_is_no_folder(tmp_path: Path) ->
     with pytest.raises(ConfigError, match="--steps"):
         run_scan_demo(seeds=1, steps=0, out=None, overwrite=False, console=console)
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match="cannot make the folder"):
+    with pytest.raises(RunError, match="cannot create the folder"):
         run_scan_demo(seeds=1, steps=1, out=tmp_path / "file", overwrite=False, console=console)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

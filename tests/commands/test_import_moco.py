@@ -88,13 +88,13 @@ def test_the_record_says_what_was_left_out(small: Path, tmp_path: Path, capfd: p
     assert imported(small.parent / "moco.pth.tar", tmp_path / "run", "--format", "moco") == 0
     said = capfd.readouterr().out
     assert "resnet-18, from its entry state_dict: 120 tensors loaded" in said
-    assert "encoder_q.*: the projection, which classifies nothing" in said
+    assert "encoder_q.*: the projection head, which is not a classifier" in said
     assert "images of 224 pixels, standardized as for ImageNet" in said
     record = json.loads((small / "config.json").read_text())
     assert record["settings"]["network"]["name"] == "resnet-18" and record["settings"]["network"]["stem"] == "large"
     assert record["data"]["classes"] == [] and record["imported"]["format"] == "moco"
-    assert record["imported"]["left_out"]["queue"] == "of the training, not of an encoder"
-    assert record["imported"]["left_out"]["encoder_k.conv1.weight"] == "of the other encoder"
+    assert record["imported"]["left_out"]["queue"] == "part of the training state, not of an encoder"
+    assert record["imported"]["left_out"]["encoder_k.conv1.weight"] == "part of the other encoder"
 
 
 def test_a_training_starts_from_it_with_its_network_and_its_normalization(
@@ -144,19 +144,19 @@ def test_code_in_a_file_is_never_run(tmp_path: Path, capfd: pytest.CaptureFixtur
     state = {f"module.encoder_q.{name}": value for name, value in tensors.items()}
     torch.save({"state_dict": state, "args": Runs(tmp_path / "mark")}, tmp_path / "c.pth")
     assert imported(tmp_path / "c.pth", tmp_path / "run") == 2
-    assert "code that a file asks for is never run" in capfd.readouterr().err
+    assert "code from a file is never run" in capfd.readouterr().err
     assert not (tmp_path / "mark").exists() and not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--format", "usb"], "--format usb: the encoder_q in {file} is moco's"),
+        (["--format", "usb"], "--format usb: the encoder_q in {file} comes from moco"),
         (["--which", "model"], "--which model: the encoders in {file} are query and key"),
         (["--trained-on", "cifar10"], "--trained-on cifar10 is for classifiers"),
         (["--classes", "names.txt"], "--classes names.txt: the encoder in {file} has no classes to name"),
         (["--mean", "0.5,0.5,0.5"], "--mean and --std go together"),
-        (["--mean", "0.5", "--std", "0.5"], "--mean must be 3 numbers, one a channel"),
+        (["--mean", "0.5", "--std", "0.5"], "--mean must be 3 numbers, one per channel"),
         (["--image-size", "1"], "--image-size must be in [4, 4096]"),
     ],
 )
@@ -174,12 +174,12 @@ def test_another_network_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[s
     state = {f"encoder_q.{name}": value for name, value in tensors.items()}
     torch.save(state | {"encoder_q.conv1.weight": torch.zeros(64, 3, 5, 5)}, tmp_path / "c.pth")
     assert imported(tmp_path / "c.pth", tmp_path / "run") == 2
-    assert "is no resnet-18 of MoCo: 1 tensors differ, first trunk.conv1.weight (expected (64, 3, 7, 7), got" in (
+    assert "is not a resnet-18 of MoCo: 1 tensors differ, first trunk.conv1.weight (expected (64, 3, 7, 7), got" in (
         capfd.readouterr().err
     )
     torch.save({name: value for name, value in state.items() if ".layer4." not in name}, tmp_path / "c.pth")
     assert imported(tmp_path / "c.pth", tmp_path / "run") == 2
-    assert "is no ResNet-18 or ResNet-50: its four groups have (2, 2, 2, 0) blocks" in capfd.readouterr().err
+    assert "is neither a ResNet-18 nor a ResNet-50: its four groups have (2, 2, 2, 0) blocks" in capfd.readouterr().err
     torch.save(state, tmp_path / "c.pth")
     assert imported(tmp_path / "c.pth", tmp_path / "run", "--which", "key") == 2
     assert "has no key encoder: expected encoder_k.conv1.weight" in capfd.readouterr().err

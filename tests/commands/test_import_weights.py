@@ -77,7 +77,7 @@ def test_the_record_is_honest(tmp_path: Path, capfd: pytest.CaptureFixture[str])
     assert imported(file, tmp_path / "run") == 0
     said = capfd.readouterr().out
     assert "wrn-10-2, wired as fixmatch-pytorch, from its entry ema_state_dict: " in said
-    assert "block2.layer.0.bn1.*: this port computes it and does not use it" in said
+    assert "block2.layer.0.bn1.*: computed but not used by this port" in said
     assert f"--network wrn-10-2 --network.wiring fixmatch-pytorch --init-from {tmp_path / 'run'}" in said
     record = json.loads((tmp_path / "run" / "config.json").read_text())
     assert record["settings"]["method"] == {"name": "imported"}
@@ -141,7 +141,7 @@ class Runs:
 def test_code_in_a_file_is_never_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     torch.save({"state_dict": state(), "args": Runs(tmp_path / "mark")}, tmp_path / "c.pth")
     assert imported(tmp_path / "c.pth", tmp_path / "run") == 2
-    assert "mkdir to be read, and code that a file asks for is never run" in capfd.readouterr().err
+    assert "mkdir, and code from a file is never run" in capfd.readouterr().err
     assert not (tmp_path / "mark").exists()
     torch.load(tmp_path / "c.pth", weights_only=False)
     assert (tmp_path / "mark").exists()  # so that the file would have run something
@@ -155,7 +155,7 @@ def test_a_file_that_is_none_is_said_to_be_none(
 ) -> None:
     (tmp_path / name).write_bytes(content)
     assert imported(tmp_path / name, tmp_path / "run") == 2
-    assert f"{tmp_path / name} is no " in capfd.readouterr().err
+    assert f"{tmp_path / name} is not a " in capfd.readouterr().err
     assert not (tmp_path / "run").exists()
 
 
@@ -184,12 +184,12 @@ def test_names_mean_deviation_and_size_can_be_given(tmp_path: Path) -> None:
         (["--which", "best"], "--which must be one of auto, ema, model"),
         (["--trained-on", "cifar"], "--trained-on must be one of auto, cifar10, cifar100, svhn, stl10, got 'cifar'"),
         (["--mean", "0.5,0.5,0.5"], "--mean and --std go together"),
-        (["--mean", "0.5,0.5", "--std", "1,1"], "--mean must be 3 numbers, one a channel"),
+        (["--mean", "0.5,0.5", "--std", "1,1"], "--mean must be 3 numbers, one per channel"),
         (["--mean", "0.5,0.5,125", "--std", "1,1,1"], "--mean must be in [0, 1]"),
         (["--mean", "0.5,0.5,0.5", "--std", "0,1,1"], "--std must be above 0"),
         (["--image-size", "2"], "--image-size must be in [4, 4096], got 2"),
         (["--classes", "{root}/none.txt"], "--classes {root}/none.txt cannot be read"),
-        (["--classes", "{root}/few.txt"], "--classes {root}/few.txt must hold 10 different names, got 2"),
+        (["--classes", "{root}/few.txt"], "--classes {root}/few.txt must contain 10 different names, got 2"),
         (["--classes", "{root}/bad.txt"], "class name '=1' starts with '='"),
     ],
 )  # fmt: skip
@@ -207,8 +207,9 @@ def test_wrong_options_are_refused_and_leave_nothing(
 def test_what_is_not_known_has_to_be_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     torch.save(state("fixmatch-pytorch", num_classes=7), tmp_path / "c.pt")
     assert imported(tmp_path / "c.pt", tmp_path / "run") == 2
+    said = capfd.readouterr().err
     assert (
-        "standardizes the images of data with 7 classes is not known: give --mean and --std" in capfd.readouterr().err
+        "it is not known how fixmatch-pytorch standardizes images of data with 7 classes: give --mean and --std" in said
     )
     torch.save({"state_dict": state(), "ema_state_dict": None}, tmp_path / "c.pt")
     assert imported(tmp_path / "c.pt", tmp_path / "run", "--which", "ema") == 2

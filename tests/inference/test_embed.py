@@ -104,7 +104,7 @@ def test_an_image_that_cannot_be_read_is_left_out_and_named(
     write_image(tmp_path / "new" / "good.png", 0)
     (tmp_path / "new" / "bad.png").write_bytes(b"no image")
     assert embedded(run, tmp_path / "new", tmp_path / "e.npz") == 0
-    assert "1 images, 128 features each, 1 left out since they cannot be read" in capsys.readouterr().out
+    assert "1 images, 128 features each, 1 skipped because they cannot be read" in capsys.readouterr().out
     with np.load(tmp_path / "e.npz") as arrays:
         assert arrays["path"].tolist() == ["good.png"]
     (tmp_path / "new" / "good.png").unlink()
@@ -130,7 +130,7 @@ def test_nothing_is_written_over_unasked(
     assert (tmp_path / "e.npz").read_bytes() == b"mine" and (tmp_path / "map.html").read_text() == "mine"
     assert embedded(run, photos, tmp_path / "e.npz", "--overwrite") == 0
     assert embedded(run, photos, tmp_path / "e.txt") == 2
-    assert "--out must be a file of .parquet, .npz, .csv, got" in capsys.readouterr().err
+    assert "--out must end in one of .parquet, .npz, .csv, got" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

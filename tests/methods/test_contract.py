@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 import torch
@@ -314,12 +314,29 @@ OTHER: dict[str, Any] = {
     "sntg_margin": {"sntg_margin": 0.3, "sntg_weight": 0.5},
     "sntg_distance": {"sntg_distance": "sum", "sntg_weight": 0.5},
 }
+
+
+def other_value(method: type[Method], setting: str) -> Any:
+    """Another value than the default: from the table, or of a setting that is not in it by its type."""
+    if f"{method.name}.{setting}" in OTHER or setting in OTHER:
+        return OTHER.get(f"{method.name}.{setting}", OTHER.get(setting))
+    default = method.Config.__dataclass_fields__[setting].default
+    hint = get_type_hints(method.Config)[setting]
+    if get_origin(hint) is Literal:
+        return next(choice for choice in get_args(hint) if choice != default)
+    if isinstance(default, bool):
+        return not default
+    if isinstance(default, int):
+        return default + 1
+    return default / 2 if isinstance(default, float) and default else 0.5
+
+
 SETTINGS = [(method, field.name) for method in METHODS for field in dataclasses.fields(method.Config)]
 
 
 @pytest.mark.parametrize(("method", "setting"), SETTINGS, ids=lambda v: v if isinstance(v, str) else v.name)
 def test_every_setting_changes_something(method: type[Method], setting: str) -> None:
-    value = OTHER.get(f"{method.name}.{setting}", OTHER.get(setting))
+    value = other_value(method, setting)
     changed = value if isinstance(value, dict) else {setting: value}
     base = {k: v for k, v in changed.items() if k != setting}
     one, other = moved(build(method, **base)), moved(build(method, **changed))
@@ -370,6 +387,40 @@ def test_the_unlabeled_loss_is_what_the_loss_has_beside_the_supervised_part(meth
     supervised = float(out.log.get("supervised", 0.0))
     assert float(out.loss.detach()) == pytest.approx(supervised + float(out.unlabeled_loss), rel=1e-5)
     assert out.logged()["unlabeled_loss"] is not None
+
+
+@pytest.mark.parametrize(("method", "settings"), BF16, ids=lambda v: v.name if isinstance(v, type) else ",".join(v))
+def test_in_float64_all_is_float64(method: type[Method], settings: dict[str, Any]) -> None:
+    made = build(method, **settings).double()
+    for step in range(2):  # the second step reads what the first one kept
+        torch.manual_seed(step)
+        batch = batch_of(made, step)
+        for stream in (batch.labeled, batch.unlabeled):
+            if stream is not None:
+                stream.views = tuple(view.double() for view in stream.views)
+        made.zero_grad()
+        out = made(batch, Progress(5 + step, TOTAL))
+        out.loss.backward()
+        made.remember(out)
+    single = (torch.float32, torch.float16, torch.bfloat16)
+    assert out.loss.dtype == torch.float64
+    assert out.unlabeled_loss is None or out.unlabeled_loss.dtype == torch.float64
+    costs = (
+        "supervised",
+        "unsupervised",
+        "consistency",
+        "fairness",
+        "entropy",
+        "reconstruction",
+        "intermediate",
+        "sntg",
+    )
+    assert all(value.dtype == torch.float64 for name, value in out.log.items() if name in costs)
+    for name, value in made.state_dict().items():
+        assert value.dtype not in single, name
+    for name, p in made.student.named_parameters():
+        assert p.grad is not None and p.grad.dtype == torch.float64 and bool(p.grad.isfinite().all()), name
+    assert any(bool(p.grad.abs().sum() > 0) for p in made.student.parameters() if p.grad is not None)
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)

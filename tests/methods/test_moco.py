@@ -257,3 +257,21 @@ def test_the_defaults_are_the_papers() -> None:
     one, two = MoCoV1.Config(), MoCoV2.Config()
     assert (one.temperature, one.head, two.temperature, two.head) == (0.07, "linear", 0.2, "mlp")
     assert (one.queue_size, one.ema_decay, one.projection_size, one.symmetric) == (65536, 0.999, 128, False)
+
+
+def test_the_network_that_is_given_stays_as_it_was() -> None:
+    network = Linear()
+    head, before = network.head, {name: value.clone() for name, value in network.state_dict().items()}
+    method = build(student=network)
+    method(batch_at(0), Progress(0, 10)).loss.backward()
+    with torch.no_grad():
+        for trained in method.student.parameters():
+            assert trained.grad is not None
+            trained -= LR * trained.grad
+    assert network.head is head and all(parameter.grad is None for parameter in network.parameters())
+    assert network.state_dict().keys() == before.keys()
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    names = {
+        name for name in method.state_dict() if name.startswith("student.") and not name.startswith("student.head")
+    }
+    assert names == {f"student.{name}" for name in before if not name.startswith("head")}  # as in older checkpoints

@@ -65,5 +65,5 @@ def test_what_the_network_lacks_is_refused() -> None:
         build("monai:unet", (16, 16, 16), deep_supervision=True)
     with pytest.raises(ConfigError, match=r"'monai:unett' is not known; did you mean 'monai:unet'"):
         build("monai:unett", (16, 16, 16))
-    with pytest.raises(ValueError, match="takes sizes that are multiples of"):
+    with pytest.raises(ValueError, match="expects sizes that are multiples of"):
         build("monai:dynunet", (16, 16, 16))(torch.randn(1, 2, 15, 16, 16))

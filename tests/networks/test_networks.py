@@ -150,7 +150,7 @@ def test_conv_large_takes_images_from_12_pixels_on(channels: int, size: int) -> 
 
 
 def test_conv_large_refuses_smaller_images_by_name() -> None:
-    with pytest.raises(ConfigError, match=r"'conv-large' takes images of at least 12 pixels, these have 8"):
+    with pytest.raises(ConfigError, match=r"'conv-large' needs images of at least 12 pixels, got 8"):
         build("conv-large", image_size=8)
 
 

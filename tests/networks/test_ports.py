@@ -108,5 +108,7 @@ def test_a_missing_a_strange_and_a_misshapen_tensor_are_named(change: dict[str, 
 
 
 def test_other_networks_are_not_recognized() -> None:
-    with pytest.raises(CheckpointError, match=r"no wide residual network of a known port: .* got layer1\.weight"):
+    with pytest.raises(
+        CheckpointError, match=r"contain a wide residual network of a known port: .* got layer1\.weight"
+    ):
         recognize({"layer1.weight": torch.ones(1)}, "x.pt")

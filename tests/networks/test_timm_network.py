@@ -60,7 +60,7 @@ def test_weights_that_cannot_be_had_are_one_line(monkeypatch: pytest.MonkeyPatch
     hub = pytest.importorskip("huggingface_hub.constants")
     monkeypatch.setattr(hub, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(hub, "HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(ConfigError, match="weights of 'timm:resnet10t' could not be had") as caught:
+    with pytest.raises(ConfigError, match="weights of 'timm:resnet10t' could not be loaded") as caught:
         build("resnet10t", pretrained=True)
     assert "\n" not in str(caught.value)
 

@@ -87,11 +87,11 @@ def test_a_size_that_does_not_halve_is_refused_with_the_nearest_that_does() -> N
         ValueError, match=r"multiples of \(16, 16, 16\), got \(50, 64, 40\); the nearest is \(48, 64, 32\)"
     ):
         VNet(num_classes=2, width=2)(torch.randn(1, 1, 50, 64, 40))
-    with pytest.raises(ConfigError, match=r"'vnet' takes sizes that are multiples of .*nearest is \(48, 64, 32\)"):
+    with pytest.raises(ConfigError, match=r"'vnet' expects sizes that are multiples of .*nearest is \(48, 64, 32\)"):
         build_network(NetworkConfig(name="vnet", width=2), num_classes=2, channels=1, image_size=(50, 64, 40))
     laseg = NetworkConfig(name="vnet-laseg", width=2)
     assert build_network(laseg, num_classes=2, channels=1, image_size=(48, 64, 40))
-    with pytest.raises(ConfigError, match="is for volumes of three axes"):
+    with pytest.raises(ConfigError, match="is for volumes with three axes"):
         build_network(laseg, num_classes=2, channels=1, image_size=(48, 64))
 
 
@@ -99,7 +99,7 @@ def test_a_size_that_does_not_halve_is_refused_with_the_nearest_that_does() -> N
     ("name", "size", "message"),
     [
         ("vnet", 32, "'vnet' is for segmentation"),
-        ("small", (32, 32), "'small' gives one answer an image; for segmentation choose vnet"),
+        ("small", (32, 32), "'small' predicts one class per image; for segmentation choose vnet"),
         ("vnett", (32, 32), "'vnett' is not known; did you mean 'vnet'"),
     ],
 )

@@ -83,7 +83,7 @@ def test_a_run_that_was_stopped_goes_on_to_its_verdict(tmp_path: Path) -> None:
         said = process.communicate()[0]
     if process.returncode:  # it may have been too fast
         assert process.returncode == 143
-        assert f"stopped in the supervised baseline; go on with --resume {out}" in said
+        assert f"stopped in the supervised baseline; resume with --resume {out}" in said
         assert read_verdict(out) is None
     assert cli.run(["train", "--resume", str(out), "--no-report"]) == 0
     verdict = read_verdict(out)

@@ -80,8 +80,8 @@ class Formless(Method):
 class Loose(Mine):
     name = "loose"
 
-    class Config:
-        pass
+    class Config(Mine.Config):
+        lost: int = 3
 
 
 class Net(Network):
@@ -244,7 +244,7 @@ WRONG = [
     (["--method", f"{MODULE}:Nameless"], "must have a class attribute `name`"),
     (["--method", f"{MODULE}:Unscored"], "must have a class attribute `evaluated`"),
     (["--method", f"{MODULE}:Formless"], "must define forward"),
-    (["--method", f"{MODULE}:Loose"], "its Config must be a dataclass"),
+    (["--method", f"{MODULE}:Loose"], "its Config must be decorated with @dataclass"),
     (["--method", f"{MODULE}:Mine", "--method.wieght", "1"], "unknown setting method.wieght; did you mean 'weight'?"),
     (["--method", f"{MODULE}:Mine", "--method.weight", "much"], "method.weight must be a number, got 'much'"),
     (
@@ -263,7 +263,7 @@ WRONG = [
     (["--network.depth", "1"], "unknown setting --network.depth"),
     (["--metrics", "brier"], "train.metrics must be an import path such as package.module:Name, got 'brier'"),
     (["--metrics", f"{MODULE}:constant"], "is not a function of (probs, labels)"),
-    (["--metrics", f"{MODULE}:accuracy"], "there is a score named 'accuracy' already; rename the function"),
+    (["--metrics", f"{MODULE}:accuracy"], "a score named 'accuracy' already exists; rename the function"),
     (["--metrics", f"{MODULE}:brier,{MODULE}:brier"], "names two functions 'brier'; rename one"),
 ]
 
@@ -335,5 +335,5 @@ def test_own_scores_of_scans_are_means_over_cases() -> None:
     metrics.update(torch.cat([first, second]), torch.ones(2, 4, 4, dtype=torch.int64))
     assert metrics.compute()["confidence"] == pytest.approx(0.75)
     assert task.columns["confidence"][0] == "confidence"
-    with pytest.raises(ConfigError, match="there is a score named 'dice' already"):
+    with pytest.raises(ConfigError, match="a score named 'dice' already exists"):
         Segmentation(("background", "organ"), patch_size=(4, 4), own_metrics=(OwnMetric("dice", confidence),))

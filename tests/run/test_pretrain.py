@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from support.runs import checkpoints, cut_back
 from tutelage import cli
 from tutelage.commands.run import Run
 from tutelage.commands.train import resume_training, train_run
@@ -82,13 +82,7 @@ def test_labels_where_there_are_any_score_the_features_and_are_not_learned_from(
 
 def test_a_resumed_pretraining_is_the_uninterrupted_one_bit_by_bit(tmp_path: Path) -> None:
     whole = pretrain(write_images(tmp_path / "photos", 12), tmp_path / "whole")
-    broken = tmp_path / "broken"
-    shutil.copytree(whole.path, broken)
-    (broken / "result.json").unlink()
-    manifest = broken / "checkpoints" / "manifest.json"
-    table = json.loads(manifest.read_text())
-    (broken / "checkpoints" / table["checkpoints"].pop()["file"]).unlink()
-    manifest.write_text(json.dumps(table))
+    broken = cut_back(whole.path, tmp_path / "broken", checkpoints(whole.path)[-2]["step"])
     resumed = resume_training(broken, {}, console=screen(quiet=True))
     first, second = (load_checkpoint(run.path / "checkpoints") for run in (whole, resumed))
     assert first.step == second.step == 6 and first.tensors.keys() == second.tensors.keys()

@@ -212,7 +212,7 @@ def test_settings_that_do_not_fit_are_refused(settings: dict[str, Any], message:
 
 
 def test_one_class_alone_or_one_axis_alone_is_refused() -> None:
-    with pytest.raises(DataError, match="a background and one more class"):
+    with pytest.raises(DataError, match="a background and at least one more class"):
         Segmentation(["background"], patch_size=(4, 4))
     with pytest.raises(ConfigError, match="two or three axes"):
         Segmentation("ab", patch_size=(4,))

@@ -209,7 +209,7 @@ def test_ignored_voxels_belong_to_no_mask() -> None:
 
 def test_wrong_input_is_refused() -> None:
     metrics = SegmentationMetrics(["background", "a"])
-    with pytest.raises(DataError, match=r"labels must be in 0..1 \(or -1, ignored\), got 0..7"):
+    with pytest.raises(DataError, match=r"labels must be in 0..1 \(or -1 to ignore\), got 0..7"):
         metrics.update(torch.zeros(1, 2, 2), torch.tensor([[[0, 7], [0, 0]]]))
     with pytest.raises(DataError, match="differ in shape"):
         metrics.update(torch.zeros(1, 2, 3), torch.zeros(1, 2, 2))

@@ -1,12 +1,14 @@
 """Trains digits, kills it at its saves, and prints what was found as JSON: a process of its own, for `test_kill.py`.
 
-torch is imported once and no tensor is made here, so that each fork is a fresh and quick start. A child writes a byte
-to a pipe when a save opens its file, which it learns from Python's audit events; up to 8 ms later it is killed.
+What training needs is imported once and no tensor is made here, so that each fork is a fresh and quick start. A child
+writes a byte to a pipe when a save opens its file, which it learns from Python's audit events; up to 8 ms later it is
+killed.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
 import random
@@ -32,6 +34,8 @@ from tutelage.training.signals import StopFlag
 from tutelage.training.state import Training
 from tutelage.training.window import Window
 
+for late in ("torch._dynamo", "torchmetrics", "tutelage.run.start", "tutelage.run.curves"):
+    importlib.import_module(late)  # by an optimizer, by the scores, by the command: seconds in every fork otherwise
 LATEST_KILL = 0.008  # seconds after the save began
 SETTINGS = {
     "data.path": "digits",

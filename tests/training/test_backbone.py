@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 import tutelage
+from support.runs import checkpoints, cut_back
 from tutelage.config.settings import OptimizerConfig, TrainConfig
 from tutelage.core.errors import ConfigError
 from tutelage.methods import CLASSIFIERS
@@ -115,21 +114,7 @@ def test_a_resumed_run_is_bit_equal_whether_it_stopped_frozen_or_later(
     for step in (1, 3):
         part = cut_back(whole, tmp_path / f"from-{step}", step)
         tutelage.train(resume=part)
-        assert manifest(part)[-1] == manifest(whole)[-1]
-
-
-def manifest(run: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads((run / "checkpoints" / "manifest.json").read_text())["checkpoints"]
-    return found
-
-
-def cut_back(whole: Path, to: Path, step: int) -> Path:
-    """A copy of a finished run as it was when the checkpoint of `step` was the newest."""
-    shutil.copytree(whole, to)
-    (to / "result.json").unlink()
-    kept = [entry for entry in manifest(to) if entry["step"] <= step]
-    (to / "checkpoints" / "manifest.json").write_text(json.dumps({"format": 1, "checkpoints": kept}))
-    return to
+        assert checkpoints(part)[-1] == checkpoints(whole)[-1]
 
 
 def test_the_backbone_has_its_own_learning_rate() -> None:

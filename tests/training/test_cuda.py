@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 import torch
 
 import tutelage
+from support.runs import checkpoints, cut_back
 from tutelage.methods import CLASSIFIERS, PRETRAINERS
 from tutelage.methods.base import Method
 
@@ -88,14 +88,9 @@ def test_a_run_of_the_gpu_predicts_on_a_cpu_what_it_predicts_there(tmp_path: Pat
 @pytest.mark.parametrize("method", CLASSIFIERS, ids=lambda m: m.name)
 def test_a_resume_on_the_gpu_gives_the_same_bits(method: type[Method], tmp_path: Path) -> None:
     whole = tutelage.train("digits", out=tmp_path / "whole", settings=settings(method.name)).path
-    cut = tmp_path / "cut"
-    shutil.copytree(whole, cut)
-    manifest = json.loads((cut / "checkpoints" / "manifest.json").read_text())
-    last = manifest["checkpoints"].pop()
-    assert (last["step"], manifest["checkpoints"][-1]["step"]) == (STEPS, 4)
-    (cut / "checkpoints" / last["file"]).unlink()
-    (cut / "checkpoints" / "manifest.json").write_text(json.dumps(manifest))
-    (cut / "result.json").unlink()
+    last = checkpoints(whole)[-1]
+    assert (last["step"], checkpoints(whole)[-2]["step"]) == (STEPS, 4)
+    cut = cut_back(whole, tmp_path / "cut", 4)
     tutelage.train(resume=cut)
     assert lines(cut) == lines(whole)
     assert (cut / "checkpoints" / last["file"]).read_bytes() == (whole / "checkpoints" / last["file"]).read_bytes()

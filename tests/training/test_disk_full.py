@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import resource
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from support.runs import cut_back, digests
 from tutelage import cli
 from tutelage.core.errors import RunError
 from tutelage.core.files import write_atomically
@@ -54,21 +52,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
-def started(whole: Path, to: Path) -> Path:
-    """The run as it was after step 6, as if it had been killed there."""
-    shutil.copytree(whole, to)
-    (to / "result.json").unlink()
-    manifest = json.loads((to / "checkpoints" / "manifest.json").read_text())
-    (to / "checkpoints" / manifest["checkpoints"].pop()["file"]).unlink()
-    (to / "checkpoints" / "manifest.json").write_text(json.dumps(manifest))
-    return to
-
-
-def digests(run: Path) -> list[str]:
-    files = [run / "checkpoints" / f"step-{STEPS:08d}.safetensors", run / "metrics.jsonl", run / "result.json"]
-    return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
-
-
 SIZES = [1, 100, 300, 400, 500, 600, 800, 1000, 1300, 1600, 2000, 4000, 6000, 10_000, 50_000, 200_000, 400_000, 600_000]
 
 
@@ -76,7 +59,7 @@ SIZES = [1, 100, 300, 400, 500, 600, 800, 1000, 1300, 1600, 2000, 4000, 6000, 10
 def test_on_a_full_disk_the_run_keeps_its_checkpoint_and_goes_on_later(
     size: int, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = started(whole, tmp_path / "run")
+    run = cut_back(whole, tmp_path / "run", 6)
     with largest_file(size):
         code = cli.run(["train", "--resume", str(run), "--no-report"])
     error = capsys.readouterr().err

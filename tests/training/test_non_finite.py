@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from support.runs import checkpoints
 from tutelage import cli
 from tutelage.config import resolve
 from tutelage.core.batch import Batch, Progress, StepOutput
@@ -138,9 +138,9 @@ def test_training_stops_in_time_names_the_place_and_keeps_only_what_is_finite(
     assert BAD_STEP < int(found[2]) <= BAD_STEP + LOG_EVERY
     if "running_mean" not in found[1] and "teacher" not in found[1]:  # those two touch no loss and no gradient
         assert_no_update_since_the_bad_step()
-    manifest = json.loads((tmp_path / "run" / "checkpoints" / "manifest.json").read_text())
-    assert [entry["step"] for entry in manifest["checkpoints"]] == [0, SAVE_EVERY]
-    for entry in manifest["checkpoints"]:
+    kept = checkpoints(tmp_path / "run")
+    assert [entry["step"] for entry in kept] == [0, SAVE_EVERY]
+    for entry in kept:
         tensors = load_file(tmp_path / "run" / "checkpoints" / entry["file"])
         assert all(bool(value.isfinite().all()) for value in tensors.values() if value.is_floating_point())
     assert "NaN" not in (tmp_path / "run" / "metrics.jsonl").read_text()

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import textwrap
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from support import two_processes
+from support.runs import checkpoints
 from tutelage import cli
 
 COMMAND = Path(sys.executable).with_name("tutelage")
@@ -62,7 +63,7 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 
 
 def content(run: Path) -> dict[str, bytes]:
-    newest = json.loads((run / "checkpoints" / "manifest.json").read_text())["checkpoints"][-1]["file"]
+    newest = checkpoints(run)[-1]["file"]
     files = [run / "checkpoints" / newest, run / "metrics.jsonl", run / "result.json"]
     return {file.name: file.read_bytes() for file in files}
 
@@ -94,11 +95,27 @@ def test_two_processes_write_one_run_that_a_single_one_can_use(whole: Path, tmp_
     assert cli.run(["evaluate", str(whole), "digits"]) == 0
 
 
-@pytest.mark.parametrize("freeze", ["0.75", "all"])
-def test_a_frozen_backbone_stands_still_with_two_processes_too(freeze: str, whole: Path, tmp_path: Path) -> None:
-    run, brief = tmp_path / "run", {"steps": 4, "checkpoint_every": 1, "label_count": 100, "train.freeze": freeze}
-    code, _, error = finish(torchrun(*train(run, **{"init-from": whole, **brief})))
+METHODS = ("supervised", "mean-teacher", "temporal-ensembling")
+Losses = dict[str, list[dict[str, float]]]
+
+
+@pytest.fixture(scope="module")
+def together(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Path], Losses]:
+    """What two processes make: runs from `whole` with a backbone frozen for so long, and the losses of each method."""
+    folder = tmp_path_factory.mktemp("together")
+    runs = {freeze: folder / freeze for freeze in ("0.75", "all")}
+    brief = {"init-from": whole, "steps": 4, "checkpoint_every": 1, "label_count": 100}
+    commands = [[str(w) for w in train(run, **brief, **{"train.freeze": name})[1:]] for name, run in runs.items()]
+    code, _, error = finish(torchrun(two_processes.__file__, folder / "two.json", json.dumps(commands), *METHODS))
     assert code == 0, error
+    return runs, json.loads((folder / "two.json").read_text())
+
+
+@pytest.mark.parametrize("freeze", ["0.75", "all"])
+def test_a_frozen_backbone_stands_still_with_two_processes_too(
+    freeze: str, whole: Path, together: tuple[dict[str, Path], Losses]
+) -> None:
+    run = together[0][freeze]
     source = load_file(whole / "checkpoints" / "step-00000016.safetensors")
     kept = {step: load_file(run / "checkpoints" / f"step-{step:08d}.safetensors") for step in (3, 4)}
     names = [name for name in kept[4] if name.startswith("method.student.") and ".head." not in name]
@@ -134,7 +151,7 @@ def test_a_signal_to_one_process_stops_both_at_one_step_and_the_resumed_run_is_t
     both[1].send_signal(signal.SIGTERM)
     (code, _, error), (other_code, _, other_error) = map(finish, both)
     assert (code, other_code) == (143, 143), error + other_error
-    saved = json.loads((run / "checkpoints" / "manifest.json").read_text())["checkpoints"][-1]["step"]
+    saved = checkpoints(run)[-1]["step"]
     for line in (error, other_error):
         assert line.startswith(f"tutelage: stopped after step {saved} of 16, which is saved"), line
     code, _, error = finish(torchrun(COMMAND, "train", "--resume", run))
@@ -147,7 +164,7 @@ def test_a_batch_that_cannot_be_shared_is_one_clear_error(tmp_path: Path) -> Non
     code, _, error = finish(torchrun(*train(tmp_path / "run", batch_size=7)))
     assert code != 0
     assert "tutelage: a batch of 7 rows cannot be shared equally by 2 processes" in error
-    assert "this is a fault in tutelage" not in error
+    assert "this is a bug in tutelage" not in error
     assert not (tmp_path / "run").exists()
 
 
@@ -161,7 +178,7 @@ def test_what_stops_one_process_stops_the_other_without_a_traceback(tmp_path: Pa
     code, _, error = finish(torchrun(*train(tmp_path / "other", label_count=5000)))
     assert code != 0
     assert "tutelage: " in error and "5000" in error
-    assert "this is a fault in tutelage" not in error
+    assert "this is a bug in tutelage" not in error
     assert not (tmp_path / "other").exists()
 
 
@@ -175,66 +192,13 @@ def test_a_budget_is_planned_alike_by_both(tmp_path: Path) -> None:
     assert json.loads((run / "result.json").read_text())["step"] == plan["steps"]
 
 
-LOSSES = """
-import json, sys
-import torch
-from torch import nn
-from tutelage.run.data_modules.image_streams import build_training
-from tutelage.config import resolve
-from tutelage.data.images.dataset import load_images
-from tutelage.data.images.loader import pixel_statistics
-from tutelage.core.distributed import process_group, rank
-from tutelage.networks.base import Network
-from tutelage.training.loop import fit
-from tutelage.training.signals import StopFlag
-
-class Plain(Network):
-    def __init__(self):
-        super().__init__()
-        self.body = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.Tanh())
-        self.head = nn.Linear(32, 10)
-    def features(self, images):
-        return self.body(images)
-
-class Rows:
-    rows = []
-    def tick(self, done): pass
-    def log(self, done, means): self.rows.append(means)
-    def evaluate(self, done): pass
-    def was_evaluated(self, done): return True
-    def save(self, done, window): pass
-
-def train(method, out, device):
-    cfg = resolve({"data.path": "digits", "data.label_count": 100, "train.steps": 20, "train.batch_size": 16,
-                   "train.unlabeled_ratio": 1.5, "train.log_every": 1, "method.name": method, "train.workers": 0})
-    data = load_images(cfg.data, seed=0)
-    torch.manual_seed(0)
-    training = build_training(cfg, data, pixel_statistics(data.train.images), device, Plain())
-    recorder = Rows()
-    fit(training, recorder, StopFlag())
-    if rank() == 0:
-        json.dump(recorder.rows, open(out, "w"))
-
-with process_group(torch.device("cpu")) as device:
-    train(*sys.argv[1:], device)
-"""
-
-
-@pytest.mark.parametrize(
-    "method", [pytest.param("supervised", marks=pytest.mark.slow), "mean-teacher", "temporal-ensembling"]
-)
-def test_without_batch_norm_two_processes_have_the_losses_of_one(method: str, tmp_path: Path) -> None:
-    script = tmp_path / "losses.py"
-    script.write_text(textwrap.dedent(LOSSES))
-    one = subprocess.run(
-        [sys.executable, script, method, tmp_path / "one.json"], capture_output=True, text=True, env=ALONE
-    )
-    assert one.returncode == 0, one.stderr
-    code, _, error = finish(torchrun(script, method, tmp_path / "two.json"))
-    assert code == 0, error
-    alone, together = (json.loads((tmp_path / name).read_text()) for name in ("one.json", "two.json"))
+@pytest.mark.parametrize("method", METHODS)
+def test_without_batch_norm_two_processes_have_the_losses_of_one(
+    method: str, together: tuple[dict[str, Path], Losses]
+) -> None:
+    alone = two_processes.train(method, torch.device("cpu"))
     assert len(alone) == 20
-    for step, (row, other) in enumerate(zip(alone, together, strict=True)):
+    for step, (row, other) in enumerate(zip(alone, together[1][method], strict=True)):
         assert row.keys() == other.keys()
         for name, value in row.items():
             assert other[name] == pytest.approx(value, rel=1e-6, abs=1e-12), f"{name} at step {step}"

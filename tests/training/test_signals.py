@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import json
+import io
 import os
 import random
 import signal
@@ -14,7 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
+from support.runs import checkpoints, digests
+from tutelage import cli
 from tutelage.core.errors import Interrupted
 from tutelage.training.signals import StopFlag
 
@@ -38,13 +42,17 @@ def start(*tokens: str | Path) -> subprocess.Popen[str]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads()), "PYTHONFAULTHANDLER": "1"},
     )
 
 
-def begin(run: Path, **more: int) -> subprocess.Popen[str]:
+def words(run: Path, **more: int) -> list[str]:
     given = SETTINGS | {name.replace("_", "-"): value for name, value in more.items()}
-    return start("digits", *(f"--{name}={value}" for name, value in given.items()), "--out", run)
+    return ["digits", *(f"--{name}={value}" for name, value in given.items()), "--out", str(run)]
+
+
+def begin(run: Path, **more: int) -> subprocess.Popen[str]:
+    return start(*words(run, **more))
 
 
 def wait_for(process: subprocess.Popen[str], holds: Callable[[], bool]) -> bool:
@@ -61,20 +69,14 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, error
 
 
-def newest_step(run: Path) -> int:
-    return int(json.loads((run / "checkpoints" / "manifest.json").read_text())["checkpoints"][-1]["step"])
-
-
-def digests(run: Path) -> list[str]:
-    files = [run / "checkpoints" / f"step-{STEPS:08d}.safetensors", run / "metrics.jsonl", run / "result.json"]
-    return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that nothing interrupts."""
+    """A run that nothing interrupts, in this process."""
     run = tmp_path_factory.mktemp("runs") / "whole"
-    assert finish(begin(run)) == (0, "")
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        code = cli.run(["train", *words(run)])
+    assert (code, said.getvalue()) == (0, "")
     return run
 
 
@@ -100,7 +102,7 @@ def interrupt_and_resume(run: Path, number: signal.Signals, wait: float) -> int:
             continue
         assert f"--resume {run}" in error
         if "after step" in error:
-            assert newest_step(run) == int(error.split("after step ")[1].split()[0])
+            assert checkpoints(run)[-1]["step"] == int(error.split("after step ")[1].split()[0])
         process = start("--resume", run)
 
 
@@ -123,17 +125,24 @@ def test_a_signal_at_any_moment_saves_the_last_step_and_the_resumed_run_is_the_u
     assert digests(tmp_path / "run") == digests(whole)
 
 
-def test_a_signal_between_two_checkpoints_is_obeyed_within_a_step_and_leaves_a_checkpoint_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", CODES)
+def test_a_signal_between_two_checkpoints_is_obeyed_within_a_step_and_leaves_a_checkpoint_there(
+    number: signal.Signals, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
     process = begin(run, steps=100_000, eval_every=100_000, checkpoint_every=100_000)
     assert wait_for(process, lambda: (run / "metrics.jsonl").exists())
     asked = time.monotonic()
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     code, error = finish(process)
-    assert code == 143
+    assert code == CODES[number]
+    assert "Traceback" not in error
     assert time.monotonic() - asked < 5
-    assert newest_step(run) >= 4
-    assert f"stopped after step {newest_step(run)} of 100000, which is saved; go on with --resume {run}" in error
+    assert checkpoints(run)[-1]["step"] >= 4
+    assert (
+        f"stopped after step {checkpoints(run)[-1]['step']} of 100000, which is saved; go on with --resume {run}"
+        in error
+    )
 
 
 def test_a_second_interrupt_ends_at_once_and_the_old_checkpoint_stays_good(tmp_path: Path) -> None:
@@ -146,7 +155,7 @@ def test_a_second_interrupt_ends_at_once_and_the_old_checkpoint_stays_good(tmp_p
     process.send_signal(signal.SIGINT)
     code, _ = finish(process)
     assert code in (-signal.SIGINT, 130)  # 130 if the first was obeyed before the second came
-    for entry in json.loads((run / "checkpoints" / "manifest.json").read_text())["checkpoints"]:
+    for entry in checkpoints(run):
         content = (run / "checkpoints" / entry["file"]).read_bytes()
         assert hashlib.sha256(content).hexdigest() == entry["sha256"]
 

@@ -76,7 +76,7 @@ def lock(world: Any) -> None:
 PLACES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     "a run that is there": (
         use(nothing, "train", "data", "--out", "run", *TRAIN),
-        r"run holds a run already; go on with --resume run, or replace it with --overwrite",
+        r"run holds a run already; resume it with --resume run, or replace it with --overwrite",
     ),
     "photos as the run folder": (
         use(nothing, "train", "data", "--out", "data", *TRAIN),
@@ -188,7 +188,7 @@ RESUMED: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     ),
     "another number of steps": (
         resume(nothing, "--steps", "9"),
-        r"--resume goes on with the settings of run: train.steps is 4, not 9. Start a new run to change them",
+        r"--resume keeps the settings of run: train.steps is 4, not 9. Start a new run to change them",
     ),
     "a budget instead of steps": (resume(nothing, "--budget", "1m"), r"run was planned for (a budget of None|.*), not"),
     "another seed and another rate": (
@@ -205,15 +205,21 @@ RESUMED: dict[str, tuple[Callable[[Any], list[str]], str]] = {
         lambda w: last(w.run(finished=False), w.photos("other"), ["train", "other", "--resume", "run"]),
         r"data.path is '.*/data', not '.*/other'",
     ),
-    "a preset": (resume(nothing, "--preset", "x"), r"--resume goes on with the run's own settings; --preset does not"),
-    "a second run folder": (resume(nothing, "--out", "b"), r"--resume goes on with .*; --out does not go with it"),
+    "a preset": (
+        resume(nothing, "--preset", "x"),
+        r"--resume uses the settings of the run; it cannot be combined with --preset",
+    ),
+    "a second run folder": (
+        resume(nothing, "--out", "b"),
+        r"--resume uses the settings .*; it cannot be combined with --out",
+    ),
     "one bit of an image": (
         resume(flip("data/cat/0.png", -30)),
         r"the data changed since run started|data/cat/0.png cannot be decoded",
     ),
     "one image changed": (
         resume(lambda w: shutil.copy(w.root / "data/cat/0.png", w.root / "data/cat/1.png")),
-        r"the data changed since run started .*: put it back, or start a new run",
+        r"the data changed since run started .*: restore it, or start a new run",
     ),
     "one label changed": (
         resume(lambda w: (w.root / "data/cat/0.png").rename(w.root / "data/dog/x.png")),

@@ -187,7 +187,7 @@ WRONG_SETTINGS: dict[str, tuple[list[str], str]] = {
     "a sheet of views": (["show", "scans", "--out", "v.png"], "holds scans: a run on them draws its patches"),
     "a check of what is no data": (
         ["check", "scans", "--train.steps", "3"],
-        r"train\.steps changes nothing in a check",
+        r"train\.steps has no effect in a check",
     ),
     "urpc with a network of one level": (
         ["train", "scans", "--out", "r", "--method", "urpc", "--network.deep-supervision", "false", *BRIEF],
@@ -239,15 +239,17 @@ def test_what_cannot_be_done_with_a_run_on_scans_is_refused(trained: Path, scans
     run = str(trained)
     Path("full").mkdir()
     Path("full/mine.txt").write_text("mine")
-    refused(["predict", run, "scans", "--out", "full"], "full is not empty: name a new folder")
-    refused(["predict", run, "scans", "--out", "full/mine.txt"], "is a file: name a folder for the masks")
+    refused(["predict", run, "scans", "--out", "full"], "full is not empty: give a new folder")
+    refused(["predict", run, "scans", "--out", "full/mine.txt"], "is a file: give a folder for the masks")
     refused(["predict", run, "nowhere", "--out", "masks"], "no such file or folder")
     Path("r.html").write_text("mine")
     refused(["predict", run, "scans", "--out", "m", "--report", "r.html"], r"r\.html exists; name another file")
     refused(["evaluate", run, "scans", "--report", "r.html"], r"r\.html exists; name another file")
     refused(["evaluate", run, "scans/images"], "has no labeled scans")
     save(scans / "labels" / "c1.nii.gz", label(1, 7))
-    refused(["evaluate", run, "scans"], r"labels/c1\.nii\.gz holds the label value 7, which is no class of the model")
+    refused(
+        ["evaluate", run, "scans"], r"labels/c1\.nii\.gz contains the label value 7, which is not a class of the model"
+    )
     refused(["embed", run, "digits", "--out", "e.csv"], "segments scans")
     refused(["train", "digits", "--out", "r", "--method", "supervised", "--init-from", run], "trained on scans")
 

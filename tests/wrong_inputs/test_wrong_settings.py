@@ -156,7 +156,7 @@ NAMES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     ),
     "a setting under both its names": (
         flags("--train.steps", "9"),
-        r"--steps and --train.steps are the same setting: give one of them",
+        r"--steps and --train.steps are the same setting: give only one of them",
     ),
     "an option given twice": (
         lambda w: [*flags()(w), "--steps", "5"],
@@ -164,7 +164,7 @@ NAMES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     ),
     "a dotted setting of evaluate": (
         words("evaluate", "r", "photos", "--train.steps", "1"),
-        r"unknown option --train.steps; .*\(dotted settings belong to check, train, pretrain, show, compare\)",
+        r"unknown option --train.steps; .*\(dotted settings are for check, train, pretrain, show, compare\)",
     ),
     "an unknown method": (
         flags("--method", "mean-techer"),
@@ -192,8 +192,8 @@ NAMES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
         r"unknown method or preset 'mean-techer'; did you mean 'mean-teacher'\?",
     ),
     "two folders": (words("train", "photos", "more", "--out", "runs/a"), r"[Uu]nused|more"),
-    "no data": (words("train", "--out", "runs/a"), r"name the data to train on, or a run to go on with"),
-    "no run folder": (words("train", "photos", "--steps", "4"), r"name the run folder to make: --out runs/a"),
+    "no data": (words("train", "--out", "runs/a"), r"give the data to train on, or a run to resume"),
+    "no run folder": (words("train", "photos", "--steps", "4"), r"give the run folder to create: --out runs/a"),
     "an empty run folder name": (flags("--out", ""), r"--out"),
     "predictions without a file": (words("predict", "run", "photos"), r"--out"),
     "an evaluation without data": (words("evaluate", "run"), r"DATA"),
@@ -266,7 +266,7 @@ AGAINST_DATA: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     ),
     "images too small for the network": (
         flags("--network", "conv-large", "--image-size", "4", "--batch-size", "4", "--unlabeled-ratio", "1"),
-        r"'conv-large' takes images of at least \d+ pixels, these have 4; choose 'small', or a larger data.image_size",
+        r"'conv-large' needs images of at least \d+ pixels, got 4; choose 'small', or a larger data.image_size",
     ),
 }
 
@@ -280,7 +280,7 @@ SHEETS: dict[str, tuple[Callable[[Any], list[str]], str]] = {
         words("show", "photos", "--out", "a.png", "--views", "probe"),
         r"the view 'probe' draws from CTAugment's rates",
     ),
-    "a sheet that is no PNG": (words("show", "photos", "--out", "a.jpg"), r"a.jpg: name a .png file"),
+    "a sheet that is no PNG": (words("show", "photos", "--out", "a.jpg"), r"a.jpg: give a .png file"),
     "no draws": (words("show", "photos", "--out", "a.png", "--draws", "0"), r"--draws must be in \[1, 50\], got 0"),
     "half an image": (words("show", "photos", "--out", "a.png", "--images", "0.5"), r"--images must be an integer"),
     "a sheet in no folder": (

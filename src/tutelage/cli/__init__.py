@@ -1,4 +1,4 @@
-"""The command line. Nothing heavy is imported before a command runs."""
+"""The command line. Slow imports happen only when a command runs."""
 
 from tutelage.cli.application import app
 from tutelage.cli.entry import main, run

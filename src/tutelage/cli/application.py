@@ -1,4 +1,4 @@
-"""The app that all commands belong to, and what they share."""
+"""The app to which all commands belong, and the helpers they share."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ dotted = Dotted()
 
 app = App(
     name="tutelage",
-    help="Train image classifiers, and segmenters of scans, from a few labels and many unlabeled images.",
+    help="Train image classifiers and segmenters of medical scans from a few labels and many unlabeled images.",
     version=f"tutelage {__version__}",
     help_format="plaintext",
     usage="Usage: tutelage COMMAND ...",
     suppress_keyboard_interrupt=False,
     default_parameter=Parameter(negative="", show_default=_default_shown),
     help_epilogue="Example: tutelage train photos/ --labels labels.csv --out runs/a\n"
-    "Help on a command: tutelage COMMAND --help",
+    "Help for a command: tutelage COMMAND --help",
 )
 
 
@@ -46,7 +46,7 @@ def given_flags(flags: Any) -> dict[str, Any]:
     """The flags that were given, by name.
 
     Raises:
-        ConfigError: one is empty.
+        ConfigError: a flag is empty.
     """
     given = {} if flags is None else {k: v for k, v in dataclasses.asdict(flags).items() if v is not None}
     empty = [name for name, value in given.items() if value == ""]
@@ -56,15 +56,15 @@ def given_flags(flags: Any) -> dict[str, Any]:
 
 
 def threads(number: int) -> int:
-    """`number`, if so many threads may read.
+    """`number`, if it is a valid number of threads.
 
     Raises:
-        ConfigError: they may not.
+        ConfigError: it is not.
     """
     require(0 <= number <= 256, "--workers", "in [0, 256]", number)
     return number
 
 
 def path(text: str | None) -> Path | None:
-    """A file or folder that may be left out."""
+    """The path of a file or folder; None if it was not given."""
     return None if text is None else Path(text)

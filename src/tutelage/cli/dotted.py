@@ -1,4 +1,4 @@
-"""Settings given by dotted names (`--optimizer.lr 0.1`), which no signature can list: a method's are in its file."""
+"""Settings given by dotted names (`--optimizer.lr 0.1`). No signature can list them: each method defines its own."""
 
 from __future__ import annotations
 
@@ -14,66 +14,66 @@ SETTINGS = {option.name: option for name, cls in config.SECTIONS.items() for opt
 
 
 class Dotted:
-    """Takes dotted settings out of the command line, and keeps them until the command asks."""
+    """Takes dotted settings out of the command line and keeps them until the command asks for them."""
 
     def __init__(self) -> None:
         self._values: dict[str, Any] = {}
 
     def take(self, tokens: Sequence[str]) -> list[str]:
-        """The tokens without `--section.name value` and `--section.name=value`, which are kept.
+        """The tokens without `--section.name value` and `--section.name=value`, which are stored.
 
         Raises:
-            ConfigError: a setting is unknown, lacks its value, or is given twice.
+            ConfigError: a setting is unknown, has no value, or is given twice.
         """
         rest: list[str] = []
         self._values = {}
-        waiting, late = list(tokens), _names_own_network(tokens)
-        while waiting:
-            token = waiting.pop(0)
+        remaining, own_network = list(tokens), _names_own_network(tokens)
+        while remaining:
+            token = remaining.pop(0)
             if token == "--":
-                return [*rest, token, *waiting]
+                return [*rest, token, *remaining]
             if not is_dotted(token):
                 rest.append(token)
                 continue
             flag, equals, value = token.partition("=")
             name = flag[2:].replace("-", "_")
-            if not (late and name.startswith("network.")):
+            if not (own_network and name.startswith("network.")):
                 _check_name(name, flag)
             if not equals:
-                if not waiting or (waiting[0].startswith("--") and len(waiting[0]) > 2):
+                if not remaining or (remaining[0].startswith("--") and len(remaining[0]) > 2):
                     raise ConfigError(f"{flag} needs a value: {flag} VALUE")
-                value = waiting.pop(0)
+                value = remaining.pop(0)
             if name in self._values:
                 raise ConfigError(f"{flag} is given twice: give it once")
             self._values[name] = value
         return rest
 
-    def pop(self, beside: Iterable[str] = ()) -> dict[str, Any]:
-        """What was kept, once.
+    def pop(self, given: Iterable[str] = ()) -> dict[str, Any]:
+        """The stored settings, which are then forgotten.
 
         Args:
-            beside: the settings that usual flags gave.
+            given: names of the settings that were given by short flags.
 
         Raises:
             ConfigError: a setting was given under both of its names.
         """
         values, self._values = self._values, {}
-        for name in beside:
+        for name in given:
             if name in values:
                 short = next(flag for flag, setting in config.FLAGS.items() if setting == name)
                 usual = "DATA" if name == "data.path" else as_flag(short)
-                raise ConfigError(f"{usual} and {as_flag(name)} are the same setting: give one of them")
+                raise ConfigError(f"{usual} and {as_flag(name)} are the same setting: give only one of them")
         return values
 
 
 def _names_own_network(tokens: Sequence[str]) -> bool:
-    """Whether the network may be a class of another package, whose settings only that class knows."""
+    """Whether the network may be a class from another package, whose settings only that class knows."""
     words = [word for token in tokens for word in token.split("=", 1)]
     return any(is_own_network(word) or word in ("--config", "--resume") for word in words)
 
 
 def is_dotted(token: str) -> bool:
-    """Whether a word of the command line is a dotted setting."""
+    """Whether a token of the command line is a dotted setting."""
     return token.startswith("--") and "." in token.partition("=")[0]
 
 
@@ -83,7 +83,7 @@ def as_flag(name: str) -> str:
 
 
 def _check_name(name: str, flag: str) -> None:
-    """Refuse unknown names early; those of a method are checked with the method."""
+    """Reject unknown names early. The settings of a method are checked with the method."""
     section, _, setting = name.partition(".")
     if section == "method" or name in SETTINGS:
         return

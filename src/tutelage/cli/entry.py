@@ -1,4 +1,4 @@
-"""Where the command line begins and ends: exit codes, and one line for what went wrong."""
+"""Entry point of the command line: exit codes, and one-line error messages."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from tutelage.cli.usage import TAKES_DOTTED, commands_of, flags_of, sentence, un
 from tutelage.core.errors import ConfigError, DataError, TutelageError, is_out_of_memory
 from tutelage.core.names import shown
 
-# importing them is what makes them commands of the app
+# importing these modules registers their commands
 COMMANDS = (train_commands, pretrain_commands, run_commands, representation_commands, look_commands)
 
 
 def main(tokens: Sequence[str] | None = None) -> None:
-    """Run a command and exit: 0, 1 for a fault of ours, 2 for one in what was given, 130 or 143 after a signal."""
+    """Run a command and exit with 0, 1 for a bug in tutelage, 2 for invalid input, or 130 or 143 after a signal."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to stop
+        sys.stdout.reconfigure(errors="backslashreplace")  # do not fail on names that the terminal cannot show
     warnings.formatwarning = _format_warning
     sys.exit(run(list(sys.argv[1:] if tokens is None else tokens)))
 
 
 def run(tokens: list[str]) -> int:
-    """Run a command; gives the exit code."""
+    """Run a command and return its exit code."""
     try:
         _refuse_stray(tokens)
         tokens = dotted.take(tokens)
@@ -42,30 +42,30 @@ def run(tokens: list[str]) -> int:
         return _fail(sentence(error, app, tokens), 2)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
-    except (BrokenPipeError, SystemExit):  # the second is how rich takes the first
+    except (BrokenPipeError, SystemExit):  # rich turns the first into the second
         return 141
     except Exception as error:
         if is_out_of_memory(error):
-            return _fail("out of memory: lower the batch size or the image size, or take a smaller network", 2)
+            return _fail("out of memory: lower the batch size or the image size, or choose a smaller network", 2)
         traceback.print_exc()
-        print("tutelage: this is a fault in tutelage; please report it with the lines above", file=sys.stderr)
+        print("tutelage: this is a bug in tutelage; please report it with the lines above", file=sys.stderr)
         return 1
     return 0
 
 
 def _refuse_stray(tokens: list[str]) -> None:
-    """Refuse a dotted setting where none is taken."""
+    """Reject a dotted setting if the command does not accept any."""
     command = tokens[0] if tokens else ""
     stray = next((token for token in tokens if is_dotted(token)), None)
     if stray is None or command in TAKES_DOTTED:
         return
     if command in commands_of(app):
         known, takers = flags_of(app, command), ", ".join(TAKES_DOTTED)
-        raise ConfigError(f"{unknown_option(stray, command, known)} (dotted settings belong to {takers})")
+        raise ConfigError(f"{unknown_option(stray, command, known)} (dotted settings are for {takers})")
 
 
 def _fail(message: str, code: int, *, lines: bool = False) -> int:
-    """Say what is wrong, on one line unless the message is a list."""
+    """Print an error, on one line unless the message is a list, and return the exit code."""
     print(f"tutelage: {message if lines else shown(message)}", file=sys.stderr)
     return code
 
@@ -73,7 +73,7 @@ def _fail(message: str, code: int, *, lines: bool = False) -> int:
 def _format_warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
 ) -> str:
-    """One line for a warning of ours; one of a library keeps its place in the code."""
+    """Format a warning of tutelage as one line; a warning of a library keeps its location."""
     if Path(filename).is_relative_to(Path(__file__).parents[1]):
         return f"tutelage: warning: {shown(str(message))}\n"
     return f"{filename}:{lineno}: {category.__name__}: {message}\n"

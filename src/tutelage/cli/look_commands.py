@@ -1,4 +1,4 @@
-"""The commands that look at data, at what there is, and at a demonstration: each parses, and calls one function."""
+"""The commands check, show, methods and the demos. Each parses its arguments and calls one function."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tutelage.core.console import screen
 @app.command(
     sort_key=1,
     usage="Usage: tutelage check DATA [OPTIONS]",
-    help_epilogue="Settings of scans go by their dotted names, e.g. --scan.classes background,tumor=4.\n"
+    help_epilogue="Settings for scans have dotted names, e.g. --scan.classes background,tumor=4.\n"
     "Example: tutelage check photos/ --labels labels.csv",
 )
 def check(
@@ -30,34 +30,34 @@ def check(
     out: str | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Look for what is wrong with the data, before any training.
+    """Check the data for problems before training.
 
     Parameters
     ----------
     data
-        Folder of class folders, flat folder with --labels, tar shards, .npz file, or the word digits. Scans: images/
-        and labels/, dataset.json, a CSV of pairs, or .h5 files.
+        Folder with one subfolder per class, folder of images with --labels, tar shards, .npz file, or the word digits.
+        Scans: folder with images/ and labels/, dataset.json, CSV with image,label, or .h5 files.
     labels
-        CSV with the columns path,label; an empty or missing label means unlabeled. Of scans a folder of masks, or a
-        CSV with image,label.
+        CSV with the columns path,label; images with an empty or missing label are unlabeled.
+        Scans: folder of masks, or CSV with the columns image,label. [default: labels in DATA]
     unlabeled
-        A further source of unlabeled images.
+        Additional source of unlabeled images. [default: none]
     val
-        Source of validation images.
+        Source of validation images. [default: part of DATA]
     test
-        Source of test images.
+        Source of test images. [default: test split of DATA]
     label_count
-        Check that so many labels can be chosen.
+        Check that this many labels exist. [default: all]
     label_balance
-        How the chosen labels spread over classes: balanced or proportional.
+        How the chosen labels are spread over classes: balanced or proportional.
     skip_unreadable
-        Leave out images that cannot be read instead of counting them as faults.
+        Skip images that cannot be read instead of reporting them as faults.
     workers
-        Threads that read images.
+        Number of threads that read images.
     out
-        JSON file to write the findings to.
+        JSON file to write the findings to. [default: none]
     overwrite
-        Replace the file.
+        Replace the file if it exists.
     """
     given = {
         "path": data,
@@ -70,7 +70,7 @@ def check(
         "skip_unreadable": skip_unreadable,
     }
     settings = {f"data.{name}": value for name, value in given.items() if value is not None}
-    settings |= dotted.pop(beside=settings)
+    settings |= dotted.pop(given=settings)
     commands.check_source(
         settings,
         workers=threads(workers),
@@ -98,32 +98,32 @@ def show(
     seed: Integer = 0,
     overwrite: bool = False,
 ) -> None:
-    """Draw a contact sheet: your images under each view, with the operations named.
+    """Draw a contact sheet of your images under each view, with the names of the operations.
 
     Parameters
     ----------
     data
-        Images: any source that train takes.
+        Images: any source that train accepts.
     out
         PNG file to write.
     labels
-        CSV with the columns path,label.
+        CSV with the columns path,label. [default: labels in DATA]
     views
         Names of views, separated by commas.
     draws
-        Draws of each view.
+        Number of random draws per view.
     images
-        Images shown.
+        Number of images.
     image_size
-        Side in pixels to which images are resized.
+        Side in pixels to which images are resized. [default: chosen from the data]
     seed
-        Seed of the draws.
+        Seed of the random draws.
     overwrite
-        Replace the file.
+        Replace the file if it exists.
     """
     settings = {"data.path": data, "data.labels": labels, "data.image_size": image_size, "train.seed": seed}
     given = {name: value for name, value in settings.items() if value is not None}
-    cfg = commands.resolve_training(given | dotted.pop(beside=[name for name in given if name != "train.seed" or seed]))
+    cfg = commands.resolve_training(given | dotted.pop(given=[name for name in given if name != "train.seed" or seed]))
     commands.show_views(
         cfg,
         out=Path(out),
@@ -137,30 +137,31 @@ def show(
 
 @app.command(sort_key=6, usage="Usage: tutelage methods [NAME]", help_epilogue="Example: tutelage methods mean-teacher")
 def methods(name: str | None = None, /) -> None:
-    """List methods and presets, or tell all about one: equation, source, settings.
+    """List methods and presets, or show the equation, source and settings of one.
 
     Parameters
     ----------
     name
-        A method, a preset, or the word settings for what all methods share; package.module:Class for your own.
+        A method, a preset, or package.module:Class for your own code. [default: overview of all methods]
+        The word settings lists the settings that all methods share; the word presets lists all presets.
     """
     commands.print_catalog(name, screen())
 
 
 @app.command(sort_key=7, usage="Usage: tutelage demo [OPTIONS]", help_epilogue="Example: tutelage demo --seeds 8")
 def demo(*, seeds: Integer = 4, steps: Integer = 400, out: str | None = None, overwrite: bool = False) -> None:
-    """Compare supervised training, Mean Teacher and FixMatch on bundled images of handwritten digits, in minutes.
+    """Compare supervised training, Mean Teacher and FixMatch on bundled images of digits, in minutes.
 
     Parameters
     ----------
     seeds
-        Draws of the labels; each method is trained on each.
+        Number of random draws of the labels; each method is trained once per draw.
     steps
-        Optimizer steps of each training.
+        Optimizer steps per run.
     out
-        Folder to keep the runs in.
+        Folder to keep the runs in. [default: a temporary folder, deleted at the end]
     overwrite
-        Replace the runs in it.
+        Replace existing runs in the folder.
     """
     commands.run_demo(
         seeds=seeds,
@@ -180,18 +181,18 @@ def demo(*, seeds: Integer = 4, steps: Integer = 400, out: str | None = None, ov
 def demo_3d(
     *, seeds: Integer = 2, steps: Integer | None = None, out: str | None = None, overwrite: bool = False
 ) -> None:
-    """Segment made-up scans of an organ by supervised training and Mean Teacher, in minutes, with pictures at the end.
+    """Compare supervised training and Mean Teacher on synthetic scans, in minutes, and save pictures.
 
     Parameters
     ----------
     seeds
-        Draws of the masks that are used; each method is trained on each.
+        Number of random draws of the labeled scans; each method is trained once per draw.
     steps
-        Optimizer steps of each training; without it what the presets say.
+        Optimizer steps per run. [default: as set in the presets]
     out
-        Folder for scans, runs and pictures; without it a temporary one, which stays.
+        Folder for scans, runs and pictures. [default: a temporary folder, which is kept]
     overwrite
-        Replace the runs in it.
+        Replace existing runs in the folder.
     """
     commands.run_scan_demo(
         seeds=seeds,

@@ -1,4 +1,4 @@
-"""The command that trains an encoder without labels."""
+"""The command pretrain, which trains an encoder without labels."""
 
 from __future__ import annotations
 
@@ -19,32 +19,33 @@ from tutelage.core.errors import ConfigError
 @app.command(
     sort_key=2.2,
     usage="Usage: tutelage pretrain DATA --out RUN [OPTIONS]\n       tutelage pretrain --resume RUN",
-    help_epilogue="Every other setting goes by its dotted name, e.g. --method.queue-size 4096.\n"
-    "Then: tutelage train DATA --labels labels.csv --out runs/b --init-from RUN\n"
+    help_epilogue="Set any other setting by its dotted name, e.g. --method.queue-size 4096.\n"
+    "Afterwards: tutelage train DATA --labels labels.csv --out runs/b --init-from RUN\n"
     "Example: tutelage pretrain photos/ --out runs/moco --budget 1h",
 )
 def pretrain(data: str | None = None, /, *, flags: Annotated[PretrainFlags | None, Parameter(name="*")] = None) -> None:
-    """Train an encoder on images without labels, to start a training from.
+    """Train an encoder on images without labels, as a starting point for train.
 
     Parameters
     ----------
     data
-        What train takes, or any folder of images: labels are not needed, and only tell how good the features are.
+        Any source that train accepts, or any folder of images.
+        Labels are optional; they are only used to measure how good the features are.
     """
     given = given_flags(flags)
     resume, out = given.pop("resume", None), given.pop("out", None)
     if resume is None and data is None:
-        raise ConfigError("name the images to pretrain on, or a run to go on with (--resume RUN)")
+        raise ConfigError("give the images to pretrain on, or a run to resume (--resume RUN)")
     if resume is None and out is None:
-        raise ConfigError("name the run folder to make: --out runs/moco")
+        raise ConfigError("give the run folder to create: --out runs/moco")
     settings = {config.FLAGS[name]: value for name, value in given.items() if name in config.FLAGS}
     settings |= {"data.path": data} if data is not None else {}
-    settings |= dotted.pop(beside=settings)
+    settings |= dotted.pop(given=settings)
     if resume is not None:
         refused = [name for name in ("preset", "config", "overwrite") if name in given] + (["out"] if out else [])
         if refused:
             raise ConfigError(
-                f"--resume goes on with the run's own settings; {as_flag(refused[0])} does not go with it"
+                f"--resume uses the settings of the run; it cannot be combined with {as_flag(refused[0])}"
             )
         run = commands.resume_training(Path(resume), settings, console=screen())
     else:

@@ -1,4 +1,4 @@
-"""The commands that look at the features of a run's network: each parses, calls one function, and prints."""
+"""The commands probe and embed, which use the features of a run. Each parses its arguments and calls one function."""
 
 from __future__ import annotations
 
@@ -34,43 +34,41 @@ def probe(
     out: str | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Say how good the features of a run are, by simple classifiers on its frozen network.
+    """Measure how good the features of a run are, with simple classifiers on its frozen network.
 
     Parameters
     ----------
     run
         Run folder: pretrained, trained or imported.
     data
-        Labeled images: class folders, a folder with --labels, tar shards, .npz file, or digits.
+        Labeled images: class folders, folder of images with --labels, tar shards, .npz file, or the word digits.
     labels
-        CSV with the columns path,label.
+        CSV with the columns path,label. [default: labels in DATA]
     test
-        Labeled images to score on; without it those of the split test, or a fifth of the labels that is held out, or,
-        with few labels, each fifth in turn.
+        Labeled images to score on. [default: the test split of DATA, or else a fifth of the labels, held out]
+        With very few labels and no test images, cross-validation is used instead.
     label_counts
-        Numbers of labels, separated by commas; all is a number too [default: 4, 25 and 400 a class, and all].
+        Numbers of labels to train on, separated by commas, or all. [default: 4, 25 and 400 per class, and all]
     seeds
-        Draws of the labels for each.
+        Number of random draws of the labels.
     kind
-        knn (nearest neighbors), linear (probe), logistic (regression), or some of them, separated by commas [default:
-        all that are installed].
+        Probes, separated by commas: knn (nearest neighbors), linear, logistic (regression). [default: all installed]
     no_random
-        Leave out the same network with random weights, which is what its numbers are to be compared with.
+        Skip the baseline, which is the same network with random weights.
     augment
-        Crop and mirror images anew in each epoch of the linear probe, as published; each epoch then takes a pass
-        through the network, and without it features are computed once.
+        Crop and flip images at random in each epoch of the linear probe, as published; slow.
     label_balance
-        How labels spread over classes: balanced or proportional.
+        How labels are spread over classes.
     network
-        Which network: auto (the one that the method evaluates), student, or teacher.
+        Network to use: auto (the one that the method evaluates), student, or teacher.
     device
-        auto, cpu, cuda, cuda:1, mps.
+        auto, cpu, cuda, cuda:1, or mps.
     workers
-        Threads that decode images.
+        Number of threads that decode images.
     out
-        File to write the numbers to, .json or .md.
+        File to write the results to, .json or .md. [default: none]
     overwrite
-        Replace the file.
+        Replace the file if it exists.
     """
     kinds = None if kind is None else tuple(word.strip() for word in kind.split(","))
     cfg = commands.ProbeConfig(
@@ -114,28 +112,28 @@ def embed(
     report: str | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write the features of images: a table with path, label where it is known, and one column a feature.
+    """Write the features of images as a table: path, label if known, and one column per feature.
 
     Parameters
     ----------
     run
         Run folder: pretrained, trained or imported.
     data
-        Any images: a folder with or without labels, an image, a list of paths, tar shards, .npz file, or digits.
+        Images with or without labels: a folder, an image, a list of paths, tar shards, .npz file, or the word digits.
     out
         File to write: .parquet, .npz or .csv.
     labels
-        CSV with the columns path,label.
+        CSV with the columns path,label. [default: labels in DATA, if any]
     network
-        Which network: auto (the one that the method evaluates), student, or teacher.
+        Network to use: auto (the one that the method evaluates), student, or teacher.
     device
-        auto, cpu, cuda, cuda:1, mps.
+        auto, cpu, cuda, cuda:1, or mps.
     workers
-        Threads that decode images.
+        Number of threads that decode images.
     report
-        HTML file to write a map of the images to.
+        HTML file to write a map of the images to. [default: none]
     overwrite
-        Replace the files.
+        Replace files that exist.
     """
     commands.embed_run(
         Path(run),

@@ -1,4 +1,4 @@
-"""The commands that use a run: each parses, calls one function, and prints."""
+"""The commands evaluate, predict and report, which use a run. Each parses its arguments and calls one function."""
 
 from __future__ import annotations
 
@@ -33,32 +33,33 @@ def evaluate(
     largest_component: bool = False,
     overwrite: bool = False,
 ) -> None:
-    """Score a run on labeled images or scans: a table on the screen, and JSON.
+    """Score a run on labeled images or scans.
 
     Parameters
     ----------
     run
         Run folder.
     data
-        Labeled images: class folders, a folder with --labels, tar shards, .npz file, or digits; labeled scans.
+        Labeled images: class folders, folder of images with --labels, tar shards, .npz file, or the word digits.
+        Scans: folder with images/ and labels/, dataset.json, CSV with image,label, or .h5 files.
     labels
-        CSV with the columns path,label; of scans a folder of masks, or a CSV with image,label.
+        CSV with path,label; for scans, CSV with image,label or folder of masks. [default: labels in DATA]
     network
-        Which network: auto (the one that the method evaluates), student, or teacher.
+        Network to use: auto (the one that the method evaluates), student, or teacher.
     device
-        auto, cpu, cuda, cuda:1, mps.
+        auto, cpu, cuda, cuda:1, or mps.
     out
-        JSON file to write the metrics to.
+        JSON file to write the metrics to. [default: none]
     report
-        HTML file to write a report to.
+        HTML file to write a report to. [default: none]
     csv
-        CSV file for the scores of each class of each scan.
+        Scans only: CSV file to write the scores of each class in each scan to. [default: none]
     flips
-        Average the predictions of all mirror images of a scan.
+        Scans only: average the predictions over all mirror images. [default: as set in the run]
     largest_component
-        Keep the largest connected piece of each class of a scan.
+        Scans only: keep only the largest connected component of each class. [default: as set in the run]
     overwrite
-        Replace the files.
+        Replace files that exist.
     """
     commands.evaluate_run(
         Path(run),
@@ -97,32 +98,34 @@ def predict(
     largest_component: bool = False,
     overwrite: bool = False,
 ) -> None:
-    """Predict the class of new images, or segment new scans.
+    """Predict the classes of new images, or segment new scans.
 
     Parameters
     ----------
     run
         Run folder.
     data
-        An image, a folder (all below it), a list of paths (.txt or .csv), tar shards, .npz file; scans.
+        Image, folder (searched recursively), list of paths (.txt or .csv), tar shards, or .npz file.
+        Scans: a scan, or a folder of scans.
     out
-        CSV file to write: path, label, confidence, a column a class. Of scans a folder: masks and a table.
+        CSV file to write, with the columns path, label, confidence, and one column per class.
+        Scans: folder for the masks and a table.
     network
-        Which network: auto (the one that the method evaluates), student, or teacher.
+        Network to use: auto (the one that the method evaluates), student, or teacher.
     device
-        auto, cpu, cuda, cuda:1, mps.
+        auto, cpu, cuda, cuda:1, or mps.
     workers
-        Threads that decode images.
+        Number of threads that decode images.
     report
-        HTML file to write a report to.
+        HTML file to write a report to. [default: none]
     probabilities
-        Write the class probabilities of each scan, too.
+        Scans only: also write the class probabilities.
     flips
-        Average the predictions of all mirror images of a scan.
+        Scans only: average the predictions over all mirror images. [default: as set in the run]
     largest_component
-        Keep the largest connected piece of each class of a scan.
+        Scans only: keep only the largest connected component of each class. [default: as set in the run]
     overwrite
-        Replace the files.
+        Replace files that exist.
     """
     commands.predict_run(
         Path(run),
@@ -153,22 +156,22 @@ def report(
     device: str = "auto",
     overwrite: bool = False,
 ) -> None:
-    """Write a report: how good a run is, what it gets wrong, and how it was made; several runs are compared.
+    """Write a report on a run: how good it is, what it gets wrong, and how it was made. Several runs are compared.
 
     Parameters
     ----------
     runs
-        Run folders.
+        One or more run folders.
     out
-        File to write [default: report.html or report.md].
+        File to write. [default: report.html or report.md, depending on --format]
     form
-        html, one page that holds everything, or md, for a repository; without it the name of the file decides.
+        html for one self-contained page, or md for Markdown with separate plots. [default: by the suffix of --out]
     plots
-        Folder for each plot as PNG and SVG [default: report_plots beside report.html, and so on].
+        Folder for the plots as PNG and SVG. [default: named after the report, e.g. report_plots]
     device
-        auto, cpu, cuda, cuda:1, mps.
+        auto, cpu, cuda, cuda:1, or mps.
     overwrite
-        Replace the file.
+        Replace the file if it exists.
     """
     commands.report_runs(
         [Path(run) for run in runs],

@@ -1,4 +1,4 @@
-"""The commands that make runs: each parses, calls one function, and prints."""
+"""The commands train, compare and import-weights. Each parses its arguments and calls the library."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from tutelage.core.errors import ConfigError
 @app.command(
     sort_key=2,
     usage="Usage: tutelage train DATA --out RUN [OPTIONS]\n       tutelage train --resume RUN",
-    help_epilogue="Every other setting goes by its dotted name, e.g. --optimizer.lr 0.1 or\n"
-    "--method.ema-decay 0.99. tutelage methods settings lists them,\n"
-    "tutelage methods NAME those of a method.\n"
+    help_epilogue="Set any other setting by its dotted name, e.g. --optimizer.lr 0.1.\n"
+    "tutelage methods settings lists the settings that all methods share;\n"
+    "tutelage methods NAME lists those of a method.\n"
     "Example: tutelage train photos/ --labels labels.csv --out runs/a --budget 30m",
 )
 def train(data: str | None = None, /, *, flags: Annotated[TrainFlags | None, Parameter(name="*")] = None) -> None:
@@ -30,25 +30,25 @@ def train(data: str | None = None, /, *, flags: Annotated[TrainFlags | None, Par
     Parameters
     ----------
     data
-        Folder of class folders (and 'unlabeled'), flat folder with --labels, tar shards, .npz file, or the word digits.
-        Scans to segment: images/ and labels/, dataset.json, a CSV of pairs, or .h5 files.
+        Folder with class subfolders (and 'unlabeled'), folder with --labels, tar shards, .npz file, or the word digits.
+        Scans to segment: folder with images/ and labels/, dataset.json, CSV with image,label, or .h5 files.
     """
     given = given_flags(flags)
     resume, out = given.pop("resume", None), given.pop("out", None)
     if resume is None and data is None:
-        raise ConfigError("name the data to train on, or a run to go on with (--resume RUN)")
+        raise ConfigError("give the data to train on, or a run to resume (--resume RUN)")
     if resume is None and out is None:
-        raise ConfigError("name the run folder to make: --out runs/a")
+        raise ConfigError("give the run folder to create: --out runs/a")
     settings = {config.FLAGS[name]: value for name, value in given.items() if name in config.FLAGS}
     settings |= {"data.path": data} if data is not None else {}
-    settings |= dotted.pop(beside=settings)
+    settings |= dotted.pop(given=settings)
     if resume is not None:
         refused = [name for name in ("preset", "config", "overwrite") if name in given] + (["out"] if out else [])
         if refused:
             raise ConfigError(
-                f"--resume goes on with the run's own settings; {as_flag(refused[0])} does not go with it"
+                f"--resume uses the settings of the run; it cannot be combined with {as_flag(refused[0])}"
             )
-        # a run that is whole is left as it is
+        # a run that is finished and has a report is left unchanged
         reported = all((Path(resume) / name).exists() for name in ("result.json", "report.html"))
         run = commands.resume_training(Path(resume), settings, console=screen())
     else:
@@ -63,8 +63,8 @@ def train(data: str | None = None, /, *, flags: Annotated[TrainFlags | None, Par
     sort_key=2.5,
     usage="Usage: tutelage compare DATA --methods NAMES --out FOLDER [OPTIONS]\n"
     "       tutelage compare --collect --out FOLDER",
-    help_epilogue="Each run is a `tutelage train` of its own and takes its flags and\n"
-    "dotted settings; a setting of a method goes to each method that has it.\n"
+    help_epilogue="Each run is a `tutelage train` and accepts its flags and dotted settings;\n"
+    "a setting of a method is passed to every method that has it.\n"
     "Example: tutelage compare photos/ --methods supervised,mean-teacher,fixmatch\n"
     "         --label-counts 40,250 --seeds 3 --budget 10m --out cmp/",
 )
@@ -83,43 +83,43 @@ def compare(
     no_report: bool = False,
     flags: Annotated[CompareFlags | None, Parameter(name="*")] = None,
 ) -> None:
-    """Compare methods on the same labels: a table with differences to supervised training. The same command goes on.
+    """Compare methods on the same labels, with a table of the results. Rerun to resume.
 
     Parameters
     ----------
     data
-        What train takes.
+        Any source that train accepts.
     out
-        Folder of the runs and the table.
+        Folder for the runs and the table.
     methods
-        Names, separated by commas; with supervised among them, the others are compared with it.
+        Methods, separated by commas. If supervised is one of them, the others are compared with it.
     label_counts
-        Numbers of labels, separated by commas; without it all labels are used.
+        Numbers of labels, separated by commas. [default: all labels]
     seeds
-        Draws of the labels for each; --seed is the first.
+        Number of random draws of the labels; --seed is the first.
     presets
-        One for each method; small or cpu take the one of that ending.
+        Presets, separated by commas: one per method, or small or cpu for the preset of each method with that suffix.
     jobs
-        Runs at once; they share the processors.
+        Number of runs at the same time; they share the CPUs.
     list_
-        Print the command of each run that is not finished, for a scheduler or other machines, and train nothing.
+        Print the commands of the unfinished runs, e.g. for a scheduler or other machines, and train nothing.
     collect
-        Write the table of the runs that are finished, and train nothing.
+        Write the table of the finished runs, and train nothing.
     no_report
-        Make no report.html at the end.
+        Do not write report.html at the end.
     """
     given = given_flags(flags)
     config_file = given.pop("config", None)
     settings = {config.FLAGS[name]: value for name, value in given.items()}
     settings |= {"data.path": data} if data is not None else {}
-    settings |= dotted.pop(beside=settings)
+    settings |= dotted.pop(given=settings)
     if list_ and collect:
-        raise ConfigError("--list and --collect exclude each other: give one of them")
+        raise ConfigError("--list and --collect exclude each other: give only one of them")
     if not collect and (data is None or methods is None):
-        raise ConfigError(f"name the {'data' if data is None else 'methods (--methods)'} to compare")
+        raise ConfigError(f"give the {'data' if data is None else 'methods (--methods)'} to compare")
     if collect:
         if settings or methods or label_counts or presets or config_file:
-            raise ConfigError("--collect goes by what the comparison was planned with: give --out alone with it")
+            raise ConfigError("--collect uses the settings of the planned comparison: give only --out with it")
         commands.collect_runs(Path(out), report=not no_report, console=screen())
         return
     plan = commands.plan_of(
@@ -155,30 +155,30 @@ def import_weights(
     image_size: Integer | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Bring a network that a FixMatch port or MoCo trained: use it, or start a training from it.
+    """Import a network trained by a FixMatch port or MoCo, to use it or to start training from it.
 
     Parameters
     ----------
     file
-        Checkpoint of a FixMatch port's wide residual network or of MoCo's ResNet-50. No code in it is run.
+        Checkpoint of a wide residual network from a FixMatch port, or of a ResNet from MoCo. No code in it is run.
     out
-        Run folder to make.
+        Run folder to create.
     form
-        Code it was trained with: auto, fixmatch-pytorch, torchssl, usb, moco.
+        Code that wrote the checkpoint: auto, fixmatch-pytorch, torchssl, usb, moco.
     which
-        Weights in the file: ema, model, or auto (the moving average if there is one); of MoCo query (its auto) or key.
+        Weights to import: ema, model, or auto (ema if present). MoCo: query (auto) or key.
     trained_on
-        Data it was trained on, which says how images are standardized: auto, cifar10, cifar100, svhn, stl10.
+        Data set that sets how images are standardized: auto (by number of classes), cifar10, cifar100, svhn, stl10.
     classes
-        Text file with a class name a line, or JSON list, in the order of the outputs.
+        Text file with one class name per line, in the order of the outputs, or a JSON list. [default: known names]
     mean
-        What is subtracted from images in [0, 1], e.g. 0.49,0.48,0.45, where it is none of these data.
+        Mean per channel of images in [0, 1], e.g. 0.49,0.48,0.45. [default: that of the data set]
     std
-        What they are divided by then.
+        Standard deviation per channel of images in [0, 1]; give it together with --mean.
     image_size
-        Side of the images in pixels; without it that of the data.
+        Side of the images in pixels. [default: that of the data set]
     overwrite
-        Replace an earlier run.
+        Replace an existing run.
     """
     commands.import_file(
         Path(file),

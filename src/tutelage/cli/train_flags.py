@@ -1,4 +1,4 @@
-"""The flags of `tutelage train` and `compare`, derived from the settings that they stand for."""
+"""The flags of `tutelage train` and `compare`, derived from the settings they set."""
 
 from __future__ import annotations
 
@@ -13,51 +13,51 @@ from tutelage import config
 from tutelage.cli.dotted import SETTINGS
 from tutelage.config import options
 
-_USUAL = Group("Usual settings", sort_key=1)
+_COMMON = Group("Common settings", sort_key=1)
 _DATA = Group("Data", sort_key=2)
-_MACHINE = Group("Machine and log", sort_key=3)
+_MACHINE = Group("Device and logging", sort_key=3)
 _RUN = Group("Run", sort_key=4)
 _GROUPS = {
-    _USUAL: "method preset network image_size label_count batch_size unlabeled_ratio steps budget seed",
+    _COMMON: "method preset network image_size label_count batch_size unlabeled_ratio steps budget seed",
     _DATA: "labels unlabeled val test label_balance exclude_labeled skip_unreadable",
     _MACHINE: "device precision compile workers log_every eval_every checkpoint_every",
     _RUN: "out overwrite resume init_from config metrics baseline baseline_share no_report",
 }
 _HELP = {
-    "method": f"what to learn with (see tutelage methods), or package.module:Class [default: {config.DEFAULT_METHOD}]",
-    "metrics": "your own scores, package.module:function",
-    "preset": "the settings of a published result: tutelage methods lists them",
-    "config": "TOML file of settings, by section",
-    "out": "run folder to make; it must not exist",
+    "method": f"training method (see tutelage methods), or package.module:Class [default: {config.DEFAULT_METHOD}]",
+    "metrics": "your own scores as package.module:function, separated by commas [default: none]",
+    "preset": "preset to start from (see tutelage methods presets) [default: none]",
+    "config": "TOML file with settings, by section [default: none]",
+    "out": "run folder to create; it must not exist",
     "overwrite": "replace the run in the folder",
-    "no_report": "make no report.html at the end",
-    "resume": "run folder to go on with, exactly where it stopped",
+    "no_report": "do not write report.html at the end",
+    "resume": "run folder to resume, exactly where the run stopped",
 }
 _FLAGS_ALONE = {"overwrite", "baseline", "no_report", "exclude_labeled", "skip_unreadable", "compile"}
 
 
 def _as_given(kind: Any, tokens: Sequence[Token]) -> str:
-    """The word itself: settings from flags, files and Python are all read by `options.py`."""
+    """The token itself: settings from flags, files and Python are all parsed by `options.py`."""
     return tokens[0].value
 
 
-def _flags(made_name: str, left_out: str = "", told: Mapping[str, str] = MappingProxyType({})) -> type:
-    """Flags as a dataclass: derived from the settings they stand for, but for those `left_out`; `told` is help text."""
+def _flags(class_name: str, left_out: str = "", help_texts: Mapping[str, str] = MappingProxyType({})) -> type:
+    """A dataclass of flags, derived from the settings they set, without those in `left_out`."""
     fields: list[tuple[str, Any, Any]] = []
     for group, names in _GROUPS.items():
         for name in (name for name in names.split() if name not in left_out.split()):
             option = SETTINGS.get(config.FLAGS.get(name, ""))
-            text = told.get(name) or _HELP.get(name) or (option.help + _default_text(option) if option else "")
+            text = help_texts.get(name) or _HELP.get(name) or (option.help + _default_text(option) if option else "")
             kind = bool if name in _FLAGS_ALONE else _kind(option)
             parameter = Parameter(help=text, group=group, converter=None if kind is bool else _as_given)
             fields.append((name, Annotated[kind | None, parameter], dataclasses.field(default=None)))
-    made = dataclasses.make_dataclass(made_name, fields, frozen=True)
-    made.__module__ = __name__  # where the parser resolves its annotations
-    return made
+    flags = dataclasses.make_dataclass(class_name, fields, frozen=True)
+    flags.__module__ = __name__  # where the parser resolves its annotations
+    return flags
 
 
 def _kind(option: options.Option | None) -> Any:
-    """What the parser takes a flag for: lists are one word, separated by commas."""
+    """The type of a flag for the parser; lists are one token, separated by commas."""
     return str if option is None or get_origin(option.type) is tuple else option.type
 
 
@@ -74,12 +74,12 @@ CompareFlags: Any = _flags(
 PretrainFlags: Any = _flags(
     "PretrainFlags",
     left_out="unlabeled_ratio exclude_labeled metrics baseline baseline_share",
-    told={
-        "method": "what to learn with: moco-v1, moco-v2 [default: moco-v2]",
-        "preset": "settings to start from [default: METHOD-small]",
-        "network": "what is trained: small, resnet-18, resnet-50, ...; tutelage methods settings lists all",
-        "batch_size": "images a step",
-        "label_count": "show the monitor so many labels only",
-        "val": "labeled images for the monitor; without it a part of the labels is held out",
+    help_texts={
+        "method": f"self-supervised method, see tutelage methods [default: {config.PRETRAINING_METHOD}]",
+        "preset": "preset to start from [default: METHOD-small]",
+        "network": "network to train: small, resnet-18, resnet-50, ... (tutelage methods settings lists all)",
+        "batch_size": "images per step [default: as set in the preset]",
+        "label_count": "number of labels that the kNN monitor uses [default: all]",
+        "val": "labeled images that the kNN monitor scores [default: hold out part of the labels]",
     },
 )

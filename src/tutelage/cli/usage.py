@@ -1,4 +1,4 @@
-"""What is wrong with a command line, in our words: the parser's errors as one sentence each."""
+"""Error messages for invalid command lines: each error of the parser as one sentence."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TAKES_DOTTED = ("check", "train", "pretrain", "show", "compare")
 
 
 def sentence(error: CycloptsError, app: App, tokens: Sequence[str]) -> str:
-    """What to say about an error of the parser, met in `tokens`."""
+    """The message for an error that the parser raised for `tokens`."""
     command = " ".join(error.command_chain or ())
     ask = f"tutelage {command} --help".replace("  ", " ")
     name = "" if error.argument is None else error.argument.name
@@ -34,17 +34,17 @@ def sentence(error: CycloptsError, app: App, tokens: Sequence[str]) -> str:
         kind = "option" if word.startswith("-") else "command"
         return f"unknown {kind} '{word}'{did_you_mean(word, commands_of(app))}"
     if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
-        return f"'{error.unused_tokens[0]}' is one word too many: see {ask}"
+        return f"'{error.unused_tokens[0]}' is one argument too many: see {ask}"
     if isinstance(error, RepeatArgumentError):
         return f"{name or error.token.keyword} is given twice: give it once"
     if isinstance(error, MissingArgumentError):
         known = flags_of(app, command)
         unknown = [t for t in tokens if t.startswith("--") and t != "--" and t.partition("=")[0] not in known]
-        if unknown:  # perhaps what is missing, mistyped
+        if unknown:  # perhaps the missing option, misspelled
             return unknown_option(unknown[0], command, known)
         given = error.keyword or name in (error.unused_tokens or [])
         what = "needs a value" if given else "is missing"
-        return f"{name} {what}: see {ask}" if name else f"a word is missing: see {ask}"
+        return f"{name} {what}: see {ask}" if name else f"an argument is missing: see {ask}"
     if isinstance(error, CoercionError) and error.token is not None:
         choices = get_args(error.target_type)
         what = f"must be one of {', '.join(choices)}" if choices else "takes no value"
@@ -58,17 +58,17 @@ def commands_of(app: App) -> list[str]:
 
 
 def flags_of(app: App, command: str) -> list[str]:
-    """The options of a command, without the opposites that the parser would make of them."""
+    """The options of a command, without the negations that the parser derives from them."""
     arguments = app[command].assemble_argument_collection() if command else ()
     return [name for argument in arguments for name in argument.names if re.match("--(?!no-)|--no-report$", name)]
 
 
 def unknown_option(option: str, command: str, known: Iterable[str]) -> str:
-    """A sentence that names the nearest option; a dotted setting counts by its last word, too."""
+    """The message for an unknown option, with the most similar one; a dotted setting also matches by its last part."""
     word = option.partition("=")[0]
     near = nearest(word, known)
     if command in TAKES_DOTTED:
         last = [setting for setting in SETTINGS if as_flag(setting.rpartition(".")[2]) == as_flag(word.strip("-"))]
         near = as_flag(last[0]) if last else near
-    hint = f"; did you mean '{near}'?" if near else f"; tutelage {command} --help lists what there is"
+    hint = f"; did you mean '{near}'?" if near else f"; tutelage {command} --help lists the options"
     return f"unknown option {word}{hint}"

@@ -1,6 +1,6 @@
-"""The verbs of the command line and of Python: each calls the library, prints, and writes files.
+"""The commands behind the command line and the Python API: each calls the library, prints, and writes files.
 
-A verb is imported when it is first used, since most of them need torch, which takes seconds to import.
+A command is imported when it is first used, because most of them need torch, which is slow to import.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What `import tutelage` offers: `train`, `pretrain` and `load`."""
+"""The functions of the Python API: `train`, `pretrain` and `load`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["Run", "load", "pretrain", "train"]
 
 
 class PretrainFlags(TypedDict, total=False):
-    """The usual settings of `pretrain`, named as on the command line."""
+    """The common settings of `pretrain`, named as on the command line."""
 
     labels: str | Path
     unlabeled: str | Path
@@ -54,7 +54,7 @@ class PretrainFlags(TypedDict, total=False):
 
 
 class Flags(PretrainFlags, total=False):
-    """The usual settings of `train`."""
+    """The common settings of `train`."""
 
     exclude_labeled: bool
     unlabeled_ratio: float
@@ -75,21 +75,22 @@ def train(
     quiet: bool = True,
     **flags: Unpack[Flags],
 ) -> Run:
-    """Train on a few labels and many unlabeled images or scans, or go on with a run.
+    """Train on a few labels and many unlabeled images or scans, or resume a run.
 
     Args:
-        data: folder of class folders, flat folder with `labels`, tar shards, .npz file, or `"digits"`; or scans to
-            segment: images/ and labels/, dataset.json, a CSV of pairs, or .h5 files.
-        out: run folder to make.
-        preset: a published or recommended setting, see `tutelage methods`.
-        config_file: TOML file of settings, by section.
+        data: folder with one subfolder per class, folder of images with `labels`, tar shards, .npz file, or
+            `"digits"`; or scans to segment: folder with images/ and labels/, dataset.json, CSV with image,label, or
+            .h5 files.
+        out: run folder to create.
+        preset: name of a preset to start from, see `tutelage methods presets`.
+        config_file: TOML file with settings, by section.
         settings: further settings by dotted name, e.g. `{"method.ema_decay": 0.99}`.
         overwrite: replace the run in `out`.
-        resume: run folder to go on with, instead of `data` and `out`.
+        resume: run folder to resume, instead of `data` and `out`.
         quiet: print nothing.
-        **flags: the usual settings, named as on the command line. `method` and `network` also take your own class, and
-            `metrics` your own functions of (probs, labels): of a module that can be imported, since the run records
-            their import path.
+        **flags: the common settings, named as on the command line. `method` and `network` also accept your own class,
+            and `metrics` your own functions of (probs, labels). These must be defined in a module that can be
+            imported, because the run records their import path.
 
     Raises:
         TutelageError: see `tutelage.core.errors`.
@@ -98,7 +99,7 @@ def train(
     if resume is not None:
         return _resumed(resume, given, (out, preset, config_file, overwrite), quiet=quiet)
     if out is None:
-        raise ConfigError("name the run folder to make: out='runs/a'")
+        raise ConfigError("give the run folder to create: out='runs/a'")
     cfg = resolve_training(given, preset=preset, file=config_file)
     return train_run(cfg, Path(out), overwrite=overwrite, console=screen(quiet=quiet))
 
@@ -115,12 +116,12 @@ def pretrain(
     quiet: bool = True,
     **flags: Unpack[PretrainFlags],
 ) -> Run:
-    """Train an encoder on images without labels, or go on with that; `train(..., init_from=RUN)` starts from it.
+    """Train an encoder on images without labels, or resume such a run; `train(..., init_from=RUN)` starts from it.
 
     Args:
-        data: what `train` takes, or any folder of images: labels are not needed, and only tell how good the features
-            are.
-        preset: settings to start from; without it those for small images and machines.
+        data: any source that `train` accepts, or any folder of images. Labels are optional; they are only used to
+            measure how good the features are.
+        preset: name of a preset to start from; None is METHOD-small.
         out, config_file, settings, overwrite, resume, quiet, **flags: as in `train`.
 
     Raises:
@@ -130,13 +131,13 @@ def pretrain(
     if resume is not None:
         return _resumed(resume, given, (out, preset, config_file, overwrite), quiet=quiet)
     if out is None:
-        raise ConfigError("name the run folder to make: out='runs/moco'")
+        raise ConfigError("give the run folder to create: out='runs/moco'")
     cfg = resolve_pretraining(given, preset=preset, file=config_file)
     return train_run(cfg, Path(out), overwrite=overwrite, console=screen(quiet=quiet), pretraining=True)
 
 
 def _settings(data: str | Path | None, flags: Mapping[str, Any], settings: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What was given, by dotted name."""
+    """The given settings, by dotted name."""
     given: dict[str, Any] = {"data.path": str(data)} if data is not None else {}
     for name, value in flags.items():
         if name not in config.FLAGS:
@@ -149,7 +150,7 @@ def _settings(data: str | Path | None, flags: Mapping[str, Any], settings: Mappi
 
 
 def _plain(name: str, value: Any) -> Any:
-    """A value as it is written down; classes and functions by the name under which they are found again."""
+    """A value as it is recorded; classes and functions by their import path."""
     if isinstance(value, Path):
         return str(value)
     if inspect.isclass(value) and value in METHODS:
@@ -159,10 +160,10 @@ def _plain(name: str, value: Any) -> Any:
     return tuple(_plain(name, item) for item in value) if isinstance(value, list | tuple) else value
 
 
-def _resumed(run: str | Path, given: Mapping[str, Any], of_a_new_run: tuple[object, ...], *, quiet: bool) -> Run:
-    if any(of_a_new_run):
+def _resumed(run: str | Path, given: Mapping[str, Any], refused: tuple[object, ...], *, quiet: bool) -> Run:
+    if any(refused):
         raise ConfigError(
-            "resume goes on with the run's own settings; out, preset, config_file, overwrite do not go with it"
+            "resume uses the settings of the run; it cannot be combined with out, preset, config_file or overwrite"
         )
     return resume_training(Path(run), given, console=screen(quiet=quiet))
 

@@ -1,4 +1,4 @@
-"""What there is: methods with their equations and settings, presets with their sources."""
+"""The catalog: methods with their equations and settings, and presets with their sources."""
 
 from __future__ import annotations
 
@@ -24,8 +24,11 @@ PRESETS = "presets"
 
 
 def print_catalog(name: str | None, console: Console) -> None:
-    """Print all methods and presets, all about the one of that name, or (for "settings") what all methods share,
-    or (for "presets") all presets; a method or network of another package goes by its import path.
+    """Print an overview of all methods, or everything about one method, preset or network.
+
+    Args:
+        name: a method, a preset, or the import path of a method or network from another package; "settings" for the
+            settings that all methods share; "presets" for all presets; None for the overview.
 
     Raises:
         ConfigError: there is no such method, preset or network.
@@ -52,14 +55,15 @@ def print_catalog(name: str | None, console: Console) -> None:
 
 
 def _print_all(console: Console) -> None:
-    table = Table("method", "what it is", "evaluated", "presets", title="Methods")
+    table = Table("method", "description", "evaluated", "presets", title="Methods")
     for method in METHODS:
         source = (inspect.getdoc(method) or "").partition("\n")[0]
         table.add_row(method.name, source, method.evaluated, str(len(_presets_of(method))))
     console.print(table)
     console.print(
-        "Equation, settings and presets of one, with published and measured results: tutelage methods NAME\n"
-        f"All presets: tutelage methods {PRESETS}. Settings that all methods share: tutelage methods {SHARED}"
+        "tutelage methods NAME shows the equation, settings and presets of a method, with published and measured "
+        f"results.\ntutelage methods {PRESETS} lists all presets.\n"
+        f"tutelage methods {SHARED} lists the settings that all methods share."
     )
 
 
@@ -68,7 +72,7 @@ def _presets_of(method: type[Method]) -> list[str]:
 
 
 def _preset_table(names: list[str]) -> Table:
-    table = Table("preset", "what it is", "published", "measured here", title="Presets", show_lines=True)
+    table = Table("preset", "description", "published", "measured here", title="Presets", show_lines=True)
     for name in names:
         about = config.preset_table(name)["preset"]
         table.add_row(name, about["description"], about.get("published", "-"), about.get("measured", "-"))
@@ -88,7 +92,7 @@ def _print_method(method: type[Method], console: Console) -> None:
 
 
 def _print_own(path: str, console: Console) -> None:
-    """Print all about a method or network of another package."""
+    """Print everything about a method or network from another package."""
     found = import_named(path, "tutelage methods")
     if not (inspect.isclass(found) and issubclass(found, Network)):
         _print_method(own_method(path, METHODS), console)
@@ -106,7 +110,7 @@ def _print_shared(console: Console) -> None:
 
 
 def _settings_table(title: str, cls: type, prefix: str) -> Table:
-    table = Table("setting", "default", "what it is", title=title)
+    table = Table("setting", "default", "description", title=title)
     for option in options.options(cls, prefix):
         default = "" if option.default is dataclasses.MISSING else str(option.default)
         table.add_row(f"--{option.name.replace('_', '-')}", default, option.help)

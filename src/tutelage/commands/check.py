@@ -1,4 +1,4 @@
-"""Checking data before any training: a report on the screen, and as JSON."""
+"""The command check: checks data before training and reports on the screen and as JSON."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def check_source(
     """Check the data that `settings` name, print the report, and write it to `out` as JSON.
 
     Args:
-        settings: of the data and of scans, by dotted name.
+        settings: settings of the sections data and scan, by dotted name.
 
     Raises:
-        ConfigError: a setting is unknown, out of range, or for other data.
-        DataError: with the number of faults, if there are any; they are printed by then.
-        RunError: `out` cannot be written, or is there and `overwrite` is off.
+        ConfigError: a setting is unknown, out of range, or for another kind of data.
+        DataError: gives the number of faults, if there are any, after they have been printed.
+        RunError: `out` cannot be written, or exists and `overwrite` is off.
     """
     other = [name for name in settings if name.partition(".")[0] not in _SECTIONS]
     if other:
-        raise ConfigError(f"{other[0]} changes nothing in a check: it takes settings of data and scan")
+        raise ConfigError(f"{other[0]} has no effect in a check, which takes only settings of data and scan")
     cfg = resolve_training(settings)
     module = module_of(cfg)
     module.refuse_foreign(cfg, ("scan",))

@@ -1,4 +1,4 @@
-"""Comparing methods: from the plan of the runs to their table, verdicts and report."""
+"""The command compare: from the plan of the runs to their table, verdicts and report."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ REPORT = "report.html"
 
 
 def compare_runs(plan: Plan, out: Path, *, jobs: int, report: bool = True, console: Console) -> ComparisonTable:
-    """Train what is not finished yet, then write and print the table, and write a report unless it is turned off.
+    """Train the unfinished runs, write and print the table, and write a report unless `report` is off.
 
     Raises:
-        TutelageError: a setting, the data or the folder is not as needed, and nothing was started; or a signal came; or
-            runs failed, after the table of the others.
+        TutelageError: a setting, the data or the folder is invalid, and nothing was started; or a signal was received;
+            or runs failed, after the table of the others was written.
     """
     require(1 <= jobs <= 64, "--jobs", "in [1, 64]", jobs)
     check_plan(plan, console)
     keep_plan(plan, out)
     if plan.on_defaults and choose_device(str(plan.settings.get("train.device", "auto"))).type == "cpu":
         console.print(
-            "- the settings are the defaults of the methods, made for long trainings; for minutes on a processor try "
-            "--presets small, or for images of more than 64 pixels --presets cpu"
+            "- these are the methods' default settings, which are meant for long runs; for minutes on a CPU try "
+            "--presets small, or --presets cpu for images of more than 64 pixels"
         )
     failed = run_all(plan, out, jobs=jobs, console=console)
     if len(failed) == len(plan.combinations):
@@ -48,15 +48,15 @@ def compare_runs(plan: Plan, out: Path, *, jobs: int, report: bool = True, conso
     table = collect_runs(out, failed=failed, report=report, console=console)
     if failed:
         names = ", ".join(one.name for one in failed)
-        raise RunError(f"{len(failed)} of {len(plan.combinations)} runs failed ({names}); the same command tries again")
+        raise RunError(f"{len(failed)} of {len(plan.combinations)} runs failed ({names}); rerun to retry")
     return table
 
 
 def list_runs(plan: Plan, out: Path, console: Console) -> None:
-    """Print the command of each run that is not finished, for a scheduler or another machine.
+    """Print the command of each unfinished run, for a scheduler or another machine.
 
     Raises:
-        TutelageError: as `compare_runs`, before anything is started.
+        TutelageError: as in `compare_runs`, before anything is started.
     """
     check_plan(plan, screen(quiet=True))
     keep_plan(plan, out)
@@ -68,10 +68,10 @@ def list_runs(plan: Plan, out: Path, console: Console) -> None:
 def collect_runs(
     out: Path, *, failed: Mapping[Combination, str] | None = None, report: bool = True, console: Console
 ) -> ComparisonTable:
-    """Print the table of what is finished in `out`, with verdicts, and write it beside the runs.
+    """Print the table of the finished runs in `out`, with verdicts, and write it next to the runs.
 
     Raises:
-        RunError: there is no comparison, none of its runs is finished, or they cannot be compared.
+        RunError: there is no comparison, none of its runs is finished, or the runs cannot be compared.
     """
     plan = read_plan(out)
     table = collect(plan, out)
@@ -90,17 +90,17 @@ def collect_runs(
 
 
 def _write_report(runs: list[Path], out: Path, verdicts: list[Verdict], console: Console) -> None:
-    """Write report.html beside the table. What goes wrong is one line: the comparison itself is whole."""
+    """Write report.html next to the table. An error is only printed, since the comparison itself is complete."""
     try:
         write_report(runs, out / REPORT, verdicts=verdicts, overwrite=True)
     except Exception as error:
-        console.print(f"- no report ({shown(str(error)) or type(error).__name__})")
+        console.print(f"- the report was not written ({shown(str(error)) or type(error).__name__})")
     else:
         console.print(f"the report is {out / REPORT}")
 
 
 def judge_cells(table: ComparisonTable, out: Path) -> list[Verdict]:
-    """Of each semi-supervised method and number of labels: whether unlabeled images helped."""
+    """For each semi-supervised method and number of labels, the verdict on whether unlabeled images helped."""
     verdicts = []
     for cell in table.cells:
         if cell.gain is None:
@@ -123,10 +123,10 @@ def plan_of(
     presets: str | None,
     config_file: str | None,
 ) -> Plan:
-    """The plan in the words of the command line; `train.seed` is the first seed.
+    """The plan for the given arguments of the command line; `train.seed` is the first seed.
 
     Raises:
-        ConfigError: a word is not as needed.
+        ConfigError: an argument is invalid.
     """
     own, names = dict(settings), tuple(_words(methods))
     first = _integer(own.pop("train.seed", "0"), "--seed")
@@ -147,18 +147,18 @@ def plan_of(
 
 
 def _presets(word: str, methods: Sequence[str]) -> list[str]:
-    """A preset by its name, or, by what is the same in their names, one of each method: `small`, `cpu`.
+    """The preset with that name; for a suffix such as `small` or `cpu`, the preset METHOD-suffix of each method.
 
     Raises:
-        ConfigError: some methods have a preset of that name and others none.
+        ConfigError: some methods have a preset with that suffix and others do not.
     """
     known, of_each = config.preset_names(), {method: f"{method}-{word}" for method in methods}
     missing = [method for method, preset in of_each.items() if preset not in known]
     if word in known or len(missing) == len(methods):
-        return [word]  # which is refused where it is unknown
+        return [word]  # rejected later if it is unknown
     if missing:
         lacking = of_each[missing[0]]
-        raise ConfigError(f"--presets {word}: there is no preset {lacking}; name those of the other methods singly")
+        raise ConfigError(f"--presets {word}: there is no preset {lacking}; list the presets of the methods one by one")
     return list(of_each.values())
 
 

@@ -1,4 +1,4 @@
-"""The whole way on bundled images, in minutes: do Mean Teacher and FixMatch gain from unlabeled digits?"""
+"""The command demo: the whole workflow on bundled images. Do Mean Teacher and FixMatch gain from unlabeled digits?"""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tutelage.run.progress import clock
 
 BASELINE = "supervised"
 METHODS = (BASELINE, "mean-teacher", "fixmatch")
-LABELS_A_CLASS = 2
+LABELS_PER_CLASS = 2
 SEEDS, STEPS = 4, 400
 
 
@@ -37,11 +37,12 @@ def run_demo(
 ) -> dict[str, Any]:
     """Train the methods on the same few labels of the digits, for several draws of the labels, and compare.
 
-    Gives what was measured: test accuracy of each method at each seed from `first_seed` on, and the paired gain over
-    supervised training of each other method in points.
+    Returns:
+        The results: the test accuracy of each method for each seed from `first_seed` on, and the paired gain over
+        supervised training of each other method, in percentage points.
 
     Raises:
-        TutelageError: a number is out of range, or a folder is in the way.
+        TutelageError: a number is out of range, or a run folder already exists.
     """
     require(1 <= seeds <= 100, "--seeds", "in [1, 100]", seeds)
     require(steps is None or steps >= 1, "--steps", "at least 1", steps)
@@ -54,14 +55,14 @@ def run_demo(
             for seed in range(first_seed, first_seed + seeds):
                 refuse_existing(folder / f"{method}-{seed}", overwrite=overwrite)
         console.print(
-            f"Handwritten digits, 8 x 8 pixels: {LABELS_A_CLASS} labels a class, the other training images unlabeled.\n"
+            f"Handwritten digits, 8 x 8 pixels: {LABELS_PER_CLASS} labels per class; the rest is unlabeled.\n"
             f"{', '.join(METHODS)}: {steps} steps each, {seeds} draws of the labels."
         )
         for number, seed in enumerate(range(first_seed, first_seed + seeds), start=1):
             for method in METHODS:
                 settings = {
                     "data.path": "digits",
-                    "data.label_count": 10 * LABELS_A_CLASS,
+                    "data.label_count": 10 * LABELS_PER_CLASS,
                     "method.name": method,
                     "train.seed": seed,
                     "train.steps": steps,
@@ -74,8 +75,8 @@ def run_demo(
         gains = {method: _gain(accuracy, method) for method in METHODS if method != BASELINE}
         _print_table(accuracy, gains, steps, console)
         kept = f"; the runs are in {folder}" if out is not None else ""
-        console.print(f"{clock(time.monotonic() - begun)} in all{kept}")
-    return {"accuracy": accuracy, "steps": steps, "labels": 10 * LABELS_A_CLASS, "gains": gains}
+        console.print(f"{clock(time.monotonic() - begun)} in total{kept}")
+    return {"accuracy": accuracy, "steps": steps, "labels": 10 * LABELS_PER_CLASS, "gains": gains}
 
 
 def _gain(accuracy: Mapping[str, Sequence[float]], method: str) -> Interval:
@@ -85,7 +86,7 @@ def _gain(accuracy: Mapping[str, Sequence[float]], method: str) -> Interval:
 def _print_table(
     accuracy: Mapping[str, Sequence[float]], gains: Mapping[str, Interval], steps: int, console: Console
 ) -> None:
-    table = Table(title=f"Test accuracy on digits, {10 * LABELS_A_CLASS} labels, {steps} steps")
+    table = Table(title=f"Test accuracy on digits, {10 * LABELS_PER_CLASS} labels, {steps} steps")
     for heading in ("method", "mean", "std", "lowest", "highest", "draws"):
         table.add_column(heading, justify="left" if heading == "method" else "right")
     for method, values in accuracy.items():
@@ -100,6 +101,6 @@ def _print_table(
 def _in_words(gain: Interval) -> str:
     if gain.half_width is None:
         return f"{gain.mean:+.1f} points (one draw: no interval; try --seeds 4)"
-    verdict = "above zero beyond its interval" if gain.above_zero else "not above zero beyond its interval"
+    verdict = "the interval is above zero" if gain.above_zero else "the interval is not above zero"
     low, high = gain.mean - gain.half_width, gain.mean + gain.half_width
     return f"{gain.mean:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f} (paired t, n = {gain.n}): {verdict}."

@@ -1,4 +1,4 @@
-"""The whole way on made-up scans, in minutes: does Mean Teacher gain from scans without a mask?"""
+"""The command demo-3d: the whole workflow on synthetic scans. Does Mean Teacher gain from scans without a mask?"""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ Scores = dict[str, list[dict[str, Any]]]
 def run_scan_demo(
     *, seeds: int, steps: int | None, out: Path | None, overwrite: bool, console: Console, first_seed: int = 0
 ) -> dict[str, Any]:
-    """Write made-up scans, train on a few masks of them by each method, compare, and draw the last draw's test cases.
+    """Write synthetic scans, train each method on a few masks, compare, and draw test cases of the last draw.
 
     Args:
-        seeds: draws of the labels; each method is trained on each.
-        steps: of each training; None is what the presets say.
-        out: folder for scans, runs and pictures; None makes a temporary one, which stays.
+        seeds: number of draws of the labels; each method is trained once per draw.
+        steps: optimizer steps per run; None is the number set in the presets.
+        out: folder for scans, runs and pictures; None creates a temporary one, which is kept.
 
     Returns:
-        What was measured: the test scores of each method, one a draw, and the paths of the pictures.
+        The results: the test scores of each method, one per draw, and the paths of the pictures.
 
     Raises:
-        TutelageError: a number is out of range, a package is missing, or a folder is in the way.
+        TutelageError: a number is out of range, a package is missing, or a folder already exists.
     """
     require(1 <= seeds <= 100, "--seeds", "in [1, 100]", seeds)
     require(steps is None or steps >= 1, "--steps", "at least 1", steps)
@@ -64,9 +64,9 @@ def run_scan_demo(
     write_phantoms(folder / "scans", range(SCANS))
     write_phantoms(folder / "scans-test", range(SCANS, SCANS + TEST))
     console.print(
-        f"Made-up scans of an organ in two parts, about 35 x 35 x 30 voxels, in {folder / 'scans'}:\n"
-        f"{LABELS} of {SCANS} have a mask, {TEST} further ones are for testing. {', '.join(METHODS)}: {seeds} draws of "
-        "the masks that are used."
+        f"Synthetic scans of an organ with two parts, about 35 x 35 x 30 voxels, in {folder / 'scans'}:\n"
+        f"{LABELS} of {SCANS} training scans have a mask; {TEST} more scans are for testing. {', '.join(METHODS)}: "
+        f"{seeds} draws of the labeled scans."
     )
     scores: Scores = {method: [] for method in METHODS}
     for number, seed in enumerate(draws, start=1):
@@ -81,10 +81,10 @@ def run_scan_demo(
         pairs = [(folder / f"{method}-{seed}", folder / f"{BASELINE}-{seed}") for seed in draws]
         print_verdict(judge(pairs), console)
     pictures = draw_pictures(folder / f"{METHODS[-1]}-{draws[-1]}", folder / f"{BASELINE}-{draws[-1]}", folder)
-    console.print(f"Pictures of test scans by the last draw, with runs and scans beside them in {folder}:")
+    console.print(f"Pictures of test scans for the last draw; runs and scans are also in {folder}:")
     for path in pictures:
         console.print(f"  {path}", soft_wrap=True)
-    console.print(f"{clock(time.monotonic() - begun)} in all")
+    console.print(f"{clock(time.monotonic() - begun)} in total")
     return {"scores": scores, "labels": LABELS, "pictures": pictures}
 
 
@@ -95,9 +95,9 @@ def _make_folder(out: Path | None, overwrite: bool) -> Path:
         out.mkdir(parents=True, exist_ok=True)
         filled = any(out.iterdir())
     except OSError as error:
-        raise RunError(f"cannot make the folder {out}: {error.strerror}") from None
+        raise RunError(f"cannot create the folder {out}: {error.strerror}") from None
     if filled and not overwrite:
-        raise RunError(f"{out} exists and is not empty; name a new folder, or add --overwrite")
+        raise RunError(f"{out} exists and is not empty; give a new folder, or add --overwrite")
     return out
 
 
@@ -131,7 +131,7 @@ def _print_table(scores: Mapping[str, Sequence[Mapping[str, Any]]], console: Con
 
 
 def draw_pictures(run: Path, supervised: Path, folder: Path) -> list[Path]:
-    """Draw the worst and median test case of `supervised` by both runs, and their surfaces by `run`; returns files."""
+    """Draw the worst and median test case of `supervised` for both runs, and surfaces for `run`; returns the paths."""
     record, baseline = RunRecord(run), RunRecord(supervised)
     plots = methods_blocks(record, {BASELINE: baseline}, "")
     for which, name in zip(("worst", "median"), worst_and_median(baseline.scores["per_case"]), strict=False):

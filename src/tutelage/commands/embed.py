@@ -1,4 +1,4 @@
-"""Writing the features of images into a file."""
+"""The command embed: writes the features of images to a file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def embed_run(
     """Write the features of every image of `data` to `out` (.parquet, .npz or .csv), and a map of them to `report`.
 
     Raises:
-        TutelageError: the run, the data or the file is not as needed.
+        TutelageError: the run, the data or a file is invalid.
     """
     for file in (out, report):
         refuse_file(file, overwrite=overwrite)
@@ -45,7 +45,7 @@ def embed_run(
             count, width = count + len(block.items), block.features.shape[1]
         if not count:
             raise DataError(unreadable)
-    said = f", {len(unreadable)} left out since they cannot be read ({unreadable[0]})" if unreadable else ""
+    said = f", {len(unreadable)} skipped because they cannot be read ({unreadable[0]})" if unreadable else ""
     console.print(f"{count} images, {width} features each{said}: {out}", markup=False)
     if report is not None:
         write_page(embedding_page(run, data, encoder, items), report)

@@ -1,4 +1,4 @@
-"""Scoring a run on labeled data: tables on the screen, JSON, CSV, and a page."""
+"""The command evaluate: scores a run on labeled data, with tables on the screen, JSON, CSV, and a page."""
 
 from __future__ import annotations
 
@@ -28,14 +28,16 @@ def evaluate_run(
     console: Console,
     **options: bool,
 ) -> dict[str, Any]:
-    """Score a run on the labeled part of `data`: prints tables, writes JSON to `out`, a CSV file with the scores of
-    each case to `csv`, and a page to `report`.
+    """Score a run on the labeled part of `data` and print tables.
 
     Args:
-        **options: of the model, for the kinds of data that have them; see `TrainedModel.load_options`.
+        out: JSON file for the metrics.
+        csv: CSV file for the scores of each case.
+        report: HTML file for a report.
+        **options: options of the model that exist only for some kinds of data; see `TrainedModel.load_options`.
 
     Raises:
-        TutelageError: the run, the data or a file is not as needed.
+        TutelageError: the run, the data or a file is invalid.
     """
     model_class(run, {"csv": csv, **options}, "score_options")
     for file in (out, csv, report):

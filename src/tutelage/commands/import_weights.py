@@ -1,4 +1,4 @@
-"""Bringing the weights of another code into a run folder, which predicts, is scored and starts a training."""
+"""The command import-weights: turns weights from other code into a run folder, which can be used like any run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError  # the name of a refusal; nothing here unpickles
+from pickle import UnpicklingError  # only to catch it; nothing here unpickles
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,7 @@ _MOST_SHOWN = 6
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """A state dict, and where it lay: in the entry `entry` of a file, "" for the whole of it."""
+    """A state dict from the entry `entry` of a file; "" if the file as a whole is the state dict."""
 
     weights: dict[str, Tensor]
     entry: str
@@ -63,9 +63,9 @@ def import_file(
     """Write the run folder `out` with the network in `file`; see `tutelage import-weights --help` for the rest.
 
     Raises:
-        ConfigError: an option is unknown, or how images were prepared is not known and not said.
-        CheckpointError: the file is not readable without running code from it, or holds no network of a known port.
-        RunError: the folder cannot be made.
+        ConfigError: an option is unknown, or the preparation of images is neither known nor given.
+        CheckpointError: the file cannot be read without running its code, or does not contain a known network.
+        RunError: the folder cannot be created.
     """
     for flag, value, known in (("--format", form, FORMATS), ("--which", which, ("auto", *ENTRIES, *ENCODERS))):
         if value not in known:
@@ -79,11 +79,11 @@ def import_file(
         prepared = moco_preparation(means, stds, image_size, channels=ported.channels)
     else:
         if which in ENCODERS:
-            raise ConfigError(f"--which {which} is of MoCo's files, and {file} holds no encoder_q")
+            raise ConfigError(f"--which {which} is for files of MoCo, and {file} contains no encoder_q")
         recognized = recognize(found.weights, str(file))
         if form not in ("auto", recognized):
-            told = "it holds no encoder_q" if form == MOCO else f"the biases in {file} are those of {recognized}"
-            raise ConfigError(f"--format {form}: {told}")
+            reason = "no encoder_q in the file" if form == MOCO else f"the biases in {file} are those of {recognized}"
+            raise ConfigError(f"--format {form}: {reason}")
         ported = translate(found.weights, recognized, str(file))
         prepared = preparation(
             recognized,
@@ -106,9 +106,9 @@ def import_file(
 
 
 def _check_moco(file: Path, form: str, which: str, trained_on: str, classes: Path | None) -> None:
-    """Refuse what an encoder without classes has no use for."""
+    """Reject options that do not apply to an encoder without classes."""
     if form not in ("auto", MOCO):
-        raise ConfigError(f"--format {form}: the encoder_q in {file} is {MOCO}'s")
+        raise ConfigError(f"--format {form}: the encoder_q in {file} comes from {MOCO}")
     if which in ENTRIES:
         raise ConfigError(f"--which {which}: the encoders in {file} are {' and '.join(ENCODERS)}")
     if trained_on != "auto":
@@ -121,11 +121,11 @@ def read_weights(file: Path, which: str = "auto") -> WeightsFile:
     """The state dict in a file that `torch.save` or safetensors wrote; nothing in it is ever run.
 
     Args:
-        which: "ema", "model", or "auto" for the moving average if there is one. A file that is one state dict as a
-            whole has no choice.
+        which: "ema", "model", or "auto" for the moving average if there is one. It has no effect if the file as a whole
+            is a state dict.
 
     Raises:
-        CheckpointError: the file cannot be read, needs code to be run, or has no such weights.
+        CheckpointError: the file cannot be read without running its code, or has no such weights.
     """
     try:
         content = file.read_bytes()
@@ -133,14 +133,14 @@ def read_weights(file: Path, which: str = "auto") -> WeightsFile:
         raise CheckpointError(f"cannot read {file}: {error.strerror}") from None
     loaded = _parse(file, content)
     if not isinstance(loaded, Mapping):
-        raise CheckpointError(f"{file} holds no state dict but a {type(loaded).__name__}")
+        raise CheckpointError(f"{file} must contain a state dict, got a {type(loaded).__name__}")
     entries = [entry for kind in ("ema", "model") if which in ("auto", kind) for entry in ENTRIES[kind]]
     entry = next((entry for entry in entries if isinstance(loaded.get(entry), Mapping)), "")
     held = loaded[entry] if entry else loaded
     weights = {name.removeprefix("module."): value for name, value in held.items() if isinstance(value, Tensor)}
     if not weights:
         raise CheckpointError(
-            f"{file} has none of {', '.join(entries)}, nor is it a state dict: it holds {', '.join(map(str, loaded))}"
+            f"{file} has none of {', '.join(entries)}, and is not a state dict: it has {', '.join(map(str, loaded))}"
         )
     return WeightsFile(weights, entry, sha256(content))
 
@@ -150,8 +150,8 @@ def _parse(file: Path, content: bytes) -> Any:
         try:
             return parse_safetensors(content)
         except SafetensorError as error:
-            raise CheckpointError(f"{file} is no safetensors file: {error}") from None
-    number: Any = np.float64(0).__reduce__()[0]  # accuracies are saved beside the weights, as NumPy's numbers
+            raise CheckpointError(f"{file} is not a safetensors file: {error}") from None
+    number: Any = np.float64(0).__reduce__()[0]  # accuracies are saved with the weights as NumPy numbers
     safe: list[Any] = [(number, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
     safe += [np.dtype, *{type(np.dtype(kind)) for kind in ("f8", "f4", "i8")}]
     with torch.serialization.safe_globals(safe):
@@ -160,17 +160,19 @@ def _parse(file: Path, content: bytes) -> Any:
         except (UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
             if needed := re.search(r"GLOBAL (\S+)", str(error)):
                 raise CheckpointError(
-                    f"{file} needs {needed[1]} to be read, and code that a file asks for is never run: save the state "
-                    "dict alone where you trust it, torch.save(model.state_dict(), 'weights.pt')"
+                    f"{file} can only be read with {needed[1]}, and code from a file is never run: where you trust the "
+                    "file, save only the state dict with torch.save(model.state_dict(), 'weights.pt')"
                 ) from None
-            raise CheckpointError(f"{file} is no file of torch.save, or damaged ({type(error).__name__})") from None
+            raise CheckpointError(
+                f"{file} is not a file of torch.save, or is damaged ({type(error).__name__})"
+            ) from None
 
 
 def read_class_names(file: Path, count: int) -> tuple[str, ...]:
-    """The class names in a text file, one a line, or in a JSON list, in the order of the outputs.
+    """The class names in a text file, one per line, or in a JSON list, in the order of the outputs.
 
     Raises:
-        ConfigError: the file cannot be read, or there are not `count` different good names.
+        ConfigError: the file cannot be read, or does not contain `count` different valid names.
     """
     try:
         text = file.read_text(encoding="utf-8")
@@ -181,7 +183,7 @@ def read_class_names(file: Path, count: int) -> tuple[str, ...]:
         raise ConfigError(f"--classes {file} must be a list of names")
     names = [name for name in names if name]
     if len(names) != count or len(set(names)) != count:
-        raise ConfigError(f"--classes {file} must hold {count} different names, got {len(set(names))}")
+        raise ConfigError(f"--classes {file} must contain {count} different names, got {len(set(names))}")
     if faults := [fault for name in names if (fault := class_name_fault(name))]:
         raise ConfigError(f"--classes {file}: {faults[0]}")
     return tuple(names)
@@ -197,7 +199,7 @@ def _levels(text: str | None, flag: str) -> tuple[float, ...] | None:
 def _record(
     file: Path, found: WeightsFile, ported: Ported, prepared: Preparation, names: tuple[str, ...]
 ) -> dict[str, Any]:
-    """The content of config.json: no data was seen, and no setting of the training is known."""
+    """The content of config.json. There is no data, and the settings of the training are not known."""
     network = {"name": ported.network.name, **ported.network.given()}
     cfg = RunConfig.from_dict({"method": {"name": IMPORTED}, "data": {"path": "unknown"}, "network": network})
     return {
@@ -233,15 +235,15 @@ def _report(
     if not names:
         layers = dict.fromkeys((f"{name.partition('.')[0]}.*", reason) for name, reason in ported.left_out.items())
     wiring = "" if network.wiring is None else f", wired as {network.wiring}"
-    classes = f"classes: {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}; --classes names them otherwise"
+    classes = f"classes: {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}; --classes renames them"
     use = (
-        f"{out} predicts and is scored as any run; to train from it: "
+        f"{out} can be used like any run; to start training from it: "
         f"--network {network.name} --network.wiring {network.wiring} --init-from {out}"
     )
     if not names:
-        classes = "it has no classes: a head of your own comes with training"
-        use = f"{out} goes with tutelage probe and embed; to train from it: --init-from {out}"
-    said = [
+        classes = "it has no classes; training adds a head for yours"
+        use = f"use {out} with tutelage probe and embed; to start training from it: --init-from {out}"
+    lines = [
         f"{network.name}{wiring}, from {where}: {len(ported.weights)} tensors loaded",
         f"left out: {len(ported.left_out)} tensors",
         *(f"  {layer}: {reason}" for layer, reason in list(layers)[:_MOST_SHOWN]),
@@ -250,5 +252,5 @@ def _report(
         classes,
         use,
     ]
-    for line in said:
+    for line in lines:
         console.print(line if line.startswith("  ") else f"- {line}", markup=False, highlight=False, soft_wrap=True)

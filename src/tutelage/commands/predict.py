@@ -1,4 +1,4 @@
-"""Predicting on new data: a table of classes for images, a folder of masks for scans, and a page."""
+"""The command predict: writes a table of classes for images or a folder of masks for scans, and a page."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def predict_run(
 ) -> None:
     """Write predictions for `data` to `out`, and a page to `report`.
 
-    An item that cannot be read has its reason under `error` in the table and nothing else; the rest is done.
+    If an item cannot be read, the table has only the reason, under `error`; the other items are still predicted.
 
     Args:
-        **options: of the model, for the kinds of data that have them; see `TrainedModel.predict_options`.
+        **options: options of the model that exist only for some kinds of data; see `TrainedModel.predict_options`.
 
     Raises:
-        TutelageError: the run, the source or a file is not as needed.
+        TutelageError: the run, the source or a file is invalid.
     """
     kind = model_class(run, options, "predict_options")
     refuse_file(report, overwrite=overwrite)

@@ -1,4 +1,4 @@
-"""Probing a run: a table on the screen, and as a file."""
+"""The command probe: measures the features of a run, with a table on the screen and in a file."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def probe_run(
     overwrite: bool = False,
     console: Console,
 ) -> dict[str, Any]:
-    """Probe the encoder of a run on labeled images; prints a table and writes it to `out` (.json or .md).
+    """Probe the encoder of a run on labeled images, print a table, and write it to `out` (.json or .md).
 
     Raises:
-        TutelageError: the run, the data or the file is not as needed.
+        TutelageError: the run, the data or the file is invalid.
     """
     refuse_file(out, overwrite=overwrite)
     if out is not None and out.suffix not in (".json", ".md"):

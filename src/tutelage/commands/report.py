@@ -1,4 +1,4 @@
-"""Writing the report of runs."""
+"""The command report: writes a report on runs."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def report_runs(
     overwrite: bool,
     console: Console,
 ) -> None:
-    """Write a report on one or more runs, and its plots into a folder beside it.
+    """Write a report on one or more runs, and its plots to a folder next to it.
 
     Args:
         out: file to write; None is report.html or report.md in the working directory.
-        form: None goes by the name of the file.
-        plots: folder of the plots; None is the one named after the report.
+        form: format of the report; None infers it from the name of the file.
+        plots: folder of the plots; None names it after the report.
 
     Raises:
-        TutelageError: there are no runs, or one is not a run, or the report cannot be written.
+        TutelageError: no runs are given, one is not a run folder, or the report cannot be written.
     """
     kind = form or ("md" if out is not None and out.name.endswith(".md") else "html")
     file = out or Path(f"report.{kind}")

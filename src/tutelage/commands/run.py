@@ -1,4 +1,4 @@
-"""A run folder, to look at from Python."""
+"""A run folder as a Python object."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Run:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """Resolved settings, data facts, plan and versions."""
+        """The resolved settings, facts about the data, plan and versions."""
         return RunRecord(self.path).config
 
     @cached_property

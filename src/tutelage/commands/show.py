@@ -1,4 +1,4 @@
-"""A contact sheet of one's own images under the views that training uses."""
+"""The command show: a contact sheet of images under the views that training uses."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def show_views(
     """Write a contact sheet of some images under each view.
 
     Raises:
-        TutelageError: the data, a view's name or the file is not as needed.
+        TutelageError: the data, the name of a view, or the file is invalid.
     """
     require(1 <= draws <= 50, "--draws", "in [1, 50]", draws)
     require(1 <= images <= 50, "--images", "in [1, 50]", images)
@@ -35,6 +35,6 @@ def show_views(
     pixels, flip_ok = module_of(cfg).sample(cfg, images)
     refuse_file(out, overwrite=overwrite)
     if out.suffix.lower() != ".png":
-        raise RunError(f"{out}: name a .png file")
+        raise RunError(f"{out}: give a .png file")
     save_sheet(decide_domain(cfg, flip_ok), pixels, views, out, draws=draws)
     console.print(f"{', '.join(views)}: {out}")

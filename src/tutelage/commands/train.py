@@ -1,4 +1,4 @@
-"""Training from settings to verdict: the run, its supervised baseline where one is asked for, and what they tell."""
+"""The commands train and pretrain: the run, its supervised baseline if requested, and the verdict."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from tutelage.run.start import resume_run, start_run
 def train_run(
     cfg: RunConfig, out: Path, *, overwrite: bool = False, console: Console, pretraining: bool = False
 ) -> Run:
-    """Train from the start, in a new run folder; see `start_run`. Then train the baseline, if the settings ask for it.
+    """Train in a new run folder, then train the baseline if the settings ask for one; see `start_run`.
 
     Raises:
-        TutelageError: as `start_run`.
+        TutelageError: as in `start_run`.
     """
     start_run(cfg, out, overwrite=overwrite, console=console, pretraining=pretraining)
     _finish_baseline(out, console)
@@ -34,7 +34,7 @@ def resume_training(run: Path, given: Mapping[str, Any], *, console: Console) ->
     """Resume a run exactly where it stopped, then its baseline; see `resume_run`.
 
     Raises:
-        RunError: as `resume_run`.
+        RunError: as in `resume_run`.
     """
     resume_run(run, given, console=console)
     _finish_baseline(run, console)
@@ -42,9 +42,9 @@ def resume_training(run: Path, given: Mapping[str, Any], *, console: Console) ->
 
 
 def _finish_baseline(run: Path, console: Console) -> None:
-    """Train the supervised baseline of a finished run, or resume it, and say whether unlabeled images helped.
+    """Train or resume the supervised baseline of a finished run, and report whether unlabeled images helped.
 
-    Does nothing if the settings ask for no baseline, or if the verdict is there already.
+    Does nothing if the settings ask for no baseline, or if there is already a verdict.
     """
     record, folder = RunRecord(run), run / BASELINE_FOLDER
     if not record.cfg.train.baseline or record.verdict is not None:
@@ -57,7 +57,7 @@ def _finish_baseline(run: Path, console: Console) -> None:
             cfg = baseline.baseline_config(record.cfg, record.config["plan"].get("budget"))
             start_run(cfg, folder, console=console)
     except Interrupted as stopped:
-        message = f"stopped in the supervised baseline; go on with --resume {run}"
+        message = f"stopped in the supervised baseline; resume with --resume {run}"
         raise Interrupted(message, stopped.exit_code - 128) from None
     verdict = judge([(run, folder)])
     write_verdict(verdict, run)

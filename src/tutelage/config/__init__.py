@@ -12,6 +12,8 @@ from tutelage.config.run_config import (
     DEFAULT_METHOD,
     FLAGS,
     IMPORTED,
+    PRETRAINING_METHOD,
+    PRETRAINING_PRESET,
     SECTIONS,
     RunConfig,
 )
@@ -22,6 +24,8 @@ __all__ = [
     "DEFAULT_METHOD",
     "FLAGS",
     "IMPORTED",
+    "PRETRAINING_METHOD",
+    "PRETRAINING_PRESET",
     "SECTIONS",
     "RunConfig",
     "base_preset",

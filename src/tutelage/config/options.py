@@ -29,6 +29,11 @@ class Option:
     default: Any
 
 
+def is_settings(cls: object) -> bool:
+    """Whether a class is a dataclass itself: one that only derives from a dataclass would lose its own fields."""
+    return isinstance(cls, type) and "__dataclass_fields__" in vars(cls)
+
+
 def options(cls: type, prefix: str = "") -> Iterator[Option]:
     """The settings of a dataclass and of the dataclasses in its fields, depth first, with dotted names."""
     hints = get_type_hints(cls, include_extras=True)

@@ -32,6 +32,8 @@ AUTO = "auto"  # the method is chosen when the data is known
 DEFAULT_METHOD = AUTO
 IMPORTED = "imported"  # the "method" of weights that were imported from other code; nothing is trained with it
 DEFAULT_BUDGET = "30m"
+PRETRAINING_METHOD = "moco-v2"
+PRETRAINING_PRESET = "small"  # of the method, if none is named
 
 # The common flags and their settings; every other setting is given by its dotted name.
 FLAGS: dict[str, str] = {
@@ -68,7 +70,10 @@ FLAGS: dict[str, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """The settings of a run. `method_settings` are plain values until `run/build.py` makes the method's dataclass.
+    """The settings of a run.
+
+    `method_settings` are the method's `Config`, or the plain values to make one of: only `run.build`, which knows the
+    classes of methods, builds it, once.
 
     `resolve` also keeps in `given` what was given, without defaults, and in `preset` the name of the preset. With the
     method "auto" the settings are not complete: `run/recommend.py` lays `given` over the preset that it chooses.
@@ -82,7 +87,7 @@ class RunConfig:
     optimizer: OptimizerConfig
     train: TrainConfig
     method: str
-    method_settings: Mapping[str, Any] = field(default_factory=dict)
+    method_settings: Any = field(default_factory=dict)
     given: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     preset: str | None = field(default=None, compare=False, repr=False)
 
@@ -90,7 +95,13 @@ class RunConfig:
         """Nested plain values for JSON; `from_dict` reads them."""
         sections = {name: dataclasses.asdict(getattr(self, name)) for name in SECTIONS}
         sections["network"] = self.network.to_dict()
-        return {"method": {"name": self.method, **self.method_settings}, **sections}
+        return {"method": {"name": self.method, **self.method_values}, **sections}
+
+    @property
+    def method_values(self) -> dict[str, Any]:
+        """The settings of the method as plain values."""
+        settings = self.method_settings
+        return dict(settings) if isinstance(settings, Mapping) else dataclasses.asdict(settings)
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> RunConfig:

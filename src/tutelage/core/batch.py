@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 import torch
 from torch import Tensor
+
+Log = dict[str, Tensor | float]
+"""Named scalars of a step."""
 
 UNLABELED_LOSS = "unlabeled_loss"
 """Name of the column of the log that holds `StepOutput.unlabeled_loss`."""
@@ -31,7 +35,7 @@ class Samples:
     def __len__(self) -> int:
         return self.index.shape[0]
 
-    def to(self, device: torch.device) -> Samples:
+    def to(self, device: torch.device) -> Self:
         """The same samples on `device`."""
         return replace(
             self,
@@ -43,11 +47,74 @@ class Samples:
 
 
 @dataclass
-class Batch:
-    """Both streams of a step; a method without one of them gets None there."""
+class Labeled(Samples):
+    """A stream with a label for each row."""
 
-    labeled: Samples | None
-    unlabeled: Samples | None
+    label: Tensor
+
+
+@dataclass
+class Unlabeled(Samples):
+    """A stream without labels."""
+
+    label: None = None
+
+
+@dataclass
+class Batch:
+    """Both streams of a step; a method without one of them gets None there.
+
+    A method says by one of the types below which streams it declared, so that type checkers know what is not None.
+    """
+
+    labeled: Labeled | None
+    unlabeled: Unlabeled | None
+
+
+@dataclass
+class SupervisedBatch(Batch):
+    """What a method with labeled views alone gets."""
+
+    labeled: Labeled
+    unlabeled: None
+
+
+@dataclass
+class SemiSupervisedBatch(Batch):
+    """What a method with labeled and unlabeled views gets."""
+
+    labeled: Labeled
+    unlabeled: Unlabeled
+
+
+@dataclass
+class SelfSupervisedBatch(Batch):
+    """What a method with unlabeled views alone gets."""
+
+    labeled: None
+    unlabeled: Unlabeled
+
+
+def batch_of(labeled: Samples | None, unlabeled: Samples | None) -> Batch:
+    """The batch of two streams, of the class that says which of them there are.
+
+    Raises:
+        ValueError: there is none, or the labeled stream has no labels.
+    """
+    x = u = None
+    if labeled is not None:
+        if labeled.label is None:
+            raise ValueError("the labeled stream needs labels, got None")
+        x = Labeled(labeled.views, labeled.index, labeled.label, labeled.extra)
+    if unlabeled is not None:
+        u = Unlabeled(unlabeled.views, unlabeled.index, extra=unlabeled.extra)
+    if x is not None and u is not None:
+        return SemiSupervisedBatch(x, u)
+    if x is not None:
+        return SupervisedBatch(x, None)
+    if u is not None:
+        return SelfSupervisedBatch(None, u)
+    raise ValueError("a batch needs a labeled stream, an unlabeled one, or both")
 
 
 @dataclass(frozen=True)
@@ -85,12 +152,12 @@ class StepOutput:
     """
 
     loss: Tensor
-    log: dict[str, Tensor | float]
+    log: Log
     keep: dict[str, Tensor] = field(default_factory=dict)
     pseudo_labels: PseudoLabels | None = None
     unlabeled_loss: Tensor | None = None
 
-    def logged(self) -> dict[str, Tensor | float]:
+    def logged(self) -> Log:
         """What a log line averages: the loss, its unlabeled part if there is one, and `log`."""
         unlabeled = {} if self.unlabeled_loss is None else {UNLABELED_LOSS: self.unlabeled_loss.detach()}
         return {"loss": self.loss.detach(), **unlabeled, **self.log}

@@ -1,6 +1,6 @@
 """The contrastive loss, and measures of whether an encoder collapses.
 
-All are computed in float32, whatever the precision of the networks, and without waiting for the device.
+All are computed in float32 or better, whatever the precision of the networks, and without waiting for the device.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from tutelage.core.precision import at_least_float32
 
 _TINY = 1e-12
 
@@ -55,7 +57,8 @@ def effective_rank(features: Tensor) -> Tensor:
     of order 2, and needs no eigendecomposition.
     """
     with torch.autocast(features.device.type, enabled=False):
-        centered = features.float() - features.float().mean(0)
+        features = at_least_float32(features)
+        centered = features - features.mean(0)
         centered = centered / centered.abs().amax().clamp(min=_TINY)
         products = centered @ centered.T if len(centered) < centered.shape[1] else centered.T @ centered
         return (products.diagonal().sum().square() / products.square().sum().clamp(min=_TINY)).clamp(min=1.0)
@@ -66,4 +69,4 @@ def feature_spread(features: Tensor) -> Tensor:
 
     It is 0 if all rows point the same way, so that the network cannot tell images apart.
     """
-    return (1.0 - F.normalize(features.float(), dim=1).mean(0).square().sum()).clamp(min=0.0).sqrt()
+    return (1.0 - F.normalize(at_least_float32(features), dim=1).mean(0).square().sum()).clamp(min=0.0).sqrt()

@@ -34,6 +34,11 @@ def align(probs: Tensor, target: Tensor, running: Tensor) -> Tensor:
     return weighted / weighted.sum(1, keepdim=True)
 
 
+def moved_towards(average: Tensor, value: Tensor, share: float) -> Tensor:
+    """A moving average after one more value, which counts for `share`: (1 - share) average + share value."""
+    return average.lerp(value.to(average.dtype), share)
+
+
 class Alignment(nn.Module):
     """Aligns predictions with the class frequencies of the labels, using the mean prediction of recent steps.
 

@@ -1,1 +1,1 @@
-"""What a trained network is used for: loading it, predicting, scoring, embedding, probing."""
+"""Use of trained networks: loading, predicting, scoring, embedding, probing."""

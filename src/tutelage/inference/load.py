@@ -1,4 +1,4 @@
-"""The trained model of a run, whatever kind of data it was trained on."""
+"""Loads the trained model of a run, for any kind of data."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ MODELS: dict[str, type[TrainedModel]] = {model.kind: model for model in (Model, 
 def model_class(
     run: str | Path, given: Mapping[str, object] | None = None, takes: str = "load_options"
 ) -> type[TrainedModel]:
-    """The class of the model of a run.
+    """The model class of a run.
 
     Args:
-        given: flags for some kinds of data only, by name; those that are false or None do not count as given.
-        takes: the attribute of the class that lists which of them it takes.
+        given: flags that exist only for some kinds of data, by name; False and None count as not given.
+        takes: the class attribute that lists the flags that the model accepts.
 
     Raises:
         RunError: `run` is not a run folder.
-        ConfigError: a flag was given that the model does not take.
+        ConfigError: a flag was given that the model does not accept.
     """
     kind = RunRecord(run).kind.name
     model = MODELS[kind]
@@ -41,6 +41,6 @@ def load_model(run: str | Path, *, network: str = "auto", device: str = "auto", 
     """The trained model of a run, for images or scans; see `Model.load` and `ScanModel.load`.
 
     Args:
-        **options: what `load` of this model takes besides.
+        **options: further arguments of the model's `load`.
     """
     return model_class(run).load(run, network=network, device=device, **options)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""What every trained model offers, whatever kind of data it was trained on."""
+"""The interface of all trained models, for any kind of data."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from tutelage.tasks.base import Task
 if TYPE_CHECKING:
     pass
 
-Tell = Callable[[str], None]  # takes a line of progress
+Tell = Callable[[str], None]  # receives one line of progress
 
 
 @dataclass(frozen=True)
 class Scores(ABC):
-    """Metrics of a model on labeled data, and what a report needs besides.
+    """Metrics of a model on labeled data, with what a report needs in addition.
 
     Attributes:
-        classes: in the order of the probabilities.
+        classes: class names, in the order of the probabilities.
         metrics: by name, ready for JSON.
     """
 
@@ -36,24 +36,24 @@ class Scores(ABC):
         """Print the metrics as tables."""
 
     def case_table(self) -> bytes:
-        """CSV of the scores of each case. Only kinds of data that take `csv` have it."""
+        """CSV with the scores of each case; only for kinds of data that accept `csv`."""
         raise TypeError("these scores have no table of cases")
 
 
 @dataclass(frozen=True)
 class Written:
-    """What `TrainedModel.predict_into` wrote, in a sentence."""
+    """The result of `TrainedModel.predict_into`, summarized in the sentence `said`."""
 
     said: str
 
 
 class TrainedModel(ABC):
-    """A trained network with everything that it needs to predict.
+    """A trained network with everything it needs to predict.
 
     Attributes:
-        kind: the name of the kind of data that it takes, see `DataKind`.
-        load_options: what `load` takes for this kind of data only.
-        predict_options, score_options: flags of `predict` and `evaluate` for this kind of data only.
+        kind: the name of the kind of data it works on, see `DataKind`.
+        load_options: arguments of `load` that exist only for this kind of data.
+        predict_options, score_options: flags of `predict` and `evaluate` that exist only for this kind of data.
     """
 
     kind: ClassVar[str]
@@ -75,7 +75,7 @@ class TrainedModel(ABC):
         """Score the model on the labeled part of a source.
 
         Raises:
-            DataError: with all faults of the data.
+            DataError: lists all problems of the data.
         """
 
     @abstractmethod
@@ -93,10 +93,10 @@ class TrainedModel(ABC):
         """Write predictions for a source to `out`.
 
         Args:
-            keep: hold in memory what a report needs.
+            keep: keep in memory what a report needs.
 
         Raises:
-            DataError: there is no such source, or nothing in it.
+            DataError: the source does not exist or is empty.
             RunError: `out` cannot be written, or exists and `overwrite` is off.
         """
 
@@ -104,6 +104,6 @@ class TrainedModel(ABC):
         """Metrics by name on labeled data; see `Classification.metrics` and `SegmentationMetrics.compute`.
 
         Raises:
-            DataError: there is no such source, an item cannot be read, or a label is not a class of the model.
+            DataError: the source does not exist, an item cannot be read, or a label is not a class of the model.
         """
         return self.score(str(source), labels=None if labels is None else str(labels), workers=workers).metrics

@@ -1,5 +1,7 @@
 """The methods. A new one is one file, one line in `METHODS`, one test file and one docs page."""
 
+from typing import Any
+
 from tutelage.methods.base import Method
 from tutelage.methods.cps import CPS
 from tutelage.methods.entropy_minimization import EntropyMinimization
@@ -20,7 +22,7 @@ from tutelage.methods.ua_mt import UAMT
 from tutelage.methods.uda import UDA
 from tutelage.methods.urpc import URPC
 
-METHODS: tuple[type[Method], ...] = (
+METHODS: tuple[type[Method[Any]], ...] = (
     Supervised,
     PiModel,
     TemporalEnsembling,

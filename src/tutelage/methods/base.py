@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from torch import Tensor, nn
 
 from tutelage.core.batch import Batch, Progress, StepOutput
 from tutelage.core.ema import EMATeacher
+from tutelage.networks.base import Network
 from tutelage.tasks.base import Task
+
+B = TypeVar("B", bound=Batch)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +38,8 @@ class NoSettings:
     """The settings of a method that has none."""
 
 
-class Method(nn.Module, ABC):
-    """A way to learn from both streams.
+class Method(nn.Module, ABC, Generic[B]):
+    """A way to learn from both streams, or from one of them: `B` says which, e.g. `Method[SemiSupervisedBatch]`.
 
     The loop calls, at each step and in this order: `forward`, backward, the optimizer, `teacher.update` (the only
     place where a teacher changes), `remember`. `forward` reads the method's state and writes none of it, but for the
@@ -62,17 +65,17 @@ class Method(nn.Module, ABC):
     labeled_views: ClassVar[tuple[str, ...]] = ()
     unlabeled_views: tuple[str, ...] = ()
 
-    student: nn.Module
+    student: Network
     teacher: EMATeacher | None
 
-    def __init__(self, student: nn.Module, task: Task, problem: Problem, cfg: Any) -> None:
+    def __init__(self, student: Network, task: Task, problem: Problem, cfg: Any) -> None:
         super().__init__()
         self.student, self.task, self.problem, self.cfg = student, task, problem, cfg
         self.teacher = None
         self.policy: nn.Module | None = None
 
     @abstractmethod
-    def forward(self, batch: Batch, t: Progress) -> StepOutput:
+    def forward(self, batch: B, t: Progress) -> StepOutput:
         """The loss of a step."""
 
     def remember(self, out: StepOutput) -> None:

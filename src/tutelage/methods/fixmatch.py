@@ -7,17 +7,20 @@ from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from tutelage.config.settings import require
-from tutelage.core.batch import Batch, Progress, PseudoLabels, StepOutput
+from tutelage.core.batch import Log, Progress, PseudoLabels, SemiSupervisedBatch, StepOutput
 from tutelage.core.ema import EMATeacher
+from tutelage.core.precision import at_least_float32
 from tutelage.core.targets import Alignment
 from tutelage.methods.base import Method, Problem
+from tutelage.methods.ema_config import EvaluatedEMAConfig
+from tutelage.networks.base import Network
 from tutelage.tasks.base import Task
 
 
-class FixMatch(Method):
+class FixMatch(Method[SemiSupervisedBatch]):
     """FixMatch: Sohn et al. 2020, arXiv:2001.07685, algorithm 1.
 
     loss = H(y, p(weak x)) + lambda_u mean(1[max p(weak u) >= tau] H(argmax p(weak u), p(strong u)))
@@ -35,7 +38,7 @@ class FixMatch(Method):
     teacher: EMATeacher
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(EvaluatedEMAConfig):
         """Settings of `fixmatch`."""
 
         threshold: Annotated[float, "tau, the confidence that a pseudo-label needs"] = 0.95
@@ -48,36 +51,34 @@ class FixMatch(Method):
             "joint: all rows in one pass; separate: the weak unlabeled rows in one of their own, without gradient; "
             "kept: so, and strong rows below the threshold in none",
         ] = "joint"
-        ema_decay: Annotated[float, "of the network that is evaluated; it makes no pseudo-labels"] = 0.999
-        ema_warmup: Annotated[bool, "average plainly over the first 1 / (1 - ema_decay) steps"] = True
-        ema_buffers: Annotated[
-            Literal["copy", "average"], "batch-norm statistics of the evaluated network: the student's, or averages too"
-        ] = "copy"
 
         def __post_init__(self) -> None:
+            super().__post_init__()
             require(0.0 <= self.threshold <= 1.0, "method.threshold", "in [0, 1]", self.threshold)
             require(self.unlabeled_weight >= 0, "method.unlabeled_weight", "at least 0", self.unlabeled_weight)
             require(0 <= self.alignment_steps <= 2**20, "method.alignment_steps", "in [0, 2^20]", self.alignment_steps)
-            require(0.0 <= self.ema_decay < 1.0, "method.ema_decay", "in [0, 1)", self.ema_decay)
 
-    def __init__(self, student: nn.Module, task: Task, problem: Problem, cfg: Config) -> None:
+    cfg: Config
+
+    def __init__(self, student: Network, task: Task, problem: Problem, cfg: Config) -> None:
         super().__init__(student, task, problem, cfg)
         self.teacher = EMATeacher(student, cfg.ema_decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)
         self.alignment = Alignment(problem.labeled_counts, cfg.alignment_steps)
 
     def pseudo_label_weight(self, probs: Tensor) -> Tensor:
         """(B,): 1 where the largest of `probs` (B, K), aligned as in training, reaches the threshold, else 0."""
-        return (self.alignment(probs).amax(1) >= self.cfg.threshold).float()
+        return (self.guess(probs).amax(1) >= self.cfg.threshold).float()
 
     def guess(self, probs: Tensor) -> Tensor:
         """(B, K): `probs`, aligned where the settings say so."""
-        return self.alignment(probs)
+        aligned: Tensor = self.alignment(probs)
+        return aligned
 
-    def forward(self, batch: Batch, t: Progress) -> StepOutput:
+    def forward(self, batch: SemiSupervisedBatch, t: Progress) -> StepOutput:
         x, u = batch.labeled, batch.unlabeled
         if self.cfg.passes == "joint":
             logits = self.student(torch.cat([x.views[0], *u.views]))  # one pass, so that batch norm sees all rows
-            logits_x, logits_weak, logits_strong = logits.float().split([len(x), len(u), len(u)])
+            logits_x, logits_weak, logits_strong = torch.split(at_least_float32(logits), [len(x), len(u), len(u)])
             probs = logits_weak.detach().softmax(1)
             pseudo_label, mask = self.guess(probs).argmax(1), self.pseudo_label_weight(probs)
             target, weight = pseudo_label, mask
@@ -86,17 +87,17 @@ class FixMatch(Method):
             # the work. What changes is batch norm's view; `kept` skews it to the classes that pass the threshold, and
             # reads the number of rows from the device, which GPUs wait for.
             with torch.no_grad():
-                probs = self.student(u.views[0]).float().softmax(1)
+                probs = at_least_float32(self.student(u.views[0])).softmax(1)
             pseudo_label, mask = self.guess(probs).argmax(1), self.pseudo_label_weight(probs)
             rows = slice(None) if self.cfg.passes == "separate" else mask.nonzero().squeeze(1)
-            logits = self.student(torch.cat([x.views[0], u.views[1][rows]])).float()
+            logits = at_least_float32(self.student(torch.cat([x.views[0], u.views[1][rows]])))
             logits_x, logits_strong = logits[: len(x)], logits[len(x) :]
             target, weight = pseudo_label[rows], mask[rows]
 
         supervised = self.task.loss(logits_x, x.label)
         unsupervised = (F.cross_entropy(logits_strong, target, reduction="none") * weight).sum() / len(u)
         unlabeled = self.cfg.unlabeled_weight * unsupervised
-        log = {"supervised": supervised.detach(), "unsupervised": unsupervised.detach()}
+        log: Log = {"supervised": supervised.detach(), "unsupervised": unsupervised.detach()}
         return StepOutput(
             supervised + unlabeled,
             log,

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from tutelage.config.settings import require
-from tutelage.core.batch import Batch, Progress, PseudoLabels, StepOutput
+from tutelage.core.batch import Log, Progress, PseudoLabels, SemiSupervisedBatch, StepOutput
 from tutelage.core.distributed import rows_of_all_ranks
 from tutelage.core.ema import EMATeacher
+from tutelage.core.precision import at_least_float32
 from tutelage.methods.base import Method, Problem
+from tutelage.methods.ema_config import EvaluatedEMAConfig
+from tutelage.networks.base import Network
 from tutelage.tasks.base import Task
 
 
-class FlexMatch(Method):
+class FlexMatch(Method[SemiSupervisedBatch]):
     """FlexMatch: Zhang et al. 2021, arXiv:2110.08263.
 
     loss = H(y, p(weak x)) + lambda_u mean(1[max p(weak u) >= tau_c] H(c, p(strong u))), c = argmax p(weak u),
@@ -33,7 +36,7 @@ class FlexMatch(Method):
     progress: Tensor
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(EvaluatedEMAConfig):
         """Settings of `flexmatch`."""
 
         threshold: Annotated[float, "tau, the confidence that counts as learned, and the highest threshold"] = 0.95
@@ -41,18 +44,15 @@ class FlexMatch(Method):
             True
         )
         unlabeled_weight: Annotated[float, "lambda_u"] = 1.0
-        ema_decay: Annotated[float, "of the network that is evaluated; it makes no pseudo-labels"] = 0.999
-        ema_warmup: Annotated[bool, "average plainly over the first 1 / (1 - ema_decay) steps"] = True
-        ema_buffers: Annotated[
-            Literal["copy", "average"], "batch-norm statistics of the evaluated network: the student's, or averages too"
-        ] = "copy"
 
         def __post_init__(self) -> None:
+            super().__post_init__()
             require(0.0 <= self.threshold <= 1.0, "method.threshold", "in [0, 1]", self.threshold)
             require(self.unlabeled_weight >= 0, "method.unlabeled_weight", "at least 0", self.unlabeled_weight)
-            require(0.0 <= self.ema_decay < 1.0, "method.ema_decay", "in [0, 1)", self.ema_decay)
 
-    def __init__(self, student: nn.Module, task: Task, problem: Problem, cfg: Config) -> None:
+    cfg: Config
+
+    def __init__(self, student: Network, task: Task, problem: Problem, cfg: Config) -> None:
         super().__init__(student, task, problem, cfg)
         self.teacher = EMATeacher(student, cfg.ema_decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)
         self.register_buffer("latest", torch.full((problem.train_rows,), -1))  # class of each row, -1 before the first
@@ -66,10 +66,10 @@ class FlexMatch(Method):
     def _thresholds(self) -> Tensor:
         return self.cfg.threshold * self.progress / (2.0 - self.progress)  # the paper's convex mapping
 
-    def forward(self, batch: Batch, t: Progress) -> StepOutput:
+    def forward(self, batch: SemiSupervisedBatch, t: Progress) -> StepOutput:
         x, u = batch.labeled, batch.unlabeled
         logits = self.student(torch.cat([x.views[0], *u.views]))  # one pass, so that batch norm sees all rows
-        logits_x, logits_weak, logits_strong = logits.float().split([len(x), len(u), len(u)])
+        logits_x, logits_weak, logits_strong = torch.split(at_least_float32(logits), [len(x), len(u), len(u)])
         probs = logits_weak.detach().softmax(1)
         confidence, pseudo_label = probs.max(1)
         mask = self.pseudo_label_weight(probs)
@@ -77,7 +77,7 @@ class FlexMatch(Method):
         supervised = self.task.loss(logits_x, x.label)
         unsupervised = (F.cross_entropy(logits_strong, pseudo_label, reduction="none") * mask).mean()
         unlabeled = self.cfg.unlabeled_weight * unsupervised
-        log = {
+        log: Log = {
             "supervised": supervised.detach(),
             "unsupervised": unsupervised.detach(),
             "threshold": self._thresholds().mean(),

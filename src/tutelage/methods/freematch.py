@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from tutelage.config.settings import require
-from tutelage.core.batch import Batch, Progress, PseudoLabels, StepOutput
+from tutelage.core.batch import Log, Progress, PseudoLabels, SemiSupervisedBatch, StepOutput
 from tutelage.core.distributed import mean_of_ranks
 from tutelage.core.ema import EMATeacher
+from tutelage.core.precision import at_least_float32
+from tutelage.core.targets import moved_towards
 from tutelage.methods.base import Method, Problem
+from tutelage.methods.ema_config import EvaluatedEMAConfig
+from tutelage.networks.base import Network
 from tutelage.tasks.base import Task
 
 LEAST_SHARE = 1e-6  # of a class; reached after some ten thousand steps that nobody predicts it
 
 
-class FreeMatch(Method):
+class FreeMatch(Method[SemiSupervisedBatch]):
     """FreeMatch: Wang et al. 2022, arXiv:2205.07246.
 
     loss = H(y, p(weak x)) + lambda_u mean(1[max p(weak u) >= tau q_c / max q] H(c, p(strong u))) + w_f fairness,
@@ -36,7 +40,7 @@ class FreeMatch(Method):
     class_shares: Tensor
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(EvaluatedEMAConfig):
         """Settings of `freematch`."""
 
         unlabeled_weight: Annotated[float, "lambda_u"] = 1.0
@@ -44,13 +48,9 @@ class FreeMatch(Method):
         threshold_decay: Annotated[float, "of the moving averages tau, q and h"] = 0.999
         threshold_min: Annotated[float, "tau is kept at or above this; SVHN: 0.9"] = 0.0
         threshold_max: Annotated[float, "tau is kept at or below this; SVHN: 0.95"] = 1.0
-        ema_decay: Annotated[float, "of the network that is evaluated; it makes no pseudo-labels"] = 0.999
-        ema_warmup: Annotated[bool, "average plainly over the first 1 / (1 - ema_decay) steps"] = True
-        ema_buffers: Annotated[
-            Literal["copy", "average"], "batch-norm statistics of the evaluated network: the student's, or averages too"
-        ] = "copy"
 
         def __post_init__(self) -> None:
+            super().__post_init__()
             require(self.unlabeled_weight >= 0, "method.unlabeled_weight", "at least 0", self.unlabeled_weight)
             require(self.fairness_weight >= 0, "method.fairness_weight", "at least 0", self.fairness_weight)
             require(0.0 <= self.threshold_decay < 1.0, "method.threshold_decay", "in [0, 1)", self.threshold_decay)
@@ -58,9 +58,10 @@ class FreeMatch(Method):
             require(0.0 <= least <= 1.0, "method.threshold_min", "in [0, 1]", least)
             bounds = f"in [threshold_min, 1] = [{least:g}, 1]"
             require(least <= self.threshold_max <= 1.0, "method.threshold_max", bounds, self.threshold_max)
-            require(0.0 <= self.ema_decay < 1.0, "method.ema_decay", "in [0, 1)", self.ema_decay)
 
-    def __init__(self, student: nn.Module, task: Task, problem: Problem, cfg: Config) -> None:
+    cfg: Config
+
+    def __init__(self, student: Network, task: Task, problem: Problem, cfg: Config) -> None:
         super().__init__(student, task, problem, cfg)
         self.teacher = EMATeacher(student, cfg.ema_decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)
         uniform = torch.full((problem.num_classes,), 1.0 / problem.num_classes)
@@ -72,18 +73,18 @@ class FreeMatch(Method):
         """(B,): 1 where the largest of `probs` (B, K) reaches the threshold of its class, else 0."""
         return passes(probs, self.threshold, self.class_probs)
 
-    def forward(self, batch: Batch, t: Progress) -> StepOutput:
+    def forward(self, batch: SemiSupervisedBatch, t: Progress) -> StepOutput:
         x, u, cfg = batch.labeled, batch.unlabeled, self.cfg
         logits = self.student(torch.cat([x.views[0], *u.views]))  # one pass, so that batch norm sees all rows
-        logits_x, logits_weak, logits_strong = logits.float().split([len(x), len(u), len(u)])
+        logits_x, logits_weak, logits_strong = torch.split(at_least_float32(logits), [len(x), len(u), len(u)])
         probs = logits_weak.detach().softmax(1)
         confidence, pseudo_label = probs.max(1)
 
         share = 1.0 - cfg.threshold_decay  # of this batch
-        threshold = self.threshold.lerp(mean_of_ranks(confidence.mean()), share)
+        threshold = moved_towards(self.threshold, mean_of_ranks(confidence.mean()), share)
         threshold = threshold.clamp(cfg.threshold_min, cfg.threshold_max)
-        class_probs = self.class_probs.lerp(mean_of_ranks(probs.mean(0)), share)
-        class_shares = self.class_shares.lerp(mean_of_ranks(histogram(probs)), share)
+        class_probs = moved_towards(self.class_probs, mean_of_ranks(probs.mean(0)), share)
+        class_shares = moved_towards(self.class_shares, mean_of_ranks(histogram(probs)), share)
         mask = passes(probs, threshold, class_probs)
 
         supervised = self.task.loss(logits_x, x.label)
@@ -95,7 +96,7 @@ class FreeMatch(Method):
         shares_strong = mean_of_ranks(histogram(probs_strong.detach(), mask))
         fairness = fairness_loss(class_probs, class_shares, mean_strong, shares_strong)
         unlabeled = cfg.unlabeled_weight * unsupervised + cfg.fairness_weight * fairness
-        log = {
+        log: Log = {
             "supervised": supervised.detach(),
             "unsupervised": unsupervised.detach(),
             "fairness": fairness.detach(),
@@ -123,7 +124,7 @@ def passes(probs: Tensor, threshold: Tensor, class_probs: Tensor) -> Tensor:
 
 def histogram(probs: Tensor, mask: Tensor | None = None) -> Tensor:
     """(K,): share of the rows of `probs` (B, K) that are most probably of each class, and that `mask` (B,) lets in."""
-    votes = F.one_hot(probs.argmax(1), probs.shape[1]).float()
+    votes = F.one_hot(probs.argmax(1), probs.shape[1]).to(probs.dtype)
     return (votes if mask is None else votes * mask[:, None]).mean(0)
 
 

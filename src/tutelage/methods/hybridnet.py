@@ -10,12 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from tutelage.config.settings import require
-from tutelage.core.batch import Batch, Progress, StepOutput
+from tutelage.core.batch import Log, Progress, SemiSupervisedBatch, StepOutput
 from tutelage.core.ema import EMATeacher
 from tutelage.core.errors import ConfigError
 from tutelage.core.losses import balanced_reconstruction, logit_distance, softmax_mse
+from tutelage.core.precision import at_least_float32
 from tutelage.core.schedules import RAMPS, half_cosine, sigmoid_rampdown, sigmoid_rampup
 from tutelage.methods.base import Method, Problem
+from tutelage.methods.ema_config import TeacherEMAConfig
+from tutelage.networks.base import Network
 from tutelage.networks.staged import StagedNetwork
 from tutelage.tasks.base import Task
 
@@ -23,7 +26,7 @@ INTERMEDIATE_RAMPUP = 2 / 300
 LAST_FIFTH = 0.2  # of training, in which the simpler form ramps down
 
 
-class HybridNet(Method):
+class HybridNet(Method[SemiSupervisedBatch]):
     """HybridNet: Robert, Thome & Cord 2018, arXiv:1807.11407.
 
     loss = H(y, p(weak x)) + w r(t) mean over rows of |p_student(view 1) - p_teacher(view 2)|^2 / K
@@ -41,7 +44,7 @@ class HybridNet(Method):
     teacher: EMATeacher
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(TeacherEMAConfig):
         """Settings of `hybridnet`: Mean Teacher's, and those of the auto-encoder with the official code's defaults."""
 
         consistency_weight: Annotated[float, "w, after the ramp-up"] = 50.0
@@ -67,13 +70,9 @@ class HybridNet(Method):
         rampdown: Annotated[
             Literal["cosine", "sigmoid"], "of both: a cosine over all of training, or the simpler form's last fifth"
         ] = "cosine"
-        ema_decay: Annotated[float, "of the teacher"] = 0.999
-        ema_warmup: Annotated[bool, "average plainly over the first 1 / (1 - ema_decay) steps"] = True
-        ema_buffers: Annotated[Literal["own", "copy"], "the teacher's batch-norm statistics: its own, or copies"] = (
-            "own"
-        )
 
         def __post_init__(self) -> None:
+            super().__post_init__()
             for name in ("consistency_weight", "reconstruction_weight"):
                 require(getattr(self, name) >= 0, f"method.{name}", "at least 0", getattr(self, name))
             for name in ("logit_distance_weight", "intermediate_weight"):
@@ -83,9 +82,10 @@ class HybridNet(Method):
                 raise ConfigError("method.intermediate_rampup does nothing without method.intermediate_weight")
             for name in ("rampup", "reconstruction_rampup", "intermediate_rampup"):
                 require(0.0 <= getattr(self, name) <= 1.0, f"method.{name}", "in [0, 1]", getattr(self, name))
-            require(0.0 <= self.ema_decay < 1.0, "method.ema_decay", "in [0, 1)", self.ema_decay)
 
-    def __init__(self, student: nn.Module, task: Task, problem: Problem, cfg: Config) -> None:
+    cfg: Config
+
+    def __init__(self, student: Network, task: Task, problem: Problem, cfg: Config) -> None:
         super().__init__(student, task, problem, cfg)
         if not isinstance(student, StagedNetwork):
             raise ConfigError(
@@ -99,7 +99,7 @@ class HybridNet(Method):
             self.consistency_head = copy.deepcopy(student.head)
             self.consistency_head.reset_parameters()
 
-    def forward(self, batch: Batch, t: Progress) -> StepOutput:
+    def forward(self, batch: SemiSupervisedBatch, t: Progress) -> StepOutput:
         x, u, cfg = batch.labeled, batch.unlabeled, self.cfg
         images = torch.cat([x.views[0], u.views[0]])  # one pass: batch norm sees all rows
         maps, other_maps = self.student.stages(images), self.other_encoder.stages(images)
@@ -111,18 +111,24 @@ class HybridNet(Method):
         supervised = self.task.loss(logits[: len(x)], x.label)
         if cfg.class_loss_divisor == "batch":
             supervised = supervised * (len(x) / len(logits))
-        consistency = softmax_mse(logits_second.float(), target.float()).mean()
+        consistency = softmax_mse(at_least_float32(logits_second), at_least_float32(target)).mean()
         weight = cfg.consistency_weight * RAMPS[cfg.ramp](t.step, cfg.rampup * t.total)
         unlabeled = weight * consistency
-        log = {"supervised": supervised.detach(), "consistency": consistency.detach(), "consistency_weight": weight}
-        if self.consistency_head is not None:
-            tie = logit_distance(logits.float(), logits_second.float()).mean()
+        log: Log = {
+            "supervised": supervised.detach(),
+            "consistency": consistency.detach(),
+            "consistency_weight": weight,
+        }
+        if cfg.logit_distance_weight is not None:
+            tie = logit_distance(at_least_float32(logits), at_least_float32(logits_second)).mean()
             unlabeled = unlabeled + cfg.logit_distance_weight * tie
             log["logit_distance"] = tie.detach()
 
         part, part_maps = self.decoder(maps, images)
         other, other_part_maps = self.other_decoder(other_maps, images)
-        reconstruction = balanced_reconstruction(part.float(), other.float(), images.float(), per=cfg.balancing).mean()
+        reconstruction = balanced_reconstruction(
+            *(at_least_float32(image) for image in (part, other, images)), per=cfg.balancing
+        ).mean()
         unlabeled = unlabeled + cfg.reconstruction_weight * self._share(t, cfg.reconstruction_rampup) * reconstruction
         log["reconstruction"] = reconstruction.detach()
         if cfg.intermediate_weight is not None:
@@ -142,6 +148,5 @@ class HybridNet(Method):
 
 def map_distance(decoded: list[Tensor], encoded: list[Tensor]) -> Tensor:
     """Scalar: the squared difference, averaged over each map and summed over maps; the encoded ones get no gradient."""
-    return torch.stack(
-        [(d.float() - e.detach().float()).square().mean() for d, e in zip(decoded, encoded, strict=True)]
-    ).sum()
+    pairs = zip(map(at_least_float32, decoded), map(at_least_float32, encoded), strict=True)
+    return torch.stack([(d - e.detach()).square().mean() for d, e in pairs]).sum()

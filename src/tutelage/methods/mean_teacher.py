@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal
 
 import torch
 from torch import nn
 
 from tutelage.config.settings import require
-from tutelage.core.batch import Batch, Progress, StepOutput
+from tutelage.core.batch import Log, Progress, SemiSupervisedBatch, StepOutput
 from tutelage.core.ema import EMATeacher
 from tutelage.core.losses import logit_distance, logit_mse, softmax_kl, softmax_mse
+from tutelage.core.precision import at_least_float32
 from tutelage.core.schedules import RAMPS
 from tutelage.methods.base import Method, Problem
+from tutelage.methods.ema_config import TeacherEMAConfig
 from tutelage.methods.sntg import DISTANCE, MARGIN, check_sntg, sntg_loss
+from tutelage.networks.base import Network
 from tutelage.tasks.base import Task
 
 COSTS = {"mse": softmax_mse, "kl": softmax_kl, "logit-mse": logit_mse}
 
 
-class MeanTeacher(Method):
+class MeanTeacher(Method[SemiSupervisedBatch]):
     """Mean Teacher: Tarvainen & Valpola 2017, arXiv:1703.01780.
 
     loss = H(y, p(weak x)) + w r(t) mean over rows of d(p_student(view 1), p_teacher(view 2))
@@ -45,7 +48,7 @@ class MeanTeacher(Method):
     teacher: EMATeacher
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(TeacherEMAConfig):
         """Settings of `mean-teacher`. Weights are for costs averaged over rows, as in the FixMatch code's baseline."""
 
         consistency: Annotated[
@@ -65,19 +68,14 @@ class MeanTeacher(Method):
         sntg_distance: Annotated[
             Literal["mean", "sum"], "SNTG's squared distance, over the features: the original's code takes the mean"
         ] = DISTANCE
-        ema_decay: Annotated[float, "of the teacher"] = 0.999
-        ema_warmup: Annotated[bool, "average plainly over the first 1 / (1 - ema_decay) steps"] = True
-        ema_buffers: Annotated[Literal["own", "copy"], "the teacher's batch-norm statistics: its own, or copies"] = (
-            "own"
-        )
         teacher_mode: Annotated[Literal["train", "eval"], "train: dropout and batch statistics in the teacher too"] = (
             "train"
         )
 
         def __post_init__(self) -> None:
+            super().__post_init__()
             require(self.consistency_weight >= 0, "method.consistency_weight", "at least 0", self.consistency_weight)
             require(0.0 <= self.rampup <= 1.0, "method.rampup", "in [0, 1]", self.rampup)
-            require(0.0 <= self.ema_decay < 1.0, "method.ema_decay", "in [0, 1)", self.ema_decay)
             check_sntg(self.sntg_weight, self.sntg_margin, self.sntg_distance)
             distance = self.logit_distance_weight
             require(distance is None or distance > 0, "method.logit_distance_weight", "above 0, or none", distance)
@@ -88,7 +86,9 @@ class MeanTeacher(Method):
                 self.ema_buffers,
             )
 
-    def __init__(self, student: nn.Module, task: Task, problem: Problem, cfg: Config) -> None:
+    cfg: Config
+
+    def __init__(self, student: Network, task: Task, problem: Problem, cfg: Config) -> None:
         super().__init__(student, task, problem, cfg)
         if not isinstance(student.head, nn.Linear):
             for name in ("logit_distance_weight", "sntg_weight"):
@@ -96,7 +96,7 @@ class MeanTeacher(Method):
         self.teacher = EMATeacher(student, cfg.ema_decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)
         self.consistency_head: nn.Linear | None = None
         if cfg.logit_distance_weight is not None:
-            self.consistency_head = cast(nn.Linear, copy.deepcopy(student.head))
+            self.consistency_head = copy.deepcopy(student.head)
             self.consistency_head.reset_parameters()
 
     def train(self, mode: bool = True) -> MeanTeacher:
@@ -105,7 +105,7 @@ class MeanTeacher(Method):
         self.teacher.train(mode and self.cfg.teacher_mode == "train")
         return self
 
-    def forward(self, batch: Batch, t: Progress) -> StepOutput:
+    def forward(self, batch: SemiSupervisedBatch, t: Progress) -> StepOutput:
         x, u, cfg = batch.labeled, batch.unlabeled, self.cfg
         features = self.student.features(torch.cat([x.views[0], u.views[0]]))  # one pass: batch norm sees all rows
         logits = self.student.head(features)
@@ -118,12 +118,16 @@ class MeanTeacher(Method):
         supervised = self.task.loss(logits[: len(x)], x.label)
         if cfg.class_loss_divisor == "batch":
             supervised = supervised * (len(x) / len(logits))
-        consistency = COSTS[cfg.consistency](answer.float(), target.float()).mean()
+        consistency = COSTS[cfg.consistency](at_least_float32(answer), at_least_float32(target)).mean()
         weight = cfg.consistency_weight * RAMPS[cfg.ramp](t.step, cfg.rampup * t.total)
         unlabeled = weight * consistency
-        log = {"supervised": supervised.detach(), "consistency": consistency.detach(), "consistency_weight": weight}
-        if self.consistency_head is not None:
-            tie = logit_distance(logits.float(), logits_second.float()).mean()
+        log: Log = {
+            "supervised": supervised.detach(),
+            "consistency": consistency.detach(),
+            "consistency_weight": weight,
+        }
+        if cfg.logit_distance_weight is not None:
+            tie = logit_distance(at_least_float32(logits), at_least_float32(logits_second)).mean()
             unlabeled = unlabeled + cfg.logit_distance_weight * tie
             log["logit_distance"] = tie.detach()
         if cfg.sntg_weight is not None:

@@ -7,19 +7,22 @@ from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from tutelage.config.settings import require
-from tutelage.core.batch import Batch, Progress, PseudoLabels, StepOutput
+from tutelage.core.batch import Log, Progress, PseudoLabels, SemiSupervisedBatch, StepOutput
 from tutelage.core.ema import EMATeacher
 from tutelage.core.mixup import mix_up
+from tutelage.core.precision import at_least_float32
 from tutelage.core.schedules import linear_rampup
 from tutelage.core.targets import sharpen
 from tutelage.methods.base import Method, Problem
+from tutelage.methods.ema_config import EvaluatedEMAConfig
+from tutelage.networks.base import Network
 from tutelage.tasks.base import Task
 
 
-class MixMatch(Method):
+class MixMatch(Method[SemiSupervisedBatch]):
     """MixMatch: Berthelot et al. 2019, arXiv:1905.02249, algorithm 1.
 
     q = sharpen(mean of p over the two weak views of u, T); W = (weak x, y), (weak u, q), (second weak u, q)
@@ -35,7 +38,7 @@ class MixMatch(Method):
     teacher: EMATeacher
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(EvaluatedEMAConfig):
         """Settings of `mixmatch`; the defaults are those of the paper for CIFAR-10."""
 
         temperature: Annotated[float, "T, of sharpening the guesses; 1 leaves them"] = 0.5
@@ -43,20 +46,17 @@ class MixMatch(Method):
         mixup_draw: Annotated[Literal["row", "batch"], "a mixing share for each row, or one for all of a step"] = "row"
         unlabeled_weight: Annotated[float, "w, after the ramp-up; for errors averaged over classes"] = 75.0
         rampup: Annotated[float, "length of the linear ramp-up, as a share of training"] = 1 / 64
-        ema_decay: Annotated[float, "of the network that is evaluated; it guesses no labels"] = 0.999
-        ema_warmup: Annotated[bool, "average plainly over the first 1 / (1 - ema_decay) steps"] = True
-        ema_buffers: Annotated[
-            Literal["copy", "average"], "batch-norm statistics of the evaluated network: the student's, or averages too"
-        ] = "copy"
 
         def __post_init__(self) -> None:
+            super().__post_init__()
             require(self.temperature > 0, "method.temperature", "above 0", self.temperature)
             require(self.mixup_alpha > 0, "method.mixup_alpha", "above 0", self.mixup_alpha)
             require(self.unlabeled_weight >= 0, "method.unlabeled_weight", "at least 0", self.unlabeled_weight)
             require(0.0 <= self.rampup <= 1.0, "method.rampup", "in [0, 1]", self.rampup)
-            require(0.0 <= self.ema_decay < 1.0, "method.ema_decay", "in [0, 1)", self.ema_decay)
 
-    def __init__(self, student: nn.Module, task: Task, problem: Problem, cfg: Config) -> None:
+    cfg: Config
+
+    def __init__(self, student: Network, task: Task, problem: Problem, cfg: Config) -> None:
         super().__init__(student, task, problem, cfg)
         self.teacher = EMATeacher(student, cfg.ema_decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)
 
@@ -64,19 +64,23 @@ class MixMatch(Method):
         """(B,): 1 for every row of `probs` (B, K): there is no threshold."""
         return torch.ones_like(probs[:, 0])
 
-    def forward(self, batch: Batch, t: Progress) -> StepOutput:
+    def forward(self, batch: SemiSupervisedBatch, t: Progress) -> StepOutput:
         x, u, cfg = batch.labeled, batch.unlabeled, self.cfg
         with torch.no_grad():
-            probs = self.student(torch.cat(u.views)).float().softmax(1)
+            probs = at_least_float32(self.student(torch.cat(u.views))).softmax(1)
             guess = sharpen(torch.stack(probs.chunk(2)).mean(0), cfg.temperature)
 
         label = torch.cat([F.one_hot(x.label, self.problem.num_classes).to(guess), guess, guess])
         images, label = mix_up(torch.cat([x.views[0], *u.views]), label, cfg.mixup_alpha, cfg.mixup_draw)
-        logits = self.student(images).float()  # one pass, so that batch norm sees all mixed rows
+        logits = at_least_float32(self.student(images))  # one pass, so that batch norm sees all mixed rows
         supervised = F.cross_entropy(logits[: len(x)], label[: len(x)])
         unsupervised = (label[len(x) :] - logits[len(x) :].softmax(1)).square().mean()
         weight = cfg.unlabeled_weight * linear_rampup(t.step, cfg.rampup * t.total)
         unlabeled = weight * unsupervised
-        log = {"supervised": supervised.detach(), "unsupervised": unsupervised.detach(), "unlabeled_weight": weight}
+        log: Log = {
+            "supervised": supervised.detach(),
+            "unsupervised": unsupervised.detach(),
+            "unlabeled_weight": weight,
+        }
         pseudo_labels = PseudoLabels(guess.argmax(1), self.pseudo_label_weight(guess))
         return StepOutput(supervised + unlabeled, log, pseudo_labels=pseudo_labels, unlabeled_loss=unlabeled.detach())

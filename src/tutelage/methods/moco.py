@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tutelage.config.settings import require
-from tutelage.core.batch import Batch, Progress, StepOutput
+from tutelage.core.batch import Log, Progress, SelfSupervisedBatch, StepOutput
 from tutelage.core.contrast import alignment, effective_rank, feature_spread, info_nce, uniformity
 from tutelage.core.distributed import local_rows, rows_of_all_ranks, rows_of_main
 from tutelage.core.ema import EMATeacher
 from tutelage.core.errors import ConfigError
+from tutelage.core.precision import at_least_float32
 from tutelage.methods.base import Method, Problem
+from tutelage.networks.base import Network
 from tutelage.tasks.base import Task
 
 
@@ -40,12 +43,12 @@ class MoCoSettings:
         require(0.0 <= self.ema_decay < 1.0, "method.ema_decay", "in [0, 1)", self.ema_decay)
 
 
-class MoCo(Method):
+class MoCo(Method[SelfSupervisedBatch]):
     """What both versions do; see `MoCoV1`.
 
-    The student is the query encoder. Its head is the projection, in place of the one that the network came with: what
-    is kept for later is `student.features`. The teacher is the key encoder, which starts as a copy and has batch-norm
-    statistics of its own.
+    The student is the query encoder: a copy of the given network with the projection for a head. What is kept for later
+    is `student.features`. The teacher is the key encoder, which starts as a copy and has batch-norm statistics of its
+    own.
 
     Buffers: `queue` (K, projection_size) float32, unit rows, at first random ones; `queue_end` int64, where the next
     key goes: a ring, in which the oldest keys are replaced.
@@ -54,12 +57,12 @@ class MoCo(Method):
     tasks = ("representation",)
     evaluated = "student"
     unlabeled_views = ("contrastive", "contrastive")
-    student: nn.Module
     teacher: EMATeacher
     queue: Tensor
     queue_end: Tensor
+    cfg: MoCoSettings
 
-    def __init__(self, student: nn.Module, task: Task, problem: Problem, cfg: MoCoSettings) -> None:
+    def __init__(self, student: Network, task: Task, problem: Problem, cfg: MoCoSettings) -> None:
         super().__init__(student, task, problem, cfg)
         self.enqueued = problem.unlabeled_batch * (2 if cfg.symmetric else 1)  # keys a step
         if cfg.queue_size < self.enqueued:
@@ -67,13 +70,13 @@ class MoCo(Method):
                 f"method.queue_size {cfg.queue_size} is smaller than the {self.enqueued} keys of a step: take a larger "
                 "queue, or a smaller train.batch_size"
             )
-        features = cast(nn.Linear, student.head).in_features
-        student.head = projection(features, cfg.projection_size, cfg.head)
-        self.teacher = EMATeacher(student, cfg.ema_decay, warmup=False, buffers="own")
+        self.student = copy.deepcopy(student)  # the caller's keeps its head
+        self.student.add_module("head", projection(student.head.in_features, cfg.projection_size, cfg.head))
+        self.teacher = EMATeacher(self.student, cfg.ema_decay, warmup=False, buffers="own")
         self.register_buffer("queue", F.normalize(torch.randn(cfg.queue_size, cfg.projection_size), dim=1))
         self.register_buffer("queue_end", torch.zeros((), dtype=torch.int64))
 
-    def forward(self, batch: Batch, t: Progress) -> StepOutput:
+    def forward(self, batch: SelfSupervisedBatch, t: Progress) -> StepOutput:
         u, cfg = batch.unlabeled, self.cfg
         first, second = u.views
         keys = self.keys_of(second)  # of all ranks; first, so that its memory is free for what the gradient needs
@@ -86,8 +89,8 @@ class MoCo(Method):
             other_query = unit(self.student(second))
             other, _ = info_nce(other_query, other_keys[local_rows(len(keys))], self.queue, cfg.temperature)
             loss, keys = loss + other, torch.cat([keys, other_keys])
-        query, features = query.detach(), features.detach().float()
-        log = {
+        query, features = query.detach(), at_least_float32(features.detach())
+        log: Log = {
             "positives_first": found,
             "alignment": alignment(query, key),
             "uniformity": uniformity(query),
@@ -166,4 +169,4 @@ def projection(features: int, size: int, kind: Literal["linear", "mlp"]) -> nn.M
 
 def unit(rows: Tensor) -> Tensor:
     """(B, D) of length 1, in float32 or better, whatever the precision of the network."""
-    return F.normalize(rows.to(torch.promote_types(rows.dtype, torch.float32)), dim=1)
+    return F.normalize(at_least_float32(rows), dim=1)

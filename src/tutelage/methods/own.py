@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 from collections.abc import Collection
+from typing import Any
 
+from tutelage.config.options import is_settings
 from tutelage.core.errors import ConfigError
 from tutelage.core.import_path import import_named
 from tutelage.methods.base import Method
 
 
-def own_method(path: str, taken: Collection[type[Method]]) -> type[Method]:
+def own_method(path: str, taken: Collection[type[Method[Any]]]) -> type[Method[Any]]:
     """The method class that an import path names, checked.
 
     Args:
@@ -29,8 +30,8 @@ def own_method(path: str, taken: Collection[type[Method]]) -> type[Method]:
         raise ConfigError(f"method {path} must have a class attribute `name`, a text")
     if getattr(method, "evaluated", None) not in ("student", "teacher"):
         raise ConfigError(f'method {path} must have a class attribute `evaluated`, "student" or "teacher"')
-    if not dataclasses.is_dataclass(method.Config):
-        raise ConfigError(f"method {path}: its Config must be a dataclass, as all settings are")
+    if not is_settings(method.Config):
+        raise ConfigError(f"method {path}: its Config must be decorated with @dataclass")
     if any(other.name == method.name and other is not method for other in taken):
         raise ConfigError(f"method {path}: the name '{method.name}' is that of a method of tutelage; choose another")
     return method

@@ -8,14 +8,15 @@ from typing import Annotated, Literal
 import torch
 
 from tutelage.config.settings import require
-from tutelage.core.batch import Batch, Progress, StepOutput
+from tutelage.core.batch import Log, Progress, SemiSupervisedBatch, StepOutput
 from tutelage.core.losses import mutual_softmax_mse, softmax_mse
+from tutelage.core.precision import at_least_float32
 from tutelage.core.schedules import RAMPS
 from tutelage.methods.base import Method
 from tutelage.methods.sntg import DISTANCE, MARGIN, check_sntg, sntg_loss
 
 
-class PiModel(Method):
+class PiModel(Method[SemiSupervisedBatch]):
     """Pi-model: Laine & Aila 2017, arXiv:1610.02242.
 
     loss = H(y, p(view 1 of x)) + w r(t) mean over rows of |p(view 1) - p(view 2)|^2 / K
@@ -56,7 +57,9 @@ class PiModel(Method):
             require(0.0 <= self.rampup <= 1.0, "method.rampup", "in [0, 1]", self.rampup)
             check_sntg(self.sntg_weight, self.sntg_margin, self.sntg_distance)
 
-    def forward(self, batch: Batch, t: Progress) -> StepOutput:
+    cfg: Config
+
+    def forward(self, batch: SemiSupervisedBatch, t: Progress) -> StepOutput:
         x, u, cfg = batch.labeled, batch.unlabeled, self.cfg
         features = self.student.features(torch.cat([x.views[0], u.views[0]]))  # one pass: batch norm sees all rows
         logits = self.student.head(features)
@@ -68,10 +71,14 @@ class PiModel(Method):
         if cfg.class_loss_divisor == "batch":
             supervised = supervised * (len(x) / len(logits))
         cost = mutual_softmax_mse if cfg.gradient == "both" else softmax_mse
-        consistency = cost(logits[-len(target) :].float(), target.float()).mean()
+        consistency = cost(at_least_float32(logits[-len(target) :]), at_least_float32(target)).mean()
         weight = cfg.consistency_weight * RAMPS[cfg.ramp](t.step, cfg.rampup * t.total)
         unlabeled = weight * consistency
-        log = {"supervised": supervised.detach(), "consistency": consistency.detach(), "consistency_weight": weight}
+        log: Log = {
+            "supervised": supervised.detach(),
+            "consistency": consistency.detach(),
+            "consistency_weight": weight,
+        }
         if cfg.sntg_weight is not None:
             guess = target[-len(u) :].argmax(1)
             neighbors = sntg_loss(features, x.label, guess, margin=cfg.sntg_margin, distance=cfg.sntg_distance)

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tutelage.config.settings import require
-from tutelage.core.batch import Batch, Progress, PseudoLabels, StepOutput
+from tutelage.core.batch import Log, Progress, PseudoLabels, SemiSupervisedBatch, StepOutput
 from tutelage.core.ema import EMATeacher
 from tutelage.core.mixup import mix_up
+from tutelage.core.precision import at_least_float32
 from tutelage.core.schedules import linear_rampup
 from tutelage.core.targets import Alignment, sharpen
 from tutelage.methods.base import Method, Problem
+from tutelage.methods.ema_config import EvaluatedEMAConfig
+from tutelage.networks.base import Network
 from tutelage.tasks.base import Task
 
 
-class ReMixMatch(Method):
+class ReMixMatch(Method[SemiSupervisedBatch]):
     """ReMixMatch: Berthelot et al. 2020, arXiv:1911.09785, algorithm 1.
 
     q = sharpen(p(weak u) p(y) / p~ made to sum to 1, T); W = (strong x, y), (weak u, q), (each strong u, q)
@@ -40,7 +43,7 @@ class ReMixMatch(Method):
     teacher: EMATeacher
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(EvaluatedEMAConfig):
         """Settings of `remixmatch`; the defaults are those of the paper, but for the number of strong views (8)."""
 
         strong_views: Annotated[int, "K, strong views of each unlabeled image"] = 2
@@ -54,13 +57,9 @@ class ReMixMatch(Method):
         strong_weight: Annotated[float, "w_1, of the first strong view as it is, after the ramp-up"] = 0.5
         rotation_weight: Annotated[float, "w_rot, of telling quarter turns; 0 leaves them out"] = 0.5
         rampup: Annotated[float, "length of the linear ramp-up, as a share of training"] = 1 / 64
-        ema_decay: Annotated[float, "of the network that is evaluated; it guesses no labels"] = 0.999
-        ema_warmup: Annotated[bool, "average plainly over the first 1 / (1 - ema_decay) steps"] = True
-        ema_buffers: Annotated[
-            Literal["copy", "average"], "batch-norm statistics of the evaluated network: the student's, or averages too"
-        ] = "copy"
 
         def __post_init__(self) -> None:
+            super().__post_init__()
             require(1 <= self.strong_views <= 16, "method.strong_views", "in [1, 16]", self.strong_views)
             require(0 <= self.alignment_steps <= 2**20, "method.alignment_steps", "in [0, 2^20]", self.alignment_steps)
             require(self.temperature > 0, "method.temperature", "above 0", self.temperature)
@@ -68,9 +67,10 @@ class ReMixMatch(Method):
             for name in ("unlabeled_weight", "strong_weight", "rotation_weight"):
                 require(getattr(self, name) >= 0, f"method.{name}", "at least 0", getattr(self, name))
             require(0.0 <= self.rampup <= 1.0, "method.rampup", "in [0, 1]", self.rampup)
-            require(0.0 <= self.ema_decay < 1.0, "method.ema_decay", "in [0, 1)", self.ema_decay)
 
-    def __init__(self, student: nn.Module, task: Task, problem: Problem, cfg: Config) -> None:
+    cfg: Config
+
+    def __init__(self, student: Network, task: Task, problem: Problem, cfg: Config) -> None:
         super().__init__(student, task, problem, cfg)
         self.teacher = EMATeacher(student, cfg.ema_decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)
         self.unlabeled_views = ("weak", *["strong"] * cfg.strong_views)
@@ -85,27 +85,27 @@ class ReMixMatch(Method):
         """(B, K): `probs` aligned and sharpened."""
         return sharpen(self.alignment(probs), self.cfg.temperature)
 
-    def forward(self, batch: Batch, t: Progress) -> StepOutput:
+    def forward(self, batch: SemiSupervisedBatch, t: Progress) -> StepOutput:
         x, u, cfg = batch.labeled, batch.unlabeled, self.cfg
         # The images as they are go through in one pass, the mixed ones in another: their statistics differ.
         turns = torch.randint(4, (len(u),), device=u.index.device)
         turned = [] if self.rotation_head is None else [rotate(u.views[1], turns)]
         features = self.student.features(torch.cat([*u.views[:2], *turned]))
-        logits_weak, logits_strong = self.student.head(features[: 2 * len(u)]).float().chunk(2)
+        logits_weak, logits_strong = at_least_float32(self.student.head(features[: 2 * len(u)])).chunk(2)
         probs = logits_weak.detach().softmax(1)
         guess = self.guess(probs)
 
         label = torch.cat([F.one_hot(x.label, self.problem.num_classes).to(guess), *[guess] * len(u.views)])
         images, label = mix_up(torch.cat([x.views[0], *u.views]), label, cfg.mixup_alpha)
-        logits = self.student(images).float()
+        logits = at_least_float32(self.student(images))
         supervised = F.cross_entropy(logits[: len(x)], label[: len(x)])
         unsupervised = F.cross_entropy(logits[len(x) :], label[len(x) :])
         strong = F.cross_entropy(logits_strong, guess)
         ramp = linear_rampup(t.step, cfg.rampup * t.total)
         unlabeled = ramp * (cfg.unlabeled_weight * unsupervised + cfg.strong_weight * strong)
-        log = {"supervised": supervised.detach(), "unsupervised": unsupervised.detach(), "strong": strong.detach()}
+        log: Log = {"supervised": supervised.detach(), "unsupervised": unsupervised.detach(), "strong": strong.detach()}
         if self.rotation_head is not None:
-            rotation = F.cross_entropy(self.rotation_head(features[2 * len(u) :]).float(), turns)
+            rotation = F.cross_entropy(at_least_float32(self.rotation_head(features[2 * len(u) :])), turns)
             unlabeled = unlabeled + cfg.rotation_weight * rotation
             log["rotation"] = rotation.detach()
         return StepOutput(

@@ -10,6 +10,7 @@ from torch import Tensor
 from tutelage.config.settings import require
 from tutelage.core.errors import ConfigError
 from tutelage.core.losses import neighbor_cost
+from tutelage.core.precision import at_least_float32
 
 Distance = Literal["mean", "sum"]
 MARGIN: float = 1.0
@@ -42,7 +43,7 @@ def sntg_loss(features: Tensor, label: Tensor | None, guess: Tensor, *, margin: 
     """
     known = guess if label is None else torch.cat([label, guess])
     order = torch.rand(len(features), device=features.device).argsort()
-    first, second = order.split(len(order) // 2)[:2]  # an odd row is left over
+    first, second = torch.split(order, len(order) // 2)[:2]  # an odd row is left over
     same, counts = known[first] == known[second], (known[first] >= 0) & (known[second] >= 0)
-    features = features.float()
+    features = at_least_float32(features)
     return (neighbor_cost(features[first], features[second], same, margin=margin, distance=distance) * counts).mean()

@@ -7,19 +7,22 @@ from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from tutelage.config.settings import require
-from tutelage.core.batch import Batch, Progress, PseudoLabels, StepOutput
+from tutelage.core.batch import Log, Progress, PseudoLabels, SemiSupervisedBatch, StepOutput
 from tutelage.core.distributed import mean_of_ranks, rows_of_all_ranks
 from tutelage.core.ema import EMATeacher
 from tutelage.core.errors import ConfigError
-from tutelage.core.targets import align
+from tutelage.core.precision import at_least_float32
+from tutelage.core.targets import align, moved_towards
 from tutelage.methods.base import Method, Problem
+from tutelage.methods.ema_config import EvaluatedEMAConfig
+from tutelage.networks.base import Network
 from tutelage.tasks.base import Task
 
 
-class SoftMatch(Method):
+class SoftMatch(Method[SemiSupervisedBatch]):
     """SoftMatch: Chen et al. 2023, arXiv:2301.10921.
 
     loss = H(y, p(weak x)) + lambda_u mean(weight(weak u) H(argmax p(weak u), p(strong u)))
@@ -38,7 +41,7 @@ class SoftMatch(Method):
     target: Tensor
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(EvaluatedEMAConfig):
         """Settings of `softmatch`."""
 
         unlabeled_weight: Annotated[float, "lambda_u"] = 1.0
@@ -50,21 +53,18 @@ class SoftMatch(Method):
         ] = "uniform"
         sigmas: Annotated[float, "s: larger weighs unsure rows less"] = 2.0
         statistics_decay: Annotated[float, "of the moving averages mu, sigma^2, q and the labeled target"] = 0.999
-        ema_decay: Annotated[float, "of the network that is evaluated; it makes no pseudo-labels"] = 0.999
-        ema_warmup: Annotated[bool, "average plainly over the first 1 / (1 - ema_decay) steps"] = True
-        ema_buffers: Annotated[
-            Literal["copy", "average"], "batch-norm statistics of the evaluated network: the student's, or averages too"
-        ] = "copy"
 
         def __post_init__(self) -> None:
+            super().__post_init__()
             require(self.unlabeled_weight >= 0, "method.unlabeled_weight", "at least 0", self.unlabeled_weight)
             require(self.sigmas > 0, "method.sigmas", "above 0", self.sigmas)
             require(0.0 <= self.statistics_decay < 1.0, "method.statistics_decay", "in [0, 1)", self.statistics_decay)
-            require(0.0 <= self.ema_decay < 1.0, "method.ema_decay", "in [0, 1)", self.ema_decay)
             if self.alignment == "none" and self.alignment_start != "uniform":
                 raise ConfigError("method.alignment_start does nothing with method.alignment = 'none'")
 
-    def __init__(self, student: nn.Module, task: Task, problem: Problem, cfg: Config) -> None:
+    cfg: Config
+
+    def __init__(self, student: Network, task: Task, problem: Problem, cfg: Config) -> None:
         super().__init__(student, task, problem, cfg)
         if problem.unlabeled_batch < 2:
             raise ConfigError(
@@ -84,10 +84,10 @@ class SoftMatch(Method):
             probs = align(probs, self.target, self.class_probs)
         return gaussian_weight(probs.amax(1), self.mean, self.variance, self.cfg.sigmas)
 
-    def forward(self, batch: Batch, t: Progress) -> StepOutput:
+    def forward(self, batch: SemiSupervisedBatch, t: Progress) -> StepOutput:
         x, u, cfg = batch.labeled, batch.unlabeled, self.cfg
         logits = self.student(torch.cat([x.views[0], *u.views]))  # one pass, so that batch norm sees all rows
-        logits_x, logits_weak, logits_strong = logits.float().split([len(x), len(u), len(u)])
+        logits_x, logits_weak, logits_strong = torch.split(at_least_float32(logits), [len(x), len(u), len(u)])
         probs = logits_weak.detach().softmax(1)
         pseudo_label = probs.argmax(1)
 
@@ -96,19 +96,19 @@ class SoftMatch(Method):
         if cfg.alignment != "none":
             of_batch = mean_of_ranks(probs.mean(0))
             first = t.step == 0 and cfg.alignment_start == "first-batch"
-            class_probs = of_batch if first else class_probs.lerp(of_batch, share)
+            class_probs = of_batch if first else moved_towards(class_probs, of_batch, share)
             if cfg.alignment == "labeled":
-                target = target.lerp(mean_of_ranks(logits_x.detach().softmax(1).mean(0)), share)
+                target = moved_towards(target, mean_of_ranks(logits_x.detach().softmax(1).mean(0)), share)
             aligned = align(probs, target, class_probs)
         confidence = rows_of_all_ranks(aligned.amax(1))
-        mean = self.mean.lerp(confidence.mean(), share)
-        variance = self.variance.lerp(confidence.var(), share)
+        mean = moved_towards(self.mean, confidence.mean(), share)
+        variance = moved_towards(self.variance, confidence.var(), share)
         weight = gaussian_weight(aligned.amax(1), mean, variance, cfg.sigmas)
 
         supervised = self.task.loss(logits_x, x.label)
         unsupervised = (F.cross_entropy(logits_strong, pseudo_label, reduction="none") * weight).mean()
         unlabeled = cfg.unlabeled_weight * unsupervised
-        log = {
+        log: Log = {
             "supervised": supervised.detach(),
             "unsupervised": unsupervised.detach(),
             "confidence_mean": mean,

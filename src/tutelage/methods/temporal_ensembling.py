@@ -6,22 +6,24 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tutelage.config.settings import require
-from tutelage.core.batch import Batch, Progress, StepOutput
+from tutelage.core.batch import Log, Progress, SemiSupervisedBatch, StepOutput
 from tutelage.core.distributed import rows_of_all_ranks
 from tutelage.core.errors import ConfigError
 from tutelage.core.losses import target_mse
+from tutelage.core.precision import at_least_float32
 from tutelage.core.schedules import RAMPS
 from tutelage.methods.base import Method, Problem
 from tutelage.methods.sntg import DISTANCE, MARGIN, check_sntg, sntg_loss
+from tutelage.networks.base import Network
 from tutelage.tasks.base import Task
 
 MOST_BYTES = 2 * 2**30  # of the ensemble, which lies on the device and in each checkpoint
 
 
-class TemporalEnsembling(Method):
+class TemporalEnsembling(Method[SemiSupervisedBatch]):
     """Temporal Ensembling: Laine & Aila 2017, arXiv:1610.02242.
 
     loss = H(y, p(weak x)) + w r(t) mean over rows of |p(weak row) - Z_row / (1 - a^n)|^2 / K
@@ -62,7 +64,9 @@ class TemporalEnsembling(Method):
             require(0.0 <= self.rampup <= 1.0, "method.rampup", "in [0, 1]", self.rampup)
             check_sntg(self.sntg_weight, self.sntg_margin, self.sntg_distance)
 
-    def __init__(self, student: nn.Module, task: Task, problem: Problem, cfg: Config) -> None:
+    cfg: Config
+
+    def __init__(self, student: Network, task: Task, problem: Problem, cfg: Config) -> None:
         super().__init__(student, task, problem, cfg)
         rows, classes = problem.train_rows, problem.num_classes
         if rows < 1:
@@ -79,10 +83,10 @@ class TemporalEnsembling(Method):
         self.register_buffer("ensemble", torch.zeros(rows, classes))
         self.register_buffer("visits", torch.zeros(rows, dtype=torch.int64))
 
-    def forward(self, batch: Batch, t: Progress) -> StepOutput:
+    def forward(self, batch: SemiSupervisedBatch, t: Progress) -> StepOutput:
         x, u, cfg = batch.labeled, batch.unlabeled, self.cfg
         features = self.student.features(torch.cat([x.views[0], u.views[0]]))  # one pass: batch norm sees all rows
-        logits = self.student.head(features).float()
+        logits = at_least_float32(self.student.head(features))
         index = torch.cat([x.index, u.index])
         visited = self.visits[index] > 0
         target = self.ensemble[index] / (1.0 - cfg.ensemble_decay ** self.visits[index].clamp(min=1))[:, None]
@@ -93,7 +97,11 @@ class TemporalEnsembling(Method):
         consistency = (target_mse(logits, target) * visited).mean()  # over all rows: a first visit costs nothing
         weight = cfg.consistency_weight * RAMPS[cfg.ramp](t.step, cfg.rampup * t.total)
         unlabeled = weight * consistency
-        log = {"supervised": supervised.detach(), "consistency": consistency.detach(), "consistency_weight": weight}
+        log: Log = {
+            "supervised": supervised.detach(),
+            "consistency": consistency.detach(),
+            "consistency_weight": weight,
+        }
         if cfg.sntg_weight is not None:
             guess = torch.where(visited, target.argmax(1), -1)[len(x) :]
             neighbors = sntg_loss(features, x.label, guess, margin=cfg.sntg_margin, distance=cfg.sntg_distance)
@@ -111,7 +119,7 @@ class TemporalEnsembling(Method):
         """
         index, probs = rows_of_all_ranks(out.keep["index"]), rows_of_all_ranks(out.keep["probs"])
         same = index[:, None] == index[None, :]  # (B, B)
-        mean = (same.float() @ probs) / same.sum(1, keepdim=True)
+        mean = (same.to(probs.dtype) @ probs) / same.sum(1, keepdim=True)
         mean = mean[same.float().argmax(1)]  # the first of the same rows, so that all write the same bits
         a = self.cfg.ensemble_decay
         self.ensemble[index] = a * self.ensemble[index] + (1.0 - a) * mean

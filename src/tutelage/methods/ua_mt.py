@@ -7,18 +7,21 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tutelage.config.settings import require
-from tutelage.core.batch import Batch, Progress, StepOutput
+from tutelage.core.batch import Log, Progress, SemiSupervisedBatch, StepOutput
 from tutelage.core.ema import EMATeacher
 from tutelage.core.losses import softmax_mse
+from tutelage.core.precision import at_least_float32
 from tutelage.core.schedules import sigmoid_rampup, stairs
 from tutelage.methods.base import Method, Problem
+from tutelage.methods.ema_config import TeacherEMAConfig
+from tutelage.networks.base import Network
 from tutelage.tasks.base import Task
 
 
-class UAMT(Method):
+class UAMT(Method[SemiSupervisedBatch]):
     """UA-MT: Yu et al. 2019, arXiv:1907.07034.
 
     loss = L(y, p(x)) + w r(t) sum of 1[U < H(t)] d(p_student(u), p_teacher(u + noise)) / sum of 1[U < H(t)]
@@ -35,7 +38,7 @@ class UAMT(Method):
     teacher: EMATeacher
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(TeacherEMAConfig):
         """Settings of `ua-mt`. The defaults are those of its code."""
 
         consistency_weight: Annotated[float, "w, after the ramp-up"] = 0.1
@@ -48,12 +51,9 @@ class UAMT(Method):
         teacher_noise: Annotated[float, "std of the noise on the teacher's images, which is cut at twice that"] = 0.1
         threshold_start: Annotated[float, "H at the start, as a share of ln K; it ends at 1"] = 0.75
         ema_decay: Annotated[float, "of the teacher"] = 0.99
-        ema_warmup: Annotated[bool, "average plainly over the first 1 / (1 - ema_decay) steps"] = True
-        ema_buffers: Annotated[Literal["own", "copy"], "the teacher's batch-norm statistics: its own, or copies"] = (
-            "own"
-        )
 
         def __post_init__(self) -> None:
+            super().__post_init__()
             require(self.consistency_weight >= 0, "method.consistency_weight", "at least 0", self.consistency_weight)
             require(0.0 <= self.rampup <= 1.0, "method.rampup", "in [0, 1]", self.rampup)
             stairs = self.rampup_stairs
@@ -61,28 +61,29 @@ class UAMT(Method):
             require(self.passes >= 2 and self.passes % 2 == 0, "method.passes", "even and at least 2", self.passes)
             require(self.teacher_noise >= 0, "method.teacher_noise", "at least 0", self.teacher_noise)
             require(0.0 <= self.threshold_start <= 1.0, "method.threshold_start", "in [0, 1]", self.threshold_start)
-            require(0.0 <= self.ema_decay < 1.0, "method.ema_decay", "in [0, 1)", self.ema_decay)
 
-    def __init__(self, student: nn.Module, task: Task, problem: Problem, cfg: Config) -> None:
+    cfg: Config
+
+    def __init__(self, student: Network, task: Task, problem: Problem, cfg: Config) -> None:
         super().__init__(student, task, problem, cfg)
         decay, warmup, buffers = cfg.ema_decay, cfg.ema_warmup, cfg.ema_buffers
         self.teacher = EMATeacher(student, decay, warmup=warmup, start_weight=0, buffers=buffers)
 
-    def forward(self, batch: Batch, t: Progress) -> StepOutput:
+    def forward(self, batch: SemiSupervisedBatch, t: Progress) -> StepOutput:
         x, u, cfg = batch.labeled, batch.unlabeled, self.cfg
         images = torch.cat([x.views[0], u.views[0]])
         logits = self.student(images)  # one pass: batch norm sees all rows
         first = 0 if cfg.consistency_on == "all" else len(x)
-        target = self.teacher(self._noisy(images[first:])).float()
+        target = at_least_float32(self.teacher(self._noisy(images[first:])))
         uncertainty = self._uncertainty(images[first:])
         mask = (uncertainty < self.threshold(t, logits.shape[1])).float()
 
         supervised = self.task.loss(logits[: len(x)], x.label)
-        cost = softmax_mse(logits[first:].float(), target)
+        cost = softmax_mse(at_least_float32(logits[first:]), target)
         consistency = (cost * mask).sum() / mask.sum().clamp_min(1.0)
         weight = self.consistency_weight(t)
         unlabeled = weight * consistency
-        log = {
+        log: Log = {
             "supervised": supervised.detach(),
             "consistency": consistency.detach(),
             "consistency_weight": weight,
@@ -103,10 +104,11 @@ class UAMT(Method):
 
     def _uncertainty(self, images: Tensor) -> Tensor:
         """(B, *S): entropy in nats of the mean of the teacher's softmaxes over T noisy passes."""
-        total: Tensor | float = 0.0
+        pair = images.repeat(2, *(1,) * (images.ndim - 1))
+        total = torch.zeros((), dtype=images.dtype, device=images.device)
         for _ in range(self.cfg.passes // 2):
-            probs = self.teacher(self._noisy(images.repeat(2, *(1,) * (images.ndim - 1)))).float().softmax(1)
-            total = total + probs.unflatten(0, (2, -1)).sum(0)
+            first, second = at_least_float32(self.teacher(self._noisy(pair))).softmax(1).chunk(2)
+            total = total + (first + second)
         mean = total / self.cfg.passes
         return -(mean * (mean + 1e-6).log()).sum(1)
 

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from tutelage.config.settings import require
-from tutelage.core.batch import Batch, Progress, PseudoLabels, StepOutput
+from tutelage.core.batch import Log, Progress, PseudoLabels, SemiSupervisedBatch, StepOutput
 from tutelage.core.distributed import mean_of_ranks, world_size
 from tutelage.core.ema import EMATeacher
 from tutelage.core.losses import softmax_kl
+from tutelage.core.precision import at_least_float32
 from tutelage.methods.base import Method, Problem
+from tutelage.methods.ema_config import EvaluatedEMAConfig
+from tutelage.networks.base import Network
 from tutelage.tasks.base import Task
 
-ANNEALING = {
+ANNEALING: dict[str, Callable[[float], float]] = {
     "linear": lambda share: share,
     "exp": lambda share: math.exp(5.0 * (share - 1.0)),
     "log": lambda share: 1.0 - math.exp(-5.0 * share),
@@ -26,7 +30,7 @@ ANNEALING = {
 """From the share of training that is done to how far the threshold of signal annealing has come from 1 / K to 1."""
 
 
-class UDA(Method):
+class UDA(Method[SemiSupervisedBatch]):
     """UDA: Xie et al. 2019, arXiv:1904.12848.
 
     loss = H(y, p(weak x)) + lambda mean(1[max p(weak u) >= beta] KL(softmax(z(weak u) / T) || p(strong u)))
@@ -43,7 +47,7 @@ class UDA(Method):
     teacher: EMATeacher
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(EvaluatedEMAConfig):
         """Settings of `uda`; the defaults are those of the paper for CIFAR-10."""
 
         threshold: Annotated[float, "beta, the confidence of the unsharpened prediction that a target needs"] = 0.8
@@ -53,19 +57,16 @@ class UDA(Method):
             Literal["off", "linear", "exp", "log"],
             "leave out labeled images that are predicted well before their time",
         ] = "off"
-        ema_decay: Annotated[float, "of the network that is evaluated; it makes no targets"] = 0.999
-        ema_warmup: Annotated[bool, "average plainly over the first 1 / (1 - ema_decay) steps"] = True
-        ema_buffers: Annotated[
-            Literal["copy", "average"], "batch-norm statistics of the evaluated network: the student's, or averages too"
-        ] = "copy"
 
         def __post_init__(self) -> None:
+            super().__post_init__()
             require(0.0 <= self.threshold <= 1.0, "method.threshold", "in [0, 1]", self.threshold)
             require(self.temperature > 0, "method.temperature", "above 0", self.temperature)
             require(self.unlabeled_weight >= 0, "method.unlabeled_weight", "at least 0", self.unlabeled_weight)
-            require(0.0 <= self.ema_decay < 1.0, "method.ema_decay", "in [0, 1)", self.ema_decay)
 
-    def __init__(self, student: nn.Module, task: Task, problem: Problem, cfg: Config) -> None:
+    cfg: Config
+
+    def __init__(self, student: Network, task: Task, problem: Problem, cfg: Config) -> None:
         super().__init__(student, task, problem, cfg)
         self.teacher = EMATeacher(student, cfg.ema_decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)
 
@@ -73,20 +74,21 @@ class UDA(Method):
         """(B,): 1 where the largest of `probs` (B, K) reaches the threshold, else 0."""
         return (probs.amax(1) >= self.cfg.threshold).float()
 
-    def forward(self, batch: Batch, t: Progress) -> StepOutput:
+    def forward(self, batch: SemiSupervisedBatch, t: Progress) -> StepOutput:
         x, u, cfg = batch.labeled, batch.unlabeled, self.cfg
         logits = self.student(torch.cat([x.views[0], *u.views]))  # one pass, so that batch norm sees all rows
-        logits_x, logits_weak, logits_strong = logits.float().split([len(x), len(u), len(u)])
+        logits_x, logits_weak, logits_strong = torch.split(at_least_float32(logits), [len(x), len(u), len(u)])
         probs = logits_weak.detach().softmax(1)
         mask = self.pseudo_label_weight(probs)
 
-        log: dict[str, Tensor | float] = {}
+        log: Log = {}
         if cfg.signal_annealing == "off":
             supervised = self.task.loss(logits_x, x.label)
         else:
             chance = 1 / self.problem.num_classes
-            log["signal_threshold"] = chance + (1 - chance) * ANNEALING[cfg.signal_annealing](t.step / t.total)
-            supervised = annealed_cross_entropy(logits_x, x.label, log["signal_threshold"])
+            threshold = chance + (1 - chance) * ANNEALING[cfg.signal_annealing](t.step / t.total)
+            supervised = annealed_cross_entropy(logits_x, x.label, threshold)
+            log["signal_threshold"] = threshold
         unsupervised = (softmax_kl(logits_strong, logits_weak / cfg.temperature) * mask).mean()
         unlabeled = cfg.unlabeled_weight * unsupervised
         log |= {"supervised": supervised.detach(), "unsupervised": unsupervised.detach()}

@@ -6,18 +6,21 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tutelage.config.settings import require
-from tutelage.core.batch import Batch, Progress, StepOutput
+from tutelage.core.batch import Log, Progress, SemiSupervisedBatch, StepOutput
 from tutelage.core.ema import EMATeacher
 from tutelage.core.errors import ConfigError
+from tutelage.core.precision import at_least_float32
 from tutelage.core.schedules import sigmoid_rampup
 from tutelage.methods.base import Method, Problem
+from tutelage.methods.ema_config import EMAConfig
+from tutelage.networks.base import Network
 from tutelage.tasks.base import Task
 
 
-class URPC(Method):
+class URPC(Method[SemiSupervisedBatch]):
     """Uncertainty rectified pyramid consistency: Luo et al. 2021, arXiv:2012.07042.
 
     loss = mean over levels s of L(y, p_s(x)) + w r(t) mean over s of (mean(e^-v d) / mean(e^-v) + mean(v))
@@ -32,33 +35,38 @@ class URPC(Method):
     labeled_views, unlabeled_views = ("weak",), ("weak",)
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(EMAConfig):
         """Settings of `urpc`. Weight and ramp-up are those of its code."""
 
         consistency_weight: Annotated[float, "w, after the ramp-up"] = 0.1
         rampup: Annotated[float, "length of the ramp-up r, as a share of training"] = 1.0
         ema_decay: Annotated[float, "of the network that is evaluated"] = 0.99
-        ema_warmup: Annotated[bool, "average plainly over the first 1 / (1 - ema_decay) steps"] = True
 
         def __post_init__(self) -> None:
+            super().__post_init__()
             require(self.consistency_weight >= 0, "method.consistency_weight", "at least 0", self.consistency_weight)
             require(0.0 <= self.rampup <= 1.0, "method.rampup", "in [0, 1]", self.rampup)
-            require(0.0 <= self.ema_decay < 1.0, "method.ema_decay", "in [0, 1)", self.ema_decay)
 
-    def __init__(self, student: nn.Module, task: Task, problem: Problem, cfg: Config) -> None:
+    cfg: Config
+
+    def __init__(self, student: Network, task: Task, problem: Problem, cfg: Config) -> None:
         super().__init__(student, task, problem, cfg)
         if not student.deep_supervision:
             raise ConfigError("urpc compares levels of a network: set network.deep_supervision, of vnet for example")
         self.teacher = EMATeacher(student, cfg.ema_decay, warmup=cfg.ema_warmup, buffers="copy")
 
-    def forward(self, batch: Batch, t: Progress) -> StepOutput:
+    def forward(self, batch: SemiSupervisedBatch, t: Progress) -> StepOutput:
         x, u = batch.labeled, batch.unlabeled
         maps = self.student.maps(torch.cat([x.views[0], u.views[0]]))  # one pass: batch norm sees all rows
         supervised = torch.stack([self.task.loss(logits[: len(x)], x.label) for logits in maps]).mean()
-        consistency = pyramid_consistency([logits[len(x) :].float() for logits in maps])
+        consistency = pyramid_consistency([at_least_float32(logits[len(x) :]) for logits in maps])
         weight = self.cfg.consistency_weight * sigmoid_rampup(t.step, self.cfg.rampup * t.total)
         unlabeled = weight * consistency
-        log = {"supervised": supervised.detach(), "consistency": consistency.detach(), "consistency_weight": weight}
+        log: Log = {
+            "supervised": supervised.detach(),
+            "consistency": consistency.detach(),
+            "consistency_weight": weight,
+        }
         return StepOutput(supervised + unlabeled, log, unlabeled_loss=unlabeled.detach())
 
 

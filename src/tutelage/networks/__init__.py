@@ -1,4 +1,4 @@
-"""What is trained: image classifiers with `features(x)`, `head` and `forward(x) == head(features(x))`.
+"""The networks to train. Each has `features(x)` and `head`, and `forward(x) == head(features(x))`.
 
-`settings.NetworkConfig` names one, `build.build_network` makes it.
+`NetworkConfig` selects a network, and `build.build_network` builds it.
 """

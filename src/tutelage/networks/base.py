@@ -1,4 +1,4 @@
-"""What every network here is: features, then one linear layer."""
+"""The base class of all networks: features, followed by one linear layer."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 
 class Network(nn.Module, ABC):
-    """Standardized images (B, C, H, W) float32 to logits (B, K), through features (B, F).
+    """Maps standardized images (B, C, H, W) float32 to logits (B, K), through features (B, F).
 
     Attributes:
-        head: from features to logits; a method that wants other outputs replaces it or adds a second one.
-        deep_supervision: whether `maps` gives more than the logits.
+        head: maps features to logits. A method that needs other outputs replaces it or adds a second one.
+        deep_supervision: whether `maps` returns more than the logits.
     """
 
     head: nn.Linear
@@ -21,29 +21,29 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def features(self, images: Tensor) -> Tensor:
-        """(B, F): what the linear head sees."""
+        """(B, F): the input of the linear head."""
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, K): logits."""
         return self.head(self.features(images))
 
     def maps(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The logits, then those of coarser levels where the network has such heads, all of one shape."""
+        """The logits, followed by those of coarser levels if the network has such heads; all have the same shape."""
         return (self(images),)
 
     @torch.no_grad()
     def start_from(self, images: Tensor) -> None:
-        """Once, before training: set what the start of a network takes from some standardized images (B, C, H, W).
+        """Set initial values that depend on data, from standardized images (B, C, H, W). Called once, before training.
 
-        That is nothing in most networks; `forward` writes nothing but batch-norm statistics in all of them.
+        Most networks have no such values. `forward` writes nothing but batch-norm statistics in any network.
         """
 
 
 class InputNoise(nn.Module):
-    """Adds Gaussian noise of a fixed standard deviation in training mode, nothing in evaluation mode.
+    """Adds Gaussian noise with a fixed standard deviation in training mode; does nothing in evaluation mode.
 
     Args:
-        deviation: in units of the standardized image, at least 0.
+        deviation: standard deviation of the noise in units of the standardized image, at least 0.
     """
 
     def __init__(self, deviation: float) -> None:
@@ -60,10 +60,10 @@ class InputNoise(nn.Module):
 
 
 def initialize(network: nn.Module) -> None:
-    """Draw all weights anew: convolutions N(0, 2 / (k^2 C_out)), linear layers Glorot normal, biases 0.
+    """Reinitialize all weights: convolutions from N(0, 2 / (k^2 C_out)), linear layers Glorot normal, biases 0.
 
-    The rule of FixMatch's and Mean Teacher's code for convolutions, and of FixMatch's for linear layers. Batch norm
-    keeps PyTorch's start of scale 1 and shift 0.
+    FixMatch's and Mean Teacher's code initialize convolutions this way, and FixMatch's code linear layers. Batch norm
+    keeps PyTorch's initial scale of 1 and shift of 0.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d):

@@ -1,4 +1,4 @@
-"""From settings to a network."""
+"""Builds a network from its settings."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ from tutelage.networks.wide_resnet import WideResNet
 def build_network(
     config: NetworkConfig, *, num_classes: int, channels: int, image_size: int | tuple[int, ...]
 ) -> Network:
-    """The network that `config` names, its weights drawn from torch's global generator, in training mode.
+    """The network that `config` names, in training mode, with weights drawn from torch's global generator.
 
     Args:
-        channels: of the images; 1 or 3 for photos.
-        image_size: side of the training images in pixels; for segmentation the size of the training patches, of two or
-            three axes.
+        channels: number of image channels; 1 or 3 for photos.
+        image_size: side of the training images in pixels; for segmentation, the size of the training patches along two
+            or three axes.
 
     Raises:
-        ConfigError: the network cannot be had, is for another task, or does not take images of that size.
-        MissingExtra: it needs a package that is not installed.
+        ConfigError: the network is not available, is for another task, or does not accept images of that size.
+        MissingExtra: the network needs a package that is not installed.
     """
     if isinstance(image_size, tuple):
-        return _dense(config, num_classes=num_classes, channels=channels, patch_size=image_size)
-    network = _whole(config, num_classes=num_classes, channels=channels, image_size=image_size)
+        return _segmenter(config, num_classes=num_classes, channels=channels, patch_size=image_size)
+    network = _classifier(config, num_classes=num_classes, channels=channels, image_size=image_size)
     if config.bn_splits is not None:
         split_batch_norm(network, config.bn_splits)
     return network
 
 
 def is_dense(config: NetworkConfig) -> bool:
-    """Whether the network gives an answer for each pixel or voxel, not one for the whole image.
+    """Whether the network predicts a class per pixel or voxel, not one per image.
 
     Raises:
-        ConfigError: it is of another package, and cannot be imported.
+        ConfigError: the network is from another package and cannot be imported.
     """
     if isinstance(config, OwnNetworkConfig):
         return issubclass(own_network(config.name), DenseNetwork)
     return NetworkName.parse(config.name).dense
 
 
-def _whole(config: NetworkConfig, *, num_classes: int, channels: int, image_size: int) -> Network:
+def _classifier(config: NetworkConfig, *, num_classes: int, channels: int, image_size: int) -> Network:
     name, given = NetworkName.parse(config.name), config.given()
     if is_dense(config):
         raise ConfigError(f"network.name '{config.name}' is for segmentation; these images have one class each")
@@ -77,19 +77,19 @@ def _whole(config: NetworkConfig, *, num_classes: int, channels: int, image_size
     if name.family == "conv-large":
         if image_size < ConvLarge.smallest_image:
             raise ConfigError(
-                f"network.name 'conv-large' takes images of at least {ConvLarge.smallest_image} pixels, these have "
+                f"network.name 'conv-large' needs images of at least {ConvLarge.smallest_image} pixels, got "
                 f"{image_size}; choose 'small', or a larger data.image_size"
             )
         return ConvLarge(num_classes=num_classes, channels=channels, **given)
     return SmallResNet(image_size=image_size, num_classes=num_classes, channels=channels, **given)
 
 
-def _dense(config: NetworkConfig, *, num_classes: int, channels: int, patch_size: tuple[int, ...]) -> DenseNetwork:
+def _segmenter(config: NetworkConfig, *, num_classes: int, channels: int, patch_size: tuple[int, ...]) -> DenseNetwork:
     name, given = NetworkName.parse(config.name), config.given()
     network: DenseNetwork
     if not is_dense(config):
         raise ConfigError(
-            f"network.name '{config.name}' gives one answer an image; for segmentation choose vnet, vnet-laseg, "
+            f"network.name '{config.name}' predicts one class per image; for segmentation choose vnet, vnet-laseg, "
             "monai:unet or monai:dynunet"
         )
     if isinstance(config, OwnNetworkConfig):
@@ -97,7 +97,7 @@ def _dense(config: NetworkConfig, *, num_classes: int, channels: int, patch_size
         assert isinstance(own, DenseNetwork)
         return own
     if name.form == "laseg" and len(patch_size) != 3:
-        raise ConfigError(f"network.name 'vnet-laseg' is for volumes of three axes, these have {len(patch_size)}")
+        raise ConfigError(f"network.name 'vnet-laseg' is for volumes with three axes, got {len(patch_size)}")
     if name.family == "vnet":
         dims = len(patch_size)
         network = VNet(num_classes=num_classes, channels=channels, spatial_dims=dims, form=name.form, **given)

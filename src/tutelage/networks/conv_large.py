@@ -11,24 +11,25 @@ from tutelage.networks.base import InputNoise, initialize
 from tutelage.networks.staged import StagedNetwork
 from tutelage.networks.weight_norm import WeightNormConv2d
 
-DIRECTION_SPREAD = 0.05  # of V in weight norm; only its length over |V| acts, on how fast its direction turns
+DIRECTION_SPREAD = 0.05  # initial std of V in weight norm; it affects only how fast the direction of V changes
 
 
 class ConvLarge(StagedNetwork):
-    """13 layers, 3.12 M parameters: three of 128, three of 256, then 512, 256 and 128 channels, mean, head.
+    """13 layers, 3.12 M parameters: 3 x 128, 3 x 256, then 512, 256 and 128 channels, global mean, head.
 
-    Each convolution is followed by batch norm, or has weight norm and mean-only batch norm as in the papers, and then
-    leaky ReLU (slope 0.1). The first convolution of the last group is not padded, so that the map must be at least 3
-    pixels wide there, and the image 12.
+    Each convolution is followed by batch norm and leaky ReLU (slope 0.1). With "mean-only" it has weight norm and
+    mean-only batch norm instead, as in the papers. The first convolution of the last group is not padded, so its input
+    must be at least 3 pixels wide, and the image at least 12.
 
     The papers normalize the head as well; here it is a plain linear layer, which methods may replace.
 
     Args:
-        normalization: "batch", or "mean-only" with weight norm, whose start depends on images: see `start_from`.
-        dropout: probability after each of the two max-poolings.
-        input_noise: standard deviation of the Gaussian noise on the standardized image, in training mode.
-        batch_norm_momentum: share of a step in the running statistics; None is 0.1, or the papers' 0.001 of running
-            means, which begin at those of the images the network starts from.
+        normalization: "batch", or "mean-only" for weight norm with mean-only batch norm. The initial scale of the
+            latter depends on images: see `start_from`.
+        dropout: probability after each of the two max-pooling layers.
+        input_noise: standard deviation of the Gaussian noise added to the standardized image in training mode.
+        batch_norm_momentum: weight of the current batch in the running statistics. None is 0.1 for "batch". For
+            "mean-only" it is 0.001, as in the papers, and `start_from` sets the initial running means.
     """
 
     smallest_image = 12
@@ -45,8 +46,8 @@ class ConvLarge(StagedNetwork):
         batch_norm_momentum: float | None = None,
     ) -> None:
         super().__init__()
-        own = {"batch": 0.1, "mean-only": 0.001}[normalization]
-        momentum = own if batch_norm_momentum is None else batch_norm_momentum
+        default = {"batch": 0.1, "mean-only": 0.001}[normalization]
+        momentum = default if batch_norm_momentum is None else batch_norm_momentum
 
         def layer(width: int, out: int, kernel: int = 3, padding: int = 1) -> nn.Sequential:
             activation = nn.LeakyReLU(0.1, inplace=True)
@@ -72,7 +73,7 @@ class ConvLarge(StagedNetwork):
                 nn.init.normal_(module.weight, std=DIRECTION_SPREAD)
 
     def stages(self, images: Tensor) -> list[Tensor]:
-        """The maps of the first layer, and of each group before its pooling."""
+        """The outputs of the first layer, and of each group before pooling."""
         first = self.trunk[:2](images)
         one = self.trunk[2:4](first)
         two = self.trunk[4:9](one)
@@ -80,17 +81,17 @@ class ConvLarge(StagedNetwork):
 
     @torch.no_grad()
     def start_from(self, images: Tensor) -> None:
-        """With weight norm: scale each layer so that its outputs for `images` have mean 0 and unit spread.
+        """With weight norm, scale each layer so that its outputs for `images` have mean 0 and standard deviation 1.
 
-        Dropout and noise act as in the training that follows, since they widen the spread: without them the logits
-        would begin five times too large. Without weight norm nothing is done.
+        Dropout and noise are active, as in training, because they increase the variance: without them the initial
+        logits would be five times too large. Without weight norm, this does nothing.
         """
         layers = list(self.trunk.modules())
         if not any(isinstance(module, WeightNormConv2d) for module in layers):
             return
-        passed = images
+        outputs = images
         for module in layers:
             if isinstance(module, WeightNormConv2d):
-                passed = module.start_from(passed)
+                outputs = module.start_from(outputs)
             elif not list(module.children()):
-                passed = module(passed)
+                outputs = module(outputs)

@@ -1,4 +1,4 @@
-"""From the last map of a network back to the image."""
+"""The decoder of an auto-encoder: from the last feature map of a network back to the image."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tutelage.networks.base import initialize
 
 
 class Decoder(nn.Module):
-    """Maps like those of an encoder's stages, from the last but one to the first, and then an image.
+    """Reconstructs the maps of an encoder's stages, from the second-to-last to the first, and then the image.
 
-    Each is enlarged from the one before (nearest neighbor) and passed through 3x3 convolutions, with leaky ReLU (slope
-    0.1) before and batch norm after each. Maps and image end without an activation, so that they can take any value.
+    Each map is upsampled from the previous one (nearest neighbor) and passed through 3x3 convolutions, with leaky ReLU
+    (slope 0.1) before and batch norm after each. Maps and image end without an activation, so they can take any value.
 
     Args:
-        channels: of the image, then of the encoder's map of each stage.
-        layers: convolutions for each map.
+        channels: of the image, then of each encoder stage's map.
+        layers: convolutions per map.
     """
 
     def __init__(self, channels: Sequence[int], layers: int) -> None:
@@ -34,18 +34,18 @@ class Decoder(nn.Module):
         initialize(self)
 
     def forward(self, maps: Sequence[Tensor], images: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """What the last of `maps` says of the images and of the other maps; of these, the sizes alone are looked at.
+        """Reconstruct the image and the other maps from the last map. Only the sizes of the others are used.
 
         Args:
-            maps: of the encoder, from the first stage to the last.
-            images: (B, C, H, W) that the encoder saw.
+            maps: the encoder's maps, from the first stage to the last.
+            images: (B, C, H, W), the input of the encoder; only its size is used.
 
         Returns:
-            (B, C, H, W), and one map like each of `maps[:-1]`, in their order.
+            The image (B, C, H, W), and one reconstruction for each of `maps[:-1]`, in the same order.
         """
-        decoded, made = maps[-1], []
+        decoded, reconstructed = maps[-1], []
         for block, like in zip(self.blocks, reversed(maps[:-1]), strict=True):
             decoded = block(F.interpolate(decoded, size=like.shape[2:]))
-            made.append(decoded)
+            reconstructed.append(decoded)
         image = self.image(F.interpolate(decoded, size=images.shape[2:]))
-        return image, made[::-1]
+        return image, reconstructed[::-1]

@@ -1,4 +1,4 @@
-"""What every segmentation network is: features at each pixel or voxel, then one linear layer there."""
+"""The base class of segmentation networks: features at each pixel or voxel, followed by one linear layer."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from tutelage.networks.base import Network
 
 
 class DenseNetwork(Network):
-    """Standardized images (B, C, *S) to logits (B, K, *S), through features (B, F, *S); S has two or three axes.
+    """Maps standardized images (B, C, *S) to logits (B, K, *S), through features (B, F, *S).
+
+    S has two or three axes.
 
     Attributes:
-        head: from features to logits, a 1x1 convolution.
-        divisor: what the sizes of S must be multiples of, axis by axis.
+        head: maps features to logits; a 1x1 convolution.
+        divisor: the size of each axis of S must be a multiple of this.
     """
 
     head: nn.Module  # type: ignore[assignment]
@@ -24,33 +26,33 @@ class DenseNetwork(Network):
 
     @abstractmethod
     def features(self, images: Tensor) -> Tensor:
-        """(B, F, *S): what the head sees at each place.
+        """(B, F, *S): the input of the head at each pixel or voxel.
 
         Raises:
-            ValueError: a size of S is no multiple of `divisor`.
+            ValueError: a size in S is not a multiple of `divisor`.
         """
 
     def size_fault(self, size: Sequence[int]) -> str | None:
-        """What is wrong with images of that size, with the nearest size that is right; None if it is right."""
+        """What is wrong with an image size, and the nearest valid size; None if the size is valid."""
         if len(size) != len(self.divisor):
-            return f"takes images of {len(self.divisor)} axes, got size {tuple(size)}"
+            return f"expects images with {len(self.divisor)} axes, got size {tuple(size)}"
         if not any(length % divisor for length, divisor in zip(size, self.divisor, strict=True)):
             return None
         near = tuple(max(round(n / d), 1) * d for n, d in zip(size, self.divisor, strict=True))
-        return f"takes sizes that are multiples of {self.divisor}, got {tuple(size)}; the nearest is {near}"
+        return f"expects sizes that are multiples of {self.divisor}, got {tuple(size)}; the nearest is {near}"
 
     def require_size(self, images: Tensor) -> None:
-        """Raise ValueError if images (B, C, *S) have a size that the network does not take."""
+        """Raise ValueError if the network does not accept the size of `images` (B, C, *S)."""
         if fault := self.size_fault(images.shape[2:]):
             raise ValueError(f"{type(self).__name__} {fault}")
 
 
 def convolution(spatial_dims: int) -> type[nn.Conv2d] | type[nn.Conv3d]:
-    """The convolution over so many axes, two or three."""
+    """The convolution class for two or three spatial axes."""
     return nn.Conv3d if spatial_dims == 3 else nn.Conv2d
 
 
 def enlarged(logits: Tensor, size: Sequence[int]) -> Tensor:
-    """(B, K, *size): `logits` of a coarser level, interpolated linearly along each axis."""
+    """(B, K, *size): `logits` of a coarser level, upsampled by linear interpolation along each axis."""
     mode = "trilinear" if logits.ndim == 5 else "bilinear"
     return F.interpolate(logits, size=tuple(size), mode=mode, align_corners=False)

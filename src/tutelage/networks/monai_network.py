@@ -1,4 +1,4 @@
-"""MONAI's segmentation networks, by name, split into features and a head."""
+"""MONAI's segmentation networks, selected by name and split into features and a head."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from torch import Tensor, nn
 from tutelage.core.errors import MissingExtra
 from tutelage.networks.dense import DenseNetwork, convolution, enlarged
 
-LEAST_SIZE, MOST_HALVINGS, MOST_CHANNELS = 4, 4, 320  # an axis is halved down to 4; channels as in nnU-Net
+LEAST_SIZE, MOST_HALVINGS, MOST_CHANNELS = 4, 4, 320  # axes are halved down to 4; channel limit as in nnU-Net
 MonaiName = Literal["unet", "dynunet"]
 
 
 class MonaiNetwork(DenseNetwork):
-    """MONAI's `UNet` or `DynUNet` for patches of a given size.
+    """MONAI's `UNet` or `DynUNet`, built for patches of a given size.
 
-    An axis is halved, up to four times, as long as it stays whole and at least 4 long, so that thick slices keep
-    their axis. Channels double from level to level, up to 320. `unet` is MONAI's residual U-Net with instance norm
-    (two residual units a level); it ends in features of `width` channels and a 1x1 convolution of its own here, while
-    MONAI's own last layer mixes both. `dynunet` is nnU-Net's network (arXiv:1904.08128); its head is MONAI's.
+    Each axis is halved up to four times, as long as its size is even and stays at least 4, so that thick slices keep
+    their axis. Channels double at each level, up to 320. `unet` is MONAI's residual U-Net with instance norm and two
+    residual units per level. Here it ends in features with `width` channels and a separate 1x1 convolution; MONAI's
+    last layer combines the two. `dynunet` is nnU-Net's network (arXiv:1904.08128), with MONAI's head.
 
     Args:
         name: "unet" or "dynunet".
-        num_classes: K, background included.
+        num_classes: K, including the background.
         channels: of the images.
-        patch_size: of the training patches, in pixels or voxels, two or three axes.
-        width: channels of the finest level.
+        patch_size: size of the training patches in pixels or voxels, along two or three axes.
+        width: channels of the finest level; None is 16 for "unet" and 32 for "dynunet".
         dropout: probability on features within the network.
-        deep_supervision: heads at the coarser levels, for `maps`; of "dynunet" alone.
+        deep_supervision: add heads at the coarser levels, for `maps`; only for "dynunet".
 
     Raises:
         MissingExtra: MONAI is not installed.
@@ -58,7 +58,7 @@ class MonaiNetwork(DenseNetwork):
         self.divisor = tuple(int(n) for n in torch.tensor([(1,) * dims, *strides]).prod(0))
         self.name, self.deep_supervision = name, deep_supervision
         self.trunk: Any
-        unets: Any = nets  # their types know of no strides that differ by axis
+        unets: Any = nets  # MONAI's annotations do not allow strides that differ by axis
         if name == "unet":
             self.trunk = unets.UNet(
                 dims, channels, width, channels=widths, strides=strides, num_res_units=2, dropout=dropout
@@ -81,11 +81,11 @@ class MonaiNetwork(DenseNetwork):
             self.trunk.output_block = nn.Identity()
 
     def features(self, images: Tensor) -> Tensor:
-        """(B, width, *S): what the head sees."""
+        """(B, width, *S): the input of the head."""
         return self._run(images)[0]
 
     def maps(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The logits, and with deep supervision those of the coarser levels, enlarged; each (B, K, *S)."""
+        """The logits and, with deep supervision, the upsampled logits of the coarser levels; each (B, K, *S)."""
         features, coarse = self._run(images)
         return (self.head(features), *(enlarged(logits, images.shape[2:]) for logits in coarse))
 
@@ -95,13 +95,13 @@ class MonaiNetwork(DenseNetwork):
             return self.trunk(images), []
         features = self.trunk.skip_layers(images)
         coarse = list(self.trunk.heads) if self.deep_supervision else []
-        # DynUNet leaves its coarse logits in a list; kept there they would hold the graph, and no copy could be made.
+        # DynUNet stores its coarse logits in a list. Left there, they would keep the graph alive and prevent copies.
         self.trunk.heads[:] = [torch.empty(0)] * len(self.trunk.heads)
         return features, coarse
 
 
 def halvings(patch_size: Sequence[int]) -> list[tuple[int, ...]]:
-    """The strides of a U-Net, level by level: 2 along each axis that stays whole and at least 4 long, else 1."""
+    """The strides of a U-Net at each level: 2 along each axis whose size is even and stays at least 4, else 1."""
     sizes, strides = list(patch_size), []
     for _ in range(MOST_HALVINGS):
         stride = tuple(2 if size % 2 == 0 and size // 2 >= LEAST_SIZE else 1 for size in sizes)

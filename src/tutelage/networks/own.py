@@ -1,8 +1,7 @@
-"""Networks of other packages, named by their import path."""
+"""Networks from other packages, selected by import path."""
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 from typing import Any
 
@@ -18,7 +17,7 @@ from tutelage.networks.dense import DenseNetwork
 
 
 def own_network(path: str) -> type[Network]:
-    """The network class that an import path names, checked.
+    """The network class at an import path, validated.
 
     Raises:
         ConfigError: there is no such class, or it is not a complete network.
@@ -29,16 +28,16 @@ def own_network(path: str) -> type[Network]:
     if inspect.isabstract(network):
         raise ConfigError(f"network {path} must define {', '.join(sorted(network.__abstractmethods__))}")
     settings = getattr(network, "Config", None)
-    if settings is not None and not dataclasses.is_dataclass(settings):
-        raise ConfigError(f"network {path}: its Config must be a dataclass, as all settings are")
+    if settings is not None and not options.is_settings(settings):
+        raise ConfigError(f"network {path}: its Config must be decorated with @dataclass")
     return network
 
 
 def own_settings(config: OwnNetworkConfig) -> Any:
-    """The network's own settings as its `Config`, or None where it has none.
+    """The settings of the network as an instance of its `Config`; None if it has no `Config`.
 
     Raises:
-        ConfigError: one is unknown, of a wrong type or refused; or the class cannot be imported.
+        ConfigError: a setting is unknown, of the wrong type, or invalid; or the class cannot be imported.
     """
     settings = getattr(own_network(config.name), "Config", None)
     if settings is None and config.own:
@@ -47,15 +46,15 @@ def own_settings(config: OwnNetworkConfig) -> Any:
 
 
 def build_own(config: OwnNetworkConfig, *, num_classes: int, channels: int, size: tuple[int, ...]) -> Network:
-    """The network of another package: `Class(num_classes=..., channels=...)`, with `cfg=` where it has a `Config`.
+    """A network from another package: `Class(num_classes=..., channels=...)`, plus `cfg=` if it has a `Config`.
 
-    It is tried on blank images before anything is trained.
+    The network is tried on blank images before training starts.
 
     Args:
-        size: of the images, two or three axes.
+        size: of the images, along two or three axes.
 
     Raises:
-        ConfigError: a setting is unknown or refused, or the network cannot be built or does not answer as expected.
+        ConfigError: a setting is unknown or invalid, the network cannot be built, or its output has the wrong shape.
     """
     make: Any = own_network(config.name)
     settings = own_settings(config)
@@ -74,14 +73,14 @@ def build_own(config: OwnNetworkConfig, *, num_classes: int, channels: int, size
 
 @torch.no_grad()
 def _check(network: Network, images: Tensor, num_classes: int) -> None:
-    """Raise unless the network has a head and gives logits of the expected shape."""
-    whole = not isinstance(network, DenseNetwork)  # one answer for each image
-    if whole and not isinstance(network.head, nn.Linear):
+    """Raise ConfigError unless the network has a head and returns logits of the expected shape."""
+    classifies = not isinstance(network, DenseNetwork)  # one prediction per image
+    if classifies and not isinstance(network.head, nn.Linear):
         raise ConfigError(f"network {type(network).__name__}: head must be an nn.Linear, got {network.head}")
     network.eval()
     logits = network.head(network.features(images))
     network.train()
-    expected = (len(images), num_classes) if whole else (len(images), num_classes, *images.shape[2:])
+    expected = (len(images), num_classes) if classifies else (len(images), num_classes, *images.shape[2:])
     if logits.shape != expected:
         raise ConfigError(
             f"network {type(network).__name__}: expected logits of shape {expected} from head(features(images)) for "

@@ -1,4 +1,4 @@
-"""How the FixMatch ports prepare images: mean, deviation and size, by port and data set. Facts of their code."""
+"""How the code of the FixMatch ports prepares images: mean, standard deviation and size, by port and data set."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tutelage.config.network import WiringName
 from tutelage.config.settings import require
 from tutelage.core.errors import ConfigError, did_you_mean
 
-Levels = tuple[tuple[float, ...], tuple[float, ...]]  # mean and standard deviation of each channel, 0 to 255
+Levels = tuple[tuple[float, ...], tuple[float, ...]]  # mean and standard deviation per channel, on a scale of 0 to 255
 
 
 def _of_shares(mean: tuple[float, ...], std: tuple[float, ...]) -> Levels:
-    """From shares of the largest level, rounded to what is known of them."""
+    """Levels from values on a scale of 0 to 1, rounded to four decimals."""
     return tuple(round(255.0 * m, 4) for m in mean), tuple(round(255.0 * s, 4) for s in std)
 
 
@@ -55,7 +55,7 @@ SIZES: Mapping[str, int] = MappingProxyType({"cifar10": 32, "cifar100": 32, "svh
 
 @dataclass(frozen=True)
 class Preparation:
-    """What a network expects of an image, its class names if they are known (else numbers), and a line on why."""
+    """The image preparation that a network expects, its class names (numbers if unknown), and an explanation."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -78,12 +78,12 @@ def preparation(
     """How images were prepared when the network was trained.
 
     Args:
-        trained_on: "cifar10", "cifar100", "svhn", "stl10", or "auto": by the number of classes and groups.
-        mean, std: of each channel in levels from 0 to 255; they win over those of the data set.
-        image_size: wins over that of the data set.
+        trained_on: "cifar10", "cifar100", "svhn", "stl10", or "auto" to infer it from the number of classes and groups.
+        mean, std: per channel, on a scale of 0 to 255; they override those of the data set.
+        image_size: overrides that of the data set.
 
     Raises:
-        ConfigError: it is not known, and not said.
+        ConfigError: the preparation is neither known nor given.
     """
     if trained_on not in ("auto", *SIZES):
         known = ("auto", *SIZES)
@@ -97,30 +97,30 @@ def preparation(
     require_both(mean, std)
     if levels is None or levels[0] is None or levels[1] is None:
         raise ConfigError(
-            f"how {port} standardizes the images of {data or f'data with {num_classes} classes'} is not known: give "
-            "--mean and --std, the shares that its code subtracts and divides by, e.g. --mean 0.49,0.48,0.45"
+            f"it is not known how {port} standardizes images of {data or f'data with {num_classes} classes'}: give "
+            "--mean and --std, by which its code standardizes images in [0, 1], e.g. --mean 0.49,0.48,0.45"
         )
     size = image_size or SIZES.get(data, 32)
     require_usable(levels[0], levels[1], size, channels)
     names = CLASSES.get(data, ())
     classes = names if len(names) == num_classes else tuple(map(str, range(num_classes)))
-    why = "" if trained_on != "auto" else f", as {num_classes} classes speak of; say otherwise with --trained-on"
+    why = "" if trained_on != "auto" else f", inferred from its {num_classes} classes; --trained-on overrides this"
     note = f"images of {size} pixels, standardized as in {port} for {data}{why}"
     if mean is not None:
-        note = f"images of {size} pixels, standardized with the mean and std that were given"
+        note = f"images of {size} pixels, standardized with the given mean and std"
     return Preparation(levels[0], levels[1], size, classes, note)
 
 
 def require_both(mean: tuple[float, ...] | None, std: tuple[float, ...] | None) -> None:
-    """Raise `ConfigError` where only one of the two is given."""
+    """Raise `ConfigError` if only one of the two is given."""
     if (mean is None) != (std is None):
         raise ConfigError("--mean and --std go together: give both or neither")
 
 
 def require_usable(mean: tuple[float, ...], std: tuple[float, ...], size: int, channels: int) -> None:
-    """Raise `ConfigError` unless there is a level from 0 to 255 for each channel, and the images have a usual size."""
+    """Raise `ConfigError` unless there is one level from 0 to 255 per channel and the image size is plausible."""
     for flag, values in (("--mean", mean), ("--std", std)):
-        require(len(values) == channels, flag, f"{channels} numbers, one a channel", values)
+        require(len(values) == channels, flag, f"{channels} numbers, one per channel", values)
         require(all(0.0 <= v <= 255.0 for v in values), flag, "in [0, 1]", tuple(v / 255.0 for v in values))
     require(all(v > 0.0 for v in std), "--std", "above 0", std)
     require(4 <= size <= 4096, "--image-size", "in [4, 4096]", size)

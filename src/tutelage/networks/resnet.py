@@ -1,4 +1,4 @@
-"""The residual networks of He et al. 2016 (arXiv:1512.03385), as torchvision has them: MoCo's encoders."""
+"""The residual networks of He et al. 2016 (arXiv:1512.03385), as implemented in torchvision: MoCo's encoders."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from torch import Tensor, nn
 from tutelage.networks.base import initialize
 from tutelage.networks.staged import StagedNetwork
 
-SMALL_IMAGE = 64  # pixels; up to there the stem keeps the resolution
+SMALL_IMAGE = 64  # pixels; up to this size the stem keeps the resolution
 WIDTHS = {18: (64, 128, 256, 512), 50: (256, 512, 1024, 2048)}  # channels of the four groups
 
 
 class ResNet(StagedNetwork):
-    """ResNet-18 (11.2 M parameters, 512 features) or ResNet-50 (23.5 M, 2048), without the classifier.
+    """ResNet-18 (11.2 M parameters, 512 features) or ResNet-50 (23.5 M, 2048), counted without the classifier.
 
-    The trunk has torchvision's names and numbers, so that published weights fit (`trunk.layer1.0.conv1.weight`).
+    The trunk has torchvision's names and shapes, so that published weights fit (`trunk.layer1.0.conv1.weight`).
 
     Args:
         image_size: side of the training images in pixels.
-        stem: "large" is a 7x7 convolution and a max-pooling, which quarter the image; "small" is a 3x3 convolution that
-            keeps its size, as usual on CIFAR-10. None is small up to 64 pixels.
-        batch_norm_momentum: share of a step in the running statistics.
+        stem: "large" is a 7x7 convolution and max-pooling, which reduce the resolution by a factor of 4. "small" is a
+            3x3 convolution that keeps the resolution, as is usual on CIFAR-10. None is "small" up to 64 pixels.
+        batch_norm_momentum: weight of the current batch in the running statistics.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class ResNet(StagedNetwork):
         batch_norm_momentum: float = 0.1,
     ) -> None:
         super().__init__()
-        from torchvision import models  # here, since it takes seconds
+        from torchvision import models  # slow to import
 
         trunk = cast(Any, {18: models.resnet18, 50: models.resnet50}[depth](weights=None))
         widths = WIDTHS[depth]
@@ -55,7 +55,7 @@ class ResNet(StagedNetwork):
         initialize(self)
 
     def stages(self, images: Tensor) -> list[Tensor]:
-        """The maps of the stem and of the four groups."""
+        """The outputs of the stem and of the four groups."""
         trunk = self.trunk
         maps = [trunk.maxpool(trunk.relu(trunk.bn1(trunk.conv1(images))))]
         for group in (trunk.layer1, trunk.layer2, trunk.layer3, trunk.layer4):

@@ -13,13 +13,14 @@ from tutelage.networks.staged import StagedNetwork
 
 
 class ShakeShake(StagedNetwork):
-    """Shake-shake 26 2xNd: three stages of four two-branch blocks of N, 2N, 4N channels; no norm before the head.
+    """Shake-shake 26 2xNd: three stages of four two-branch blocks; no norm before the head.
 
-    With the second head that Mean Teacher's logit-distance cost adds, 26.2 M parameters at N = 96, 2.92 M at 32.
+    The stages have N, 2N and 4N channels. With the second head that Mean Teacher's logit-distance cost adds, there are
+    26.2 M parameters for N = 96 and 2.92 M for N = 32.
 
     Args:
         base: N.
-        batch_norm_momentum: share of a step in the running statistics.
+        batch_norm_momentum: weight of the current batch in the running statistics.
     """
 
     def __init__(self, *, base: int, num_classes: int, channels: int = 3, batch_norm_momentum: float = 0.1) -> None:
@@ -38,7 +39,7 @@ class ShakeShake(StagedNetwork):
         initialize(self)
 
     def stages(self, images: Tensor) -> list[Tensor]:
-        """The maps of the first convolution and of each stage of four blocks."""
+        """The outputs of the first convolution and of each stage of four blocks."""
         maps = [self.stem(images)]
         for start in range(0, len(self.blocks), 4):
             maps.append(self.blocks[start : start + 4](maps[-1]))
@@ -46,7 +47,7 @@ class ShakeShake(StagedNetwork):
 
 
 class ShakeBlock(nn.Module):
-    """shortcut(x) + g first(x) + (1 - g) second(x), where g is `shake`'s."""
+    """shortcut(x) + g first(x) + (1 - g) second(x), with g drawn by `shake`."""
 
     def __init__(self, channels: int, out: int, stride: int, batch_norm_momentum: float) -> None:
         super().__init__()
@@ -75,7 +76,7 @@ class ShakeBlock(nn.Module):
 
 
 class ShiftedHalving(nn.Module):
-    """Halves a map with two 1x1 convolutions: of the pixels at even places, and of those one down and one right."""
+    """Halves a map with two 1x1 convolutions: one of the pixels at even positions, one of their diagonal neighbors."""
 
     def __init__(self, channels: int, out: int, batch_norm_momentum: float) -> None:
         super().__init__()
@@ -83,15 +84,16 @@ class ShiftedHalving(nn.Module):
         self.norm = nn.BatchNorm2d(out, momentum=batch_norm_momentum)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.pad(x.relu(), (0, x.shape[3] % 2, 0, x.shape[2] % 2))  # an odd map has no last shifted pixel
+        x = F.pad(x.relu(), (0, x.shape[3] % 2, 0, x.shape[2] % 2))  # a map of odd size lacks the last shifted pixel
         return self.norm(self.conv(torch.cat([x[..., ::2, ::2], x[..., 1::2, 1::2]], 1)))
 
 
 def shake(first: Tensor, second: Tensor, *, random: bool) -> Tensor:
-    """g first + (1 - g) second, g uniform in [0, 1) for each row, and anew for the gradient; else both halves.
+    """g first + (1 - g) second, with g uniform in [0, 1) per row and drawn again for the gradient.
 
     Args:
         first, second: (B, C, H, W).
+        random: draw g; otherwise it is 0.5.
     """
     if not random:
         return 0.5 * (first + second)

@@ -1,4 +1,4 @@
-"""A residual network that two processor cores can train: the default for small images."""
+"""A residual network small enough to train on two CPU cores: the default for small images."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from tutelage.networks.staged import StagedNetwork
 
 
 class SmallResNet(StagedNetwork):
-    """Three residual blocks of 32, 64 and 128 channels; 0.31 M parameters, some 14 times WRN-28-2's speed.
+    """Three residual blocks with 32, 64 and 128 channels; 0.31 M parameters, about 14 times as fast as WRN-28-2.
 
-    With a width of 16 it is three times as fast again and has 0.08 M.
+    With a width of 16 it is three times faster still and has 0.08 M parameters.
 
-    The stem halves the image until its shorter side would fall below 14 pixels, and two of the blocks halve
-    it again: 8x8 digits keep their resolution and end on a 2x2 map, 32x32 and 224x224 images on 4x4.
+    The stem halves the image as long as its side stays at least 14 pixels, and two of the blocks halve it again. For
+    8x8 digits the last map is 2x2; for 32x32 and 224x224 images it is 4x4.
 
     Args:
-        image_size: side of the training images in pixels; fixes the number of halvings. Other sizes work too.
+        image_size: side of the training images in pixels, which sets the number of halvings. Other sizes work too.
         width: channels of the first block; the others have two and four times as many.
         dropout: probability on the features.
-        input_noise: standard deviation of the Gaussian noise on the standardized image, in training mode.
-        batch_norm_momentum: share of a step in the running statistics.
+        input_noise: standard deviation of the Gaussian noise added to the standardized image in training mode.
+        batch_norm_momentum: weight of the current batch in the running statistics.
     """
 
     stem_map = 14
@@ -63,19 +63,19 @@ class SmallResNet(StagedNetwork):
         initialize(self)
 
     def stages(self, images: Tensor) -> list[Tensor]:
-        """The maps of the stem and of the three blocks."""
+        """The outputs of the stem and of the three blocks."""
         maps = [self.trunk[:-3](images)]
         for block in self.trunk[-3:]:
             maps.append(block(maps[-1]))
         return maps
 
     def pooled(self, last: Tensor) -> Tensor:
-        """(B, 4 width): the mean over the last map."""
+        """(B, 4 width): the mean over the last map, after dropout."""
         return self.dropout(last.mean((2, 3)))
 
 
 class SmallBlock(nn.Module):
-    """act(shortcut(x) + norm(conv(act(norm(conv(x)))))); the shortcut averages before its 1x1 convolution."""
+    """act(shortcut(x) + norm(conv(act(norm(conv(x)))))); the shortcut pools before its 1x1 convolution."""
 
     def __init__(self, channels: int, out: int, stride: int, batch_norm_momentum: float) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Batch norm over parts of a batch: what several GPUs do to it, on one device."""
+"""Batch norm over parts of a batch: computes on one device what several GPUs would."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from tutelage.core.errors import ConfigError
 
 
 class SplitBatchNorm(nn.BatchNorm2d):
-    """Batch norm whose training statistics are those of one of `splits` groups of the batch.
+    """Batch norm that computes its training statistics separately in each of `splits` groups of the batch.
 
-    Row n belongs to group n mod `splits`, as the rows of a global batch belong to the processes under torchrun: so one
-    device with S splits computes what S processes with ordinary batch norm do (MoCo's authors do so in their
-    demonstration on CIFAR-10). The running statistics take the mean over the groups; evaluation mode is ordinary batch
+    Row n belongs to group n mod `splits`, just as torchrun distributes the rows of a global batch over processes. One
+    device with S splits therefore computes the same as S processes with ordinary batch norm; MoCo's authors do this in
+    their CIFAR-10 demo. The running statistics are averaged over the groups. In evaluation mode this is ordinary batch
     norm.
 
-    Takes (B, C, H, W) in any memory format and gives it back in that. Groups lie together in memory where the channels
-    come first; channels last costs a copy there and back.
+    Accepts (B, C, H, W) in any memory format and returns the same format. With channels first, the groups are
+    contiguous; with channels last, the input and the output are copied.
 
     Raises:
-        ConfigError: in training mode, `splits` does not divide the number of rows.
+        ConfigError: in training mode, the number of rows is not a multiple of `splits`.
     """
 
     running_mean: Tensor
@@ -44,7 +44,7 @@ class SplitBatchNorm(nn.BatchNorm2d):
             return super().forward(input)
         rows, splits = len(input), self.splits
         if rows % splits:
-            raise ConfigError(f"network.bn_splits {splits} does not divide a batch of {rows} rows (of each process)")
+            raise ConfigError(f"network.bn_splits {splits} does not divide a batch of {rows} rows (per process)")
         with torch.no_grad():
             self.num_batches_tracked.add_(1)
         mean, var = self.running_mean.repeat(splits), self.running_var.repeat(splits)
@@ -62,7 +62,7 @@ class SplitBatchNorm(nn.BatchNorm2d):
 
 
 def split_batch_norm(network: nn.Module, splits: int) -> None:
-    """Replace every batch norm of `network` by one of `splits` groups, in place; weights keep their names."""
+    """Replace every batch norm of `network` in place by one with `splits` groups; weights keep their names."""
     for module in list(network.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.BatchNorm2d) and not isinstance(child, SplitBatchNorm):

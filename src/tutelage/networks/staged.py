@@ -1,4 +1,4 @@
-"""Networks that show the maps on the way to their features: what an auto-encoder is built over."""
+"""Networks that expose their intermediate maps, so that an auto-encoder can be built from them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tutelage.networks.decoder import Decoder
 
 
 class StagedNetwork(Network):
-    """A network whose features are pooled from the last of a few maps.
+    """A network whose features are pooled from the last of several maps.
 
     Attributes:
-        channels: of the images, then of the map of each stage.
-        decoder_layers: convolutions for each stage in the decoder that mirrors it.
+        channels: of the images, then of each stage's map.
+        decoder_layers: convolutions per stage in the matching decoder.
     """
 
     channels: tuple[int, ...]
@@ -25,26 +25,26 @@ class StagedNetwork(Network):
 
     @abstractmethod
     def stages(self, images: Tensor) -> list[Tensor]:
-        """Maps (B, C, H, W), from the first stage to the last; none is changed in place afterwards."""
+        """Maps (B, C, H, W), from the first stage to the last; none is later modified in place."""
 
     def pooled(self, last: Tensor) -> Tensor:
-        """(B, F): the features, from the last map."""
+        """(B, F): the features, pooled from the last map."""
         return last.mean((2, 3))
 
     def features(self, images: Tensor) -> Tensor:
-        """(B, F): what the linear head sees."""
+        """(B, F): the input of the linear head."""
         return self.pooled(self.stages(images)[-1])
 
     def decoder(self) -> Decoder:
-        """A new decoder, from the last map to an image through maps like those of the other stages."""
+        """A new decoder, which reconstructs the image and the maps of the other stages from the last map."""
         return Decoder(self.channels, self.decoder_layers)
 
     def encoder(self) -> StagedNetwork:
-        """A network of the same shape with weights of its own, drawn anew, and without a head."""
-        twin = copy.deepcopy(self)
-        initialize(twin)
-        for module in twin.modules():
+        """A copy of this network with newly initialized weights and without a head."""
+        encoder = copy.deepcopy(self)
+        initialize(encoder)
+        for module in encoder.modules():
             if isinstance(module, nn.BatchNorm2d):
-                module.reset_parameters()  # the network may have begun from a trained one
-        twin.head = nn.Identity()  # type: ignore[assignment]
-        return twin
+                module.reset_parameters()  # this network may have been initialized from a trained one
+        encoder.head = nn.Identity()  # type: ignore[assignment]
+        return encoder

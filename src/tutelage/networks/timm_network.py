@@ -1,4 +1,4 @@
-"""Any image model of the timm library, by its name there."""
+"""Any image model of the timm library, selected by its name."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from tutelage.networks.base import Network
 
 
 class TimmNetwork(Network):
-    """A timm model without its classifier, then dropout and a linear head of its own.
+    """A timm model without its classifier, followed by dropout and a new linear head.
 
-    Most of these models reduce the image 32-fold: below some 96 pixels little is left of it.
+    Most of these models reduce the resolution by a factor of 32, which leaves little of images below about 96 pixels.
 
     Args:
-        name: the model's name in timm, e.g. "resnet18"; a tag after a dot chooses among published weights.
-        image_size: side of the images in pixels; the size for which models of fixed size are built.
-        pretrained: load the published weights, from timm's cache or the network; with one channel, the first layer's
-            are summed over colors.
+        name: the model's name in timm, e.g. "resnet18"; a tag after a dot selects one of its published weights.
+        image_size: side of the images in pixels; models with a fixed input size are built for it.
+        pretrained: load published weights, from timm's cache or the internet. With one channel, the weights of the
+            first layer are summed over colors.
         dropout: probability on the features.
 
     Raises:
         MissingExtra: timm is not installed.
-        ConfigError: timm has no such model, its weights cannot be had, or it does not take images of that size.
+        ConfigError: timm has no such model, its weights are not available, or it does not accept images of that size.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class TimmNetwork(Network):
         nn.init.zeros_(self.head.bias)
 
     def features(self, images: Tensor) -> Tensor:
-        """(B, F): what timm's classifier would see."""
+        """(B, F): the input of timm's classifier."""
         return self.dropout(self.trunk(images))
 
 
@@ -67,35 +67,35 @@ def _create(name: str, channels: int, image_size: int, pretrained: bool) -> nn.M
     fixed_size: dict[str, Any] = {"img_size": image_size} if settings and settings.fixed_input_size else {}
     try:
         return timm.create_model(name, pretrained=pretrained, num_classes=0, in_chans=channels, **fixed_size)
-    except Exception as error:  # timm and its hub client have no common class for what goes wrong in a download
+    except Exception as error:  # timm and its hub client share no base class for download errors
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         if not pretrained:
             raise ConfigError(
                 f"network.name 'timm:{name}' cannot be built for {channels} channels and {image_size} pixels: {reason}"
             ) from error
         raise ConfigError(
-            f"network.pretrained: the weights of 'timm:{name}' could not be had, "
-            f"which needs a connection the first time ({reason}); leave it out to start from random weights"
+            f"network.pretrained: the weights of 'timm:{name}' could not be loaded, which needs an internet "
+            f"connection the first time ({reason}); leave it out to start from random weights"
         ) from error
 
 
 @torch.no_grad()
 def _feature_count(trunk: nn.Module, name: str, channels: int, image_size: int) -> int:
-    """Found by a pass over one blank image: the models name it differently, and some do not take small images."""
+    """The number of features, from a pass over a blank image. Models name it differently; some need large images."""
     trunk.eval()
     try:
         features = trunk(torch.zeros(1, channels, image_size, image_size))
     except (RuntimeError, AssertionError, ValueError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ConfigError(
-            f"network.name 'timm:{name}' does not take images of {image_size} pixels ({reason}); "
+            f"network.name 'timm:{name}' does not accept images of {image_size} pixels ({reason}); "
             "choose a larger data.image_size, or 'small'"
         ) from error
     finally:
         trunk.train()
     if features.ndim != 2:
         raise ConfigError(
-            f"network.name 'timm:{name}' gives features of shape {tuple(features.shape)} instead of one row an image; "
-            "choose another"
+            f"network.name 'timm:{name}' returns features of shape {tuple(features.shape)}, expected one row per "
+            "image; choose another network"
         )
     return features.shape[1]

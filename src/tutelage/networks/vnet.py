@@ -1,4 +1,4 @@
-"""The V-Net of the UA-MT family: nine plain stages, and skips that are added."""
+"""The V-Net of the UA-MT family: nine plain stages with additive skip connections."""
 
 from __future__ import annotations
 
@@ -8,28 +8,29 @@ from torch import Tensor, nn
 
 from tutelage.networks.dense import DenseNetwork, convolution, enlarged
 
-_LAYERS = (1, 2, 3, 3, 3)  # convolutions of each stage, from the finest to the bottom; the way up mirrors them
+_LAYERS = (1, 2, 3, 3, 3)  # convolutions per stage, from the finest to the coarsest; the decoder mirrors them
 
 
 class VNet(DenseNetwork):
     """V-Net as in UA-MT's code (arXiv:1907.07034), after Milletari et al. 2016 (arXiv:1606.04797).
 
-    Stages of 3^d convolutions with batch norm and ReLU, none of them residual; between them convolutions of stride 2
-    (down) and transposed ones (up); what comes up is added to what went down at the same level. Dropout of whole
-    channels stands at the bottom and before the head. PyTorch's own start of the weights. With the defaults, one
-    channel and two classes it has 9,448,866 parameters, in the form "laseg" 9,186,722.
+    The stages consist of 3^d convolutions with batch norm and ReLU, without residual connections. Convolutions of
+    stride 2 connect the encoder's stages, transposed ones the decoder's. The output of each encoder stage is added to
+    the input of the decoder stage at the same level. Whole channels are dropped at the bottom and before the head. The
+    initial weights are PyTorch's. With the defaults, one channel and two classes, the network has 9,448,866 parameters;
+    in the form "laseg" it has 9,186,722.
 
     Args:
-        num_classes: K, background included.
+        num_classes: K, including the background.
         channels: of the images.
         spatial_dims: 3 for volumes, 2 for slices.
         width: channels of the finest stage; the others have 2, 4, 8 and 16 times as many.
-        dropout: probability that a channel is dropped in training.
-        form: "laseg" does not halve the last axis on the way to the bottom.
-        deep_supervision: a head at each coarser stage of the way up, for `maps`.
+        dropout: probability of dropping a channel in training.
+        form: "ua-mt", or "laseg", which does not halve the last axis before the bottom stage.
+        deep_supervision: add a head at each coarser stage of the decoder, for `maps`.
 
     Raises:
-        ValueError: the form "laseg" is asked for in two dimensions.
+        ValueError: `form` is "laseg" and `spatial_dims` is 2.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class VNet(DenseNetwork):
     ) -> None:
         super().__init__()
         if form == "laseg" and spatial_dims != 3:
-            raise ValueError(f"the form 'laseg' is for volumes of three axes, got {spatial_dims}")
+            raise ValueError(f"the form 'laseg' is for volumes with three axes, got {spatial_dims}")
         self.deep_supervision, dims = deep_supervision, spatial_dims
         bottom = (2, 2, 1) if form == "laseg" else (2,) * dims
         strides = [(2,) * dims] * 3 + [bottom]
@@ -67,11 +68,11 @@ class VNet(DenseNetwork):
         self.coarse_heads = nn.ModuleList([convolution(dims)(w, num_classes, 1) for w in coarser])
 
     def features(self, images: Tensor) -> Tensor:
-        """(B, width, *S): the finest stage of the way up, after dropout."""
+        """(B, width, *S): the output of the decoder's finest stage, after dropout."""
         return self.dropout(self._decoded(images)[-1])
 
     def maps(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The logits, and with deep supervision those of the three coarser stages, enlarged; each (B, K, *S)."""
+        """The logits and, with deep supervision, the upsampled logits of three coarser stages; each (B, K, *S)."""
         *coarse, finest = self._decoded(images)
         logits = self.head(self.dropout(finest))
         stages = coarse[::-1][: len(self.coarse_heads)]
@@ -79,7 +80,7 @@ class VNet(DenseNetwork):
         return (logits, *(enlarged(one, images.shape[2:]) for one in small))
 
     def _decoded(self, images: Tensor) -> list[Tensor]:
-        """The maps of the way up, from coarse to fine."""
+        """The decoder's maps, from coarse to fine."""
         self.require_size(images)
         skips = [self.down_stages[0](images)]
         for down, stage in zip(self.downs, list(self.down_stages)[1:], strict=True):
@@ -99,7 +100,7 @@ def _stage(channels: int, out: int, layers: int, dims: int) -> nn.Sequential:
 
 
 def _resized(kind: type[nn.Module], channels: int, out: int, stride: tuple[int, ...]) -> nn.Sequential:
-    """A convolution whose kernel is its stride, so that none of its windows overlap."""
+    """A convolution whose kernel size equals its stride, so that its windows do not overlap."""
     return nn.Sequential(kind(channels, out, stride, stride=stride), _norm(out, len(stride)), _relu())
 
 

@@ -6,17 +6,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-LEAST_SPREAD = 1e-6  # of a channel that is constant over the images a network starts from
+LEAST_SPREAD = 1e-6  # lower bound of a channel's standard deviation, for channels that are constant
 
 
 class WeightNormConv2d(nn.Conv2d):
     """A convolution with the kernel g V / |V|, minus its mean over the batch, plus b.
 
-    Mean and |V| are of each output channel. The mean is of the batch and the map in training mode, a moving average in
-    evaluation mode. Parameters: `weight` V, `gain` g and `bias` b; buffer: `running_mean`.
+    The mean and |V| are computed per output channel. In training mode the mean is taken over the batch and all pixels;
+    in evaluation mode it is a moving average. Parameters: `weight` V, `gain` g and `bias` b; buffer: `running_mean`.
 
     Args:
-        momentum: share of a step in the running mean.
+        momentum: weight of the current batch in the running mean.
     """
 
     bias: nn.Parameter
@@ -45,9 +45,9 @@ class WeightNormConv2d(nn.Conv2d):
 
     @torch.no_grad()
     def start_from(self, input: Tensor) -> Tensor:
-        """Scale g so that the outputs for `input` (B, C, H, W) have unit spread in each channel; gives these outputs.
+        """Scale g so that each channel's outputs for `input` (B, C, H, W) have standard deviation 1; return them.
 
-        The running mean becomes theirs, and b is 0.
+        The running mean is set to their mean before centering, and b to 0.
         """
         mapped = F.conv2d(input, self.kernel, padding=self.padding)
         spread, mean = torch.std_mean(mapped, (0, 2, 3), correction=0)

@@ -19,11 +19,11 @@ class Wiring:
     """How implementations of the same network differ.
 
     Attributes:
-        raw_start: the first unit of every group but the first feeds the raw map to its first convolution, without the
-            batch norm and activation that all other units begin with.
-        stem_bias, unit_bias: whether the first convolution, and those in the units, have biases.
-        unit_epsilon, last_epsilon: of the batch norms in the units, and of the one before the mean over the map.
-        halve_of_four: with four groups the first one halves the resolution, too.
+        raw_start: the first unit of every group except the first applies its first convolution to the raw input,
+            without the batch norm and activation that all other units begin with.
+        stem_bias, unit_bias: whether the first convolution and the convolutions in the units have biases.
+        unit_epsilon, last_epsilon: epsilon of the batch norms in the units, and of the last one, before pooling.
+        halve_of_four: in networks with four groups, the first group also halves the resolution.
     """
 
     raw_start: bool = True
@@ -47,22 +47,23 @@ WIRINGS: Mapping[WiringName, Wiring] = MappingProxyType(
 class WideResNet(StagedNetwork):
     """WRN-d-k: 1,467,610 parameters as WRN-28-2 with 3 channels and 10 classes.
 
-    A 3x3 convolution to 16 channels, then groups of pre-activation units of 16k, 32k, 64k (and 128k) channels, the
-    first unit of each group but the first halving the resolution; batch norm, leaky ReLU, mean over the map, head.
+    A 3x3 convolution with 16 channels is followed by groups of pre-activation units with 16k, 32k, 64k (and 128k)
+    channels. The first unit of each group except the first halves the resolution. Batch norm, leaky ReLU, the mean over
+    the map and the head follow.
 
-    FixMatch's TensorFlow code has biases in its convolutions besides (1,469,642 parameters): batch norm follows, so
-    they are left out. Widely used ports feed the raw input to the first convolution of the later groups and carry a
-    batch norm without effect there, which the wirings of these ports leave out; in the original, the main path of each
-    unit begins with it.
+    FixMatch's TensorFlow code also has biases in its convolutions (1,469,642 parameters); they are left out here
+    because batch norm follows. In widely used ports, the first convolution of the later groups takes the raw input,
+    and the batch norm that belongs there has no effect; the wirings of these ports omit it. In the original, the main
+    path of each unit begins with it.
 
     Args:
         units: per group.
-        groups: 3 in the paper; FixMatch's WRN-37-2 for STL-10 has 4.
+        groups: 3 in the paper; 4 in FixMatch's WRN-37-2 for STL-10.
         width: channels of the first group, 16k; each further group has twice as many.
-        wiring: "original", or that of a port whose weights are brought along.
+        wiring: "original", or that of the port whose weights are imported.
         dropout: probability between the two convolutions of each unit.
-        batch_norm_momentum: share of a step in the running statistics. FixMatch's 0.001 needs thousands of steps
-            before evaluation mode means anything; short runs take 0.1.
+        batch_norm_momentum: weight of the current batch in the running statistics. FixMatch's 0.001 needs thousands of
+            steps before evaluation mode is meaningful; use 0.1 for short runs.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class WideResNet(StagedNetwork):
         initialize(self)
 
     def stages(self, images: Tensor) -> list[Tensor]:
-        """The maps of the first convolution and of each group."""
+        """The outputs of the first convolution and of each group."""
         maps = [self.stem(images)]
         for start in range(0, len(self.units), self.units_per_group):
             maps.append(self.units[start : start + self.units_per_group](maps[-1]))
@@ -114,11 +115,11 @@ class WideResNet(StagedNetwork):
 
 
 class WideUnit(nn.Module):
-    """x + conv(act(norm(conv(act(norm(x))))), with a 1x1 convolution on the shortcut where the shape changes.
+    """x + conv(act(norm(conv(act(norm(x)))))), with a 1x1 convolution on the shortcut if the shape changes.
 
     Args:
-        activate_main: the first convolution sees act(norm(x)) instead of x.
-        activate_shortcut: the one on the shortcut sees act(norm(x)), as in the first group, instead of x.
+        activate_main: the first convolution takes act(norm(x)) instead of x.
+        activate_shortcut: the shortcut's convolution takes act(norm(x)) instead of x, as in the first group.
     """
 
     def __init__(
@@ -145,9 +146,9 @@ class WideUnit(nn.Module):
         self.activate_shortcut = reshapes and activate_shortcut
 
     def forward(self, x: Tensor) -> Tensor:
-        begun = x if self.norm1 is None else _activate(self.norm1(x))
-        main = _activate(self.norm2(self.conv1(begun)))
-        return self.conv2(self.dropout(main)) + self.shortcut(begun if self.activate_shortcut else x)
+        activated = x if self.norm1 is None else _activate(self.norm1(x))
+        main = _activate(self.norm2(self.conv1(activated)))
+        return self.conv2(self.dropout(main)) + self.shortcut(activated if self.activate_shortcut else x)
 
 
 def _activate(normalized: Tensor) -> Tensor:

@@ -1,1 +1,1 @@
-"""What came out: verdicts on unlabeled data, comparisons, and reports."""
+"""What training gave: verdicts on unlabeled data, comparisons of methods, and reports."""

@@ -69,6 +69,6 @@ def baseline_config(cfg: RunConfig, budget: str | None) -> RunConfig:
     return dataclasses.replace(
         cfg,
         method=SUPERVISED,
-        method_settings={name: value for name, value in cfg.method_settings.items() if name in known},
+        method_settings={name: value for name, value in cfg.method_values.items() if name in known},
         train=train,
     )

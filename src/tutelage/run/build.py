@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from tutelage.augment.ct_augment import CTAugment
 from tutelage.config import AUTO, IMPORTED, RunConfig, options
@@ -66,17 +65,19 @@ def evaluated_network(name: str) -> str:
 
 
 def method_settings(cfg: RunConfig) -> Any:
-    """The method's settings, checked.
+    """The method's settings as its `Config`: as they are where they were built already, as in `resolved` settings.
 
     Raises:
         ConfigError: the method or one of its settings is unknown or out of range.
     """
-    return options.build(method_class(cfg.method).Config, cfg.method_settings, "method.")
+    if isinstance(cfg.method_settings, Mapping):
+        return options.build(method_class(cfg.method).Config, cfg.method_settings, "method.")
+    return cfg.method_settings
 
 
 def resolved(cfg: RunConfig) -> RunConfig:
-    """`cfg` with every setting of the method written out, defaults too, unless the method is to be chosen; and those of
-    a network of another package.
+    """`cfg` with the method's settings built, unless the method is to be chosen, and with all settings of a network of
+    another package.
 
     Raises:
         ConfigError: as `method_settings` and `own_settings`.
@@ -86,7 +87,7 @@ def resolved(cfg: RunConfig) -> RunConfig:
         cfg = dataclasses.replace(cfg, network=network)
     if cfg.method == AUTO:
         return cfg
-    return dataclasses.replace(cfg, method_settings=dataclasses.asdict(method_settings(cfg)))
+    return dataclasses.replace(cfg, method_settings=method_settings(cfg))
 
 
 def learns_from_labels(method: str) -> bool:
@@ -180,7 +181,7 @@ def check_streams(cfg: RunConfig, unlabeled_rows: NDArray[np.int64], items: str 
 
 def assemble(
     cfg: RunConfig,
-    student: nn.Module,
+    student: Network,
     device: torch.device,
     *,
     task: Task,
@@ -216,7 +217,7 @@ def assemble(
     method = method_type(student, task, problem, method_settings(cfg)).to(device)
     if channels_last:
         method = method.to(memory_format=torch.channels_last_3d if axes == 3 else torch.channels_last)
-    backbone = backbone_of(method, student, train)
+    backbone = backbone_of(method, method.student, train)
     if train.compile:
         compile_networks(method)
 

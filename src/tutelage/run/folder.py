@@ -1,4 +1,4 @@
-"""The run folder: who may write it, and what lies in it."""
+"""Writing a run folder."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ FOLDERS = ("checkpoints", "tensorboard", "cache", BASELINE_FOLDER, "masks")
 
 
 class RunFolder:
-    """A run on disk, locked while it is open for writing.
+    """A run folder, locked while it is open for writing. `RunRecord` reads it.
 
     | entry | what |
     |---|---|
     | config.json | resolved settings, data facts, versions |
     | split.json | which rows are labeled, held out, unlabeled |
-    | metrics.jsonl | one line a log step; the same bytes whether or not the run was interrupted |
-    | timing.jsonl | images per second, which no resume can repeat |
+    | metrics.jsonl | one line per log step; the same bytes whether or not the run was interrupted |
+    | timing.jsonl | images per second, which differ from run to run |
     | checkpoints/ | the two newest, with a manifest of hashes |
-    | scored.npz | given and predicted classes of the images that scored, or the scores of each case |
-    | masks/ | of scans, what the network that counts makes of the test cases |
+    | scored.npz | given and predicted classes of the scored images, or the scores of each case |
+    | masks/ | for scans, the masks that the evaluated network predicts for the test cases |
     | result.json | final metrics, written once |
     | baseline/ | the run of the supervised baseline, if there is one |
     | verdict.json | whether the unlabeled images helped, compared with the baseline |
@@ -43,20 +43,20 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = FileLock(path / ".lock", timeout=0)
-        self._made: list[Path] = []  # what is taken back if nothing comes of the run: a folder before those above it
-        self._cached: set[Path] | None = None  # what lay in the cache of the run that is replaced, until it is
+        self._made: list[Path] = []  # removed again if the run does not start: inner folders first
+        self._cached: set[Path] | None = None  # the cache entries of the run to be replaced
 
     @property
     def checkpoints(self) -> Path:
-        """Where checkpoints lie."""
+        """The folder of checkpoints."""
         return self.path / "checkpoints"
 
     @classmethod
     def create(cls, path: Path, *, overwrite: bool = False) -> RunFolder:
-        """A new run folder, locked. Nothing of an earlier run is touched before `clear`.
+        """A new run folder, locked. An earlier run in it is left alone until `clear`.
 
         Raises:
-            RunError: something is there already, it is in use, or it cannot be made.
+            RunError: something is there already, it is in use, or it cannot be created.
         """
         refuse_existing(path, overwrite=overwrite)
         run = cls(path)
@@ -67,7 +67,7 @@ class RunFolder:
             raise RunError(f"cannot make the run folder {path}: {error.strerror}") from None
         run._acquire()
         try:
-            refuse_existing(path, overwrite=overwrite)  # again: another process may have been faster
+            refuse_existing(path, overwrite=overwrite)  # again, since another process may have been faster
         except RunError:
             run._lock.release()
             raise
@@ -77,10 +77,10 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
-        """An existing run, locked, to go on with.
+        """An existing run folder, locked, to resume.
 
         Raises:
-            RunError: it is no run folder, or in use.
+            RunError: it is not a run folder, or it is in use.
         """
         _ = RunRecord(path).config
         run = cls(path)
@@ -103,7 +103,7 @@ class RunFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is not None:
-            self._take_back()  # before the lock is free, since then another may begin here
+            self._take_back()  # before releasing the lock, since then another process may start here
         self._lock.release()
 
     def _take_back(self) -> None:
@@ -112,14 +112,14 @@ class RunFolder:
         elif self._cached is not None:
             for entry in set((self.path / "cache").glob("*")) - self._cached:
                 entry.unlink(missing_ok=True)
-            with suppress(OSError):  # not empty, or not there
+            with suppress(OSError):  # not empty, or missing
                 (self.path / "cache").rmdir()
         for entry in self._made:
-            with suppress(OSError):  # also of a folder that is not empty, since another run lies in it by now
+            with suppress(OSError):  # e.g. a folder that holds another run by now
                 entry.unlink() if entry.name == ".lock" else entry.rmdir()
 
     def clear(self) -> None:
-        """Everything was checked: remove an earlier run."""
+        """Remove an earlier run, once everything is checked."""
         for name in CONTENT:
             (self.path / name).unlink(missing_ok=True)
         for name in ("checkpoints", "tensorboard", BASELINE_FOLDER, "masks"):
@@ -131,7 +131,7 @@ class RunFolder:
             remove_temporary(folder)
 
     def declare(self, config: Mapping[str, Any]) -> None:
-        """Write config.json, the last of what defines a run: a folder that has one has a checkpoint too."""
+        """Write config.json. It is written last, so a folder that has one also has a checkpoint."""
         write_json(self.path / "config.json", {"format": FORMAT, **config})
         self._made, self._cached = [], None
 
@@ -149,7 +149,7 @@ class RunFolder:
             raise RunError(f"cannot write {path}: {error.strerror}") from None
 
     def sync(self, name: str) -> None:
-        """Bring a `.jsonl` file, if it is there, to the disk.
+        """Sync a `.jsonl` file to the disk, if it exists.
 
         Raises:
             RunError: the disk is full.
@@ -164,11 +164,11 @@ class RunFolder:
             raise RunError(f"cannot write {path}: {error.strerror}") from None
 
     def rows(self, name: str) -> list[dict[str, Any]]:
-        """The whole lines of a `.jsonl` file; a torn last line is left out."""
+        """The complete lines of a `.jsonl` file; an incomplete last line is left out."""
         return read_rows(self.path / name)
 
     def cut(self, step: int) -> None:
-        """Forget the log lines after `step`: what they tell is done again."""
+        """Remove the log lines after `step`, since those steps are done again."""
         for name in ("metrics.jsonl", "timing.jsonl"):
             kept = [row for row in self.rows(name) if row["step"] <= step]
             if (self.path / name).exists():
@@ -183,8 +183,7 @@ def refuse_existing(path: Path, *, overwrite: bool) -> None:
     """Check that a new run may be written at `path`.
 
     Raises:
-        RunError: it is a file; or a run is there and `overwrite` is off; or a folder that is no run, which is never
-            overwritten.
+        RunError: it is a file, or a run while `overwrite` is off, or a folder that is not a run.
     """
     if not path.exists():
         parent = next(p for p in path.absolute().parents if p.exists())
@@ -202,4 +201,4 @@ def refuse_existing(path: Path, *, overwrite: bool) -> None:
         other = strange or sorted(inside)
         raise RunError(f"{path} exists and is not a run folder (it holds {other[0]!r}); name a new folder")
     if not overwrite:
-        raise RunError(f"{path} holds a run already; go on with --resume {path}, or replace it with --overwrite")
+        raise RunError(f"{path} holds a run already; resume it with --resume {path}, or replace it with --overwrite")

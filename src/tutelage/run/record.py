@@ -1,4 +1,4 @@
-"""What config.json says of a run, and whether today's settings, data and machine are still those."""
+"""What config.json records about a run, and whether settings, data and machine still match it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tutelage.run.build import resolved
 from tutelage.run.data_modules.base import DataModule, RunData
 from tutelage.run.resolve import absolute
 
-_FREE = ("train.workers", "scan.cache")  # settings that change no result
+_FREE = ("train.workers", "scan.cache")  # settings that do not change the result
 
 
 def describe(cfg: RunConfig, module: DataModule, device: torch.device, plan: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def describe(cfg: RunConfig, module: DataModule, device: torch.device, plan: Map
 
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """What the last bit of a result depends on besides settings and data."""
+    """What the last bits of a result depend on besides settings and data."""
     return {
         "tutelage": __version__,
         "python": platform.python_version(),
@@ -63,7 +63,7 @@ def environment(device: torch.device) -> dict[str, Any]:
 
 
 def processor() -> str:
-    """The model of the CPU as far as the system tells, else its architecture."""
+    """The model name of the CPU if the system tells it, else its architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -76,8 +76,8 @@ def refuse_changes(recorded: Mapping[str, Any], given: Mapping[str, Any], run: P
     """The run's settings, unless `given` (by dotted name) would change one.
 
     Raises:
-        RunError: naming every setting that differs.
-        ConfigError: a given setting is unknown or wrong in itself.
+        RunError: a given setting differs from the run's; the message names all of them.
+        ConfigError: a given setting is unknown or invalid.
     """
     cfg = RunConfig.from_dict(recorded["settings"])
     given = dict(given)
@@ -87,7 +87,7 @@ def refuse_changes(recorded: Mapping[str, Any], given: Mapping[str, Any], run: P
     asked: dict[str, Any] = {}
     config.merge(asked, recorded["settings"])
     if given.get("method.name", cfg.method) != cfg.method:
-        asked["method"] = {}  # the settings of another method mean nothing here
+        asked["method"] = {}  # the settings of the run's method do not apply to another one
     config.merge(asked, config.nested(given))
     old, new = flat(cfg.to_dict()), flat(resolved(absolute(RunConfig.from_dict(asked))).to_dict())
     if old["method.name"] != new["method.name"]:
@@ -98,9 +98,7 @@ def refuse_changes(recorded: Mapping[str, Any], given: Mapping[str, Any], run: P
         if str(old.get(name)) != str(new[name]) and name not in _FREE
     ]
     if changed:
-        raise RunError(
-            f"--resume goes on with the settings of {run}: {'; '.join(changed)}. Start a new run to change them"
-        )
+        raise RunError(f"--resume keeps the settings of {run}: {'; '.join(changed)}. Start a new run to change them")
     free = {name: value for name, value in given.items() if name in _FREE}
     if free:
         config.merge(asked, config.nested(free))
@@ -109,13 +107,13 @@ def refuse_changes(recorded: Mapping[str, Any], given: Mapping[str, Any], run: P
 
 
 def refuse_other_data(recorded: Mapping[str, Any], dataset: RunData, run: Path, items: str) -> None:
-    """Check that the data is what the run started with.
+    """Check that the data is the same as when the run started.
 
     Args:
-        items: what the data is made of, in the plural.
+        items: "images" or "scans".
 
     Raises:
-        RunError: a name, a label or the content of an image or scan differs, or the order of classes.
+        RunError: a name, a label or the content of an image or scan differs, or the order of the classes.
     """
     facts = recorded["data"]
     if list(dataset.classes) != facts["classes"]:
@@ -124,7 +122,7 @@ def refuse_other_data(recorded: Mapping[str, Any], dataset: RunData, run: Path, 
         )
     if dataset.fingerprint != facts["fingerprint"]:
         changed = "; ".join(_changed_parts(facts["parts"], dataset.facts, items))
-        raise RunError(f"the data changed since {run} started ({changed}): put it back, or start a new run")
+        raise RunError(f"the data changed since {run} started ({changed}): restore it, or start a new run")
 
 
 def _changed_parts(before: Mapping[str, Any], now: Mapping[str, Any], items: str) -> list[str]:
@@ -140,7 +138,7 @@ def _changed_parts(before: Mapping[str, Any], now: Mapping[str, Any], items: str
 
 
 def warn_of_changes(recorded: Mapping[str, Any], device: torch.device) -> None:
-    """Warn of what may change the last bits: versions, threads, device.
+    """Warn about changes that may affect the last bits: versions, threads, device.
 
     Raises:
         RunError: the run was written by another major version.

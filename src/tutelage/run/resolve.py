@@ -11,13 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from tutelage import config
-from tutelage.config import AUTO, RunConfig
+from tutelage.config import AUTO, PRETRAINING_METHOD, PRETRAINING_PRESET, RunConfig
 from tutelage.core.import_path import is_import_path
 from tutelage.data.images.source import find_table
 from tutelage.data.kinds import recognize_kind
-
-PRETRAINING_METHOD = "moco-v2"
-PRETRAINING_PRESET = "small"  # of the method, where none is named
 
 
 def resolve_training(

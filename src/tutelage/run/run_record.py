@@ -233,11 +233,7 @@ class RunRecord:
 
     @property
     def verdict(self) -> dict[str, Any] | None:
-        """verdict.json, or None if the run was not compared with a baseline.
-
-        Raises:
-            RunError: the file is damaged.
-        """
+        """verdict.json, or None if the run was not compared with a baseline."""
         path = self.path / "verdict.json"
         return read_json(path) if path.exists() else None
 

@@ -1,1 +1,1 @@
-"""What is predicted, and how it is scored."""
+"""Tasks: what is predicted, and how it is scored."""

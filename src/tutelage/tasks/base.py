@@ -1,4 +1,4 @@
-"""The part of a method that depends on the kind of answer: its loss, its prediction and its metrics."""
+"""The part of a method that depends on the kind of prediction: its loss, its predictions and its metrics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tutelage.tasks.own_metrics import FORM, OwnMetric
 
 
 class Metrics(ABC):
-    """Collects predictions, then says how good they were."""
+    """Collects predictions and computes scores from them."""
 
     @abstractmethod
     def update(self, probs: Tensor, label: Tensor) -> None:
@@ -21,17 +21,17 @@ class Metrics(ABC):
 
     @abstractmethod
     def compute(self) -> dict[str, Any]:
-        """All metrics of what was added, ready for JSON."""
+        """All metrics of the collected predictions, ready for JSON."""
 
 
 class Task(ABC):
-    """A kind of answer. The class axis is 1: logits (B, K, *S), labels (B, *S).
+    """A kind of prediction. The class axis is 1: logits (B, K, *S), labels (B, *S).
 
     Attributes:
-        headline: the score that networks and runs are compared by, in [0, 1]; more is better.
+        headline: the score by which networks and runs are compared, in [0, 1]; higher is better.
         columns: the scores that tables show, by name: heading and format.
-        items: what one row of an exam is, in the plural.
-        own_metrics: further scores, functions of other packages.
+        items: what is scored, in the plural.
+        own_metrics: additional scores: functions from other packages.
     """
 
     headline: ClassVar[str]
@@ -41,14 +41,14 @@ class Task(ABC):
     own_metrics: tuple[OwnMetric, ...] = ()
 
     def add_metrics(self, own_metrics: tuple[OwnMetric, ...]) -> None:
-        """Score by these functions too, in columns of their own.
+        """Also score with these functions, each in its own column.
 
         Raises:
-            ConfigError: one has the name of another score.
+            ConfigError: a function has the name of another score.
         """
         for metric in own_metrics:
             if metric.name in self.columns or metric.name in self.metrics().compute():
-                raise ConfigError(f"train.metrics: there is a score named '{metric.name}' already; rename the function")
+                raise ConfigError(f"train.metrics: a score named '{metric.name}' already exists; rename the function")
         self.own_metrics = own_metrics
         self.columns = {**self.columns, **{metric.name: (metric.name, FORM) for metric in own_metrics}}
 
@@ -62,4 +62,4 @@ class Task(ABC):
 
     @abstractmethod
     def metrics(self) -> Metrics:
-        """A fresh collector."""
+        """A new, empty collector."""

@@ -1,4 +1,4 @@
-"""The scores of a classifier. A new one is one function and one line in `SCORES`; tables, JSON and reports follow."""
+"""The scores of a classifier. To add one, write a function and a line in `SCORES`; tables, JSON and reports follow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ECE_BINS = 15
 
 @dataclass(frozen=True)
 class Scored:
-    """What scores are computed from.
+    """The predictions and labels from which scores are computed.
 
     Attributes:
         probs: (N, K) float32 in [0, 1], with N > 0.
@@ -36,30 +36,30 @@ class Scored:
 
     @cached_property
     def confusion(self) -> Tensor:
-        """(K, K) int64: rows of counts, one per true class, one column per predicted class."""
-        # Imported here and below, since it takes seconds.
+        """(K, K) int64: counts, with one row per true class and one column per predicted class."""
+        # torchmetrics is slow to import, so this is done in functions.
         from torchmetrics.functional import classification
 
         return classification.multiclass_confusion_matrix(self.predicted, self.label, num_classes=self.num_classes)
 
     def by_class(self, name: str) -> Tensor:
-        """(K,) float32: torchmetrics' "recall", "precision" or "f1_score" of each class."""
+        """(K,) float32: torchmetrics' "recall", "precision" or "f1_score" per class."""
         from torchmetrics.functional import classification
 
         score = getattr(classification, f"multiclass_{name}")
-        of_classes: Tensor = score(self.predicted, self.label, num_classes=self.num_classes, average="none")
-        return of_classes
+        per_class: Tensor = score(self.predicted, self.label, num_classes=self.num_classes, average="none")
+        return per_class
 
 
 @dataclass(frozen=True)
 class Score:
-    """One number that tells how good predictions are.
+    """One number that measures how good predictions are.
 
     Attributes:
-        compute: from what was scored.
+        compute: computes the number from predictions and labels.
         heading: of its column in tables.
-        share: whether it is a share of something, shown in percent.
-        more_classes_than: it is left out with this many classes or fewer.
+        share: whether it is a fraction, shown in percent.
+        more_classes_than: the score is left out if there are this many classes or fewer.
     """
 
     compute: Callable[[Scored], float]
@@ -69,17 +69,17 @@ class Score:
 
     @property
     def form(self) -> str:
-        """How tables show it."""
+        """Its format in tables."""
         return "{:.1%}" if self.share else "{:.3f}"
 
     @property
     def precise_form(self) -> str:
-        """The same with one more digit, for the result of one model."""
+        """The same format with one more digit, for the result of one model."""
         return "{:.2%}" if self.share else "{:.4f}"
 
 
 def accuracy(scored: Scored) -> float:
-    """Share of rows whose most probable class is right."""
+    """Fraction of rows whose most probable class is correct."""
     from torchmetrics.functional import classification
 
     k = scored.num_classes
@@ -87,7 +87,7 @@ def accuracy(scored: Scored) -> float:
 
 
 def top5_accuracy(scored: Scored) -> float:
-    """Share of rows whose class is among the five most probable."""
+    """Fraction of rows whose class is among the five most probable."""
     from torchmetrics.functional import classification
 
     k = scored.num_classes
@@ -96,12 +96,12 @@ def top5_accuracy(scored: Scored) -> float:
 
 
 def balanced_accuracy(scored: Scored) -> float:
-    """Mean recall of the classes that occur."""
+    """Mean recall over the classes that occur."""
     return float(scored.by_class("recall")[scored.confusion.sum(1) > 0].mean())
 
 
 def nll(scored: Scored) -> float:
-    """Mean negative log-probability of the right class in nats; probabilities are kept above 1.2e-7."""
+    """Mean negative log-probability of the true class in nats; probabilities are clamped to at least 1.2e-7."""
     right = scored.probs.double().gather(1, scored.label[:, None])
     return float(-right.clamp_min(torch.finfo(torch.float32).eps).log().mean())
 
@@ -127,5 +127,5 @@ SCORES: dict[str, Score] = {
 
 
 def scores_for(num_classes: int) -> dict[str, Score]:
-    """The scores that mean something for this many classes."""
+    """The scores that are meaningful for this many classes."""
     return {name: score for name, score in SCORES.items() if num_classes > score.more_classes_than}

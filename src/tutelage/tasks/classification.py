@@ -1,4 +1,4 @@
-"""One class for each image: cross-entropy, softmax, and the usual scores."""
+"""One class per image: cross-entropy, softmax, and the usual scores."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Classification(Task):
     """Classify whole images into `classes`.
 
     Args:
-        classes: their names, in the order of labels and logits.
-        own_metrics: functions of (probs, labels) that score too.
+        classes: class names, in the order of labels and logits.
+        own_metrics: additional scores: functions of (probs, labels).
 
     Raises:
-        DataError: there are fewer than two.
+        DataError: there are fewer than two classes.
     """
 
     headline = "accuracy"
@@ -42,7 +42,7 @@ class Classification(Task):
 
     @torch.no_grad()
     def predict(self, network: nn.Module, image: Tensor) -> Tensor:
-        """(B, K) float32 probabilities; the network is in evaluation mode meanwhile, then as it was."""
+        """(B, K) float32 probabilities, computed in evaluation mode; afterwards the network's mode is restored."""
         training = [module for module in network.modules() if module.training]
         network.eval()
         try:
@@ -52,12 +52,12 @@ class Classification(Task):
                 module.training = True
 
     def metrics(self) -> ClassificationMetrics:
-        """A fresh collector."""
+        """A new, empty collector."""
         return ClassificationMetrics(self.classes, self.own_metrics)
 
 
 class ClassificationMetrics(Metrics):
-    """Keeps all predictions, on the device they come on, and scores them together."""
+    """Keeps all predictions on their device and scores them together."""
 
     def __init__(self, classes: tuple[str, ...], own_metrics: tuple[OwnMetric, ...] = ()) -> None:
         self.classes, self.own_metrics = classes, own_metrics
@@ -65,19 +65,19 @@ class ClassificationMetrics(Metrics):
         self._label: list[Tensor] = []
 
     def update(self, probs: Tensor, label: Tensor) -> None:
-        """Add a batch: `probs` (B, K) summing to 1, `label` (B,) int64, -1 where there is none."""
+        """Add a batch: `probs` (B, K) summing to 1, `label` (B,) int64, -1 for unlabeled rows."""
         self._probs.append(probs.detach())
         self._label.append(label)
 
     def compute(self) -> dict[str, Any]:
-        """All metrics of the labeled rows, ready for JSON; None where a metric has nothing to be computed from.
+        """All metrics of the labeled rows, ready for JSON; None for metrics that are undefined.
 
         Returns:
-            n: rows that were scored.
+            n: number of rows that were scored.
             accuracy, nll, ...: each of `class_scores.SCORES`; top5_accuracy only with more than five classes.
-            per_class: for each class precision, recall, f1, and support, its number of rows.
-            confusion_matrix: rows of counts, one per true class, one column per predicted class.
-            Each of `own_metrics` by its name.
+            per_class: for each class, its precision, recall, f1, and support (number of rows).
+            confusion_matrix: counts, with one row per true class and one column per predicted class.
+            Each of `own_metrics`, by name.
 
         Raises:
             DataError: a label is not a class.
@@ -91,17 +91,17 @@ class ClassificationMetrics(Metrics):
         if not len(label):
             return _no_scores(self.classes) | {metric.name: None for metric in self.own_metrics}
         own = {metric.name: metric(probs, label) for metric in self.own_metrics}
-        # torchmetrics takes anything outside of [0, 1], even a rounding error, for logits
+        # torchmetrics treats values outside [0, 1], even rounding errors, as logits
         return _scores(Scored(probs.clamp(0.0, 1.0), label), self.classes) | own
 
 
 def _check(probs: Tensor, label: Tensor, num_classes: int) -> None:
     unknown = label[(label < 0) | (label >= num_classes)].unique().tolist()
     if unknown:
-        raise DataError(f"labels must be in 0..{num_classes - 1} (or -1, none), got {unknown[:5]}")
+        raise DataError(f"labels must be in 0..{num_classes - 1} (or -1 for none), got {unknown[:5]}")
     broken = int((~probs.isfinite()).any(1).sum())
     if broken:
-        raise NonFiniteError(f"{broken} of {len(probs)} predictions hold NaN or infinity: the network is broken")
+        raise NonFiniteError(f"{broken} of {len(probs)} predictions contain NaN or infinity: the network is broken")
 
 
 def _scores(scored: Scored, classes: tuple[str, ...]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Connected pieces of a segmentation."""
+"""Connected components of a segmentation."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 
 def keep_largest(labels: NDArray[np.integer], num_classes: int) -> NDArray[np.integer]:
-    """`labels` (*S), where each class but background keeps its largest piece, and its others become background (0).
+    """`labels` (*S) with only the largest connected component of each class; the others become background (0).
 
-    Voxels that touch at a corner are connected (26 neighbors in three dimensions, as in DTC's code). Of two pieces of
-    one size the first in memory order stays; a class that is absent stays so.
+    Voxels that touch at a corner are connected (26 neighbors in three dimensions, as in DTC's code). If two components
+    have the same size, the first in memory order is kept. Absent classes stay absent.
     """
     from scipy import ndimage  # slow to import
 

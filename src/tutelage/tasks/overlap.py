@@ -1,4 +1,4 @@
-"""How well one class of one case is segmented."""
+"""Segmentation scores of one class in one case."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tutelage.tasks.surface_distances import SurfaceDistances, surface_distances
 
 @dataclass(frozen=True)
 class Overlap:
-    """A score in [0, 1] of two masks, from the voxels in both, in the prediction, and in the reference.
+    """A score in [0, 1] of two masks, from the numbers of voxels in both, in the prediction, and in the reference.
 
     Attributes:
-        score: called where at least one of the masks has a voxel.
+        score: called only if at least one of the masks has a voxel.
         heading: of its column.
     """
 
@@ -35,9 +35,9 @@ def jaccard(both: int, predicted: int, true: int) -> float:
     return both / (predicted + true - both)
 
 
-# A new score is one function above and one line here; a new distance one property of `SurfaceDistances` and one line.
+# To add a score, write a function above and a line here; for a distance, a property of `SurfaceDistances` and a line.
 OVERLAPS = {"dice": Overlap(dice, "Dice"), "jaccard": Overlap(jaccard, "Jaccard")}
-DISTANCES = {  # heading of each
+DISTANCES = {  # by name: heading
     "hd95_pooled": "HD95 pooled",
     "hd95_max_directed": "HD95 max directed",
     "asd_to_reference": "ASD to reference",
@@ -50,17 +50,17 @@ DISTANCE_SCORES = tuple(f"{distance}_{unit}" for distance in DISTANCES for unit 
 def class_scores(
     prediction: NDArray[np.bool_], reference: NDArray[np.bool_], spacing: Sequence[float], *, distances: bool = True
 ) -> dict[str, Any]:
-    """The scores of a mask (*S) against its reference; None where a score is not defined.
+    """The scores of a mask (*S) against its reference; None for scores that are undefined.
 
     Args:
-        spacing: size of a voxel in mm, along each axis.
-        distances: compute the surface distances too, which takes most of the time.
+        spacing: voxel size in mm along each axis.
+        distances: also compute the surface distances, which takes most of the time.
 
     Returns:
-        dice, jaccard: each of `OVERLAPS`; None where both masks are empty, 0 where one is.
-        hd95_pooled_mm, ...: each of `DISTANCE_SCORES`; None where a mask is empty.
+        dice, jaccard: each of `OVERLAPS`; None if both masks are empty, 0 if one is.
+        hd95_pooled_mm, ...: each of `DISTANCE_SCORES`; None if a mask is empty.
         predicted_voxels, reference_voxels: sizes of the masks.
-        empty: "prediction", "reference", "both" or None: which mask is empty.
+        empty: which mask is empty: "prediction", "reference", "both" or None.
     """
     predicted, true = int(prediction.sum()), int(reference.sum())
     both = int((prediction & reference).sum())

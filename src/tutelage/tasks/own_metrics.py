@@ -1,4 +1,4 @@
-"""Further metrics of a task: functions of other packages, named by their import path."""
+"""Additional metrics of a task: functions from other packages, selected by import path."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from torch import Tensor
 from tutelage.core.errors import ConfigError
 from tutelage.core.import_path import import_named
 
-FORM = "{:.4g}"  # of their numbers in tables
+FORM = "{:.4g}"  # of their values in tables
 
 
 @dataclass(frozen=True)
 class OwnMetric:
-    """A function of class probabilities (B, K, *S) and labels (B, *S) that gives one number, and its name."""
+    """A named function of class probabilities (B, K, *S) and labels (B, *S) that returns one number."""
 
     name: str
     function: Callable[[Tensor, Tensor], Any]
 
     def __call__(self, probs: Tensor, label: Tensor) -> float:
-        """The number.
+        """The score.
 
         Raises:
-            ConfigError: the function raises, or gives something else.
+            ConfigError: the function raises, or does not return a finite number.
         """
         try:
             value = float(self.function(probs, label))
@@ -38,10 +38,10 @@ class OwnMetric:
 
 
 def own_metrics(paths: Iterable[str]) -> tuple[OwnMetric, ...]:
-    """The metrics that import paths name.
+    """The metrics at the given import paths.
 
     Raises:
-        ConfigError: there is no such function, or two have one name.
+        ConfigError: there is no such function, or two have the same name.
     """
     found: dict[str, OwnMetric] = {}
     for path in paths:

@@ -1,4 +1,4 @@
-"""Features that later answers are made from: what pretraining without labels is about."""
+"""Features for later use: the task of pretraining without labels."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ FOLDS = 5
 
 
 class Representation(Task):
-    """Learn features from images alone; labels, where there are any, only tell how good these are.
+    """Learn features from images alone. Labels, if there are any, are only used to measure their quality.
 
     Args:
-        classes: of the labels, in their order; none where no image has one.
+        classes: class names, in the order of labels; empty if no image has a label.
     """
 
     headline = "knn_accuracy"
@@ -37,16 +37,16 @@ class Representation(Task):
         self.classes = tuple(classes)
 
     def loss(self, logits: Tensor, label: Tensor) -> Tensor:
-        """There is none.
+        """Not available: this task has no supervised loss.
 
         Raises:
-            TypeError: always; a method that asks for it does not learn without labels.
+            TypeError: always; a method that needs this loss does not learn without labels.
         """
-        raise TypeError("features are learned without labels, so there is no loss of labels")
+        raise TypeError("features are learned without labels, so there is no supervised loss")
 
     @torch.no_grad()
     def predict(self, network: nn.Module, image: Tensor) -> Tensor:
-        """(B, F) float32: the features, not normalized; the network is in evaluation mode meanwhile, then as it was."""
+        """(B, F) float32: unnormalized features, computed in evaluation mode; afterwards the mode is restored."""
         training = [module for module in network.modules() if module.training]
         network.eval()
         try:
@@ -56,16 +56,16 @@ class Representation(Task):
                 module.training = True
 
     def metrics(self) -> NeighborMetrics:
-        """A fresh collector."""
+        """A new, empty collector."""
         return NeighborMetrics(len(self.classes))
 
 
 class NeighborMetrics(Metrics):
-    """Keeps features and labels, and scores the features by their neighbors in a bank, or among themselves.
+    """Keeps features and labels, and scores the features by their nearest neighbors.
 
     Args:
-        bank: features (N, F) and classes (N,) of other labeled images. Without it each fifth of the rows is judged by
-            the other four.
+        bank: features (N, F) and classes (N,) of other labeled images, among which neighbors are searched. Without it,
+            each fifth of the rows is compared with the other four.
     """
 
     def __init__(self, num_classes: int, bank: tuple[Tensor, Tensor] | None = None) -> None:
@@ -79,12 +79,12 @@ class NeighborMetrics(Metrics):
         self._label.append(label.cpu())
 
     def predicted(self) -> Tensor:
-        """(n,) int64: the class that the neighbors of each row speak for (k = 200, T = 0.1, arXiv:1805.01978)."""
+        """(n,) int64: the class predicted by the neighbors of each row (k = 200, T = 0.1, arXiv:1805.01978)."""
         features, label = torch.cat(self._features), torch.cat(self._label)
         if self.bank is not None:
             return knn_scores(features, *self.bank, self.num_classes).argmax(1)
         predicted = torch.empty_like(label)
-        fold = torch.arange(len(label)) % FOLDS  # rows of a class lie together, so that each fold has its share
+        fold = torch.arange(len(label)) % FOLDS  # rows are grouped by class, so each fold has its share
         for number in range(FOLDS):
             others = fold != number
             scores = knn_scores(features[~others], features[others], label[others], self.num_classes)
@@ -92,13 +92,13 @@ class NeighborMetrics(Metrics):
         return predicted
 
     def compute(self) -> dict[str, Any]:
-        """All metrics of what was added, ready for JSON.
+        """All metrics of the collected features, ready for JSON.
 
         Returns:
-            n: rows that were scored.
-            knn_accuracy: share of rows whose neighbors speak for the right class.
-            effective_rank: directions that the features vary in, see `effective_rank`.
-            feature_spread: 0 where all features point the same way, see `feature_spread`.
+            n: number of rows that were scored.
+            knn_accuracy: fraction of rows whose neighbors predict the correct class.
+            effective_rank: number of directions in which the features vary, see `effective_rank`.
+            feature_spread: 0 if all features point in the same direction, see `feature_spread`.
         """
         label, features = torch.cat(self._label), torch.cat(self._features)
         return {

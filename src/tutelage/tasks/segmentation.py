@@ -1,4 +1,4 @@
-"""A class for each voxel or pixel: cross-entropy with Dice, windows over whole volumes, and the field's scores."""
+"""One class per voxel or pixel: cross-entropy with Dice, windows over whole volumes, and the usual scores."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from tutelage.config.segmentation import SegmentationConfig
 from tutelage.core.errors import ConfigError, DataError
+from tutelage.core.precision import at_least_float32
 from tutelage.tasks.base import Task
 from tutelage.tasks.components import keep_largest
 from tutelage.tasks.overlap import DISTANCES, OVERLAPS
@@ -20,22 +21,22 @@ from tutelage.tasks.segmentation_metrics import SegmentationMetrics
 from tutelage.tasks.sliding_window import predict_windows
 
 IGNORED = -1
-MOST_ON_DEVICE = 2**30  # bytes of a result on the network's device; larger ones are summed on the CPU
-_SMOOTH = 1e-5  # of Dice, above and below: keeps the loss and its gradient finite without any foreground
+MOST_ON_DEVICE = 2**30  # bytes of a result on the network's device; larger ones are accumulated on the CPU
+_SMOOTH = 1e-5  # added to both parts of the Dice fraction: keeps loss and gradient finite without foreground
 
 
 class Segmentation(Task):
     """Segment volumes (three axes) or slices (two) into `classes`, the first of which is background.
 
     Args:
-        classes: their names, in the order of label values and logits.
-        patch_size: of training, which is the window of prediction, in voxels.
-        cfg: loss and prediction.
-        own_metrics: functions of (probs, labels) that score each case too.
+        classes: class names, in the order of label values and logits.
+        patch_size: size in voxels of the training patches, and of the windows in prediction.
+        cfg: settings of loss and prediction.
+        own_metrics: additional scores of each case: functions of (probs, labels).
 
     Raises:
         DataError: there are fewer than two classes.
-        ConfigError: the patch has other than two or three axes, or the strides do not fit it.
+        ConfigError: the patch does not have two or three axes, or the strides do not fit it.
     """
 
     headline = "dice"
@@ -59,7 +60,7 @@ class Segmentation(Task):
         self.classes, self.patch_size = tuple(classes), tuple(patch_size)
         self.cfg = cfg or SegmentationConfig()
         if len(self.classes) < 2:
-            raise DataError(f"segmentation needs a background and one more class at least, got {self.classes}")
+            raise DataError(f"segmentation needs a background and at least one more class, got {self.classes}")
         if len(self.patch_size) not in (2, 3):
             raise ConfigError(f"segmentation works on two or three axes, got the patch size {self.patch_size}")
         self.strides = self.cfg.strides_of(self.patch_size)
@@ -68,9 +69,9 @@ class Segmentation(Task):
     def loss(self, logits: Tensor, label: Tensor) -> Tensor:
         """Scalar: the weighted sum of cross-entropy and Dice loss of logits (B, K, *S) and labels (B, *S) int64.
 
-        Voxels of label -1 count nowhere; where all are so, the cross-entropy is 0.
+        Voxels with the label -1 are ignored. If all voxels are ignored, the cross-entropy is 0.
         """
-        logits = logits.float()
+        logits = at_least_float32(logits)
         known = label != IGNORED
         cost = F.cross_entropy(logits, label, ignore_index=IGNORED, reduction="none")
         cross_entropy = cost.sum() / known.sum().clamp_min(1)
@@ -92,10 +93,10 @@ class Segmentation(Task):
 
     @torch.no_grad()
     def predict(self, network: nn.Module, image: Tensor) -> Tensor:
-        """(B, K, *S) float32 probabilities of standardized volumes (B, C, *S) of any size, on whatever device.
+        """(B, K, *S) float32 probabilities of standardized volumes (B, C, *S) of any size, on any device.
 
-        The network is in evaluation mode meanwhile, then as it was. Windows move to its device one batch at a time; a
-        large result is summed on the CPU.
+        The network is in evaluation mode during prediction; afterwards its mode is restored. Windows are moved to its
+        device one batch at a time. A large result is accumulated on the CPU.
         """
         training = [module for module in network.modules() if module.training]
         network.eval()
@@ -129,7 +130,7 @@ class Segmentation(Task):
         )
 
     def decide(self, probs: Tensor) -> Tensor:
-        """(B, *S) int64: the most probable class of each voxel of `probs` (B, K, *S), less what the settings drop."""
+        """(B, *S) int64: the most probable class of each voxel of `probs` (B, K, *S), post-processed as set."""
         classes = probs.argmax(1)
         if not self.cfg.largest_component:
             return classes
@@ -137,5 +138,5 @@ class Segmentation(Task):
         return torch.stack([torch.from_numpy(row) for row in kept]).to(probs.device)
 
     def metrics(self, *, distances: bool = True) -> SegmentationMetrics:
-        """A fresh collector; without `distances` it is quick."""
+        """A new, empty collector; it is much faster without `distances`."""
         return SegmentationMetrics(self.classes, distances=distances, decide=self.decide, own_metrics=self.own_metrics)

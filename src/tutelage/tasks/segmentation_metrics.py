@@ -1,4 +1,4 @@
-"""The scores of segmentations: per class, per case, and over all."""
+"""The scores of segmentations: per class, per case, and overall."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ EMPTY = ("prediction", "reference", "both")
 
 
 class SegmentationMetrics(Metrics):
-    """Scores each case when it comes, and keeps the scores alone: not the volumes.
+    """Scores each case as it arrives, and keeps only the scores, not the volumes.
 
     Args:
-        classes: the first is background, which is not scored.
-        distances: compute surface distances too, which takes most of the time.
-        decide: from probabilities (B, K, *S) to classes (B, *S).
-        own_metrics: functions of (probs, labels), called for one case at a time, where probabilities are given.
+        classes: class names; the first is background, which is not scored.
+        distances: also compute surface distances, which takes most of the time.
+        decide: maps probabilities (B, K, *S) to classes (B, *S).
+        own_metrics: functions of (probs, labels), called once per case if probabilities are given.
     """
 
     def __init__(
@@ -53,9 +53,9 @@ class SegmentationMetrics(Metrics):
 
         Args:
             probs: (B, K, *S) summing to 1 over K, or predicted classes (B, *S).
-            label: (B, *S) int64; voxels of -1 are left out of both masks.
-            spacing: size of a voxel in mm along each axis; None is 1 mm.
-            names: of the cases; None numbers them.
+            label: (B, *S) int64; voxels with -1 are left out of both masks.
+            spacing: voxel size in mm along each axis; None is 1 mm.
+            names: names of the cases; None numbers them.
 
         Raises:
             DataError: the shapes differ, or a label is not a class.
@@ -67,9 +67,9 @@ class SegmentationMetrics(Metrics):
         if predicted.shape != label.shape:
             raise DataError(f"predictions {tuple(predicted.shape)} and labels {tuple(label.shape)} differ in shape")
         spacing = (1.0,) * (label.ndim - 1) if spacing is None else tuple(spacing)
-        for row, (mine, true) in enumerate(zip(predicted.cpu().numpy(), label.cpu().numpy(), strict=True)):
+        for row, (guess, true) in enumerate(zip(predicted.cpu().numpy(), label.cpu().numpy(), strict=True)):
             name = str(len(self._cases)) if names is None else names[row]
-            scores = self._case(mine, true, spacing)
+            scores = self._case(guess, true, spacing)
             if probs.ndim == label.ndim + 1:
                 one = slice(row, row + 1)
                 scores |= {metric.name: metric(probs[one].cpu(), label[one].cpu()) for metric in self.own_metrics}
@@ -78,7 +78,7 @@ class SegmentationMetrics(Metrics):
     def _case(self, predicted: NDArray[Any], label: NDArray[Any], spacing: tuple[float, ...]) -> dict[str, Any]:
         least, most = int(label.min()), int(label.max())
         if least < -1 or most >= len(self.classes):
-            raise DataError(f"labels must be in 0..{len(self.classes) - 1} (or -1, ignored), got {least}..{most}")
+            raise DataError(f"labels must be in 0..{len(self.classes) - 1} (or -1 to ignore), got {least}..{most}")
         predicted = np.where(label == -1, 0, predicted)
         distances = len(self.scores) > len(OVERLAPS)
         by_class = {
@@ -89,41 +89,42 @@ class SegmentationMetrics(Metrics):
         return {**{s: _mean(row[s] for row in by_class.values()) for s in self.scores}, "classes": by_class}
 
     def compute(self) -> dict[str, Any]:
-        """All scores of the cases, ready for JSON; None where a score is defined nowhere.
+        """All scores of the cases, ready for JSON; None for scores that are undefined in all cases.
 
-        A case's score is the mean over those of its foreground classes where it is defined; a mean over cases is one
-        over those where the score is defined, and `*_cases` says how many these are.
+        A case's score is the mean over the foreground classes for which it is defined. A mean over cases includes only
+        the cases for which the score is defined; `*_cases` is their number.
 
         Returns:
-            n: cases.
-            dice, jaccard, hd95_pooled_mm, ...: means over cases of each score of `class_scores`, each with `*_std`,
+            n: number of cases.
+            dice, jaccard, hd95_pooled_mm, ...: mean over cases of each score of `class_scores`, each with `*_std`,
                 the standard deviation over cases, and `*_cases`.
-            empty_predictions: times that a class was found nowhere in a case that has it.
-            empty_references: times that a class was found in a case that does not have it.
-            both_empty: times that neither has the class; Dice is not defined there, and never counted as perfect.
+            empty_predictions: how often a class was not predicted in a case that contains it.
+            empty_references: how often a class was predicted in a case that does not contain it.
+            both_empty: how often a class was neither predicted nor present. Dice is undefined then, and never counted
+                as perfect.
             per_class: for each foreground class, each score with `mean`, `std` and `cases`, and the three counts.
-            per_case: for each case its name, its scores, and `classes`, its scores by class.
-            Each of `own_metrics` by its name: the mean over cases.
+            per_case: for each case, its name, its scores, and `classes`, its scores by class.
+            Each of `own_metrics`, by name: the mean over cases.
         """
         rows = {name: [case["classes"][name] for case in self._cases] for name in self.classes[1:]}
         out: dict[str, Any] = {"n": len(self._cases)}
         for score in self.scores:
             summary = _summary(case[score] for case in self._cases)
             out |= {score: summary["mean"], f"{score}_std": summary["std"], f"{score}_cases": summary["cases"]}
-        out |= _empty_counts(row for of_class in rows.values() for row in of_class)
+        out |= _empty_counts(row for class_rows in rows.values() for row in class_rows)
         out["per_class"] = {
             name: {
-                **{score: _summary(row[score] for row in of_class) for score in self.scores},
-                **_empty_counts(of_class),
+                **{score: _summary(row[score] for row in class_rows) for score in self.scores},
+                **_empty_counts(class_rows),
             }
-            for name, of_class in rows.items()
+            for name, class_rows in rows.items()
         }
         out["per_case"] = self._cases
         out |= {metric.name: _mean(case.get(metric.name) for case in self._cases) for metric in self.own_metrics}
         return out
 
     def items(self) -> dict[str, NDArray[Any]]:
-        """Arrays with a row a case: `case`, its name, and of each score its mean over classes, NaN where undefined."""
+        """Arrays with one row per case: `case`, its name, and the class mean of each score, NaN if undefined."""
         arrays: dict[str, NDArray[Any]] = {"case": np.array([case["case"] for case in self._cases], dtype=np.str_)}
         for score in self.scores:
             values = [case[score] for case in self._cases]

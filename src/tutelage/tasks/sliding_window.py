@@ -1,4 +1,4 @@
-"""Probabilities of a whole volume from overlapping windows, by MONAI."""
+"""Probabilities of a whole volume from overlapping windows, with MONAI."""
 
 from __future__ import annotations
 
@@ -23,21 +23,22 @@ def predict_windows(
     device: torch.device | None = None,
     result_device: torch.device | None = None,
 ) -> Tensor:
-    """(B, K, *S) float32: `predict` averaged over windows that start every `strides` voxels, the last at the end.
+    """(B, K, *S) float32: `predict` averaged over windows placed every `strides` voxels, the last one at the end.
 
-    A volume smaller than the window is padded with zeros on both sides, and the result is cut back. Memory is that of
-    the result and of one batch of windows, whatever the size of the volume.
+    A volume smaller than the window is padded with zeros on both sides, and the result is cropped. Memory is needed for
+    the result and for one batch of windows.
 
     Args:
-        predict: maps windows (b, C, *window) to probabilities (b, K, *window). Softmax belongs in it: the mean of
-            logits is another answer.
+        predict: maps windows (b, C, *window) to probabilities (b, K, *window). It must include the softmax, since
+            averaging logits gives another result.
         volume: (B, C, *S) float32.
-        window: its size in voxels.
+        window: size of the windows in voxels.
         strides: in voxels, each in 1..window.
-        weight: all voxels of a window alike, or by a Gaussian of sigma = window / 8, as nnU-Net (arXiv:1904.08128).
-        batch: windows that are predicted at once.
-        device: where `predict` runs; None is the volume's.
-        result_device: where the sums are; None is the volume's.
+        weight: weight all voxels of a window equally, or by a Gaussian with sigma = window / 8, as in nnU-Net
+            (arXiv:1904.08128).
+        batch: number of windows per call of `predict`.
+        device: where `predict` runs; None is the volume's device.
+        result_device: where the result is accumulated; None is the volume's device.
 
     Raises:
         MissingExtra: MONAI is not installed.
@@ -61,11 +62,11 @@ def predict_windows(
 
 
 def count_windows(shape: Sequence[int], window: Sequence[int], strides: Sequence[int]) -> int:
-    """How many windows `predict_windows` takes for one volume (*shape)."""
+    """Number of windows that `predict_windows` uses for one volume (*shape)."""
     axes = zip(shape, window, strides, strict=True)
     return math.prod(math.ceil(max(length - size, 0) / stride) + 1 for length, size, stride in axes)
 
 
 def _overlap(size: int, stride: int) -> float:
-    """The share that MONAI turns back into exactly `stride`: it truncates size * (1 - overlap), 15.99... to 15."""
+    """The overlap that MONAI converts back to exactly `stride`; it truncates size * (1 - overlap), e.g. 15.99 to 15."""
     return max(0.0, 1.0 - stride / size - 1e-9)

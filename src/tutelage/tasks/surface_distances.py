@@ -1,4 +1,4 @@
-"""Distances between the surfaces of two masks, in the two conventions that papers use."""
+"""Distances between the surfaces of two masks, in the two conventions that are used in papers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Mask = NDArray[np.bool_]
 
 
 def surface_points(mask: Mask) -> NDArray[np.int64]:
-    """(N, d): indices of the voxels of `mask` (*S) that have a face towards its outside.
+    """(N, d): indices of the voxels of `mask` (*S) with at least one face on the outside.
 
-    What lies beyond the volume is outside. So this is the mask without its erosion by the 6 face neighbors (4 in two
-    dimensions), the surface of both medpy and MONAI.
+    Everything beyond the volume counts as outside. The result is the mask minus its erosion by the 6 face neighbors (4
+    in two dimensions), which is the surface in both medpy and MONAI.
     """
     points = np.argwhere(mask)
     if len(points) == 0:
@@ -25,13 +25,13 @@ def surface_points(mask: Mask) -> NDArray[np.int64]:
     inside = box.copy()
     for axis in range(mask.ndim):
         for shift in (-1, 1):
-            inside &= np.roll(box, shift, axis)  # the padding keeps what is rolled around outside
+            inside &= np.roll(box, shift, axis)  # voxels that wrap around come from the padding
     return np.argwhere(box & ~inside) - 1 + first
 
 
 @dataclass(frozen=True)
 class SurfaceDistances:
-    """Distance of each surface voxel of one mask to the nearest one of the other, both (N,) float64.
+    """Distance from each surface voxel of one mask to the nearest one of the other, both (N,) float64.
 
     Attributes:
         to_reference: from the surface of the prediction.
@@ -43,7 +43,7 @@ class SurfaceDistances:
 
     @property
     def hd95_pooled(self) -> float:
-        """95th percentile of the distances of both directions together: medpy's `hd95`, that of UA-MT's tables."""
+        """95th percentile of the distances in both directions together: medpy's `hd95`, as in UA-MT's tables."""
         return float(np.percentile(np.concatenate([self.to_reference, self.to_prediction]), 95))
 
     @property
@@ -53,12 +53,12 @@ class SurfaceDistances:
 
     @property
     def asd_to_reference(self) -> float:
-        """Mean distance from the prediction's surface to the reference's, that direction alone: medpy's `asd`."""
+        """Mean distance from the prediction's surface to the reference's, in this direction only: medpy's `asd`."""
         return float(self.to_reference.mean())
 
     @property
     def assd_pooled(self) -> float:
-        """Mean of the distances of both directions together: MONAI's `SurfaceDistanceMetric(symmetric=True)`."""
+        """Mean of the distances in both directions together: MONAI's `SurfaceDistanceMetric(symmetric=True)`."""
         return float(np.concatenate([self.to_reference, self.to_prediction]).mean())
 
 
@@ -66,15 +66,15 @@ def surface_distances(prediction: Mask, reference: Mask, spacing: Sequence[float
     """The distances between the surfaces of two masks (*S).
 
     Args:
-        spacing: size of a voxel along each axis; the distances are in its unit. None counts in voxels.
+        spacing: voxel size along each axis; the distances have its unit. None measures in voxels.
 
     Raises:
-        ValueError: a mask is empty: there is no distance to it.
+        ValueError: a mask is empty, so there is no distance to it.
     """
     from scipy.spatial import KDTree  # slow to import
 
     if not (prediction.any() and reference.any()):
         raise ValueError("there is no surface distance to an empty mask")
     scale = np.ones(prediction.ndim) if spacing is None else np.asarray(spacing, dtype=np.float64)
-    mine, theirs = surface_points(prediction) * scale, surface_points(reference) * scale
-    return SurfaceDistances(KDTree(theirs).query(mine)[0], KDTree(mine).query(theirs)[0])
+    predicted, true = surface_points(prediction) * scale, surface_points(reference) * scale
+    return SurfaceDistances(KDTree(true).query(predicted)[0], KDTree(predicted).query(true)[0])

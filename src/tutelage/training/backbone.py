@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -36,7 +37,7 @@ class Backbone:
         """The parameters of the student's backbone."""
         return [parameter for module in self.student for parameter in module.parameters()]
 
-    def set_mode(self, method: Method, step: int, total: int) -> None:
+    def set_mode(self, method: Method[Any], step: int, total: int) -> None:
         """Called before the forward pass: evaluation mode while frozen; afterwards, the method's own modes again."""
         if self.is_frozen(step, total):
             for module in (*self.student, *self.teacher):
@@ -57,7 +58,7 @@ class Backbone:
                 parameter.grad = None
 
 
-def backbone_of(method: Method, network: nn.Module, train: TrainConfig) -> Backbone | None:
+def backbone_of(method: Method[Any], network: nn.Module, train: TrainConfig) -> Backbone | None:
     """The backbone, if the settings freeze it or give it a learning rate of its own; otherwise None.
 
     Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,7 +50,7 @@ class NeighborExam(Exam):
         )
 
     def score(
-        self, network: nn.Module, *, method: Method | None = None, check: Callable[[], None] = lambda: None
+        self, network: nn.Module, *, method: Method[Any] | None = None, check: Callable[[], None] = lambda: None
     ) -> Grades:
         """kNN accuracy and the label-free metrics of `NeighborMetrics`; the items are `label` and `predicted`.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,7 +49,7 @@ class ScanExam(Exam):
         return replace(self, part=ScanSubset(self.part.scans, self.part.rows[:most]))
 
     def score(
-        self, network: nn.Module, *, method: Method | None = None, check: Callable[[], None] = lambda: None
+        self, network: nn.Module, *, method: Method[Any] | None = None, check: Callable[[], None] = lambda: None
     ) -> Grades:
         """The metrics of `SegmentationMetrics`; the items are its arrays: `case`, `dice` and the other scores.
 

@@ -44,7 +44,7 @@ class Exam(ABC):
 
     @abstractmethod
     def score(
-        self, network: nn.Module, *, method: Method | None = None, check: Callable[[], None] = lambda: None
+        self, network: nn.Module, *, method: Method[Any] | None = None, check: Callable[[], None] = lambda: None
     ) -> Grades:
         """The grades of a network.
 
@@ -73,7 +73,7 @@ class ImageExam(Exam):
         return replace(self, rows=self.rows[:most])
 
     def score(
-        self, network: nn.Module, *, method: Method | None = None, check: Callable[[], None] = lambda: None
+        self, network: nn.Module, *, method: Method[Any] | None = None, check: Callable[[], None] = lambda: None
     ) -> Grades:
         """The task's metrics; the items are `label` and `predicted`, the true and the predicted class of each image.
 
@@ -100,7 +100,7 @@ class ImageExam(Exam):
         return Grades(scores, {"label": label.numpy(), "predicted": probs.argmax(1).numpy()})
 
 
-def _pseudo_label_scores(method: Method, probs: Tensor, label: Tensor) -> dict[str, float]:
+def _pseudo_label_scores(method: Method[Any], probs: Tensor, label: Tensor) -> dict[str, float]:
     weight, guess = method.pseudo_label_weight(probs), method.guess(probs)
     if weight is None:
         return {}

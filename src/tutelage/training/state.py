@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +32,7 @@ class Training:
         scaler: of the loss in fp16; does nothing in other precisions.
     """
 
-    method: Method
+    method: Method[Any]
     loader: Batches
     optimizer: torch.optim.Optimizer
     schedule: OptimizerConfig

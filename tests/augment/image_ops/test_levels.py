@@ -1,6 +1,7 @@
 """Float images: each operation on them is the one on their levels."""
 
 import inspect
+import itertools
 from collections.abc import Callable
 from types import ModuleType
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from support.tables import check_rows
 from tutelage.augment.cutout import Cutout
 from tutelage.augment.image_ops import affine, blending, erase, filters, hue, resample, tables
 from tutelage.augment.image_ops.levels import from_levels, to_levels
@@ -60,19 +62,21 @@ def as_float(images: Tensor, dtype: torch.dtype) -> Tensor:
     return (images.double() / 255).to(dtype)
 
 
-@pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.__name__)
-def test_a_float_batch_gives_the_levels_of_the_uint8_batch_over_255_in_its_own_type(operation, channels, dtype):
-    images = levels(channels)
-    given = as_float(images, dtype)
-    before = given.clone()
-    changed = OPERATIONS[operation](operation, given)
-    assert changed.dtype == dtype
-    expected = OPERATIONS[operation](operation, images)
-    assert torch.equal(to_levels(changed), expected)
-    assert torch.equal(changed, from_levels(expected, dtype))
-    assert torch.equal(given, before)
+def test_a_float_batch_gives_the_levels_of_the_uint8_batch_over_255_in_its_own_type():
+    def check(row):
+        operation, channels, dtype = row
+        images = levels(channels)
+        given = as_float(images, dtype)
+        before = given.clone()
+        changed = OPERATIONS[operation](operation, given)
+        assert changed.dtype == dtype
+        expected = OPERATIONS[operation](operation, images)
+        assert torch.equal(to_levels(changed), expected)
+        assert torch.equal(changed, from_levels(expected, dtype))
+        assert torch.equal(given, before)
+
+    rows = itertools.product(OPERATIONS, (1, 3), FLOATS)
+    check_rows(rows, check, lambda row: f"{row[0].__name__} of {row[1]} channels in {row[2]}")
 
 
 @pytest.mark.parametrize("module", [affine, blending, erase, filters, hue, resample, tables])

@@ -82,7 +82,7 @@ def test_numbers_are_of_the_frozen_network_and_of_random_weights_beside_it(
     assert rows["run", "knn", 36]["accuracy"] == [pytest.approx(expected)]
     said = capsys.readouterr().out
     assert "this encoder" in said and "random weights" in said
-    assert "the run (supervised) itself learned from 36 labels of this data" in said
+    assert "the run (supervised) was itself trained on 36 labels of this data" in said
 
 
 def test_the_same_command_gives_the_same_numbers(run: Path, photos: Path, tmp_path: Path) -> None:
@@ -127,10 +127,10 @@ def test_few_labels_are_scored_by_each_other(
     photos = write_images(tmp_path / "photos", 4, seed=5)
     (photos / "a" / "5-3.png").unlink()
     found = probed(run, photos, tmp_path / "p.json", *more)
-    assert "they are split into 3 parts" in found["notes"][0] and "within some 30 points" in found["notes"][0]
+    assert "they are split into 3 parts" in found["notes"][0] and "within about 30 points" in found["notes"][0]
     assert (found["labeled_images"], found["test_images"]) == (11, 0)
     assert {(row["labels"], len(row["accuracy"])) for row in found["rows"]} == {(7, 2)}
-    assert "Accuracy on the labeled images in turn" in capsys.readouterr().out
+    assert "Accuracy on the labeled images, cross-validated" in capsys.readouterr().out
     encoder = Encoder.load(run)
     items = sorted(photos.glob("*/*.png"))
     features = encoder.features(np.stack([np.moveaxis(np.array(Image.open(item)), -1, 0) for item in items]))
@@ -170,7 +170,7 @@ def test_a_markdown_file_has_the_table(run: Path, photos: Path, tmp_path: Path) 
         (["--label-counts", ""], "--label-counts must be numbers, or the word all"),
         (["--label-counts", "37"], "--label-counts asks for 37 labels, but there are 36"),
         (["--label-counts", "2"], "--label-counts asks for 2 labels, fewer than the 3 classes"),
-        (["--kind", "knm"], "--kind must be of knn, linear, logistic, got 'knm'; did you mean 'knn'?"),
+        (["--kind", "knm"], "--kind must be one of knn, linear, logistic, got 'knm'; did you mean 'knn'?"),
         (["--augment", "--kind", "knn"], "--augment does nothing without the linear probe"),
         (["--seeds", "0"], "--seeds must be in [1, 1000]"),
         (["--out", "p.txt"], "--out must be a .json or .md file, got p.txt"),
@@ -191,14 +191,14 @@ def test_wrong_data_is_told_with_all_its_faults(
     few = write_images(tmp_path / "few", 3, seed=3)
     assert cli.run(["probe", str(run), str(few), "--label-counts", "6", "--device", "cpu"]) == 2
     said = capsys.readouterr().err
-    assert "too few labels (9) to hold a fifth of them out, so that --label-counts can be all alone" in said
+    assert "too few labels (9) to hold out a fifth of them, so --label-counts can only be all" in said
     single = write_images(tmp_path / "single", 1, seed=3)
     assert cli.run(["probe", str(run), str(single), "--device", "cpu"]) == 2
     said = capsys.readouterr().err
-    assert "name labeled test images with --test, or label two images or more of each class" in said
+    assert "give labeled test images with --test, or label at least two images per class" in said
     other = write_images(tmp_path / "other", 2, seed=4, classes="xyz")
     assert cli.run(["probe", str(run), str(photos), "--test", str(other), "--device", "cpu"]) == 2
-    assert "the class 'x' of the test images is no class of the others" in capsys.readouterr().err
+    assert "the class 'x' of the test images has no training images" in capsys.readouterr().err
     (few / "a" / "broken.png").write_bytes(b"no image")
     (few / "b" / "empty.png").write_bytes(b"")
     assert cli.run(["probe", str(run), str(few), "--device", "cpu"]) == 2

@@ -176,7 +176,9 @@ def presets_of(methods: str, presets: str) -> tuple[str, ...]:
 def test_the_common_part_of_preset_names_stands_for_one_of_each_method() -> None:
     assert presets_of("supervised,fixmatch", "small") == ("supervised-small", "fixmatch-small")
     assert presets_of("supervised,fixmatch", "fixmatch-gpu, supervised-cpu") == ("fixmatch-gpu", "supervised-cpu")
-    with pytest.raises(ConfigError, match="there is no preset mixmatch-digits; name those of the other methods singly"):
+    with pytest.raises(
+        ConfigError, match="there is no preset mixmatch-digits; list the presets of the methods one by one"
+    ):
         presets_of("fixmatch,mixmatch", "digits")
     with pytest.raises(ConfigError, match="smal"):
         presets_of("supervised,fixmatch", "smal")

@@ -77,8 +77,8 @@ def test_settings_that_follow_the_number_of_labels_are_one_curve_and_are_told(va
     ]
     assert curve_names([RunRecord(run) for run in runs]) == ["fixmatch"] * 3
     assert texts_of(runs) == [
-        "Settings of fixmatch that follow the number of labels: method.threshold 0.5 with 40 and 60 labels, 0.4 with "
-        "78 labels."
+        "Settings of fixmatch that depend on the number of labels: method.threshold 0.5 with 40 and 60 labels, 0.4 "
+        "with 78 labels."
     ]
     runs.append(variant("d", 0.5, method__threshold=0.5))
     assert len(set(curve_names([RunRecord(run) for run in runs]))) == 2
@@ -91,14 +91,14 @@ def test_runs_on_other_data_are_not_compared_silently(variant: Any) -> None:
     config = json.loads((runs[1] / "config.json").read_text())
     config["data"]["fingerprint"] = "0" * 32
     (runs[1] / "config.json").write_text(json.dumps(config))
-    warning = "Careful: these runs were trained on different data, so their numbers cannot be compared."
+    warning = "Caution: these runs were trained on different data, so their numbers cannot be compared."
     assert texts_of(runs) == [warning]
 
 
 def test_a_run_that_is_not_finished_is_named(variant: Any) -> None:
     runs = [variant("a", 0.6), variant("b", 0.7)]
     (runs[1] / "result.json").unlink()
-    assert texts_of(runs) == ["Careful: not finished yet: b."]
+    assert texts_of(runs) == ["Caution: not finished yet: b."]
 
 
 def test_a_page_of_many_runs_leaves_out_details(variant: Any, tmp_path: Path) -> None:

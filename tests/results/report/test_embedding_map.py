@@ -26,7 +26,7 @@ def test_principal_components_are_those_of_the_covariance() -> None:
         signs = np.sign((found.places * expected).sum(0))
         np.testing.assert_allclose(found.places, expected * signs, atol=1e-5)
         share = (values[:2] ** 2).sum() / (values**2).sum()
-        assert f"hold {100 * share:.0f} % of the variance" in found.how
+        assert f"explain {100 * share:.0f} % of the variance" in found.how
 
 
 def test_images_that_are_all_alike_lie_in_one_place() -> None:
@@ -87,7 +87,7 @@ def test_each_point_has_its_own_picture(tmp_path: Path, run: Path) -> None:
 
 def test_a_report_of_a_run_has_the_map_of_its_images_as_page_and_as_markdown(run: Path, tmp_path: Path) -> None:
     page = (run / "report.html").read_text()
-    assert "<h2>Map of the images</h2>" in page and "have its label" in page
+    assert "<h2>Map of the images</h2>" in page and "have the same label" in page
     assert 'class="s0 h0' in page  # unlabeled images
     assert cli.run(["report", str(run), "--out", str(tmp_path / "r.md"), "--device", "cpu"]) == 0
     assert "![Map of the images](r_plots/map.png)" in (tmp_path / "r.md").read_text()

@@ -21,10 +21,10 @@ from tutelage.data.scans.source import list_scans
 from tutelage.results.report import write_report
 from tutelage.results.report.repeat import train_command
 from tutelage.results.report.scan_cases import read_segmented, worst_and_median
-from tutelage.results.verdict.pairing import write_scored
 from tutelage.results.verdict.verdict import judge
 from tutelage.run.build import resolved
 from tutelage.run.run_record import RunRecord
+from tutelage.run.scored import write_scored
 from tutelage.tasks.segmentation_metrics import SegmentationMetrics
 
 VALUES = (0, 1, 2)
@@ -106,7 +106,7 @@ def test_the_report_has_scores_conventions_curves_and_pictures(run: Path, tmp_pa
     assert f"{100 * scores['dice']:.1f} %" in page
     for text in ("HD95 pooled", "ASD to reference", "medpy", "MONAI", "scan-002", "Dice on the validation cases"):
         assert text in page
-    assert "share of voxels certain enough to be taught" in page
+    assert "share of voxels certain enough to learn from" in page
     worst, median = (f"{which} case: scan-00{k}" for which, k in (("Worst", 2), ("Median", 1)))
     assert worst in page and median in page
     assert page.count("<image ") == 2 * (3 + 2)  # slices and surfaces

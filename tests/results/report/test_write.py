@@ -49,8 +49,8 @@ def test_sections_come_in_the_order_of_what_one_wants_to_know(run: Path) -> None
         "Most confident mistakes",
         "Least certain unlabeled images",
         "Map of the images",
-        "What training saw",
-        "How to repeat it",
+        "Augmented views",
+        "How to reproduce it",
     ]
 
 
@@ -93,7 +93,7 @@ def test_a_verdict_in_the_run_comes_first(copy: Path, tmp_path: Path) -> None:
     page = text_of(copy, tmp_path)
     assert "Unlabeled images hurt: -2.0 ± 1.0 points" in page
     assert "&lt;i&gt;few&lt;/i&gt; pass" in page and "Try: --method.threshold 0.8" in page
-    assert "One run cannot tell" not in page
+    assert "One run cannot show" not in page
 
 
 def test_plots_are_written_as_files(run: Path, tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_a_damaged_split_is_named(copy: Path, tmp_path: Path) -> None:
 def test_a_report_that_fails_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report_after_training(tmp_path / "nothing", screen())
     said = capsys.readouterr().out
-    assert said.startswith("- no report (") and said.count("\n") == 1
+    assert said.startswith("- the report was not written (") and said.count("\n") == 1
 
 
 def test_a_resume_makes_the_report_of_a_run_that_was_ended_before_it(copy: Path) -> None:

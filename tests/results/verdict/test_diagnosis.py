@@ -204,9 +204,9 @@ def test_what_most_seeds_show_stands_first() -> None:
 def test_over_several_seeds_a_reason_says_in_how_many_it_was_found() -> None:
     few, well = fixmatch(logged=HEALTHY | {"pseudo/share": 0.0}), fixmatch(logged=HEALTHY)
     (reason,) = diagnose([Evidence(few, record()), Evidence(few, record()), Evidence(well, record())])
-    assert reason.evidence.endswith("(so in 2 of 3 seeds; figures of one)")
+    assert reason.evidence.endswith("(in 2 of 3 seeds; the numbers are of one)")
     (reason,) = diagnose([Evidence(few, record()), Evidence(few, record())])
-    assert reason.evidence.endswith("(so in all 2 seeds; figures of one)")
+    assert reason.evidence.endswith("(in all 2 seeds; the numbers are of one)")
     (reason,) = diagnose([Evidence(few, record())])
     assert "seeds" not in reason.evidence
 

@@ -62,7 +62,7 @@ def test_unlabeled_images_of_another_data_set_are_named_first(tmp_path: Path, me
     verdict = verdict_on(digits(tmp_path / "data.npz", other=True), tmp_path / "run", method)
     assert verdict.outcome != "helped"
     assert verdict.causes[0].name == "other images"
-    assert "of another kind" in verdict.reasons[0]
+    assert "differ in kind" in verdict.reasons[0]
 
 
 def test_a_threshold_that_nothing_reaches_is_named_first(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from tutelage.results.verdict.pairing import (
     paired_difference,
     score_difference,
     wilcoxon,
-    write_scored,
 )
+from tutelage.run.scored import write_scored
 
 
 @pytest.mark.parametrize(("won", "lost"), [(0, 0), (5, 0), (3, 4), (30, 12), (200, 260), (6, 6)])

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tutelage.augment.view import Draws, ImageShape, View
-from tutelage.core.batch import Batch, Samples
+from tutelage.core.batch import Batch, Samples, batch_of
 from tutelage.core.distributed import local_rows
 from tutelage.core.seeding import generator
 from tutelage.data.fetch_ahead import FetchAhead
@@ -86,7 +86,7 @@ class ImageLoader:
         """The batch of `step`, on the device; under torchrun this rank's share of it."""
         rows = self._rows(step)
         samples = {name: self._samples(name, step, *rows[name]) for name in rows}
-        return Batch(labeled=samples.get("labeled"), unlabeled=samples.get("unlabeled"))
+        return batch_of(samples.get("labeled"), samples.get("unlabeled"))
 
     @property
     def images_per_step(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,12 +60,13 @@ class ImageInventory:
         """For each part, the number of images and hashes of their names, labels and contents."""
         facts: dict[str, dict[str, Any]] = {}
         for role, part in sorted(self.parts.items()):
-            hashes = {name: hashlib.blake2b(digest_size=16) for name in ("names", "labels", "contents")}
+            hashes = {name: hashlib.blake2b(digest_size=16) for name in ("labels", "contents")}
             for item, look in zip(part.items, part.looks, strict=True):
-                hashes["names"].update(repr(item.name).encode())
                 hashes["labels"].update(repr((item.name, item.label)).encode())
                 hashes["contents"].update(look.digest)
-            facts[role] = {"images": len(part.items), **{name: h.hexdigest() for name, h in hashes.items()}}
+            names = names_hash(item.name for item in part.items)
+            facts[role] = {"images": len(part.items), "names": names}
+            facts[role] |= {name: digest.hexdigest() for name, digest in hashes.items()}
         return facts
 
     def fingerprint(self, *roles: str) -> str:
@@ -74,3 +76,11 @@ class ImageInventory:
             for item, look in zip(self.parts[role].items, self.parts[role].looks, strict=True):
                 digest.update(repr((role, item.name, item.label)).encode() + look.digest)
         return digest.hexdigest()
+
+
+def names_hash(names: Iterable[str]) -> str:
+    """32 hexadecimal digits that follow from the names of images, in their order."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name in names:
+        digest.update(repr(name).encode())
+    return digest.hexdigest()

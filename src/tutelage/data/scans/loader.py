@@ -12,7 +12,7 @@ from torch import Tensor
 from tutelage.augment.view import Draws
 from tutelage.augment.volume import Intensities, Turns
 from tutelage.config.scan import ScanConfig
-from tutelage.core.batch import Batch, Samples
+from tutelage.core.batch import Batch, Samples, batch_of
 from tutelage.core.distributed import local_rows
 from tutelage.core.errors import ConfigError
 from tutelage.core.seeding import generator
@@ -93,7 +93,7 @@ class ScanLoader:
         """The batch of `step`, on the device; under torchrun this rank's share of it."""
         fetched = self._patches(step)
         samples = {name: self._samples(name, step, patches) for name, patches in fetched.items()}
-        return Batch(labeled=samples.get("labeled"), unlabeled=samples.get("unlabeled"))
+        return batch_of(samples.get("labeled"), samples.get("unlabeled"))
 
     @property
     def images_per_step(self) -> int:

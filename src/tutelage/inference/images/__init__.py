@@ -1,1 +1,1 @@
-"""What a trained classifier or encoder of images is used for."""
+"""Use of trained image classifiers and encoders."""

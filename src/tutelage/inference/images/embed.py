@@ -1,4 +1,4 @@
-"""The features of images as a table: path, label where it is known, one column a feature."""
+"""The features of images as a table: path, label if known, and one column per feature."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class Embedded:
 
 
 def list_to_embed(source: str, labels: str | None = None) -> list[Item]:
-    """Every image of a source, labeled where a label is known: those of all splits, and of folders without any label.
+    """All images of a source, from all splits and unlabeled folders, with their labels if known.
 
     Raises:
-        DataError: there is no such source, no image in it, or the labels that were named cannot be read.
+        DataError: the source does not exist or has no images, or the given labels cannot be read.
     """
     listing = list_images(source, role="predict")
     if listing.faults:
@@ -56,10 +56,10 @@ def list_to_embed(source: str, labels: str | None = None) -> list[Item]:
 def embed_items(
     encoder: Encoder, items: Sequence[Item], *, workers: int = 2, unreadable: list[str] | None = None
 ) -> Iterator[Embedded]:
-    """Features in blocks, in order; an image that cannot be read is left out.
+    """Features in blocks, in order; images that cannot be read are skipped.
 
     Args:
-        unreadable: gets a sentence for each image that is left out.
+        unreadable: receives one sentence per skipped image.
     """
     stream = encoder.read(items, workers=workers)
     for start in range(0, len(items), BLOCK):
@@ -74,7 +74,7 @@ def embed_items(
 
 
 def embed_table(encoder: Encoder, items: Sequence[Item], *, workers: int = 2) -> pd.DataFrame:
-    """A table of `path, label, f0, f1, ...`, one row an image; the label is None where it is not known.
+    """A table of `path, label, f0, f1, ...`, one row per image; the label is None if unknown.
 
     Raises:
         DataError: no image can be read.
@@ -93,15 +93,15 @@ def embed_table(encoder: Encoder, items: Sequence[Item], *, workers: int = 2) ->
 
 
 def writer(out: Path) -> Writer:
-    """What writes the kind of file that the name ends in.
+    """The writer for the suffix of `out`.
 
     Raises:
-        ConfigError: it ends in something else.
-        MissingExtra: it is .parquet, and pyarrow is not installed.
+        ConfigError: the suffix is not supported.
+        MissingExtra: the suffix is .parquet, and pyarrow is not installed.
     """
     kinds: dict[str, type[Writer]] = {".parquet": ParquetWriter, ".npz": ArrayWriter, ".csv": CsvWriter}
     if out.suffix not in kinds:
-        raise ConfigError(f"--out must be a file of {', '.join(SUFFIXES)}, got {out}")
+        raise ConfigError(f"--out must end in one of {', '.join(SUFFIXES)}, got {out}")
     return kinds[out.suffix](out)
 
 
@@ -110,7 +110,7 @@ def _columns(width: int) -> list[str]:
 
 
 class Writer(ABC):
-    """Writes a table block by block with `atomic_file`: the file is there, whole, when all went well."""
+    """Writes a table block by block with `atomic_file`, so that the file appears only when it is complete."""
 
     def __init__(self, out: Path) -> None:
         self.out = out
@@ -123,7 +123,7 @@ class Writer(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Write what is left."""
+        """Write what remains."""
 
     def __enter__(self) -> Writer:
         self.stream = self._open.enter_context(atomic_file(self.out))
@@ -137,7 +137,7 @@ class Writer(ABC):
 
 
 class ParquetWriter(Writer):
-    """Columns `path`, `label` (null where unknown) and `f0`... float32."""
+    """Columns `path`, `label` (null if unknown) and `f0`, `f1`, ... float32."""
 
     def __init__(self, out: Path) -> None:
         super().__init__(out)
@@ -166,7 +166,7 @@ class ParquetWriter(Writer):
 
 
 class CsvWriter(Writer):
-    """A header and one line per image; paths and labels as cells that no spreadsheet runs, see `to_cell`."""
+    """A header and one line per image; paths and labels are escaped for spreadsheets, see `to_cell`."""
 
     def __init__(self, out: Path) -> None:
         super().__init__(out)
@@ -183,11 +183,11 @@ class CsvWriter(Writer):
         self._begun = True
 
     def close(self) -> None:
-        """Nothing is left: each block is written when it comes."""
+        """Do nothing: each block is written as it arrives."""
 
 
 class ArrayWriter(Writer):
-    """Arrays `path` (N,), `label` (N,), "" where unknown, and `features` (N, F) float32; held in memory until then."""
+    """Arrays `path` (N,), `label` (N,) ("" if unknown) and `features` (N, F) float32; kept in memory until the end."""
 
     def __init__(self, out: Path) -> None:
         super().__init__(out)

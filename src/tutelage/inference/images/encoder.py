@@ -1,4 +1,4 @@
-"""The features of a trained network: what probes, embeddings and maps are made of."""
+"""The features of a trained network, as used by probes, embeddings and maps."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from tutelage.data.kinds import IMAGES
 from tutelage.networks.base import Network
 from tutelage.run.weights import build_for_features, load_network
 
-SETTLING_IMAGES = 512  # that give a network with random weights its batch-norm statistics
+SETTLING_IMAGES = 512  # from which a network with random weights gets its batch-norm statistics
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """A network up to its features, in evaluation mode, and the preparation of images that it was trained with.
+    """A network up to its features, in evaluation mode, with the image preparation it was trained with.
 
     Attributes:
-        step: how many optimizer steps it was trained for.
+        step: number of optimizer steps it was trained for.
     """
 
     network: Network
@@ -42,17 +42,17 @@ class Encoder:
 
     @staticmethod
     def load(run: str | Path, *, network: str = "auto", device: str = "auto") -> Encoder:
-        """The encoder of a run of any kind, from its newest checkpoint. Its head is not looked at.
+        """The encoder of a run of any kind, from its newest checkpoint. The head is ignored.
 
         Args:
             network: "student", "teacher", or "auto" for the one that the method evaluates.
 
         Raises:
-            RunError: `run` is no run folder, or its checkpoints are damaged.
-            ConfigError: the method has no such network, the device is not there, or the network has no features that
-                are one row an image.
+            RunError: `run` is not a run folder, or its checkpoints are damaged.
+            ConfigError: the method has no such network, the device is not available, or the network does not return
+                one row of features per image.
         """
-        refusal = "segments scans: its features are one row a voxel, not one an image"
+        refusal = "segments scans: it has one row of features per voxel, not per image"
         loaded = load_network(run, kind=IMAGES, refusal=refusal, network=network, device=device, features_only=True)
         facts = loaded.facts
         encoder = Encoder(
@@ -65,26 +65,26 @@ class Encoder:
         )
         shape = encoder.features(np.zeros((1, encoder.channels, *[encoder.image_size] * 2), np.uint8)).shape
         if len(shape) != 2:
-            raise ConfigError(f"the network of {run} gives features of shape {tuple(shape)}, not one row an image")
+            raise ConfigError(f"the network of {run} returns features of shape {tuple(shape)}, not one row per image")
         return encoder
 
     @torch.no_grad()
     def features(self, images: NDArray[np.uint8] | Tensor) -> Tensor:
-        """(N, F) float32 on the CPU, for images (N, C, H, W) uint8 of the encoder's channels."""
+        """(N, F) float32 on the CPU, for images (N, C, H, W) uint8 with the encoder's number of channels."""
         pixels = torch.as_tensor(images).to(self.device)
         return self.network.features(self.normalization(pixels)).float().cpu()
 
     def read(self, items: Sequence[Item], *, workers: int = 2) -> Iterator[NDArray[np.uint8] | Unreadable]:
-        """(C, size, size) uint8 of each item, in order, as the encoder takes it."""
+        """(C, size, size) uint8 of each item, in order, with the encoder's size and number of channels."""
         return read_pixels(items, size=self.image_size, channels=self.channels, workers=workers)
 
     def fresh(self, cfg: RunConfig, images: NDArray[np.uint8], *, seed: int) -> Encoder:
-        """The same network with new random weights: what its shape alone is good for.
+        """The same network with new random weights: the baseline for trained weights.
 
         Args:
-            cfg: the settings of the run that it is from.
-            images: (N, C, H, W) uint8 that pass through it once in training mode, for its batch-norm statistics; with
-                those of a new network, 0 and 1, its features would be worse than a random network's can be.
+            cfg: the settings of the encoder's run.
+            images: (N, C, H, W) uint8, passed through the network once in training mode to set its batch-norm
+                statistics. The initial statistics, 0 and 1, would make the baseline too weak.
         """
         facts = {"channels": self.channels, "image_size": self.image_size}
         network = build_for_features(cfg, facts, seed=seed).to(self.device)
@@ -94,6 +94,6 @@ class Encoder:
             torch.manual_seed(derived_seed(seed, "settling"))
             network.start_from(pixels)
             for norm in norms:
-                norm.momentum = None  # a plain mean over the one batch
+                norm.momentum = None  # a plain average over this single batch
             network.features(pixels)
         return dataclasses.replace(self, network=network.eval(), step=0)

@@ -1,4 +1,4 @@
-"""A trained classifier or encoder of images, with everything that it needs to predict."""
+"""A trained image classifier or encoder, with everything it needs to predict."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Model(TrainedModel):
-    """A trained network, its classes, and the preparation of images that it was trained with."""
+    """A trained network, its classes, and the image preparation it was trained with."""
 
     kind = IMAGES.name
 
@@ -51,8 +51,8 @@ class Model(TrainedModel):
     def load(run: str | Path, *, network: str = "auto", device: str = "auto") -> Model:
         """The model of a run on images, from its newest checkpoint.
 
-        That of a pretraining run, or of imported weights without classes, is the encoder: it gives features, and has
-        no head.
+        For a pretraining run, or for imported weights without classes, the model is an encoder: it returns features
+        and has no head.
 
         Args:
             network: "student", "teacher", or "auto" for the one that the method evaluates.
@@ -61,7 +61,7 @@ class Model(TrainedModel):
             RunError: `run` is not a run folder, or its checkpoints are damaged.
             ConfigError: the run is on scans, the method has no such network, or the device is not available.
         """
-        refusal = "segments scans: tutelage predict, evaluate and report are for it"
+        refusal = "segments scans: use tutelage predict, evaluate or report for it"
         loaded = load_network(run, kind=IMAGES, refusal=refusal, network=network, device=device)
         facts = loaded.facts
         classes = tuple(facts["classes"])
@@ -83,17 +83,17 @@ class Model(TrainedModel):
         """
         if isinstance(self.task, Representation):
             raise ConfigError(
-                "this run pretrained an encoder without labels, which predicts no classes: look at its features with "
-                "tutelage probe or embed, or train from it (tutelage train ... --init-from RUN)"
+                "this run is an encoder trained without labels, which predicts no classes: inspect its features with "
+                "tutelage probe or embed, or start training from it (tutelage train ... --init-from RUN)"
             )
 
     def probabilities(self, images: np.ndarray) -> Tensor:
-        """(N, K) float32 on the CPU, for images (N, C, H, W) uint8 of the model's channels and size."""
+        """(N, K) float32 on the CPU, for images (N, C, H, W) uint8 with the model's number of channels and size."""
         pixels = self.normalization(torch.from_numpy(images).to(self.device))
         return self.task.predict(self.network, pixels).float().cpu()
 
     def predictions(self, items: list[Item], *, workers: int = 2, batch: int = 256) -> Iterator[Prediction]:
-        """A prediction for each item, in order; images are read as they are needed."""
+        """One prediction per item, in order; images are read when they are needed."""
         pixels = read_pixels(items, size=self.image_size, channels=self.channels, workers=workers)
         for start in range(0, len(items), batch):
             block = [next(pixels) for _ in items[start : start + batch]]
@@ -112,7 +112,7 @@ class Model(TrainedModel):
             source: an image, a folder, a list of paths (.txt or .csv), tar shards, or an .npz file.
 
         Raises:
-            DataError: there is no such source, or no image in it.
+            DataError: the source does not exist or has no images.
             ConfigError: the model predicts no classes.
         """
         import pandas as pd
@@ -153,7 +153,7 @@ class Model(TrainedModel):
             labels: CSV with the columns path,label.
 
         Raises:
-            DataError: there is no such source, or no image in it that can be read.
+            DataError: the source does not exist, or has no image that can be read.
         """
         encoder = Encoder(self.network, self.normalization, self.channels, self.image_size, self.device, self.step)
         items = list_to_embed(str(source), None if labels is None else str(labels))

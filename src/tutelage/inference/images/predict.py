@@ -19,7 +19,7 @@ _BLOCK = 256  # rows that are written at once
 
 @dataclass(frozen=True)
 class WrittenTable(Written):
-    """The images that were predicted, and their predictions if they were kept."""
+    """The images that were predicted, and the predictions if they were kept."""
 
     items: Sequence[Item]
     predictions: Sequence[Prediction]
@@ -30,10 +30,10 @@ def write_predictions(
 ) -> WrittenTable:
     """Write `path, label, confidence, p_<class>..., error`, one row per image.
 
-    An image that cannot be read has its reason under `error` and nothing else; the rest is done.
+    If an image cannot be read, its row has only the reason, under `error`; the other images are still predicted.
 
     Args:
-        keep: hold all predictions in memory; otherwise memory does not grow with the number of images.
+        keep: keep all predictions in memory; otherwise memory use does not grow with the number of images.
     """
     columns = ["path", "label", "confidence", *(f"p_{name}" for name in model.classes), "error"]
     predictions = model.predictions(items, workers=workers)

@@ -1,4 +1,4 @@
-"""What a classifier says of images, and which images it is asked about."""
+"""The predictions of a classifier, and the images to predict."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tutelage.tasks.base import Task
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of one image: its probabilities (K,), or None and why it could not be read."""
+    """The prediction for one image: probabilities (K,), or None and the reason why it could not be read."""
 
     name: str
     probs: np.ndarray | None
@@ -25,7 +25,7 @@ class Prediction:
 
 
 class Classifier(Protocol):
-    """What predicts classes of images; see `Model`."""
+    """A model that predicts the classes of images; see `Model`."""
 
     @property
     def task(self) -> Task: ...
@@ -40,7 +40,7 @@ def list_items(source: str | Path) -> list[Item]:
     """The images of a source to predict.
 
     Raises:
-        DataError: there is no such source, no image in it, or it cannot be read as what it is.
+        DataError: the source does not exist, has no images, or cannot be read.
     """
     listing = list_images(str(source), role="predict")
     if listing.faults:
@@ -49,7 +49,7 @@ def list_items(source: str | Path) -> list[Item]:
 
 
 def row_of(prediction: Prediction, classes: tuple[str, ...]) -> dict[str, Any]:
-    """A row of the table of predictions; numbers are None where the image could not be read."""
+    """A row of the prediction table; numbers are None if the image could not be read."""
     row: dict[str, Any] = {"path": prediction.name, "label": "", "confidence": None}
     row |= {f"p_{name}": None for name in classes}
     if prediction.probs is not None:

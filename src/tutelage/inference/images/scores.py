@@ -1,4 +1,4 @@
-"""How good a classifier is on labeled images."""
+"""The scores of a classifier on labeled images."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ImageScores(Scores):
                 console.print(f"{name.replace('_', ' '):>18}  {score.precise_form.format(self.metrics[name])}")
         console.print(f"{'images':>18}  {self.metrics['n']}")
         table = Table("class")
-        for heading in ("precision", "recall", "F1", "images", "most often taken for"):
+        for heading in ("precision", "recall", "F1", "images", "most often confused with"):
             table.add_column(heading, justify="right")
         for number, name in enumerate(self.classes):
             row = self.metrics["per_class"][name]
@@ -48,12 +48,12 @@ class ImageScores(Scores):
 
 
 def score_images(model: Classifier, data: str, *, labels: str | None, workers: int) -> ImageScores:
-    """Score a classifier on the labeled images of a source; images without a label are passed over.
+    """Score a classifier on the labeled images of a source; images without a label are skipped.
 
-    A source with splits gives its test images.
+    If the source has splits, its test images are used.
 
     Raises:
-        DataError: with all faults: unreadable images, labels that are not a class of the model, no labels.
+        DataError: lists all problems: unreadable images, labels that are not classes of the model, no labels.
     """
     items = _labeled(model, data, labels)
     predictions = list(model.predictions(items, workers=workers))

@@ -1,1 +1,1 @@
-"""What a trained segmenter of scans is used for."""
+"""Use of trained segmenters of scans."""

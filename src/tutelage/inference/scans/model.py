@@ -1,4 +1,4 @@
-"""A trained network that segments scans, with all that it needs to predict."""
+"""A trained network that segments scans, with everything it needs to predict."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ScanModel(TrainedModel):
-    """A trained network, its classes, and the preparation of scans that it was trained with.
+    """A trained network, its classes, and the preparation of scans it was trained with.
 
     Attributes:
-        values: label value of each class, in files.
+        values: label value of each class in mask files.
     """
 
     kind = SCANS.name
@@ -64,13 +64,13 @@ class ScanModel(TrainedModel):
 
         Args:
             network: "student", "teacher", or "auto" for the one that the method evaluates.
-            flips, largest_component: as the settings `segmentation.*`; None takes those of the run.
+            flips, largest_component: override the settings `segmentation.*` of the run; None keeps them.
 
         Raises:
-            RunError: `run` is no run folder, or its checkpoints are damaged.
-            ConfigError: the run is on images, the method has no such network, or the device is not there.
+            RunError: `run` is not a run folder, or its checkpoints are damaged.
+            ConfigError: the run is on images, the method has no such network, or the device is not available.
         """
-        refusal = "was trained on images, and segments no scans"
+        refusal = "was trained on images and cannot segment scans"
         loaded = load_network(run, kind=SCANS, refusal=refusal, network=network, device=device)
         cfg, facts = loaded.cfg, loaded.facts
         own = cfg.segmentation
@@ -90,15 +90,15 @@ class ScanModel(TrainedModel):
         )
 
     def segment(self, raw: RawCase) -> NDArray[np.float32]:
-        """(K, *S) float32: class probabilities of a scan on the grid of its file.
+        """(K, *S) float32: class probabilities of a scan, on the grid of its file.
 
         Raises:
-            DataError: it has other channels or axes than the scans of training, or cannot be prepared.
+            DataError: the scan has other channels or axes than the training scans, or cannot be prepared.
         """
         axes = len(self.task.patch_size)
         if (len(raw.image), raw.geometry.axes) != (self.channels, axes):
             raise DataError(
-                f"has {len(raw.image)} channels and {raw.geometry.axes} axes; the model takes {self.channels} "
+                f"has {len(raw.image)} channels and {raw.geometry.axes} axes; the model expects {self.channels} "
                 f"and {axes}"
             )
         placement = place(raw, self.scan)
@@ -111,7 +111,7 @@ class ScanModel(TrainedModel):
         return self.task.decide(torch.from_numpy(probs)[None])[0].numpy()
 
     def predictions(self, cases: Sequence[Case]) -> Iterator[ScanPrediction]:
-        """A prediction for each case, in order; one is in memory at a time."""
+        """One prediction per case, in order; only one is in memory at a time."""
         for case in cases:
             try:
                 raw = read_case(case, self.scan, with_label=False)
@@ -124,15 +124,15 @@ class ScanModel(TrainedModel):
     def predict(
         self, source: str | Path, *, out: str | Path, probabilities: bool = False, overwrite: bool = False
     ) -> pd.DataFrame:
-        """Write a mask for each scan into the folder `out`; gives its table, one row a scan.
+        """Write one mask per scan into the folder `out`; returns its table, with one row per scan.
 
         Args:
-            source: a scan, a folder of scans, or whatever is trained on.
-            probabilities: write them too.
-            overwrite: write into a folder that is not empty.
+            source: a scan, a folder of scans, or any source of scans that training accepts.
+            probabilities: also write the class probabilities.
+            overwrite: allow writing into a folder that is not empty.
 
         Raises:
-            DataError: there is no such source, or no scan in it.
+            DataError: the source does not exist or has no scans.
             RunError: `out` cannot be written, or is not empty.
         """
         import pandas as pd
@@ -151,10 +151,10 @@ class ScanModel(TrainedModel):
         tell: Tell | None = None,
         **options: Any,
     ) -> WrittenMasks:
-        """Write a mask per scan into a folder; see `TrainedModel.predict_into`.
+        """Write one mask per scan into a folder; see `TrainedModel.predict_into`.
 
         Args:
-            **options: `probabilities` writes them too.
+            **options: `probabilities` also writes the class probabilities.
         """
         refuse_folder(out, overwrite=overwrite)
         return write_masks(self, list_to_predict(data), out, tell=tell, **options)

@@ -17,7 +17,7 @@ from tutelage.inference.scans.prediction import Segmenter
 
 @dataclass(frozen=True)
 class WrittenMasks(Written):
-    """The scans that were segmented, and the folder of their masks."""
+    """The scans that were segmented, and the folder with their masks."""
 
     cases: Sequence[Case]
     folder: MaskFolder
@@ -26,9 +26,9 @@ class WrittenMasks(Written):
 def write_masks(
     model: Segmenter, cases: Sequence[Case], out: Path, *, probabilities: bool = False, tell: Tell | None = None
 ) -> WrittenMasks:
-    """Write a mask per scan into the folder `out`, beside a table and the names of the label values.
+    """Write one mask per scan into the folder `out`, with a table and the names of the label values.
 
-    A scan that cannot be read has its reason in the table and no mask; the rest is done.
+    If a scan cannot be read, the table has the reason and there is no mask; the other scans are still segmented.
     """
     folder = MaskFolder(out, model.classes, model.values)
     for number, made in enumerate(model.predictions(cases), start=1):
@@ -47,15 +47,15 @@ def write_masks(
 
 
 def refuse_folder(path: Path, *, overwrite: bool) -> None:
-    """Check that masks may be written into a folder.
+    """Check that masks can be written into a folder.
 
     Raises:
-        RunError: it is a file, its parent is none, or it is not empty and `overwrite` is off.
+        RunError: the path is a file, its parent is not a folder, or it is not empty and `overwrite` is off.
     """
     if path.exists() and not path.is_dir():
-        raise RunError(f"{path} is a file: name a folder for the masks")
+        raise RunError(f"{path} is a file: give a folder for the masks")
     parent = next(p for p in path.absolute().parents if p.exists())
     if not parent.is_dir():
-        raise RunError(f"cannot make the folder {path}: {parent} is not a folder")
+        raise RunError(f"cannot create the folder {path}: {parent} is not a folder")
     if path.exists() and any(path.iterdir()) and not overwrite:
-        raise RunError(f"{path} is not empty: name a new folder, or write into it with --overwrite")
+        raise RunError(f"{path} is not empty: give a new folder, or write into it with --overwrite")

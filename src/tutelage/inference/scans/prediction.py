@@ -1,4 +1,4 @@
-"""What a segmenter makes of scans, and which scans it is asked about."""
+"""The predictions of a segmenter, and the scans to predict."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from tutelage.tasks.segmentation import Segmentation
 
 @dataclass(frozen=True)
 class ScanPrediction:
-    """What a model makes of a scan, or why it could not be read.
+    """The prediction for one scan, or the reason why it could not be read.
 
     Attributes:
         probs: (K, *S) float32 on the grid of the file, or None.
-        predicted: (*S) int64 class indices there, or None.
+        predicted: (*S) int64 class indices on the same grid, or None.
     """
 
     case: Case
@@ -36,7 +36,7 @@ class ScanPrediction:
 
 
 class Segmenter(Protocol):
-    """What segments scans; see `ScanModel`."""
+    """A model that segments scans; see `ScanModel`."""
 
     @property
     def task(self) -> Segmentation: ...
@@ -62,11 +62,11 @@ def list_to_predict(source: str) -> list[Case]:
     """The scans of a source to predict.
 
     Raises:
-        DataError: there is no such source, no scan in it, or it cannot be read as what it is.
+        DataError: the source does not exist, has no scans, or cannot be read.
     """
     listing = list_scans(source, role="predict")
     if not listing.cases and not listing.faults:
-        listing.faults.append(f"{shown(source)} holds no scans")
+        listing.faults.append(f"{shown(source)} contains no scans")
     if listing.faults:
         raise DataError(listing.faults)
     return listing.cases

@@ -1,4 +1,4 @@
-"""How good a segmenter is on labeled scans."""
+"""The scores of a segmenter on labeled scans."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from tutelage.tasks.overlap import DISTANCE_SCORES, OVERLAPS
 from tutelage.tasks.segmentation import Segmentation
 
 _FORMS = {name: column for name, column in Segmentation.columns.items() if name in (*OVERLAPS, *DISTANCE_SCORES)}
-_PER_CASE = ("dice", "hd95_pooled_mm", "hd95_max_directed_mm", "assd_pooled_mm")  # beside a name, in 80 columns
+_PER_CASE = ("dice", "hd95_pooled_mm", "hd95_max_directed_mm", "assd_pooled_mm")  # with a name in 80 columns
 _MOST_COLUMNS = 4  # side by side
 _COUNTS = {
-    "empty_predictions": "found nowhere, though there",
-    "empty_references": "found, though nowhere there",
-    "both_empty": "neither found nor there",
+    "empty_predictions": "present but not predicted",
+    "empty_references": "predicted but not present",
+    "both_empty": "neither present nor predicted",
 }
 
 
@@ -42,11 +42,11 @@ class ScanScores(Scores):
     cases: Sequence[Case]
 
     def print(self, console: Console) -> None:
-        """Print each class and their mean, with the standard deviation over cases, then one row per case."""
+        """Print the scores of each class and their mean, as mean and std over cases, then one row per case."""
         print_scores(self.metrics, console)
 
     def case_table(self) -> bytes:
-        """CSV with a row for each case and class: all scores, and whether prediction or reference is empty."""
+        """CSV with one row per case and class: all scores, and whether prediction or reference is empty."""
         return case_table(self.metrics)
 
 
@@ -56,7 +56,7 @@ def score_scans(
     """Score a segmenter on the labeled scans of a source, on the grid of their files.
 
     Raises:
-        DataError: with all faults: scans that cannot be read, label values that are not a class, no labels.
+        DataError: lists all problems: scans that cannot be read, label values that are not a class, no labels.
     """
     cases = labeled_cases(model, data, labels=labels, workers=workers)
     metrics, table = model.task.metrics(), class_table(model.values)
@@ -72,12 +72,12 @@ def score_scans(
 
 
 def labeled_cases(model: Segmenter, data: str, *, labels: str | None, workers: int) -> list[Case]:
-    """The labeled scans of a source; a source with splits gives those of its test part.
+    """The labeled scans of a source; if it has splits, those of its test split.
 
-    Every file is read once, so that what is wrong is said before hours of prediction.
+    Every file is read once, so that problems are reported before hours of prediction.
 
     Raises:
-        DataError: with all faults.
+        DataError: lists all problems.
     """
     listing = list_scans(data, labels, role="test")
     cases = [case for case in listing.cases if case.label is not None]
@@ -95,21 +95,21 @@ def _faults(case: Case, look: ScanLook, model: Segmenter) -> list[str]:
     faults, axes = [], len(look.placement.shape)
     if (look.channels, axes) != (model.channels, len(model.task.patch_size)):
         faults.append(
-            f"{shown(case.place)} has {look.channels} channels and {axes} axes; the model takes {model.channels} and "
+            f"{shown(case.place)} has {look.channels} channels and {axes} axes; the model expects {model.channels} and "
             f"{len(model.task.patch_size)}"
         )
     unknown = sorted(set(look.label_counts) - {*model.values, model.scan.ignore_label})
     if unknown:
         known = ", ".join(f"{value} {shown(name)}" for name, value in zip(model.classes, model.values, strict=True))
         faults.append(
-            f"{shown(str(case.label))} holds the label value {unknown[0]}, which is no class of the model; "
+            f"{shown(str(case.label))} contains the label value {unknown[0]}, which is not a class of the model; "
             f"known: {known}"
         )
     return faults
 
 
 def print_scores(metrics: dict[str, Any], console: Console) -> None:
-    """Print each class and their mean, with the standard deviation over cases, then a row a case."""
+    """Print the scores of each class and their mean, as mean and std over cases, then one row per case."""
     columns = [(shown(name), {score: row[score] for score in _FORMS}) for name, row in metrics["per_class"].items()]
     mean = {score: {"mean": metrics[score], "std": metrics[f"{score}_std"]} for score in _FORMS}
     columns.append(("all classes", mean))
@@ -126,7 +126,7 @@ def print_scores(metrics: dict[str, Any], console: Console) -> None:
     console.print(_right(cases))
     for key, meaning in _COUNTS.items():
         if metrics[key]:
-            console.print(f"times that a class of a case was {meaning}: {metrics[key]}; it has no distances then")
+            console.print(f"classes of a case that were {meaning}: {metrics[key]}; these have no distances")
 
 
 def _right(table: Table) -> Table:
@@ -136,7 +136,7 @@ def _right(table: Table) -> Table:
 
 
 def case_table(metrics: dict[str, Any]) -> bytes:
-    """CSV with a row for each case and class: all scores, and whether prediction or reference is empty."""
+    """CSV with one row per case and class: all scores, and whether prediction or reference is empty."""
     scores = (*OVERLAPS, *DISTANCE_SCORES)
     rows = [
         {"case": to_cell(case["case"]), "class": name, "empty": row["empty"] or ""}

@@ -1,1 +1,1 @@
-"""Methods side by side on the same labels: what is run, how it is run, and what came out."""
+"""Comparing methods on the same labels: the plan, the runs, and the table of results."""

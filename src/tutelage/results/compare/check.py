@@ -1,4 +1,4 @@
-"""Everything that can be known to fail, found before the first run of a comparison."""
+"""Checks before the first run of a comparison, so that no run fails on what could be known."""
 
 from __future__ import annotations
 

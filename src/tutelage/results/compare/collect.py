@@ -1,4 +1,4 @@
-"""Gathering the runs of a comparison into a table; only runs on the same images are compared."""
+"""Collecting the runs of a comparison into a table. Only runs on the same images are compared."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tutelage.run.baseline import SUPERVISED
 from tutelage.run.run_record import RunRecord
 
 Part = Literal["test", "validation"]
-_SAME = {  # of split.json: what all runs on a seed and a number of labels must share
+_SAME = {  # keys of split.json that must agree between runs with the same seed and number of labels
     "classes": "classes",
     "labeled": "labeled images",
     "held_out": "held-out images",
@@ -27,7 +27,7 @@ _SAME = {  # of split.json: what all runs on a seed and a number of labels must 
 
 @dataclass(frozen=True)
 class MethodScores:
-    """A method at a number of labels.
+    """The scores of a method with a number of labels.
 
     Attributes:
         scores: the headline by seed, of the network that the method evaluates, after the last step.
@@ -50,12 +50,12 @@ class MethodScores:
 
 @dataclass(frozen=True)
 class ComparisonTable:
-    """What came out of a comparison, few labels first.
+    """The results of a comparison, fewest labels first.
 
     Attributes:
         part: what was scored.
-        images: how many of them, images or cases.
-        seeds: as planned; a cell may have fewer, if runs failed or are missing.
+        images: the number of images or cases scored.
+        seeds: the planned number; a cell may have fewer if runs failed or are missing.
         headline: the score that is compared.
     """
 
@@ -70,7 +70,7 @@ def collect(plan: Plan, out: Path) -> ComparisonTable:
     """The table of the finished runs.
 
     Raises:
-        RunError: no run is finished; one is not the plan's; or runs that are to be compared differ in their images.
+        RunError: no run is finished, a run is not part of the plan, or runs to compare differ in their images.
     """
     records = {one: record for one in plan.combinations if (record := RunRecord(out / one.name)).finished}
     if not records:
@@ -106,8 +106,8 @@ def refuse_strangers(records: Mapping[Combination, RunRecord]) -> None:
     """Check that the runs are those of the plan, and were trained and scored on the same images.
 
     Raises:
-        RunError: the settings of a run are of another combination, two runs are of different data, or two on a seed and
-            a number of labels differ in labeled, held-out or scored images.
+        RunError: a run has the settings of another combination, two runs used different data, or two runs with the same
+            seed and number of labels differ in labeled, held-out or scored images.
     """
     data: dict[str, Path] = {}
     first: dict[tuple[int | None, int], RunRecord] = {}
@@ -130,7 +130,7 @@ def _cell(
 ) -> MethodScores:
     def by_seed(of: str, key: str) -> dict[int, float]:
         runs = {one.seed: m[key] for one, m in metrics.items() if (one.method, one.label_count) == (of, count)}
-        return {seed: float(value) for seed, value in runs.items() if value is not None}  # a distance may not exist
+        return {seed: float(value) for seed, value in runs.items() if value is not None}  # a distance may be undefined
 
     own, baseline = by_seed(method, headline.key), by_seed(SUPERVISED, headline.key)
     gains = [100.0 * (own[seed] - baseline[seed]) for seed in own if seed in baseline]

@@ -1,4 +1,4 @@
-"""Running the trainings of a comparison, each a process of its own: a crash of one does not end the others."""
+"""Running the trainings of a comparison, each in its own process, so that a crash of one does not end the others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tutelage.run.run_record import RunRecord
 from tutelage.training.signals import StopFlag
 
 LOGS = "logs"
-FAULT = "this is a fault in tutelage"  # what the command line says below an unexpected error
+FAULT = "this is a fault in tutelage"  # printed by the command line below an unexpected error
 _PAUSE = 0.1  # seconds between two looks at the runs
 
 
@@ -35,16 +35,16 @@ class _Running:
 
 
 def next_command(plan: Plan, one: Combination, out: Path) -> list[str]:
-    """What comes after `tutelage` to start a run, or to go on with one that was started."""
+    """The arguments of `tutelage` that start a run, or resume one that was started."""
     if (out / one.name / "config.json").exists():
         return ["train", "--resume", str(out / one.name), NO_REPORT]
     return plan.command(one, out)
 
 
 def run_all(plan: Plan, out: Path, *, jobs: int, console: Console) -> dict[Combination, str]:
-    """Train what is not finished yet, `jobs` runs at once; gives the reason of each that failed.
+    """Train the unfinished runs, `jobs` at a time, and return why each failed run failed.
 
-    A run that another process trains just now is waited for. SIGINT and SIGTERM reach the runs, which save and stop.
+    Waits for runs that another process is training. SIGINT and SIGTERM are passed on to the runs, which save and stop.
 
     Raises:
         Interrupted: a signal came.
@@ -69,13 +69,13 @@ def run_all(plan: Plan, out: Path, *, jobs: int, console: Console) -> dict[Combi
                     break
                 if not _is_in_use(out / one.name):
                     waiting.remove(one)
-                    if not RunRecord(out / one.name).finished:  # by a process from elsewhere, meanwhile
+                    if not RunRecord(out / one.name).finished:  # another process may have finished it meanwhile
                         running.append(_start(plan, one, out, jobs))
             if stop.number:
                 _stop(running, stop.number)
                 finished = sum(RunRecord(out / one.name).finished for one in plan.combinations)
                 raise Interrupted(
-                    f"stopped; {finished} of {total} runs are finished; the same command goes on", stop.number
+                    f"stopped; {finished} of {total} runs are finished; rerun the command to resume", stop.number
                 )
             time.sleep(_PAUSE)
     return failed
@@ -92,13 +92,13 @@ def _start(plan: Plan, one: Combination, out: Path, jobs: int) -> _Running:
         stdout=log,
         stderr=subprocess.STDOUT,
         env=environment,
-        start_new_session=True,  # a terminal's Ctrl-C comes once, from here
+        start_new_session=True,  # so that Ctrl-C reaches a run once, from here
     )
     return _Running(one, process, log, time.monotonic())
 
 
 def _close(job: _Running, out: Path, failed: dict[Combination, str], console: Console, *, done: str) -> bool:
-    """Tell how a run ended; false if it has to be taken up again, since another process has it."""
+    """Print how a run ended; False if it has to be tried again because another process holds it."""
     run, took = out / job.one.name, clock(time.monotonic() - job.begun)
     if RunRecord(run).finished:
         console.print(f"{done}: {job.one.name} ({took})")
@@ -106,7 +106,7 @@ def _close(job: _Running, out: Path, failed: dict[Combination, str], console: Co
     if _is_in_use(run):
         return False
     path = out / LOGS / f"{job.one.name}.log"
-    failed[job.one] = _last_words(path) or f"it ended with {job.process.returncode}"
+    failed[job.one] = _last_words(path) or f"exit code {job.process.returncode}"
     console.print(f"{done}: {job.one.name} failed ({took}): {failed[job.one]}")
     return True
 
@@ -128,7 +128,7 @@ def _is_in_use(run: Path) -> bool:
         lock.acquire()
     except Timeout:
         return True
-    except OSError:  # gone again: the run was taken back
+    except OSError:  # gone again: the run was removed
         return False
     lock.release()
     return False
@@ -138,7 +138,7 @@ def _last_words(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     said = [line.removeprefix("tutelage: ") for line in lines if line.strip()]
     if said and said[-1].startswith(FAULT):
-        said.pop()  # the error itself stands above
+        said.pop()  # the error itself is on the line above
     return shown(said[-1]) if said else ""
 
 

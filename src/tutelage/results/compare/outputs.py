@@ -1,4 +1,4 @@
-"""The table of a comparison, on the screen and as files for a spreadsheet, a repository, and a paper."""
+"""The table of a comparison, on screen and as CSV, Markdown and LaTeX files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TEX = {c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\te
 
 
 def print_table(table: ComparisonTable, console: Console) -> None:
-    """Print the table, and what its numbers are."""
+    """Print the table and an explanation of its numbers."""
     screen = Table(title=title(table))
     for heading in headings(table):
         screen.add_column(heading, justify="left" if heading == "method" else "right")
@@ -31,7 +31,7 @@ def write_table(table: ComparisonTable, out: Path, *, notes: Sequence[Sequence[s
     """Write results.csv, results.md and results.tex into `out`.
 
     Args:
-        notes: go below the Markdown table: of each the first sentence, and below it the others.
+        notes: items of a list below the Markdown table: the first sentence of each, with the others nested under it.
     """
     write_atomically(out / "results.csv", to_csv(table))
     write_atomically(out / "results.md", to_markdown(table, notes).encode())
@@ -53,16 +53,13 @@ def title(table: ComparisonTable) -> str:
 def reading(table: ComparisonTable) -> str:
     """How to read the numbers."""
     pool = table.headline.pool
-    chosen = "" if table.part == "test" else f" There were no test {pool}: these also showed how training went."
+    chosen = "" if table.part == "test" else f" There were no test {pool}: these {pool} also served for validation."
     gain = "gain: paired by seed, with the 95 % interval of its mean (Student's t)"
     if all(cell.gain is None for cell in table.cells):
-        gain = "no gain: there is no finished run of supervised training to compare with"
+        gain = "no gain: there is no finished supervised run to compare with"
     elif any(cell.gain is not None and cell.gain.n in (2, 3) for cell in table.cells):
-        gain += ", which from two or three seeds is wide: the verdict also looks at each of them"
-    return (
-        f"mean ± std over seeds (n of {table.seeds}), of the network that the method evaluates after its last step; "
-        f"{gain}.{chosen}"
-    )
+        gain += ", which is wide with two or three seeds; the verdict also looks at each seed"
+    return f"mean ± std over seeds (n of {table.seeds}), for the evaluated network after the last step; {gain}.{chosen}"
 
 
 def to_csv(table: ComparisonTable) -> bytes:
@@ -87,7 +84,7 @@ def to_csv(table: ComparisonTable) -> bytes:
 
 
 def to_markdown(table: ComparisonTable, notes: Sequence[Sequence[str]] = ()) -> str:
-    """A table for a repository, with how to read it and a list of notes, each with its own list."""
+    """A Markdown table with an explanation and a list of notes."""
     names = headings(table)
     lines = [f"# {title(table)}", "", f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
     lines += [f"| {' | '.join(_words(cell, table))} |" for cell in table.cells]
@@ -98,7 +95,7 @@ def to_markdown(table: ComparisonTable, notes: Sequence[Sequence[str]] = ()) -> 
 
 
 def to_tex(table: ComparisonTable) -> str:
-    """A tabular for a paper (booktabs); rules stand between numbers of labels."""
+    """A LaTeX tabular (booktabs) with a rule between numbers of labels."""
     names = headings(table)
     columns = "rl" + "r" * (len(names) - 2)
     lines = [f"% {title(table)}: {reading(table)}", rf"\begin{{tabular}}{{{columns}}}", r"\toprule"]
@@ -114,7 +111,7 @@ def to_tex(table: ComparisonTable) -> str:
 
 
 def escape_tex(text: str) -> str:
-    """`text` so that LaTeX prints it and runs none of it."""
+    """`text` with LaTeX's special characters escaped."""
     return "".join(_TEX.get(character, character) for character in text)
 
 

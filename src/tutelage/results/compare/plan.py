@@ -1,4 +1,4 @@
-"""What a comparison runs: methods x label counts x seeds, each a training with a command of its own."""
+"""What a comparison runs: methods x label counts x seeds, each as a training command of its own."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from tutelage.run.resolve import resolve_training
 FILE = "compare.json"
 CACHE = "cache"  # of prepared scans
 FORMAT = 1
-_DIGEST = "config_digest"  # of the TOML file when the plan was written
+_DIGEST = "config_digest"  # hash of the TOML file when the plan was written
 MOST_SEEDS = 100
-NO_REPORT = "--no-report"  # of each run: the comparison makes one of all
-_OF_THE_COMPARISON = {  # settings that differ between its runs, or mean nothing in them, and what says them instead
+NO_REPORT = "--no-report"  # for each run: the comparison writes one report on all of them
+_OF_THE_COMPARISON = {  # settings that differ between the runs or have no meaning in them: what to give instead
     "method.name": "--methods",
     "data.label_count": "--label-counts",
     "train.baseline": "supervised among --methods",
@@ -50,12 +50,12 @@ class Combination:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is compared, and what all runs have in common.
+    """What is compared, and the settings that all runs share.
 
     Attributes:
-        seeds: one split of the labels each, the same for all methods.
-        presets: at most one a method.
-        settings: by dotted name; one of a method goes to each method that has it.
+        seeds: each draws one split of the labels, the same for all methods.
+        presets: at most one per method.
+        settings: by dotted name; a method setting applies to each method that has it.
         config_file: TOML file of settings for all runs.
     """
 
@@ -110,7 +110,7 @@ class Plan:
 
     @property
     def combinations(self) -> list[Combination]:
-        """In the order in which they run: all methods on a seed before the next seed, few labels first."""
+        """All runs in order: all methods on one seed before the next seed, fewest labels first."""
         return [
             Combination(method, count, seed)
             for seed in self.seeds
@@ -119,11 +119,11 @@ class Plan:
         ]
 
     def preset_of(self, method: str) -> str | None:
-        """The preset of that method, if one was named."""
+        """The preset for a method, if one was named."""
         return next((preset for preset in self.presets if preset_method(preset) == method), None)
 
     def settings_of(self, one: Combination) -> dict[str, Any]:
-        """The settings of a run by dotted name, over its preset and the file."""
+        """The settings of a run by dotted name; they override its preset and the file."""
         own = {
             name: value
             for name, value in self.settings.items()
@@ -143,7 +143,7 @@ class Plan:
         return cfg
 
     def command(self, one: Combination, out: Path) -> list[str]:
-        """What comes after `tutelage` to start that run."""
+        """The arguments of `tutelage` that start a run."""
         flags = {name: flag for flag, name in config.FLAGS.items()}
         settings = self.settings_of(one)
         if self.kind.cache is not None:
@@ -174,12 +174,12 @@ def preset_method(preset: str) -> str:
 
 
 def shown_command(words: Sequence[str]) -> str:
-    """A command as one types it."""
+    """A command as it is typed in a shell."""
     return shlex.join(["tutelage", *words])
 
 
 def keep_plan(plan: Plan, out: Path) -> None:
-    """Write the plan, or check that it goes on with the one in `out`: all runs that were started are its own, too.
+    """Write the plan, or check that it extends the one in `out`, so that every started run belongs to both.
 
     Raises:
         RunError: `out` holds another comparison, or something else; the message names what differs.
@@ -197,7 +197,7 @@ def keep_plan(plan: Plan, out: Path) -> None:
             )
         if started and digest != read_json(out / FILE).get(_DIGEST, digest):
             raise RunError(
-                f"{plan.config_file} has changed since the first runs of {out}; take it back, or name a new folder"
+                f"{plan.config_file} has changed since the first runs of {out}; undo the change, or name a new folder"
             )
         write_json(out / FILE, values)
         return
@@ -211,13 +211,13 @@ def keep_plan(plan: Plan, out: Path) -> None:
 
 
 def _run(plan: Plan, one: Combination) -> tuple[object, ...]:
-    """All that one run follows from."""
+    """Everything that determines one run."""
     settings = {name: str(value) for name, value in plan.settings_of(one).items()}
     return settings, plan.preset_of(one.method), plan.config_file
 
 
 def _differences(before: Plan, plan: Plan) -> list[str]:
-    """What `plan` takes away from the one before, or has otherwise."""
+    """What `plan` removes from or changes in the earlier plan."""
     old, new = _flat(before.to_dict()), _flat(plan.to_dict())
     added = {
         name for name in ("methods", "label_counts", "seeds") if set(getattr(before, name)) <= set(getattr(plan, name))
@@ -257,7 +257,7 @@ def _plain(value: Any) -> Any:
 
 
 def _flat(values: Mapping[str, Any]) -> dict[str, str]:
-    """Each difference by the name that the user gave it."""
+    """The parts of a plan by the names that users know."""
     lists = {name: ", ".join(map(str, values[name])) for name in ("methods", "label_counts", "seeds", "presets")}
     given = {name: str(value) for name, value in values["settings"].items()}
     return lists | given | {"config": str(values["config_file"])}

@@ -1,4 +1,4 @@
-"""What a report is made of, before it is HTML or Markdown. All texts are plain: the templates escape them."""
+"""The building blocks of a report, independent of HTML and Markdown. All text is plain; the templates escape it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph; one that is `muted` says where a number comes from, or why something is not there."""
+    """A paragraph; a `muted` one says where a number comes from or why something is missing."""
 
     kind: ClassVar[str] = "text"
     text: str
@@ -18,7 +18,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Finding:
-    """A headline in a box, with reasons, each with what to try; the box's edge shows the tone."""
+    """A box with a headline and reasons, each with what to try; the color of its edge shows the tone."""
 
     kind: ClassVar[str] = "finding"
     headline: str
@@ -28,7 +28,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Tile:
-    """A number to see first: what it is, the number, and what it rests on."""
+    """A key number: what it is, its value, and a note on it."""
 
     label: str
     value: str
@@ -45,7 +45,7 @@ class Tiles:
 
 @dataclass(frozen=True)
 class Plot:
-    """A drawn plot: `inline` goes into the page, `svg` and `png()` are whole files."""
+    """A plot: `inline` is SVG for the page, `svg` and `png()` are complete files."""
 
     kind: ClassVar[str] = "plot"
     name: str  # of its files
@@ -59,7 +59,7 @@ class Plot:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table; `share` in [0, 1] is drawn as a bar behind it."""
+    """A cell of a table; `share` in [0, 1] is drawn as a bar behind the text."""
 
     text: str
     share: float | None = None
@@ -68,7 +68,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells. The first `texts` columns are text, the others numbers; a `half` one leaves room beside it."""
+    """Rows of cells. The first `texts` columns are text, the others numbers; a `half` table takes half the width."""
 
     kind: ClassVar[str] = "table"
     columns: tuple[str, ...]
@@ -97,7 +97,7 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture (PNG) as it is."""
+    """A picture (PNG) at full size."""
 
     kind: ClassVar[str] = "picture"
     name: str
@@ -107,7 +107,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Point:
-    """A point of a map: its place in percent from the left and from the top, its look, and what it says of itself.
+    """A point of a map: its position in percent from the left and the top, its marker, and its label.
 
     `series` is the number of a color, from 1, or 0 for none; `shape` is 0 to 3.
     """
@@ -121,9 +121,9 @@ class Point:
 
 @dataclass(frozen=True)
 class PointMap:
-    """Points, each with the picture that lies at its number on a sheet (JPEG); `plot` is the same without pictures.
+    """Points with pictures: point i shows picture i of a sheet (JPEG). `plot` is the map without pictures.
 
-    `legend` holds names with the color and the shape of their points, `columns` how many pictures are in a row of the
+    `legend` holds names with the color and shape of their points; `columns` is the number of pictures in a row of the
     sheet.
     """
 
@@ -148,7 +148,7 @@ Block = Text | Finding | Tiles | Plot | Table | Gallery | Picture | PointMap | C
 
 @dataclass(frozen=True)
 class Section:
-    """A headed part of a report; a `folded` one is shown on request."""
+    """A part of a report with a heading; a `folded` one opens on click."""
 
     title: str
     blocks: tuple[Block, ...]
@@ -157,7 +157,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Chapter:
-    """What is said of one run, where there are several."""
+    """The sections about one run in a report on several."""
 
     title: str
     subtitle: str
@@ -166,7 +166,7 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Page:
-    """A report: its own sections, then a chapter for each of several runs."""
+    """A report: its sections, then a chapter per run if there are several."""
 
     title: str
     subtitle: str

@@ -1,4 +1,4 @@
-"""What a report says of several runs together."""
+"""The sections of a report about several runs together."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tutelage.results.report.score_plots import label_efficiency_plot
 from tutelage.results.report.scores import percent
 from tutelage.run.run_record import RunRecord
 
-# What runs of one method may differ in and still be drawn as one curve.
+# Settings in which runs of one method may differ and still form one curve.
 _NEUTRAL = {
     "data.path",
     "data.label_count",
@@ -30,9 +30,9 @@ _NEUTRAL = {
 
 
 def curve_names(records: Sequence[RunRecord]) -> list[str]:
-    """The name of each run's curve: its method, and the settings by which it differs from others of that method.
+    """The name of the curve of each run: its method, and the settings in which it differs from others of that method.
 
-    Settings that follow from the number of labels are one curve: they differ, but never at one number of labels.
+    Runs whose settings differ only between numbers of labels, never at the same number, form one curve.
     """
     settings = [_compared(record) for record in records]
     names = []
@@ -48,17 +48,17 @@ def curve_names(records: Sequence[RunRecord]) -> list[str]:
 
 
 def _compared(record: RunRecord) -> dict[str, str]:
-    """The settings by which a run may differ from others of its method."""
+    """The settings that distinguish the curves of a method."""
     return {key: str(value) for key, value in flat(record.cfg.to_dict()).items() if key not in _NEUTRAL}
 
 
 def _settings_by_labels(records: Sequence[RunRecord], names: Sequence[str]) -> list[Text]:
-    """What each curve whose settings follow from the number of labels has where; like curves share a sentence."""
+    """Notes on curves whose settings depend on the number of labels; curves with equal settings share a note."""
     curves_of: dict[str, list[str]] = defaultdict(list)
     for name in dict.fromkeys(names):
         own = [(r.labels, _compared(r)) for r, other in zip(records, names, strict=True) if other == name]
         at, counts = dict(own), sorted(dict(own))
-        if any(settings != at[count] for count, settings in own):  # a name may leave out in what they differ
+        if any(settings != at[count] for count, settings in own):  # the name does not show all differences
             continue
         keys = [key for key in at[counts[0]] if len({at[count].get(key) for count in counts}) > 1]
         if keys:
@@ -66,13 +66,13 @@ def _settings_by_labels(records: Sequence[RunRecord], names: Sequence[str]) -> l
                 "; ".join(_by_value(key, {count: at[count].get(key) for count in counts}) for key in keys)
             ].append(shown(name))
     return [
-        Text(f"Settings of {enumerated(curves)} that follow the number of labels: {said}.")
+        Text(f"Settings of {enumerated(curves)} that depend on the number of labels: {said}.")
         for said, curves in curves_of.items()
     ]
 
 
 def _by_value(key: str, values: Mapping[int, Any]) -> str:
-    """`optimizer.lr 0.1 with 40 and 250 labels, 0.2 with 4,000 labels`, from its value at each number of labels."""
+    """`optimizer.lr 0.1 with 40 and 250 labels, 0.2 with 4,000 labels`, from the value for each number of labels."""
     counts: dict[Any, list[str]] = defaultdict(list)
     for count, value in values.items():
         counts[value].append(f"{count:,}")
@@ -82,11 +82,11 @@ def _by_value(key: str, values: Mapping[int, Any]) -> str:
 
 
 def comparison_sections(records: Sequence[RunRecord]) -> list[Section]:
-    """Means over seeds by method and number of labels, curves, and a row a run."""
+    """Means over seeds by method and number of labels, curves, and one row per run."""
     names = curve_names(records)
     scored = [(name, r) for name, r in zip(names, records, strict=True) if r.scored]
     parts = {r.part for _, r in scored}
-    blocks: list[Block] = [Text(f"Careful: {warning}") for warning in _warnings(records, parts)]
+    blocks: list[Block] = [Text(f"Caution: {warning}") for warning in _warnings(records, parts)]
     curves: dict[str, dict[int, Interval]] = {}
     scores = {r.headline for r in records}
     if scored and len(parts) == len(scores) == 1:
@@ -173,7 +173,7 @@ def _warnings(records: Sequence[RunRecord], parts: set[str | None]) -> list[str]
         pool = records[0].headline.pool
         found.append(f"some runs are scored on test {pool}, others on validation {pool}: there is no common table.")
     if len({record.headline for record in records}) > 1:
-        found.append("these runs learned different things, so there is no common table.")
+        found.append("these runs have different tasks, so there is no common table.")
     unfinished = [record.name for record in records if record.result is None]
     if unfinished:
         found.append(f"not finished yet: {', '.join(shown(name) for name in unfinished)}.")

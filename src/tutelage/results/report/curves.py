@@ -1,4 +1,4 @@
-"""Plots of a training: scores and losses over its steps, and how its pseudo-labels fared."""
+"""Plots of a training run: scores, losses and pseudo-labels over the steps."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from tutelage.run.run_record import RunRecord
 
 _NETWORKS = {"student": SERIES[1], "teacher": SERIES[0]}
 _SHARES = {
-    "pseudo/accuracy": ("right, where the truth is known", SERIES[2]),
-    "pseudo/share": ("weight of an unlabeled image", SERIES[0]),
-    "pseudo/entropy": ("evenness over the classes", SERIES[3]),
+    "pseudo/accuracy": ("accuracy, where the true label is known", SERIES[2]),
+    "pseudo/share": ("mean weight of an unlabeled image", SERIES[0]),
+    "pseudo/entropy": ("evenness over classes", SERIES[3]),
 }
 _MOST_CLASSES = 40  # lines in a plot of classes
 
 
 def accuracy_curves(record: RunRecord, name: str) -> Plot | None:
-    """The headline of student and teacher on the validation data, or None where nothing was validated."""
+    """The headline of student and teacher on the validation data, or None if there was none."""
     curves = {network: _validation_curve(record, network) for network in _NETWORKS}
     if not any(len(steps) > 1 for steps, _ in curves.values()):
         return None
@@ -37,7 +37,7 @@ def accuracy_curves(record: RunRecord, name: str) -> Plot | None:
             figure,
             name,
             f"{record.headline.title} on the validation {record.headline.item}s",
-            "Nothing is chosen by it: the last step counts.",
+            "For information only: the final network is that of the last step.",
         )
 
 
@@ -64,7 +64,7 @@ def loss_curves(record: RunRecord, prefix: str, titles: Mapping[str, str]) -> li
 
 
 def pseudo_label_shares(record: RunRecord, name: str) -> Plot | None:
-    """Share, evenness and accuracy of the pseudo-labels over the steps, or None where the method makes none."""
+    """Share, evenness and accuracy of the pseudo-labels over the steps, or None if the method makes none."""
     curves = {key: _training_curve(record, key) for key in _SHARES}
     if not any(len(steps) > 1 for steps, _ in curves.values()):
         return None
@@ -82,13 +82,13 @@ def pseudo_label_shares(record: RunRecord, name: str) -> Plot | None:
             figure,
             name,
             "Pseudo-labels over time",
-            "With a threshold, the weight is the share of images above it. Evenness: 1 where all classes are given "
-            "equally often, 0 where one is given to all.",
+            "With a threshold, the weight is the share of images above it. Evenness is 1 if all classes are equally "
+            "frequent and 0 if there is only one.",
         )
 
 
 def class_shares(record: RunRecord, name: str) -> Plot | None:
-    """Of each class its share of the pseudo-labels; the most and the least frequent one are named."""
+    """The share of each class among the pseudo-labels; the most and the least frequent class are named."""
     rows = [row for row in record.training if row.get("pseudo/class_share")]
     classes = record.classes
     if len(rows) < 2 or len(classes) > _MOST_CLASSES or len(rows[-1]["pseudo/class_share"]) != len(classes):
@@ -111,14 +111,14 @@ def class_shares(record: RunRecord, name: str) -> Plot | None:
         return finished(
             figure,
             name,
-            "Share of each class in the pseudo-labels",
-            "Dashed: all equally often. Named: the most and the least frequent at the end. A class that takes all the "
-            "others, or dies out, is a collapse.",
+            "Share of each class among the pseudo-labels",
+            "Dashed: equal shares. The legend names the most and the least frequent class at the end. A class that "
+            "takes over, or vanishes, is a sign of collapse.",
         )
 
 
 def accuracy_of_runs(records: Sequence[RunRecord], labels: Sequence[str], name: str) -> Plot | None:
-    """The headline of several runs on the validation data, over the share of their training; color by `labels`."""
+    """The validation headline of several runs over the fraction of training done; colors by `labels`."""
     colors = {label: SERIES[k % len(SERIES)] for k, label in enumerate(dict.fromkeys(labels))}
     curves = []
     for label, record in zip(labels, records, strict=True):
@@ -134,11 +134,11 @@ def accuracy_of_runs(records: Sequence[RunRecord], labels: Sequence[str], name: 
             axes.plot(parts, values, color=colors[label], linewidth=1.3, alpha=0.85)
         _shares(axes)
         axes.xaxis.set_major_formatter(as_percent)
-        axes.set_xlabel("part of the training")
+        axes.set_xlabel("fraction of training")
         there = dict.fromkeys(label for label, *_ in curves)
         _legend(axes, [(short(label, 34), colors[label]) for label in there])
         score = records[0].headline
-        return finished(figure, name, f"{score.title} on the validation {score.item}s", "One line a run.")
+        return finished(figure, name, f"{score.title} on the validation {score.item}s", "One line per run.")
 
 
 def _training_curve(record: RunRecord, key: str) -> tuple[list[int], list[float]]:
@@ -171,6 +171,6 @@ def _marker(steps: Sequence[int]) -> str | None:
 
 
 def _legend(axes: Axes, entries: list[tuple[str, str]]) -> None:
-    """A legend of (text, color), made by hand: matplotlib leaves out labels that start with an underscore."""
+    """A legend of (text, color) entries; matplotlib itself would skip labels that start with an underscore."""
     lines = [axes.plot([], [], color=color)[0] for _, color in entries]
     axes.legend(lines, [text for text, _ in entries], loc="best", edgecolor=RULE)

@@ -1,7 +1,7 @@
-"""How plots are drawn: one style, and from a figure to the text and the files that a report needs.
+"""The style of all plots, and turning figures into what a report needs.
 
-In a page, the colors of a plot are variables of the page's style sheet, so that it follows light and dark; as a file,
-it has the light ones on white.
+Inside a page, the colors of a plot are CSS variables, so that it follows the light or dark theme. As a file, it has the
+light colors on white.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ INK, SOFT, RULE = "#1f2430", "#667085", "#dfe3ea"
 SERIES = ("#2f6fde", "#c2630e", "#23875b", "#8250c4", "#c43d5c", "#5f7d1f", "#0e8a9a", "#8a6d3b")
 _VARIABLES = {INK: "--ink", SOFT: "--soft", RULE: "--rule"} | {c: f"--series-{k}" for k, c in enumerate(SERIES, 1)}
 _COLOR = re.compile(r"((?:fill|stroke): )(#[0-9a-f]{6})\b")
-_WIDTH, _HEIGHT = 4.6, 3.0  # inches: about a phone's width, so that letters keep their size on one
-_LONGEST = 22  # letters of a name in a plot
+_WIDTH, _HEIGHT = 4.6, 3.0  # inches: about the width of a phone, so that text stays readable there
+_LONGEST = 22  # characters of a name in a plot
 
 _STYLE: Any = {
     "axes.edgecolor": RULE,
@@ -55,7 +55,7 @@ _STYLE: Any = {
     "savefig.facecolor": "white",
     "svg.fonttype": "none",
     "text.color": INK,
-    "text.parse_math": False,  # names come from outside: a dollar sign is a dollar sign
+    "text.parse_math": False,  # names come from outside, and may hold dollar signs
     "xtick.color": RULE,
     "xtick.labelcolor": SOFT,
     "xtick.labelsize": 9,
@@ -67,14 +67,14 @@ _STYLE: Any = {
 
 @contextmanager
 def style(name: str) -> Iterator[None]:
-    """While open, figures have the style of the report; ids in the SVG follow from `name`."""
+    """Figures drawn inside have the style of the report; ids in their SVG depend on `name` only."""
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from")  # a browser finds a font that has it
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # a browser finds another font
         yield
 
 
 def new_figure(width: float = _WIDTH, height: float = _HEIGHT) -> Figure:
-    """An empty figure, that no global state holds; sizes are in inches."""
+    """An empty figure outside of pyplot's global state; sizes are in inches."""
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     return figure
@@ -95,11 +95,11 @@ def finished(figure: Figure, name: str, title: str, caption: str, *, wide: bool 
 
 
 def _inline(svg: str) -> str:
-    """The SVG as a part of a page: nothing before its root, no ground of its own, colors as variables."""
+    """The SVG for a page: without prolog and background, and with CSS variables as colors."""
     body = svg[svg.index("<svg") :]
     body = re.sub(r'(<g id="patch_1">.*?</g>)', "", body, count=1, flags=re.DOTALL)
     body = re.sub(r' (?:width|height)="[\d.]+pt"', "", body, count=2)
-    body = re.sub(r'<g id="[^"]*">', "<g>", body)  # nothing refers to them, and another plot has the same
+    body = re.sub(r'<g id="[^"]*">', "<g>", body)  # ids are unused, and would clash between plots
     return _COLOR.sub(lambda found: found[1] + _variable(found[2]), body)
 
 
@@ -108,11 +108,11 @@ def _variable(color: str) -> str:
 
 
 def as_percent(value: float, place: object = None) -> str:
-    """A tick of an axis of shares, as matplotlib asks for it."""
+    """A tick label for an axis of shares, as a matplotlib formatter."""
     return f"{round(100 * value, 2):g} %"
 
 
 def short(name: str, longest: int = _LONGEST) -> str:
-    """A name for a plot: printable, and cut where it is long."""
+    """A name for a plot: printable, and truncated if it is long."""
     name = shown(name)
     return name if len(name) <= longest else f"{name[: longest - 1]}…"

@@ -1,4 +1,4 @@
-"""A map of images by their features: points colored by label, each with its picture where the pointer is."""
+"""A map of images by their features: points colored by label, with the picture shown on hover."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from tutelage.inference.images.embed import list_to_embed
 from tutelage.inference.images.encoder import Encoder
 from tutelage.results.report.blocks import Block, Page, Plot, Point, PointMap, Section, Text
 from tutelage.results.report.drawing import SERIES, SOFT, finished, new_figure, short, style
-from tutelage.results.report.examples import Looked
+from tutelage.results.report.examples import Looked, spaced
 from tutelage.results.report.projection import NEIGHBORS, neighbor_agreement, project
 from tutelage.results.report.repeat import quoted
 from tutelage.run.run_record import RunRecord
 
 MOST = 1500  # points
-PATIENCE = 15.0  # seconds for their features; a large network on a slow machine gets fewer points
+PATIENCE = 15.0  # seconds for computing features; a large network on a slow machine gets fewer points
 TITLE = "Map of the images"
-TILE = 32  # pixels of a picture on the sheet of them all
-COLUMNS = 40  # of that sheet
+TILE = 32  # pixels, side of a picture on the sheet
+COLUMNS = 40  # pictures per row of the sheet
 _TRIAL = 32
-_MARKS = ("o", "s", "^", "D")  # one for each round through the colors, as `Point.shape`
-_NAMED = 32  # classes, above which colors and shapes repeat
+_MARKS = ("o", "s", "^", "D")  # the next marker each time the colors repeat, as in `Point.shape`
+_NAMED = 32  # classes; with more, colors and markers repeat
 
 
 @dataclass(frozen=True)
 class Mapped:
-    """Images with their features (n, F) and small pictures (n, TILE, TILE, 3) uint8; `total` is how many there were."""
+    """Images with their features (n, F) and small pictures (n, TILE, TILE, 3) uint8, out of `total` images."""
 
     items: list[Item]
     features: NDArray[np.float32]
@@ -45,13 +45,13 @@ class Mapped:
 
 
 def embedding_section(encoder: Encoder, items: Sequence[Item], name: str, *, most: int = MOST) -> Section | None:
-    """The map of evenly spaced `items`, up to `most`; None where fewer than three can be read.
+    """The map of up to `most` evenly spaced `items`; None if fewer than three can be read.
 
     Args:
-        name: of the plot's files.
+        name: of the files of the plot.
     """
     mapped = look_at_images(encoder, items, most=most)
-    if len(mapped.items) < 3:  # also where there were none to look at
+    if len(mapped.items) < 3:  # or there are none at all
         return None
     labels = sorted({item.label for item in mapped.items if item.label is not None})
     index = {label: number for number, label in enumerate(labels)}
@@ -62,9 +62,7 @@ def embedding_section(encoder: Encoder, items: Sequence[Item], name: str, *, mos
     count = f"{len(label):,}" if len(label) == mapped.total else f"{len(label):,} of {mapped.total:,} (evenly spaced)"
     about = f"{count} images, {int((label >= 0).sum()):,} of them with a label. {made.how}"
     points = tuple(_point(item, number, place) for item, number, place in zip(mapped.items, label, places, strict=True))
-    blocks: list[Block] = [
-        Text("Point at an image to see it. Near each other are images that the network finds alike.")
-    ]
+    blocks: list[Block] = [Text("Hover over a point to see its image. Nearby points are images with similar features.")]
     legend = [(shown(text), *_look(number)) for number, text in enumerate(labels[:_NAMED])]
     legend += [("no label", 0, 0)] if (label < 0).any() else []
     plot = _plot(places, label, labels, name, about)
@@ -73,9 +71,8 @@ def embedding_section(encoder: Encoder, items: Sequence[Item], name: str, *, mos
     if agreement is not None:
         blocks.append(
             Text(
-                f"Of the {NEIGHBORS} nearest neighbors of an image among the labeled ones, by all "
-                f"{mapped.features.shape[1]:,} features, {100 * agreement[0]:.0f} % have its label "
-                f"(by chance {100 * agreement[1]:.0f} %).",
+                f"Of the {NEIGHBORS} nearest labeled neighbors of an image, by all {mapped.features.shape[1]:,} "
+                f"features, {100 * agreement[0]:.0f} % have the same label (by chance {100 * agreement[1]:.0f} %).",
                 muted=True,
             )
         )
@@ -83,16 +80,16 @@ def embedding_section(encoder: Encoder, items: Sequence[Item], name: str, *, mos
 
 
 def run_map(record: RunRecord, looked: Looked, name: str, *, device: str = "auto", most: int = MOST) -> Section | None:
-    """The map of the images that a report looks at anyhow: those that score, and those without a label.
+    """The map of the images that the report predicts: scored ones, and unlabeled ones.
 
-    Of a pretrained encoder, which predicts nothing, that is of all images of its data.
+    A pretrained encoder predicts nothing, so its map shows all images of its data.
     """
     items = [item for part in (looked.scored, looked.unlabeled) if part is not None for item in part.items]
     try:
         if record.pretrained:
             items = list_to_embed(record.cfg.data.path, record.cfg.data.labels)
         return embedding_section(Encoder.load(record.path, device=device), items, name, most=most)
-    except TutelageError:  # a network whose features are no row an image; what else can go wrong is said by `looked`
+    except TutelageError:  # e.g. features that are not one row per image; other problems are reported by `looked`
         return None
 
 
@@ -102,23 +99,19 @@ def embedding_page(run: Path, data: str, encoder: Encoder, items: Sequence[Item]
     title = f"{shown(run.name)}: {shown(Path(data).name)}"
     network = RunRecord(run).cfg.network.name
     subtitle = f"{shown(network)} · step {encoder.step:,} · {shown(quoted(str(run)))} · {shown(data)}"
-    none = Section(TITLE, (Text("Fewer than three images: there is nothing to map.", muted=True),))
+    none = Section(TITLE, (Text("There are fewer than three images, so there is no map.", muted=True),))
     return Page(title, subtitle, (section or none,))
 
 
 def look_at_images(encoder: Encoder, items: Sequence[Item], *, most: int = MOST) -> Mapped:
-    """Features and pictures of evenly spaced images, as many as take `PATIENCE` or so."""
-    few = _spaced(items, min(_TRIAL, most))
+    """Features and pictures of evenly spaced images, as many as take about `PATIENCE` seconds."""
+    few = spaced(items, min(_TRIAL, most))
     begin = time.perf_counter()
     trial = _read(encoder, few, len(items))
     seconds = max(time.perf_counter() - begin, 1e-6)
     affordable = max(_TRIAL, int(PATIENCE * len(few) / seconds)) if few else 0
     count = min(most, affordable, len(items))
-    return trial if count <= len(few) else _read(encoder, _spaced(items, count), len(items))
-
-
-def _spaced(items: Sequence[Item], count: int) -> list[Item]:
-    return [items[k] for k in np.linspace(0, len(items) - 1, min(count, len(items))).astype(int)]
+    return trial if count <= len(few) else _read(encoder, spaced(items, count), len(items))
 
 
 def _read(encoder: Encoder, items: Sequence[Item], total: int) -> Mapped:
@@ -151,7 +144,7 @@ def _picture(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _sheet(pictures: NDArray[np.uint8]) -> bytes:
-    """All pictures in one JPEG, `COLUMNS` in a row."""
+    """All pictures in one JPEG, `COLUMNS` per row."""
     rows = -(-len(pictures) // COLUMNS)
     paper = np.zeros((rows * COLUMNS, TILE, TILE, 3), np.uint8)
     paper[: len(pictures)] = pictures
@@ -162,7 +155,7 @@ def _sheet(pictures: NDArray[np.uint8]) -> bytes:
 
 
 def _look(number: int) -> tuple[int, int]:
-    """(color from 1 on, shape) of a class; color 0 is for no label."""
+    """Color (from 1) and marker of a class; color 0 means no label."""
     return number % len(SERIES) + 1, number // len(SERIES) % len(_MARKS)
 
 
@@ -175,7 +168,7 @@ def _point(item: Item, label: int, place: NDArray[np.float64]) -> Point:
 def _plot(
     places: NDArray[np.float64], label: NDArray[np.int64], labels: Sequence[str], name: str, caption: str
 ) -> Plot:
-    """The points alone, as a file."""
+    """The map as a plot without pictures."""
     with style(name):
         figure = new_figure(9.2, 6.0)
         axes = figure.add_subplot()

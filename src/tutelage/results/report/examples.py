@@ -1,10 +1,9 @@
-"""What the model of a run says of some of its images: those that score, and those without a label."""
+"""Predictions of a run on some of its images: scored ones, and unlabeled ones."""
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,26 +11,27 @@ import numpy as np
 from tutelage.core.errors import DataError, TutelageError
 from tutelage.data.images.inventory import list_image_parts
 from tutelage.data.images.items import ImageListing, Item, Unreadable
+from tutelage.data.images.parts import names_hash
 from tutelage.data.images.survey import read_pixels
 from tutelage.inference.images.model import Model
 from tutelage.inference.images.prediction import Prediction
 from tutelage.run.run_record import RunRecord
 
-MOST = 2000  # images of a kind that are predicted for a report
-PATIENCE = 20.0  # seconds for that; a large network on a slow machine gets fewer images
+MOST = 2000  # images of each kind to predict for a report
+PATIENCE = 20.0  # seconds for predicting; a large network on a slow machine gets fewer images
 _TRIAL = 32
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Images of one kind and what a model says of them.
+    """Images of one kind and the predictions of a model.
 
     Attributes:
-        items: (n) the images, in the order of their listing.
+        items: n images, in the order of their listing.
         probs: (n, K) float32.
-        label: (n,) int64, the given class, -1 where there is none.
-        total: images that there are; these n of them are evenly spaced.
-        size, channels: of the images as the model sees them.
+        label: (n,) int64, the given class, -1 for no label.
+        total: number of images that there are, of which these n are evenly spaced.
+        size, channels: of the images as the network sees them.
     """
 
     items: list[Item]
@@ -56,12 +56,12 @@ class Examples:
 
     @property
     def said(self) -> str:
-        """How many of them were looked at, in words."""
+        """How many of the images were predicted, in words."""
         return f"{len(self):,}" if len(self) == self.total else f"{len(self):,} of {self.total:,} (evenly spaced)"
 
     def images(self, rows: Sequence[int]) -> list[np.ndarray]:
         """Some of the images, read again: (C, size, size) uint8 each."""
-        order = sorted(set(rows))  # a source is read forwards
+        order = sorted(set(rows))  # a source is read in order
         pixels = read_pixels([self.items[row] for row in order], size=self.size, channels=self.channels)
         blank = np.zeros((self.channels, self.size, self.size), np.uint8)
         read = {row: blank if isinstance(p, Unreadable) else p for row, p in zip(order, pixels, strict=True)}
@@ -70,7 +70,7 @@ class Examples:
 
 @dataclass(frozen=True)
 class Looked:
-    """Examples of both kinds, or why there are none."""
+    """Examples of both kinds, or why they are missing."""
 
     scored: Examples | None = None
     scored_part: str = ""
@@ -79,9 +79,9 @@ class Looked:
 
 
 def look_at(record: RunRecord, *, device: str = "auto", most: int = MOST) -> Looked:
-    """Examples of a run: its validation images where it has some, else its test images; and its unlabeled ones.
+    """Examples of a run: its validation images if there are any, else its test images; and its unlabeled images.
 
-    Where the data is not there any more, is another, or no weights are there, `missing` says so.
+    If the data is gone or has changed, or the weights are gone, `missing` says so.
     """
     try:
         listings = list_image_parts(record.cfg.data, needs_labels=not record.pretrained)
@@ -101,30 +101,31 @@ def look_at(record: RunRecord, *, device: str = "auto", most: int = MOST) -> Loo
 
 
 def predict_examples(model: Model, items: Sequence[Item], *, most: int = MOST) -> Examples | None:
-    """Predictions of evenly spaced `items`, up to `most`, and as many as are made in `PATIENCE` or so."""
-    chosen = _spaced(items, min(most, _affordable(model, items)))
+    """Predictions on up to `most` evenly spaced `items`, as many as take about `PATIENCE` seconds."""
+    chosen = spaced(items, min(most, _affordable(model, items)))
     return examples_of(model, chosen, list(model.predictions(chosen)), total=len(items))
 
 
 def _affordable(model: Model, items: Sequence[Item]) -> int:
-    """How many of the images can be predicted with patience, measured on a few."""
-    few = _spaced(items, _TRIAL)
+    """How many of the images can be predicted in `PATIENCE` seconds, measured on a few."""
+    few = spaced(items, _TRIAL)
     if len(items) == len(few):
         return len(items)
-    list(model.predictions(few[:2]))  # the first time is slow
+    list(model.predictions(few[:2]))  # warm-up
     begin = time.perf_counter()
     list(model.predictions(few))
     return max(_TRIAL, int(PATIENCE * len(few) / (time.perf_counter() - begin)))
 
 
-def _spaced(items: Sequence[Item], count: int) -> list[Item]:
+def spaced(items: Sequence[Item], count: int) -> list[Item]:
+    """Up to `count` of the items, evenly spaced."""
     return [items[k] for k in np.linspace(0, len(items) - 1, min(count, len(items))).astype(int)]
 
 
 def examples_of(
     model: Model, items: Sequence[Item], predictions: Sequence[Prediction], *, total: int
 ) -> Examples | None:
-    """Examples from predictions that are made already; images that could not be read are passed over."""
+    """Examples from given predictions; images that could not be read are skipped."""
     index = {name: number for number, name in enumerate(model.classes)}
     read = [(item, p.probs) for item, p in zip(items, predictions, strict=True) if p.probs is not None]
     if not read:
@@ -158,15 +159,7 @@ def _unlabeled_items(record: RunRecord, listings: dict[str, ImageListing]) -> li
 def _refuse_changed(record: RunRecord, role: str, listing: ImageListing) -> None:
     """Raise unless the names of the images are those of the run; their contents are not read again."""
     facts = record.data.get("parts", {}).get(role)
-    if record.cfg.data.skip_unreadable:  # those that were left out are not known without reading all
+    if record.cfg.data.skip_unreadable:  # which images were skipped is not known without reading all of them
         return
-    if facts is None or facts["names"] != _hash(item.name for item in listing.items):
+    if facts is None or facts["names"] != names_hash(item.name for item in listing.items):
         raise DataError(f"the {role} images are not those that the run was trained with: their names differ")
-
-
-def _hash(names: Iterable[str]) -> str:
-    """As in `ImageInventory.facts`."""
-    digest = hashlib.blake2b(digest_size=16)
-    for name in names:
-        digest.update(repr(name).encode())
-    return digest.hexdigest()

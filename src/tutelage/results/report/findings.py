@@ -1,4 +1,4 @@
-"""Whether the unlabeled images helped, as far as the runs at hand tell."""
+"""Whether the unlabeled images helped, as boxes in a report."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _TONES: dict[str, Literal["good", "plain", "bad"]] = {"helped": "good", "hurt": 
 
 
 def finding(verdict: Verdict, headline: str) -> Finding:
-    """A box with what is judged as its headline, the reasons, and what to try for each."""
+    """A box with the verdict as its headline, the reasons, and what to try for each."""
     reasons = tuple((shown(why), shown(flag)) for why, flag in zip(verdict.reasons, verdict.flags, strict=True))
     return Finding(headline, reasons, _TONES.get(verdict.outcome, "plain"))
 
 
 def findings(verdicts: Sequence[Verdict]) -> list[Block]:
-    """A box for each verdict of several."""
+    """One box per verdict."""
     return [finding(v, f"{v.method}, {v.labels:,} labels: {v.headline}") for v in verdicts]
 
 
 def judge_all(records: Sequence[RunRecord]) -> tuple[list[Verdict], list[Block]]:
-    """Verdicts on all runs that have a supervised baseline among `records`, and why others have none.
+    """Verdicts on all runs that have a supervised baseline among `records`, and notes on why others have none.
 
     A baseline has the same labels, data and seed.
     """

@@ -1,4 +1,4 @@
-"""Images that a person should look at: confident mistakes, and unlabeled images that the model is unsure of."""
+"""Galleries of images worth looking at: confident mistakes, and unlabeled images with low confidence."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tutelage.results.report.blocks import Gallery, Thumbnail
 from tutelage.results.report.examples import Examples
 
 SHOWN = 12
-_LARGEST = 112  # pixels of a thumbnail's side
+_LARGEST = 112  # pixels, longest side of a thumbnail
 _TILE, _GAP, _COLUMNS = 96, 8, 6  # of a sheet
 
 
 def confident_mistakes(examples: Examples, classes: tuple[str, ...], name: str) -> Gallery:
-    """Images that the model takes, with the most confidence, for another class than the given one."""
+    """The misclassified images with the highest confidence."""
     wrong = np.flatnonzero((examples.label >= 0) & (examples.predicted != examples.label))
     rows = wrong[np.argsort(-examples.confidence[wrong], kind="stable")][:SHOWN].tolist()
     made = []
@@ -32,7 +32,7 @@ def confident_mistakes(examples: Examples, classes: tuple[str, ...], name: str) 
 
 
 def least_certain(examples: Examples, classes: tuple[str, ...], name: str) -> Gallery:
-    """Images whose most probable class has the least probability, with their two likeliest classes."""
+    """The images with the lowest confidence, with their two most probable classes."""
     rows = np.argsort(examples.confidence, kind="stable")[:SHOWN].tolist()
     made = []
     for row, image in zip(rows, examples.images(rows), strict=True):
@@ -52,14 +52,14 @@ def _said(name: str, prob: float) -> str:
 
 
 def thumbnail(image: np.ndarray) -> bytes:
-    """A small PNG of the image (C, H, W) uint8, one or three channels."""
+    """A small PNG of an image (C, H, W) uint8 with one or three channels."""
     picture = Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0).repeat(3 // len(image), axis=2)))
     picture.thumbnail((_LARGEST, _LARGEST), Image.Resampling.LANCZOS)
     return _png(picture)
 
 
 def sheet(gallery: Gallery) -> bytes:
-    """All pictures of a gallery as one PNG, six in a row, for pages that hold no pictures themselves."""
+    """All pictures of a gallery as one PNG, six per row, for Markdown reports."""
     rows = -(-len(gallery.thumbnails) // _COLUMNS)
     step = _TILE + _GAP
     paper = Image.new("RGB", (_GAP + step * min(_COLUMNS, len(gallery.thumbnails)), _GAP + step * rows), "white")

@@ -39,7 +39,7 @@ def prediction_sections(model: Model, written: WrittenTable) -> list[Section]:
     if examples is not None:
         confidence = examples.confidence
         tiles.append(Tile("mean confidence", percent(float(confidence.mean()))))
-        tiles.append(Tile("below 50 % confidence", f"{int((confidence < 0.5).sum()):,}", "images worth a look"))
+        tiles.append(Tile("below 50 % confidence", f"{int((confidence < 0.5).sum()):,}", "images worth checking"))
         counts = np.bincount(examples.predicted, minlength=len(model.classes))
         rows = [
             (Cell(shown(model.classes[c])), Cell(f"{counts[c]:,}"), Cell(percent(share), share))
@@ -53,7 +53,7 @@ def prediction_sections(model: Model, written: WrittenTable) -> list[Section]:
         sections.append(Section("Least certain images", (Text("Check these first.", muted=True), gallery)))
     if unreadable:
         rows_of = tuple((Cell(shown(p.name)), Cell(shown(p.error))) for p in unreadable[:_MOST_UNREADABLE])
-        blocks: list[Block] = [Table(("file", "why"), rows_of, texts=2)]
+        blocks: list[Block] = [Table(("file", "reason"), rows_of, texts=2)]
         if len(unreadable) > _MOST_UNREADABLE:
             blocks.append(Text(f"The first {_MOST_UNREADABLE} of {len(unreadable):,}.", muted=True))
         sections.append(Section("Unreadable images", tuple(blocks)))

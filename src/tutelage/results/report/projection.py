@@ -1,4 +1,4 @@
-"""From features to two numbers an image: principal components, or UMAP where it is installed."""
+"""Projecting features to two dimensions: principal components, or UMAP if it is installed."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEAST_FOR_UMAP = 30  # images
-NEIGHBORS = 10  # of an image, whose labels are compared with its own
+NEIGHBORS = 10  # nearest neighbors whose labels are compared with the label of an image
 
 
 @dataclass(frozen=True)
 class Projection:
-    """(n, 2) places, and a sentence on how they came about."""
+    """Positions (n, 2), and a sentence about how they were computed."""
 
     places: NDArray[np.float64]
     how: str
 
 
 def project(features: NDArray[np.float32], *, seed: int = 0) -> Projection:
-    """Places of images by their features (n, F) of unit length, so that near means alike for the nearest neighbors too.
+    """Positions of images from their features (n, F), which are scaled to unit length as for the nearest neighbors.
 
-    Principal components have the sign by which the feature that weighs most counts upwards. UMAP (McInnes et al. 2018,
-    arXiv:1802.03426) is taken where umap-learn is installed and there are 30 images or more.
+    The sign of a principal component makes its largest weight positive. UMAP (McInnes et al. 2018, arXiv:1802.03426) is
+    used if umap-learn is installed and there are at least 30 images.
     """
     rows = features.astype(np.float64)
     rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
@@ -34,12 +34,12 @@ def project(features: NDArray[np.float32], *, seed: int = 0) -> Projection:
     places, share = _principal(rows)
     return Projection(
         places,
-        f"The two principal components hold {100 * share:.0f} % of the variance of the features (unit length).",
+        f"The first two principal components explain {100 * share:.0f} % of the variance of the unit-length features.",
     )
 
 
 def _principal(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """Places on the first two components, and the share of the variance that they hold."""
+    """Positions on the first two components, and the share of the variance that they explain."""
     centered = rows - rows.mean(0)
     total = float((centered**2).sum())
     wide = centered.shape[1] > len(centered)
@@ -55,7 +55,7 @@ def _principal(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
 
 def _umap(rows: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the compiler that it brings
+        warnings.simplefilter("ignore")  # from its compiler
         from umap import UMAP
 
         neighbors = min(15, len(rows) - 1)
@@ -64,13 +64,13 @@ def _umap(rows: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
 
 
 def neighbor_agreement(features: NDArray[np.float32], label: NDArray[np.int64]) -> tuple[float, float] | None:
-    """How often one of the ten nearest neighbors of a labeled image has its label, and how often by chance.
+    """The share of the ten nearest neighbors of a labeled image that have its label, and the share expected by chance.
 
-    Neighbors are sought among the labeled images, by the cosine of all features, not by the two numbers of a map. None
-    where fewer than twelve are labeled.
+    Neighbors are labeled images, by the cosine of all features and not by the position on a map. None if fewer than
+    twelve images are labeled.
 
     Args:
-        label: (n,), -1 where there is none.
+        label: (n,), -1 for no label.
     """
     rows, known = features[label >= 0].astype(np.float64), label[label >= 0]
     if len(rows) < NEIGHBORS + 2:

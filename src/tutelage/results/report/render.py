@@ -1,4 +1,4 @@
-"""From a page to text: HTML with everything in it, or Markdown that names its pictures."""
+"""Rendering a page as self-contained HTML, or as Markdown with links to its pictures."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _SPECIAL = re.compile(r"[\\`*_\[\]<>#|$~&!]|^[-+=]|^\d+(?=[.)]\s)")
 
 
 def to_html(page: Page) -> str:
-    """One self-contained page; every text is escaped, and its policy lets nothing be loaded or run."""
+    """One self-contained page. All text is escaped; its content security policy allows no loading and no scripts."""
     environment = _environment(autoescape=True)
     environment.filters["data_uri"] = _data_uri
-    environment.filters["svg"] = Markup  # drawn by matplotlib, which escapes its texts
+    environment.filters["svg"] = Markup  # from matplotlib, which escapes text
     environment.filters["slug"] = _slug
     return environment.get_template("page.html").render(page=page, version=__version__)
 
 
 def to_markdown(page: Page, plots: Path, out: Path) -> tuple[str, dict[str, bytes]]:
-    """Markdown for a page at `out`, and the pictures, by file name, that it needs in `plots` besides the plots."""
+    """Markdown for a page at `out`, and the pictures by file name that go into `plots` beside the plots."""
     pictures: dict[str, bytes] = {}
     for block in page.all_blocks():
         if isinstance(block, Gallery) and block.thumbnails:
@@ -64,18 +64,18 @@ def _slug(text: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A text as Markdown that shows just it; what is Markdown already passes."""
+    """Text escaped for Markdown; text that is Markdown already is left alone."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
     return Markup(_SPECIAL.sub(_escaped, " ".join(value.split())))
 
 
 def _escaped(found: re.Match[str]) -> str:
-    return found[0] + "\\" if found[0].isdecimal() else "\\" + found[0]  # "1\\." starts no list
+    return found[0] + "\\" if found[0].isdecimal() else "\\" + found[0]  # "1\\." does not start a list
 
 
 def _fenced(text: str) -> Markup:
-    """A block of code, fenced by more backticks than are in it."""
+    """A code block, fenced by more backticks than it contains in a row."""
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return Markup(f"{fence}\n{text}\n{fence}")

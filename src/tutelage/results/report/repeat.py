@@ -1,4 +1,4 @@
-"""The commands that repeat a run, from what it recorded."""
+"""The commands that reproduce a run, from its record."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from tutelage.run.resolve import resolve_pretraining
 from tutelage.run.run_record import RunRecord
 
 _ALONE = ("data.exclude_labeled", "data.skip_unreadable", "train.compile", "train.baseline")  # flags without a value
+_LEFT_OUT = ("data.path", "train.seed", "train.budget", "train.baseline_share")  # the planned steps replace a budget
 
 
 def train_commands(records: Sequence[RunRecord]) -> list[str]:
-    """The commands of several runs; those that differ in the seed alone, and are named after it, are a loop over it."""
+    """The commands of several runs; runs that differ only in the seed, and are named for it, become a loop."""
     groups: dict[str, list[RunRecord]] = {}
     for record in records:
         seed = record.cfg.train.seed
         stem = record.name.removesuffix(f"-{seed}")
         looped = _command(record, f"{quoted(f'runs/{stem}-')}$seed", ("--seed $seed",))
         alike = groups.setdefault(train_command(record) if stem == record.name else looped, [])
-        if seed not in (other.cfg.train.seed for other in alike):  # of folders of one name elsewhere: the same command
+        if seed not in (other.cfg.train.seed for other in alike):  # same name in another folder: same command
             alike.append(record)
     return [
         train_command(alike[0])
@@ -35,9 +36,9 @@ def train_commands(records: Sequence[RunRecord]) -> list[str]:
 
 
 def train_command(record: RunRecord) -> str:
-    """`tutelage train ...` (or `pretrain`) with every setting that is not the default: it starts the same run again.
+    """`tutelage train ...` (or `pretrain`) with every setting that is not the default; it reproduces the run.
 
-    A run planned from a budget is repeated by its planned steps, since the clock would plan others.
+    A run planned from a time budget gets its planned number of steps, since a new plan would differ.
     """
     seed = record.cfg.train.seed
     return _command(record, quoted(f"runs/{record.name}"), () if seed == 0 else (f"--seed {seed}",))
@@ -52,7 +53,7 @@ def _command(record: RunRecord, out: str, seed: Sequence[str]) -> str:
 
 
 def _settings(record: RunRecord) -> list[str]:
-    """The flags of a command, but for its folder and seed."""
+    """The flags of a command, except its folder and seed."""
     short = {setting: flag for flag, setting in config.FLAGS.items()}
     flags = []
     for name, (value, default) in changed_settings(record.cfg, from_preset=record.kind.from_preset).items():
@@ -87,9 +88,9 @@ def _defaults(cfg: RunConfig, from_preset: bool, more: Mapping[str, Any] | None 
     given = {"method.name": cfg.method, "data.path": cfg.data.path, **(more or {})}
     if not learns_from_labels(cfg.method):
         return flat(resolved(resolve_pretraining(given)).to_dict())
-    return flat(
-        resolved(config.resolve(given, preset=config.base_preset(cfg.method) if from_preset else None)).to_dict()
-    )
+    preset = config.base_preset(cfg.method) if from_preset else None
+    preset = preset if preset in config.preset_names() else None  # a method of another package has none
+    return flat(resolved(config.resolve(given, preset=preset)).to_dict())
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -113,7 +114,7 @@ def _text(value: Any) -> str:
 
 
 def quoted(text: str) -> str:
-    """A word as a shell takes it; control characters as `$'...'`, which a person can copy."""
+    """A word quoted for the shell; control characters are written as `$'...'`."""
     if text.isprintable():
         return shlex.quote(text)
     return "$'" + shown(text).replace("'", "\\'") + "'"

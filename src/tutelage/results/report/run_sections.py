@@ -1,4 +1,4 @@
-"""What a report says of one run."""
+"""The sections of a report about one run."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _MOST_NOTES = 20
 
 
 def title_of(record: RunRecord) -> str:
-    """The method and the data, in words."""
+    """The method and the data."""
     return f"{record.method} on {shown(Path(record.cfg.data.path).name or record.cfg.data.path)}"
 
 
 def subtitle_of(record: RunRecord) -> str:
-    """What the run had to learn from."""
+    """What the run learned from."""
     pool = record.headline.pool
     unlabeled = f", {record.without_label:,} unlabeled {pool}" if record.unlabeled else f", no unlabeled {pool}"
     held = len(record.split["held_out"])
@@ -55,12 +55,12 @@ def run_sections(
     alone: bool = True,
     prefix: str = "",
 ) -> list[Section]:
-    """All sections, in the order of what a person wants to know first.
+    """All sections, the most important first.
 
     Args:
         drawn: the map of the images, if there is one.
-        alone: no other run is on the page.
-        prefix: how the names of this run's plots begin.
+        alone: whether the page is about this run only.
+        prefix: start of the names of this run's plots.
     """
     sections = [_summary(record, verdict, alone)]
     sections += _learning(record, prefix)
@@ -74,9 +74,11 @@ def run_sections(
     views = record.path / "views.png"
     if views.exists():
         picture = Picture(
-            f"{prefix}views", views.read_bytes(), f"Training {record.headline.pool} under the views of the method."
+            f"{prefix}views",
+            views.read_bytes(),
+            f"Training {record.headline.pool} as augmented for the views of the method.",
         )
-        sections.append(Section("What training saw", (picture,)))
+        sections.append(Section("Augmented views", (picture,)))
     return [*sections, *_how_it_was_made(record)]
 
 
@@ -88,7 +90,7 @@ def _summary(record: RunRecord, verdict: Verdict | None, alone: bool) -> Section
         blocks.append(
             Text(
                 f"This run is not finished: {record.steps_done:,} of {record.cfg.train.steps:,} steps are logged. "
-                f"Go on with: tutelage train --resume {shown(str(record.path))}"
+                f"Resume it with: tutelage train --resume {shown(str(record.path))}"
             )
         )
     elif not record.scored or record.part is None:
@@ -97,7 +99,9 @@ def _summary(record: RunRecord, verdict: Verdict | None, alone: bool) -> Section
     else:
         others = {name: scores for name, scores in record.networks.items() if name != record.evaluated}
         if record.pretrained:
-            text = "Labels taught nothing here. tutelage probe compares these features with those of random weights."
+            text = (
+                "No labels were used for training. tutelage probe compares these features with those of random weights."
+            )
             tiles = feature_tiles(record.scores, record.part, others)
             return Section("Result", (*blocks, tiles, Text(text, muted=True)))
         score = record.scores[record.headline.key]
@@ -107,8 +111,8 @@ def _summary(record: RunRecord, verdict: Verdict | None, alone: bool) -> Section
     if alone and verdict is None and record.unlabeled and not record.pretrained:
         blocks.append(
             Text(
-                f"One run cannot tell whether its unlabeled {record.headline.pool} helped: train with --baseline, or "
-                "the same with --method supervised, and report both.",
+                f"One run cannot show whether its unlabeled {record.headline.pool} helped: train with --baseline, or "
+                "train a second run with --method supervised and report both.",
                 muted=True,
             )
         )
@@ -123,9 +127,7 @@ def _learning(record: RunRecord, prefix: str) -> list[Section]:
         blocks.append(accuracy)
     elif losses:
         what = record.headline
-        blocks.append(
-            Text(f"There were no validation {what.pool}, so there is no curve of the {what.words}.", muted=True)
-        )
+        blocks.append(Text(f"There were no validation {what.pool}, so there is no {what.words} curve.", muted=True))
     return [Section("Learning curves", (*blocks, *losses))] if blocks or losses else []
 
 
@@ -139,8 +141,8 @@ def _pseudo_labels(record: RunRecord, prefix: str) -> list[Section]:
 
 
 def how_they_were_made(records: Sequence[RunRecord]) -> list[Section]:
-    """The commands of runs that have no chapters, and data and versions where they are the same for all."""
-    sections = [Section("How to repeat them", (Code("\n".join(train_commands(records))),), folded=True)]
+    """The commands of runs without chapters, and data and versions if they are the same for all."""
+    sections = [Section("How to reproduce them", (Code("\n".join(train_commands(records))),), folded=True)]
     if len({repr((r.data["fingerprint"], r.config["environment"])) for r in records}) == 1:
         sections.append(_data_and_versions(records[0], notes=[]))
     return sections
@@ -152,16 +154,16 @@ def _how_it_was_made(record: RunRecord) -> list[Section]:
     out = SECTIONS[record.kind.name].OUT
     next_step = f"tutelage evaluate {run} DATA\ntutelage predict {run} NEW --out {out}"
     if record.pretrained:
-        next_words = "And this tells what its features are worth, or trains from it:"
+        next_words = "To evaluate its features, or to train from it:"
         next_step = f"tutelage probe {run} DATA\ntutelage train DATA --out runs/after --init-from {run}"
     repeat = (
-        Text("On the same data and versions, this gives the same run:"),
+        Text("With the same data and versions, this command gives the same run:"),
         Code(train_command(record)),
         Text(next_words),
         Code(next_step),
     )
     return [
-        Section("How to repeat it", repeat),
+        Section("How to reproduce it", repeat),
         _data_and_versions(record, notes=record.data.get("notes", [])),
         Section("Settings", (_settings(record),), folded=True),
     ]
@@ -169,7 +171,7 @@ def _how_it_was_made(record: RunRecord) -> list[Section]:
 
 def _data_and_versions(record: RunRecord, *, notes: Sequence[object]) -> Section:
     data, environment = record.data, record.config["environment"]
-    facts = [("fingerprint of the data", data["fingerprint"])]
+    facts = [("data fingerprint", data["fingerprint"])]
     facts += [(f"{role} {record.headline.pool}", f"{part['images']:,}") for role, part in data.get("parts", {}).items()]
     size = record.kind.size_of(data)
     sides = (size, size) if isinstance(size, int) else size
@@ -187,4 +189,4 @@ def _settings(record: RunRecord) -> Table:
         default = changed[name][1] if name in changed else None
         note = f"default {default}" if name in changed and default != value else ""
         rows.append((Cell(name, mono=True), Cell(shown(str(value)), mono=True), Cell(shown(note))))
-    return Table(("setting", "value", ""), tuple(rows), "Those that are not the default say what it is.", texts=3)
+    return Table(("setting", "value", ""), tuple(rows), "The third column shows the default where it differs.", texts=3)

@@ -1,4 +1,4 @@
-"""The segmented cases of a run, read again for pictures: scans and labels from their source, masks from the run."""
+"""Segmented cases of a run, read for pictures: scans and labels from their source, masks from the run folder."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ FOLDER, TABLE = "masks", "cases.csv"  # in a run
 
 
 def read_segmented(record: RunRecord, name: str) -> SegmentedCase:
-    """A case of a run whose mask was kept, turned to RAS where its file says how it lies.
+    """A case whose mask the run kept, oriented to RAS if its file states an orientation.
 
-    Of several channels the first is shown. Voxels of no class count as background.
+    The first of several channels is shown. Voxels of no class count as background.
 
     Raises:
-        DataError: the mask was not kept, or a file of the case is gone, damaged or of another shape.
+        DataError: the mask was not kept, or a file of the case is missing, damaged or of another shape.
         MissingExtra: a package that reads it is not installed.
     """
     row, scan = _row(record.path, name), record.cfg.scan
@@ -47,7 +47,7 @@ def read_segmented(record: RunRecord, name: str) -> SegmentedCase:
 
 
 def as_shown(name: str, image: NDArray, reference: NDArray, prediction: NDArray, geometry: Geometry) -> SegmentedCase:
-    """A case for pictures from arrays (*S) on the grid of its file: classes, of which -1 counts as background."""
+    """A case for pictures from arrays (*S) on the grid of its file; class -1 counts as background."""
     oriented = geometry.stated and geometry.axes == 3
     masks = (np.maximum(mask, 0).astype(np.uint8) for mask in (reference, prediction))
     arrays = [_turned(array, geometry) if oriented else array for array in (image, *masks)]
@@ -56,7 +56,7 @@ def as_shown(name: str, image: NDArray, reference: NDArray, prediction: NDArray,
 
 
 def worst_and_median(cases: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Names of the case with the lowest Dice and of that in the middle, of rows of `per_case`; one where both are."""
+    """Names of the cases with the lowest and the median Dice among rows of `per_case`; one name if they coincide."""
     scored = sorted((case for case in cases if case["dice"] is not None), key=lambda case: case["dice"])
     return list(dict.fromkeys(str(scored[place]["case"]) for place in (0, len(scored) // 2))) if scored else []
 
@@ -78,5 +78,5 @@ def _turned(array: NDArray, geometry: Geometry) -> NDArray:
 
 
 def _order(geometry: Geometry) -> list[int]:
-    """The axis of the file that is nearest to each of R, A and S."""
+    """The axis of the file that is closest to each of R, A and S."""
     return [int(axis) for axis in np.argsort([world for world, _ in nearest_axes(geometry.affine)])]

@@ -1,4 +1,4 @@
-"""The small reports of `evaluate` and `predict` on scans."""
+"""The short reports of `evaluate` and `predict` on scans."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def prediction_sections(model: ScanModel, written: WrittenMasks) -> list[Section
     for name in named[:_MOST_CLASSES] if done else ():
         found = [row[f"{unit}_{name}"] for row in done]
         empty = sum(not size for size in found)
-        tiles.append(Tile(shown(name), f"{np.median(found):.3g} {unit}", f"median; found nowhere {empty:,} times"))
+        tiles.append(Tile(shown(name), f"{np.median(found):.3g} {unit}", f"median; not found in {empty:,} scans"))
     sections = [Section("Result", (Tiles(tuple(tiles)),))]
     if order:
         sections += [_pictures(model, cases, folder, order, unit, sizes), _sizes(order, unit, named, sizes)]
@@ -76,7 +76,7 @@ def _pictures(
     sizes: Mapping[str, float],
 ) -> Section:
     by_name, table = {case.name: case for case in cases}, class_table(model.values)
-    places = dict.fromkeys((0, len(order) - 1, len(order) // 2))  # one picture of a case that is two of these
+    places = dict.fromkeys((0, len(order) - 1, len(order) // 2))  # one picture if a case is two of these
     blocks: list[Block] = []
     for place, which in zip(places, ("least", "most", "median"), strict=False):
         row = order[place]
@@ -84,10 +84,10 @@ def _pictures(
         raw = read_case(by_name[name], model.scan, with_label=False)
         mask = table[read_mask(folder.path / row["mask"], assumed_spacing=model.scan.assumed_spacing)[0]]
         case = as_shown(name, raw.image[0], np.zeros_like(mask), mask, raw.geometry)
-        title = f"{shown(name)}: {sizes[name]:.3g} {unit} found, the {which}"
-        caption = "Each slice is the one with the most of the mask in its direction."
+        title = f"{shown(name)}: {sizes[name]:.3g} {unit} found ({which})"
+        caption = "Each slice is the one with the most of the mask along its axis."
         blocks.append(slices_plot(case, f"{which}-slices", title, caption, labeled=False))
-    text = "A mask that is much smaller or larger than the others is worth a look."
+    text = "A mask that is much smaller or larger than the others is worth checking."
     return Section("Pictures", (Text(text, muted=True), *blocks))
 
 
@@ -101,6 +101,6 @@ def _sizes(order: Sequence[Mapping[str, Any]], unit: str, named: Sequence[str], 
         )
         for row in order[:_MOST_CASES]
     )
-    table = Table(("scan", f"all, {unit}", *(f"{shown(name)}, {unit}" for name in columns)), rows, "Least first")
+    table = Table(("scan", f"all, {unit}", *(f"{shown(name)}, {unit}" for name in columns)), rows, "Smallest first")
     more = [Text(f"The first {_MOST_CASES} of {len(order):,}.", muted=True)] if len(order) > _MOST_CASES else []
     return Section("What was found", (table, *more))

@@ -19,28 +19,28 @@ from tutelage.results.report.blocks import Plot
 from tutelage.results.report.drawing import INK, finished, new_figure, short, style
 from tutelage.results.report.surfaces import Surface, surface_of
 
-REFERENCE, PREDICTION = "#2f80ff", "#ff3b30"  # on gray scans, in light and dark pages alike: no variables
-_PLANES = ("sagittal", "coronal", "axial")  # across the axes of RAS
-_LETTERS = (("R", "L"), ("P", "A"), ("I", "S"))  # at the low and at the high end of what is drawn of each axis of RAS
+REFERENCE, PREDICTION = "#2f80ff", "#ff3b30"  # the same in light and dark pages, since scans are gray
+_PLANES = ("sagittal", "coronal", "axial")  # perpendicular to the axes of RAS
+_LETTERS = (("R", "L"), ("P", "A"), ("I", "S"))  # at the low and the high end of each axis of RAS
 _WIDTH = 9.6  # inches of a wide plot
-_MARGIN = 0.4  # of the masks' extent that is shown around them, and at least so many voxels:
-_LEAST = 12
+_MARGIN = 0.4  # shown around the masks, as a fraction of their extent
+_LEAST = 12  # voxels, the smallest margin
 _VIEW = (22.0, -58.0)  # elevation and azimuth, in degrees
 _LIGHT = np.array([0.35, -0.75, 0.55])
 
 Mask = NDArray[np.uint8]
-_Entry = tuple[str, str, Literal["solid", "dashed"]]  # of a legend
+_Entry = tuple[str, str, Literal["solid", "dashed"]]  # text, color and line of a legend entry
 
 
 @dataclass(frozen=True)
 class SegmentedCase:
-    """A scan with what is right and what was found.
+    """A scan with its reference and predicted masks.
 
     Attributes:
         image: (*S) intensities, of two or three axes.
         reference, prediction: (*S) uint8 class indices, 0 is background.
         spacing: in mm along each axis.
-        oriented: axes point to R, A and S; else nothing is known of them.
+        oriented: whether the axes point to R, A and S; else their directions are unknown.
     """
 
     name: str
@@ -53,7 +53,7 @@ class SegmentedCase:
 
 @dataclass(frozen=True)
 class _Cut:
-    """One slice of a volume: across `axis` at `index`; `axes` are those drawn to the right and upwards."""
+    """One slice of a volume, perpendicular to `axis` at `index`; `axes` are drawn to the right and upwards."""
 
     axis: int
     index: int
@@ -65,7 +65,7 @@ class _Cut:
 
 
 def largest_error(wrong: NDArray[np.bool_], reference: NDArray[np.bool_]) -> tuple[int, ...]:
-    """Along each axis the slice with the most wrong voxels; where none is wrong, that with the most of the reference.
+    """The slice with the most wrong voxels along each axis, or with the most of the reference if none is wrong.
 
     Args:
         wrong, reference: (*S).
@@ -78,10 +78,10 @@ def largest_error(wrong: NDArray[np.bool_], reference: NDArray[np.bool_]) -> tup
 def slices_plot(case: SegmentedCase, name: str, title: str, caption: str = "", *, labeled: bool = True) -> Plot:
     """Axial, coronal and sagittal slices through the largest error, with contours; one panel for an image of two axes.
 
-    Contours are around each class: solid and blue of the reference, dashed and red of the prediction.
+    Each class has a contour: solid blue for the reference, dashed red for the prediction.
 
     Args:
-        labeled: there is a reference; without one it is empty, and slices go through most of the prediction.
+        labeled: whether there is a reference. Without one, slices go through most of the prediction.
     """
     cuts = _cuts(case, case.prediction != case.reference)
     around = _around([case.reference, case.prediction], case.spacing)
@@ -101,7 +101,7 @@ def methods_plot(case: SegmentedCase, others: Mapping[str, Mask], name: str, tit
     """The same case by several methods, side by side: the reference, then the prediction of each, at the same slices.
 
     Args:
-        others: predictions by the name of what made them, e.g. supervised first; that of `case` is passed over.
+        others: predictions by method name, e.g. supervised first; the prediction in `case` is not drawn.
     """
     wrong = np.any([prediction != case.reference for prediction in others.values()], axis=0)
     cuts = _cuts(case, wrong)
@@ -140,7 +140,7 @@ def surfaces_plot(case: SegmentedCase, name: str, title: str, caption: str = "")
     with style(name):
         figure = new_figure(_WIDTH, 4.2)
         figure.set_layout_engine("none")
-        figure.set_dpi(150)  # of the picture of the surface: thousands of quads are no drawing
+        figure.set_dpi(150)  # for the rasterized surfaces: thousands of quads would make a huge SVG
         for place, (label, surface) in enumerate(surfaces.items()):
             axes = figure.add_axes((0.5 * place, 0.0, 0.5, 0.94), projection="3d")
             assert isinstance(axes, Axes3D)
@@ -161,7 +161,7 @@ def _cuts(case: SegmentedCase, wrong: NDArray[np.bool_]) -> list[_Cut]:
 
 
 def _around(masks: Sequence[Mask], spacing: Sequence[float]) -> list[tuple[int, int]]:
-    """First voxel and the one behind the last to be shown, along each axis."""
+    """The range of voxels to show along each axis, as (first, last + 1)."""
     there = np.any([mask > 0 for mask in masks], axis=0)
     if not there.any():
         return [(0, n) for n in there.shape]
@@ -179,7 +179,7 @@ def _along(there: NDArray[np.bool_], axis: int) -> NDArray[np.bool_]:
 
 
 def _extent(case: SegmentedCase, cut: _Cut, around: Sequence[tuple[int, int]]) -> tuple[float, float]:
-    """Width and height in mm of what is drawn."""
+    """Width and height of a panel in mm."""
     width, height = ((around[a][1] - around[a][0]) * case.spacing[a] for a in cut.axes)
     return width, height
 
@@ -187,7 +187,7 @@ def _extent(case: SegmentedCase, cut: _Cut, around: Sequence[tuple[int, int]]) -
 def _panels(
     extents: Sequence[tuple[float, float]], *, rows: int, heights: Sequence[float] | None = None
 ) -> tuple[Figure, NDArray]:
-    """A figure of panels whose sides are in proportion to mm; of one row all are equally high."""
+    """A figure of panels with sides in proportion to mm; panels in a single row have equal height."""
     widths = [w / h for w, h in extents] if heights is None else [w for w, _ in extents]
     inches = (_WIDTH - 0.4) / max(sum(widths), 1e-6)
     tall = min(inches, 3.6) if heights is None else min(inches * sum(heights), 8.4)
@@ -205,9 +205,11 @@ def _draw_slice(axes: Axes, case: SegmentedCase, cut: _Cut, around: Sequence[tup
     right, up = cut.axes
     axes.set_aspect(case.spacing[up] / case.spacing[right])
     (left_end, right_end), (low_end, high_end) = ((a - 0.5, b - 0.5) for a, b in (around[right], around[up]))
-    flipped = case.image.ndim == 3 and case.oriented and right == 0  # the patient's right is on the left, as in clinics
+    flipped = (
+        case.image.ndim == 3 and case.oriented and right == 0
+    )  # radiological convention: the patient's right is on the left
     axes.set_xlim((right_end, left_end) if flipped else (left_end, right_end))
-    axes.set_ylim((high_end, low_end) if case.image.ndim == 2 else (low_end, high_end))  # rows of images go down
+    axes.set_ylim((high_end, low_end) if case.image.ndim == 2 else (low_end, high_end))  # image rows go downwards
     axes.set(xticks=[], yticks=[])
     axes.grid(False)
     if case.oriented and case.image.ndim == 3:
@@ -219,12 +221,12 @@ def _draw_slice(axes: Axes, case: SegmentedCase, cut: _Cut, around: Sequence[tup
 
 
 def _outline(axes: Axes, mask: NDArray, color: str, line: str) -> None:
-    """The border of each class of (right, up), between voxels and closed at the edge."""
+    """Draw the border of each class of a mask (right, up), between voxels and closed at the edge."""
     padded = np.pad(mask, 1)
     x, y = (np.arange(-1, n + 1) for n in mask.shape)
     for value in np.unique(mask[mask > 0]):
         lines = axes.contour(x, y, (padded == value).T, levels=[0.5], colors=[color], linestyles=[line], linewidths=1.5)
-        lines.set_clip_on(False)  # all masks are within the panel; one at its edge would be cut in half
+        lines.set_clip_on(False)  # a line at the edge of the panel would be cut in half
 
 
 def _slice_title(case: SegmentedCase, cut: _Cut) -> str:

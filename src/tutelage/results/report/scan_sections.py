@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tutelage.core.errors import TutelageError
+from tutelage.core.headlines import DICE
 from tutelage.core.intervals import interval
 from tutelage.core.names import shown
 from tutelage.results.report.blocks import Block, Cell, Plot, Section, Table, Text, Tile, Tiles
 from tutelage.results.report.examples import Looked
 from tutelage.results.report.scan_cases import read_segmented, worst_and_median
 from tutelage.results.report.scan_pictures import SegmentedCase, methods_plot, slices_plot, surfaces_plot
-from tutelage.results.report.scores import percent
+from tutelage.results.report.scores import other_networks, percent
 from tutelage.run.baseline import SUPERVISED
 from tutelage.run.run_record import RunRecord
 from tutelage.tasks.overlap import DISTANCES
@@ -21,13 +22,13 @@ OUT = "masks/"  # of `tutelage predict`
 LOGGED = {"mask_rate": "share of voxels certain enough to be taught"}  # titles of logged values
 _DISTANCES = {f"{name}_mm": heading for name, heading in DISTANCES.items()}
 CONVENTIONS = (
-    "Distances are in mm. Pooled HD95 and ASD to the reference are those of medpy, in which UA-MT and its relatives "
-    "report; the larger of the two directed HD95 and the pooled ASSD are those of MONAI. A case's score is the mean "
-    "over its classes; a class that is found nowhere has a Dice of 0 and no distance."
+    "Distances are in mm. Pooled HD95 and ASD to the reference follow medpy, as reported for UA-MT and its relatives. "
+    "The larger of the two directed HD95 and the pooled ASSD follow MONAI. The score of a case is the mean over its "
+    "classes. A class that is not found has a Dice of 0 and no distance."
 )
 _MOST_CASES = 40
 _MOST_COLUMNS = 4  # classes in the table of cases
-_MOST_METHODS = 3  # beside supervised training, in a picture
+_MOST_METHODS = 3  # in a picture, besides supervised training
 
 
 def look(record: RunRecord, *, device: str, most: int) -> Looked:
@@ -49,10 +50,10 @@ def score_sections(record: RunRecord, looked: Looked, prefix: str) -> list[Secti
 def score_tiles(
     scores: Mapping[str, Any], part: str, others: Mapping[str, Any] | None = None, baseline: float | None = None
 ) -> Tiles:
-    """The numbers to see first.
+    """The key numbers.
 
     Args:
-        part: which cases are scored, in words.
+        part: the name of the scored part, e.g. "test".
         others: the metrics of networks that are not evaluated, by name.
         baseline: Dice of the supervised baseline on the same cases, if there is one.
     """
@@ -68,27 +69,24 @@ def score_tiles(
                 if baseline is None
                 else [Tile("supervised baseline", percent(baseline), "Dice without unlabeled scans")]
             ),
-            *(
-                Tile(f"Dice of the {name}", percent(own["dice"]), "not the network that predicts")
-                for name, own in (others or {}).items()
-            ),
-            Tile("HD95 pooled", _mm(scores["hd95_pooled_mm"]), "95th percentile of both directions together"),
-            Tile("ASD to reference", _mm(scores["asd_to_reference_mm"]), "mean distance from the prediction's surface"),
-            Tile(f"{part} cases", f"{scores['n']:,}", f"{empty:,} times a class was found nowhere"),
+            *other_networks(others, DICE, "not used for predictions"),
+            Tile("HD95 pooled", _mm(scores["hd95_pooled_mm"]), "95th percentile, both directions together"),
+            Tile("ASD to reference", _mm(scores["asd_to_reference_mm"]), "mean distance from the predicted surface"),
+            Tile(f"{part} cases", f"{scores['n']:,}", f"a class was not found {empty:,} times"),
         )
     )
 
 
 def scores_section(scores: Mapping[str, Any] | None, part: str) -> Section | None:
-    """Tables of classes and of cases, the worst first; None where nothing was scored.
+    """Tables of classes and of cases, the worst first; None if nothing was scored.
 
     Args:
-        part: which cases are scored, in words.
+        part: the name of the scored part, e.g. "test".
     """
     if scores is None or not scores["n"]:
         return None
     distances = {key: title for key, title in _DISTANCES.items() if key in scores}
-    titles = ("class", "Dice", *distances.values(), "cases", "found nowhere")
+    titles = ("class", "Dice", *distances.values(), "cases", "not found")
     rows = [
         (
             Cell(shown(name)),
@@ -125,7 +123,7 @@ def _case_table(cases: Sequence[Mapping[str, Any]], distances: Mapping[str, str]
 
 
 def picture_section(record: RunRecord, prefix: str) -> Section | None:
-    """Slices and surfaces of the worst and of the median case; None where nothing was scored."""
+    """Slices and surfaces of the worst and the median case; None if nothing was scored."""
     names = worst_and_median(record.scores["per_case"]) if record.scored else []
     if not names:
         return None
@@ -138,15 +136,18 @@ def picture_section(record: RunRecord, prefix: str) -> Section | None:
             blocks += methods_blocks(record, {SUPERVISED: record.baseline}, prefix)
     except TutelageError as error:
         blocks.append(
-            Text(f"Pictures need the masks in the run and the scans and labels it was scored on. {error}", muted=True)
+            Text(
+                f"Pictures need the masks in the run folder, and the scans and labels that were scored. {error}",
+                muted=True,
+            )
         )
     return Section("Pictures", tuple(blocks))
 
 
 def case_plots(case: SegmentedCase, which: str, dice: float | None, prefix: str) -> list[Plot]:
-    """Slices and surfaces of a case; `which` one it is, of all."""
+    """Slices and surfaces of a case; `which` is "worst" or "median"."""
     title = f"{which.capitalize()} case: {shown(case.name)}, Dice {percent(dice)}"
-    caption = "Each slice is the one with the most wrong voxels in its direction."
+    caption = "Each slice is the one with the most wrong voxels along its axis."
     plots = [slices_plot(case, f"{prefix}{which}-slices", title, caption)]
     if case.image.ndim == 3:
         plots.append(surfaces_plot(case, f"{prefix}{which}-surfaces", f"Surfaces of {shown(case.name)}"))
@@ -154,10 +155,10 @@ def case_plots(case: SegmentedCase, which: str, dice: float | None, prefix: str)
 
 
 def methods_blocks(record: RunRecord, others: Mapping[str, RunRecord], prefix: str) -> list[Plot]:
-    """The worst and the median case of the first of `others`, by each of them and by `record`, side by side.
+    """The worst and the median case of the first of `others`, as segmented by each of them and by `record`.
 
     Args:
-        others: finished runs on the same cases by what they are called, supervised first.
+        others: finished runs on the same cases by name, supervised first.
 
     Raises:
         DataError: as `read_segmented`.
@@ -174,7 +175,7 @@ def methods_blocks(record: RunRecord, others: Mapping[str, RunRecord], prefix: s
                 {label: case.prediction for label, case in cases.items()},
                 f"{prefix}{which}-methods",
                 f"The {which} case of {next(iter(records))}: {shown(name)}",
-                f"Dice: {', '.join(dice)}. The slices are those where these are wrong most.",
+                f"Dice: {', '.join(dice)}. The slices are those with the most wrong voxels.",
             )
         )
     return plots
@@ -197,11 +198,14 @@ def comparison_pictures(records: Sequence[RunRecord]) -> list[Section]:
         )
         try:
             return [
-                Section("The same scans by each", (note, *methods_blocks(last, {SUPERVISED: baseline, **between}, "")))
+                Section(
+                    "The same scans by each method",
+                    (note, *methods_blocks(last, {SUPERVISED: baseline, **between}, "")),
+                )
             ]
         except TutelageError as error:
-            text = f"Pictures need the masks in the runs and the scans and labels they were scored on. {error}"
-            return [Section("The same scans by each", (Text(text, muted=True),))]
+            text = f"Pictures need the masks in the run folders, and the scans and labels that were scored. {error}"
+            return [Section("The same scans by each method", (Text(text, muted=True),))]
     return []
 
 

@@ -1,4 +1,4 @@
-"""Plots of how good a model is: confusion matrix, calibration, confidence, and the headline over labels."""
+"""Plots of scores: confusion matrix, calibration, confidence, and the headline over the number of labels."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tutelage.results.report.blocks import Plot
 from tutelage.results.report.drawing import INK, RULE, SERIES, SOFT, as_percent, finished, new_figure, short, style
 from tutelage.tasks.class_scores import ECE_BINS
 
-_WRITTEN = 12  # classes, above which a cell of the confusion matrix has no room for a number
-_NAMED = 40  # classes, above which the axes have no room for names
+_WRITTEN = 12  # classes; with more, a cell of the confusion matrix has no room for a number
+_NAMED = 40  # classes; with more, the axes have no room for names
 
 
 def confusion_plot(matrix: Sequence[Sequence[int]], classes: Sequence[str], name: str) -> Plot:
-    """Which class is taken for which: each row is a true class, and its shades sum to one."""
+    """The confusion matrix; each row is a true class, with shades in proportion to its share of the row."""
     counts = np.array(matrix, float)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1.0)
     k = len(classes)
@@ -45,12 +45,12 @@ def confusion_plot(matrix: Sequence[Sequence[int]], classes: Sequence[str], name
             axes.set_xticks(range(k), names, rotation=90 if max(map(len, names)) > 3 else 0)
             axes.set_yticks(range(k), names)
         return finished(
-            figure, name, "Confusion matrix", "Rows are true classes; blue is right, red is wrong.", wide=k > _WRITTEN
+            figure, name, "Confusion matrix", "Rows are true classes. Blue is correct, red is wrong.", wide=k > _WRITTEN
         )
 
 
 def reliability_plot(confidence: np.ndarray, right: np.ndarray, name: str) -> Plot:
-    """Accuracy against confidence in bins of equal width, with how many images each bin holds.
+    """Accuracy over confidence in bins of equal width, with the share of images in each bin.
 
     Args:
         confidence: (N,) probability of the predicted class.
@@ -67,7 +67,7 @@ def reliability_plot(confidence: np.ndarray, right: np.ndarray, name: str) -> Pl
         axes.plot([0, 1], [0, 1], color=SOFT, linestyle=(0, (4, 3)), linewidth=1.0)
         heights = hits[filled] / counts[filled]
         axes.bar(middle[filled], heights, 0.9 / ECE_BINS, color=SERIES[0], alpha=0.75)
-        axes.set(ylim=(0, 1), xlim=(0, 1), ylabel="right")
+        axes.set(ylim=(0, 1), xlim=(0, 1), ylabel="accuracy")
         below.bar(middle, counts / max(len(confidence), 1), 0.9 / ECE_BINS, color=SOFT, alpha=0.6)
         below.set(xlabel="confidence", ylabel="images")
         for each in (axes, below):
@@ -77,12 +77,12 @@ def reliability_plot(confidence: np.ndarray, right: np.ndarray, name: str) -> Pl
             figure,
             name,
             "Reliability",
-            "Bars below the dashed line: the model is surer than it should be. Above: it is too modest.",
+            "Below the dashed line the model is overconfident, above it underconfident.",
         )
 
 
 def confidence_plot(confidence: np.ndarray, name: str, title: str) -> Plot:
-    """How sure the model is: a histogram of the probability of the predicted class (N,)."""
+    """A histogram of the confidence, the probability (N,) of the predicted class."""
     with style(name):
         figure = new_figure(height=2.4)
         axes = figure.add_subplot()
@@ -97,7 +97,7 @@ def confidence_plot(confidence: np.ndarray, name: str, title: str) -> Plot:
 def label_efficiency_plot(
     curves: Mapping[str, Mapping[int, Interval]], name: str, part: str, score: Headline = ACCURACY
 ) -> Plot:
-    """The headline over the number of labels, a curve a method: mean, and a band of one standard deviation where n > 1.
+    """The headline over the number of labels, one curve per method, with a band of one standard deviation if n > 1.
 
     Args:
         curves: by method and number of labels.

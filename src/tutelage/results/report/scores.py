@@ -1,4 +1,4 @@
-"""The parts of a report that tell how good a model is, from its metrics and from predictions."""
+"""The parts of a report about how good a model is, from its metrics and predictions."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from tutelage.core.headlines import ACCURACY, NEIGHBORS, Headline
 from tutelage.core.intervals import share_interval
 from tutelage.core.names import shown
 from tutelage.results.report.blocks import Block, Cell, Section, Table, Text, Tile, Tiles
@@ -27,23 +28,18 @@ def percent(value: float | None) -> str:
 def score_tiles(
     scores: Mapping[str, Any], part: str, others: Mapping[str, Any] | None = None, baseline: float | None = None
 ) -> Tiles:
-    """The numbers to see first.
+    """The key numbers.
 
     Args:
-        part: which images are scored, in words.
+        part: the name of the scored part, e.g. "test".
         others: the metrics of networks that are not evaluated, by name.
         baseline: accuracy of the supervised baseline on the same images, if there is one.
     """
-    n = int(scores["n"])
-    low, high = share_interval(float(scores["accuracy"]), n)
     return Tiles(
         (
-            Tile("accuracy", percent(scores["accuracy"]), f"95 % interval {100 * low:.1f} to {100 * high:.1f}"),
+            _share_tile("accuracy", scores["accuracy"], scores["n"]),
             *([] if baseline is None else [Tile("supervised baseline", percent(baseline), "without unlabeled images")]),
-            *(
-                Tile(f"accuracy of the {name}", percent(own["accuracy"]), "not the network that predicts")
-                for name, own in (others or {}).items()
-            ),
+            *other_networks(others, ACCURACY, "not used for predictions"),
             Tile("balanced accuracy", percent(scores["balanced_accuracy"]), "mean recall of the classes"),
             Tile("calibration error", percent(scores["ece"]), "gap of confidence and accuracy"),
             *(
@@ -51,31 +47,36 @@ def score_tiles(
                 for name, score in SCORES.items()
                 if name not in _SHOWN and scores.get(name) is not None
             ),
-            Tile(f"{part} images", f"{n:,}", f"{len(scores['per_class'])} classes"),
+            Tile(f"{part} images", f"{scores['n']:,}", f"{len(scores['per_class'])} classes"),
         )
     )
 
 
 def feature_tiles(scores: Mapping[str, Any], part: str, others: Mapping[str, Any] | None = None) -> Tiles:
-    """The same of a pretrained encoder: how well the labels of an image's neighbors tell its own."""
-    n = int(scores["n"])
-    low, high = share_interval(float(scores["knn_accuracy"]), n)
+    """The key numbers of a pretrained encoder: how well the labels of its neighbors predict the label of an image."""
     return Tiles(
         (
-            Tile("kNN accuracy", percent(scores["knn_accuracy"]), f"95 % interval {100 * low:.1f} to {100 * high:.1f}"),
-            *(
-                Tile(f"kNN accuracy of the {name}", percent(own["knn_accuracy"]), "not the network that is kept")
-                for name, own in (others or {}).items()
-            ),
-            Tile("effective rank", f"{scores['effective_rank']:.1f}", "directions that the features vary in"),
-            Tile("spread", f"{scores['feature_spread']:.3f}", "0 where all features point the same way"),
-            Tile(f"{part} images", f"{n:,}", "labeled"),
+            _share_tile("kNN accuracy", scores["knn_accuracy"], scores["n"]),
+            *other_networks(others, NEIGHBORS, "not used as the encoder"),
+            Tile("effective rank", f"{scores['effective_rank']:.1f}", "directions in which the features vary"),
+            Tile("spread", f"{scores['feature_spread']:.3f}", "0 if all features point the same way"),
+            Tile(f"{part} images", f"{scores['n']:,}", "labeled"),
         )
     )
 
 
+def other_networks(others: Mapping[str, Any] | None, score: Headline, hint: str) -> list[Tile]:
+    """The headline of each network that is not evaluated, from their metrics by name."""
+    return [Tile(f"{score.words} of the {name}", percent(own[score.key]), hint) for name, own in (others or {}).items()]
+
+
+def _share_tile(label: str, share: float, n: int) -> Tile:
+    low, high = share_interval(float(share), int(n))
+    return Tile(label, percent(share), f"95 % interval {100 * low:.1f} to {100 * high:.1f}")
+
+
 def class_section(scores: Mapping[str, Any], classes: tuple[str, ...], prefix: str) -> Section:
-    """Confusion matrix, the pairs of classes that are mixed up most, and a row a class, the weakest first."""
+    """The confusion matrix, the most confused pairs of classes, and one row per class, the weakest first."""
     matrix = scores["confusion_matrix"]
     blocks: list[Block] = []
     if len(classes) <= _MOST_CLASSES:
@@ -92,10 +93,10 @@ def class_section(scores: Mapping[str, Any], classes: tuple[str, ...], prefix: s
             (Cell(shown(classes[true])), Cell(shown(classes[taken])), _share_of(count, sum(matrix[true])))
             for count, true, taken in pairs[:_PAIRS]
         ]
-        columns = ("true class", "taken for", "images")
-        blocks.append(Table(columns, tuple(rows), "Most frequent mix-ups", texts=2, half=True))
+        columns = ("true class", "predicted as", "images")
+        blocks.append(Table(columns, tuple(rows), "Most confused classes", texts=2, half=True))
     else:
-        blocks.append(Text("No image is taken for another class."))
+        blocks.append(Text("No image is misclassified."))
     blocks += _class_table(scores["per_class"], classes)
     return Section("Classes", tuple(blocks))
 
@@ -119,8 +120,8 @@ def _class_table(per_class: Mapping[str, Any], classes: tuple[str, ...]) -> list
         Table(
             ("class", "recall", "precision", "F1", "images"),
             tuple(rows),
-            "Recall: the share of a class's images that are recognized. Precision: the share of the images taken for a "
-            "class that belong to it.",
+            "Recall: the share of a class's images that are recognized. Precision: the share of the images predicted "
+            "as a class that belong to it.",
         )
     ]
     if len(classes) > _MOST_CLASSES:
@@ -129,7 +130,7 @@ def _class_table(per_class: Mapping[str, Any], classes: tuple[str, ...]) -> list
 
 
 def calibration_section(examples: Examples, part: str, unlabeled: Examples | None, prefix: str) -> Section:
-    """Whether the model is as sure as it may be, and how sure it is of images without a label."""
+    """How well calibrated the model is, and its confidence on unlabeled images."""
     right = examples.predicted == examples.label
     confidence = float(examples.confidence.mean())
     gap = confidence - float(right.mean())
@@ -140,15 +141,15 @@ def calibration_section(examples: Examples, part: str, unlabeled: Examples | Non
         plots.append(confidence_plot(unlabeled.confidence, f"{prefix}unlabeled-confidence", title))
         looked += f" and {unlabeled.said} unlabeled ones"
     chance = 1.96 * math.sqrt(float((examples.confidence * (1.0 - examples.confidence)).mean()) / len(examples))
-    verdict = "too sure of itself" if gap > 0.03 else "too modest" if gap < -0.03 else "about as sure as it may be"
-    if chance > max(0.03, abs(gap)):  # were each image right as often as the model is sure of it
-        verdict = f"on {len(examples):,} images a gap of up to {100 * chance:.0f} points may be chance"
+    verdict = "overconfident" if gap > 0.03 else "underconfident" if gap < -0.03 else "well calibrated"
+    if chance > max(0.03, abs(gap)):  # if each image were right as often as its confidence says
+        verdict = f"on {len(examples):,} images, a gap of up to {100 * chance:.0f} points may be chance"
     return Section(
         "Calibration",
         (
             Text(
-                f"On average the model is {percent(confidence)} sure, and right on {percent(float(right.mean()))}: "
-                f"{verdict}."
+                f"The mean confidence is {percent(confidence)}, and {percent(float(right.mean()))} of the images "
+                f"are right: {verdict}."
             ),
             *plots,
             Text(f"{looked}.", muted=True),
@@ -157,10 +158,10 @@ def calibration_section(examples: Examples, part: str, unlabeled: Examples | Non
 
 
 def mistakes_section(examples: Examples, classes: tuple[str, ...], part: str, prefix: str) -> Section:
-    """The images that the model is surest of and wrong on."""
+    """The misclassified images with the highest confidence."""
     gallery = confident_mistakes(examples, classes, f"{prefix}mistakes")
     title = "Most confident mistakes"
     if not gallery.thumbnails:
-        return Section(title, (Text(f"None of {examples.said} {part} images is taken for another class."),))
-    text = f"Of {examples.said} {part} images. Some may be labeled wrongly: look before you blame the model."
+        return Section(title, (Text(f"None of {examples.said} {part} images is misclassified."),))
+    text = f"From {examples.said} {part} images. Some may be labeled wrongly, so check the labels too."
     return Section(title, (Text(text, muted=True), gallery))

@@ -1,4 +1,4 @@
-"""The surface of a mask as smooth quadrilaterals, to be drawn."""
+"""The surface of a mask as smoothed quadrilaterals for drawing."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-MOST = 12_000  # quadrilaterals; a finer mask is made coarser first
-_ROUNDS, _PULL = 6, 0.5  # of smoothing
+MOST = 12_000  # quadrilaterals; a finer mask is downsampled first
+_ROUNDS, _PULL = 6, 0.5  # iterations and step of the smoothing
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,8 @@ class Surface:
     """Faces between the voxels of a mask and its outside.
 
     Attributes:
-        quads: (F, 4, 3) float64, corners in mm, in turn around the face.
-        normals: (F, 3), of length 1, pointing outwards.
+        quads: (F, 4, 3) float64, corners in mm, in order around the face.
+        normals: (F, 3), unit vectors pointing outwards.
         classes: (F,) the class index of the voxel inside.
     """
 
@@ -28,7 +28,7 @@ class Surface:
 
 
 def surface_of(mask: NDArray[np.uint8], spacing: Sequence[float]) -> Surface:
-    """The surface of all voxels (X, Y, Z) above 0; the corners of their faces are pulled towards their neighbors.
+    """The smoothed surface of all voxels (X, Y, Z) above 0.
 
     Args:
         spacing: in mm along each axis.
@@ -50,7 +50,7 @@ def surface_of(mask: NDArray[np.uint8], spacing: Sequence[float]) -> Surface:
 
 
 def _faces(mask: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[int, ...]]:
-    """Corners (F, 4, 3) of all faces on the grid of corners, the class inside of each, and the size of that grid."""
+    """Corners (F, 4, 3) of all faces as grid indices, the class inside each face, and the size of the grid."""
     padded = np.pad(mask, 1).astype(np.int64)
     corners, classes = [], []
     for axis in range(3):
@@ -73,7 +73,7 @@ def _faces(mask: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64
 
 
 def _smoothed(points: NDArray[np.float64], quads: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Each point pulled, some rounds, towards the mean of those it shares an edge with (Laplacian smoothing)."""
+    """Laplacian smoothing: each point moves towards the mean of the points that it shares an edge with."""
     a = quads.ravel()
     b = np.roll(quads, 1, axis=1).ravel()
     ends, others = np.concatenate([a, b]), np.concatenate([b, a])
@@ -85,7 +85,7 @@ def _smoothed(points: NDArray[np.float64], quads: NDArray[np.int64]) -> NDArray[
 
 
 def _halved(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Of each 2 x 2 x 2 voxels the largest class, where half of them or more are not background."""
+    """Downsampled by 2: the largest class of each 2 x 2 x 2 block, or background if most of the block is."""
     even = np.pad(mask, [(0, n % 2) for n in mask.shape])
     x, y, z = (n // 2 for n in even.shape)
     blocks = even.reshape(x, 2, y, 2, z, 2)

@@ -1,4 +1,4 @@
-"""Writing a report: one HTML page that holds everything, or Markdown beside a folder of pictures."""
+"""Writing a report: one self-contained HTML page, or Markdown beside a folder of pictures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tutelage.run.run_record import RunRecord
 
 Format = Literal["html", "md"]
 FILE = "report.html"  # in a run
-MOST_CHAPTERS = 6  # runs of which all is shown; a page of more would be slow to make and to open
+MOST_CHAPTERS = 6  # runs shown in full; a page with more would be slow to write and to open
 
 
 def write_report(
@@ -40,15 +40,14 @@ def write_report(
     """Write the report of one or more runs.
 
     Args:
-        plots: folder for PNG and SVG of every plot. None writes them only where the page needs them: beside Markdown,
-            in the folder named for it.
-        verdicts: whether the unlabeled images helped, shown first; None reads that of a run, or judges runs by the
-            supervised ones among them.
-        most: images of a kind that are predicted for a run.
+        plots: folder for PNG and SVG files of every plot. None writes them only for Markdown, into a folder beside it.
+        verdicts: whether the unlabeled images helped, shown first. None reads the verdict of a single run, or compares
+            several runs with the supervised ones among them.
+        most: number of images of each kind to predict per run.
 
     Raises:
         ConfigError: there are no runs.
-        RunError: a run is none, or the report cannot be written.
+        RunError: a folder is not a run, or the report cannot be written.
     """
     if not runs:
         raise ConfigError("name one or more runs to report on")
@@ -81,7 +80,7 @@ def page_of(
             inner = run_sections(record, looked, read_verdict(record.path), drawn, alone=False, prefix=prefix)
             chapters.append(Chapter(f"{record.name}: {title_of(record)}", subtitle_of(record), tuple(inner)))
     else:
-        note = f"With more than {MOST_CHAPTERS} runs, details are left out: tutelage report RUN shows those of one."
+        note = f"With more than {MOST_CHAPTERS} runs, details are left out; tutelage report RUN shows those of one run."
         sections.append(Section("Details", (Text(note, muted=True),)))
         sections += how_they_were_made(records)
     data = {title_of(record).partition(" on ")[2] for record in records}
@@ -102,7 +101,7 @@ def _trained(run: Path) -> RunRecord:
 
 
 def report_after_training(run: Path, console: Console) -> None:
-    """Write the report of a finished run into it. What goes wrong is one line: the run itself is whole."""
+    """Write the report of a finished run into its folder. An error is printed as one line: the run is complete."""
     out = run / FILE
     try:
         write_report([run], out, overwrite=True)
@@ -134,5 +133,5 @@ def write_page(page: Page, out: Path, *, format: Format = "html", plots: Path | 
 
 
 def plots_beside(out: Path) -> Path:
-    """The folder of plots that belongs to a report."""
+    """The folder for the plots of a Markdown report."""
     return out.with_name(f"{out.stem}_plots")

@@ -1,8 +1,8 @@
-"""Why unlabeled images did not help: rules over what was logged, the likeliest reason first.
+"""Why unlabeled images did not help: rules over the logged values, the likeliest reason first.
 
-A rule looks at one kind of evidence and gives a reason with its strength, or None. The strengths order the rules where
-several hold: what makes the comparison meaningless (wrong labels, other images) stands before what follows from it (no
-pseudo-labels), and that before what merely limits a gain.
+Each rule looks at one kind of evidence and returns a reason with a strength, or None. The strengths order the reasons:
+first what makes the comparison meaningless (wrong labels, other images), then what follows from that (no
+pseudo-labels), then what only limits a gain.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from tutelage.data.images.label_fit import FEW_LABELS, reached_by_chance
 from tutelage.results.verdict.evidence import Evidence
 
 MOST_REASONS = 3
-DOUBT = 0.9  # strength of a reason from which on a gain is no proof that unlabeled images helped
-LEAST_SKILL = 0.15  # of the way from guessing to all right: below it a network has learned nothing that carries over
-UNRELATED = 3.0  # standard errors above chance, below which labels and looks have nothing to do with each other
+DOUBT = 0.9  # strength of a reason at which a gain no longer shows that unlabeled images helped
+LEAST_SKILL = 0.15  # of the way from guessing to perfect; below it a network has learned nothing general
+UNRELATED = 3.0  # standard errors above chance, below which labels are unrelated to how images look
 FEW_PSEUDO_LABELS = 0.05
-ONE_CLASS = 0.5  # of the way from a class's share of the labels to all
-WRONG_PSEUDO_LABELS = 0.7  # share that is right, below which they teach errors
-LEAST_KNOWN = 50  # unlabeled images with a hidden label, below which their share that is right tells little
-WEAK = 0.02  # share of the loss that unlabeled images add
+ONE_CLASS = 0.5  # of the way from a class's share of the labels to 100 %
+WRONG_PSEUDO_LABELS = 0.7  # accuracy of pseudo-labels, below which they teach errors
+LEAST_KNOWN = 50  # unlabeled images with a hidden label, below which their accuracy says little
+WEAK = 0.02  # share of the loss that comes from unlabeled images
 CLEAR_GAP = 0.9  # AUC
 CEILING = 0.97  # headline of supervised training
 
@@ -32,10 +32,10 @@ class Reason:
     """Why unlabeled images did not help.
 
     Attributes:
-        name: of the rule, in two or three words.
-        evidence: what was seen, as a sentence.
+        name: the rule, in two or three words.
+        evidence: what was observed, as a sentence.
         flag: what to try first, as a sentence that names a flag.
-        strength: in [0, 1], to order reasons by.
+        strength: in [0, 1]; orders the reasons.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Reason:
 
 
 def diagnose(cases: Sequence[Evidence]) -> tuple[Reason, ...]:
-    """The likeliest reasons, at most three: those of most of the `cases` (one a seed), then the strongest."""
+    """The likeliest reasons, at most three: those found in most `cases` (one per seed) first, then the strongest."""
     found: dict[str, list[Reason]] = {}
     for case in cases:
         for rule in RULES:
@@ -57,16 +57,16 @@ def diagnose(cases: Sequence[Evidence]) -> tuple[Reason, ...]:
 
 
 def _strongest(reasons: Sequence[Reason], cases: int) -> Reason:
-    """The strongest of one rule's reasons; over several seeds it says in how many of them it was found."""
+    """The strongest of one rule's reasons, with the number of seeds that it was found for."""
     reason = max(reasons, key=lambda reason: reason.strength)
     if cases == 1:
         return reason
     seeds = f"{len(reasons)} of {cases} seeds" if len(reasons) < cases else f"all {cases} seeds"
-    return replace(reason, evidence=f"{reason.evidence} (so in {seeds}; figures of one)")
+    return replace(reason, evidence=f"{reason.evidence} (in {seeds}; the numbers are of one)")
 
 
 def short_baseline(cases: Sequence[Evidence]) -> Reason | None:
-    """Doubts about a gain over baselines that had not learned their labels when they ended."""
+    """Doubt about a gain over baselines that had not learned their labels by the end."""
     losses = [case.baseline.mean("supervised", since=0.8) for case in cases]
     known = [loss for loss in losses if loss is not None]
     first = cases[0]
@@ -75,16 +75,15 @@ def short_baseline(cases: Sequence[Evidence]) -> Reason | None:
     steps = max(case.baseline.steps for case in cases)
     return Reason(
         "short baseline",
-        f"supervised training had not learned its labels when it ended after {steps} steps (loss "
-        f"{sum(known) / len(known):.2f}, {first.clueless} has {first.ignorance:.2f}), so a gain may be that of a "
-        "faster start",
+        f"supervised training had not learned its labels after {steps} steps (loss {sum(known) / len(known):.2f}; "
+        f"{first.clueless} gives {first.ignorance:.2f}), so the gain may only be a faster start",
         f"train longer, e.g. --steps {3 * steps} or a larger --budget",
         DOUBT,
     )
 
 
 def label_noise(case: Evidence) -> Reason | None:
-    """Labels that say nothing of other images, nor of images that look alike, are wrong; few of them may be too few."""
+    """Labels that predict neither other images nor images that look alike are wrong, or too few."""
     baseline, fit = case.baseline, case.run.final.get("label_fit")
     loss, accuracy, guess = baseline.mean("supervised", since=0.8), baseline.score, case.guess
     if guess is None:
@@ -92,10 +91,12 @@ def label_noise(case: Evidence) -> Reason | None:
     labels = len(baseline.split["labeled"])
     if accuracy > min(reached_by_chance(guess, labels, int(baseline.scores["n"])), guess + LEAST_SKILL * (1.0 - guess)):
         return None
-    seen = f"supervised training is right on {accuracy:.0%} of other images, naming one class always on {guess:.0%}"
+    seen = f"supervised training is right on {accuracy:.0%} of other images; always naming one class is on {guess:.0%}"
     if fit is not None and fit["z"] < UNRELATED:
-        seen += f"; images that look alike share their label in {fit['agreement']:.0%}, by chance {fit['chance']:.0%}"
-    elif fit is not None or loss is None or loss > 0.5 * case.ignorance:  # of too few labels only training can tell
+        seen += f"; images that look alike share their label in {fit['agreement']:.0%} (by chance {fit['chance']:.0%})"
+    elif (
+        fit is not None or loss is None or loss > 0.5 * case.ignorance
+    ):  # only training can tell that labels are too few
         return None
     if labels < FEW_LABELS:
         more = (
@@ -106,28 +107,28 @@ def label_noise(case: Evidence) -> Reason | None:
         return Reason(
             "labels",
             f"the {labels} labels are too few, or do not fit the images: {seen}",
-            f"{more}, and check the labels that there are (--labels, or the folders)",
+            f"{more}, and check the labels (--labels, or the folders)",
             0.8,
         )
     return Reason(
         "labels",
         f"the labels do not fit the images: {seen}",
-        "check the labels, above all the table (--labels) or the folders that they come from",
+        "check the labels, first of all the table (--labels) or the folders that they come from",
         0.95,
     )
 
 
 def distribution_gap(case: Evidence) -> Reason | None:
-    """Unlabeled images of another kind teach about another kind."""
+    """Unlabeled images of another kind do not teach about the labeled ones."""
     gap = case.run.final.get("gap")
     if gap is None or gap["auc"] <= gap["limit"]:
         return None
     where = "--unlabeled" if case.run.settings["data"]["unlabeled"] else "the folder of unlabeled images"
     return Reason(
         "other images",
-        f"the unlabeled images are of another kind than the labeled ones: brightness, contrast and edges alone tell "
-        f"them apart (AUC {gap['auc']:.2f}, where 0.5 is alike)",
-        f"fill {where} with images from the source of the labeled ones (tutelage show draws both)",
+        f"the unlabeled images differ in kind from the labeled ones: brightness, contrast and edges alone tell them "
+        f"apart (AUC {gap['auc']:.2f}; 0.5 means alike)",
+        f"fill {where} with images from the same source as the labeled ones (tutelage show draws both)",
         0.93 if gap["auc"] > CLEAR_GAP else 0.7,
     )
 
@@ -144,14 +145,14 @@ def few_pseudo_labels(case: Evidence) -> Reason | None:
     strength = 0.94 if threshold > 0.99 else 0.8 if share < 0.01 else 0.6
     return Reason(
         "few pseudo-labels",
-        f"{text}: next to none is as confident as the threshold of {threshold:g} asks",
+        f"{text}: almost none is as confident as the threshold of {threshold:g} requires",
         f"--method.threshold {lower}",
         strength,
     )
 
 
 def one_class(case: Evidence) -> Reason | None:
-    """One class takes over: among the pseudo-labels, or among the predictions."""
+    """One class takes over the pseudo-labels or the predictions."""
     if case.guess is None:
         return None
     rows = [row["pseudo/class_share"] for row in case.run.training[-3:] if "pseudo/class_share" in row]
@@ -193,7 +194,7 @@ def wrong_pseudo_labels(case: Evidence) -> Reason | None:
 
 
 def weak_unlabeled_loss(case: Evidence) -> Reason | None:
-    """An unlabeled loss that is small beside the supervised one moves nothing."""
+    """An unlabeled loss that is tiny compared with the supervised loss has no effect."""
     supervised, added = case.run.mean("supervised", since=0.0), case.weighted_unlabeled_loss()
     share = case.run.mean("pseudo/share")
     if supervised is None or added is None or (share is not None and share < FEW_PSEUDO_LABELS):
@@ -212,7 +213,7 @@ def weak_unlabeled_loss(case: Evidence) -> Reason | None:
 
 
 def strong_unlabeled_loss(case: Evidence) -> Reason | None:
-    """An unlabeled loss that outweighs the supervised one keeps the labels from being learned."""
+    """An unlabeled loss that outweighs the supervised loss keeps the labels from being learned."""
     mine, theirs = case.run.mean("supervised", since=0.8), case.baseline.mean("supervised", since=0.8)
     supervised, added = case.run.mean("supervised", since=0.0), case.weighted_unlabeled_loss()
     if mine is None or theirs is None or supervised is None or added is None:
@@ -234,7 +235,7 @@ def _weight_flag(name: str, value: float) -> str:
 
 
 def slow_average(case: Evidence) -> Reason | None:
-    """A teacher that averages over most of the training stays behind."""
+    """A teacher that averages over most of the training lags behind."""
     decay, steps = case.run.setting("ema_decay"), case.run.steps
     student, teacher = case.run.score_of("student"), case.run.score_of("teacher")
     if decay is None or student is None or teacher is None or case.run.evaluated != "teacher":
@@ -243,28 +244,28 @@ def slow_average(case: Evidence) -> Reason | None:
         return None
     return Reason(
         "slow average",
-        f"the teacher is behind the student ({teacher:.1%}, {student:.1%}): method.ema_decay {decay:g} averages over "
-        f"{1 / (1 - decay):.0f} steps, and there were {steps}",
+        f"the teacher lags behind the student ({teacher:.1%} to {student:.1%}): method.ema_decay {decay:g} averages "
+        f"over {1 / (1 - decay):.0f} steps, and there were only {steps}",
         f"--method.ema-decay {slowest_decay(steps)}",
         0.8,
     )
 
 
 def too_few_steps(case: Evidence) -> Reason | None:
-    """Training that ended before it had seen, or learned, what there is."""
+    """Training that ended before it had seen the images or learned the labels."""
     run, train = case.run, case.run.settings["train"]
     pool, words = max(int(run.split["unlabeled_images"]), 1), case.headline.words
     passes = run.steps * train["batch_size"] * train["unlabeled_ratio"] / pool
     loss, rise = run.mean("supervised", since=0.8), _late_rise(case)
     longer = f"train longer, e.g. --steps {3 * run.steps} or a larger --budget"
     if loss is not None and loss > 0.7 * case.ignorance:
-        known = f"{case.clueless} has {case.ignorance:.2f}"
-        text = f"the labels are hardly learned: supervised loss {loss:.2f}, where {known}"
+        known = f"{case.clueless} gives {case.ignorance:.2f}"
+        text = f"the labels are hardly learned: the supervised loss is {loss:.2f}, and {known}"
         return Reason("too few steps", text, longer, 0.7)
     if passes < 1.0:
         return Reason(
             "too few steps",
-            f"an unlabeled {case.headline.pool[:-1]} was seen {passes:.1f} times on average",
+            f"each unlabeled {case.headline.pool[:-1]} was seen {passes:.1f} times on average",
             longer,
             0.65,
         )
@@ -274,16 +275,18 @@ def too_few_steps(case: Evidence) -> Reason | None:
 
 
 def near_the_ceiling(case: Evidence) -> Reason | None:
-    """Where the labels suffice, nothing is left to gain."""
+    """If the labels alone suffice, there is little left to gain."""
     score = case.baseline.score
     if score < CEILING:
         return None
-    text = f"the labels alone reach {score:.1%}: little is left to gain"
-    return Reason("little left to gain", text, "keep --method supervised, or ask with a smaller --label-count", 0.74)
+    text = f"the labels alone reach {score:.1%}, so little is left to gain"
+    return Reason(
+        "little left to gain", text, "keep --method supervised, or compare with a smaller --label-count", 0.74
+    )
 
 
 def _late_rise(case: Evidence) -> str | None:
-    """By how much the validation headline rose from the third quarter to the last, if beyond what sampling explains."""
+    """How the validation headline rose from the third to the last quarter, if by more than sampling explains."""
     run = case.run
     if "validation" not in run.final:
         return None
@@ -295,7 +298,7 @@ def _late_rise(case: Evidence) -> str | None:
     if not third or not last:
         return None
     before, after = sum(third) / len(third), sum(last) / len(last)
-    spread = scores.get(f"{key}_std") or max(after * (1.0 - after), 0.01) ** 0.5  # of one case, or of right and wrong
+    spread = scores.get(f"{key}_std") or max(after * (1.0 - after), 0.01) ** 0.5  # over cases, or of right and wrong
     error = spread / int(scores["n"]) ** 0.5
     return f"{before:.1%} to {after:.1%}" if after - before > max(2.0 * error, 0.01) else None
 

@@ -39,7 +39,7 @@ class Evidence:
 
     @property
     def guess(self) -> float | None:
-        """The accuracy of always naming the most frequent class of the scored images; None of scans."""
+        """The accuracy of always naming the most frequent class of the scored images; None for scans."""
         if "confusion_matrix" not in self.run.scores:
             return None
         counts = [sum(row) for row in self.run.scores["confusion_matrix"]]

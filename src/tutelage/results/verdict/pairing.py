@@ -21,14 +21,14 @@ _SIGNIFICANT = 0.05
 
 @dataclass(frozen=True)
 class Difference:
-    """Points of the headline that the first network has more than the second.
+    """By how many points of the headline the first network is better than the second.
 
     Attributes:
-        half_width: half the 95 % interval of the difference, over the choice of the images or cases alone; 100 for a
-            single case, which tells nothing.
-        p: how likely so uneven a result is, if both networks were equally good: of images right or wrong by McNemar's
-            exact test, of cases with a score by Wilcoxon's signed ranks.
-        images: how many were scored.
+        half_width: half the 95 % interval of the difference, over the choice of images or cases only; 100 for a single
+            case, which says nothing.
+        p: the probability of a result at least this uneven if both networks were equally good: by McNemar's exact test
+            for images, by Wilcoxon's signed ranks for cases.
+        images: the number of images or cases scored.
     """
 
     points: float
@@ -38,12 +38,12 @@ class Difference:
 
     @property
     def certain(self) -> bool:
-        """Whether both the interval and the test speak against chance."""
+        """Whether both the interval and the test rule out chance."""
         return self.p < _SIGNIFICANT and abs(self.points) > self.half_width
 
 
 def difference(first: Sequence[bool] | NDArray, second: Sequence[bool] | NDArray) -> Difference:
-    """The paired difference, from which images each of two networks gets right."""
+    """The paired difference of two networks, from which images each gets right."""
     gained = np.asarray(first, np.int64) - np.asarray(second, np.int64)
     n, mean = len(gained), float(gained.mean())
     spread = math.sqrt(max(float((gained**2).mean()) - mean**2, 0.0) / n)
@@ -52,11 +52,11 @@ def difference(first: Sequence[bool] | NDArray, second: Sequence[bool] | NDArray
 
 
 def score_difference(first: NDArray[np.float64], second: NDArray[np.float64]) -> Difference:
-    """The paired difference of two networks with a score (N,) in [0, 1] for each case; NaN where it is not defined.
+    """The paired difference of two networks from their scores (N,) in [0, 1] per case; NaN where not defined.
 
-    The interval is Student's t of the mean difference: that is the number which is told. One failed case can make such
-    a mean, and a dozen cases do not tell how far from normal the differences are; so a difference is called certain
-    only if Wilcoxon's test, which needs no such law and looks at ranks, finds it too. It needs six cases at least.
+    The interval is Student's t for the mean difference, which is the reported number. One failed case can dominate that
+    mean, and a dozen cases do not show how far from normal the differences are. So a difference is called certain only
+    if Wilcoxon's test, which uses ranks and assumes no normality, agrees. It needs at least six cases.
     """
     gained = (first - second)[~np.isnan(first - second)]
     if not len(gained):
@@ -90,10 +90,10 @@ def wilcoxon(gained: NDArray[np.float64]) -> float:
 
 
 def paired_difference(run: Path, baseline: Path, part: str, headline: Headline = ACCURACY) -> Difference:
-    """What `run` has more than `baseline` on the images or cases of a part.
+    """How much better `run` is than `baseline` on the images or cases of a part.
 
     Raises:
-        RunError: they were not scored on the same.
+        RunError: they were scored on different ones.
     """
     images = headline.counted
     names = ("label", "predicted") if images else ("case", headline.key)

@@ -21,23 +21,23 @@ from tutelage.run.run_record import RunRecord
 
 FILE = "verdict.json"
 Outcome = Literal["helped", "uncertain", "no measurable help", "hurt"]
-_WIDE = 3.0  # points; a half width above it leaves room for a gain that one would want to see
+_WIDE = 3.0  # points; a larger half width could hide a gain worth having
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What unlabeled images did, and where they did nothing good, why.
+    """Whether unlabeled images helped, and if not, why.
 
     Attributes:
-        labels: that the runs were given, held-out ones among them.
-        gain: points of the headline more than supervised training.
-        half_width: half the 95 % interval of the gain, paired: over seeds (Student's t), or over the scored images or
-            cases, as `over` says; over them it holds for these draws of the labels and no others.
-        part, images: what was scored, and how many.
-        outcome: "uncertain" is a gain that may be chance, or that what was logged speaks against.
-        causes: the likeliest reasons, unless the images helped; then what to know of the number.
+        labels: the number that the runs were given, including held-out ones.
+        gain: points of the headline above supervised training.
+        half_width: half the 95 % interval of the paired gain: over seeds (Student's t), or over the scored images or
+            cases, as `over` says. The latter holds only for these draws of the labels.
+        part, images: what was scored, and the number of images or cases.
+        outcome: "uncertain" is a gain that may be chance, or that the log contradicts.
+        causes: the likeliest reasons if the images did not help, else caveats about the number.
         score: the headline's name in the metrics.
-        gains: that of each seed.
+        gains: the gain of each seed.
     """
 
     method: str
@@ -73,16 +73,16 @@ class Verdict:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """What was seen, the likeliest reason first."""
+        """The evidence for each reason, the likeliest first."""
         return tuple(cause.evidence for cause in self.causes)
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """What to try for each reason, in their order."""
+        """What to try for each reason, in the same order."""
         return tuple(cause.flag for cause in self.causes)
 
     def sentences(self) -> list[str]:
-        """Headline and reasons, each with what is judged or what to try."""
+        """The headline with method and labels, then each reason with what to try."""
         first = f"{self.method}, {self.labels} labels: {self.headline}"
         return [first, *(f"{cause.evidence}. Try first: {cause.flag}" for cause in self.causes)]
 
@@ -137,10 +137,11 @@ def judge(pairs: Sequence[tuple[Path, Path]]) -> Verdict:
 
 
 def certainty(over_seeds: Interval, differences: Sequence[Difference]) -> tuple[float, bool, Literal["seeds", "items"]]:
-    """Half the interval of the mean gain, whether it is beyond chance, and what the interval is over.
+    """Half the interval of the mean gain, whether the gain is beyond chance, and what the interval is over.
 
-    Over seeds by Student's t. A few seeds make that very wide; where each by itself is certain, and all agree, the gain
-    is certain for these draws of the labels. The mean of the half widths is then no narrower than the mean's own.
+    The interval is over seeds, by Student's t, which is very wide for few seeds. If the gain of each seed is certain by
+    itself and all agree in sign, the gain is certain for these draws of the labels. The interval is then the mean of
+    the seeds' own intervals, which is no narrower than the interval of their mean.
     """
     if over_seeds.half_width is not None and abs(over_seeds.mean) > over_seeds.half_width:
         return over_seeds.half_width, True, "seeds"
@@ -152,16 +153,14 @@ def certainty(over_seeds: Interval, differences: Sequence[Difference]) -> tuple[
 
 
 def _too_little_to_tell(half_width: float, seeds: int, outcome: Outcome, item: str) -> Reason:
-    text = f"a gain below {half_width:.0f} points cannot be told from chance here"
+    text = f"a gain below {half_width:.0f} points cannot be distinguished from chance here"
     flag = f"score more {item}s (--test)" if seeds == 1 else f"more seeds: --seeds {2 * seeds + 1}"
     return Reason("too little to tell", text, flag, DOUBT if outcome == "uncertain" else 0.4)
 
 
 def _few_draws(half_width: float, seeds: int) -> Reason:
-    """What to know of a gain that each seed shows, but too few of them to tell what others would."""
-    text = (
-        f"other draws of the labels may differ: by these {seeds} alone the mean is known to ± {half_width:.0f} points"
-    )
+    """A caveat for a gain that each seed shows, but with too few seeds to generalize."""
+    text = f"other draws of the labels may differ: over these {seeds} seeds the mean gain is ± {half_width:.0f} points"
     return Reason("few draws", text, f"more seeds: --seeds {2 * seeds + 1}", 0.3)
 
 
@@ -172,17 +171,17 @@ def print_verdict(verdict: Verdict, console: Console) -> None:
     for number, sentence in enumerate(reasons, start=1):
         console.print(f"  {number}. {sentence}")
     if not reasons and verdict.outcome != "helped":
-        console.print("  Nothing in the logs says why.")
+        console.print("  The logs do not show why.")
 
 
 def write_verdict(verdict: Verdict, run: Path) -> None:
-    """Write verdict.json into a run."""
+    """Write verdict.json into a run folder."""
     words = {"headline": verdict.headline, **dataclasses.asdict(verdict)}
     write_json(run / FILE, words)
 
 
 def read_verdict(run: Path) -> Verdict | None:
-    """The verdict in a run, or None where there is none.
+    """The verdict in a run folder, or None if there is none.
 
     Raises:
         RunError: it is damaged.

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from tutelage.augment.ct_augment import CTAugment
 from tutelage.augment.view import ImageShape
@@ -17,6 +16,7 @@ from tutelage.data.images.dataset import ImageDataset
 from tutelage.data.images.loader import ImageLoader, ImageStream, Normalization
 from tutelage.data.sampler import ClassSampler, Sampler, StreamSampler
 from tutelage.methods.base import Method, Problem
+from tutelage.networks.base import Network
 from tutelage.run.build import assemble, build_task
 from tutelage.training.state import Training
 
@@ -26,7 +26,7 @@ def build_training(
     dataset: ImageDataset,
     normalization: Normalization,
     device: torch.device,
-    student: nn.Module,
+    student: Network,
     *,
     steps: int | None = None,
 ) -> Training:

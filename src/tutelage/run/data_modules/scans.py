@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
-from tutelage.config import AUTO, RunConfig, base_preset
+from tutelage.config import AUTO, RunConfig, base_preset, preset_names
 from tutelage.config.intensity import StrongIntensityConfig
 from tutelage.config.network import NETWORK_NAMES, NetworkName
 from tutelage.core.distributed import rank, world_size
@@ -104,7 +104,9 @@ class ScanModule(DataModule):
             choice.print(self.console)
             cfg = resolved(absolute(recommended(cfg, choice)))
         elif cfg.given and cfg.preset is None:
-            self.console.print(f"- what is not given is set as in the preset {base_preset(cfg.method)}")
+            own = base_preset(cfg.method)
+            start = own if own in preset_names() else base_preset("supervised")
+            self.console.print(f"- what is not given is set as in the preset {start}")
         if rank() == 0:
             report = check_scans(cfg.data, cfg.scan, workers=cfg.train.workers, cache_dir=_cache(cfg, run))
             check_for_training(report, self.console)

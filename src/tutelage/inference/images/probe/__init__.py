@@ -1,1 +1,1 @@
-"""How good features are: simple classifiers on a frozen encoder, from a few labels and from all."""
+"""Probes of feature quality: simple classifiers on a frozen encoder, trained on few labels and on all."""

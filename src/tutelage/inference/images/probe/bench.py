@@ -1,4 +1,4 @@
-"""The probes of one encoder: what is learned from some labeled images, and scored on others."""
+"""The probes of one encoder, which are trained on some labeled images and scored on others."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ View = Callable[[int, Rows, int], Tensor]  # epoch, rows, seed: features of augm
 
 @dataclass(frozen=True)
 class Bench:
-    """Probes that learn from images of `learn` and are scored on those of `scored`.
+    """Probes that are trained on the images of `learn` and scored on those of `scored`.
 
     Attributes:
-        number: of the encoder, among those whose features were read.
-        view: features of rows of `learn`, augmented anew; without it the linear probe learns from them as they are.
+        number: index of the encoder among those whose features were computed.
+        view: computes features of newly augmented rows of `learn`; None trains the linear probe without augmentation.
     """
 
     learn: Labeled
@@ -36,11 +36,11 @@ class Bench:
     view: View | None = None
 
     def right(self, kind: str, rows: Rows, seed: int) -> int:
-        """How many of the scored images a probe that learned from `rows` takes for what they are."""
+        """Number of scored images that a probe trained on `rows` classifies correctly."""
         return int((self._predict(kind, rows, seed) == self.scored.label).sum())
 
     def part(self, learn: Rows, scored: Rows) -> Bench:
-        """The same with some of the rows of `learn`, scored on others of them."""
+        """The same probes trained on some rows of `learn` and scored on others."""
         whole = self.view
         view = None if whole is None else lambda epoch, rows, seed: whole(epoch, learn[rows], seed)
         return Bench(self.learn.rows(learn), self.learn.rows(scored), self.number, self.classes, view)

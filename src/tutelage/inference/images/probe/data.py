@@ -1,4 +1,4 @@
-"""What a probe learns from and is scored on: labeled images, and their features under one or more encoders."""
+"""The data of a probe: labeled images, and their features under one or more encoders."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from tutelage.data.split import copies_of, hold_out
 from tutelage.inference.images.encoder import Encoder
 
 BLOCK = 256  # images in memory at a time
-HELD_OUT = 0.2  # of the labels, where the data has no test images
+HELD_OUT = 0.2  # fraction of the labels, if the data has no test images
 
 
 @dataclass(frozen=True)
 class Labeled:
-    """Labeled images of one part.
+    """Labeled images of one part of the data.
 
     Attributes:
         label: (N,) int64.
-        features: of each encoder (N, F) float32.
-        digests: (N,) a hash of each image as the encoder takes it.
-        pixels: (N, C, size, size) uint8, where they were asked for.
+        features: (N, F) float32 for each encoder.
+        digests: (N,) hash of each image as prepared for the encoder.
+        pixels: (N, C, size, size) uint8, if requested.
     """
 
     names: list[str]
@@ -44,7 +44,7 @@ class Labeled:
         return len(self.names)
 
     def rows(self, rows: NDArray[np.int64]) -> Labeled:
-        """Some of them."""
+        """The images with the given indices."""
         return Labeled(
             names=[self.names[row] for row in rows],
             label=self.label[rows],
@@ -56,7 +56,7 @@ class Labeled:
 
 @dataclass(frozen=True)
 class Parts:
-    """The labeled images of a source, before any is read; `test` is None where the source has none."""
+    """The labeled images of a source, not yet read; `test` is None if there are no test images."""
 
     classes: tuple[str, ...]
     train: list[Item]
@@ -65,18 +65,18 @@ class Parts:
 
 
 def list_labeled(data: str, *, labels: str | None, test: str | None) -> Parts:
-    """The labeled images to learn from, and those to score on: of `test`, or of the split `test` of the source.
+    """The labeled images to train on, and those to score on: from `test`, or from the test split of the source.
 
     Raises:
-        DataError: with all faults: nothing is labeled, there is one class, or a test image has an unknown class.
+        DataError: lists all problems: no labels, only one class, or a test image with an unknown class.
     """
     splits = list_image_splits(data, labels)
-    train = splits.get("train") or list_images(data, labels, role="train")  # which says what there is instead
+    train = splits.get("train") or list_images(data, labels, role="train")  # reports what is there instead
     scored = list_images(test, role="test") if test is not None else splits.get("test")
     faults = [*train.faults, *([] if scored is None else scored.faults)]
     items = _with_label(train)
     if not faults and len(train.classes) < 2:
-        faults.append(f"{shown(data)} must have labeled images of two or more classes to probe with")
+        faults.append(f"{shown(data)} must have labeled images of at least two classes for a probe")
     faults += [
         f"{shown(data)}: class '{shown(name)}' has no labeled image"
         for name in train.classes
@@ -87,7 +87,7 @@ def list_labeled(data: str, *, labels: str | None, test: str | None) -> Parts:
         unknown = sorted({str(item.label) for item in _with_label(scored)} - known)
         if unknown:
             faults.append(
-                f"{shown(scored.where)}: the class '{shown(unknown[0])}' of the test images is no class of the others"
+                f"{shown(scored.where)}: the class '{shown(unknown[0])}' of the test images has no training images"
             )
         elif not _with_label(scored):
             faults.append(f"{shown(scored.where)}: the test images have no labels")
@@ -108,10 +108,10 @@ def read_labeled(
     workers: int,
     keep_pixels: bool = False,
 ) -> Labeled:
-    """Read images once and compute the features of each encoder; a few hundred images are in memory at a time.
+    """Read each image once and compute its features with each encoder, a few hundred images at a time.
 
     Raises:
-        DataError: images that cannot be read, all of them.
+        DataError: lists all images that cannot be read.
     """
     index = {name: number for number, name in enumerate(classes)}
     stream = encoders[0].read(items, workers=workers)
@@ -128,7 +128,7 @@ def read_labeled(
                 good.append(image)
                 digests.append(hashlib.blake2b(image.tobytes(), digest_size=16).digest())
         if faults:
-            continue  # the others are looked at too, so that all faults are told
+            continue  # keep reading, so that all unreadable images are reported
         block = np.stack(good)
         for encoder, parts in zip(encoders, features, strict=True):
             parts.append(encoder.features(block))
@@ -146,9 +146,9 @@ def read_labeled(
 
 
 def split_off_test(labeled: Labeled, classes: Sequence[str]) -> tuple[Labeled, Labeled]:
-    """What is learned from, and a fifth of the labels to score on, the same for all seeds; see `hold_out`.
+    """The images to train on, and a fifth of the labels to score on, the same for all seeds; see `hold_out`.
 
-    The second is empty, and the first all, where there are too few.
+    If there are too few labels, the first part contains all of them and the second is empty.
     """
     rows = np.arange(len(labeled))
     held = hold_out(rows, labeled.label, labeled.names, len(classes), share=HELD_OUT, seed=0, digests=labeled.digests)

@@ -1,4 +1,4 @@
-"""Few labels dealt into parts, so that each is scored by probes that have not seen it."""
+"""Cross-validation for few labels: each image is scored by a probe that was not trained on it."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from numpy.typing import NDArray
 
 from tutelage.core.seeding import derived_seed
 
-MOST = 5  # parts
+MOST = 5  # folds
 
 Rows = NDArray[np.int64]
 
 
 def most_folds(label: Rows, digests: Sequence[bytes], num_classes: int) -> int:
-    """Number of parts, at most 5, such that each class is in all of them; below 2 there is no such way.
+    """Number of folds, at most 5, such that each fold contains all classes; below 2, there is no such split.
 
     Args:
         label: (N,) class indices.
-        digests: (N,) what is equal for copies of an image, which count as one.
+        digests: (N,) hashes that are equal for copies of an image; copies count as one image.
     """
     _, first = np.unique(np.array(digests), return_index=True)
     return min(MOST, int(np.bincount(label[first], minlength=num_classes).min()))
 
 
 def deal(label: Rows, digests: Sequence[bytes], folds: int, *, seed: int) -> list[tuple[Rows, Rows]]:
-    """(rows to learn from, rows to score) of each part; a row is scored once, and copies of it are never learned from.
+    """(rows to train on, rows to score) of each fold. Each row is scored once; its copies are not trained on then.
 
-    Each class is dealt out in turn, in an order drawn by `seed`.
+    The images of each class are assigned to the folds in turn, in an order drawn from `seed`.
     """
     _, first, content = np.unique(np.array(digests), return_index=True, return_inverse=True)
     part = np.empty(len(label), np.int64)

@@ -15,13 +15,13 @@ from tutelage.core.seeding import generator
 
 @dataclass(frozen=True, kw_only=True)
 class LinearProbe:
-    """The settings of the published code, whose learning rate belongs to features that are not normalized."""
+    """The settings of the published code; the learning rate is meant for features that are not normalized."""
 
     lr: Annotated[float, "learning rate"] = 30.0
     momentum: Annotated[float, "SGD's momentum"] = 0.9
     epochs: Annotated[int, "passes over the labeled images"] = 100
     drops: Annotated[tuple[int, ...], "epochs at which the learning rate drops to a tenth"] = (60, 80)
-    batch: Annotated[int, "images a step"] = 256
+    batch: Annotated[int, "images per step"] = 256
 
 
 PUBLISHED = LinearProbe()
@@ -35,14 +35,14 @@ def fit_linear(
     seed: int,
     settings: LinearProbe = PUBLISHED,
 ) -> tuple[Tensor, Tensor]:
-    """Weights (K, F) and biases (K,) after the last epoch: cross-entropy, SGD without weight decay, no selection.
+    """Weights (K, F) and biases (K,) after the last epoch of SGD on the cross-entropy, without weight decay.
 
-    The published code reports the best epoch on the images that score; here they choose nothing.
+    The published code reports the best epoch on the scored images; here they are not used to select anything.
 
     Args:
-        features: (epoch, rows (B,) int64) to the features (B, F) of these labeled images in that epoch.
+        features: maps (epoch, rows (B,) int64) to the features (B, F) of these labeled images in that epoch.
         label: (N,) int64.
-        seed: of the first weights, N(0, 0.01^2), and of the order of the images.
+        seed: of the initial weights, N(0, 0.01^2), and of the order of the images.
     """
     width = features(0, torch.zeros(1, dtype=torch.int64)).shape[1]
     weight = 0.01 * torch.randn(num_classes, width, generator=generator(seed, "linear probe", "weights"))

@@ -1,4 +1,4 @@
-"""Logistic regression on standardized features: faster than the linear probe, and its strength chosen by the labels."""
+"""Logistic regression on standardized features: faster than the linear probe, with cross-validated regularization."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from tutelage.core.seeding import derived_seed
 
 STRENGTHS = (1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)  # scikit-learn's C: the inverse weight of the L2 penalty
 FOLDS = 5
-MOST_TO_CHOOSE = 4000  # labels that the choice of C looks at
+MOST_TO_CHOOSE = 4000  # labels used to choose C
 ITERATIONS = 500
 
 
 def fit_logistic(features: NDArray[np.float32], label: NDArray[np.int64], *, seed: int) -> Any:
     """A fitted scikit-learn pipeline; its step `logisticregression` has the chosen `C`.
 
-    C is the one with the least cross-validated log loss over the labels given here, in up to five folds; with one label
-    of a class there are no folds, and it is 1.
+    C minimizes the cross-validated log loss over the given labels, in up to five folds. If a class has only one label,
+    there are no folds and C is 1.
 
     Args:
         features: (N, F).
@@ -44,7 +44,7 @@ def fit_logistic(features: NDArray[np.float32], label: NDArray[np.int64], *, see
     rows = np.random.default_rng(start).permutation(len(label))[:MOST_TO_CHOOSE]
     folds = min(FOLDS, int(np.unique(label[rows], return_counts=True)[1].min()))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a fit that is cut short is a fit with a smaller C
+        warnings.simplefilter("ignore", ConvergenceWarning)  # stopping early acts like a smaller C
         if folds >= 2:
             split = StratifiedKFold(folds, shuffle=True, random_state=start)
             search = GridSearchCV(

@@ -1,4 +1,4 @@
-"""Probing a run: simple classifiers on its frozen features, at several numbers of labels, beside random weights."""
+"""Probes a run with simple classifiers on its frozen features, for several numbers of labels."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ from tutelage.inference.model import Tell
 from tutelage.run.run_record import RunRecord
 
 KINDS = ("knn", "linear", "logistic")
-USUAL_COUNTS = (4, 25, 400)  # labels a class; 40, 250 and 4,000 with ten classes
+USUAL_COUNTS = (4, 25, 400)  # labels per class; 40, 250 and 4,000 with ten classes
 OWN, RANDOM = "run", "random"
-SMALLEST_CROP = 0.08  # of the published augmentation: RandomResizedCrop's own
+SMALLEST_CROP = 0.08  # in the published augmentation: RandomResizedCrop's default
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeConfig:
-    """What is probed; see `tutelage probe --help`."""
+    """Settings of a probe; see `tutelage probe --help`."""
 
-    label_counts: tuple[int | None, ...] | None = None  # None among them is all; None for the whole, the usual ones
+    label_counts: tuple[int | None, ...] | None = None  # an entry None means all labels; None, the usual counts
     seeds: int = 5
     kinds: tuple[str, ...] | None = None  # None: all that are installed
     random: bool = True
@@ -51,7 +51,7 @@ class ProbeConfig:
         require(1 <= self.seeds <= 1000, "--seeds", "in [1, 1000]", self.seeds)
         for kind in self.kinds or ():
             if kind not in KINDS:
-                raise ConfigError(f"--kind must be of {', '.join(KINDS)}, got {kind!r}{did_you_mean(kind, KINDS)}")
+                raise ConfigError(f"--kind must be one of {', '.join(KINDS)}, got {kind!r}{did_you_mean(kind, KINDS)}")
         if self.augment and self.kinds is not None and "linear" not in self.kinds:
             raise ConfigError("--augment does nothing without the linear probe: add linear to --kind")
         if "logistic" in (self.kinds or ()) and not _has_sklearn():
@@ -63,10 +63,10 @@ def _has_sklearn() -> bool:
 
 
 def parse_counts(text: str) -> tuple[int | None, ...]:
-    """The numbers in `"40,250,all"`; None is all.
+    """The numbers in `"40,250,all"`; None stands for all.
 
     Raises:
-        ConfigError: a part is neither a number above 0 nor the word all, or stands twice.
+        ConfigError: a part is neither a number above 0 nor the word all, or is repeated.
     """
     parts = [part.strip() for part in text.split(",") if part.strip()]
     require(bool(parts), "--label-counts", "numbers, or the word all, separated by commas", text)
@@ -90,10 +90,10 @@ def probe(
     workers: int = 2,
     tell: Tell | None = None,
 ) -> dict[str, Any]:
-    """Probe the encoder of a run on labeled images; returns what `table` shows, ready for JSON.
+    """Probe the encoder of a run on labeled images; returns the content of `table`, ready for JSON.
 
     Raises:
-        TutelageError: the run or the data is not as needed.
+        TutelageError: the run or the data is invalid.
     """
     record = RunRecord(run)
     parts = list_labeled(data, labels=labels, test=test)
@@ -103,15 +103,15 @@ def probe(
         few = [parts.train[k] for k in np.linspace(0, len(parts.train) - 1, SETTLING_IMAGES).astype(int)]
         few = list({id(item): item for item in few}.values())
         pixels = [image for image in encoder.read(few, workers=workers) if isinstance(image, np.ndarray)]
-        if len(pixels) > 1:  # what cannot be read is told of below, with all the rest
+        if len(pixels) > 1:  # unreadable images are all reported below
             encoders.append(encoder.fresh(record.cfg, np.stack(pixels), seed=0))
     if tell is not None:
-        tell(f"features of {len(parts.train) + len(parts.test or ())} images, once")
+        tell(f"computing the features of {len(parts.train) + len(parts.test or ())} images")
     learn = read_labeled(parts.train, parts.classes, encoders, workers=workers, keep_pixels=cfg.augment)
     folds = 0
     if parts.test is None:
         learn, scored = split_off_test(learn, parts.classes)
-        note = "no test images are given: a fifth of the labels is held out and scored on"
+        note = "no test images were given: a fifth of the labels is held out for scoring"
         if not len(scored):
             scored, folds = learn, _folds(learn, parts.classes, cfg, data)
             note = _folds_note(len(learn), folds)
@@ -143,7 +143,7 @@ def probe(
 
 
 def _counts(cfg: ProbeConfig, learn: Labeled, classes: Sequence[str]) -> list[int | None]:
-    """The asked numbers of labels, checked; or the usual ones, as far as there are so many, and all."""
+    """The requested numbers of labels, validated; by default, the usual ones that are available, and all."""
     if cfg.label_counts is None:
         least = int(np.bincount(learn.label, minlength=len(classes)).min())
         return [*(count * len(classes) for count in USUAL_COUNTS if count < least), None]
@@ -169,15 +169,14 @@ def _row(bench: Bench, kind: str, count: int | None, folds: int, cfg: ProbeConfi
 
 
 def _accuracy(bench: Bench, kind: str, count: int | None, cfg: ProbeConfig) -> list[float]:
-    """Of each seed, with its own draw of labels; with all labels, only SGD differs by seed."""
+    """The accuracy of each seed, with its own draw of labels; with all labels, only SGD depends on the seed."""
     seeds = range(cfg.seeds) if count is not None or kind == "linear" else range(1)
     draws = (_draw(bench.learn, bench.classes, count, cfg, seed) for seed in seeds)
     return [bench.right(kind, rows, seed) / len(bench.scored) for seed, rows in zip(seeds, draws, strict=True)]
 
 
 def _by_folds(bench: Bench, kind: str, folds: int, cfg: ProbeConfig) -> list[float]:
-    """Of each seed, with its own folds: the share of labeled images that probes of the other folds take for what they
-    are."""
+    """The accuracy of each seed, with its own folds: each fold is scored by a probe trained on the others."""
     accuracy = []
     for seed in range(cfg.seeds):
         right = 0
@@ -188,37 +187,37 @@ def _by_folds(bench: Bench, kind: str, folds: int, cfg: ProbeConfig) -> list[flo
 
 
 def _folds(learn: Labeled, classes: Sequence[str], cfg: ProbeConfig, data: str) -> int:
-    """Number of folds where labels are too few to hold a fifth of them out.
+    """Number of folds if there are too few labels to hold out a fifth of them.
 
     Raises:
-        DataError: numbers of labels are asked for, or a class has one image alone.
+        DataError: numbers of labels were requested, or a class has only one image.
     """
     folds = most_folds(learn.label, learn.digests, len(classes))
-    few = f"{shown(data)} has no test images, and too few labels ({len(learn)}) to hold a fifth of them out"
+    few = f"{shown(data)} has no test images, and too few labels ({len(learn)}) to hold out a fifth of them"
     if cfg.label_counts not in (None, (None,)):
-        raise DataError(f"{few}, so that --label-counts can be all alone: name labeled test images with --test")
+        raise DataError(f"{few}, so --label-counts can only be all: give labeled test images with --test")
     if folds < 2:
-        raise DataError(f"{few}: name labeled test images with --test, or label two images or more of each class")
+        raise DataError(f"{few}: give labeled test images with --test, or label at least two images per class")
     return folds
 
 
 def _folds_note(labels: int, folds: int) -> str:
     return (
-        f"no test images are given, and {labels} labels are too few to hold a fifth of them out: they are split into "
-        f"{folds} parts, of which each is scored by probes that learn from the others. The spread is over such splits; "
-        f"{labels} images tell an accuracy to within some {98 / labels**0.5:.0f} points"
+        f"no test images were given, and {labels} labels are too few to hold out a fifth of them: they are split into "
+        f"{folds} folds, and each fold is scored by probes trained on the others. The spread is over such splits; "
+        f"with {labels} images, an accuracy is known to within about {98 / labels**0.5:.0f} points"
     )
 
 
 def _augmented(encoder: Encoder, learn: Labeled, *, flip: bool) -> View:
-    """Features of images as the published protocol trains on them: cropped, enlarged and mirrored anew each epoch."""
+    """Features of augmented images as in the published protocol: cropped, resized and flipped anew in each epoch."""
     pixels = learn.pixels
     assert pixels is not None
     crop = WeakCrop(WeakConfig(crop="resized", smallest_crop=SMALLEST_CROP, flip=flip))
 
     def features(epoch: int, rows: NDArray[np.int64], seed: int) -> Tensor:
         images = torch.from_numpy(pixels[rows])
-        # a row begins one batch of an epoch only
+        # each row comes first in at most one batch per epoch
         draw = generator(seed, "linear probe", "crop", epoch, int(rows[0]))
         draws = crop.draw(len(rows), ImageShape(*images.shape[1:]), draw)
         return encoder.features(crop.apply(images, draws))
@@ -228,11 +227,11 @@ def _augmented(encoder: Encoder, learn: Labeled, *, flip: bool) -> View:
 
 def _copies_note(learn: Labeled, scored: Labeled) -> str:
     copies = len(set(learn.digests) & set(scored.digests))
-    return f"{copies} of the test images are copies of labeled ones: scores are too high" if copies else ""
+    return f"{copies} of the test images are copies of labeled ones: the scores are too high" if copies else ""
 
 
 def _seen_note(record: RunRecord, data: str, learn: Labeled, scored: Labeled) -> str:
-    """Whether the run learned from labels of the same data, which makes probes on them look better than they are."""
+    """A warning if the run was trained on labels of the same data, which makes the scores of probes too high."""
     same = record.cfg.data.path in (data, str(Path(data).expanduser().absolute()))
     if record.imported or record.pretrained or not same:
         return ""
@@ -240,5 +239,5 @@ def _seen_note(record: RunRecord, data: str, learn: Labeled, scored: Labeled) ->
     if not labeled:
         return ""
     seen = len(labeled & set(scored.names))
-    held = f", {seen} of the images scored on among them" if seen else ""
-    return f"the run ({shown(record.method)}) itself learned from {len(labeled)} labels of this data{held}"
+    held = f", including {seen} of the scored images" if seen else ""
+    return f"the run ({shown(record.method)}) was itself trained on {len(labeled)} labels of this data{held}"

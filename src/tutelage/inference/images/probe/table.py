@@ -1,4 +1,4 @@
-"""The table of a probe, for the screen and for a repository."""
+"""The result of a probe as a table, on the screen and in Markdown."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def print_table(result: Mapping[str, Any], console: Console) -> None:
 
 
 def as_markdown(result: Mapping[str, Any]) -> str:
-    """The table in Markdown, with what it rests on below."""
+    """The table in Markdown, followed by the run and the notes."""
     headings = ("probe", "labels", *(_HEADINGS[name] for name in _columns(result)), "runs")
     lines = [f"# {_title(result)}", "", f"| {' | '.join(headings)} |", f"|:--|{'--:|' * (len(headings) - 1)}"]
     lines += [f"| {' | '.join(cells)} |" for cells in _cells(result)]
@@ -33,7 +33,9 @@ def as_markdown(result: Mapping[str, Any]) -> str:
 
 
 def _title(result: Mapping[str, Any]) -> str:
-    scored = f"{result['test_images']:,} test images" if result["test_images"] else "the labeled images in turn"
+    scored = (
+        f"{result['test_images']:,} test images" if result["test_images"] else "the labeled images, cross-validated"
+    )
     return f"Accuracy on {scored}, frozen {result['network']}, {result['features']} features"
 
 
