@@ -156,7 +156,7 @@ TABLES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
         lambda w: w.table(ROWS + '"e.png,cat\n'),
         r"labels.csv line 6: .*is a quotation mark left open\?",
     ),
-    "a newline within quotes": (lambda w: w.table(ROWS + '"e\n.png",cat\n'), r"line 7: 'e\\n.png' is no file"),
+    "a newline within quotes": (lambda w: w.table(ROWS + '"e\n.png",cat\n'), r"line 7: 'e\\n.png' is not a file"),
     "a class that a spreadsheet runs": (
         lambda w: w.table(ROWS + "e.png,=cmd\n"),
         r"class name '=cmd' starts with '=', which spreadsheets run as a formula: rename it",

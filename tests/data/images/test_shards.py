@@ -87,7 +87,7 @@ def test_each_fault_of_a_shard_is_one_sentence(tmp_path: Path, members: list[tup
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("{", "no readable JSON"), ('{"0": "cat"}', "must be a list"), ('["a", "a"]', "twice")]
+    ("text", "message"), [("{", "not readable JSON"), ('{"0": "cat"}', "must be a list"), ('["a", "a"]', "twice")]
 )
 def test_a_bad_classes_file_is_a_fault(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "classes.json").write_text(text)

@@ -42,7 +42,7 @@ class Geometry:
         return "".join(_CODES[w][int(sign > 0)] for w, sign in nearest_axes(self.affine)) if self.axes == 3 else ""
 
     def distance(self, other: Geometry) -> float:
-        """The largest distance in mm between the positions of a voxel here and in `other`, of the same shape."""
+        """The largest distance in mm between the positions of a voxel in this grid and in `other` of the same shape."""
         corners = np.array([[*corner, 1.0] for corner in product(*((0, n - 1) for n in (*self.shape, 1, 1)[:3]))])
         apart = corners @ (self.affine - other.affine).T
         return float(np.linalg.norm(apart[:, :3], axis=1).max())

@@ -176,7 +176,7 @@ class DataModule(ABC):
 
     @abstractmethod
     def final_exams(self, training: Training, run: Path) -> dict[str, Callable[[], Exam]]:
-        """What the networks of the last step are scored on, by part; test data is loaded when its exam is asked for."""
+        """What the networks of the last step are scored on, by part; test data is loaded when asked for."""
 
     @abstractmethod
     def evidence(self, training: Training) -> dict[str, Any]:

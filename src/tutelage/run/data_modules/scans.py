@@ -234,7 +234,7 @@ class ScanModule(DataModule):
         return None if val is None else ScanExam(self._quick_task(), val, on_files=False)
 
     def final_exams(self, training: Training, run: Path) -> dict[str, Callable[[], Exam]]:
-        """On the grid of the files. Masks of the test cases are kept; without any, those of the validation cases."""
+        """On the grid of the files. The masks of the test cases, or else of the validation cases, are kept."""
         exams: dict[str, Callable[[], Exam]] = {}
 
         def keep() -> KeptMasks:
