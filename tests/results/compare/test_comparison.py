@@ -216,7 +216,7 @@ def test_a_run_of_another_combination_is_not_taken(
         ("digits --methods supervised --jobs 0", "--jobs must be in [1, 64]"),
         ("digits --methods fixmatch --batch-size 1024 --unlabeled-ratio 7", "larger than the unlabeled stream"),
         ("few.npz --methods supervised", "nothing could be scored; give labeled images with --test"),
-        ("digits --label-counts 20", "name the methods (--methods) to compare"),
+        ("digits --label-counts 20", "give the methods (--methods) to compare"),
         ("--methods supervised", "give the data to compare"),
         ("digits --methods supervised --list --collect", "--list and --collect exclude each other"),
         ("digits --collect", "give only --out with it"),
