@@ -73,13 +73,15 @@ def every_checkpoint_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "steps", [(1, 6, 8), pytest.param(range(STEPS + 1), marks=pytest.mark.slow)], ids=["three", "every"]
+    ("steps", "saved_every"),
+    [((2, 6, 8), 2), pytest.param(range(STEPS + 1), 1, marks=pytest.mark.slow)],
+    ids=["three", "every"],
 )
 @pytest.mark.parametrize("method", [method.name for method in CLASSIFIERS])
 def test_every_method_resumes_exactly_from_any_step(
-    method: str, steps: Sequence[int], photos: Path, tmp_path: Path
+    method: str, steps: Sequence[int], saved_every: int, photos: Path, tmp_path: Path
 ) -> None:
-    chosen = settings(photos) | {"method.name": method}
+    chosen = settings(photos) | {"method.name": method, "train.checkpoint_every": saved_every}
     if "ema_decay" not in {field.name for field in dataclasses.fields(method_class(method).Config)}:
         del chosen["method.ema_decay"]
     run = tutelage.train(out=tmp_path / "whole", settings=chosen)
