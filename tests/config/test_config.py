@@ -60,7 +60,7 @@ def test_every_preset_is_valid_and_tells_its_source(name: str) -> None:
     table = config.preset_table(name)["preset"]
     assert {"description", "source"} <= set(table)
     cfg = resolved(config.resolve({"data.path": "digits"}, preset=name))
-    assert name.startswith("sntg-" if cfg.method_settings.get("sntg_weight") else cfg.method)
+    assert name.startswith("sntg-" if cfg.method_values.get("sntg_weight") else cfg.method)
     assert {"steps", "budget"} & set(config.read_preset(name)["train"])
 
 
