@@ -33,8 +33,9 @@ demo-3d: .venv/.installed-medical    ## supervised and Mean Teacher on synthetic
 	$(PIP) --editable '.[medical]'
 	@touch $@
 
+# A file's tests stay in one process, which shares what they train. Bytecode is kept: most start-up time is compiling.
 test: install-dev                    ## the tests that run on every change
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 test-slow: install-dev               ## all tests, those that take minutes too
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'slow or not slow'

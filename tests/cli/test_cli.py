@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -212,30 +211,6 @@ def test_a_lack_of_memory_ends_with_2_and_says_what_to_lower() -> None:
     assert done.stderr == (
         "tutelage: out of memory: lower the batch size or the image size, or choose a smaller network\n"
     )
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_training_with_its_code_and_says_how_to_go_on(
-    number: signal.Signals, code: int, tmp_path: Path
-) -> None:
-    command = ["train", str(photos(tmp_path / "photos")), "--out", str(tmp_path / "run"), "--log-every", "1", *BRIEF]
-    command[command.index("--steps") + 1] = "100000"
-    process = subprocess.Popen(
-        [*PYTHON, "from tutelage import cli; cli.main()", *command],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("step "):
-            break
-    process.send_signal(number)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == code
-    assert f"go on with --resume {tmp_path / 'run'}" in said
-    assert "Traceback" not in said
 
 
 def test_no_command_writes_into_the_data(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

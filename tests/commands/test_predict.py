@@ -102,7 +102,7 @@ def test_an_unreadable_image_is_reported_in_its_row_and_the_rest_is_done(
     assert [bool(row["error"]) for row in found] == [True, False, True, False, True]
     assert found[0]["error"] == "is empty (0 bytes)"
     assert "cannot be decoded" in found[2]["error"]
-    assert "is no readable image" in found[4]["error"]
+    assert "is not a readable image" in found[4]["error"]
     for row in found:
         assert bool(row["label"]) == bool(row["confidence"]) == bool(row["p_path"]) == (not row["error"])
 

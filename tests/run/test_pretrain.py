@@ -121,7 +121,7 @@ def test_every_source_is_taken_with_or_without_labels(tmp_path: Path, kind: str)
 
 def test_labels_too_few_to_be_held_out_judge_one_another(tmp_path: Path) -> None:
     write_images(tmp_path / "photos" / "a", 6), write_images(tmp_path / "photos" / "b", 6, 6)
-    assert "labeled images are judged by one another" in dataset(tmp_path / "photos").notes[-1]
+    assert "labeled images are scored against each other" in dataset(tmp_path / "photos").notes[-1]
     assert "there is no validation" in load_images(DataConfig(path=str(tmp_path / "photos")), seed=0).notes[-1]
 
 

@@ -9,7 +9,7 @@ import PIL
 import pytest
 import torch
 
-from tutelage.run.record import environment, processor, warn_of_changes
+from tutelage.run.provenance import environment, processor, warn_of_changes
 
 
 def test_the_environment_tells_the_libraries_that_decode_and_the_model_of_the_processor() -> None:

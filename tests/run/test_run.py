@@ -283,7 +283,9 @@ def test_a_run_that_is_trained_cannot_be_resumed_or_overwritten_by_another_proce
 def test_a_run_that_is_there_is_replaced_only_on_request_and_nothing_else_ever(photos: Path, tmp_path: Path) -> None:
     run = train(photos, tmp_path / "run").path
     before = hashes(run)
-    with pytest.raises(RunError, match=r"holds a run already; go on with --resume .*, or replace it with --overwrite"):
+    with pytest.raises(
+        RunError, match=r"holds a run already; resume it with --resume .*, or replace it with --overwrite"
+    ):
         train(photos, run)
     with pytest.raises(ConfigError):
         train(photos, run, overwrite=True, settings={"train.batch_size": 4, "train.unlabeled_ratio": 99})

@@ -16,7 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from support import losses_of_methods
+from support import two_processes
 from support.runs import checkpoints
 from tutelage import cli
 
@@ -95,36 +95,27 @@ def test_two_processes_write_one_run_that_a_single_one_can_use(whole: Path, tmp_
     assert cli.run(["evaluate", str(whole), "digits"]) == 0
 
 
-SEVERAL = """
-import json, sys
-import torch
-from tutelage import cli
-from tutelage.core.distributed import process_group
-
-with process_group(torch.device("cpu")):
-    codes = [cli.run(words) for words in json.loads(sys.argv[1])]
-assert not any(codes), codes
-"""
+METHODS = ("supervised", "mean-teacher", "temporal-ensembling")
+Losses = dict[str, list[dict[str, float]]]
 
 
 @pytest.fixture(scope="module")
-def frozen(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Runs that start from `whole` with a backbone frozen for so long: trained one after the other by two processes."""
-    folder = tmp_path_factory.mktemp("frozen")
+def together(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Path], Losses]:
+    """What two processes make: runs from `whole` with a backbone frozen for so long, and the losses of each method."""
+    folder = tmp_path_factory.mktemp("together")
     runs = {freeze: folder / freeze for freeze in ("0.75", "all")}
     brief = {"init-from": whole, "steps": 4, "checkpoint_every": 1, "label_count": 100}
     commands = [[str(w) for w in train(run, **brief, **{"train.freeze": name})[1:]] for name, run in runs.items()]
-    (folder / "several.py").write_text(SEVERAL)
-    code, _, error = finish(torchrun(folder / "several.py", json.dumps(commands)))
+    code, _, error = finish(torchrun(two_processes.__file__, folder / "two.json", json.dumps(commands), *METHODS))
     assert code == 0, error
-    return runs
+    return runs, json.loads((folder / "two.json").read_text())
 
 
 @pytest.mark.parametrize("freeze", ["0.75", "all"])
 def test_a_frozen_backbone_stands_still_with_two_processes_too(
-    freeze: str, whole: Path, frozen: dict[str, Path]
+    freeze: str, whole: Path, together: tuple[dict[str, Path], Losses]
 ) -> None:
-    run = frozen[freeze]
+    run = together[0][freeze]
     source = load_file(whole / "checkpoints" / "step-00000016.safetensors")
     kept = {step: load_file(run / "checkpoints" / f"step-{step:08d}.safetensors") for step in (3, 4)}
     names = [name for name in kept[4] if name.startswith("method.student.") and ".head." not in name]
@@ -201,30 +192,13 @@ def test_a_budget_is_planned_alike_by_both(tmp_path: Path) -> None:
     assert json.loads((run / "result.json").read_text())["step"] == plan["steps"]
 
 
-METHODS = ("supervised", "mean-teacher", "temporal-ensembling")
-LOSSES = Path(losses_of_methods.__file__)
-
-
-@pytest.fixture(scope="module")
-def losses(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, list[dict[str, float]]]]:
-    """The rows of the log of each method, trained by one process and by two."""
-    folder = tmp_path_factory.mktemp("losses")
-    one = subprocess.run(
-        [sys.executable, LOSSES, folder / "one.json", *METHODS], capture_output=True, text=True, env=ALONE
-    )
-    assert one.returncode == 0, one.stderr
-    code, _, error = finish(torchrun(LOSSES, folder / "two.json", *METHODS))
-    assert code == 0, error
-    return [json.loads((folder / name).read_text()) for name in ("one.json", "two.json")]
-
-
 @pytest.mark.parametrize("method", METHODS)
 def test_without_batch_norm_two_processes_have_the_losses_of_one(
-    method: str, losses: list[dict[str, list[dict[str, float]]]]
+    method: str, together: tuple[dict[str, Path], Losses]
 ) -> None:
-    alone, together = (found[method] for found in losses)
+    alone = two_processes.train(method, torch.device("cpu"))
     assert len(alone) == 20
-    for step, (row, other) in enumerate(zip(alone, together, strict=True)):
+    for step, (row, other) in enumerate(zip(alone, together[1][method], strict=True)):
         assert row.keys() == other.keys()
         for name, value in row.items():
             assert other[name] == pytest.approx(value, rel=1e-6, abs=1e-12), f"{name} at step {step}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import os
 import random
 import signal
@@ -13,8 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from support.runs import checkpoints, digests
+from tutelage import cli
 from tutelage.core.errors import Interrupted
 from tutelage.training.signals import StopFlag
 
@@ -38,13 +42,17 @@ def start(*tokens: str | Path) -> subprocess.Popen[str]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads()), "PYTHONFAULTHANDLER": "1"},
     )
 
 
-def begin(run: Path, **more: int) -> subprocess.Popen[str]:
+def words(run: Path, **more: int) -> list[str]:
     given = SETTINGS | {name.replace("_", "-"): value for name, value in more.items()}
-    return start("digits", *(f"--{name}={value}" for name, value in given.items()), "--out", run)
+    return ["digits", *(f"--{name}={value}" for name, value in given.items()), "--out", str(run)]
+
+
+def begin(run: Path, **more: int) -> subprocess.Popen[str]:
+    return start(*words(run, **more))
 
 
 def wait_for(process: subprocess.Popen[str], holds: Callable[[], bool]) -> bool:
@@ -63,9 +71,12 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that nothing interrupts."""
+    """A run that nothing interrupts, in this process."""
     run = tmp_path_factory.mktemp("runs") / "whole"
-    assert finish(begin(run)) == (0, "")
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        code = cli.run(["train", *words(run)])
+    assert (code, said.getvalue()) == (0, "")
     return run
 
 
@@ -114,14 +125,18 @@ def test_a_signal_at_any_moment_saves_the_last_step_and_the_resumed_run_is_the_u
     assert digests(tmp_path / "run") == digests(whole)
 
 
-def test_a_signal_between_two_checkpoints_is_obeyed_within_a_step_and_leaves_a_checkpoint_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", CODES)
+def test_a_signal_between_two_checkpoints_is_obeyed_within_a_step_and_leaves_a_checkpoint_there(
+    number: signal.Signals, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
     process = begin(run, steps=100_000, eval_every=100_000, checkpoint_every=100_000)
     assert wait_for(process, lambda: (run / "metrics.jsonl").exists())
     asked = time.monotonic()
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     code, error = finish(process)
-    assert code == 143
+    assert code == CODES[number]
+    assert "Traceback" not in error
     assert time.monotonic() - asked < 5
     assert checkpoints(run)[-1]["step"] >= 4
     assert (

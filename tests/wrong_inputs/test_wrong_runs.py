@@ -324,11 +324,11 @@ PREDICTED: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     ),
     "predictions for an empty list": (
         use(lambda w: w.write("list.txt", "\n\n"), "predict", "run", "list.txt", "--out", "p.csv"),
-        r"list.txt names no images: expected a path a line",
+        r"list.txt names no images: expected one path per line",
     ),
     "predictions for a list that is no text": (
         use(lambda w: w.write("list.txt", b"\xff\xfe"), "predict", "run", "list.txt", "--out", "p.csv"),
-        r"list.txt is no readable UTF-8 text with a path a line",
+        r"list.txt is not readable as UTF-8 text with one path per line",
     ),
     "predictions for a table without paths": (
         use(lambda w: w.write("list.csv", "file\na.png\n"), "predict", "run", "list.csv", "--out", "p.csv"),
@@ -340,7 +340,7 @@ PREDICTED: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     ),
     "predictions for a damaged shard": (
         use(lambda w: w.write("a.tar", "x" * 600), "predict", "run", "a.tar", "--out", "p.csv"),
-        r"a.tar is damaged or no tar file",
+        r"a.tar is damaged or not a tar file",
     ),
     "predictions over others": (
         use(lambda w: w.write("p.csv", "mine"), "predict", "run", "data", "--out", "p.csv"),

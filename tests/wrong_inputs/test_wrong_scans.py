@@ -111,7 +111,7 @@ WRONG_DATA: dict[str, tuple[Callable[[Path], None], str]] = {
     "a label that lies elsewhere": (moved, r"labels/c1\.nii\.gz and its image .* lie up to 9 mm apart"),
     "labels without foreground": (
         lambda root: [put(f"labels/c{n}.nii.gz", label())(root) for n in range(4)],  # type: ignore[func-returns-value,return-value]
-        "one class only, the background",
+        "only one class, the background",
     ),
     "no labels": (no_labels, "has no labeled case: expected masks of a few scans"),
     "a label without an image": (
@@ -138,7 +138,7 @@ def test_a_label_value_that_is_no_class_is_refused_until_it_is_named(scans: Path
     save(scans / "labels" / "c1.nii.gz", label(1, 7))
     named = ["--scan.classes", "background,organ"]
     refused(
-        [*TRAIN, *named], r"labels/c1\.nii\.gz holds the label value 7 in 50 voxels, which is no class; known: 0 ba"
+        [*TRAIN, *named], r"labels/c1\.nii\.gz holds the label value 7 in 50 voxels, which is not a class; known: 0 ba"
     )
     assert cli.run(["check", "scans", "--scan.classes", "background,organ,tumor=7"]) == 0
     assert cli.run(["check", "scans", *named, "--scan.ignore-label", "7"]) == 0
@@ -154,17 +154,17 @@ def test_a_thin_volume_is_padded_and_said(scans: Path, capsys: pytest.CaptureFix
 WRONG_SETTINGS: dict[str, tuple[list[str], str]] = {
     "a method for images": (
         ["train", "scans", "--out", "r", "--method", "fixmatch", *BRIEF],
-        "fixmatch gives one class an image; for scans choose supervised, mean-teacher, ua-mt",
+        "fixmatch gives one class per image; for scans choose supervised, mean-teacher, ua-mt",
     ),
     "a preset for images": (
         ["train", "scans", "--out", "r", "--preset", "mean-teacher-digits", "--steps", "2"],
-        "network.name 'small' gives one answer an image; for scans choose vnet",
+        "network.name 'small' gives one answer per image; for scans choose vnet",
     ),
     "a size of images": ([*TRAIN, "--image-size", "32"], r"data\.image_size is for images with one class each"),
     "augmentation of images": ([*TRAIN, "--augment.weak.flip", "false"], r"augment\.weak\.flip is for images"),
     "a network for images": (
         [*TRAIN, "--network", "wrn-10-1"],
-        "network.width is not a setting|gives one answer an image",
+        "network.width is not a setting|gives one answer per image",
     ),
     "a patch that the network cannot halve": (
         [*TRAIN[:-5], "--scan.patch-size", "20"],

@@ -94,7 +94,7 @@ def _write_report(runs: list[Path], out: Path, verdicts: list[Verdict], console:
     try:
         write_report(runs, out / REPORT, verdicts=verdicts, overwrite=True)
     except Exception as error:
-        console.print(f"- the report was not written ({shown(str(error)) or type(error).__name__})")
+        console.print(f"- no report ({shown(str(error)) or type(error).__name__})")
     else:
         console.print(f"the report is {out / REPORT}")
 

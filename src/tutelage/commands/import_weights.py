@@ -28,7 +28,7 @@ from tutelage.networks.moco_weights import ENCODERS, is_moco, moco_preparation, 
 from tutelage.networks.port_data import Preparation, preparation
 from tutelage.networks.ports import Ported, recognize, translate
 from tutelage.run.folder import RunFolder, refuse_existing
-from tutelage.run.record import environment
+from tutelage.run.provenance import environment
 from tutelage.training.checkpoint import Checkpoint, save_checkpoint
 
 MOCO = "moco"

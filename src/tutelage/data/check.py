@@ -1,4 +1,4 @@
-"""What a check of data finds: the report that images and scans have in common."""
+"""The report of a data check, common to images and scans."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class CheckReport(ABC):
 
     Attributes:
         parts: a summary per role (train, val, test, unlabeled); each has `source` and `kind`.
-        inventory: what was found, for loading without looking again.
+        inventory: what was found; loading with it does not read the sources again.
     """
 
     parts: Mapping[str, Any]
@@ -49,7 +49,7 @@ class CheckReport(ABC):
     def print(self, console: Console) -> None:
         """Print the counts of all parts, then warnings, then faults, at most `MOST_SHOWN` of each.
 
-        Text from outside is never read as markup.
+        Text from the data is never interpreted as markup.
         """
         for role, part in self.parts.items():
             console.print(Text(f"{role}: {shown(part.source)} ({part.kind})", style="bold"))
@@ -71,7 +71,7 @@ class CheckReport(ABC):
 
     @abstractmethod
     def lines(self, part: Any) -> list[str]:
-        """What to print of a part."""
+        """The lines to print for a part."""
 
     @abstractmethod
     def class_table(self) -> Table:
@@ -89,14 +89,14 @@ def check_for_training(report: CheckReport, console: Console) -> None:
 
 
 def end_of_check(path: str, faults: list[str]) -> None:
-    """Raise a DataError with the number of `faults` of the data in `path`, which were printed, if there are any."""
+    """If there are `faults` in the data at `path`, raise a DataError with their number; they were printed before."""
     if faults:
         number = "one fault" if len(faults) == 1 else f"{len(faults)} faults"
         raise DataError(f"{shown(path)} cannot be trained on: {number}, listed above")
 
 
 def most_common(counts: Mapping[str, int], most: int) -> str:
-    """The first of some counts in words."""
+    """The first `most` counts, in words."""
     first = ", ".join(f"{name} ({count})" for name, count in list(counts.items())[:most])
     return first if len(counts) <= most else f"{first}, and {len(counts) - most} more"
 

@@ -11,13 +11,13 @@ _LONGEST_LINE = 1 << 16  # bytes; a longer line is no line of a table
 
 
 class TableFault(Exception):
-    """What stops the reading of a table. The message lacks the name of the file."""
+    """Raised where a table cannot be read further. The message does not name the file."""
 
 
 def read_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
     """The number of a line and its cells, for each row of a CSV file; an empty line has no cells.
 
-    The file is UTF-8 (a byte-order mark is fine) with commas. Every cell stays the text that it is: `007` and `NA` are
+    The file is UTF-8 (a byte-order mark is fine) with commas. Cells stay text: `007` and `NA` are
     names. This is the csv module and not pandas, which tells no line numbers, fills up short rows, renames columns
     that appear twice, and skips or joins lines where a quotation mark is left open.
 
@@ -43,7 +43,7 @@ def _lines(stream: BinaryIO) -> Iterator[str]:
         if number == 1 and raw.startswith((b"\xff\xfe", b"\xfe\xff")):
             raise TableFault("is UTF-16: save it as UTF-8")
         if b"\0" in raw:
-            raise TableFault(f"line {number} holds a NUL byte: this is no CSV file")
+            raise TableFault(f"line {number} holds a NUL byte: this is not a CSV file")
         if len(raw) == _LONGEST_LINE:
             raise TableFault(f"line {number} is longer than {_LONGEST_LINE} bytes: this is no table of names")
         try:

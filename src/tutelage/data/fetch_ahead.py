@@ -1,4 +1,4 @@
-"""What steps need, fetched by threads before it is asked for."""
+"""Fetching in threads what the next steps need."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class FetchAhead(Generic[T]):
-    """`fetch(step)` for step after step; threads change nothing but when it is called.
+    """Calls `fetch(step)` ahead of time in threads. The results do not depend on the threads.
 
     Args:
         fetch: a pure function of the step.
@@ -24,7 +24,7 @@ class FetchAhead(Generic[T]):
         self._ahead: dict[int, Future[T]] = {}
 
     def __call__(self, step: int) -> T:
-        """What `step` needs; the steps after it are begun."""
+        """The result for `step`. The next steps are started."""
         if self._threads is None:
             return self._fetch(step)
         for ahead in range(step, step + self._prefetch + 1):

@@ -1,4 +1,4 @@
-"""The kinds of data, and which of them a path holds: nothing else asks."""
+"""The kinds of data, and the one place that decides which kind a path holds."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ def kind_of(facts: Mapping[str, Any]) -> DataKind:
 
 
 def recognize_kind(path: str, labels: str | None = None) -> DataKind:
-    """The kind of data that lies at a path. Looks at names alone, and at few.
+    """The kind of data that lies at a path. Only a few file names are looked at.
 
     Args:
-        labels: a table, or a folder of masks, tells as well.
+        labels: a label table or a folder of masks, which also tells the kind.
     """
     return SCANS if is_scan_source(path, labels) else IMAGES

@@ -11,7 +11,7 @@ from tutelage.core.seeding import generator
 
 
 class Sampler(ABC):
-    """The rows of one stream, step by step; `batch` of them a step, of all ranks together."""
+    """The rows of one stream, step by step; `batch` of them per step, over all ranks."""
 
     batch: int
 
@@ -21,14 +21,14 @@ class Sampler(ABC):
 
 
 class StreamSampler(Sampler):
-    """Endless passes over the rows of one stream; each pass is a permutation of its own.
+    """Endless passes over the rows of one stream; each pass is a new permutation.
 
-    A batch takes the next `batch` rows, across the end of a pass if need be: so a stream smaller than a batch repeats
-    rows within it, as the published recipes for 40 labels with batches of 64 do.
+    A batch takes the next `batch` rows and continues with the next pass if needed. So a stream smaller than a batch
+    repeats rows within the batch, as in the published recipes for 40 labels with batches of 64.
 
     Args:
         rows: (n,) int64, rows of the training set; at least one.
-        batch: rows a step, of all ranks together.
+        batch: rows per step, over all ranks.
         stream: its name, so that two streams over the same rows differ.
     """
 
@@ -54,21 +54,20 @@ class StreamSampler(Sampler):
         if kept is None:
             draw = generator(self.seed, self.stream, "pass", number)
             kept = torch.randperm(len(self.rows), generator=draw).numpy()
-            # one assignment, since several threads fetch at once
+            # a single assignment, since several threads fetch at once
             self._kept = {p: order for p, order in self._kept.items() if abs(p - number) == 1} | {number: kept}
         return kept
 
 
 class ClassSampler(Sampler):
-    """Each class equally often, in endless rounds: a round takes one row of every class, in an order of its own.
+    """Each class equally often: every round takes one row of each class, in random order.
 
-    The rows of a class come in passes as in `StreamSampler`, each pass a permutation, so that a class with few rows
-    repeats them more often.
+    The rows of a class are sampled as in `StreamSampler`, so the rows of a small class repeat more often.
 
     Args:
         rows: (n,) int64, rows of the training set; at least one.
-        labels: (n,) their classes; a class without rows is not missed.
-        batch: rows a step, of all ranks together.
+        labels: (n,) their classes; classes without rows are skipped.
+        batch: rows per step, over all ranks.
         stream: its name, so that two streams over the same rows differ.
     """
 

@@ -1,4 +1,4 @@
-"""Which labels are used and which are held out. Every choice follows from the seed and the names of the images."""
+"""Which labels are used and which are held out. The choice depends only on the seed and the names of the images."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tutelage.core.seeding import derived_seed
 
 Labels = NDArray[np.int64]
 Rows = NDArray[np.int64]
-LEAST_LEFT = 20  # labels a class keeps for training before any of them is held out
-LEAST_HELD = 5  # held-out images a class, on average, below which accuracy on them says too little
+LEAST_LEFT = 20  # labels per class that are kept for training before any is held out
+LEAST_HELD = 5  # held-out images per class, on average, below which the accuracy is too uncertain
 
 
 def keep_labels(
@@ -29,16 +29,17 @@ def keep_labels(
 ) -> Rows:
     """Sorted rows of the `count` labels that are kept, or of all of them.
 
-    Within a class the order of choice is a hash of (seed, name): the 40 labels of a seed are among its 250, and
-    further images change nothing but where they are chosen themselves.
+    Within a class, labels are chosen in the order of a hash of (seed, name). So the 40 labels of a seed are among its
+    250, and adding images changes the choice only where they are chosen themselves.
 
     Args:
         labels: (N,) class indices, -1 where unlabeled.
-        balance: `balanced` takes as equal numbers a class as possible, `proportional` keeps the shares of the classes
-            (largest remainder, at least one each).
+        balance: `balanced` takes as equal numbers per class as possible, `proportional` keeps the class frequencies
+            (largest remainder, at least one per class).
 
     Raises:
-        DataError: there are fewer labels than asked for, in all or in a class, or fewer asked for than classes.
+        DataError: there are fewer labels than requested, in total or in a class, or fewer are requested than there are
+            classes.
     """
     if count is None:
         return np.flatnonzero(labels >= 0)
@@ -47,7 +48,7 @@ def keep_labels(
         raise DataError(f"label_count asks for {count} labels, but there are {there.sum()}: lower it or leave it out")
     if count < len(classes):
         raise DataError(f"label_count asks for {count} labels, fewer than the {len(classes)} classes: raise it")
-    order = np.argsort([derived_seed(seed, "class", name) for name in classes])  # who gets one more
+    order = np.argsort([derived_seed(seed, "class", name) for name in classes])  # of the classes that get one more
     quota = _equal(count, order, there) if balance == "balanced" else _proportional(count, there)
     short = [f"'{shown(classes[c])}' has {there[c]} of {quota[c]}" for c in range(len(classes)) if quota[c] > there[c]]
     if short:
@@ -70,19 +71,19 @@ def hold_out(
     seed: int,
     digests: Sequence[bytes] | None = None,
 ) -> Rows:
-    """Sorted rows, among the labeled `rows`, that serve for validation; none if there are too few labels.
+    """Sorted rows, among the labeled `rows`, to validate on; none if there are too few labels.
 
-    Each class gives `share` of its labels, rounded, as long as it keeps `LEAST_LEFT`. If that makes fewer than
-    `LEAST_HELD` images a class on average, nothing is held out. Copies of an image count as one, of which one may be
-    held out, and an image whose copies have different labels stays; see `copies_of`.
+    Each class gives `share` of its labels, rounded, but keeps at least `LEAST_LEFT`. If that gives fewer than
+    `LEAST_HELD` images per class on average, nothing is held out. Copies of an image count as one, and only one of them
+    may be held out. An image whose copies have different labels is not held out; see `copies_of`.
 
     Args:
-        digests: (N,) what is equal for copies of an image; without it there are none.
+        digests: (N,) equal for copies of an image; None means that there are no copies.
     """
     held = []
     content = np.arange(len(labels)) if digests is None else np.unique(np.array(digests), return_inverse=True)[1]
     pairs = np.unique(np.stack([content[rows], labels[rows]]), axis=1)
-    clear = rows[np.bincount(pairs[0], minlength=len(labels))[content[rows]] == 1]  # one label for all copies
+    clear = rows[np.bincount(pairs[0], minlength=len(labels))[content[rows]] == 1]  # all copies have the same label
     for c in range(num_classes):
         own = clear[labels[clear] == c]
         own = _first(own, names, len(own), seed, "val")
@@ -94,7 +95,7 @@ def hold_out(
 
 
 def copies_of(rows: Rows, digests: Sequence[bytes]) -> Rows:
-    """Sorted rows whose digest is one of those of `rows`, without `rows` themselves."""
+    """Sorted rows with the same digest as one of `rows`, without `rows` themselves."""
     contents = {digests[row] for row in rows}
     alike = np.array([row for row, digest in enumerate(digests) if digest in contents], np.int64)
     return np.setdiff1d(alike, rows)
@@ -106,7 +107,7 @@ def _first(rows: Rows, names: Sequence[str], number: int, seed: int, purpose: st
 
 
 def _equal(count: int, order: NDArray, there: NDArray) -> NDArray:
-    """The same number for each class; what is left over goes, in `order`, to classes that have one more."""
+    """The same number for each class; the remainder goes, in `order`, to classes that have enough."""
     each, rest = divmod(count, len(order))
     quota = np.full(len(order), each)
     quota[order[np.argsort(there[order] <= each, kind="stable")][:rest]] += 1
@@ -114,7 +115,7 @@ def _equal(count: int, order: NDArray, there: NDArray) -> NDArray:
 
 
 def _proportional(count: int, there: NDArray) -> NDArray:
-    """Largest remainder, on top of one label a class."""
+    """Largest remainder, after one label per class."""
     exact = (count - len(there)) * (there - 1) / max((there - 1).sum(), 1)
     quota = np.floor(exact).astype(np.int64)
     rest = count - len(there) - int(quota.sum())

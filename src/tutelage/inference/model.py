@@ -6,15 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from rich.console import Console
 from torch import nn
 
 from tutelage.tasks.base import Task
-
-if TYPE_CHECKING:
-    pass
 
 Tell = Callable[[str], None]  # receives one line of progress
 

@@ -25,7 +25,7 @@ from tutelage.run.build import check_goal, method_class, resolved, set_length
 from tutelage.run.data_modules.base import DataModule
 from tutelage.run.data_modules.recognize import MODULES, module_of
 from tutelage.run.folder import RunFolder, refuse_existing
-from tutelage.run.record import describe, refuse_changes, refuse_other_data, warn_of_changes
+from tutelage.run.provenance import describe, refuse_changes, refuse_other_data, warn_of_changes
 from tutelage.run.recorder import restore_checkpoint, take_checkpoint
 from tutelage.run.resolve import absolute
 from tutelage.run.run_record import RunRecord

@@ -82,7 +82,7 @@ def test_all_unreadable_images_are_named_at_once(tmp_path: Path) -> None:
 
 
 def test_a_label_that_is_no_class_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="'b' is no class"):
+    with pytest.raises(DataError, match="'b' is not a class"):
         decode(write_items(tmp_path, 2), ("a",), size=8, channels=1)
 
 

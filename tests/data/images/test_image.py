@@ -114,10 +114,10 @@ def test_the_original_size_and_mode_are_told() -> None:
     ("content", "message"),
     [
         (b"", "is empty"),
-        (b"this is text", "is no readable image"),
+        (b"this is text", "is not a readable image"),
         (encode(Image.fromarray(ramp()), "PNG")[:60], "cannot be decoded"),
         (encode(Image.effect_noise((64, 64), 50), "JPEG")[:600], "cannot be decoded"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "is no readable image"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "is not a readable image"),
     ],
     ids=["zero bytes", "text", "truncated PNG", "truncated JPEG", "PostScript"],
 )

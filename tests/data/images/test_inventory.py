@@ -60,10 +60,10 @@ def test_all_faults_of_all_sources_are_found_at_once(photos: Path) -> None:
         faults,
         [
             ("train/cat/3.png", "is empty"),
-            ("train/unlabeled/text.jpg", "is no readable image"),
+            ("train/unlabeled/text.jpg", "is not a readable image"),
             ("test/dog/2.png", "cannot be decoded"),
             ("class 'owl' has no labeled image",),
-            ("class 'emu' of the test images is no class of the training images", "emu/1.png"),
+            ("class 'emu' of the test images is not a class of the training images", "emu/1.png"),
         ],
         strict=True,
     ):
@@ -83,7 +83,7 @@ def test_unreadable_images_are_left_out_on_request_and_named(photos: Path) -> No
 def test_one_class_is_a_fault(tmp_path: Path) -> None:
     write_digits(tmp_path, "images/1.png", "images/2.png")
     [fault] = take_image_inventory(DataConfig(path=str(tmp_path))).faults
-    assert "one class only ('images')" in fault
+    assert "only one class ('images')" in fault
 
 
 def test_no_label_at_all_is_a_fault(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_classes_without_test_image_and_test_images_without_label_are_mentioned(
     write_digits(photos / "test", "unlabeled/1.png", first=40)
     missing, without = take_image_inventory(DataConfig(path=str(photos))).warnings
     assert "no test image of 1 classes: dog" in missing
-    assert "1 test images without label are not used" in without
+    assert "1 test images without a label are not used" in without
 
 
 def test_the_fingerprint_follows_names_labels_and_bytes(photos: Path) -> None:

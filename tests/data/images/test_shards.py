@@ -73,7 +73,7 @@ def test_indices_without_names_are_in_the_order_of_numbers(tmp_path: Path) -> No
     [
         ([("1.png", b"x"), ("1.cls", b"")], "a.tar: 1.cls holds no class index"),
         ([("1.png", b"x"), ("1.cls", b"\xff\xfe")], "a.tar: 1.cls holds no class index"),
-        ([("1.png", b"x"), ("1.cls", b"7")], "a.tar/1.png: label '7' is no class"),
+        ([("1.png", b"x"), ("1.cls", b"7")], "a.tar/1.png: label '7' is not a class"),
         ([("1.cls", b"0")], "a.tar: sample '1' has a label and no image"),
         ([("1.png", b"x"), ("1.jpg", b"x")], "a.tar: sample '1' has two images"),
         ([("readme.md", b"x")], "a.tar holds no images"),
@@ -87,7 +87,7 @@ def test_each_fault_of_a_shard_is_one_sentence(tmp_path: Path, members: list[tup
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("{", "no readable JSON"), ('{"0": "cat"}', "must be a list"), ('["a", "a"]', "twice")]
+    ("text", "message"), [("{", "not readable JSON"), ('{"0": "cat"}', "must be a list"), ('["a", "a"]', "twice")]
 )
 def test_a_bad_classes_file_is_a_fault(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "classes.json").write_text(text)

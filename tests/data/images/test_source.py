@@ -95,7 +95,7 @@ def test_a_test_folder_among_class_folders_is_a_fault(tmp_path: Path) -> None:
 
 def test_folders_beside_the_splits_are_mentioned(tmp_path: Path) -> None:
     write_digits(tmp_path, "train/a/1.png", "test/a/1.png", "extra/a/1.png")
-    assert "passed over: extra" in list_image_splits(str(tmp_path))["train"].warnings[0]
+    assert "skipped: extra" in list_image_splits(str(tmp_path))["train"].warnings[0]
 
 
 def test_a_role_takes_the_split_of_its_name_or_everything(tmp_path: Path) -> None:
@@ -204,8 +204,8 @@ def test_the_split_of_a_shard_is_a_word_anywhere_in_its_name(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("testset-0.tar", "would be taken to train, and its name speaks of another split"),
-        ("myVal0.tar", "would be taken to train, and its name speaks of another split"),
+        ("testset-0.tar", "would be used for training, but its name suggests another split"),
+        ("myVal0.tar", "would be used for training, but its name suggests another split"),
         ("train-test-0.tar", "names more than one split (test, train)"),
     ],
 )

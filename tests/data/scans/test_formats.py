@@ -206,7 +206,7 @@ def test_whole_numbers_stored_as_floats_are_labels_and_others_are_not(tmp_path: 
     assert read_mask(write_nifti(tmp_path / "a.nii.gz", label))[0].dtype == np.int32
     label[0, 0, 0] = 0.5
     for broken in (label, np.where(label == 0.5, np.nan, label)):
-        with pytest.raises(DataError, match="no whole numbers"):
+        with pytest.raises(DataError, match="not whole numbers"):
             read_mask(write_nifti(tmp_path / "b.nii.gz", broken.astype(np.float32)))
 
 

@@ -99,9 +99,9 @@ def test_the_decathlon_names_classes_channels_and_pairs(tmp_path: Path) -> None:
         assert is_scan_source(str(path))
     table["training"] = [{"image": "imagesTr/z.nii.gz"}]
     (tmp_path / "dataset.json").write_text(json.dumps(table))
-    assert "z.nii.gz, which is no file" in list_scans(str(tmp_path)).faults[0]
+    assert "z.nii.gz, which is not a file" in list_scans(str(tmp_path)).faults[0]
     (tmp_path / "dataset.json").write_text('{"labels": 3, "training": 1}')
-    assert "is no readable dataset.json" in list_scans(str(tmp_path)).faults[0]
+    assert "is not a readable dataset.json" in list_scans(str(tmp_path)).faults[0]
 
 
 def test_the_form_of_nnunet_is_known_too(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_folders_named_as_splits_are_splits(tmp_path: Path) -> None:
         "test": ["test"],
         "unlabeled": ["u"],
     }
-    assert any("passed over: notes" in w for listing in splits.values() for w in listing.warnings)
+    assert any("skipped: notes" in w for listing in splits.values() for w in listing.warnings)
     assert is_scan_source(str(tmp_path))
 
 

@@ -127,7 +127,7 @@ def test_few_labels_are_scored_by_each_other(
     photos = write_images(tmp_path / "photos", 4, seed=5)
     (photos / "a" / "5-3.png").unlink()
     found = probed(run, photos, tmp_path / "p.json", *more)
-    assert "they are split into 3 parts" in found["notes"][0] and "within about 30 points" in found["notes"][0]
+    assert "they are split into 3 folds" in found["notes"][0] and "within about 30 points" in found["notes"][0]
     assert (found["labeled_images"], found["test_images"]) == (11, 0)
     assert {(row["labels"], len(row["accuracy"])) for row in found["rows"]} == {(7, 2)}
     assert "Accuracy on the labeled images, cross-validated" in capsys.readouterr().out

@@ -36,9 +36,17 @@ def finished(out: Path) -> dict[str, int]:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A comparison of two methods on two seeds, never interrupted."""
+def of_one_seed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, int]]:
+    """A comparison of two methods on one seed, and when its runs were finished."""
     out = tmp_path_factory.mktemp("whole") / "cmp"
+    assert cli.run([*COMPARE, "--seeds", "1", "--jobs", "2", "--out", str(out)]) == 0
+    return out, finished(out)
+
+
+@pytest.fixture(scope="module")
+def whole(of_one_seed: tuple[Path, dict[str, int]]) -> Path:
+    """The same, grown to two seeds; never interrupted."""
+    out, _ = of_one_seed
     assert cli.run([*SHARED, "--seeds", "2", "--jobs", "2", "--out", str(out)]) == 0
     return out
 
@@ -79,15 +87,14 @@ def test_a_finished_comparison_trains_nothing(whole: Path, capsys: pytest.Captur
     assert capsys.readouterr().out == ""
 
 
-def test_a_comparison_grows_by_a_seed_and_keeps_what_is_finished(whole: Path, tmp_path: Path) -> None:
-    out = Path(shutil.copytree(whole, tmp_path / "cmp"))
-    before = finished(out)
-    assert cli.run([*COMPARE, "--seeds", "3", "--jobs", "2", "--out", str(out)]) == 0
-    after = finished(out)
-    assert sorted(after.keys() - before.keys()) == ["fixmatch-20-2", "supervised-20-2"]
+def test_a_comparison_grows_by_a_seed_and_keeps_what_is_finished(
+    of_one_seed: tuple[Path, dict[str, int]], whole: Path
+) -> None:
+    before, after = of_one_seed[1], finished(whole)
+    assert sorted(after.keys() - before.keys()) == ["fixmatch-20-1", "supervised-20-1"]
     assert {name: after[name] for name in before} == before
-    rows = [line.split(",") for line in (out / "results.csv").read_text().splitlines()]
-    assert [row[3] for row in rows] == ["n", "3", "3"]
+    rows = [line.split(",") for line in (whole / "results.csv").read_text().splitlines()]
+    assert [row[3] for row in rows] == ["n", "2", "2"]
 
 
 def test_going_on_with_other_settings_is_refused(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -106,8 +113,10 @@ def test_a_comparison_killed_at_a_random_moment_goes_on_to_the_same_table(
 ) -> None:
     out = tmp_path / "cmp"
     command = [sys.executable, "-m", "tutelage", *COMPARE, "--seeds", "2", "--jobs", "2", "--out", str(out)]
+    assert cli.run([*command[3:], "--list"]) == 0
+    shutil.copytree(whole / RUNS[-1], out / RUNS[-1])  # as if it had been run elsewhere: one run less to wait for
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
-    while not finished(out):
+    while not finished(out).keys() - {RUNS[-1]}:
         assert process.poll() is None
         time.sleep(0.05)
     time.sleep(random.uniform(0, 1))
@@ -207,7 +216,7 @@ def test_a_run_of_another_combination_is_not_taken(
         ("digits --methods supervised --jobs 0", "--jobs must be in [1, 64]"),
         ("digits --methods fixmatch --batch-size 1024 --unlabeled-ratio 7", "larger than the unlabeled stream"),
         ("few.npz --methods supervised", "nothing could be scored; give labeled images with --test"),
-        ("digits --label-counts 20", "name the methods (--methods) to compare"),
+        ("digits --label-counts 20", "give the methods (--methods) to compare"),
         ("--methods supervised", "give the data to compare"),
         ("digits --methods supervised --list --collect", "--list and --collect exclude each other"),
         ("digits --collect", "give only --out with it"),

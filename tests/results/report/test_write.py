@@ -143,7 +143,7 @@ def test_a_damaged_split_is_named(copy: Path, tmp_path: Path) -> None:
 def test_a_report_that_fails_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report_after_training(tmp_path / "nothing", screen())
     said = capsys.readouterr().out
-    assert said.startswith("- the report was not written (") and said.count("\n") == 1
+    assert said.startswith("- no report (") and said.count("\n") == 1
 
 
 def test_a_resume_makes_the_report_of_a_run_that_was_ended_before_it(copy: Path) -> None:

@@ -14,7 +14,7 @@ from tutelage.core.names import class_name_fault, shown
 from tutelage.data.images.items import Content, ImageListing, Item, Store, Unreadable, sort_classes
 
 DIGITS = Path(__file__).with_name("digits.npz")
-# all that damaged zip files and headers were seen to raise
+# raised for damaged zip files and headers
 _BROKEN = (OSError, EOFError, ValueError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 _SPLITS = {"train": ("x", "y"), "val": ("x_val", "y_val"), "test": ("x_test", "y_test")}
 _CHANNELS = (1, 3, 4)
@@ -36,7 +36,7 @@ class Rows(Store):
         yield from (_to_pixels(images[key]) for key in keys)
 
     def read_headers(self, keys: Sequence[int]) -> Iterator[Content]:
-        """Arrays of the right shape that take no memory: the shape is in the header of the file."""
+        """Arrays of the right shape that take no memory; the shape comes from the header of the file."""
         try:
             with self.path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 shape, _ = _header(file, self.array)
@@ -51,7 +51,7 @@ class Rows(Store):
 
 
 def list_digits() -> dict[str, ImageListing]:
-    """The bundled digits: 1,797 images of 8 x 8 pixels, every fifth of each class a test image."""
+    """The bundled digits: 1,797 images of 8 x 8 pixels, of which every fifth of each class is a test image."""
     listings = list_arrays(DIGITS, "digits")
     for listing in listings.values():
         listing.kind, listing.flip_ok = "bundled digits", False
@@ -81,7 +81,7 @@ def list_arrays(path: Path, where: str) -> dict[str, ImageListing]:
                     listing = listings.setdefault(split, ImageListing(".npz arrays", where))
                     _fill(listing, file, x, y, path, names)
     except _BROKEN as error:
-        train.faults.append(f"{shown(where)} is no readable .npz file: {shown(str(error))}")
+        train.faults.append(f"{shown(where)} is not a readable .npz file: {shown(str(error))}")
     return listings
 
 
@@ -136,7 +136,7 @@ def _class_names(file: np.lib.npyio.NpzFile, where: str, listing: ImageListing) 
 
 
 def _channels_first(shape: tuple[int, ...]) -> bool:
-    """Whether an image is (C, H, W) rather than (H, W, C): the channels are the smaller of both, if both can be."""
+    """Whether an image is (C, H, W) rather than (H, W, C); if both are possible, the smaller axis is the channels."""
     return shape[0] in _CHANNELS and (shape[2] not in _CHANNELS or shape[0] < shape[2])
 
 

@@ -50,7 +50,7 @@ class PixelCache:
         return array
 
     def keep(self, name: str, array: Pixels, *, filled_as: str) -> None:
-        """Keep an array of `fill` until it is taken, under a name that tells its content."""
+        """Keep an array of `fill` until it is taken, under a name that identifies its content."""
         if self.folder is not None and isinstance(array, np.memmap):
             array = _map(_path(self.folder, filled_as, array.shape).replace(_path(self.folder, name, array.shape)))
         self._kept[name] = array

@@ -1,4 +1,4 @@
-"""What is in the data and what is wrong with it, found before anything is trained."""
+"""The check of images: what is in the data and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tutelage.data.images.parts import ImageInventory, ImagePart
 from tutelage.data.images.summary import ImageSummary, summarize_images
 from tutelage.data.split import keep_labels
 
-_MOST_KINDS = 4  # of sizes and modes, in a line
+_MOST_KINDS = 4  # sizes or modes shown in one line
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,12 @@ def check_images(
 ) -> ImageCheckReport:
     """List and read everything that a run with `config` would use, and collect all faults and warnings.
 
-    Nothing is raised for what is wrong with the data. Pass `.inventory` on to `load_images`, which then lists and
-    surveys nothing again.
+    Problems with the data are reported, not raised. Pass `.inventory` on to `load_images`, which then lists and
+    reads nothing again.
 
     Args:
-        needs_labels: without it a lack of labels is no fault; see `take_image_inventory`.
-        cache, size_asked: for a training that follows, so that each image is decoded once; see there.
+        needs_labels: if False, missing labels are not a fault; see `take_image_inventory`.
+        cache, size_asked: if a training follows, so that each image is decoded once; see `take_image_inventory`.
     """
     inventory = take_image_inventory(
         config, workers=workers, needs_labels=needs_labels, cache=cache, size_asked=size_asked
@@ -79,7 +79,7 @@ def check_images(
 
 
 def _keep_labels(train: ImagePart, classes: tuple[str, ...], config: DataConfig) -> None:
-    """Raises where there are too few labels for `label_count`; whether there are does not depend on the seed."""
+    """Raise a DataError if there are too few labels for `label_count`, whatever the seed."""
     index = {name: number for number, name in enumerate(classes)}
     labels = np.array([-1 if item.label is None else index[item.label] for item in train.items], np.int64)
     names = [item.name for item in train.items]

@@ -6,7 +6,7 @@ from tutelage.core.names import shown
 from tutelage.data.images.items import Item
 from tutelage.data.images.parts import ImageInventory, ImagePart
 
-_IMBALANCE = 10  # largest class against smallest, from where on it is worth a warning
+_IMBALANCE = 10  # ratio of largest to smallest class that causes a warning
 
 
 def check_train_classes(train: ImagePart, inventory: ImageInventory) -> None:
@@ -17,7 +17,7 @@ def check_train_classes(train: ImagePart, inventory: ImageInventory) -> None:
             inventory.faults.append(f"{where} has no labeled image: expected some of each class")
         return
     if len(classes) == 1:
-        inventory.faults.append(f"{where} has one class only ('{shown(classes[0])}'): expected two or more")
+        inventory.faults.append(f"{where} has only one class ('{shown(classes[0])}'): expected two or more")
     inventory.faults += [
         f"{where}: class '{shown(name)}' has no labeled image: label one or remove the class"
         for name in classes
@@ -37,7 +37,7 @@ def check_scored_classes(role: str, part: ImagePart, inventory: ImageInventory) 
     for name in unknown:
         first = next(item for item in part.items if item.label == name)
         inventory.faults.append(
-            f"{where}: class '{shown(name)}' of the {role} images is no class of the training images "
+            f"{where}: class '{shown(name)}' of the {role} images is not a class of the training images "
             f"({counts[name]} images, first: {shown(first.place)})"
         )
     if not counts:
@@ -48,7 +48,7 @@ def check_scored_classes(role: str, part: ImagePart, inventory: ImageInventory) 
         inventory.warnings.append(f"{where}: no {role} image of {len(missing)} classes: {', '.join(missing[:10])}")
     without = sum(item.label is None for item in part.items)
     if without:
-        inventory.warnings.append(f"{where}: {without} {role} images without label are not used")
+        inventory.warnings.append(f"{where}: {without} {role} images without a label are not used")
 
 
 def check_copies(inventory: ImageInventory) -> None:

@@ -56,8 +56,8 @@ class ImageDataset:
         hidden_labels: (N,) int64, labels that `label_count` hides; for diagnosis only. -1 elsewhere.
         notes: what was found and decided, one sentence each.
         fingerprint: changes with any name, label or file content of any part.
-        facts: of each part the number of images and hashes of names, labels and contents; see `ImageInventory.facts`.
-        flip_ok: whether mirrored images keep their class, as far as the kind of source tells.
+        facts: for each part, the number of images and hashes of names, labels and contents; see `ImageInventory.facts`.
+        flip_ok: whether mirrored images keep their class, as far as the kind of source is known to.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class ImageDataset:
 
     @property
     def test_count(self) -> int:
-        """Labeled test images, which are not decoded before the end."""
+        """The number of labeled test images."""
         return 0 if self._test is None else sum(self._test.class_counts().values())
 
     @property
@@ -104,7 +104,7 @@ class ImageDataset:
         return self._decoding.cache.seconds / max(self._decoding.cache.rows, 1)
 
     def load_test(self) -> ImageSubset:
-        """Decode the test images now. Call it once, when nothing is left to be chosen.
+        """Decode the test images now. Call it once, at the end, when nothing depends on them any more.
 
         Raises:
             DataError: there are none.
@@ -114,7 +114,7 @@ class ImageDataset:
         return _labeled_part(self._test, self.classes, self._decoding, self._test_name)
 
     def split_record(self) -> dict[str, Any]:
-        """Which images play which role, by name, ready for JSON."""
+        """The role of each image, by name, ready for JSON."""
         held_out = self.val is not None and self.val.images.images is self.train.images
         return {
             "classes": list(self.classes),
@@ -144,10 +144,10 @@ def load_images(
     Args:
         seed: chooses the kept and the held-out labels, together with the names of the images.
         workers: threads that decode; the result does not depend on their number.
-        cache_dir: where image sets above `config.memory_limit_mb` are kept; without it they stay in memory.
-        inventory: that of a check made before, so that the sources need not be listed again, and nothing is decoded
-            again that its cache holds.
-        needs_labels: without it there may be no labels at all; see `take_image_inventory`.
+        cache_dir: where image sets above `config.memory_limit_mb` are kept; None keeps them in memory.
+        inventory: from an earlier check. The sources are then not listed again, and images in its cache are not
+            decoded again.
+        needs_labels: if False, there may be no labels at all; see `take_image_inventory`.
 
     Raises:
         DataError: with all faults of all sources.
@@ -228,10 +228,10 @@ def _held_note(held: int, kept: int, copies: int, share: float, *, needs_labels:
     if held:
         note = f"no validation images are given: {held} of the {kept} labels are held out to validate"
         return f"{note}, and {copies} byte-identical copies of these are left out" if copies else note
-    instead = "there is no validation" if needs_labels else "labeled images are judged by one another"
+    instead = "there is no validation" if needs_labels else "labeled images are scored against each other"
     if share == 0.0:
         return f"no validation images are given and val_share is 0: nothing is held out, {instead}"
     return (
-        f"no validation images are given, and {kept} labels are too few to hold some out ({LEAST_LEFT} a class must "
+        f"no validation images are given, and {kept} labels are too few to hold some out ({LEAST_LEFT} per class must "
         f"stay, {LEAST_HELD} a class must be gained): {instead}"
     )

@@ -14,23 +14,24 @@ from tutelage.data.images.tables import Row, read_table
 
 UNLABELED = ("unlabeled", "unlabelled")
 LABEL_TABLE = "labels.csv"
-_SILENT = (".csv", ".json", ".txt", ".md", ".ini", ".db")  # what lies beside images without being meant as one
+_SILENT = (".csv", ".json", ".txt", ".md", ".ini", ".db")  # files that are expected beside images
 
 
 def visible_folders(folder: Path) -> list[str]:
-    """Names of the folders in `folder` that may hold images, sorted: hidden ones do not."""
+    """Names of the folders in `folder`, sorted, without hidden ones."""
     return sorted(entry.name for entry in os.scandir(folder) if _is_folder(entry) and not _hidden(entry.name))
 
 
 def is_unlabeled(folder: str) -> bool:
-    """Whether a folder of that name holds images without labels, and is no class; in any case, as on disks."""
+    """Whether a folder of that name holds unlabeled images rather than a class, in upper or lower case."""
     return folder.lower() in UNLABELED
 
 
 def find_images(root: Path, listing: ImageListing, under: str = "", *, deep: bool = True) -> list[str]:
     """Image files below `root/under`, as sorted paths relative to `root` with forward slashes.
 
-    Hidden folders are passed over, links to folders are followed but for loops; what is odd goes to `listing`.
+    Hidden folders are skipped. Links to folders are followed unless they form a loop. Warnings and faults go to
+    `listing`.
     """
     found: list[str] = []
     ignored: Counter[str] = Counter()
@@ -38,7 +39,7 @@ def find_images(root: Path, listing: ImageListing, under: str = "", *, deep: boo
     _walk(root, under, deep, above, found, ignored, listing)
     if ignored:
         kinds = ", ".join(f"{count} {shown(suffix) or 'without suffix'}" for suffix, count in ignored.most_common(5))
-        listing.warnings.append(f"{shown(str(root / under))}: files that are no images were passed over: {kinds}")
+        listing.warnings.append(f"{shown(str(root / under))}: files that are not images were skipped: {kinds}")
     return sorted(found)
 
 
@@ -75,7 +76,7 @@ def list_class_folders(root: Path, where: str) -> ImageListing:
 
 
 def list_table_folder(root: Path, where: str, table: Path) -> ImageListing:
-    """A folder of images at any depth whose labels stand in a CSV file; images that it does not name are unlabeled."""
+    """A folder of images at any depth with labels in a CSV file; images that the file does not name are unlabeled."""
     listing = ImageListing(f"folder with the label table {shown(table.name)}", where)
     images = find_images(root, listing)
     _warn_hidden(root, listing)
@@ -99,7 +100,7 @@ def list_all_images(root: Path, where: str) -> ImageListing:
 
 
 def list_named_images(table: Path, where: str) -> ImageListing:
-    """The images that a CSV file with a column `path`, or a text file with a path a line, names."""
+    """The images listed in a CSV file with a column `path`, or in a text file with one path per line."""
     listing = ImageListing("list of images", where)
     if table.suffix.lower() == ".csv":
         rows, faults = read_table(table, needs_label=False)
@@ -109,10 +110,10 @@ def list_named_images(table: Path, where: str) -> ImageListing:
         try:
             names = [line for line in table.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
         except (OSError, UnicodeDecodeError) as error:
-            listing.faults.append(f"{shown(str(table))} is no readable UTF-8 text with a path a line: {error}")
+            listing.faults.append(f"{shown(str(table))} is not readable as UTF-8 text with one path per line: {error}")
             names = []
     if not names and not listing.faults:
-        listing.faults.append(f"{shown(where)} names no images: expected a path a line")
+        listing.faults.append(f"{shown(where)} names no images: expected one path per line")
     store = Files(table.parent)  # a missing file is reported when it is read, in its own row
     listing.items = [Item(name, None, store, name) for name in names]
     return listing
@@ -159,14 +160,14 @@ def _relative(path: str, root: Path) -> str | None:
 
 
 def _missing(path: str, root: Path, folded: dict[str, str]) -> str:
-    twin = folded.get(_fold(path))
-    if twin is not None:
-        return f"is no file; '{shown(twin)}' differs only in upper and lower case or Unicode form"
+    other = folded.get(_fold(path))
+    if other is not None:
+        return f"is not a file; '{shown(other)}' differs only in upper and lower case or Unicode form"
     if (root / path).is_dir():
         return "is a folder, expected an image"
     if (root / path).is_file():
-        return f"is no image: known suffixes are {' '.join(IMAGE_SUFFIXES)}"
-    return f"is no file in {shown(str(root))}; paths are relative to that folder"
+        return f"is not an image: known suffixes are {' '.join(IMAGE_SUFFIXES)}"
+    return f"is not a file in {shown(str(root))}; paths are relative to that folder"
 
 
 def _fold(name: str) -> str:
@@ -179,10 +180,10 @@ def _check_class_names(listing: ImageListing) -> None:
     ]
     by_fold: dict[str, str] = {}
     for name in listing.classes:
-        twin = by_fold.setdefault(_fold(name), name)
-        if twin != name:
+        first = by_fold.setdefault(_fold(name), name)
+        if first != name:
             listing.warnings.append(
-                f"{shown(listing.where)}: the classes '{shown(twin)}' and '{shown(name)}' differ only in case"
+                f"{shown(listing.where)}: the classes '{shown(first)}' and '{shown(name)}' differ only in case"
             )
 
 
@@ -197,7 +198,7 @@ def _hidden(name: str) -> bool:
 def _warn_hidden(root: Path, listing: ImageListing) -> None:
     hidden = sorted(entry.name for entry in os.scandir(root) if _is_folder(entry) and _hidden(entry.name))
     if hidden:
-        listing.warnings.append(f"{shown(str(root))}: hidden folders were passed over: {', '.join(map(shown, hidden))}")
+        listing.warnings.append(f"{shown(str(root))}: hidden folders were skipped: {', '.join(map(shown, hidden))}")
 
 
 def _identity(folder: Path) -> tuple[int, int]:
@@ -226,7 +227,7 @@ def _walk(
         listing.faults.append(f"{shown(str(folder))} cannot be listed: {error.strerror}")
         return
     if identity in ancestors:
-        listing.warnings.append(f"{shown(str(folder))} is a link to a folder above itself: passed over")
+        listing.warnings.append(f"{shown(str(folder))} is a link to a folder above itself: skipped")
         return
     for entry in entries:
         name = f"{under}/{entry.name}" if under else entry.name

@@ -1,4 +1,4 @@
-"""Whether labeled and unlabeled images are of one kind: a test on simple statistics of their pixels."""
+"""Whether labeled and unlabeled images come from the same source: a test on simple pixel statistics."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 from tutelage.core.seeding import derived_seed
 
 Rows = NDArray[np.int64]
-MOST = 1000  # images of a kind that are looked at
-LEAST = 10  # images of a kind below which nothing can be said
-_GRID = 4  # cells a side of the coarse picture
-_RIDGE = 1.0  # on standardized statistics, per image of the smaller kind
+MOST = 1000  # images per group that are used
+LEAST = 10  # images per group, below which there is no result
+_GRID = 4  # cells per side of the coarse picture
+_RIDGE = 1.0  # on standardized statistics, per image of the smaller group
 
 
 @dataclass(frozen=True)
 class Gap:
-    """How well two kinds of images are told apart.
+    """How well labeled and unlabeled images can be told apart.
 
     Attributes:
         auc: probability that an unlabeled image looks more unlabeled than a labeled one: 0.5 is no gap, 1 a clear one.
-        limit: what no two samples of one kind of these sizes reach by chance, nor by a small difference.
+        limit: an AUC that two samples of these sizes from one source do not reach by chance, nor by a small difference.
     """
 
     auc: float
@@ -33,16 +33,17 @@ class Gap:
 
 
 def measure_gap(images: np.ndarray, labeled: Rows, unlabeled: Rows, *, seed: int) -> Gap | None:
-    """How well a linear classifier of pixel statistics tells rows of `images` (N, C, H, W) uint8 apart.
+    """How well a linear classifier of pixel statistics tells labeled from unlabeled rows of `images`.
 
-    Each image is judged by a classifier that was fitted without it (ridge regression, left out in closed form; both
-    kinds weigh the same), so that a few images cannot be told apart by heart. It looks at brightness, contrast, edges
-    and a 4 x 4 picture of each channel: enough for another camera or another subject, not for other classes of like
+    Each image is scored by a classifier fitted without it (ridge regression, leave-one-out in closed form, both groups
+    weighted equally), so that a few images cannot be memorized. The features are brightness, contrast, edges and a
+    4 x 4 picture of each channel: enough to notice another camera or subject, but not other classes of similar
     pictures.
 
     Args:
-        unlabeled: rows; those that are labeled too are left out.
-        seed: chooses among more than 1,000 images of a kind.
+        images: (N, C, H, W) uint8.
+        unlabeled: rows; those that are also labeled are left out.
+        seed: selects images if there are more than 1,000 in a group.
     """
     own = [_some(labeled, seed), _some(np.setdiff1d(unlabeled, labeled), seed)]
     sizes = [len(rows) for rows in own]
@@ -51,7 +52,9 @@ def measure_gap(images: np.ndarray, labeled: Rows, unlabeled: Rows, *, seed: int
     rows = np.concatenate(own)
     side = np.repeat([0.0, 1.0], sizes)
     auc = _auc(_left_out_scores(pixel_features(images[rows]), side, sizes), side)
-    error = math.sqrt((sum(sizes) + 1) / (12 * sizes[0] * sizes[1]))  # of the AUC of two samples of one kind
+    error = math.sqrt(
+        (sum(sizes) + 1) / (12 * sizes[0] * sizes[1])
+    )  # standard error of the AUC of two samples from one source
     return Gap(auc, max(0.75, 0.5 + 4 * error), *sizes)
 
 

@@ -21,8 +21,8 @@ class ImageSet:
 
     Attributes:
         images: (N, C, size, size) uint8.
-        labels: (N,) int64, the index of the class, -1 where there is none to see.
-        names: what a person calls each image.
+        labels: (N,) int64, the index of the class, -1 where there is none or it is hidden.
+        names: of the images, as shown to the user.
     """
 
     images: NDArray[np.uint8]
@@ -62,8 +62,8 @@ def decode(
     """All items as one array.
 
     Args:
-        cache: keeps the array; what it holds already is not decoded again. None decodes all into memory.
-        name: of the array in the cache; it must tell its content.
+        cache: holds the array; an array that is there already is not decoded again. None decodes into memory.
+        name: of the array in the cache; it must identify the content.
 
     Raises:
         DataError: images that cannot be read, all of them, or a label that is not in `classes`.
@@ -86,12 +86,12 @@ def class_indices(items: Sequence[Item], classes: Sequence[str]) -> NDArray[np.i
     index = {name: number for number, name in enumerate(classes)}
     unknown = [item for item in items if item.label is not None and item.label not in index]
     if unknown:
-        raise DataError([f"{shown(item.place)}: '{shown(str(item.label))}' is no class" for item in unknown])
+        raise DataError([f"{shown(item.place)}: '{shown(str(item.label))}' is not a class" for item in unknown])
     return np.array([-1 if item.label is None else index[item.label] for item in items], np.int64)
 
 
 def _readable_pixels(items: Sequence[Item], *, size: int, channels: int, workers: int) -> Iterator[Pixels]:
-    """The pixels of all items; those that cannot be read raise together at the end."""
+    """The pixels of all items; a DataError at the end names all that cannot be read."""
     faults: list[str] = []
     for item, pixels in zip(items, read_pixels(items, size=size, channels=channels, workers=workers), strict=True):
         if isinstance(pixels, Unreadable):

@@ -1,4 +1,4 @@
-"""All sources of a run, listed and looked at once, with everything that is wrong with them."""
+"""All image sources of a run, with everything that is wrong with them."""
 
 from __future__ import annotations
 
@@ -32,10 +32,12 @@ def take_image_inventory(
     """List all sources of `config`, read every image once, and collect all faults and warnings.
 
     Args:
-        needs_labels: without it labels are welcome and no lack of them is a fault; see `list_image_parts`.
-        cache: keeps the pixels of the training and validation images meanwhile, so that `load_images` need not decode
-            them again; see `SinglePass`. Headers are read first: they tell the size to decode to.
-        size_asked: gives `image_size` in place of `config`, from what headers tell; there, digests are empty.
+        needs_labels: if False, labels are used where they exist, but missing ones are not a fault; see
+            `list_image_parts`.
+        cache: keeps the pixels of the training and validation images, so that `load_images` does not decode them
+            again; see `SinglePass`. Headers are read first, since they determine the size to decode to.
+        size_asked: returns the `image_size` to use instead of that of `config`, given what the headers say; digests are
+            empty there.
     """
     listings = list_image_parts(config, needs_labels=needs_labels)
     single_pass = None
@@ -65,7 +67,7 @@ def _assemble(
     *,
     needs_labels: bool,
 ) -> ImageInventory:
-    """The parts of a run, with what is wrong in them and what does not fit together, but for copies."""
+    """The parts of a run and what is wrong with them, except for copies."""
     inventory = ImageInventory()
     for role, listing in listings.items():
         inventory.faults += listing.faults
@@ -84,11 +86,11 @@ def _assemble(
 
 
 def list_image_parts(config: DataConfig, *, needs_labels: bool = True) -> dict[str, ImageListing]:
-    """What each source of `config` offers, by role; nothing is read but names and labels.
+    """The images of each role in `config`; only names and labels are read.
 
     Args:
-        needs_labels: without it, training images that have no two classes are taken as images alone, wherever they lie
-            below the folder, and images that are to score and have no labels are left out, which a warning says.
+        needs_labels: if False, training images with fewer than two classes are all taken as unlabeled, at any depth of
+            the folder, and validation and test images without labels are left out with a warning.
     """
     listings = list_image_splits(config.path, config.labels)
     if not needs_labels:
@@ -106,14 +108,14 @@ def list_image_parts(config: DataConfig, *, needs_labels: bool = True) -> dict[s
         listings["unlabeled"] = further
     if not needs_labels:
         _leave_out_useless_scores(listings)
-    if "unlabeled" in listings:  # also of shards and tables, whose split of that name may hold labels
+    if "unlabeled" in listings:  # shards and tables may have labels in the split of that name
         unlabeled = listings["unlabeled"]
         unlabeled.items = [_bare(item) for item in unlabeled.items]
     return {role: listings[role] for role in ROLES if role in listings}
 
 
 def _labels_or_images_alone(listings: dict[str, ImageListing], config: DataConfig) -> dict[str, ImageListing]:
-    """The listings of the data as they are if there are labels to speak of; else all images as `train`, unlabeled."""
+    """The listings unchanged if there are two classes or more; else all images as unlabeled `train`."""
     train = listings.get("train")
     if train is not None and len(train.classes) > 1:
         return listings
@@ -126,7 +128,7 @@ def _labels_or_images_alone(listings: dict[str, ImageListing], config: DataConfi
 
 
 def _leave_out_useless_scores(listings: dict[str, ImageListing]) -> None:
-    """Drop the parts that score and have no labels, and all of them where no training image has one to compare with."""
+    """Drop validation and test parts without labels, and both if no training image is labeled."""
     train = listings["train"]
     labeled = {role: any(item.label is not None for item in part.items) for role, part in listings.items()}
     for role in ("val", "test"):

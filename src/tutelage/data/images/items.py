@@ -1,4 +1,4 @@
-"""What lies in a source, before any pixel is read: items, their labels, and all faults found on the way."""
+"""The content of a source before any pixel is read: items, labels and faults."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Stands where an image should be. `reason` completes a sentence that starts with the file: "is empty"."""
+    """Takes the place of an image that cannot be read. `reason` completes a sentence that starts with the file name."""
 
     reason: str
 
@@ -25,19 +25,19 @@ Content = bytes | Path | NDArray[np.uint8] | Unreadable  # an array is (H, W) or
 
 
 class Store(ABC):
-    """A place that holds the contents of items."""
+    """Where the contents of items are stored."""
 
     @abstractmethod
     def read(self, keys: Sequence[Any]) -> Iterator[Content]:
-        """The contents of `keys`, in their order, which is the order of the listing: a shard is read forwards only."""
+        """The contents of `keys`, in their order, which must be that of the listing: shards are read sequentially."""
 
     def read_headers(self, keys: Sequence[Any]) -> Iterator[Content]:
-        """Contents that tell size and mode of `keys`, in their order; their pixels may be missing."""
+        """Contents from which size and mode of `keys` can be read, in their order; the pixels may be missing."""
         return self.read(keys)
 
     @abstractmethod
     def place(self, name: str) -> str:
-        """Where the item `name` lies, for a message."""
+        """The location of the item `name`, for messages."""
 
 
 class Files(Store):
@@ -55,7 +55,7 @@ class Files(Store):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One image: `name` is what a person calls it, `label` its class name, or None if it has none."""
+    """One image: `name` is shown to the user, `label` is its class name, or None if it has none."""
 
     name: str
     label: str | None
@@ -77,7 +77,7 @@ class ImageListing:
         classes: class names in the order of their indices.
         faults: what makes the source unusable, one sentence each, safe to print.
         warnings: what the user should know, one sentence each.
-        flip_ok: whether a mirrored image keeps its class, as far as the kind of source tells.
+        flip_ok: whether a mirrored image keeps its class, as far as the kind of source is known to.
     """
 
     kind: str
@@ -90,7 +90,7 @@ class ImageListing:
 
 
 def sort_classes(names: set[str]) -> tuple[str, ...]:
-    """Class names in their order: by number if all are numbers, else by name."""
+    """Class names in order: numerically if all are numbers, else alphabetically."""
     if all(name.isdecimal() for name in names):
         return tuple(sorted(names, key=lambda name: (int(name), name)))
     return tuple(sorted(names))

@@ -1,4 +1,4 @@
-"""Whether labels have to do with what is to be seen: what is taught by them, and the nearest neighbors of images."""
+"""Whether labels fit the images: how well nearest neighbors and trained networks agree with them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from tutelage.core.seeding import derived_seed
 from tutelage.data.images.gap import pixel_features
 
-MOST = 1000  # images that are looked at
-LEAST = 30  # images below which nothing can be said
-FEW_LABELS = 100  # fewer right labels of hard images may tell as little as wrong ones
+MOST = 1000  # images that are used
+LEAST = 30  # images, below which there is no result
+FEW_LABELS = 100  # with fewer labels, correct ones of difficult images may teach as little as wrong ones
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class LabelFit:
 
     Attributes:
         agreement: share of images whose nearest neighbor has their label.
-        chance: what labels dealt out at random would give.
-        z: by how many standard errors of chance the one is above the other.
+        chance: the expected agreement of random labels.
+        z: by how many standard errors the agreement is above chance.
     """
 
     agreement: float
@@ -33,12 +33,12 @@ class LabelFit:
 
 
 def measure_label_fit(images: np.ndarray, label: NDArray[np.int64], *, seed: int) -> LabelFit | None:
-    """How often the nearest neighbor of an image, by coarse statistics of its pixels, has its label.
+    """How often the nearest neighbor of an image, by coarse pixel statistics, has the same label.
 
     Args:
         images: (N, C, H, W) uint8.
-        label: (N,), of each image.
-        seed: chooses among more than 1,000 images.
+        label: (N,) class of each image.
+        seed: selects images if there are more than 1,000.
     """
     n = len(images)
     if n < LEAST:
@@ -59,11 +59,11 @@ def measure_label_fit(images: np.ndarray, label: NDArray[np.int64], *, seed: int
 
 
 def reached_by_chance(guess: float, labels: int, scored: int) -> float:
-    """The accuracy that so many labels dealt out at random seldom teach more than.
+    """The accuracy that training on this many random labels seldom exceeds.
 
-    As if each labeled image, up to `FEW_LABELS`, decided for an equal share of the others, right with probability
-    `guess`, and so many of those were then looked at: two standard deviations above it. More labels do not narrow it,
-    since classifiers that cannot learn random labels by heart answer alike for whole regions.
+    The model: each labeled image, up to `FEW_LABELS`, decides the class of an equal share of the others, correctly with
+    probability `guess`, and `scored` of those are scored. The result is two standard deviations above `guess`. More
+    labels do not narrow it, since classifiers that cannot memorize random labels predict one class for whole regions.
     """
     votes = min(labels, FEW_LABELS)
     return guess + 2.0 * math.sqrt(guess * (1.0 - guess) * (1.0 / votes + 1.0 / scored))

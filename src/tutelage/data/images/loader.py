@@ -16,7 +16,7 @@ from tutelage.core.seeding import generator
 from tutelage.data.fetch_ahead import FetchAhead
 from tutelage.data.sampler import Sampler
 
-_BLOCK = 16  # images counted at a time; counting takes eight bytes a pixel
+_BLOCK = 16  # images counted at a time; counting takes eight bytes per pixel
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Normalization:
 
 @cache
 def _constants(normalization: Normalization, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Mean and 1 / std, (1, C, 1, 1) each; kept on the device, since copying them there waits for it."""
+    """Mean and 1 / std, (1, C, 1, 1) each; kept on the device, since copying them would synchronize with it."""
     mean = torch.tensor(normalization.mean, device=device).view(1, -1, 1, 1)
     return mean, torch.tensor([1.0 / s for s in normalization.std], device=device).view(1, -1, 1, 1)
 
@@ -43,7 +43,7 @@ def _constants(normalization: Normalization, device: torch.device) -> tuple[Tens
 class ImageStream:
     """One stream: which rows, and under which views (in the order the method asked for).
 
-    `probe` is a further view, of which `op` and `level` are kept beside the images: CTAugment learns from it.
+    `probe` is an additional view whose `op` and `level` are kept with the images; CTAugment learns from it.
     """
 
     sampler: Sampler
@@ -53,7 +53,7 @@ class ImageStream:
 
 
 class ImageLoader:
-    """`batch(step)` is a pure function of the step: neither threads nor a resume change it.
+    """`batch(step)` is a pure function of the step; threads and resuming do not change it.
 
     Args:
         images: (N, C, H, W) uint8, in memory or memory-mapped.
@@ -90,7 +90,7 @@ class ImageLoader:
 
     @property
     def images_per_step(self) -> int:
-        """Images a step, of both streams and all ranks, counted once however many views are made of them."""
+        """Images per step, over both streams and all ranks; the views of an image count once."""
         return sum(stream.sampler.batch for stream in self.streams.values() if stream is not None)
 
     def rows_at(self, step: int) -> dict[str, list[int]]:
@@ -98,11 +98,11 @@ class ImageLoader:
         return {name: s.sampler.rows_at(step).tolist() for name, s in self.streams.items() if s is not None}
 
     def close(self) -> None:
-        """Ends the threads."""
+        """End the threads."""
         self._rows.close()
 
     def _fetch(self, step: int) -> dict[str, tuple[Tensor, Tensor]]:
-        """Of each stream: this rank's row numbers and its uint8 images, in host memory."""
+        """For each stream, this rank's row numbers and uint8 images, in host memory."""
         fetched = {}
         for name, stream in self.streams.items():
             if stream is not None:
@@ -133,7 +133,7 @@ class ImageLoader:
         )
 
     def _draws(self, stream: ImageStream, view: View, name: str, number: int, step: int) -> Draws:
-        """This rank's share of what is drawn for the rows of all ranks, so that their number changes no view."""
+        """This rank's share of the draws for all ranks, so that views do not depend on the number of ranks."""
         batch = stream.sampler.batch
         draws = view.draw(batch, self.shape, generator(self.seed, name, number, step))
         return {key: value[local_rows(batch)] for key, value in draws.items()}
@@ -145,7 +145,7 @@ class ImageLoader:
 def pixel_statistics(images: np.ndarray, *, most: int = 10_000) -> Normalization:
     """Mean and standard deviation per channel over at most `most` evenly spaced images (N, C, H, W) uint8.
 
-    Exact, from counts of the 256 gray levels: a few images at a time are in memory.
+    Exact, from counts of the 256 gray levels; only a few images are in memory at a time.
     """
     picked = np.linspace(0, len(images) - 1, min(len(images), most)).astype(np.int64)
     counts = np.zeros((images.shape[1], 256), np.int64)

@@ -15,14 +15,14 @@ from tutelage.data.images.survey import ImageLook
 
 @dataclass
 class ImagePart:
-    """One source in its role, e.g. test: what can be read, and what each image of it is."""
+    """One source in its role, e.g. test: the readable images and what each of them is."""
 
     listing: ImageListing
     items: list[Item]
     looks: list[ImageLook]
 
     def class_counts(self) -> Counter[str]:
-        """Labeled images of each class that has any."""
+        """The number of labeled images of each class that has any."""
         return Counter(item.label for item in self.items if item.label is not None)
 
 
@@ -35,7 +35,7 @@ class ImageInventory:
 
     Attributes:
         faults, warnings: sentences that are safe to print; faults stop a run.
-        cache: holds the pixels that were decoded meanwhile, if any.
+        cache: holds the pixels that were decoded along the way, if any.
     """
 
     parts: dict[str, ImagePart] = field(default_factory=dict)
@@ -53,11 +53,11 @@ class ImageInventory:
         return [role for role in LEARNED if role in self.parts]
 
     def array_name(self, part: str) -> str:
-        """What the decoded images of a part (`train`, `val` or `test`) are called: it changes with their contents."""
+        """The name of the decoded images of a part (`train`, `val` or `test`); it changes with their contents."""
         return f"{part}-{self.fingerprint(*(self.learned if part == 'train' else [part]))}"
 
     def facts(self) -> dict[str, dict[str, Any]]:
-        """Of each part the number of images, and a hash of their names, of their labels, and of their contents."""
+        """For each part, the number of images and hashes of their names, labels and contents."""
         facts: dict[str, dict[str, Any]] = {}
         for role, part in sorted(self.parts.items()):
             hashes = {name: hashlib.blake2b(digest_size=16) for name in ("labels", "contents")}
@@ -70,7 +70,7 @@ class ImageInventory:
         return facts
 
     def fingerprint(self, *roles: str) -> str:
-        """32 hexadecimal digits that follow from the names, labels and file contents of these parts, or of all."""
+        """32 hexadecimal digits that depend on the names, labels and file contents of these parts, or of all."""
         digest = hashlib.blake2b(repr(self.classes).encode(), digest_size=16)
         for role in roles or sorted(self.parts):
             for item, look in zip(self.parts[role].items, self.parts[role].looks, strict=True):

@@ -1,4 +1,4 @@
-"""From the content of an image file to pixels: every mode and orientation ends as 8-bit gray or RGB."""
+"""From image files to pixels: every mode and orientation becomes 8-bit gray or RGB."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from tutelage.core.names import shown
 
 Size = tuple[int, int]  # width and height, in pixels
-MAX_PIXELS = 89_478_485  # of one image: above it Pillow suspects a decompression bomb
+MAX_PIXELS = 89_478_485  # per image; above it Pillow suspects a decompression bomb
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _ARRAY_MODES = {(): "L", (3,): "RGB", (4,): "RGBA"}  # by the axes after height and width
 _ORIENTATION = 0x0112  # EXIF tag
@@ -31,12 +31,12 @@ _UPRIGHT = {
 
 
 class ImageFault(Exception):
-    """An image cannot be read; the message completes a sentence that starts with the file."""
+    """An image cannot be read. The message completes a sentence that starts with the file name."""
 
 
 @contextmanager
 def quiet_pillow() -> Iterator[None]:
-    """Without the warnings of Pillow about odd files: what cannot be read is reported as a fault.
+    """Silence Pillow's warnings about unusual files; what cannot be read is reported as a fault.
 
     Enter it in the main thread, around the threads that decode.
     """
@@ -47,9 +47,9 @@ def quiet_pillow() -> Iterator[None]:
 
 
 def read_header(content: bytes | Path | NDArray[np.uint8]) -> tuple[Size, str] | None:
-    """The original (width, height) and mode of an image, without decoding a pixel; None where even that fails.
+    """The original (width, height) and mode of an image, without decoding a pixel; None if even that fails.
 
-    A header may be fine where the pixels are not: only `open_image` tells whether an image can be read.
+    An image with a good header may still be damaged: only `open_image` tells whether it can be read.
     """
     if isinstance(content, np.ndarray):
         return (content.shape[1], content.shape[0]), _ARRAY_MODES[content.shape[2:]]
@@ -64,8 +64,8 @@ def read_header(content: bytes | Path | NDArray[np.uint8]) -> tuple[Size, str] |
 def open_image(content: bytes | NDArray[np.uint8], *, at_least: int) -> tuple[Image.Image, Size, str]:
     """The first frame of an image, upright, in mode L or RGB; its original (width, height) and mode.
 
-    Transparency is laid over white. 16-bit gray is scaled by 1/257, floating point by 255. A JPEG is decoded at the
-    smallest scale of 1/8, 1/4, 1/2, 1 that leaves both sides at twice `at_least` pixels or more.
+    Transparent images are composited over white. 16-bit gray is scaled by 1/257, floating point by 255. A JPEG is
+    decoded at the smallest scale of 1/8, 1/4, 1/2, 1 that leaves both sides at twice `at_least` pixels or more.
 
     Raises:
         ImageFault: the content cannot be decoded, or would unpack to more than `MAX_PIXELS`.
@@ -86,7 +86,7 @@ def open_image(content: bytes | NDArray[np.uint8], *, at_least: int) -> tuple[Im
     except ImageFault:
         raise
     except UnidentifiedImageError:
-        raise ImageFault(f"is no readable image (known formats: {', '.join(FORMATS)})") from None
+        raise ImageFault(f"is not a readable image (known formats: {', '.join(FORMATS)})") from None
     except Image.DecompressionBombError as error:
         raise ImageFault(f"is too large: {error}") from error
     except Exception as error:  # damaged bytes make Pillow's decoders raise almost anything

@@ -1,4 +1,4 @@
-"""A few images of a source, to look at: nothing else of it is read."""
+"""A few images of a source, for a preview; nothing else is read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _UNKNOWN = 1  # pixels; no image can be read, and decoding will say so
 def sample_images(config: DataConfig, count: int, *, workers: int = 1) -> tuple[NDArray[np.uint8], bool]:
     """Up to `count` evenly spaced training images, and whether they keep their class when mirrored.
 
-    Size and channels are decided as for a run, but from these images alone.
+    Size and channels are chosen as for a run, but from these images only.
 
     Returns:
         (n, C, size, size) uint8, and `flip_ok` of the source.

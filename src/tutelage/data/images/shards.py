@@ -24,7 +24,7 @@ _BROKEN = (OSError, EOFError, tarfile.TarError, zlib.error)
 
 
 class Shard(Store):
-    """One tar file; keys are (offset, size) of members in the unpacked file, so that reading parses no headers."""
+    """One tar file; keys are (offset, size) of members in the unpacked file, so that reading needs no headers."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -36,7 +36,7 @@ class Shard(Store):
                 for offset, size in keys:
                     stream.seek(offset)
                     data = stream.read(size)
-                    yield data if len(data) == size else Unreadable("is cut off: the shard ends within it")
+                    yield data if len(data) == size else Unreadable("is truncated: the shard ends within it")
                     done += 1
         except _BROKEN as error:
             for _ in keys[done:]:
@@ -54,14 +54,14 @@ class _Sample:
 
 
 def is_shard(path: Path) -> bool:
-    """Whether the name is that of a shard."""
+    """Whether the file name is that of a shard."""
     return path.name.lower().endswith(SHARD_SUFFIXES)
 
 
 def list_shards(paths: Sequence[Path], where: str) -> ImageListing:
-    """The samples of some shards of one folder, in their order. `classes.json` beside them names the classes.
+    """The samples of the shards of one folder, in order. `classes.json` in that folder names the classes.
 
-    Labels are read, images are not, but a gzipped shard is unpacked once to find them.
+    Labels are read and images are not, but a gzipped shard is unpacked once to find them.
     """
     listing = ImageListing(f"{len(paths)} tar shard{'s' if len(paths) > 1 else ''}", where)
     names = _read_class_names(paths[0].parent / CLASS_NAMES, listing) if paths else None
@@ -87,12 +87,12 @@ def _list_shard(path: Path, listing: ImageListing) -> None:
                     _add_member(tar, member, samples, place, listing)
             stream.seek(tar.offset)
             if not stream.read(1):
-                listing.faults.append(f"{place} has no end mark: it is cut off after {len(samples)} samples")
+                listing.faults.append(f"{place} has no end marker: it is truncated after {len(samples)} samples")
             while stream.read(1 << 20):
-                pass  # to the end, where gzip compares its checksum
+                pass  # up to the end, where gzip verifies its checksum
     except _BROKEN as error:
         listing.faults.append(
-            f"{place} is damaged or no tar file ({len(samples)} samples could be found): {shown(str(error))}"
+            f"{place} is damaged or not a tar file ({len(samples)} samples could be found): {shown(str(error))}"
         )
     for key, sample in samples.items():
         if sample.image is None:
@@ -141,13 +141,13 @@ def _read_class_names(file: Path, listing: ImageListing) -> tuple[str, ...] | No
     try:
         names = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        listing.faults.append(f"{shown(str(file))} is no readable JSON: {shown(str(error))}")
+        listing.faults.append(f"{shown(str(file))} is not readable JSON: {shown(str(error))}")
         return None
     if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
         listing.faults.append(f"{shown(str(file))} must be a list of class names, in the order of their indices")
         return None
     if len(set(names)) < len(names):
-        listing.faults.append(f"{shown(str(file))} names a class twice")
+        listing.faults.append(f"{shown(str(file))} lists a class twice")
     return tuple(names)
 
 
@@ -157,7 +157,7 @@ def _named(item: Item, names: tuple[str, ...], listing: ImageListing) -> Item:
     if item.label.isdecimal() and int(item.label) < len(names):
         return Item(item.name, names[int(item.label)], item.store, item.key)
     listing.faults.append(
-        f"{shown(item.place)}: label '{shown(item.label)}' is no class: {CLASS_NAMES} names {len(names)} of them"
+        f"{shown(item.place)}: label '{shown(item.label)}' is not a class: {CLASS_NAMES} names {len(names)} of them"
     )
     return Item(item.name, None, item.store, item.key)
 

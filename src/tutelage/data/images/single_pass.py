@@ -17,11 +17,11 @@ Looks = list[ImageLook | Unreadable]
 class SinglePass:
     """Reads the parts of a run, and gathers the pixels of those that training needs.
 
-    The test images are decoded here for their faults alone, and once more at the end, when they are scored: their
-    pixels would take memory during all of training.
+    Test images are decoded here only to find faults, and again at the end, when they are scored: their pixels would
+    take memory during the whole training.
 
     Attributes:
-        size, channels: that images are decoded to.
+        size, channels: what images are decoded to.
         cache: where pixels go.
     """
 
@@ -36,8 +36,8 @@ class SinglePass:
     def read(self, listings: Mapping[str, ImageListing]) -> dict[str, Looks]:
         """What each image of each part is, in order.
 
-        Where the cache has a file of a part already, its images are decoded without keeping pixels: most likely the
-        file is theirs, and it is used if it is.
+        If the cache already has a file for a part, its images are decoded without keeping pixels: the file is most
+        likely theirs, and `load_images` uses it if so.
         """
         learned = [role for role in LEARNED if role in listings]
         found = iter(self._read_part("train", [item for role in learned for item in listings[role].items]))

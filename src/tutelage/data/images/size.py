@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from tutelage.data.images.reading import is_gray
 from tutelage.data.images.survey import ImageLook
 
-_LARGEST_DEFAULT = 224  # pixels; above it, only on request
+_LARGEST_DEFAULT = 224  # pixels; larger only on request
 _SIZE_STEP = 8
 
 
 def choose_size(looks: Sequence[ImageLook], asked: int | None) -> tuple[int, str]:
-    """The side in pixels that images are decoded to, and a sentence that says why; `asked` wins where it is given."""
+    """The side in pixels that images are decoded to, and a sentence that says why; `asked` takes precedence."""
     if asked is not None:
         return asked, f"images are resized to {asked} x {asked}"
     sizes = {look.size for look in looks}
@@ -28,5 +28,5 @@ def choose_size(looks: Sequence[ImageLook], asked: int | None) -> tuple[int, str
 
 
 def choose_channels(looks: Sequence[ImageLook]) -> int:
-    """1 where all images are gray, else 3."""
+    """1 if all images are gray, else 3."""
     return 1 if all(is_gray(look.mode) for look in looks) else 3

@@ -1,4 +1,4 @@
-"""Which kind of source a path is, and which splits it has."""
+"""Recognizing the kind of an image source and its splits."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ _KINDS = "expected class folders, a folder with labels.csv, tar shards, a .npz f
 
 
 def list_images(path: str, labels: str | None = None, *, role: Role = "train") -> ImageListing:
-    """The images that `path` offers in a role, with all faults found; no pixel is read.
+    """The images at `path` for a role, with all faults; no pixel is read.
 
     Args:
         path: folder, tar shard, `.npz` file, or the word `digits`; to predict also an image, a `.csv` with a column
-            `path`, or a `.txt` with a path a line.
+            `path`, or a `.txt` with one path per line.
         labels: label table of a folder, see `read_table`.
-        role: a source with splits gives the split of that name, one without gives everything. In the roles
-            `unlabeled` and `predict` all images below a folder are taken, and labels are left out; to learn from,
-            `unlabeled` leaves out the splits `val` and `test`.
+        role: of a source with splits, the split of that name is taken, otherwise everything. The roles `unlabeled` and
+            `predict` take all images below a folder without their labels; `unlabeled` leaves out the splits `val` and
+            `test`.
     """
     if role in ("unlabeled", "predict"):
         try:
@@ -62,7 +62,7 @@ def list_images(path: str, labels: str | None = None, *, role: Role = "train") -
 
 
 def list_image_splits(path: str, labels: str | None = None) -> dict[str, ImageListing]:
-    """The splits of a source by name (`train`, `val`, `test`, `unlabeled`); one without splits is all `train`."""
+    """The splits of a source by name (`train`, `val`, `test`, `unlabeled`); a source without splits is all `train`."""
     try:
         return _recognize(path, labels)
     except OSError as error:
@@ -88,7 +88,7 @@ def _recognize(path: str, labels: str | None) -> dict[str, ImageListing]:
 
 
 def _without_labels(path: str, *, scored: bool) -> ImageListing:
-    """All images of a source; `scored` takes those of its splits `val` and `test` too."""
+    """All images of a source; `scored` includes its splits `val` and `test`."""
     root = Path(path).expanduser()
     if path != "digits" and root.is_dir():
         shards = sorted(entry for entry in root.iterdir() if is_shard(entry))
@@ -125,7 +125,9 @@ def _list_below(root: Path, where: str, *, scored: bool) -> ImageListing:
     if len(left) < len(listing.items):
         names = ", ".join(shown(folder) for folder in passed)
         if left:
-            listing.warnings.append(f"{shown(where)}: the images in {names} are for scoring, and are not learned from")
+            listing.warnings.append(
+                f"{shown(where)}: the images in {names} are for scoring and are not used for training"
+            )
         else:
             listing.faults.append(f"{shown(where)} holds images for scoring only ({names}): name that folder itself")
     listing.items = left
@@ -133,7 +135,7 @@ def _list_below(root: Path, where: str, *, scored: bool) -> ImageListing:
 
 
 def _split_folders(root: Path) -> dict[str, str]:
-    """The split of each folder in `root` that is named for one."""
+    """The split of each folder in `root` that is named after one."""
     return {name: _SPLIT_NAMES[name.lower()] for name in visible_folders(root) if name.lower() in _SPLIT_NAMES}
 
 
@@ -151,15 +153,15 @@ def _split_shards(root: Path, shards: list[Path], where: str) -> dict[str, Image
     images = find_images(root, ImageListing("", where))
     if images and "train" in listings:
         listings["train"].warnings.append(
-            f"{shown(where)}: {len(images)} image files beside the shards were passed over (first: {shown(images[0])})"
+            f"{shown(where)}: {len(images)} image files beside the shards were skipped (first: {shown(images[0])})"
         )
     return listings
 
 
 def _doubtful_shards(shards: list[Path]) -> list[str]:
-    """A fault for the shards without a split word that may hold another split, e.g. `testset-0.tar`.
+    """A fault for shards without a split word that may belong to another split, e.g. `testset-0.tar`.
 
-    Where all shards of a folder are named alike, they are one set, whatever they are called.
+    Shards that are all named alike are one set, whatever their name.
     """
     parts = {
         shard: tuple(part.lower() for part in _SCORED_PART.findall(shard.name))
@@ -170,7 +172,7 @@ def _doubtful_shards(shards: list[Path]) -> list[str]:
     if not doubtful or (len(parts) == len(shards) and len(set(parts.values())) == 1):
         return []
     return [
-        f"{shown(str(doubtful[0]))} would be taken to train, and its name speaks of another split "
+        f"{shown(str(doubtful[0]))} would be used for training, but its name suggests another split "
         f"({len(doubtful)} such shards): name it train-..., val-... or test-..."
     ]
 
@@ -196,7 +198,7 @@ def _split_folder(root: Path, where: str, labels: str | None) -> dict[str, Image
         others = [folder for folder in folders if folder not in splits]
         if others:
             listings.get("train", next(iter(listings.values()))).warnings.append(
-                f"{shown(where)}: folders beside the splits were passed over: {', '.join(map(shown, others))}"
+                f"{shown(where)}: folders beside the splits were skipped: {', '.join(map(shown, others))}"
             )
         return listings
     listing = _list_plain_folder(root, where, folders)
@@ -227,7 +229,7 @@ def _list_plain_folder(root: Path, where: str, folders: list[str]) -> ImageListi
 
 
 def find_table(root: Path, labels: str | None) -> Path | None:
-    """The label table of a folder: `labels` as it stands or else in the folder, or the folder's own `labels.csv`."""
+    """The label table of a folder: `labels` as given or relative to the folder, or the folder's own `labels.csv`."""
     inside = root / (labels or LABEL_TABLE)
     if labels is None:
         return inside if inside.is_file() else None
@@ -236,9 +238,9 @@ def find_table(root: Path, labels: str | None) -> Path | None:
 
 
 def _partition(listing: ImageListing, splits: dict[str, str]) -> dict[str, ImageListing]:
-    """One listing a split, by the first folder of each name; all share the classes of the table.
+    """One listing per split, by the first folder of each path; all share the classes of the table.
 
-    Images outside of the folders of splits are for training.
+    Images outside the split folders are for training.
     """
     if not {"train", "val", "test"} & set(splits.values()):
         return {"train": listing}

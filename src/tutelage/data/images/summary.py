@@ -1,4 +1,4 @@
-"""What a check of images found, in numbers, ready for JSON and for a table."""
+"""The results of a check of images in numbers, for JSON and tables."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class ImageSummary:
     """One source in its role.
 
     Attributes:
-        images: those that can be read; `unreadable` ones come on top.
-        classes: labeled images of each class, also of those that have none.
+        images: readable images; `unreadable` ones are not included.
+        classes: labeled images per class, including classes without any.
         sizes: images of each size, e.g. `{"32 x 32": 50000}`.
         modes: images of each Pillow mode, e.g. `{"RGB": 50000}`.
     """

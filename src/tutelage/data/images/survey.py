@@ -1,4 +1,4 @@
-"""Reading items in order, on threads: what they are, their pixels, or both from one decoding."""
+"""Reading items in order, with threads: what they are, their pixels, or both from one decoding."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ImageLook:
 
 
 def read_headers(items: Sequence[Item], *, workers: int = 1) -> list[ImageLook | Unreadable]:
-    """Size and mode of each image, in order; no pixel is decoded, so damaged images may pass."""
+    """Size and mode of each image, in order; no pixel is decoded, so damaged images are not noticed."""
 
     def look(content: Content) -> ImageLook | Unreadable:
         found = None if isinstance(content, Unreadable) else read_header(content)
@@ -47,7 +47,7 @@ def read_headers(items: Sequence[Item], *, workers: int = 1) -> list[ImageLook |
 
 
 def survey_images(items: Sequence[Item], *, workers: int = 1) -> list[ImageLook | Unreadable]:
-    """What each image is, in order. Each is decoded in full, so that damage shows before training."""
+    """What each image is, in order. Each is decoded in full, so that damage is noticed before training."""
 
     def look(content: Content) -> ImageLook | Unreadable:
         try:
@@ -110,9 +110,9 @@ def _map_contents(
     function: Callable[[Content], T], items: Sequence[Item], workers: int, *, headers: bool = False
 ) -> Iterator[T]:
     contents = _contents(items, headers)
-    with ThreadPoolExecutor(max(workers, 1)) as pool:  # threads: Pillow decodes without the interpreter's lock
+    with ThreadPoolExecutor(max(workers, 1)) as pool:  # threads, since Pillow releases the GIL while it decodes
         while block := list(islice(contents, _BLOCK * max(workers, 1))):
-            with quiet_pillow():  # a block at a time: between two of them the caller's own warnings must show
+            with quiet_pillow():  # per block, so that the caller's own warnings show between blocks
                 results = list(pool.map(function, block) if workers > 1 else map(function, block))
             yield from results
 

@@ -41,7 +41,7 @@ def read_table(file: Path, *, needs_label: bool = True) -> tuple[list[Row], list
     except TableFault as fault:
         faults.append(f"{name} {fault}")
     if not rows and not faults:
-        faults.append(f"{name} has a header and no rows: expected a path and a label a line")
+        faults.append(f"{name} has a header and no rows: expected one path and one label per line")
     return rows, faults
 
 

@@ -21,7 +21,7 @@ from tutelage.data.scans.items import Case
 from tutelage.data.scans.prepare import Placement
 from tutelage.data.scans.reading import crop_mask
 
-_FORMAT = 1  # to be raised when the same settings prepare otherwise
+_FORMAT = 1  # increase it when the same settings give another result
 _PREPARED_BY = (  # the settings that a prepared volume depends on
     "channels_last_axis",
     "assumed_spacing",
@@ -44,13 +44,13 @@ class ScanLook:
     """What one case is.
 
     Attributes:
-        key: of its prepared volume, from the contents of its files and the preparation.
-        digest, label_digest: hashes of its decoded image and label, which copies share however they are compressed.
+        key: of its prepared volume, from the contents of its files and the settings of the preparation.
+        digest, label_digest: hashes of its decoded image and label; equal for copies, however they are compressed.
         channels: of the image.
-        low, high: least and greatest intensity in the file.
+        low, high: lowest and highest intensity in the file.
         label_counts: voxels of each label value in the file; empty where there is no label.
-        placement: where its prepared volume lies.
-        warnings: what is odd about it, safe to print.
+        placement: of its prepared volume on the grid of the file.
+        warnings: what is unusual about it, safe to print.
     """
 
     key: str
@@ -70,7 +70,7 @@ class ScanLook:
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> ScanLook:
-        """The look in plain values."""
+        """The look from plain values."""
         return ScanLook(
             **{
                 **values,
@@ -82,7 +82,7 @@ class ScanLook:
 
 
 def case_key(case: Case, cfg: ScanConfig) -> str:
-    """32 hexadecimal digits that follow from the files of a case and from how it is prepared.
+    """32 hexadecimal digits that depend on the files of a case and on how it is prepared.
 
     Raises:
         DataError: a file cannot be read.
@@ -102,13 +102,13 @@ def case_key(case: Case, cfg: ScanConfig) -> str:
 
 
 class VolumeCache:
-    """Prepared volumes in one folder, three files a case: image, label where there is one, and look, written last."""
+    """Prepared volumes in a folder: for each case its image, its label if there is one, and its look, written last."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def look(self, key: str) -> ScanLook | None:
-        """What was found when the case was prepared, or None where something of it is not there."""
+        """What was found when the case was prepared, or None if one of its files is missing."""
         try:
             look = ScanLook.from_dict(json.loads((self.folder / f"{key}.json").read_bytes()))
         except (OSError, ValueError, KeyError, TypeError):

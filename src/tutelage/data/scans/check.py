@@ -1,4 +1,4 @@
-"""What is in a source of scans and what is wrong with it, found before anything is trained."""
+"""The check of scans: what is in the data and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tutelage.data.scans.inventory import take_scan_inventory
 from tutelage.data.scans.parts import ScanInventory
 from tutelage.data.scans.summary import ScanSummary, summarize_scans
 
-_MOST_KINDS = 3  # of shapes and the like, in a line
+_MOST_KINDS = 3  # shapes or other values shown in one line
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class ScanCheckReport(CheckReport):
         return found
 
     def class_table(self) -> Table:
-        """For each class and part: in how many labels it occurs, and its share of their voxels."""
+        """For each class and part, the number of labels it occurs in and its share of their voxels."""
         roles = [role for role, part in self.parts.items() if part.labeled]
         table = Table("class", "value", *(heading for role in roles for heading in (f"{role} labels", "of voxels")))
         for name, value in self.inventory.values.items():
@@ -64,7 +64,7 @@ def check_scans(
     """List and read every scan that a run would use, and collect all faults and warnings.
 
     Args:
-        cache_dir: where the prepared volumes are kept meanwhile.
+        cache_dir: where the prepared volumes are kept, for a training that follows.
     """
     inventory = take_scan_inventory(data, scan, workers=workers, cache_dir=cache_dir)
     faults = list(inventory.faults)

@@ -1,4 +1,4 @@
-"""What is wrong with cases once they are seen together: each function adds faults and warnings to an inventory."""
+"""Whether the scans of a run fit together; each function adds faults and warnings to an inventory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHOWN = 3  # names in a sentence
 
 
 def check_labels(role: str, part: ScanPart, inventory: ScanInventory) -> None:
-    """Label values that are no class, labels without foreground, and scans that cannot score for want of a label."""
+    """Label values that are not a class, labels without foreground, and validation or test cases without a label."""
     where = shown(part.listing.where)
     values, background = inventory.values, next(iter(inventory.values.values()), 0)
     known = ", ".join(f"{value} {shown(name)}" for name, value in values.items())
@@ -26,8 +26,8 @@ def check_labels(role: str, part: ScanPart, inventory: ScanInventory) -> None:
         counts = {value: n for value, n in look.label_counts.items() if value != inventory.scan.ignore_label}
         for value in sorted(set(counts) - set(values.values())):
             inventory.faults.append(
-                f"{shown(str(case.label))} holds the label value {value} in {counts[value]} voxels, which is no class; "
-                f"known: {known}; name it in scan.classes, or make it scan.ignore_label"
+                f"{shown(str(case.label))} holds the label value {value} in {counts[value]} voxels, which is not a "
+                f"class; known: {known}; name it in scan.classes, or make it scan.ignore_label"
             )
         if case.label is not None and not set(counts) - {background}:
             empty.append(case.name)
@@ -40,7 +40,7 @@ def check_labels(role: str, part: ScanPart, inventory: ScanInventory) -> None:
         if not part.labeled and not part.listing.faults:
             inventory.faults.append(f"{where}: the {role} cases have no labels: expected masks")
         elif without:
-            inventory.warnings.append(f"{where}: {without} {role} cases without label are not used")
+            inventory.warnings.append(f"{where}: {without} {role} cases without a label are not used")
 
 
 def check_grids(inventory: ScanInventory) -> None:
@@ -89,7 +89,7 @@ def check_grids(inventory: ScanInventory) -> None:
 
 
 def check_copies(inventory: ScanInventory) -> None:
-    """The same scan twice: within the training cases it is odd, between those and what scores it is wrong."""
+    """Copies of a scan: a warning within the training cases, a fault between training and validation or test cases."""
     first: dict[str, tuple[str, Case]] = {}
     within = []
     for role, part in inventory.parts.items():

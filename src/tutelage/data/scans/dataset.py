@@ -33,10 +33,10 @@ class ScanDataset:
         scan: the settings, with what the source declares.
         train: all training cases: labeled, unlabeled and held out.
         labeled_rows, unlabeled_rows: sorted rows of the two streams. Held-out rows and their copies are in neither.
-        val: validation cases, or None where there are too few labels.
+        val: validation cases, or None if there are too few labels.
         hidden_rows: rows whose labels `label_count` hides; for diagnosis only.
         notes: what was found and decided, one sentence each.
-        fingerprint, facts: as in `data.dataset.Dataset`.
+        fingerprint, facts: as in `ImageDataset`.
     """
 
     def __init__(
@@ -63,12 +63,12 @@ class ScanDataset:
 
     @property
     def test_count(self) -> int:
-        """Labeled test cases."""
+        """The number of labeled test cases."""
         return 0 if self._test is None else self._test.labeled
 
     @property
     def test_shapes(self) -> list[tuple[int, ...]]:
-        """Of the prepared test cases."""
+        """The shapes of the prepared test cases."""
         return [] if self._test is None else [look.placement.shape for case, look in self._test if case.label]
 
     @property
@@ -85,7 +85,7 @@ class ScanDataset:
         return self.scan.patch(self.axes)
 
     def load_test(self) -> ScanSubset:
-        """Prepare the test cases now. Call it once, when nothing is left to be chosen.
+        """Prepare the test cases now. Call it once, at the end, when nothing depends on them any more.
 
         Raises:
             DataError: there are none.
@@ -95,7 +95,7 @@ class ScanDataset:
         return _labeled_part(self._test, self.values, self.train.cache, self.scan)
 
     def split_record(self) -> dict[str, Any]:
-        """Which cases play which role, by name, ready for JSON."""
+        """The role of each case, by name, ready for JSON."""
         held_out = self.val is not None and self.val.scans is self.train
         names = self.train.names
         return {
@@ -127,8 +127,8 @@ def load_scans(
     Args:
         seed: chooses the kept and the held-out labels, together with the names of the cases.
         workers: threads that read; the result does not depend on their number.
-        cache_dir: where prepared volumes are kept; those that lie there are not read again.
-        inventory: that of a check made before.
+        cache_dir: where prepared volumes are kept; cases that are there already are not read again.
+        inventory: from an earlier check.
 
     Raises:
         DataError: with all faults of all sources.
@@ -175,7 +175,8 @@ def load_scans(
 def keep_cases(known: Rows, names: Sequence[str], *, count: int | None, choice: str, seed: int) -> Rows:
     """Sorted rows of the `count` labels that are kept, or of all of them.
 
-    `random` orders them by a hash of (seed, name), so that the 4 of a seed are among its 8; `first` by their listing.
+    `random` orders them by a hash of (seed, name), so that the 4 of a seed are among its 8; `first` takes them as
+    they are listed.
 
     Raises:
         DataError: there are fewer.
@@ -189,9 +190,9 @@ def keep_cases(known: Rows, names: Sequence[str], *, count: int | None, choice: 
 
 
 def hold_out_cases(rows: Rows, names: Sequence[str], *, share: float, seed: int) -> Rows:
-    """Sorted rows, among the labeled `rows`, that serve for validation: a share of them and at least one.
+    """Sorted rows, among the labeled `rows`, to validate on: a share of them, at least one.
 
-    None where `share` is 0 or there are fewer than `LEAST_LABELED`.
+    No rows if `share` is 0 or there are fewer than `LEAST_LABELED`.
     """
     if share == 0.0 or len(rows) < LEAST_LABELED:
         return rows[:0]

@@ -1,4 +1,4 @@
-"""Folders of scans: images beside labels, the files of UA-MT, and the folders of the Left Atrium challenge."""
+"""Folders of scans: images with labels, the files of UA-MT, and the folders of the Left Atrium challenge."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LISTS = {"train": "train.list", "val": "val.list", "test": "test.list"}
 
 
 def scan_files(folder: Path, *, slices: bool) -> list[Path]:
-    """Files of volumes in a folder, and with `slices` also flat images, sorted by name; hidden ones are none."""
+    """Volume files in a folder, and with `slices` also 2-D images, sorted by name, without hidden files."""
     suffixes = (*VOLUME_SUFFIXES, *(SLICE_SUFFIXES if slices else ()))
     return sorted(
         entry for entry in folder.iterdir() if suffix_of(entry) in suffixes and not entry.name.startswith(".")
@@ -31,7 +31,7 @@ def scan_files(folder: Path, *, slices: bool) -> list[Path]:
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """The folders in a folder, sorted by name; hidden ones are none."""
+    """The folders in a folder, sorted by name, without hidden ones."""
     return sorted(e for e in folder.iterdir() if e.is_dir() and not e.name.startswith(".") and e.name != "__MACOSX")
 
 
@@ -41,9 +41,9 @@ def find_folder(root: Path, names: Iterable[str]) -> Path | None:
 
 
 def list_pairs(images: Path, labels: Path | None, where: str, *, kind: str = "", slices: bool = False) -> ScanListing:
-    """Images of one folder and masks of the same name in another; an image without one is unlabeled.
+    """Images in one folder and masks of the same names in another; images without a mask are unlabeled.
 
-    Where all images end in `_0000`, `_0001`, ..., these are channels of one case.
+    If all images end in `_0000`, `_0001`, ..., these are the channels of a case.
     """
     listing = ScanListing(kind or f"{images.name}/ and {labels.name if labels else 'no labels'}/", where)
     if labels is None and not kind:
@@ -80,7 +80,7 @@ def list_pairs(images: Path, labels: Path | None, where: str, *, kind: str = "",
 
 
 def list_hdf5(root: Path, where: str) -> dict[str, ScanListing]:
-    """`<id>.h5` or `<id>/mri_norm2.h5`, split by `train.list` and `test.list` where these lie beside them."""
+    """`<id>.h5` or `<id>/mri_norm2.h5`, split by `train.list` and `test.list` if these exist."""
     files = {stem_of(path): path for path in scan_files(root, slices=False) if suffix_of(path) == ".h5"}
     files |= {folder.name: folder / _UAMT for folder in subfolders(root) if (folder / _UAMT).is_file()}
     kind = "HDF5 files with the datasets image and label"
@@ -114,7 +114,7 @@ def list_hdf5(root: Path, where: str) -> dict[str, ScanListing]:
 
 
 def list_atria(root: Path, where: str) -> ScanListing:
-    """Folders of the Left Atrium Segmentation Challenge 2018: `lgemri.nrrd`, and `laendo.nrrd` with 255 as cavity."""
+    """Folders of the Left Atrium Segmentation Challenge 2018: `lgemri.nrrd`, `laendo.nrrd` with 255 for the cavity."""
     image, label, cavity = _ATRIUM
     listing = ScanListing("Left Atrium 2018 folders", where, values={"background": 0, "left atrium": cavity})
     for folder in subfolders(root):
@@ -127,7 +127,7 @@ def list_atria(root: Path, where: str) -> ScanListing:
 
 
 def is_hdf5_folder(root: Path, files: list[Path], folders: list[Path]) -> bool:
-    """Whether these contents of `root` are those of UA-MT's."""
+    """Whether `root` has the layout of UA-MT's HDF5 data."""
     return any(suffix_of(path) == ".h5" for path in files) or any((folder / _UAMT).is_file() for folder in folders)
 
 
@@ -139,7 +139,7 @@ def is_atria_folder(folders: list[Path]) -> bool:
 def _hdf5_case(name: str, path: Path) -> Case:
     try:
         labeled = has_mask(path)
-    except DataError:  # said when its voxels are read, where it may be left out
+    except DataError:  # reported when its voxels are read, where it may be skipped
         labeled = False
     return Case(name, (path,), path if labeled else None)
 
@@ -148,21 +148,21 @@ def _names(path: Path, listing: ScanListing) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        listing.faults.append(f"{shown(str(path))} is no readable UTF-8 text with a name a line: {error}")
+        listing.faults.append(f"{shown(str(path))} is not readable as UTF-8 text with one name per line: {error}")
         return []
     return [line.strip() for line in lines if line.strip()]
 
 
 def _other_files(folder: Path, used: list[Path]) -> list[str]:
-    """Names of the files that are none of these, though not hidden, and no text beside them."""
+    """Names of the other files, without hidden ones and text files."""
     names = (entry.name for entry in folder.iterdir() if entry.is_file() and entry not in used)
     return sorted(name for name in names if not name.startswith(".") and Path(name).suffix.lower() not in _TEXTS)
 
 
 def _group_channels(files: list[Path], masks: Collection[str]) -> dict[str, list[Path]]:
-    """Files of each case by its name, in the order of their channels.
+    """The files of each case, by name, in the order of their channels.
 
-    Names that masks have, too, or that count further than channels do, number cases.
+    The numbers count cases instead if masks have them too, or if there are more than there can be channels.
     """
     numbered = [_CHANNEL.search(stem_of(path)) for path in files]
     if not files or not all(numbered) or not any(match and match[1] == "0000" for match in numbered):
@@ -177,6 +177,6 @@ def _group_channels(files: list[Path], masks: Collection[str]) -> dict[str, list
 
 
 def _by_stem(files: list[Path]) -> dict[str, list[Path]]:
-    """Each file a case; two of one stem keep their suffix as a part of the name."""
+    """One case per file; files with the same stem keep their suffix in the name."""
     stems = [stem_of(path) for path in files]
     return {stem if stems.count(stem) == 1 else path.name: [path] for stem, path in zip(stems, files, strict=True)}

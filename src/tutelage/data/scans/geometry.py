@@ -1,4 +1,4 @@
-"""Where the voxels of a volume lie in the world."""
+"""The positions of voxels in world coordinates."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 Affine = NDArray[np.float64]
-_CODES = ("LR", "PA", "IS")  # of world axis i: where its negative and its positive end lie
+_CODES = ("LR", "PA", "IS")  # the negative and the positive direction of world axis i
 
 
 @dataclass(frozen=True, eq=False)
 class Geometry:
-    """The grid of a volume, or of an image of two axes.
+    """The grid of a volume or a 2-D image.
 
     Attributes:
         shape: voxels along each axis, without channels.
         affine: (4, 4) float64 from voxel indices to RAS+ coordinates in mm, as nibabel has it.
-        stated: whether the file says so; a PNG does not.
+        stated: whether the file states it; a PNG does not.
     """
 
     shape: tuple[int, ...]
@@ -38,27 +38,27 @@ class Geometry:
 
     @property
     def codes(self) -> str:
-        """Where each axis points, e.g. "RAS"; of two axes nothing is known: ""."""
+        """The direction of each axis, e.g. "RAS"; "" for 2-D images, whose directions are unknown."""
         return "".join(_CODES[w][int(sign > 0)] for w, sign in nearest_axes(self.affine)) if self.axes == 3 else ""
 
     def distance(self, other: Geometry) -> float:
-        """The farthest that any voxel of this grid lies from where `other` puts it, in mm; the shapes are equal."""
+        """The largest distance in mm between the positions of a voxel in this grid and in `other` of the same shape."""
         corners = np.array([[*corner, 1.0] for corner in product(*((0, n - 1) for n in (*self.shape, 1, 1)[:3]))])
         apart = corners @ (self.affine - other.affine).T
         return float(np.linalg.norm(apart[:, :3], axis=1).max())
 
 
 def plain_geometry(shape: tuple[int, ...], spacing: tuple[float, ...] = ()) -> Geometry:
-    """That of a file which states none: axes along R, A and S, the first voxel at the origin, 1 mm unless given."""
+    """The geometry of a file without one: axes along R, A and S, the first voxel at the origin, 1 mm unless given."""
     full = spacing * len(shape) if len(spacing) == 1 else spacing
     steps = [*full[: len(shape)], 1.0, 1.0, 1.0][:3]
     return Geometry(shape, np.diag([*steps, 1.0]), stated=False)
 
 
 def nearest_axes(affine: Affine) -> list[tuple[int, int]]:
-    """For each voxel axis the world axis it is nearest to, and in which direction, 1 or -1.
+    """For each voxel axis, the nearest world axis and the direction, 1 or -1.
 
-    The rotation part is taken from the polar decomposition, and axes are given away in the order of how well they fit.
+    The rotation comes from the polar decomposition; axes are assigned in order of how well they fit.
     """
     directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
     left, _, right = np.linalg.svd(directions)

@@ -1,4 +1,4 @@
-"""Intensities that can be compared between scans."""
+"""Standardizing intensities, so that scans can be compared."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from tutelage.core.errors import DataError
 
 
 def standardize(image: NDArray[np.float32], cfg: ScanConfig) -> NDArray[np.float32]:
-    """(C, *S) as `scan.intensity` says, each channel by itself.
+    """(C, *S) standardized as `scan.intensity` says, each channel separately.
 
-    `zscore` takes mean and population standard deviation of all voxels, `zscore-nonzero` of those that are not 0,
-    which stay 0 (as MONAI's NormalizeIntensity); `percentile` clips before; `ct` maps the window to [-1, 1].
+    `zscore` uses mean and population standard deviation of all voxels, `zscore-nonzero` those of the nonzero voxels;
+    the others stay 0 (as MONAI's NormalizeIntensity); `percentile` clips before; `ct` maps the window to [-1, 1].
 
     Raises:
-        DataError: clipping leaves a single intensity; the sentence goes on from the name of the file.
+        DataError: clipping leaves a single intensity. The message completes a sentence that starts with the file name.
     """
     if cfg.intensity == "none":
         return image

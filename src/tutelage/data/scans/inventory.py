@@ -1,4 +1,4 @@
-"""All sources of scans of a run, looked at once, with everything that is wrong with them."""
+"""All scan sources of a run, with everything that is wrong with them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def take_scan_inventory(
     """List all sources of `data`, read every case once, and collect all faults and warnings.
 
     Args:
-        cache_dir: where the prepared volumes are kept meanwhile, so that `load_scans` need not read them again.
+        cache_dir: where the prepared volumes are kept, so that `load_scans` does not read them again.
     """
     listings = list_scan_parts(data)
     inventory = ScanInventory(_as_declared(scan, listings))
@@ -48,7 +48,7 @@ def take_scan_inventory(
 
 
 def _as_declared(scan: ScanConfig, listings: dict[str, ScanListing]) -> ScanConfig:
-    """The settings with what the sources declare; where the settings name classes, no label is left to the source."""
+    """The settings with what the sources declare; if the settings name classes, labels are not up to the sources."""
     channels = scan.channels_last_axis or any(listing.channels_last_axis for listing in listings.values())
     ignored = None if "train" not in listings else listings["train"].ignore_label
     if scan.ignore_label is not None or scan.classes:
@@ -57,7 +57,7 @@ def _as_declared(scan: ScanConfig, listings: dict[str, ScanListing]) -> ScanConf
 
 
 def list_scan_parts(data: DataConfig) -> dict[str, ScanListing]:
-    """What each source of `data` offers, by role; no voxel is read."""
+    """The cases of each role in `data`; no voxel is read."""
     listings = list_scan_splits(data.path, data.labels)
     for role, path in (("val", data.val), ("test", data.test)):
         if path is not None:
@@ -92,7 +92,7 @@ def _look(
 
 
 def _class_values(train: ScanPart, inventory: ScanInventory) -> dict[str, int]:
-    """From the settings, or else the source, or else the labels that there are."""
+    """From the settings, else from the source, else from the labels that exist."""
     where, scan = shown(train.listing.where), inventory.scan
     values = scan.class_values() or train.listing.values
     if not values:
@@ -108,11 +108,11 @@ def _class_values(train: ScanPart, inventory: ScanInventory) -> dict[str, int]:
     if not train.labeled:
         inventory.faults.append(f"{where} has no labeled case: expected masks of a few scans")
     elif len(values) < 2:
-        inventory.faults.append(f"{where} has one class only, the background: expected labels of something")
+        inventory.faults.append(f"{where} has only one class, the background: expected labels of something")
     return {name: value for name, value in values.items() if value != scan.ignore_label}
 
 
 def _share_of(value: int, train: ScanPart) -> str:
-    """Says in how many labels a value occurs where it is not in all: one of few may be a mistake."""
+    """In how many labels a value occurs, if not in all: a rare value may be a mistake."""
     having = sum(value in look.label_counts for look in train.looks)
     return "" if having == train.labeled else f" (in {having} of {train.labeled} labels)"

@@ -1,4 +1,4 @@
-"""What lies in a source of scans, before any voxel is read: cases, their labels, and all faults found on the way."""
+"""The content of a source of scans before any voxel is read: cases, labels and faults."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ class Case:
     """One scan.
 
     Attributes:
-        name: what a person calls it: its file or folder, relative to the source and without suffix.
-        images: one file, or one a channel.
-        label: the file of its mask, or None. An `.h5` file is its own.
+        name: shown to the user: its file or folder, relative to the source and without suffix.
+        images: one file, or one per channel.
+        label: the file of its mask, or None. An `.h5` file contains its own.
     """
 
     name: str
@@ -22,7 +22,7 @@ class Case:
 
     @property
     def place(self) -> str:
-        """Where it lies, for a message."""
+        """Its location, for messages."""
         return str(self.images[0])
 
 
@@ -33,9 +33,9 @@ class ScanListing:
     Attributes:
         kind: what was recognized, in words.
         where: the source as the user named it.
-        cases: in the order of the list that the source has, or else by name.
+        cases: in the order of the source's list, or else by name.
         values: label value of each class, in the order of the class indices; empty where the source names none.
-        ignore_label: value of voxels that the source leaves undecided.
+        ignore_label: value of voxels that the source leaves unlabeled.
         channels_last_axis: whether the source declares that a fourth axis of its files holds channels.
         faults, warnings: one sentence each, safe to print; faults make the source unusable.
     """

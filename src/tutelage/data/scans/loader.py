@@ -1,4 +1,4 @@
-"""The batch of a step from scans: patches fetched ahead by threads, turned and changed on the device."""
+"""The batch of a step from scans: patches fetched ahead by threads, augmented on the device."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tutelage.data.sampler import Sampler
 from tutelage.data.scans.prepare import on_last_axes
 from tutelage.data.scans.scan_set import ScanSet, class_table
 
-_MOST_PLACES = 4096  # foreground voxels a class and case that patches are centered on, evenly spaced among all
+_MOST_PLACES = 4096  # foreground voxels per class and case that patches may be centered on, evenly spaced
 VIEWS = ("weak", "strong")
 
 
@@ -44,20 +44,20 @@ class _Fetched:
 
 
 class ScanLoader:
-    """`batch(step)` is a pure function of the step: neither threads nor a resume change it.
+    """`batch(step)` is a pure function of the step; threads and resuming do not change it.
 
-    A patch lies evenly anywhere in its case, the last place included, or, for `scan.foreground_share` of the labeled
-    patches, as near as it can around a voxel of a class drawn evenly from those of the case. A volume smaller than the
-    patch is padded on both sides: intensities by 0, labels by the background, as UA-MT does.
+    A patch is drawn uniformly from its case. For `scan.foreground_share` of the labeled patches, it is centered, as far
+    as the border allows, on a voxel of a class drawn uniformly from those of the case. A volume smaller than the patch
+    is padded on both sides, intensities with 0 and labels with the background, as in UA-MT.
 
     Args:
-        scans: the prepared cases; only those of the labeled stream are asked for their labels.
+        scans: the prepared cases; labels are read for the labeled stream only.
         patch_size: (*S) in voxels.
         workers: threads that fetch patches ahead; 0 fetches when asked. Views are made by the caller's thread.
         prefetch: steps fetched ahead.
 
     Raises:
-        ConfigError: a view is no view of scans.
+        ConfigError: there is no such view of scans.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class ScanLoader:
 
     @property
     def images_per_step(self) -> int:
-        """Patches a step, of both streams and all ranks, counted once however many views are made of them."""
+        """Patches per step, over both streams and all ranks; the views of a patch count once."""
         return sum(stream.sampler.batch for stream in self.streams.values() if stream is not None)
 
     def rows_at(self, step: int) -> dict[str, list[int]]:
@@ -105,7 +105,7 @@ class ScanLoader:
         return {name: s.sampler.rows_at(step).tolist() for name, s in self.streams.items() if s is not None}
 
     def close(self) -> None:
-        """Ends the threads."""
+        """End the threads."""
         self._patches.close()
 
     def _fetch(self, step: int) -> dict[str, _Fetched]:
@@ -113,7 +113,7 @@ class ScanLoader:
 
     def _fetch_stream(self, name: str, stream: ScanStream, step: int) -> _Fetched:
         batch = stream.sampler.batch
-        # drawn for the rows of all ranks, so that their number changes no patch
+        # drawn for all ranks, so that patches do not depend on their number
         u = torch.rand(batch, 3 + len(self.patch_size), generator=generator(self.seed, name, "patch", step)).numpy()
         mine, rows = local_rows(batch), stream.sampler.rows_at(step)[local_rows(batch)]
         images, labels = [], []
@@ -145,7 +145,7 @@ class ScanLoader:
         return [start - pad for start, pad in zip(starts, pads, strict=True)]
 
     def _places(self, row: int) -> list[NDArray[np.int32]]:
-        """Of each foreground class that the case has: up to `_MOST_PLACES` voxels, (n, axes)."""
+        """For each foreground class in the case, up to `_MOST_PLACES` voxels, (n, axes)."""
         if row not in self._foreground:
             values = self.scans.label_values(row)
             places = []
@@ -182,12 +182,12 @@ class ScanLoader:
 
 
 def _own(draws: Draws, batch: int) -> Draws:
-    """This rank's share of what is drawn for the rows of all ranks, so that their number changes nothing."""
+    """This rank's share of the draws for all ranks, so that views do not depend on the number of ranks."""
     return {name: value[local_rows(batch)] for name, value in draws.items()}
 
 
 def _cut(array: NDArray, starts: list[int], size: tuple[int, ...], fill: int) -> NDArray:
-    """(..., *size) from `starts` on, copied; voxels outside of the array get `fill`."""
+    """A copy of (..., *size) from `starts` on; voxels outside the array get `fill`."""
     lead = array.ndim - len(size)
     shape = array.shape[lead:]
     inside = tuple(slice(max(s, 0), min(s + side, n)) for s, side, n in zip(starts, size, shape, strict=True))

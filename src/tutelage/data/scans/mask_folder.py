@@ -40,7 +40,7 @@ class MaskFolder:
 
     @property
     def columns(self) -> list[str]:
-        """Of `cases.csv`."""
+        """The columns of `cases.csv`."""
         foreground = self.classes[1:]
         return [
             *("case", "scan", "label", "mask"),
@@ -50,9 +50,9 @@ class MaskFolder:
         ]
 
     def add(self, case: Case, predicted: NDArray[np.integer], geometry: Geometry) -> dict[str, Any]:
-        """Write the mask of a case from its class indices (*S) on the grid of its file; gives its row of the table.
+        """Write the mask of a case from class indices (*S) on the grid of its file, and return its row of the table.
 
-        Volumes are in ml; images of two axes have none.
+        Volumes are in ml; 2-D images have none.
 
         Raises:
             RunError: it cannot be written.

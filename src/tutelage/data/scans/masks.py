@@ -17,7 +17,7 @@ from tutelage.data.scans.geometry import Geometry
 
 
 def mask_suffix(like: Path) -> str:
-    """The suffix of a mask for that scan: its own where the format can hold a mask in its place, else `.nii.gz`."""
+    """The suffix of a mask for a scan: that of the scan if its format can hold a mask with its grid, else `.nii.gz`."""
     suffix = suffix_of(like)
     return ".png" if suffix in SLICE_SUFFIXES else suffix if suffix in (".nrrd", ".mha") else ".nii.gz"
 
@@ -32,14 +32,14 @@ def write_mask(
     classes: Sequence[str] = (),
     values: Sequence[int] = (),
 ) -> Path:
-    """Write a mask into `folder`, named as its case with the suffix of `mask_suffix(like)`, and give its path back.
+    """Write a mask into `folder`, named after its case with the suffix of `mask_suffix(like)`, and return its path.
 
-    A NIfTI mask takes the whole header of `like`, so that its affine is the same to the last bit; NRRD and MetaImage
-    have the same world coordinates; `.nrrd` also names the segments, as Slicer reads them.
+    A NIfTI mask copies the header of `like`, so its affine is identical. NRRD and MetaImage have the same world
+    coordinates. `.nrrd` also names the segments for Slicer.
 
     Args:
-        name: of the case; folders in it become a part of the file name, `train/a` to `train_a`.
-        mask: (*S) uint8, the values that the file shall hold, of the shape of the scan.
+        name: of the case; folders become part of the file name: `train/a` becomes `train_a`.
+        mask: (*S) uint8, the values to write, in the shape of the scan.
         geometry: of the scan `like`, as `read_volume` gave it.
         classes, values: class names and the value of each.
 
@@ -68,7 +68,7 @@ def write_mask(
 def write_probabilities(folder: Path, name: str, probs: NDArray[np.float32], geometry: Geometry, *, like: Path) -> Path:
     """Write class probabilities (K, *S) as `folder/name.probs.nii.gz`, float32 with the classes along the last axis.
 
-    One format for all, since only NIfTI is read with a fourth axis everywhere; of two axes the third has length 1.
+    Always NIfTI, the only format whose fourth axis is read everywhere. For 2-D images the third axis has length 1.
 
     Raises:
         DataError, RunError, MissingExtra: as `write_mask`.
@@ -86,7 +86,7 @@ def write_probabilities(folder: Path, name: str, probs: NDArray[np.float32], geo
 
 
 def write_label_names(folder: Path, classes: Sequence[str], values: Sequence[int]) -> None:
-    """Say beside the masks which value is which class: `labels.json`, and `labels.txt` as ITK-SNAP imports it.
+    """Write the class of each value: `labels.json`, and `labels.txt` for ITK-SNAP.
 
     NIfTI, MetaImage and PNG have no place for names.
 

@@ -14,7 +14,7 @@ from tutelage.data.scans.items import Case, ScanListing
 
 @dataclass
 class ScanPart:
-    """One source in its role: the cases that can be read, and what each is."""
+    """One source in its role: the readable cases and what each of them is."""
 
     listing: ScanListing
     cases: list[Case]
@@ -25,7 +25,7 @@ class ScanPart:
 
     @property
     def labeled(self) -> int:
-        """Cases with a label."""
+        """The number of cases with a label."""
         return sum(case.label is not None for case in self.cases)
 
 
@@ -34,7 +34,7 @@ class ScanInventory:
     """The parts of a run by role (`train`, `unlabeled`, `val`, `test`), and what was found in them.
 
     Attributes:
-        scan: the settings, with what the source declares: use these from here on, for predictions too.
+        scan: the settings, with what the source declares: use these from then on, also for predictions.
         values: label value of each class by its name, in the order of the class indices.
         faults, warnings: sentences that are safe to print; faults stop a run.
     """
@@ -50,7 +50,7 @@ class ScanInventory:
         return tuple(self.values)
 
     def facts(self) -> dict[str, dict[str, Any]]:
-        """Of each part the number of cases, and a hash of their names, of their labels, and of their contents."""
+        """For each part, the number of cases and hashes of their names, labels and contents."""
         facts: dict[str, dict[str, Any]] = {}
         for role, part in sorted(self.parts.items()):
             hashes = {name: hashlib.blake2b(digest_size=16) for name in ("names", "labels", "contents")}
@@ -62,7 +62,7 @@ class ScanInventory:
         return facts
 
     def fingerprint(self, *roles: str) -> str:
-        """32 hexadecimal digits that follow from the names, labels and contents of these parts, or of all."""
+        """32 hexadecimal digits that depend on the names, labels and contents of these parts, or of all."""
         digest = hashlib.blake2b(repr(self.values).encode(), digest_size=16)
         for role in roles or sorted(self.parts):
             for case, look in self.parts[role]:

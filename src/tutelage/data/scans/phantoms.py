@@ -1,4 +1,4 @@
-"""Made-up scans of an organ in two parts, to try everything on without data: each follows from (seed, number)."""
+"""Synthetic scans of an organ in two parts, to try things without data; each depends on (seed, number) only."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from tutelage.data.scans.geometry import Affine
 CLASSES = ("background", "body", "tail")
 _FIELD = (38.0, 38.0, 34.0)  # mm that a scan covers
 _BODY, _TAIL, _TISSUE = 1.0, 0.7, 0.45  # intensities before contrast, bias and noise
-_DISTRACTORS = 4  # things in a scan that are as bright as the organ and are none of it
-_OBLIQUE = 4  # every so many scans lie oblique in the world
+_DISTRACTORS = 4  # objects per scan that are as bright as the organ
+_OBLIQUE = 4  # one in so many scans is oblique
 
 Grid = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Phantom:
-    """A made-up scan.
+    """A synthetic scan.
 
     Attributes:
         image: (X, Y, Z) float32.
-        label: (X, Y, Z) uint8, indices of `CLASSES`: the part that has most of a voxel.
+        label: (X, Y, Z) uint8, indices of `CLASSES`; each voxel has the class that fills most of it.
         affine: (4, 4), voxels to RAS+ mm: anisotropic, and oblique in some.
     """
 
@@ -39,16 +39,16 @@ class Phantom:
 
 
 def make_phantom(seed: int, number: int) -> Phantom:
-    """The scan of that number: a bent, bumpy organ with a tail, among balls and tubes of the same brightness.
+    """Scan `number`: a bent, bumpy organ with a tail, among balls and tubes of the same brightness.
 
     Voxels at a border show a mixture (partial volume). Contrast, brightness, a smooth bias and the noise differ from
-    scan to scan, so that a threshold finds no organ, and a few labels do not show all that there is.
+    scan to scan, so that a threshold does not find the organ and a few labels do not show all variation.
     """
     rng = np.random.default_rng(derived_seed(seed, "phantom", number))
     spacing = np.array([*([rng.uniform(0.95, 1.15)] * 2), rng.uniform(1.0, 1.5)])
     shape = tuple(int(n) for n in np.round(np.array(_FIELD) / spacing))
     axes = [(np.arange(n) - (n - 1) / 2) * step for n, step in zip(shape, spacing, strict=True)]
-    grid = np.stack(np.meshgrid(*axes, indexing="ij"))  # (3, X, Y, Z) in mm, from the middle of the scan
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"))  # (3, X, Y, Z) in mm, from the center of the scan
     turned = np.tensordot(_rotation(rng, 25.0), grid - rng.normal(0.0, 2.0, (3, 1, 1, 1)), 1)
 
     organ, along = _organ(rng, turned)
@@ -91,7 +91,7 @@ def write_phantoms(folder: Path, numbers: Iterable[int], *, seed: int = 0) -> No
 
 
 def _organ(rng: np.random.Generator, grid: Grid) -> tuple[Grid, Grid]:
-    """Signed distance of the organ, about, in mm (below 0 inside), and the place along its axis in mm."""
+    """Approximate signed distance of the organ in mm (negative inside), and the position along its axis in mm."""
     x, y, z = grid
     bend = rng.uniform(0.004, 0.02) * rng.choice((-1.0, 1.0))
     y = y - bend * (x**2 - 40.0)
@@ -111,12 +111,12 @@ def _distractor(rng: np.random.Generator, grid: Grid) -> Grid:
 
 
 def _occupancy(distance: Grid, spacing: NDArray[np.float64]) -> Grid:
-    """Share of each voxel that lies inside, from the signed distance of its middle."""
+    """The share of each voxel that is inside, from the signed distance of its center."""
     return np.clip(0.5 - distance / float(spacing.mean()), 0.0, 1.0)
 
 
 def _smooth(rng: np.random.Generator, grid: Grid, scale: float) -> Grid:
-    """A smooth random function of places, about standard normal, that changes over `scale` mm."""
+    """A smooth random function of position, roughly standard normal, that varies over `scale` mm."""
     waves = rng.normal(0.0, 1.0 / scale, (24, 3))
     phases = rng.uniform(0.0, 2 * math.pi, 24)
     total = np.zeros(grid.shape[1:])

@@ -19,13 +19,13 @@ from tutelage.data.scans.resample import resample, resample_mask
 
 @dataclass(frozen=True)
 class Placement:
-    """How a prepared volume lies on the grid of its file: turned, then cropped, then resampled.
+    """How a prepared volume relates to the grid of its file: reoriented, then cropped, then resampled.
 
     Attributes:
         geometry: of the file.
         order: prepared axis i is axis order[i] of the file.
-        flipped: whether prepared axis i runs backwards.
-        box: first voxel and the one behind the last of the crop, along each turned axis.
+        flipped: whether prepared axis i is reversed.
+        box: start and end of the crop (end exclusive) along each reoriented axis.
         shape: of the prepared volume.
     """
 
@@ -37,33 +37,34 @@ class Placement:
 
     @property
     def spacing(self) -> tuple[float, ...]:
-        """Of the prepared volume in mm, along its own axes."""
+        """Spacing of the prepared volume in mm, along its own axes."""
         steps = (self.geometry.spacing[axis] for axis in self.order)
         return tuple(
             step * (end - start) / n for step, (start, end), n in zip(steps, self.box, self.shape, strict=True)
         )
 
     def turn(self, array: NDArray) -> NDArray:
-        """(..., *S) of the file, turned to the prepared axes; a view."""
+        """(..., *S) of the file, reoriented to the prepared axes; a view."""
         lead = array.ndim - len(self.order)
         turned = array.transpose(*range(lead), *(lead + axis for axis in self.order))
         return turned[on_last_axes(slice(None, None, -1 if flip else 1) for flip in self.flipped)]
 
     def turn_back(self, array: NDArray) -> NDArray:
-        """The reverse of `turn`."""
+        """The inverse of `turn`."""
         lead = array.ndim - len(self.order)
         array = array[on_last_axes(slice(None, None, -1 if flip else 1) for flip in self.flipped)]
         back = np.argsort(self.order)
         return array.transpose(*range(lead), *(lead + int(axis) for axis in back))
 
     def crop(self, array: NDArray) -> NDArray:
-        """(..., *T) turned, cut to the box; a view."""
+        """(..., *T) reoriented, cropped to the box; a view."""
         return array[on_last_axes(slice(start, end) for start, end in self.box)]
 
     def restore_mask(self, mask: NDArray, *, outside: int = 0) -> NDArray:
-        """Labels (*shape) on the grid of the file; voxels outside of the crop get `outside`.
+        """Labels (*shape) on the grid of the file; voxels outside the crop get `outside`.
 
-        Where the grid was resampled, labels are voted for linearly; probabilities restored first are better.
+        If the grid was resampled, each voxel takes the label with the most linear weight; restoring probabilities first
+        is more accurate.
         """
         if mask.shape != self.shape:
             raise DataError(f"a mask of shape {mask.shape} is none of the prepared volume of shape {self.shape}")
@@ -73,7 +74,7 @@ class Placement:
         return np.ascontiguousarray(self.turn_back(full))
 
     def restore_probabilities(self, probs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Class probabilities (K, *shape) on the grid of the file; outside of the crop class 0 has all."""
+        """Class probabilities (K, *shape) on the grid of the file; outside the crop, class 0 has probability 1."""
         if probs.shape[1:] != self.shape:
             raise DataError(f"probabilities of shape {probs.shape} are none of a prepared volume of {self.shape}")
         full = np.zeros((len(probs), *self._turned_shape()), np.float32)
@@ -95,7 +96,7 @@ class Placement:
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> Placement:
-        """The placement in plain values."""
+        """The placement from plain values."""
         return Placement(
             Geometry(tuple(values["file_shape"]), np.array(values["affine"], np.float64), values["stated"]),
             tuple(values["order"]),
@@ -109,19 +110,19 @@ class Placement:
 
 
 def on_last_axes(slices: Iterable[slice]) -> tuple[Any, ...]:
-    """An index that takes these slices of the last axes, and all of those before."""
+    """An index with these slices for the last axes and everything of the axes before."""
     return (..., *slices)
 
 
 def place(raw: RawCase, cfg: ScanConfig) -> Placement:
-    """Where the prepared volume of a case will lie.
+    """The placement of the prepared volume of a case.
 
     Raises:
         DataError: there is nothing to crop to.
     """
     geometry = raw.geometry
     order, flipped = tuple(range(geometry.axes)), (False,) * geometry.axes
-    if cfg.canonical and geometry.axes == 3:  # of two axes it is not known where they point
+    if cfg.canonical and geometry.axes == 3:  # the directions of 2-D images are unknown
         nearest = nearest_axes(geometry.affine)
         order = tuple(int(axis) for axis in np.argsort([world for world, _ in nearest]))
         flipped = tuple(nearest[axis][1] < 0 for axis in order)

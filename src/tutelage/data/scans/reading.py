@@ -1,4 +1,4 @@
-"""A case as it lies in its files: all channels on one grid, its label, and what does not fit together."""
+"""Reading a case from its files: all channels on one grid, its label, and what does not fit together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tutelage.data.scans.formats.read import read_mask, read_volume
 from tutelage.data.scans.geometry import Geometry
 from tutelage.data.scans.items import Case
 
-TOLERANCE = 1e-3  # mm, between where image and label place a voxel
+TOLERANCE = 1e-3  # mm, between the positions of a voxel in image and label
 
 
 @dataclass
@@ -27,7 +27,7 @@ class RawCase:
         image: (C, *S) float32.
         label: (*S) uint8 label values, or None.
         crop: (*S) bool, the mask that `scan.crop` asks for, or None.
-        warnings: what was taken as it is, though it is odd; safe to print.
+        warnings: what is unusual but was accepted; safe to print.
     """
 
     image: NDArray[np.float32]
@@ -38,11 +38,11 @@ class RawCase:
 
 
 def read_case(case: Case, cfg: ScanConfig, *, with_label: bool = True) -> RawCase:
-    """Read all files of a case and lay them on the grid of its first image.
+    """Read all files of a case and check that they are on the grid of its first image.
 
     Raises:
-        DataError: with all faults: a file cannot be read, intensities are not finite or all the same, channels, label
-            or mask lie on another grid, or a label value is not in [0, 255].
+        DataError: with all faults: a file cannot be read, intensities are not finite or all equal, channels, label
+            or mask are on different grids, or a label value is not in [0, 255].
     """
     faults: list[str] = []
     warnings: list[str] = []
@@ -73,7 +73,7 @@ def read_case(case: Case, cfg: ScanConfig, *, with_label: bool = True) -> RawCas
 
 
 def crop_mask(case: Case, cfg: ScanConfig) -> Path | None:
-    """The mask in `scan.crop_masks` that is named as the case or as its first image; None where none is asked for.
+    """The mask in `scan.crop_masks` named like the case or its first image; None if no masks are asked for.
 
     Raises:
         DataError: there is none.
@@ -125,9 +125,9 @@ def _read_crop(path: Path, case: Case, geometry: Geometry, cfg: ScanConfig, warn
 def _check_grid(
     path: Path, own: Geometry, case: Case, geometry: Geometry, cfg: ScanConfig, warnings: list[str]
 ) -> None:
-    """That a mask lies on the grid of its image.
+    """Check that a mask is on the grid of its image.
 
-    Headers may differ by rounding: by less than half a voxel, the voxels are the same and only the headers are not.
+    Headers may differ by rounding: below half a voxel, the voxels are the same and only the headers differ.
     """
     where = f"{shown(str(path))} and its image {shown(str(case.images[0]))}"
     if own.shape != geometry.shape:
@@ -142,7 +142,7 @@ def _check_grid(
     if apart <= TOLERANCE:
         return
     if apart < min(geometry.spacing) / 2 or cfg.ignore_label_header:
-        warnings.append(f"{where} differ in the header alone, by up to {apart:.3g} mm: taken voxel by voxel")
+        warnings.append(f"{where} differ only in the header, by up to {apart:.3g} mm: taken voxel by voxel")
         return
     raise DataError(
         f"{where} lie up to {apart:.3g} mm apart by their headers, axes {own.codes or '-'} and "

@@ -16,7 +16,7 @@ from tutelage.data.scans.formats.read import read_mask
 from tutelage.data.scans.items import Case
 from tutelage.data.scans.prepare import Placement
 
-IGNORED = -1  # label of a voxel that nothing is learned from or scored on
+IGNORED = -1  # label of voxels that are neither trained nor scored on
 Rows = NDArray[np.int64]
 
 
@@ -29,7 +29,7 @@ def class_table(values: Sequence[int]) -> NDArray[np.int64]:
 
 @dataclass
 class ScanSet:
-    """Cases whose prepared volumes lie in a cache.
+    """Cases with their prepared volumes in a cache.
 
     Attributes:
         values: label value of each class.
@@ -46,7 +46,7 @@ class ScanSet:
 
     @property
     def names(self) -> list[str]:
-        """What a person calls each case."""
+        """The name of each case, as shown to the user."""
         return [case.name for case in self.cases]
 
     def image(self, row: int) -> NDArray:
@@ -58,18 +58,18 @@ class ScanSet:
         return self.cache.label(self.looks[row].key)
 
     def label(self, row: int) -> NDArray[np.int64]:
-        """(*S) int64 class indices on the prepared grid, `IGNORED` where nothing is scored."""
+        """(*S) int64 class indices on the prepared grid, `IGNORED` for voxels that are not scored."""
         return class_table(self.values)[self.label_values(row)]
 
     def placement(self, row: int) -> Placement:
-        """How the prepared volume lies on the grid of its file, with its spacing, and the way back."""
+        """How the prepared volume relates to the grid of its file, with its spacing and the inverse mapping."""
         return self.looks[row].placement
 
     def reference(self, row: int) -> NDArray[np.int64]:
         """(*S) int64 class indices on the grid of the file, read from it.
 
         Raises:
-            DataError: the case has no label, or it cannot be read any more.
+            DataError: the case has no label, or it can no longer be read.
         """
         path = self.cases[row].label
         if path is None:
@@ -89,5 +89,5 @@ class ScanSubset:
 
     @property
     def names(self) -> list[str]:
-        """What a person calls each case."""
+        """The name of each case, as shown to the user."""
         return [self.scans.cases[row].name for row in self.rows]

@@ -1,4 +1,4 @@
-"""Which kind of source of scans a path is, and which splits it has."""
+"""Recognizing the kind of a source of scans and its splits."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ _SPLITS = {
     **dict.fromkeys(("test", "testing", "testing set"), "test"),
     **dict.fromkeys(UNLABELED, "unlabeled"),
 }
-_LOOKED_AT = 50  # entries of a folder and of those below it that tell whether there are scans
+_LOOKED_AT = 50  # entries per folder that are looked at to recognize scans
 _KINDS = "expected images/ and labels/, a dataset.json, a CSV file with image,label, .h5 files, or a folder of scans"
 
 
 def is_scan_source(path: str, labels: str | None = None) -> bool:
-    """Whether a path holds scans to segment, rather than images to classify. Looks at names alone, and at few.
+    """Whether a path holds scans to segment rather than images to classify. Only a few file names are looked at.
 
     Args:
-        labels: as in `list_scans`; a folder of masks, or a table of pairs, says so too.
+        labels: as in `list_scans`; a folder of masks or a table of pairs means scans, too.
     """
-    if path == "digits":  # the images in the package
+    if path == "digits":  # the bundled images
         return False
     root = Path(path).expanduser()
     try:
@@ -67,12 +67,12 @@ def is_scan_source(path: str, labels: str | None = None) -> bool:
 
 
 def list_scans(path: str, labels: str | None = None, *, role: Role = "train") -> ScanListing:
-    """The cases that `path` offers in a role, with all faults found; of `.h5` files only the names inside are read.
+    """The cases at `path` for a role, with all faults; of `.h5` files only the names inside are read.
 
     Args:
-        labels: a folder of masks named as the images, or a CSV file of pairs for the images in the folder `path`.
-        role: a source with splits gives the split of that name, one without gives everything. To predict, all splits
-            are taken; in the roles `unlabeled` and `predict` labels are left out, and a folder of PNGs will do.
+        labels: a folder of masks named like the images, or a CSV file of pairs for the images in the folder `path`.
+        role: of a source with splits, the split of that name is taken, otherwise everything. To predict, all splits are
+            taken. The roles `unlabeled` and `predict` leave out labels and accept a folder of PNGs.
     """
     splits = list_scan_splits(path, labels, slices=role in ("unlabeled", "predict"))
     if role == "predict":
@@ -87,10 +87,10 @@ def list_scans(path: str, labels: str | None = None, *, role: Role = "train") ->
 
 
 def list_scan_splits(path: str, labels: str | None = None, *, slices: bool = False) -> dict[str, ScanListing]:
-    """The splits of a source by name (`train`, `val`, `test`, `unlabeled`); one without splits is all `train`.
+    """The splits of a source by name (`train`, `val`, `test`, `unlabeled`); a source without splits is all `train`.
 
     Args:
-        slices: take the flat images of a folder that has no masks for cases, too.
+        slices: also take the 2-D images of a folder without masks as cases.
     """
     try:
         return _recognize(Path(path).expanduser(), path, labels, slices)
@@ -135,7 +135,7 @@ def _recognize_file(path: Path, where: str) -> dict[str, ScanListing]:
 
 
 def _list_images_folder(root: Path, where: str, slices: bool) -> dict[str, ScanListing] | None:
-    """`images/` and `labels/`, or the Decathlon's names of these; what lies in imagesTs is for testing if labeled."""
+    """`images/` and `labels/`, or the Decathlon's names for them; imagesTs is for testing if it is labeled."""
     images = find_folder(root, IMAGE_FOLDERS)
     if images is None:
         return None
@@ -176,7 +176,7 @@ def _split_folder(splits: dict[Path, str], folders: list[Path], where: str, slic
     others = [folder.name for folder in folders if folder not in splits]
     if others:
         next(iter(listings.values())).warnings.append(
-            f"{shown(where)}: folders beside the splits were passed over: {', '.join(map(shown, others))}"
+            f"{shown(where)}: folders beside the splits were skipped: {', '.join(map(shown, others))}"
         )
     return listings
 
@@ -193,7 +193,7 @@ def _holds_scans(root: Path, *, depth: int) -> bool:
 
 
 def _named_by_split(splits: dict[str, ScanListing]) -> list[ScanListing]:
-    """With the split in the names of cases where there are several, since names may be the same in two."""
+    """With the split in the names of cases if there are several splits, since two may have the same names."""
     if len(splits) == 1:
         return list(splits.values())
     return [

@@ -1,4 +1,4 @@
-"""What a check of scans found, in numbers, ready for JSON and for a table."""
+"""The results of a check of scans in numbers, for JSON and tables."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class ScanSummary:
     """One source in its role.
 
     Attributes:
-        scans: those that can be read; `unreadable` ones come on top.
+        scans: readable scans; `unreadable` ones are not included.
         labeled_in: labeled scans in which each class occurs.
         voxels: voxels of each class, over all labels.
         shapes, spacings: of the prepared scans, the most frequent first, e.g. `{"36 x 52 x 38": 3}`, in mm.
         orientations: of the files, e.g. `{"RAS": 200}`.
-        intensities: least and greatest of all files.
+        intensities: lowest and highest of all files.
     """
 
     source: str

@@ -1,4 +1,4 @@
-"""Looking at cases: each is read once, in full, and its prepared volume is kept where there is a cache."""
+"""Reading cases in order: each is read once, in full, and its prepared volume is kept if there is a cache."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def survey_scans(
     """What each case is, in order, or what is wrong with it.
 
     Args:
-        cache: keeps the prepared volumes, so that gzip is undone once; a case that it holds already is not decoded.
-        workers: threads; the result does not depend on their number. Each has a case in memory.
+        cache: keeps the prepared volumes, so that files are unpacked once; cases that it holds already are not decoded.
+        workers: threads, with one case each in memory; the result does not depend on their number.
     """
     waiting = iter(cases)
     with ThreadPoolExecutor(max(workers, 1)) as pool:
         while block := list(islice(waiting, 4 * max(workers, 1))):
-            with quiet_pillow():  # entered here, since warnings belong to all threads
+            with quiet_pillow():  # entered here, since warning filters are shared by all threads
                 keys = list(pool.map(lambda case: _key(case, cfg), block))
                 pairs = zip(reversed(keys), reversed(block), strict=True)
                 once = {key: case for key, case in pairs if isinstance(key, str)}  # copies would write the same files
@@ -48,7 +48,7 @@ def fill_cache(cases: Sequence[Case], looks: Sequence[ScanLook], cfg: ScanConfig
     """Prepare those of the cases that the cache does not hold yet.
 
     Raises:
-        DataError: with all faults; files changed since they were looked at.
+        DataError: with all faults; files have changed since they were surveyed.
         RunError: the cache cannot be written.
     """
     faults: Faults = []

@@ -1,4 +1,4 @@
-"""Sources of scans that are written down: the Decathlon's `dataset.json`, nnU-Net's, and CSV files of pairs."""
+"""Lists of scans: the `dataset.json` of the Decathlon and of nnU-Net, and CSV files of pairs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def is_dataset_file(path: Path) -> bool:
 def list_dataset_file(path: Path, where: str) -> dict[str, ScanListing]:
     """The cases of a `dataset.json`, with the class names and channels that it states.
 
-    The Decathlon lists pairs in `training` and images in `test`; nnU-Net's form names channels, and the files lie in
+    The Decathlon lists pairs in `training` and images in `test`; nnU-Net names channels, and its files are in
     `imagesTr` and `labelsTr`.
     """
     train = ScanListing("dataset.json of the Decathlon", where)
@@ -36,9 +36,9 @@ def list_dataset_file(path: Path, where: str) -> dict[str, ScanListing]:
         table = json.loads(path.read_bytes())
         train.values = _values(table["labels"])
         if "channel_names" in table:
-            train.ignore_label = train.values.pop("ignore", None)  # that name is nnU-Net's own, of no class
+            train.ignore_label = train.values.pop("ignore", None)  # nnU-Net's own key, not a class
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        train.faults.append(f"{shown(str(path))} is no readable dataset.json: {shown(str(error))}")
+        train.faults.append(f"{shown(str(path))} is not a readable dataset.json: {shown(str(error))}")
         return {"train": train}
     root = path.parent
     modalities = table.get("modality", table.get("channel_names", {}))
@@ -81,8 +81,8 @@ def is_pair_table(path: Path) -> bool:
 def list_pair_table(path: Path, where: str, *, root: Path | None = None) -> ScanListing:
     """The cases of a CSV file with the columns `image,label`; an empty label means unlabeled.
 
-    Further columns that start with `image` (`image_2`) are further channels. Paths are relative to `root`, or else to
-    the folder of the table.
+    More columns that start with `image` (`image_2`) are more channels. Paths are relative to `root`, or else to the
+    folder of the table.
     """
     listing = ScanListing("table of pairs", where)
     root = root or path.parent
@@ -116,7 +116,7 @@ def list_pair_table(path: Path, where: str, *, root: Path | None = None) -> Scan
             places[images[0]] = line
             listing.cases.append(Case(_case_name(images[0], root), images, root / label if label else None))
     if not listing.cases and not listing.faults:
-        listing.faults.append(f"{shown(str(path))} has a header and no rows: expected an image and a label a line")
+        listing.faults.append(f"{shown(str(path))} has a header and no rows: expected one image and one label per line")
     return listing
 
 
@@ -126,7 +126,7 @@ def _is_image_column(name: str) -> bool:
 
 
 def _case_name(image: Path, root: Path) -> str:
-    """Its path in the folder of the table, without suffix; a file elsewhere goes by its whole path."""
+    """Its path relative to the folder of the table, without suffix; the full path if the file is elsewhere."""
     path = image.relative_to(root) if image.is_relative_to(root) else image
     return path.with_name(stem_of(path)).as_posix()
 
@@ -152,6 +152,6 @@ def _entry(entry: Any, root: Path, path: Path, listing: ScanListing) -> Case | N
     files = [root / name for name in (*images, *([label] if isinstance(label, str) else []))]
     missing = [file for file in files if not file.is_file()]
     if missing:
-        listing.faults += [f"{shown(str(path))} names {shown(str(file))}, which is no file" for file in missing]
+        listing.faults += [f"{shown(str(path))} names {shown(str(file))}, which is not a file" for file in missing]
         return None
     return Case(stem_of(images[0]), tuple(files[: len(images)]), files[-1] if isinstance(label, str) else None)

@@ -66,7 +66,7 @@ def _slug(text: str) -> str:
 def _plain(value: Any) -> Any:
     """Text escaped for Markdown; text that is Markdown already is left alone.
 
-    Called for each `{{ ... }}` of a template, also for literals. So a template keeps its own Markdown outside of them.
+    It is called for each `{{ ... }}` of a template, literals too, so a template has its own Markdown outside of them.
     """
     if isinstance(value, Markup) or not isinstance(value, str):
         return value

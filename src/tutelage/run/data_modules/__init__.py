@@ -1,10 +1,10 @@
-"""What a run learns from: images or scans, and everything of a run that depends on which.
+"""The data of a run, images or scans, and everything in a run that depends on their kind.
 
 - base: DataModule, what a run asks of its data
 - images, scans: the two kinds
-- recognize: module_of, which decides; nothing else does
-- foreign: what is refused, since it is for the other kind
-- image_checks, scan_checks: what can be known to fail before the first of several runs
+- recognize: the module of each kind
+- foreign: settings that are refused, since they are for the other kind
+- image_checks, scan_checks: what can be known to fail before several runs are started
 - image_streams, scan_streams: the streams of a method
-- image_views, scan_views: pictures of what a method is shown
+- image_views, scan_views: pictures of the views that a method is trained on
 """

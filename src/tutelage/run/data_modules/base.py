@@ -1,4 +1,4 @@
-"""What a session asks of its data, whatever their kind."""
+"""What a session needs from its data, whatever their kind."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Rows = NDArray[np.int64]
 
 
 class RunData(Protocol):
-    """What data sets of both kinds have; see `data.dataset.Dataset`."""
+    """What data sets of both kinds have; see `ImageDataset`."""
 
     classes: tuple[str, ...]
     labeled_rows: Rows
@@ -46,16 +46,16 @@ class RunData(Protocol):
 class DataModule(ABC):
     """The data of a run: listing, checking, loading, scoring and pictures of one kind.
 
-    A run calls `refuse`, then `settle`, `load` and `decide`, in this order; `resume` takes the place of `settle` and
-    `decide` where a run goes on.
+    A run calls `refuse`, then `settle`, `load` and `decide`, in this order; when a run is resumed,
+    `resume` replaces `settle` and `decide`.
 
     Attributes:
         kind: what is known of it before it is loaded.
         item: what a batch is made of, in the plural.
         smaller: the setting that makes a step cheaper.
-        foreign: sections, or settings by dotted name, that mean nothing for this kind of data.
-        these, others: what this kind of data and the other one are, in messages.
-        data, task: the data set and what is learned of it, after `load`.
+        foreign: sections, or settings by dotted name, that have no meaning for this kind of data.
+        these, others: words for this kind of data and for the other one, in messages.
+        data, task: the data set and the task on it, after `load`.
     """
 
     kind: ClassVar[DataKind]
@@ -73,7 +73,7 @@ class DataModule(ABC):
     @staticmethod
     @abstractmethod
     def refuse(cfg: RunConfig) -> None:
-        """Check that method and settings are for this kind of data.
+        """Refuse a method and settings that are for another kind of data.
 
         Raises:
             ConfigError: one is not.
@@ -81,7 +81,7 @@ class DataModule(ABC):
 
     @classmethod
     def refuse_foreign(cls, cfg: RunConfig, only: tuple[str, ...] | None = None) -> None:
-        """Refuse settings that mean nothing for this kind of data.
+        """Refuse settings that have no meaning for this kind of data.
 
         Args:
             only: look at these of `foreign`; None looks at all.
@@ -100,13 +100,13 @@ class DataModule(ABC):
     @staticmethod
     @abstractmethod
     def check_runs(configs: Mapping[str, RunConfig], console: Console) -> None:
-        """Check the data once for several runs, then whether each run finds its labels and streams.
+        """Check the data once for several runs, then whether each run has enough labels and images.
 
         Args:
             configs: by name of the run.
 
         Raises:
-            TutelageError: the data is not as needed, labels are fewer than asked for, an unlabeled stream cannot be
+            TutelageError: the data has faults, there are fewer labels than requested, an unlabeled stream cannot be
                 filled, or there is nothing to score on.
         """
 
@@ -116,12 +116,12 @@ class DataModule(ABC):
         """Some images (N, C, H, W) of the source, and whether mirroring keeps their class.
 
         Raises:
-            ConfigError: this kind of data has no such pictures.
+            ConfigError: there are no such previews of this kind of data.
         """
 
     @abstractmethod
     def settle(self, cfg: RunConfig, run: Path) -> RunConfig:
-        """Look for what is wrong with the data, on rank 0, and choose what follows from their listing: the method.
+        """Check the data, on rank 0, and choose the method if it is `auto`.
 
         Args:
             run: folder in which a cache may be made.
@@ -136,15 +136,15 @@ class DataModule(ABC):
 
     @abstractmethod
     def decide(self, cfg: RunConfig) -> RunConfig:
-        """Settings that were left to the data, decided: so config.json shows what was done."""
+        """The settings with everything decided that depends on the data, so that config.json shows it."""
 
     @abstractmethod
     def resume(self, cfg: RunConfig, recorded: Mapping[str, Any]) -> None:
-        """After `load`: take what config.json `recorded` of the data where the data alone do not tell."""
+        """After `load`: restore what config.json `recorded` and the data alone do not determine."""
 
     @abstractmethod
     def facts(self) -> dict[str, Any]:
-        """What config.json tells of this kind of data alone, ready for JSON."""
+        """What config.json records for this kind of data only, ready for JSON."""
 
     @abstractmethod
     def draw_views(self, cfg: RunConfig, out: Path) -> None:
@@ -152,11 +152,11 @@ class DataModule(ABC):
 
     @abstractmethod
     def network(self, cfg: RunConfig, *, published: bool) -> nn.Module:
-        """The network of the settings, with the weights that follow from the seed; see `build_predictor`."""
+        """The network of the settings with weights from the seed; see `build_predictor`."""
 
     @abstractmethod
     def start(self, network: nn.Module, origin: Path | None) -> None:
-        """Give a new network its start: the weights of the run `origin`, or what it takes from the data."""
+        """Initialize a new network: with the weights of the run `origin`, or from the data."""
 
     @abstractmethod
     def training(self, cfg: RunConfig, network: nn.Module, *, steps: int) -> Training:
@@ -168,20 +168,20 @@ class DataModule(ABC):
 
     @abstractmethod
     def costs(self, training: Training) -> tuple[float, float]:
-        """Seconds that one evaluation takes, and all that comes after training; measured."""
+        """Seconds for one evaluation and for everything after training, as measured."""
 
     @abstractmethod
     def validation(self) -> Exam | None:
-        """What networks are scored on while they train."""
+        """What networks are scored on during training."""
 
     @abstractmethod
     def final_exams(self, training: Training, run: Path) -> dict[str, Callable[[], Exam]]:
-        """What the networks of the last step are scored on, by part; test data are loaded when theirs is called."""
+        """What the networks of the last step are scored on, by part; test data is loaded when asked for."""
 
     @abstractmethod
     def evidence(self, training: Training) -> dict[str, Any]:
-        """What a diagnosis needs of images and labels, for the result."""
+        """What a diagnosis needs to know about images and labels, for the result."""
 
     @abstractmethod
     def view_settings(self, cfg: RunConfig) -> Iterator[tuple[str, list[str]]]:
-        """Views, each with the settings of it that are not the default."""
+        """Each view with those of its settings that are not the default."""

@@ -1,4 +1,4 @@
-"""Settings of the other kind of data."""
+"""Refusing settings of the other kind of data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def changed(cfg: RunConfig, section: str) -> Iterator[str]:
 
 
 def refuse_changed(cfg: RunConfig, foreign: Sequence[str], whose: str, these: str) -> None:
-    """Refuse what means nothing for the data of `cfg`.
+    """Refuse settings that have no meaning for the data of `cfg`.
 
     Args:
         foreign: sections, or settings by dotted name.

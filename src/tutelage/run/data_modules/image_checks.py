@@ -1,4 +1,4 @@
-"""What can be known to fail before the first of several runs on images."""
+"""Checks of several runs on images before the first is started."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def check_image_runs(configs: Mapping[str, RunConfig], console: Console) -> None
 
 
 def _source(cfg: RunConfig) -> DataConfig:
-    """The data alone, so that it is read once for all runs on it."""
+    """The settings of the source only, so that it is read once for all runs on it."""
     data = cfg.data
     return DataConfig(
         path=data.path,

@@ -1,4 +1,4 @@
-"""The training of a method on images: its streams under the views that it asks for."""
+"""The training of a method on images: its streams with the views that it asks for."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _build_loader(
     *,
     channels_last: bool,
 ) -> ImageLoader:
-    """Both streams, under the views that the method asks for."""
+    """Both streams, with the views that the method asks for."""
     train, shape = cfg.train, ImageShape(*dataset.train.images.shape[1:])
     ct = method.policy if isinstance(method.policy, CTAugment) else None
 

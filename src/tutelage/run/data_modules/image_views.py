@@ -1,4 +1,4 @@
-"""Pictures of images under the views of a method."""
+"""Pictures of the views of a method on images."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def save_image_views(cfg: RunConfig, dataset: ImageDataset, out: Path) -> None:
 
 
 def decide_domain(cfg: RunConfig, flip_ok: bool) -> RunConfig:
-    """The settings with `augment.domain` decided by the source, where it is auto."""
+    """The settings with `augment.domain` decided by the source, if it is auto."""
     if cfg.augment.domain != "auto":
         return cfg
     domain: Literal["natural", "symbols"] = "natural" if flip_ok else "symbols"

@@ -45,10 +45,10 @@ from tutelage.training.monitor import NeighborExam
 from tutelage.training.scoring import Exam, ImageExam
 from tutelage.training.state import Training
 
-START_IMAGES = 64  # that a network whose start depends on data is given
+START_IMAGES = 64  # for a network that is initialized from data
 _IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))  # what timm's published weights were trained with
 _TIMED = 512  # images
-LARGE_FOR_CPU = 96  # pixels; above it, a pretraining of minutes sees too few images
+LARGE_FOR_CPU = 96  # pixels; above it, a short pretraining on a CPU sees too few images
 
 
 class ImageModule(DataModule):
@@ -60,7 +60,7 @@ class ImageModule(DataModule):
     data: ImageDataset
     task: Classification | Representation
     normalization: Normalization
-    decoding = 0.0  # seconds for each image
+    decoding = 0.0  # seconds per image
     _inventory: ImageInventory | None = None
 
     @staticmethod
@@ -86,7 +86,7 @@ class ImageModule(DataModule):
         return sample_images(cfg.data, count, workers=cfg.train.workers)
 
     def settle(self, cfg: RunConfig, run: Path) -> RunConfig:
-        """The settings with the recommended method, where it is to be chosen: rank 0, which looks, chooses for all."""
+        """The settings, with the recommended method if it is `auto`; rank 0 checks the data and chooses for all."""
         if rank() == 0:
             labels = learns_from_labels(cfg.method)
             report = check_images(
@@ -107,7 +107,7 @@ class ImageModule(DataModule):
         return resolved(absolute(recommended(cfg, choice)))
 
     def _recommended_size(self, cfg: RunConfig) -> Callable[[ImageInventory], int | None]:
-        """The image size in the preset that will be recommended, by which images can be decoded before it is chosen."""
+        """The image size of the preset that will be recommended, so that images are decoded to it right away."""
         return lambda found: recommended(cfg, recommend(situation(found, cfg, self.device.type))).data.image_size
 
     def load(self, cfg: RunConfig, run: Path) -> None:
@@ -126,7 +126,7 @@ class ImageModule(DataModule):
         self.task = build_task(self.data.classes, cfg.method, extra)
 
     def decide(self, cfg: RunConfig) -> RunConfig:
-        """Whether images may be mirrored."""
+        """Decide whether images may be mirrored."""
         unasked = cfg.data.image_size is None and isinstance(self.task, Representation)
         if unasked and self.data.image_size > LARGE_FOR_CPU and self.device.type == "cpu":
             self.console.print(
@@ -141,7 +141,7 @@ class ImageModule(DataModule):
         return decide_domain(cfg, self.data.flip_ok)
 
     def resume(self, cfg: RunConfig, recorded: Mapping[str, Any]) -> None:
-        """The normalization, where it was that of a run that may be gone."""
+        """Restore the normalization if it came from another run, which may be gone."""
         if cfg.train.init_from is not None:
             self.normalization = Normalization(tuple(recorded["mean"]), tuple(recorded["std"]))
 
@@ -166,7 +166,7 @@ class ImageModule(DataModule):
         )
 
     def start(self, network: Network, origin: Path | None) -> None:  # type: ignore[override]
-        """Weights and normalization of another run, or what the network takes from some images."""
+        """Take weights and normalization from another run, or initialize the network from some images."""
         if origin is not None:
             facts = warm_start(network, origin, self.data.classes, self.console)
             self.normalization = Normalization(tuple(facts["mean"]), tuple(facts["std"]))
@@ -185,16 +185,16 @@ class ImageModule(DataModule):
             yield stream, [self.data.train.names[row] for row in rows]
 
     def costs(self, training: Training) -> tuple[float, float]:
-        """By an exam of a few hundred images."""
+        """Measured by scoring a few hundred images."""
         exam, test = self.validation(), self.data.test_count
         validation, scored = 0 if exam is None else len(exam), test
         if isinstance(self.task, Representation) and test:
-            scored += len(self.data.labeled_rows)  # which the test images are compared with
+            scored += len(self.data.labeled_rows)  # the test images are compared with them
         each = self.scoring_time(training) if validation + test else 0.0
         return each * validation, each * (validation + scored) + self.decoding * test
 
     def scoring_time(self, training: Training) -> float:
-        """Seconds to score an image with all networks of the method, measured on a few hundred."""
+        """Seconds to score one image with all networks of the method, measured on a few hundred."""
         part = self.data.val or ImageSubset(self.data.train, self.data.labeled_rows)
         few = self.exam(part).first(_TIMED)
         few.first(2).score(training.method.student)  # the first time, libraries are imported, which takes seconds
@@ -211,7 +211,7 @@ class ImageModule(DataModule):
         return ImageExam(self.task, part.images.images, part.rows, part.images.labels, self.normalization, self.device)
 
     def validation(self) -> Exam | None:
-        """What networks are scored on while they train; features on all labels, where none are held out."""
+        """What networks are scored on during training; features on all labels if none are held out."""
         val, data = self.data.val, self.data
         if not isinstance(self.task, Representation):
             return None if val is None else self.exam(val)
@@ -230,7 +230,7 @@ class ImageModule(DataModule):
         return exams
 
     def evidence(self, training: Training) -> dict[str, Any]:
-        """How labeled and unlabeled images differ, and how well images tell their labels; None where too few do."""
+        """How labeled and unlabeled images differ, and how well labels fit the images; None if there are too few."""
         if not (training.method.labeled_views and training.method.unlabeled_views):
             return {}
         images, rows, label = self.data.train.images, self.data.labeled_rows, self.data.train.labels
@@ -252,7 +252,7 @@ class ImageModule(DataModule):
 
 
 def _normalization(cfg: RunConfig, dataset: ImageDataset) -> Normalization:
-    """Statistics of the training images, or ImageNet's for a network that brings weights trained with those."""
+    """Statistics of the training images, or ImageNet's for a network with weights trained with those."""
     if not cfg.network.pretrained:
         return pixel_statistics(dataset.train.images)
     mean, std = _IMAGENET

@@ -1,4 +1,4 @@
-"""What can be known to fail before the first of several runs on scans."""
+"""Checks of several runs on scans before the first is started."""
 
 from __future__ import annotations
 

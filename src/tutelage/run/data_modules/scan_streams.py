@@ -21,7 +21,7 @@ def scan_loader(
     channels_last: bool = False,
     workers: int = 0,
 ) -> ScanLoader:
-    """Both streams, under the views that the method asks for."""
+    """Both streams, with the views that the method asks for."""
     train = cfg.train
 
     def stream(name: str, rows: Rows, batch: int, views: tuple[str, ...]) -> ScanStream | None:

@@ -1,4 +1,4 @@
-"""A picture of what a network for scans is shown."""
+"""A picture of the views of a method on scans."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _TINT = (230, 60, 60)  # of labels
 
 
 def save_scan_views(cfg: RunConfig, data: ScanDataset, out: Path) -> None:
-    """Write a slice of the first patches under each view as PNG; labeled ones with their labels tinted, too.
+    """Write a slice of the first patches with each view as PNG; labeled ones also with their labels tinted.
 
-    The slice is across the last axis: that with most foreground, or the middle one.
+    The slice is across the last axis: the one with the most foreground, or the middle one.
     """
     loader = scan_loader(cfg, data, method_class(cfg.method), torch.device("cpu"))
     rows = []

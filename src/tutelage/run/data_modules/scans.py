@@ -71,10 +71,12 @@ class ScanModule(DataModule):
         if not learns_from_labels(cfg.method):
             raise ConfigError(f"{cfg.method} pretrains on images; scans are segmented: choose {', '.join(able)}")
         if cfg.method != AUTO and "segmentation" not in method_class(cfg.method).tasks:
-            raise ConfigError(f"{cfg.method} gives one class an image; for scans choose {', '.join(able)}")
+            raise ConfigError(f"{cfg.method} gives one class per image; for scans choose {', '.join(able)}")
         ScanModule.refuse_foreign(cfg)
         if not is_dense(cfg.network):
-            raise ConfigError(f"network.name '{cfg.network.name}' gives one answer an image; for scans choose {_DENSE}")
+            raise ConfigError(
+                f"network.name '{cfg.network.name}' gives one answer per image; for scans choose {_DENSE}"
+            )
 
     @staticmethod
     def check(cfg: RunConfig, *, workers: int) -> ScanCheckReport:
@@ -92,7 +94,7 @@ class ScanModule(DataModule):
         raise ConfigError(f"{shown(cfg.data.path)} holds scans: a run on them draws its patches into views.png")
 
     def settle(self, cfg: RunConfig, run: Path) -> RunConfig:
-        """The settings with the recommended method, where it is to be chosen: by the listing alone."""
+        """The settings, with the recommended method if it is `auto`, which depends on the listing only."""
         if cfg.method == AUTO:
             parts = list_scan_parts(cfg.data)
             cases = [case for role in ("train", "unlabeled") if role in parts for case in parts[role].cases]
@@ -112,7 +114,7 @@ class ScanModule(DataModule):
         return cfg
 
     def load(self, cfg: RunConfig, run: Path) -> None:
-        """Prepare what the check has not prepared yet: nothing."""
+        """Load what the check has prepared."""
         self.data = load_scans(
             cfg.data,
             cfg.scan,
@@ -127,19 +129,19 @@ class ScanModule(DataModule):
         )
 
     def decide(self, cfg: RunConfig) -> RunConfig:
-        """What the source declares of its files."""
+        """Take over what the source declares about its files."""
         check_streams(cfg, self.data.unlabeled_rows, SCANS.name)
         return dataclasses.replace(cfg, scan=self.data.scan)
 
     def resume(self, cfg: RunConfig, recorded: Mapping[str, Any]) -> None:
-        """Nothing: all follows from the data and the settings."""
+        """Nothing is restored: everything is determined by the data and the settings."""
 
     def facts(self) -> dict[str, Any]:
-        """Patch and label values."""
+        """Patch size and label values."""
         return {"patch_size": list(self.data.patch_size), "label_values": list(self.data.values)}
 
     def draw_views(self, cfg: RunConfig, out: Path) -> None:
-        """Middle slices of some patches."""
+        """Slices of some patches."""
         save_scan_views(cfg, self.data, out)
 
     def network(self, cfg: RunConfig, *, published: bool) -> Network:
@@ -150,7 +152,7 @@ class ScanModule(DataModule):
         )
 
     def start(self, network: Network, origin: Path | None) -> None:  # type: ignore[override]
-        """Weights of another run, if any."""
+        """Take the weights of another run, if any."""
         if origin is not None:
             warm_start(network, origin, self.data.classes, self.console)
 
@@ -187,7 +189,7 @@ class ScanModule(DataModule):
             yield stream, [self.data.train.cases[row].name for row in rows]
 
     def costs(self, training: Training) -> tuple[float, float]:
-        """From the time of a window, how many windows there are, and the time to score a case."""
+        """Computed from the time per window, the number of windows, and the time to score a case."""
         val, test = self.data.val, self.data.test_shapes
         shapes = [] if val is None else [val.scans.placement(row).shape for row in val.rows.tolist()]
         if not shapes and not test:
@@ -212,7 +214,7 @@ class ScanModule(DataModule):
         return (time.perf_counter() - begin) / (_TIMED * batch)
 
     def _case_time(self) -> float:
-        """Seconds to score a case that is predicted."""
+        """Seconds to score a predicted case."""
         row = int(self.data.labeled_rows[0])
         begin = time.perf_counter()
         label = self.data.train.reference(row)
@@ -227,12 +229,12 @@ class ScanModule(DataModule):
         return Segmentation(self.task.classes, patch_size=self.task.patch_size, cfg=cfg, own_metrics=own)
 
     def validation(self) -> Exam | None:
-        """Validation cases on the prepared grid, by few windows."""
+        """Validation cases on the prepared grid, with few windows."""
         val = self.data.val
         return None if val is None else ScanExam(self._quick_task(), val, on_files=False)
 
     def final_exams(self, training: Training, run: Path) -> dict[str, Callable[[], Exam]]:
-        """On the grid of the files. Masks of the test cases are kept; where there are none, of the validation cases."""
+        """On the grid of the files. The masks of the test cases, or else of the validation cases, are kept."""
         exams: dict[str, Callable[[], Exam]] = {}
 
         def keep() -> KeptMasks:
@@ -247,7 +249,7 @@ class ScanModule(DataModule):
         return exams
 
     def evidence(self, training: Training) -> dict[str, Any]:
-        """Nothing: the tests of a diagnosis are for images with one class each."""
+        """Empty: the tests of a diagnosis are for images with one class each."""
         return {}
 
     def view_settings(self, cfg: RunConfig) -> Iterator[tuple[str, list[str]]]:
@@ -257,9 +259,9 @@ class ScanModule(DataModule):
 
 
 def _check_coarsest(cfg: RunConfig, network: DenseNetwork, patch: tuple[int, ...]) -> None:
-    """Refuse patches that a network halves down to one voxel, where its normalization would see a single value.
+    """Refuse patches that a network reduces to one voxel, where its normalization would see a single value.
 
-    Batch norm of V-Net also looks over the rows of a batch, the fewest of which are those that a teacher sees alone.
+    Batch norm of V-Net also normalizes over the rows of a batch; the smallest batch is the one that a teacher sees.
     """
     coarsest = math.prod(side // divisor for side, divisor in zip(patch, network.divisor, strict=True))
     fewest = cfg.train.unlabeled_batch if method_class(cfg.method).unlabeled_views else cfg.train.batch_size

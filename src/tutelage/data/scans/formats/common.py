@@ -1,4 +1,4 @@
-"""What all file formats share: their suffixes, the fault of a file, and where channels lie."""
+"""What all file formats share: suffixes, faults, and the axis of channels."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from numpy.typing import NDArray
 
 VOLUME_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha", ".h5")
 SLICE_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
-MASK_SLICE_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")  # a JPEG changes the numbers
+MASK_SLICE_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")  # JPEG compression changes the values
 COLORS = ((230, 77, 77), (77, 128, 230), (102, 204, 102), (230, 179, 51), (179, 102, 204), (77, 204, 204))
 """Of the classes but background, in turn, red, green and blue in 0..255."""
 
 
 class FormatFault(Exception):
-    """A file cannot be read; the message completes a sentence that starts with the file: "is truncated"."""
+    """A file cannot be read. The message completes a sentence that starts with the file name."""
 
 
 def suffix_of(path: Path | str) -> str:
-    """The suffix that tells the format, in lower case: `.nii.gz` as one."""
+    """The suffix of the format in lower case; `.nii.gz` is one suffix."""
     name = Path(path).name.lower()
     return ".nii.gz" if name.endswith(".nii.gz") else Path(name).suffix
 

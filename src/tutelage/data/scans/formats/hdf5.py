@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def read(
     path: Path, what: str, channels_last_axis: bool, assumed_spacing: tuple[float, ...]
 ) -> tuple[NDArray, Geometry]:
-    """(C, *S) of the dataset `what`, and a plain geometry of the spacing that is assumed."""
+    """(C, *S) of the dataset `what`, and a plain geometry with the assumed spacing."""
     import h5py
 
     with _open(path) as file:
@@ -34,7 +34,7 @@ def read(
 
 
 def dataset_names(path: Path) -> list[str]:
-    """What the file holds at its top."""
+    """The names at the top level of the file."""
     with _open(path) as file:
         return list(file)
 
@@ -42,8 +42,8 @@ def dataset_names(path: Path) -> list[str]:
 def _open(path: Path) -> h5py.File:
     import h5py
 
-    path.stat()  # so that a missing file is said to be missing
+    path.stat()  # so that a missing file is reported as missing
     try:
         return h5py.File(path, "r")
     except OSError as error:
-        raise FormatFault(f"is no readable HDF5 file: {shown(str(error))}") from None
+        raise FormatFault(f"is not a readable HDF5 file: {shown(str(error))}") from None

@@ -1,6 +1,6 @@
 """MetaImage, the `.mha` of ITK, plain or zlib-compressed.
 
-Neither nibabel nor MONAI's own code reads it, and SimpleITK takes 273 MB: the header is a few lines of text.
+Neither nibabel nor MONAI's own code reads it, and SimpleITK takes 273 MB; the header is only a few lines of text.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _TO_RAS = np.array([-1.0, -1.0, 1.0])  # ITK's coordinates are LPS
 def read(
     path: Path, what: str, channels_last_axis: bool, assumed_spacing: tuple[float, ...]
 ) -> tuple[NDArray, Geometry]:
-    """(C, *S) and the geometry of a `.mha` file; `what` says nothing here."""
+    """(C, *S) and the geometry of a `.mha` file; `what` is ignored."""
     content = path.read_bytes()
     header, start = _header(content)
     try:
@@ -57,7 +57,7 @@ def read(
     expected = int(np.prod(sizes, dtype=np.int64)) * channels * dtype.itemsize
     if len(data) != expected:
         raise FormatFault(f"is truncated or damaged: {expected} bytes of voxels are expected, it has {len(data)}")
-    values = np.frombuffer(data, dtype).reshape(*reversed(sizes), channels)  # x runs fastest, channels faster
+    values = np.frombuffer(data, dtype).reshape(*reversed(sizes), channels)  # x varies fastest, except for channels
     values = values.transpose(*reversed(range(len(sizes))), len(sizes))
     if channels > 1:
         if values.ndim > 4:
@@ -70,10 +70,10 @@ def read(
 
 
 def write(path: Path, mask: NDArray[np.uint8], geometry: Geometry) -> None:
-    """Write a mask (*S) as a zlib-compressed `.mha` file; what the scan does not state is left unsaid here, too."""
+    """Write a mask (*S) as a zlib-compressed `.mha` file; what the scan does not state is not stated here either."""
     axes, spacing = geometry.axes, np.array(geometry.spacing)
     lps = geometry.affine[:3] * _TO_RAS[:, None]
-    directions = (lps[:axes, :axes] / spacing).T  # a row an axis
+    directions = (lps[:axes, :axes] / spacing).T  # one row per axis
     data = zlib.compress(mask.tobytes(order="F"))
     lines = [
         "ObjectType = Image",
@@ -93,7 +93,7 @@ def write(path: Path, mask: NDArray[np.uint8], geometry: Geometry) -> None:
 
 
 def _header(content: bytes) -> tuple[dict[str, str], int]:
-    """The keys of the header, and where the voxels start."""
+    """The keys of the header and the offset of the voxels."""
     header: dict[str, str] = {}
     start = 0
     while "ElementDataFile" not in header:
@@ -109,7 +109,7 @@ def _header(content: bytes) -> tuple[dict[str, str], int]:
 
 
 def _affine(header: dict[str, str], axes: int) -> Affine | None:
-    """(4, 4) to RAS; None where the header states no spacing and no place."""
+    """(4, 4) to RAS; None if the header states neither spacing nor origin."""
 
     def numbers(*keys: str) -> NDArray[np.float64] | None:
         text = next((header[key] for key in keys if key in header), None)

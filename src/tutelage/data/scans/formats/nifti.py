@@ -18,15 +18,15 @@ from tutelage.data.scans.geometry import Affine, Geometry
 if TYPE_CHECKING:
     import nibabel
 
-_NIFTI2_HEADER = 540  # bytes, which the header starts with
+_NIFTI2_HEADER = 540  # the first bytes of the header
 _LABELS = "label"  # NIfTI's intent for masks
-_PLACES = 2  # code "aligned": coordinates that are no scanner's
+_PLACES = 2  # code "aligned": not the coordinates of a scanner
 
 
 def read(
     path: Path, what: str, channels_last_axis: bool, assumed_spacing: tuple[float, ...]
 ) -> tuple[NDArray, Geometry]:
-    """(C, *S) and the geometry of a NIfTI file; `what` and `assumed_spacing` say nothing here."""
+    """(C, *S) and the geometry of a NIfTI file; `what` and `assumed_spacing` are ignored."""
     image = _open(path)
     try:
         values = np.asanyarray(image.dataobj)
@@ -38,7 +38,7 @@ def read(
 
 
 def write(path: Path, array: NDArray, geometry: Geometry, like: Path, *, label: bool) -> None:
-    """Write (*S), or (*S, K) of more than three axes, where `geometry` lies; a NIfTI file `like` gives its header."""
+    """Write (*S), or (*S, K), with the geometry `geometry`; if `like` is a NIfTI file, its header is copied."""
     import nibabel
 
     spatial = array.reshape(*array.shape[:2], 1, *array.shape[2:]) if geometry.axes == 2 and array.ndim > 2 else array
@@ -61,12 +61,12 @@ def write(path: Path, array: NDArray, geometry: Geometry, like: Path, *, label: 
 
 def _place(image: nibabel.Nifti1Image, affine: Affine) -> None:
     image.set_sform(affine, code=_PLACES)
-    image.set_qform(affine, code=_PLACES)  # the nearest without shear, for viewers that read no sform
+    image.set_qform(affine, code=_PLACES)  # the nearest without shear, for viewers that do not read the sform
     image.header.set_xyzt_units("mm")
 
 
 def _open(path: Path) -> nibabel.Nifti1Image:
-    """The image in the file, read to its end, so that gzip's checksum is looked at."""
+    """The image in the file, read to its end, so that gzip's checksum is verified."""
     import nibabel
 
     content = path.read_bytes()
@@ -83,4 +83,4 @@ def _open(path: Path) -> nibabel.Nifti1Image:
     try:
         return (nibabel.Nifti2Image if second else nibabel.Nifti1Image).from_bytes(content)
     except Exception as error:  # damaged headers make nibabel raise almost anything
-        raise FormatFault(f"is no readable NIfTI file: {shown(str(error))}") from None
+        raise FormatFault(f"is not a readable NIfTI file: {shown(str(error))}") from None

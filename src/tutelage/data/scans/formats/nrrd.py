@@ -14,7 +14,7 @@ from tutelage.core.names import shown
 from tutelage.data.scans.formats.common import COLORS, FormatFault, split_channels
 from tutelage.data.scans.geometry import Geometry, plain_geometry
 
-_TO_RAS = {  # sign of x and y, by the space that the header names
+_TO_RAS = {  # sign of x and y, by the space in the header
     "left-posterior-superior": (-1.0, -1.0),
     "lps": (-1.0, -1.0),
     "left-anterior-superior": (-1.0, 1.0),
@@ -27,7 +27,7 @@ _TO_RAS = {  # sign of x and y, by the space that the header names
 def read(
     path: Path, what: str, channels_last_axis: bool, assumed_spacing: tuple[float, ...]
 ) -> tuple[NDArray, Geometry]:
-    """(C, *S) and the geometry of an NRRD file; `what` says nothing here."""
+    """(C, *S) and the geometry of an NRRD file; `what` is ignored."""
     import nrrd
 
     try:
@@ -38,7 +38,7 @@ def read(
     except OSError:
         raise
     except Exception as error:  # damaged files make pynrrd raise almost anything
-        raise FormatFault(f"is no readable NRRD file: {shown(str(error))}") from None
+        raise FormatFault(f"is not a readable NRRD file: {shown(str(error))}") from None
     if values is None:
         raise FormatFault(f"keeps its voxels in '{shown(str(apart))}': expected them in the file itself")
     directions = _directions(header)
@@ -48,7 +48,7 @@ def read(
     in_space: NDArray[np.bool_] = np.all(np.isfinite(directions), axis=1)
     if values.ndim != len(in_space) or in_space.sum() not in (2, 3):
         raise FormatFault(f"has {values.ndim} axes, {int(in_space.sum())} of them in space: expected two or three")
-    array = values.transpose(*np.flatnonzero(~in_space), *np.flatnonzero(in_space))  # those of channels are first
+    array = values.transpose(*np.flatnonzero(~in_space), *np.flatnonzero(in_space))  # channels come first
     array = array.reshape(-1, *array.shape[int((~in_space).sum()) :])
     signs = _TO_RAS.get(str(header["space"]).lower())
     if signs is None or directions.shape[1] != 3:
@@ -61,19 +61,19 @@ def read(
 
 
 def write(path: Path, mask: NDArray[np.uint8], geometry: Geometry, names: Sequence[str], values: Sequence[int]) -> None:
-    """Write a mask (*S) as a compressed NRRD file whose classes, but for value 0, are named as segments for Slicer."""
+    """Write a mask (*S) as a compressed NRRD file that names the classes, except value 0, as segments for Slicer."""
     import nrrd
 
     header: dict[str, Any] = {"kinds": ["domain"] * geometry.axes, "encoding": "gzip"}
     if geometry.stated:
         affine = geometry.affine.copy()
-        affine[:2] *= -1.0  # to LPS, which all readers know
+        affine[:2] *= -1.0  # to LPS, which all readers support
         header |= {
             "space": "left-posterior-superior",
             "space directions": affine[:3, : geometry.axes].T,
             "space origin": affine[:3, 3],
         }
-    else:  # readers place both files alike, wherever that is
+    else:  # readers then place both files in the same way
         header["spacings"] = list(geometry.spacing)
     extent = " ".join(f"0 {n - 1}" for n in geometry.shape)
     segments = [(name, value) for name, value in zip(names, values, strict=True) if value]
@@ -91,7 +91,7 @@ def write(path: Path, mask: NDArray[np.uint8], geometry: Geometry, names: Sequen
 
 
 def _spacing(header: dict[str, Any], axes: int) -> tuple[float, ...]:
-    """Spacing of a file that names no space, or nothing."""
+    """The spacing of a file that names no space, or None."""
     spacing = np.asarray(header.get("spacings", np.full(axes, np.nan)), np.float64)[:axes]
     if "space directions" in header:
         spacing = np.array([np.nan if row is None else np.linalg.norm(row) for row in header["space directions"]])[
@@ -101,7 +101,7 @@ def _spacing(header: dict[str, Any], axes: int) -> tuple[float, ...]:
 
 
 def _directions(header: dict[str, Any]) -> NDArray[np.float64] | None:
-    """(axes, 3) with NaN in the rows of axes that are not in space; None where the header places nothing."""
+    """(axes, 3) with NaN for axes that are not in space; None if the header states no directions."""
     if "space" not in header or "space directions" not in header:
         return None
     rows = header["space directions"]

@@ -1,6 +1,6 @@
-"""Volumes and masks in files: one way to read them all.
+"""Reading volumes and masks from files of all formats.
 
-A format is a suffix and a function that reads it. What a file cannot be read for is a `DataError` that names it.
+A format is a suffix and a function that reads it. A file that cannot be read raises a `DataError` that names it.
 """
 
 from __future__ import annotations
@@ -39,42 +39,42 @@ def read_volume(
     """The intensities of a scan, (C, *S) float32, and its geometry.
 
     Args:
-        channels_last_axis: a fourth axis holds channels. Without it a file of four axes is refused; axes of length 1
-            beyond the third are dropped in any case. A file that names its axis of channels needs no word.
+        channels_last_axis: a fourth axis holds channels. If False, a file with four axes is refused; axes of length 1
+            beyond the third are always dropped. A file that names its channel axis does not need it.
         assumed_spacing: in mm along each axis, for files that state none.
 
     Raises:
-        DataError: the file is missing, damaged, truncated, of another kind, or has other axes than expected.
+        DataError: the file is missing, damaged, truncated, of another format, or has unexpected axes.
         MissingExtra: the package that reads this format is not installed.
     """
     array, geometry = _read(path, "image", channels_last_axis, assumed_spacing)
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which is refused later
+    with np.errstate(over="ignore"):  # values outside float32 become infinite and are refused later
         return np.ascontiguousarray(array, np.float32), geometry
 
 
 def read_mask(path: Path, *, assumed_spacing: tuple[float, ...] = ()) -> tuple[NDArray[np.int32], Geometry]:
-    """The label values of a mask, (*S) int32 as they stand in the file, and its geometry.
+    """The label values of a mask, (*S) int32 as in the file, and its geometry.
 
     Raises:
-        DataError: as `read_volume`; or a value is no whole number.
+        DataError: as `read_volume`; or a value is not a whole number.
         MissingExtra: as `read_volume`.
     """
     if suffix_of(path) in SLICE_SUFFIXES and suffix_of(path) not in MASK_SLICE_SUFFIXES:
         raise DataError(f"{shown(str(path))} is a JPEG, which changes label values: save masks as .png")
     array, geometry = _read(path, "label", False, assumed_spacing)
     if len(array) != 1:
-        raise DataError(f"{shown(str(path))} has {len(array)} channels: expected one label value a voxel")
+        raise DataError(f"{shown(str(path))} has {len(array)} channels: expected one label value per voxel")
     values = array[0]
     if values.dtype.kind == "f":
         if not np.isfinite(values).all() or (values != np.rint(values)).any() or np.abs(values).max(initial=0) > 2**30:
-            raise DataError(f"{shown(str(path))} holds values that are no whole numbers: expected label values")
+            raise DataError(f"{shown(str(path))} holds values that are not whole numbers: expected label values")
     elif values.dtype.kind in "iu" and values.size and (values.max() > 2**30 or values.min() < -(2**30)):
         raise DataError(f"{shown(str(path))} holds the value {values.max()}: expected label values")
     return np.ascontiguousarray(values, np.int32), geometry
 
 
 def has_mask(path: Path) -> bool:
-    """Whether an image file holds its own label: `.h5` files may.
+    """Whether an image file contains its own label; `.h5` files may.
 
     Raises:
         DataError: it cannot be read.

@@ -1,4 +1,4 @@
-"""Images of two axes, by Pillow: PNG and its like. Masks hold class values: gray levels or palette indices."""
+"""2-D images, read with Pillow: PNG and others. Masks hold class values: gray levels or palette indices."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tutelage.data.scans.geometry import Geometry, plain_geometry
 def read(
     path: Path, what: str, channels_last_axis: bool, assumed_spacing: tuple[float, ...]
 ) -> tuple[NDArray, Geometry]:
-    """(C, H, W): one channel of gray levels at their own depth, or three of colors; of a mask one of class values."""
+    """(C, H, W): one channel of gray levels at their original depth, or three of colors; a mask has class values."""
     content = path.read_bytes()
     try:
         with Image.open(io.BytesIO(content)) as image:
@@ -30,7 +30,7 @@ def read(
     except FormatFault:
         raise
     except Exception as error:  # damaged bytes make Pillow's decoders raise almost anything
-        raise FormatFault(f"is no readable image: {shown(str(error))}") from None
+        raise FormatFault(f"is not a readable image: {shown(str(error))}") from None
     return array, plain_geometry(array.shape[1:], assumed_spacing)
 
 
@@ -45,7 +45,9 @@ def _mask(image: Image.Image) -> NDArray:
     if image.mode == "1":
         return np.asarray(image).astype(np.uint8)[None]
     if image.mode not in ("L", "P", "I") and not image.mode.startswith("I;16"):
-        raise FormatFault(f"is a mask in colors (mode {image.mode}): expected one class value a pixel, gray or palette")
+        raise FormatFault(
+            f"is a mask in colors (mode {image.mode}): expected one class value per pixel, gray or palette"
+        )
     return np.asarray(image)[None]
 
 

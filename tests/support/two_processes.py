@@ -1,6 +1,7 @@
-"""Trains methods on a network without batch norm and writes their losses: a script, for `test_processes.py`.
+"""What two processes under torchrun do for `test_processes.py`, in one start, since starting takes most of the time.
 
-`losses_of_methods.py FILE METHOD ...`, alone or under torchrun.
+`two_processes.py FILE COMMANDS METHOD ...` runs commands, which are JSON, and then trains methods on a network without
+batch norm, whose losses it writes to the file.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from tutelage import cli
 from tutelage.config import resolve
 from tutelage.core.distributed import process_group, rank
 from tutelage.data.images.dataset import load_images
@@ -70,6 +72,8 @@ def train(method: str, device: torch.device) -> list[dict[str, float]]:
 
 if __name__ == "__main__":
     with process_group(torch.device("cpu")) as device:
-        found = {method: train(method, device) for method in sys.argv[2:]}
+        codes = [cli.run(words) for words in json.loads(sys.argv[2])]
+        assert not any(codes), codes
+        found = {method: train(method, device) for method in sys.argv[3:]}
         if rank() == 0:
             Path(sys.argv[1]).write_text(json.dumps(found))
