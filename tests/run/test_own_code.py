@@ -84,6 +84,20 @@ class Loose(Mine):
         lost: int = 3
 
 
+class Raising(Mine):
+    name = "raising"
+
+    def forward(self, batch, t):
+        raise LookupError("nothing there")
+
+
+class Tensorial(Mine):
+    name = "tensorial"
+
+    def forward(self, batch, t):
+        return super().forward(batch, t).loss
+
+
 class Net(Network):
     """A network of a test."""
 
@@ -337,3 +351,18 @@ def test_own_scores_of_scans_are_means_over_cases() -> None:
     assert task.columns["confidence"][0] == "confidence"
     with pytest.raises(ConfigError, match="a score named 'dice' already exists"):
         Segmentation(("background", "organ"), patch_size=(4, 4), own_metrics=(OwnMetric("dice", confidence),))
+
+
+def test_an_error_in_the_code_of_a_user_is_not_called_a_bug_in_tutelage(
+    code: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(flags("a", "--method", f"{MODULE}:Raising")) == 1
+    said = capsys.readouterr().err
+    line = CODE.splitlines().index('        raise LookupError("nothing there")') + 1
+    assert f"{MODULE}.py line {line} raised LookupError, in code that is not part of tutelage" in said
+    assert "nothing there" in said and "bug in tutelage" not in said
+
+
+def test_what_a_method_must_return_is_said(code: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(flags("a", "--method", f"{MODULE}:Tensorial")) == 2
+    assert "Tensorial.forward must return a tutelage.StepOutput, got Tensor" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import sysconfig
 import traceback
 import warnings
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ from tutelage.cli.dotted import is_dotted
 from tutelage.cli.usage import TAKES_DOTTED, commands_of, flags_of, sentence, unknown_option
 from tutelage.core.errors import ConfigError, DataError, TutelageError, is_out_of_memory
 from tutelage.core.names import shown
+
+PACKAGE = Path(__file__).parents[1]
 
 # importing these modules registers their commands
 COMMANDS = (train_commands, pretrain_commands, run_commands, representation_commands, look_commands)
@@ -48,6 +51,8 @@ def run(tokens: list[str]) -> int:
         if is_out_of_memory(error):
             return _fail("out of memory: lower the batch size or the image size, or choose a smaller network", 2)
         traceback.print_exc()
+        if place := _in_own_code(error):
+            return _fail(f"{place} raised {type(error).__name__}, in code that is not part of tutelage; see above", 1)
         print("tutelage: this is a bug in tutelage; please report it with the lines above", file=sys.stderr)
         return 1
     return 0
@@ -64,6 +69,23 @@ def _refuse_stray(tokens: list[str]) -> None:
         raise ConfigError(f"{unknown_option(stray, command, known)} (dotted settings are for {takers})")
 
 
+def _in_own_code(error: Exception) -> str | None:
+    """The innermost line, called by tutelage, that is in no installed package: a method of the user's own, for example.
+
+    Returns:
+        "FILE line N", or None if there is no such line.
+    """
+    ours, place = False, None
+    installed = {Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")}
+    for frame in traceback.extract_tb(error.__traceback__):
+        file = Path(frame.filename)
+        if file.is_relative_to(PACKAGE):
+            ours = True
+        elif ours and file.is_file() and not any(file.is_relative_to(folder) for folder in installed):
+            place = f"{file} line {frame.lineno}"
+    return place
+
+
 def _fail(message: str, code: int, *, lines: bool = False) -> int:
     """Print an error, on one line unless the message is a list, and return the exit code."""
     print(f"tutelage: {message if lines else shown(message)}", file=sys.stderr)
@@ -74,6 +96,6 @@ def _format_warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
 ) -> str:
     """Format a warning of tutelage as one line; a warning of a library keeps its location."""
-    if Path(filename).is_relative_to(Path(__file__).parents[1]):
+    if Path(filename).is_relative_to(PACKAGE):
         return f"tutelage: warning: {shown(str(message))}\n"
     return f"{filename}:{lineno}: {category.__name__}: {message}\n"

@@ -33,8 +33,7 @@ def run_step(training: Training, step: int, health: Health) -> StepOutput:
     batch = training.loader.batch(step)
     share_statistics(method)
 
-    with training.autocast():
-        out: StepOutput = training.model(batch, Progress(step, total))  # forward
+    out = training.forward(batch, Progress(step, total))
     training.optimizer.zero_grad(set_to_none=True)
     training.scaler.scale(out.loss).backward()  # type: ignore[no-untyped-call]
     if training.backbone is not None:

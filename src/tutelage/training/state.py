@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from tutelage.config.settings import OptimizerConfig
-from tutelage.core.batch import Batch
+from tutelage.core.batch import Batch, Progress, StepOutput
 from tutelage.core.distributed import data_parallel, world_size
+from tutelage.core.errors import ConfigError
 from tutelage.methods.base import Method
 from tutelage.training.backbone import Backbone
 from tutelage.training.protocols import Batches
@@ -61,6 +62,19 @@ class Training:
         """
         enabled = self.precision != torch.float32
         return torch.autocast(self.device.type, self.precision, enabled=enabled, cache_enabled=False)
+
+    def forward(self, batch: Batch, t: Progress) -> StepOutput:
+        """The loss of a step.
+
+        Raises:
+            ConfigError: a method of another package returns something else.
+        """
+        with self.autocast():
+            out = self.model(batch, t)
+        if not isinstance(out, StepOutput):
+            name = type(self.method).__name__
+            raise ConfigError(f"{name}.forward must return a tutelage.StepOutput, got {type(out).__name__}")
+        return out
 
     def truth_of(self, batch: Batch) -> Tensor | None:
         """(B_u,) int64: the true classes of the unlabeled images, -1 where unknown; None if none is known."""
