@@ -34,7 +34,7 @@ def run(tmp_path: Path) -> Path:
 
 def test_a_file_is_read_when_it_is_asked_for_and_errors_name_it(run: Path) -> None:
     record = RunRecord(run)
-    assert (record.method, record.kind, record.classes, record.steps) == ("fixmatch", "images", ("a", "b", "c"), 4)
+    assert (record.method, record.kind.name, record.classes, record.steps) == ("fixmatch", "images", ("a", "b", "c"), 4)
     assert (record.rows, record.result, record.verdict, record.baseline) == ([], None, None, None)
     with pytest.raises(RunError, match=r"cannot read .*split\.json"):
         _ = record.split

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tutelage.core.neighbors import knn_scores
-from tutelage.inference.images.probe.data import Labeled
+from tutelage.inference.images.probe.data import LabeledFeatures
 from tutelage.inference.images.probe.linear import fit_linear
 from tutelage.inference.images.probe.logistic import fit_logistic
 
@@ -29,8 +29,8 @@ class Bench:
         view: computes features of newly augmented rows of `learn`; None trains the linear probe without augmentation.
     """
 
-    learn: Labeled
-    scored: Labeled
+    learn: LabeledFeatures
+    scored: LabeledFeatures
     number: int
     classes: Sequence[str]
     view: View | None = None

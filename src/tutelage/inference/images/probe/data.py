@@ -24,8 +24,8 @@ HELD_OUT = 0.2  # fraction of the labels, if the data has no test images
 
 
 @dataclass(frozen=True)
-class Labeled:
-    """Labeled images of one part of the data.
+class LabeledFeatures:
+    """LabeledFeatures images of one part of the data.
 
     Attributes:
         label: (N,) int64.
@@ -43,9 +43,9 @@ class Labeled:
     def __len__(self) -> int:
         return len(self.names)
 
-    def rows(self, rows: NDArray[np.int64]) -> Labeled:
+    def rows(self, rows: NDArray[np.int64]) -> LabeledFeatures:
         """The images with the given indices."""
-        return Labeled(
+        return LabeledFeatures(
             names=[self.names[row] for row in rows],
             label=self.label[rows],
             features=[features[rows] for features in self.features],
@@ -107,7 +107,7 @@ def read_labeled(
     *,
     workers: int,
     keep_pixels: bool = False,
-) -> Labeled:
+) -> LabeledFeatures:
     """Read each image once and compute its features with each encoder, a few hundred images at a time.
 
     Raises:
@@ -136,7 +136,7 @@ def read_labeled(
             kept.append(block)
     if faults:
         raise DataError(faults)
-    return Labeled(
+    return LabeledFeatures(
         names=[item.name for item in items],
         label=np.array([index[str(item.label)] for item in items], np.int64),
         features=[torch.cat(parts) for parts in features],
@@ -145,7 +145,7 @@ def read_labeled(
     )
 
 
-def split_off_test(labeled: Labeled, classes: Sequence[str]) -> tuple[Labeled, Labeled]:
+def split_off_test(labeled: LabeledFeatures, classes: Sequence[str]) -> tuple[LabeledFeatures, LabeledFeatures]:
     """The images to train on, and a fifth of the labels to score on, the same for all seeds; see `hold_out`.
 
     If there are too few labels, the first part contains all of them and the second is empty.

@@ -25,7 +25,7 @@ from tutelage.core.seeding import generator
 from tutelage.data.split import keep_labels
 from tutelage.inference.images.encoder import SETTLING_IMAGES, Encoder
 from tutelage.inference.images.probe.bench import Bench, View
-from tutelage.inference.images.probe.data import Labeled, list_labeled, read_labeled, split_off_test
+from tutelage.inference.images.probe.data import LabeledFeatures, list_labeled, read_labeled, split_off_test
 from tutelage.inference.images.probe.folds import deal, most_folds
 from tutelage.inference.model import Tell
 from tutelage.run.run_record import RunRecord
@@ -142,7 +142,7 @@ def probe(
     }
 
 
-def _counts(cfg: ProbeConfig, learn: Labeled, classes: Sequence[str]) -> list[int | None]:
+def _counts(cfg: ProbeConfig, learn: LabeledFeatures, classes: Sequence[str]) -> list[int | None]:
     """The requested numbers of labels, validated; by default, the usual ones that are available, and all."""
     if cfg.label_counts is None:
         least = int(np.bincount(learn.label, minlength=len(classes)).min())
@@ -156,7 +156,9 @@ def _counts(cfg: ProbeConfig, learn: Labeled, classes: Sequence[str]) -> list[in
     return list(cfg.label_counts)
 
 
-def _draw(learn: Labeled, classes: Sequence[str], count: int | None, cfg: ProbeConfig, seed: int) -> NDArray[np.int64]:
+def _draw(
+    learn: LabeledFeatures, classes: Sequence[str], count: int | None, cfg: ProbeConfig, seed: int
+) -> NDArray[np.int64]:
     return keep_labels(learn.label, learn.names, classes, count=count, balance=cfg.label_balance, seed=seed)
 
 
@@ -186,7 +188,7 @@ def _by_folds(bench: Bench, kind: str, folds: int, cfg: ProbeConfig) -> list[flo
     return accuracy
 
 
-def _folds(learn: Labeled, classes: Sequence[str], cfg: ProbeConfig, data: str) -> int:
+def _folds(learn: LabeledFeatures, classes: Sequence[str], cfg: ProbeConfig, data: str) -> int:
     """Number of folds if there are too few labels to hold out a fifth of them.
 
     Raises:
@@ -209,7 +211,7 @@ def _folds_note(labels: int, folds: int) -> str:
     )
 
 
-def _augmented(encoder: Encoder, learn: Labeled, *, flip: bool) -> View:
+def _augmented(encoder: Encoder, learn: LabeledFeatures, *, flip: bool) -> View:
     """Features of augmented images as in the published protocol: cropped, resized and flipped anew in each epoch."""
     pixels = learn.pixels
     assert pixels is not None
@@ -225,12 +227,12 @@ def _augmented(encoder: Encoder, learn: Labeled, *, flip: bool) -> View:
     return features
 
 
-def _copies_note(learn: Labeled, scored: Labeled) -> str:
+def _copies_note(learn: LabeledFeatures, scored: LabeledFeatures) -> str:
     copies = len(set(learn.digests) & set(scored.digests))
     return f"{copies} of the test images are copies of labeled ones: the scores are too high" if copies else ""
 
 
-def _seen_note(record: RunRecord, data: str, learn: Labeled, scored: Labeled) -> str:
+def _seen_note(record: RunRecord, data: str, learn: LabeledFeatures, scored: LabeledFeatures) -> str:
     """A warning if the run was trained on labels of the same data, which makes the scores of probes too high."""
     same = record.cfg.data.path in (data, str(Path(data).expanduser().absolute()))
     if record.imported or record.pretrained or not same:
