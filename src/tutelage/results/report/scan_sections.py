@@ -19,7 +19,7 @@ from tutelage.run.run_record import RunRecord
 from tutelage.tasks.overlap import DISTANCES
 
 OUT = "masks/"  # of `tutelage predict`
-LOGGED = {"mask_rate": "share of voxels certain enough to be taught"}  # titles of logged values
+LOGGED = {"mask_rate": "share of voxels certain enough to learn from"}  # titles of logged values
 _DISTANCES = {f"{name}_mm": heading for name, heading in DISTANCES.items()}
 CONVENTIONS = (
     "Distances are in mm. Pooled HD95 and ASD to the reference follow medpy, as reported for UA-MT and its relatives. "
