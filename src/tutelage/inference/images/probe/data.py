@@ -25,7 +25,7 @@ HELD_OUT = 0.2  # fraction of the labels, if the data has no test images
 
 @dataclass(frozen=True)
 class LabeledFeatures:
-    """LabeledFeatures images of one part of the data.
+    """Labeled images of one part of the data.
 
     Attributes:
         label: (N,) int64.
