@@ -103,16 +103,26 @@ def test_training_and_validation_images_are_decoded_once(
     assert_same(data, looked_at_first(config, tmp_path / "other"))
 
 
-@pytest.mark.parametrize("method", ["fixmatch", "auto"])
-def test_a_training_decodes_each_image_once(photos: Path, tmp_path: Path, decoded: Counter[str], method: str) -> None:
-    given = {"data.path": str(photos), "method.name": method, "train.workers": 2}
-    cfg = resolve(given | ({} if method == "auto" else {"train.steps": 1}))
+def test_a_training_decodes_each_image_once(photos: Path, tmp_path: Path, decoded: Counter[str]) -> None:
+    given = {"data.path": str(photos), "method.name": "fixmatch", "train.workers": 2, "train.steps": 1}
     module = ImageModule(screen(quiet=True), torch.device("cpu"))
-    cfg = module.settle(cfg, tmp_path / "run")
-    module.load(cfg, tmp_path / "run")
+    module.load(module.settle(resolve(given), tmp_path / "run"), tmp_path / "run")
     for part in ("train", "unlabeled", "val"):
         assert counts_of(decoded, photos / part) == {1}
     assert module.decoding > 0.0
+
+
+def test_a_method_that_is_chosen_with_an_image_size_of_its_own_decodes_once(
+    tmp_path: Path, decoded: Counter[str]
+) -> None:
+    for number in range(60):
+        write_image(tmp_path / "photos" / "ab"[number % 2] / f"{number}.png", (130, 120), number)
+    module = ImageModule(screen(quiet=True), torch.device("cpu"))
+    cfg = module.settle(resolve({"data.path": str(tmp_path / "photos"), "method.name": "auto"}), tmp_path / "run")
+    assert cfg.data.image_size == 96  # of the preset, while the images alone would be 120
+    module.load(cfg, tmp_path / "run")
+    assert module.data.image_size == 96
+    assert counts_of(decoded, tmp_path / "photos") == {1}
 
 
 def test_without_a_check_before_it_loading_decodes_once(photos: Path, tmp_path: Path, decoded: Counter[str]) -> None:
