@@ -109,7 +109,7 @@ def test_without_any_spread_no_weight_is_nan() -> None:
 
 def test_one_unlabeled_row_a_step_has_no_variance_and_is_refused() -> None:
     problem = dataclasses.replace(PROBLEM, unlabeled_batch=1)
-    with pytest.raises(ConfigError, match="softmatch needs at least 2 unlabeled images a step"):
+    with pytest.raises(ConfigError, match="softmatch needs at least 2 unlabeled images per step"):
         SoftMatch(network.LogitsTable(4, K), Classification("abc"), problem, SoftMatch.Config())
 
 

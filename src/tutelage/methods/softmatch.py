@@ -68,7 +68,7 @@ class SoftMatch(Method[SemiSupervisedBatch]):
         super().__init__(student, task, problem, cfg)
         if problem.unlabeled_batch < 2:
             raise ConfigError(
-                "softmatch needs at least 2 unlabeled images a step, for the variance of their confidence; raise "
+                "softmatch needs at least 2 unlabeled images per step, for the variance of their confidence; raise "
                 "train.batch_size or train.unlabeled_ratio"
             )
         self.teacher = EMATeacher(student, cfg.ema_decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)

@@ -52,7 +52,7 @@ class ProgressLine:
             self._bar.update(self._task, completed=done)
 
     def speed(self, done: int) -> float:
-        """Images a second since it was last asked."""
+        """Images per second since it was last asked."""
         now = time.perf_counter()
         rate = (done - self._step) * self.images_per_step / max(now - self._time, 1e-9)
         self._time, self._step = now, done

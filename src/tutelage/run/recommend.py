@@ -67,7 +67,7 @@ def recommend(s: Situation) -> Recommendation:
     per_class = s.labeled / s.classes
     small = s.image_size <= SMALL_IMAGE
     place = "small" if small else "cpu"
-    facts = f"{s.labeled} labels ({per_class:.3g} a class), {s.unlabeled} unlabeled images of {s.image_size} pixels"
+    facts = f"{s.labeled} labels ({per_class:.3g} per class), {s.unlabeled} unlabeled images of {s.image_size} pixels"
     if s.unlabeled < s.labeled:
         return Recommendation(
             unlabeled=s.unlabeled,
@@ -79,16 +79,16 @@ def recommend(s: Situation) -> Recommendation:
             unlabeled=s.unlabeled,
             preset="fixmatch-gpu" if small else "fixmatch-gpu-photos",
             reasons=(
-                f"{facts}: FixMatch leads the published comparisons at few labels a class, or is close behind",
+                f"{facts}: FixMatch leads the published comparisons at few labels per class, or is close behind",
                 "a GPU pays for a network of 28 layers or more (published results; not measured here)",
             ),
         )
     few = per_class < FEW_LABELS
     tried = (
-        "MixMatch, which needs no confident predictions, reached 52 % at 25 labels a class, FixMatch 41 %, labels "
+        "MixMatch, which needs no confident predictions, reached 52 % at 25 labels per class, FixMatch 41 %, labels "
         "alone 39 %"
         if few
-        else "FixMatch reached 74 % at 400 labels a class, MixMatch 72 %, labels alone 72 %"
+        else "FixMatch reached 74 % at 400 labels per class, MixMatch 72 %, labels alone 72 %"
     )
     return Recommendation(
         unlabeled=s.unlabeled,

@@ -233,5 +233,5 @@ def _held_note(held: int, kept: int, copies: int, share: float, *, needs_labels:
         return f"no validation images are given and val_share is 0: nothing is held out, {instead}"
     return (
         f"no validation images are given, and {kept} labels are too few to hold some out ({LEAST_LEFT} per class must "
-        f"stay, {LEAST_HELD} a class must be gained): {instead}"
+        f"stay, {LEAST_HELD} per class must be gained): {instead}"
     )
