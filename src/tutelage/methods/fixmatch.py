@@ -28,7 +28,8 @@ class FixMatch(Method[SemiSupervisedBatch]):
     below the threshold included. The moving average of the student is evaluated; it makes no pseudo-labels.
 
     With `alignment_steps` (an extension in the paper, after ReMixMatch) p(weak u) is first aligned: p p(y) / p~, made
-    to sum to 1, with p(y) the class frequencies of the labeled images and p~ the mean prediction of so many last steps.
+    to sum to 1, with p(y) the class frequencies of the labeled images and p~ the mean prediction of the last
+    `alignment_steps` steps.
 
     The strong view is RandAugment's, or CTAugment's with `augment.strong.policy = "ctaugment"`.
     """

@@ -46,7 +46,9 @@ class UAMT(Method[SemiSupervisedBatch]):
             Literal["unlabeled", "all"], "rows that consistency is asked of; all is the other of the original's scripts"
         ] = "unlabeled"
         rampup: Annotated[float, "length of the sigmoid ramp-up r, as a share of training"] = 1.0
-        rampup_stairs: Annotated[int | None, "r rises in so many stairs, 150 steps each of 6000; none is smooth"] = 40
+        rampup_stairs: Annotated[
+            int | None, "number of stairs in which r rises (40 are 150 of 6,000 steps each); none is smooth"
+        ] = 40
         passes: Annotated[int, "T, the teacher's passes for its uncertainty; even, two go at once"] = 8
         teacher_noise: Annotated[float, "std of the noise on the teacher's images, which is cut at twice that"] = 0.1
         threshold_start: Annotated[float, "H at the start, as a share of ln K; it ends at 1"] = 0.75

@@ -101,7 +101,7 @@ def recommend(s: Situation) -> Recommendation:
 
 
 def recommend_for_scans(*, labeled: int, unlabeled: int) -> Recommendation:
-    """The preset for so many scans with and without labels, and what the choice rests on."""
+    """The preset for these numbers of scans with and without labels, and the reasons."""
     facts = f"{labeled} labeled scans and {unlabeled} unlabeled ones"
     if unlabeled < labeled:
         return Recommendation(

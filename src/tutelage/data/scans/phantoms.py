@@ -18,7 +18,7 @@ CLASSES = ("background", "body", "tail")
 _FIELD = (38.0, 38.0, 34.0)  # mm that a scan covers
 _BODY, _TAIL, _TISSUE = 1.0, 0.7, 0.45  # intensities before contrast, bias and noise
 _DISTRACTORS = 4  # objects per scan that are as bright as the organ
-_OBLIQUE = 4  # one in so many scans is oblique
+_OBLIQUE = 4  # every fourth scan is oblique
 
 Grid = NDArray[np.float64]
 
@@ -126,7 +126,7 @@ def _smooth(rng: np.random.Generator, grid: Grid, scale: float) -> Grid:
 
 
 def _rotation(rng: np.random.Generator, degrees: float) -> NDArray[np.float64]:
-    """A rotation about a random axis by up to so many degrees (Rodrigues' formula)."""
+    """A rotation about a random axis by at most `degrees` (Rodrigues' formula)."""
     axis = rng.normal(size=3)
     x, y, z = axis / np.linalg.norm(axis)
     angle = math.radians(rng.uniform(-degrees, degrees))
