@@ -2,48 +2,29 @@
 
 from __future__ import annotations
 
-import io
 import json
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError  # only to catch it; nothing here unpickles
 from typing import Any
 
-import numpy as np
 import torch
 from rich.console import Console
-from safetensors import SafetensorError
-from safetensors.torch import load as parse_safetensors
-from torch import Tensor
 
 from tutelage.config import IMPORTED, RunConfig, options
 from tutelage.config.network import NetworkName
-from tutelage.core.errors import CheckpointError, ConfigError, did_you_mean
-from tutelage.core.files import sha256
+from tutelage.core.errors import ConfigError, did_you_mean
 from tutelage.core.names import class_name_fault
 from tutelage.core.version import __version__
 from tutelage.networks.moco_weights import ENCODERS, is_moco, moco_preparation, translate_moco
 from tutelage.networks.port_data import Preparation, preparation
 from tutelage.networks.ports import Ported, recognize, translate
+from tutelage.networks.weights_file import ENTRIES, WeightsFile, read_weights
 from tutelage.run.folder import RunFolder, refuse_existing
 from tutelage.run.provenance import environment
 from tutelage.training.checkpoint import Checkpoint, save_checkpoint
 
 MOCO = "moco"
 FORMATS = ("auto", "fixmatch-pytorch", "torchssl", "usb", MOCO)
-ENTRIES = {"ema": ("ema_state_dict", "ema_model"), "model": ("state_dict", "model")}
 _MOST_SHOWN = 6
-
-
-@dataclass(frozen=True)
-class WeightsFile:
-    """A state dict from the entry `entry` of a file; "" if the file as a whole is the state dict."""
-
-    weights: dict[str, Tensor]
-    entry: str
-    sha256: str
 
 
 def import_file(
@@ -115,57 +96,6 @@ def _check_moco(file: Path, form: str, which: str, trained_on: str, classes: Pat
         raise ConfigError(f"--trained-on {trained_on} is for classifiers; for an encoder give --mean and --std")
     if classes is not None:
         raise ConfigError(f"--classes {classes}: the encoder in {file} has no classes to name")
-
-
-def read_weights(file: Path, which: str = "auto") -> WeightsFile:
-    """The state dict in a file that `torch.save` or safetensors wrote; nothing in it is ever run.
-
-    Args:
-        which: "ema", "model", or "auto" for the moving average if there is one. It has no effect if the file as a whole
-            is a state dict.
-
-    Raises:
-        CheckpointError: the file cannot be read without running its code, or has no such weights.
-    """
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"cannot read {file}: {error.strerror}") from None
-    loaded = _parse(file, content)
-    if not isinstance(loaded, Mapping):
-        raise CheckpointError(f"{file} must contain a state dict, got a {type(loaded).__name__}")
-    entries = [entry for kind in ("ema", "model") if which in ("auto", kind) for entry in ENTRIES[kind]]
-    entry = next((entry for entry in entries if isinstance(loaded.get(entry), Mapping)), "")
-    held = loaded[entry] if entry else loaded
-    weights = {name.removeprefix("module."): value for name, value in held.items() if isinstance(value, Tensor)}
-    if not weights:
-        raise CheckpointError(
-            f"{file} has none of {', '.join(entries)}, and is not a state dict: it has {', '.join(map(str, loaded))}"
-        )
-    return WeightsFile(weights, entry, sha256(content))
-
-
-def _parse(file: Path, content: bytes) -> Any:
-    if file.suffix == ".safetensors":
-        try:
-            return parse_safetensors(content)
-        except SafetensorError as error:
-            raise CheckpointError(f"{file} is not a safetensors file: {error}") from None
-    number: Any = np.float64(0).__reduce__()[0]  # accuracies are saved with the weights as NumPy numbers
-    safe: list[Any] = [(number, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
-    safe += [np.dtype, *{type(np.dtype(kind)) for kind in ("f8", "f4", "i8")}]
-    with torch.serialization.safe_globals(safe):
-        try:
-            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        except (UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-            if needed := re.search(r"GLOBAL (\S+)", str(error)):
-                raise CheckpointError(
-                    f"{file} can only be read with {needed[1]}, and code from a file is never run: where you trust the "
-                    "file, save only the state dict with torch.save(model.state_dict(), 'weights.pt')"
-                ) from None
-            raise CheckpointError(
-                f"{file} is not a file of torch.save, or is damaged ({type(error).__name__})"
-            ) from None
 
 
 def read_class_names(file: Path, count: int) -> tuple[str, ...]:

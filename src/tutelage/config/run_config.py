@@ -98,6 +98,11 @@ class RunConfig:
         return {"method": {"name": self.method, **self.method_values}, **sections}
 
     @property
+    def frozen(self) -> bool:
+        """Whether a head is trained on the cached features of a pretrained network that stays as it is."""
+        return self.network.starts_pretrained and self.train.init_from is None and self.train.frozen_share == 1.0
+
+    @property
     def method_values(self) -> dict[str, Any]:
         """The settings of the method as plain values."""
         settings = self.method_settings
@@ -128,6 +133,7 @@ class RunConfig:
             if section != "network"
         }
         built["network"] = network_config(values.get("network", {}))
+        _require_backbone(built["train"], built["network"])
         settings = {key.replace("-", "_"): value for key, value in method.items()}
         if name == AUTO and settings:
             raise ConfigError(
@@ -135,3 +141,13 @@ class RunConfig:
                 "name the method as well"
             )
         return RunConfig(**built, method=name, method_settings=settings, given=values if name == AUTO else {})
+
+
+def _require_backbone(train: TrainConfig, network: NetworkConfig) -> None:
+    """Refuse settings of a pretrained backbone if there is none."""
+    for name, none in (("backbone_lr", 1.0), ("freeze", 0.0)):
+        if train.init_from is None and not network.starts_pretrained and getattr(train, name) != none:
+            raise ConfigError(
+                f"train.{name} does nothing without a pretrained backbone: give train.init_from, or a pretrained "
+                "network such as efficientnet-lite0"
+            )

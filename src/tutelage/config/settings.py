@@ -175,11 +175,9 @@ class TrainConfig:
     eval_every: Annotated[int | None, "steps between evaluations; None makes 20 evaluations"] = None
     checkpoint_every: Annotated[int | None, "steps between checkpoints; None: at every evaluation"] = None
     init_from: Annotated[str | None, "run folder whose network initializes this one, with its head if it fits"] = None
-    backbone_lr: Annotated[float, "learning rate of the backbone from init_from, as a multiple of that of the head"] = (
-        1.0
-    )
+    backbone_lr: Annotated[float, "learning rate of a pretrained backbone, as a multiple of that of the head"] = 1.0
     freeze: Annotated[
-        Literal["all"] | float, "share of the training in which the backbone from init_from is frozen, or the word all"
+        Literal["all"] | float, "share of the training in which a pretrained backbone is frozen, or the word all"
     ] = 0.0
     metrics: Annotated[
         tuple[str, ...],
@@ -211,9 +209,6 @@ class TrainConfig:
         require(0 <= self.seed < 2**63, "train.seed", "in [0, 2^63)", self.seed)
         require(0 < self.backbone_lr <= 1000, "train.backbone_lr", "above 0, at most 1000", self.backbone_lr)
         require(0.0 <= self.frozen_share <= 1.0, "train.freeze", "in [0, 1], or the word all", self.freeze)
-        for name, none in (("backbone_lr", 1.0), ("freeze", 0.0)):
-            if self.init_from is None and getattr(self, name) != none:
-                raise ConfigError(f"train.{name} does nothing without train.init_from, which provides the backbone")
         if self.frozen_share == 1.0 and self.backbone_lr != 1.0:
             raise ConfigError("train.backbone_lr does nothing where train.freeze = all keeps the backbone frozen")
         if self.steps is not None and self.budget is not None:

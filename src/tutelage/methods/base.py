@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from tutelage.core.batch import Batch, Progress, StepOutput
 from tutelage.core.ema import EMATeacher
+from tutelage.core.feature_bank import FeatureBank
 from tutelage.networks.base import Network
 from tutelage.tasks.base import Task
 
@@ -53,6 +54,7 @@ class Method(nn.Module, ABC, Generic[B]):
         evaluated: which network is scored, exported and used to predict.
         labeled_views, unlabeled_views: the names of the views that `forward` expects, in order; a setting may change
             how many an unlabeled image has, so that the method that was built knows best.
+        needs_features: whether it trains a head on the cached features of a frozen backbone, and nothing else.
         policy: the learned augmentation policy of a strong view, if there is one. It lies here so that checkpoints hold
             it; no method looks at it.
     """
@@ -64,6 +66,7 @@ class Method(nn.Module, ABC, Generic[B]):
     evaluated: ClassVar[Literal["student", "teacher"]]
     labeled_views: ClassVar[tuple[str, ...]] = ()
     unlabeled_views: tuple[str, ...] = ()
+    needs_features: ClassVar[bool] = False
 
     student: Network
     teacher: EMATeacher | None
@@ -77,6 +80,12 @@ class Method(nn.Module, ABC, Generic[B]):
     @abstractmethod
     def forward(self, batch: B, t: Progress) -> StepOutput:
         """The loss of a step."""
+
+    def prepare(self, bank: FeatureBank) -> None:
+        """Called before the first step, and again when a run is resumed, if the inputs are cached features.
+
+        What is kept of `bank` is not part of the state dict, since it is the same each time.
+        """
 
     def remember(self, out: StepOutput) -> None:
         """Write what the next steps need of this one into registered buffers."""

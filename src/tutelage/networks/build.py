@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from tutelage.config.network import NetworkConfig, NetworkName, OwnNetworkConfig
+from pathlib import Path
+
+from tutelage.config.network import EFFICIENTNET_LITE, NetworkConfig, NetworkName, OwnNetworkConfig
 from tutelage.core.errors import ConfigError
 from tutelage.networks.base import Network
 from tutelage.networks.conv_large import ConvLarge
 from tutelage.networks.dense import DenseNetwork
 from tutelage.networks.monai_network import MonaiName, MonaiNetwork
 from tutelage.networks.own import build_own, own_network
+from tutelage.networks.published import WHEELS, wheel_file
 from tutelage.networks.resnet import ResNet
 from tutelage.networks.shake_shake import ShakeShake
 from tutelage.networks.small import SmallResNet
@@ -19,7 +22,12 @@ from tutelage.networks.wide_resnet import WideResNet
 
 
 def build_network(
-    config: NetworkConfig, *, num_classes: int, channels: int, image_size: int | tuple[int, ...]
+    config: NetworkConfig,
+    *,
+    num_classes: int,
+    channels: int,
+    image_size: int | tuple[int, ...],
+    published: bool = True,
 ) -> Network:
     """The network that `config` names, in training mode, with weights drawn from torch's global generator.
 
@@ -34,10 +42,29 @@ def build_network(
     """
     if isinstance(image_size, tuple):
         return _segmenter(config, num_classes=num_classes, channels=channels, patch_size=image_size)
-    network = _classifier(config, num_classes=num_classes, channels=channels, image_size=image_size)
+    network = _classifier(
+        config, num_classes=num_classes, channels=channels, image_size=image_size, published=published
+    )
     if config.bn_splits is not None:
         split_batch_norm(network, config.bn_splits)
     return network
+
+
+def timm_name(config: NetworkConfig) -> str:
+    """The name in timm of the network that `config` names."""
+    name = NetworkName.parse(config.name)
+    return WHEELS[config.name].architecture if name.family == EFFICIENTNET_LITE else name.timm
+
+
+def weights_of(config: NetworkConfig) -> Path | None:
+    """The file of weights that training starts from; None if there is none, or if timm finds it.
+
+    Raises:
+        MissingExtra: it comes with a package that is not installed.
+    """
+    if config.weights is not None:
+        return Path(config.weights)
+    return wheel_file(config.name) if config.name in WHEELS else None
 
 
 def is_dense(config: NetworkConfig) -> bool:
@@ -51,19 +78,20 @@ def is_dense(config: NetworkConfig) -> bool:
     return NetworkName.parse(config.name).dense
 
 
-def _classifier(config: NetworkConfig, *, num_classes: int, channels: int, image_size: int) -> Network:
+def _classifier(config: NetworkConfig, *, num_classes: int, channels: int, image_size: int, published: bool) -> Network:
     name, given = NetworkName.parse(config.name), config.given()
     if is_dense(config):
         raise ConfigError(f"network.name '{config.name}' is for segmentation; these images have one class each")
     if isinstance(config, OwnNetworkConfig):
         return build_own(config, num_classes=num_classes, channels=channels, size=(image_size, image_size))
-    if name.family == "timm":
+    if name.family in ("timm", EFFICIENTNET_LITE):
         return TimmNetwork(
-            name.timm,
+            timm_name(config),
             num_classes=num_classes,
             channels=channels,
             image_size=image_size,
-            pretrained=config.pretrained,
+            pretrained=config.pretrained and published,
+            weights=weights_of(config) if published else None,
             dropout=config.dropout or 0.0,
         )
     if name.family == "wrn":

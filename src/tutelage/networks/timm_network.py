@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,6 +11,29 @@ from torch import Tensor, nn
 
 from tutelage.core.errors import ConfigError, MissingExtra, did_you_mean
 from tutelage.networks.base import Network
+from tutelage.networks.weights_file import match_weights, read_weights
+
+Levels = tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How images were prepared for published weights, from their own configuration.
+
+    Attributes:
+        mean, std: per channel, on a scale of 0 to 255.
+        image_size: side in pixels.
+        crop_share: share of the short side that the centered square takes.
+        interpolation: filter of the resizing.
+        license: of the weights, as named by timm; "" if unknown.
+    """
+
+    mean: Levels
+    std: Levels
+    image_size: int
+    crop_share: float
+    interpolation: str
+    license: str
 
 
 class TimmNetwork(Network):
@@ -21,7 +46,11 @@ class TimmNetwork(Network):
         image_size: side of the images in pixels; models with a fixed input size are built for it.
         pretrained: load published weights, from timm's cache or the internet. With one channel, the weights of the
             first layer are summed over colors.
+        weights: a file of weights of this network to load instead, matched by name or by order and shape.
         dropout: probability on the features.
+
+    Attributes:
+        loaded: what was loaded from where, in words; "" for random weights.
 
     Raises:
         MissingExtra: timm is not installed.
@@ -36,10 +65,16 @@ class TimmNetwork(Network):
         channels: int = 3,
         image_size: int,
         pretrained: bool = False,
+        weights: Path | None = None,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.trunk = _create(name, channels, image_size, pretrained)
+        self.loaded = ""
+        self.trunk = _create(name, channels, image_size, pretrained and weights is None)
+        if weights is not None:
+            self.loaded = _load_file(self.trunk, weights, channels)
+        elif pretrained:
+            self.loaded = f"{len(self.trunk.state_dict())} tensors from timm's published weights {name}"
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(_feature_count(self.trunk, name, channels, image_size), num_classes)
         nn.init.xavier_normal_(self.head.weight)
@@ -50,7 +85,54 @@ class TimmNetwork(Network):
         return self.dropout(self.trunk(images))
 
 
-def _create(name: str, channels: int, image_size: int, pretrained: bool) -> nn.Module:
+def preparation(name: str) -> Preparation:
+    """How images were prepared for the published weights of a model of timm.
+
+    Raises:
+        MissingExtra: timm is not installed.
+        ConfigError: timm has no such model.
+    """
+    _known_weights(name)
+    import timm
+
+    settings = timm.get_pretrained_cfg(name)
+    if settings is None:
+        raise ConfigError(f"network.name: timm does not say how images are prepared for 'timm:{name}'")
+    return Preparation(
+        mean=tuple(255.0 * value for value in settings.mean),
+        std=tuple(255.0 * value for value in settings.std),
+        image_size=int(settings.input_size[-1]),
+        crop_share=float(settings.crop_pct),
+        interpolation=str(settings.interpolation),
+        license=settings.license or "",
+    )
+
+
+def _load_file(trunk: nn.Module, file: Path, channels: int) -> str:
+    """Load a file of weights into a network without a classifier; returns what was loaded, in words."""
+    found = read_weights(file)
+    matched = match_weights(trunk.state_dict(), _for_channels(trunk, found.weights, channels), file)
+    trunk.load_state_dict(matched.tensors, strict=False)
+    unused = f"; left out: {', '.join(matched.unused[:4])}" if matched.unused else ""
+    more = f" and {len(matched.unused) - 4} more" if matched.unused[4:] else ""
+    return f"{len(matched.tensors)} tensors from {file.name}, matched {matched.how}{unused}{more}"
+
+
+def _for_channels(trunk: nn.Module, weights: dict[str, Tensor], channels: int) -> dict[str, Tensor]:
+    """Weights whose first convolution takes `channels` channels: summed over colors where the images are gray."""
+    first = next((m for m in trunk.modules() if isinstance(m, nn.Conv2d)), None)
+    if channels != 1 or first is None:
+        return weights
+    summed = dict(weights)
+    for name, value in weights.items():
+        if value.ndim == 4 and value.shape[1] == 3 and value[:, :1].shape == first.weight.shape:
+            summed[name] = value.sum(1, keepdim=True)
+            break
+    return summed
+
+
+def _known_weights(name: str) -> list[str]:
+    """The names of the published weights of a model of timm."""
     try:
         import timm
     except ModuleNotFoundError as error:
@@ -58,9 +140,16 @@ def _create(name: str, channels: int, image_size: int, pretrained: bool) -> nn.M
     architecture, _, tag = name.partition(".")
     if not timm.is_model(architecture):
         raise ConfigError(f"network.name: timm has no model '{architecture}'{did_you_mean(name, timm.list_models())}")
-    weights = timm.list_models(f"{architecture}.*", pretrained=True)
+    weights: list[str] = timm.list_models(f"{architecture}.*", pretrained=True)
     if tag and name not in weights:
         raise ConfigError(f"network.name: timm has no weights '{name}'{did_you_mean(name, weights)}")
+    return weights
+
+
+def _create(name: str, channels: int, image_size: int, pretrained: bool) -> nn.Module:
+    weights = _known_weights(name)
+    import timm
+
     if pretrained and not weights:
         raise ConfigError(f"network.pretrained: there are no published weights for 'timm:{name}'; leave it out")
     settings = timm.get_pretrained_cfg(name)

@@ -134,11 +134,12 @@ def build_predictor(
         image_size: side of images in pixels, or size of the patches of scans.
         published: fetch published weights where the settings ask for them; off where a checkpoint brings all weights.
     """
-    network = cfg.network if published else dataclasses.replace(cfg.network, pretrained=False)
     outputs = num_classes if learns_from_labels(cfg.method) else max(num_classes, 1)  # where the projection comes
     with own_random_state():
         torch.manual_seed(derived_seed(cfg.train.seed, "weights"))
-        return build_network(network, num_classes=outputs, channels=channels, image_size=image_size)
+        return build_network(
+            cfg.network, num_classes=outputs, channels=channels, image_size=image_size, published=published
+        )
 
 
 def check_streams(cfg: RunConfig, unlabeled_rows: NDArray[np.int64], items: str = "images") -> None:
@@ -217,7 +218,7 @@ def assemble(
     method = method_type(student, task, problem, method_settings(cfg)).to(device)
     if channels_last:
         method = method.to(memory_format=torch.channels_last_3d if axes == 3 else torch.channels_last)
-    backbone = backbone_of(method, method.student, train)
+    backbone = None if cfg.frozen else backbone_of(method, method.student, train)
     if train.compile:
         compile_networks(method)
 

@@ -71,8 +71,15 @@ def absolute(cfg: RunConfig) -> RunConfig:
         changes["labels"] = str((find_table(root, data.labels) or Path(data.labels)).absolute())
     if train.init_from is not None:
         train = dataclasses.replace(train, init_from=str(Path(train.init_from).expanduser().absolute()))
+    network = cfg.network
+    if network.weights is not None:
+        network = dataclasses.replace(network, weights=str(Path(network.weights).expanduser().absolute()))
     return dataclasses.replace(
-        cfg, data=dataclasses.replace(data, **changes), scan=dataclasses.replace(cfg.scan, **scan), train=train
+        cfg,
+        network=network,
+        data=dataclasses.replace(data, **changes),
+        scan=dataclasses.replace(cfg.scan, **scan),
+        train=train,
     )
 
 

@@ -87,6 +87,7 @@ def start_run(
         if folder is not None:
             folder.clear()
             write_json(out / "split.json", module.data.split_record())
+            module.save(out)
             module.draw_views(cfg, out / "views.png")
             save_checkpoint(folder.checkpoints, take_checkpoint(training, 0, Window()))
             folder.declare(describe(cfg, module, session.device, plan))
@@ -118,7 +119,7 @@ def resume_run(run: Path, given: Mapping[str, Any], *, console: Console) -> None
         folder = stack.enter_context(RunFolder.open(run)) if rank() == 0 else None
         warn_of_changes(recorded, session.device)
         session.load(cfg, run)
-        session.module.resume(cfg, recorded["data"])
+        session.module.resume(cfg, recorded["data"], run)
         refuse_other_data(recorded, session.module.data, run, kind.kind.name)
         stack.enter_context(_name_batch(cfg, session.module))
         training = session.build(cfg, resuming=True)

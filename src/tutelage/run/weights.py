@@ -16,7 +16,9 @@ from tutelage.core.devices import choose_device
 from tutelage.core.errors import CheckpointError, ConfigError
 from tutelage.data.kinds import DataKind, kind_of
 from tutelage.networks.base import Network
+from tutelage.networks.frozen import FrozenNetwork
 from tutelage.run.build import build_predictor, evaluated_network, learns_from_labels
+from tutelage.run.frozen import frozen_network
 from tutelage.run.run_record import RunRecord
 from tutelage.training.checkpoint import load_checkpoint
 
@@ -76,7 +78,11 @@ def load_network(
     if network not in NETWORKS:
         raise ConfigError(f"--network must be one of {', '.join(NETWORKS)}, got {network!r}")
     classifies = learns_from_labels(cfg.method) and bool(facts["classes"])
-    made = build_for_features(cfg, facts) if features_only else build_for_facts(cfg, facts)
+    if cfg.frozen:
+        classes = max(1, len(facts["classes"]))
+        made: Network = frozen_network(record.path, cfg, image_size=facts["image_size"], num_classes=classes)
+    else:
+        made = build_for_features(cfg, facts) if features_only else build_for_facts(cfg, facts)
     if not classifies and not features_only:
         made.head = nn.Identity()  # type: ignore[assignment]
     step = load_weights(
@@ -116,6 +122,8 @@ def load_weights(network: nn.Module, run: Path, which: str, features_only: bool 
     weights = weights_of(checkpoint.tensors, which)
     if not weights:
         raise ConfigError(f"the method of {run} has no {which}")
+    if isinstance(network, FrozenNetwork):
+        weights = {name: value for name, value in network.state_dict().items() if not name.startswith(HEAD)} | weights
     if features_only:
         if other := backbone_misfits(network, weights):
             raise CheckpointError(

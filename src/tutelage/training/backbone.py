@@ -64,7 +64,7 @@ def backbone_of(method: Method[Any], network: nn.Module, train: TrainConfig) -> 
     Args:
         network: the network with the pretrained weights: the method's student, or a part of it.
     """
-    if train.init_from is None or (train.backbone_lr == 1.0 and train.frozen_share == 0.0):
+    if train.backbone_lr == 1.0 and train.frozen_share == 0.0:
         return None
     place = next(name for name, module in method.student.named_modules() if module is network)
     names = [f"{place}.{name}".lstrip(".") for name, _ in network.named_children() if name != "head"]

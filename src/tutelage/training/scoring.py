@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tutelage.core.batch import PseudoLabels
-from tutelage.data.images.loader import Normalization
 from tutelage.methods.base import Method
 from tutelage.tasks.base import Task
 from tutelage.training.pseudo_health import health, tally
@@ -56,13 +55,13 @@ class Exam(ABC):
 
 @dataclass(frozen=True)
 class ImageExam(Exam):
-    """Some rows of decoded images (N, C, H, W) uint8 with classes `labels` (N,) int64."""
+    """Some rows of decoded images (N, C, H, W) uint8, or features (N, D) float32, with classes `labels` (N,) int64."""
 
     task: Task
-    images: NDArray[np.uint8]
+    images: NDArray[Any]
     rows: NDArray[np.int64]
     labels: NDArray[np.int64]
-    normalization: Normalization
+    normalization: Callable[[Tensor], Tensor]
     device: torch.device
 
     def __len__(self) -> int:
@@ -112,15 +111,15 @@ def _pseudo_label_scores(method: Method[Any], probs: Tensor, label: Tensor) -> d
 def predict_rows(
     network: nn.Module,
     task: Task,
-    images: NDArray[np.uint8],
+    images: NDArray[Any],
     rows: NDArray[np.int64],
     *,
-    normalization: Normalization,
+    normalization: Callable[[Tensor], Tensor],
     device: torch.device,
     batch: int = 256,
     check: Callable[[], None] = lambda: None,
 ) -> Tensor:
-    """(len(rows), K) float32 on the CPU: class probabilities of some rows of `images` (N, C, H, W) uint8.
+    """(len(rows), K) float32 on the CPU: class probabilities of some rows of `images`, as in `ImageExam`.
 
     Args:
         check: called before each batch; it may raise to stop early.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -32,6 +33,11 @@ class Normalization:
         return images.float().sub_(mean).mul_(scale)
 
 
+def unchanged(rows: Tensor) -> Tensor:
+    """The normalization of cached features, which have had theirs."""
+    return rows
+
+
 @cache
 def _constants(normalization: Normalization, device: torch.device) -> tuple[Tensor, Tensor]:
     """Mean and 1 / std, (1, C, 1, 1) each; kept on the device, since copying them would synchronize with it."""
@@ -56,7 +62,7 @@ class ImageLoader:
     """`batch(step)` is a pure function of the step; threads and resuming do not change it.
 
     Args:
-        images: (N, C, H, W) uint8, in memory or memory-mapped.
+        images: (N, C, H, W) uint8, in memory or memory-mapped; or cached features (N, D) float32.
         streams: the labeled and the unlabeled one; None where the method has none.
         workers: threads that fetch rows ahead; 0 fetches when asked. The views are made by the caller's thread, on
             `device`.
@@ -69,7 +75,7 @@ class ImageLoader:
         *,
         labeled: ImageStream | None,
         unlabeled: ImageStream | None,
-        normalization: Normalization,
+        normalization: Callable[[Tensor], Tensor],
         seed: int,
         device: torch.device,
         workers: int = 1,
@@ -79,7 +85,7 @@ class ImageLoader:
         self.images, self.streams = images, {"labeled": labeled, "unlabeled": unlabeled}
         self.normalization, self.seed, self.device = normalization, seed, device
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
-        self.shape = ImageShape(*images.shape[1:])
+        self.shape = ImageShape(*images.shape[1:]) if images.ndim == 4 else ImageShape(images.shape[1], 1, 1)
         self._rows = FetchAhead(self._fetch, workers=workers, prefetch=prefetch)
 
     def batch(self, step: int) -> Batch:

@@ -139,8 +139,11 @@ class DataModule(ABC):
         """The settings with everything decided that depends on the data, so that config.json shows it."""
 
     @abstractmethod
-    def resume(self, cfg: RunConfig, recorded: Mapping[str, Any]) -> None:
-        """After `load`: restore what config.json `recorded` and the data alone do not determine."""
+    def resume(self, cfg: RunConfig, recorded: Mapping[str, Any], run: Path) -> None:
+        """After `load`: restore what config.json `recorded`, the files of `save`, and the data do not determine."""
+
+    def save(self, run: Path) -> None:  # noqa: B027 - most kinds have no such files
+        """Write files that belong to the run and do not change while it trains."""
 
     @abstractmethod
     def facts(self) -> dict[str, Any]:

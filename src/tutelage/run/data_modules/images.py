@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -15,8 +16,9 @@ from rich.console import Console
 
 from tutelage.config import AUTO, RunConfig
 from tutelage.config.augment import AugmentConfig
-from tutelage.core.distributed import from_main, rank
+from tutelage.core.distributed import barrier, from_main, rank
 from tutelage.core.errors import ConfigError
+from tutelage.core.feature_bank import FeatureBank
 from tutelage.data.check import check_for_training
 from tutelage.data.images.cache import PixelCache
 from tutelage.data.images.check import ImageCheckReport, check_images
@@ -24,16 +26,20 @@ from tutelage.data.images.dataset import ImageDataset, load_images
 from tutelage.data.images.gap import measure_gap
 from tutelage.data.images.image_set import ImageSubset
 from tutelage.data.images.label_fit import measure_label_fit
-from tutelage.data.images.loader import Normalization, pixel_statistics
+from tutelage.data.images.loader import Normalization, pixel_statistics, unchanged
 from tutelage.data.images.parts import ImageInventory
 from tutelage.data.images.sample import sample_images
 from tutelage.data.kinds import IMAGES
 from tutelage.networks.base import Network
+from tutelage.networks.build import timm_name
+from tutelage.networks.frozen import FeatureHead
+from tutelage.networks.timm_network import preparation
 from tutelage.run.build import build_predictor, build_task, check_streams, learns_from_labels, method_class, resolved
 from tutelage.run.data_modules.base import DataModule
 from tutelage.run.data_modules.image_checks import check_image_runs
-from tutelage.run.data_modules.image_streams import build_training
+from tutelage.run.data_modules.image_streams import Inputs, build_training
 from tutelage.run.data_modules.image_views import decide_domain, save_image_views
+from tutelage.run.frozen import FrozenBackbone
 from tutelage.run.recommend import recommend, recommended, situation
 from tutelage.run.recorder import networks
 from tutelage.run.resolve import absolute
@@ -46,7 +52,6 @@ from tutelage.training.scoring import Exam, ImageExam
 from tutelage.training.state import Training
 
 START_IMAGES = 64  # for a network that is initialized from data
-_IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))  # what timm's published weights were trained with
 _TIMED = 512  # images
 LARGE_FOR_CPU = 96  # pixels; above it, a short pretraining on a CPU sees too few images
 
@@ -61,6 +66,8 @@ class ImageModule(DataModule):
     task: Classification | Representation
     normalization: Normalization
     decoding = 0.0  # seconds per image
+    frozen: FrozenBackbone | None = None
+    _features: NDArray[np.float32] | None = None  # of the training images, if the backbone is frozen
     _inventory: ImageInventory | None = None
 
     @staticmethod
@@ -133,15 +140,36 @@ class ImageModule(DataModule):
                 f"- images of {self.data.image_size} pixels make slow steps without a GPU: --preset moco-v2-cpu "
                 "shrinks them, and so does --image-size"
             )
+        if cfg.frozen:
+            self._freeze(FrozenBackbone.published(cfg, self.data.image_size, self.device), cfg)
         check_streams(cfg, self.data.unlabeled_rows)
-        if cfg.augment.domain != "auto":
+        if cfg.frozen or cfg.augment.domain != "auto":
             return cfg
         if not self.data.flip_ok:
             self.console.print("- images are not mirrored: that would change their class (augment.domain symbols)")
         return decide_domain(cfg, self.data.flip_ok)
 
-    def resume(self, cfg: RunConfig, recorded: Mapping[str, Any]) -> None:
-        """Restore the normalization if it came from another run, which may be gone."""
+    def _freeze(self, backbone: FrozenBackbone, cfg: RunConfig) -> None:
+        """Pass all training images through the frozen backbone; rank 0 first, which fills the cache for the others."""
+        self.frozen, self.normalization = backbone, backbone.normalization
+        for turn in (True, False):
+            if (rank() == 0) == turn:
+                raw = backbone.raw_features(self.data.train.images, self.console)
+            barrier()
+        if backbone.transform is None:
+            self.console.print(f"- the network {cfg.network.name}: {backbone.loaded}; it stays as it is")
+            backbone.fit_transform(raw, cfg.network.feature_dims)
+        self._features = backbone.transformed(raw)
+
+    def save(self, run: Path) -> None:
+        """The frozen backbone, so that the run needs no other file."""
+        if self.frozen is not None:
+            self.frozen.save(run)
+
+    def resume(self, cfg: RunConfig, recorded: Mapping[str, Any], run: Path) -> None:
+        """Restore the frozen backbone, or the normalization if it came from another run, which may be gone."""
+        if cfg.frozen:
+            self._freeze(FrozenBackbone.of_run(run, cfg, recorded, self.device), cfg)
         if cfg.train.init_from is not None:
             self.normalization = Normalization(tuple(recorded["mean"]), tuple(recorded["std"]))
 
@@ -157,6 +185,8 @@ class ImageModule(DataModule):
     def network(self, cfg: RunConfig, *, published: bool) -> Network:
         """See `DataModule`."""
         data = self.data
+        if self.frozen is not None and self.frozen.transform is not None:
+            return FeatureHead(self.frozen.transform.dims, len(data.classes))
         return build_predictor(
             cfg,
             num_classes=len(data.classes),
@@ -167,6 +197,8 @@ class ImageModule(DataModule):
 
     def start(self, network: Network, origin: Path | None) -> None:  # type: ignore[override]
         """Take weights and normalization from another run, or initialize the network from some images."""
+        if self.frozen is not None:
+            return
         if origin is not None:
             facts = warm_start(network, origin, self.data.classes, self.console)
             self.normalization = Normalization(tuple(facts["mean"]), tuple(facts["std"]))
@@ -177,7 +209,24 @@ class ImageModule(DataModule):
 
     def training(self, cfg: RunConfig, network: Network, *, steps: int) -> Training:  # type: ignore[override]
         """See `DataModule`."""
-        return build_training(cfg, self.data, self.normalization, self.device, network, steps=steps)
+        training = build_training(cfg, self.data, self._inputs(), self.device, network, steps=steps)
+        if self._features is not None:
+            training.method.prepare(self._bank(self._features))
+        return training
+
+    def _inputs(self) -> Inputs:
+        if self._features is not None:
+            return Inputs(self._features, unchanged)
+        return Inputs(self.data.train.images, self.normalization)
+
+    def _bank(self, features: NDArray[np.float32]) -> FeatureBank:
+        data = self.data
+        return FeatureBank(
+            features=torch.from_numpy(features).to(self.device),
+            labeled=torch.from_numpy(data.labeled_rows).to(self.device),
+            label=torch.from_numpy(data.train.labels[data.labeled_rows]).to(self.device),
+            unlabeled=torch.from_numpy(data.unlabeled_rows).to(self.device),
+        )
 
     def names_at(self, training: Training, step: int) -> Iterator[tuple[str, list[str]]]:
         """See `DataModule`."""
@@ -208,7 +257,13 @@ class ImageModule(DataModule):
             own = ImageSubset(self.data.train, self.data.labeled_rows)
             bank = None if part.images is self.data.train else own
             return NeighborExam(self.task, part, bank, self.normalization, self.device)
-        return ImageExam(self.task, part.images.images, part.rows, part.images.labels, self.normalization, self.device)
+        rows, images, labels = part.rows, part.images.images, part.images.labels
+        if self.frozen is None:
+            return ImageExam(self.task, images, rows, labels, self.normalization, self.device)
+        if images is self.data.train.images and self._features is not None:
+            return ImageExam(self.task, self._features, rows, labels, unchanged, self.device)
+        features = self.frozen.transformed(self.frozen.raw_features(images[rows], self.console))
+        return ImageExam(self.task, features, np.arange(len(rows)), labels[rows], unchanged, self.device)
 
     def validation(self) -> Exam | None:
         """What networks are scored on during training; features on all labels if none are held out."""
@@ -252,8 +307,10 @@ class ImageModule(DataModule):
 
 
 def _normalization(cfg: RunConfig, dataset: ImageDataset) -> Normalization:
-    """Statistics of the training images, or ImageNet's for a network with weights trained with those."""
-    if not cfg.network.pretrained:
+    """Statistics of the training images, or those that published weights were trained with."""
+    if not cfg.network.starts_pretrained:
         return pixel_statistics(dataset.train.images)
-    mean, std = _IMAGENET
-    return Normalization(mean, std) if dataset.channels == 3 else Normalization((mean[1],), (std[1],))
+    prepared = preparation(timm_name(cfg.network))
+    if dataset.channels == 3:
+        return Normalization(prepared.mean, prepared.std)
+    return Normalization((statistics.fmean(prepared.mean),), (statistics.fmean(prepared.std),))

@@ -133,7 +133,7 @@ class ScanModule(DataModule):
         check_streams(cfg, self.data.unlabeled_rows, SCANS.name)
         return dataclasses.replace(cfg, scan=self.data.scan)
 
-    def resume(self, cfg: RunConfig, recorded: Mapping[str, Any]) -> None:
+    def resume(self, cfg: RunConfig, recorded: Mapping[str, Any], run: Path) -> None:
         """Nothing is restored: everything is determined by the data and the settings."""
 
     def facts(self) -> dict[str, Any]:

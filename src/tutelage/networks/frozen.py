@@ -1,0 +1,98 @@
+"""Classifying the features of a frozen backbone: the backbone with its transform, and the head that is trained."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tutelage.networks.base import Network
+
+FEATURE_DIMS = 256
+_MOST_ROWS = 20_000  # for the covariance
+
+
+class FeatureTransform(nn.Module):
+    """Signed square root, centering, principal components, and a norm of sqrt(D) per row.
+
+    The square root tames the long tail of pooled activations. With this norm, a coordinate is 1 on average.
+
+    Args:
+        features: F, the number of features of the backbone.
+        dims: D, the number of principal components.
+    """
+
+    center: Tensor
+    components: Tensor
+
+    def __init__(self, features: int, dims: int) -> None:
+        super().__init__()
+        self.register_buffer("center", torch.zeros(features))
+        self.register_buffer("components", torch.zeros(features, dims))
+
+    @staticmethod
+    def fit(features: Tensor, dims: int = FEATURE_DIMS) -> FeatureTransform:
+        """The transform for features (N, F): at most `dims` components, in the order of their variance.
+
+        Needs no labels. Above 20,000 rows, evenly spaced ones are used.
+        """
+        rows = torch.linspace(0, len(features) - 1, min(len(features), _MOST_ROWS)).long()
+        rooted = _signed_root(features[rows].double())
+        center = rooted.mean(0)
+        centered = rooted - center
+        transform = FeatureTransform(features.shape[1], min(dims, features.shape[1], max(len(rows) - 1, 2)))
+        _, vectors = torch.linalg.eigh(centered.T @ centered)
+        vectors = vectors[:, -transform.components.shape[1] :].flip(1)
+        vectors *= vectors.gather(0, vectors.abs().argmax(0, keepdim=True)).sign()  # the sign is arbitrary: fix it
+        transform.center.copy_(center)
+        transform.components.copy_(vectors)
+        return transform
+
+    @property
+    def dims(self) -> int:
+        """D, the number of coordinates that a head sees."""
+        return self.components.shape[1]
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, F) to (B, D)."""
+        projected = (_signed_root(features) - self.center) @ self.components
+        return F.normalize(projected, dim=1) * self.dims**0.5
+
+
+def _signed_root(features: Tensor) -> Tensor:
+    return features.sign() * features.abs().sqrt()
+
+
+class FeatureHead(Network):
+    """A linear classifier of transformed features (B, D); it takes the place of a network where the backbone is frozen.
+
+    It starts at zero, so that all classes are equally likely.
+    """
+
+    def __init__(self, dims: int, num_classes: int) -> None:
+        super().__init__()
+        self.head = nn.Linear(dims, num_classes)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def features(self, images: Tensor) -> Tensor:
+        """(B, D): the features as they are."""
+        return images
+
+
+class FrozenNetwork(Network):
+    """A frozen backbone, the transform of its features, and a trained head: what predicts on images.
+
+    Args:
+        trunk: maps standardized images (B, 3, H, W) to features (B, F).
+    """
+
+    def __init__(self, trunk: nn.Module, transform: FeatureTransform, num_classes: int) -> None:
+        super().__init__()
+        self.trunk, self.transform = trunk, transform
+        self.head = nn.Linear(transform.dims, num_classes)
+
+    def features(self, images: Tensor) -> Tensor:
+        """(B, D): the transformed features of standardized images with 1 or 3 channels."""
+        features: Tensor = self.transform(self.trunk(images.expand(-1, 3, -1, -1)))
+        return features

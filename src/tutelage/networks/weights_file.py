@@ -1,0 +1,134 @@
+"""Weights from a file of `torch.save` or safetensors, matched to a network; nothing in a file is ever run."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError  # only to catch it; nothing here unpickles
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as parse_safetensors
+from torch import Tensor
+
+from tutelage.core.errors import CheckpointError
+from tutelage.core.files import sha256
+
+ENTRIES = {"ema": ("ema_state_dict", "ema_model"), "model": ("state_dict", "model")}
+_COUNTER = "num_batches_tracked"  # of batch norm; some files lack it, and nothing depends on it
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A state dict from the entry `entry` of a file; "" if the file as a whole is the state dict."""
+
+    weights: dict[str, Tensor]
+    entry: str
+    sha256: str
+
+
+def read_weights(file: Path, which: str = "auto") -> WeightsFile:
+    """The state dict in a file that `torch.save` or safetensors wrote; nothing in it is ever run.
+
+    Args:
+        which: "ema", "model", or "auto" for the moving average if there is one. It has no effect if the file as a whole
+            is a state dict.
+
+    Raises:
+        CheckpointError: the file cannot be read without running its code, or has no such weights.
+    """
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"cannot read {file}: {error.strerror}") from None
+    loaded = _parse(file, content)
+    if not isinstance(loaded, Mapping):
+        raise CheckpointError(f"{file} must contain a state dict, got a {type(loaded).__name__}")
+    entries = [entry for kind in ("ema", "model") if which in ("auto", kind) for entry in ENTRIES[kind]]
+    entry = next((entry for entry in entries if isinstance(loaded.get(entry), Mapping)), "")
+    held = loaded[entry] if entry else loaded
+    weights = {name.removeprefix("module."): value for name, value in held.items() if isinstance(value, Tensor)}
+    if not weights:
+        raise CheckpointError(
+            f"{file} has none of {', '.join(entries)}, and is not a state dict: it has {', '.join(map(str, loaded))}"
+        )
+    return WeightsFile(weights, entry, sha256(content))
+
+
+def _parse(file: Path, content: bytes) -> Any:
+    if file.suffix == ".safetensors":
+        try:
+            return parse_safetensors(content)
+        except SafetensorError as error:
+            raise CheckpointError(f"{file} is not a safetensors file: {error}") from None
+    number: Any = np.float64(0).__reduce__()[0]  # accuracies are saved with the weights as NumPy numbers
+    safe: list[Any] = [(number, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
+    safe += [np.dtype, *{type(np.dtype(kind)) for kind in ("f8", "f4", "i8")}]
+    with torch.serialization.safe_globals(safe):
+        try:
+            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        except (UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+            if needed := re.search(r"GLOBAL (\S+)", str(error)):
+                raise CheckpointError(
+                    f"{file} can only be read with {needed[1]}, and code from a file is never run: where you trust the "
+                    "file, save only the state dict with torch.save(model.state_dict(), 'weights.pt')"
+                ) from None
+            raise CheckpointError(
+                f"{file} is not a file of torch.save, or is damaged ({type(error).__name__})"
+            ) from None
+
+
+@dataclass(frozen=True)
+class MatchedWeights:
+    """The tensors of a file under the names of a network.
+
+    Attributes:
+        how: "by name", or "by order and shape".
+        unused: names in the file that the network has no place for, such as its classifier.
+    """
+
+    tensors: dict[str, Tensor]
+    how: str
+    unused: tuple[str, ...]
+
+
+def match_weights(own: Mapping[str, Tensor], found: Mapping[str, Tensor], file: Path) -> MatchedWeights:
+    """Match the tensors of a file to all of `own`, by name, or, where names differ, by order and shape.
+
+    Names may have one common prefix in front of those of the network, such as `backbone.`. By order, the file's
+    tensors must start with those of the network; what follows is taken for a classifier.
+
+    Raises:
+        CheckpointError: a tensor is missing or has another shape.
+    """
+    wanted = [name for name in own if not name.endswith(_COUNTER)]
+    given = {name: value for name, value in found.items() if not name.endswith(_COUNTER)}
+    for prefix in _prefixes(given, wanted):
+        if all(prefix + name in given and given[prefix + name].shape == own[name].shape for name in wanted):
+            tensors = {name: given[prefix + name] for name in wanted}
+            unused = tuple(name for name in given if name.removeprefix(prefix) not in tensors)
+            return MatchedWeights(tensors, "by name", unused)
+    names = list(given)
+    for mine, other in zip(wanted, names, strict=False):
+        if own[mine].shape != given[other].shape:
+            raise CheckpointError(
+                f"{file} does not fit the network, neither by name nor by order: it has {other} "
+                f"{tuple(given[other].shape)} where the network has {mine} {tuple(own[mine].shape)}"
+            )
+    if len(names) < len(wanted):
+        raise CheckpointError(
+            f"{file} does not fit the network: it has {len(names)} tensors, and the network has {len(wanted)}"
+        )
+    tensors = {mine: given[other] for mine, other in zip(wanted, names, strict=False)}
+    return MatchedWeights(tensors, "by order and shape", tuple(names[len(wanted) :]))
+
+
+def _prefixes(given: Mapping[str, Tensor], wanted: Sequence[str]) -> list[str]:
+    """Prefixes that turn the first name of the network into names of the file; "" comes first."""
+    first = wanted[0]
+    return ["", *sorted({name.removesuffix(first) for name in given if name.endswith(f".{first}")}, key=len)]

@@ -1,0 +1,177 @@
+"""A frozen pretrained backbone: each image passes it once, and heads are trained on the cached features."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from tutelage.config import RunConfig
+from tutelage.core.cache_folder import cache_folder
+from tutelage.core.errors import CheckpointError
+from tutelage.core.files import write_atomically
+from tutelage.data.images.feature_store import FeatureStore
+from tutelage.data.images.loader import Normalization
+from tutelage.networks.build import build_network, timm_name
+from tutelage.networks.engine import best_engine, fast_engine
+from tutelage.networks.frozen import FEATURE_DIMS, FeatureTransform, FrozenNetwork
+from tutelage.networks.timm_network import TimmNetwork, preparation
+
+BACKBONE_FILE = "backbone.safetensors"
+_BATCH = 32  # images that pass at a time
+_KEPT_AT_ONCE = 512  # images; so much is lost if the process is killed
+_VERSION = 1  # of the features; raise it when something that they depend on changes
+_TRUNK, _TRANSFORM = "trunk.", "transform."
+
+
+@dataclass
+class FrozenBackbone:
+    """A pretrained network without its classifier, and the features of images.
+
+    Attributes:
+        trunk: maps standardized images (B, 3, S, S) to features (B, F), in evaluation mode.
+        image_size: S, in pixels.
+        loaded: what its weights are, in words.
+        transform: of the features, once it has been fitted.
+    """
+
+    trunk: nn.Module
+    normalization: Normalization
+    image_size: int
+    device: torch.device
+    loaded: str
+    transform: FeatureTransform | None = None
+
+    @staticmethod
+    def published(cfg: RunConfig, image_size: int, device: torch.device) -> FrozenBackbone:
+        """The backbone that the settings name, with its published weights.
+
+        Raises:
+            ConfigError: there is no such network, or its weights are not available.
+            CheckpointError: the weights do not fit.
+        """
+        network = build_network(cfg.network, num_classes=2, channels=3, image_size=image_size)
+        assert isinstance(network, TimmNetwork)
+        prepared = preparation(timm_name(cfg.network))
+        normalization = Normalization(prepared.mean, prepared.std)
+        trunk = network.trunk.eval().requires_grad_(False)
+        return FrozenBackbone(trunk, normalization, image_size, device, network.loaded)
+
+    @staticmethod
+    def of_run(run: Path, cfg: RunConfig, facts: Mapping[str, Any], device: torch.device) -> FrozenBackbone:
+        """The backbone of a run.
+
+        Raises:
+            CheckpointError: its file is missing or damaged.
+        """
+        network = frozen_network(run, cfg, image_size=facts["image_size"], num_classes=2)
+        normalization = Normalization(tuple(facts["mean"]), tuple(facts["std"]))
+        trunk = network.trunk.eval().requires_grad_(False)
+        return FrozenBackbone(trunk, normalization, facts["image_size"], device, f"{run}", network.transform)
+
+    def save(self, run: Path) -> None:
+        """Write the backbone and the transform of its features to a run folder."""
+        assert self.transform is not None
+        tensors = {_TRUNK + name: value for name, value in self.trunk.state_dict().items()}
+        tensors |= {_TRANSFORM + name: value for name, value in self.transform.state_dict().items()}
+        write_atomically(run / BACKBONE_FILE, save({name: value.contiguous() for name, value in tensors.items()}))
+
+    def fit_transform(self, raw: NDArray[np.float32], dims: int | None) -> None:
+        """Fit the transform to the features (N, F) of the training images."""
+        self.transform = FeatureTransform.fit(torch.from_numpy(raw), dims or FEATURE_DIMS)
+
+    def transformed(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, D) float32 from the features (N, F)."""
+        assert self.transform is not None
+        rows: NDArray[np.float32] = self.transform(torch.from_numpy(raw)).numpy()
+        return rows
+
+    def raw_features(self, images: NDArray[np.uint8], console: Console) -> NDArray[np.float32]:
+        """(N, F) float32 of images (N, C, S, S) uint8; those that are in the cache do not pass the network."""
+        digests = [_digest(image) for image in images]
+        store = FeatureStore(cache_folder() / "features" / f"{self._key()}.sqlite", self._width())
+        known = store.get(digests)
+        missing = [row for row, digest in enumerate(digests) if digest not in known]
+        begin = time.perf_counter()
+        if missing:
+            engine = fast_engine(self.trunk, self.image_size, self.device)
+            for start in range(0, len(missing), _KEPT_AT_ONCE):
+                rows = missing[start : start + _KEPT_AT_ONCE]
+                found = dict(zip((digests[row] for row in rows), self._pass(engine, images, rows), strict=True))
+                store.put(found.items())
+                known |= found
+            seconds = time.perf_counter() - begin
+            console.print(
+                f"- {len(missing)} images passed the frozen network once, in {seconds:.0f} s "
+                f"({best_engine(self.device)})"
+            )
+        if known and len(missing) < len(digests):
+            console.print(f"- the features of {len(digests) - len(missing)} images come from the cache")
+        return np.stack([known[digest] for digest in digests])
+
+    def _pass(self, engine: Any, images: NDArray[np.uint8], rows: list[int]) -> NDArray[np.float32]:
+        parts = []
+        for start in range(0, len(rows), _BATCH):
+            pixels = torch.from_numpy(np.ascontiguousarray(images[rows[start : start + _BATCH]])).to(self.device)
+            parts.append(engine(self.normalization(pixels.expand(-1, 3, -1, -1))).cpu())
+        return torch.cat(parts).numpy()
+
+    def _width(self) -> int:
+        with torch.inference_mode():
+            place = next(self.trunk.parameters()).device
+            return int(self.trunk(torch.zeros(1, 3, self.image_size, self.image_size, device=place)).shape[1])
+
+    def _key(self) -> str:
+        """Changes with everything that features depend on besides the image."""
+        digest = hashlib.blake2b(
+            repr((_VERSION, self.image_size, self.normalization, best_engine(self.device))).encode(), digest_size=16
+        )
+        for name, value in sorted(self.trunk.state_dict().items()):
+            digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+
+def frozen_network(run: Path, cfg: RunConfig, *, image_size: int, num_classes: int) -> FrozenNetwork:
+    """The network of a run with a frozen backbone; its head has random weights, which the checkpoint replaces.
+
+    Raises:
+        CheckpointError: the file of the backbone is missing or damaged.
+    """
+    tensors = backbone_tensors(run)
+    network = build_network(cfg.network, num_classes=2, channels=3, image_size=image_size, published=False)
+    assert isinstance(network, TimmNetwork)
+    transform = FeatureTransform(*tensors[f"{_TRANSFORM}components"].shape)
+    frozen = FrozenNetwork(network.trunk, transform, num_classes)
+    missing = frozen.load_state_dict(tensors, strict=False)
+    if wrong := [name for name in missing.missing_keys if not name.startswith("head.")] + missing.unexpected_keys:
+        raise CheckpointError(f"{run / BACKBONE_FILE} does not fit the network {cfg.network.name}: {wrong[0]}")
+    return frozen
+
+
+def backbone_tensors(run: Path) -> dict[str, Tensor]:
+    """The tensors of the frozen backbone of a run and of its transform.
+
+    Raises:
+        CheckpointError: the file is missing or damaged.
+    """
+    file = run / BACKBONE_FILE
+    try:
+        return load_file(file)
+    except OSError as error:
+        raise CheckpointError(f"cannot read {file}: {error.strerror or error}") from None
+    except Exception as error:  # safetensors and torch raise several kinds for damaged files
+        raise CheckpointError(f"{file} is damaged: {error}") from None
+
+
+def _digest(image: NDArray[np.uint8]) -> bytes:
+    return hashlib.blake2b(repr(image.shape).encode() + image.tobytes(), digest_size=16).digest()
