@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tutelage.data.images.label_fit import reached_by_chance
+from tutelage.data.images.evidence import reached_by_chance
 from tutelage.results.verdict import diagnosis
 from tutelage.results.verdict.diagnosis import diagnose
 from tutelage.results.verdict.evidence import Evidence

@@ -14,10 +14,9 @@ from rich.text import Text
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown, to_cell
 from tutelage.core.tables import csv_bytes
-from tutelage.data.scans.cache import ScanLook
 from tutelage.data.scans.items import Case
 from tutelage.data.scans.reading import read_case
-from tutelage.data.scans.scan_set import class_table
+from tutelage.data.scans.scan_set import ScanLook, class_table
 from tutelage.data.scans.source import list_scans
 from tutelage.data.scans.survey import survey_scans
 from tutelage.inference.model import Scores, Tell

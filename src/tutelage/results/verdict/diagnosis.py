@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from tutelage.core.ema import SHORTEST_RUN, slowest_decay
-from tutelage.data.images.label_fit import FEW_LABELS, reached_by_chance
+from tutelage.data.images.evidence import FEW_LABELS, reached_by_chance
 from tutelage.results.verdict.evidence import Evidence
 
 MOST_REASONS = 3
