@@ -203,6 +203,16 @@ def test_method_network_and_metric_of_a_user_train_resume_and_predict(
     assert type(model.network).__name__ == "Net"
     assert model.probabilities(torch.zeros(2, 1, 8, 8, dtype=torch.uint8).numpy()).shape == (2, 10)
 
+    sys.modules.pop(MODULE)
+    metrics = model.evaluate("digits")
+    assert metrics["n"] == result["test"]["student"]["n"]
+    assert metrics["brier"] == pytest.approx(result["test"]["student"]["brier"], abs=1e-6)
+    capsys.readouterr()
+    assert cli.run(["evaluate", "a", "digits", "--out", "m.json", "--report", "m.html"]) == 0
+    assert f"brier  {metrics['brier']:.4g}" in capsys.readouterr().out
+    assert json.loads(Path("m.json").read_text())["brier"] == metrics["brier"]
+    assert f"{metrics['brier']:.4g}" in Path("m.html").read_text()
+
     Path("a/result.json").unlink()
     sys.modules.pop(MODULE)
     assert cli.run(["train", "--resume", "a", "--no-report", "--network.depth", "2"]) == 0
@@ -298,6 +308,17 @@ def test_a_metric_that_fails_is_one_line(
 ) -> None:
     assert cli.run(flags("a", "--method", "supervised", "--metrics", f"{MODULE}:{name}")) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_run_is_not_scored_without_a_metric_that_it_was_trained_with(
+    code: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(flags("a", "--method", "supervised", "--metrics", f"{MODULE}:brier")) == 0
+    sys.modules.pop(MODULE)
+    (code / f"{MODULE}.py").rename(code / "elsewhere.py")
+    assert len(tutelage.load("a").predict("digits")) > 0  # type: ignore[call-arg, union-attr]
+    assert cli.run(["evaluate", "a", "digits"]) == 2
+    assert f"there is no module '{MODULE}'" in capsys.readouterr().err.replace("\n", " ")
 
 
 class Here(Method):
