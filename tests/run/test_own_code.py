@@ -248,6 +248,30 @@ def test_settings_come_from_a_file_too(code: Path) -> None:
     assert (settings["method"]["weight"], settings["network"]["depth"]) == (0.1, 3)
 
 
+def test_the_network_of_a_file_may_be_named_on_the_command_line(code: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("s.toml").write_text("[method]\nname = 'supervised'\n[network]\ndepth = 3\n")
+    own = ["--config", "s.toml", "--network", f"{MODULE}:Net"]
+    assert cli.run(flags("a", *own, "--network.width", "2")) == 0
+    settings = json.loads(Path("a/config.json").read_text())["settings"]
+    assert settings["network"] == {"name": f"{MODULE}:Net", "bn_splits": None, "depth": 3, "width": 2}
+    assert cli.run(flags("b", "--config", "s.toml")) == 2
+    assert "s.toml: unknown setting network.depth" in capsys.readouterr().err
+    Path("s.toml").write_text("[network]\ndpeth = 3\n")
+    assert cli.run(flags("b", *own)) == 2
+    assert "unknown setting network.dpeth; did you mean 'depth'?" in capsys.readouterr().err
+
+
+def test_a_network_named_on_the_command_line_decides_which_settings_of_a_file_are_known(
+    code: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("s.toml").write_text(f'[network]\nname = "{MODULE}:Net"\ndepth = 3\n')
+    assert cli.run(flags("a", "--config", "s.toml", "--network", "small")) == 2
+    assert "unknown setting network.depth" in capsys.readouterr().err
+    Path("s.toml").write_text("[network]\ndepth = 3\n")
+    run = tutelage.train("digits", out="a", method="supervised", network=f"{MODULE}:Net", config_file="s.toml", **SMALL)  # type: ignore[arg-type]
+    assert run.config["settings"]["network"]["depth"] == 3
+
+
 def test_tutelage_methods_shows_the_settings_of_a_users_classes(code: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["methods", f"{MODULE}:Mine"]) == 0
     shown = capsys.readouterr().out
