@@ -110,7 +110,7 @@ def test_a_run_that_a_signal_stopped_goes_on_to_the_same_bits(make: Any, scans: 
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate()
     assert process.returncode == 143, said
-    assert f"go on with --resume {stopped}" in said
+    assert f"continue with --resume {stopped}" in said
     assert len(read_rows(stopped / "timing.jsonl")) < 40
     tutelage.train(resume=stopped)
     tutelage.train(scans, out=tmp_path / "whole", settings=settings)

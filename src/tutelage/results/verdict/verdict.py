@@ -31,7 +31,7 @@ class Verdict:
     Attributes:
         labels: the number that the runs were given, including held-out ones.
         gain: points of the headline above supervised training.
-        half_width: half the 95 % interval of the paired gain: over seeds (Student's t), or over the scored images or
+        half_width: half the 95% interval of the paired gain: over seeds (Student's t), or over the scored images or
             cases, as `over` says. The latter holds only for these draws of the labels.
         part, images: what was scored, and the number of images or cases.
         outcome: "uncertain" is a gain that may be chance, or that the log contradicts.
