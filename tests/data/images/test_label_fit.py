@@ -12,7 +12,7 @@ from tutelage.config.settings import DataConfig
 from tutelage.data.images.arrays import DIGITS
 from tutelage.data.images.dataset import load_images
 from tutelage.data.images.evidence import LEAST_FOR_FIT, MOST, measure_label_fit, pixel_features, reached_by_chance
-from tutelage.results.verdict.diagnosis import UNRELATED
+from tutelage.results.verdict.rules import UNRELATED
 
 DATA = Path(os.environ.get("TUTELAGE_DATA") or Path(__file__).parents[4] / "shared" / "data")
 

@@ -14,9 +14,10 @@ from tutelage.core.errors import RunError
 from tutelage.core.files import write_json
 from tutelage.core.headlines import ACCURACY, headline_of
 from tutelage.core.intervals import Interval, interval
-from tutelage.results.verdict.diagnosis import DOUBT, MOST_REASONS, Reason, diagnose, short_baseline
+from tutelage.results.verdict.diagnosis import DOUBT, MOST_REASONS, diagnose, short_baseline
 from tutelage.results.verdict.evidence import Evidence
 from tutelage.results.verdict.pairing import Difference, paired_difference
+from tutelage.results.verdict.rules import Reason
 from tutelage.run.run_record import RunRecord
 
 FILE = "verdict.json"
