@@ -72,7 +72,7 @@ def main() -> None:
     for method, gain in measured["gains"].items():
         low, high = gain.mean - gain.half_width, gain.mean + gain.half_width
         lines.append(
-            f"Paired gain of {method}: {gain.mean:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f} "
+            f"Paired gain of {method}: {gain.mean:+.1f} points, 95% interval {low:+.1f} to {high:+.1f} "
             f"(paired t, n = {gain.n})."
         )
     lines += [

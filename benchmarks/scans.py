@@ -245,7 +245,7 @@ def spread(values: Sequence[float | None]) -> str:
 
 
 def bounds(values: Sequence[float]) -> str:
-    """Mean and half the width of its 95 % interval."""
+    """Mean and half the width of its 95% interval."""
     if not values:
         return "-"
     stats = interval(values)

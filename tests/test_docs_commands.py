@@ -26,10 +26,12 @@ from PIL import Image
 
 import tutelage
 from tutelage import cli
+from tutelage.methods import ADDITIONS, METHODS
 
 ROOT = Path(__file__).parents[1]
 OWN_CODE = ROOT / "docs" / "own-code.md"
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
+METHOD_PAGES = sorted(path for path in (ROOT / "docs" / "methods").glob("*.md") if path.name != "README.md")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 NOT_RUN = re.compile(r"<!-- not run: .+? -->\n```\n(.*?)^```", re.DOTALL | re.MULTILINE)
 SHORT = ("--steps", "2", "--device", "cpu", "--no-report")
@@ -370,3 +372,31 @@ def test_every_file_of_the_repository_that_a_page_names_exists() -> None:
         named += re.findall(r"(?<![\w/])((?:tests|examples)/[\w/.-]+\.py)\b", text)  # in comments and links too
         for span in named:
             assert (ROOT / span).exists(), f"{page.relative_to(ROOT)}: {span}"
+
+
+def test_every_method_is_in_the_table_of_the_readme_with_a_link_to_its_page() -> None:
+    section = (ROOT / "README.md").read_text().split("\n## Methods\n")[1].split("\n## ")[0]
+    rows = [line.split("|")[1:3] for line in section.splitlines() if line.startswith("| ")]
+    table = {family.strip(): methods for family, methods in rows}
+    pages = {
+        name: page
+        for methods in table.values()
+        for names, page in re.findall(r"\[([^]]+)\]\((docs/methods/[\w-]+\.md)\)", methods)
+        for name in re.findall(r"`([\w-]+)`", names)
+    }
+    assert set(pages) == {method.name for method in METHODS}
+    for name, page in pages.items():
+        assert f"`{name}`" in (ROOT / page).read_text().partition("\n")[0], f"{page} is not titled {name}"
+    linked = set(re.findall(r"\((docs/methods/[\w-]+\.md)\)", section))
+    assert linked == {path.relative_to(ROOT).as_posix() for path in METHOD_PAGES}  # those of additions too
+    for method in METHODS:
+        if method.tasks == ("segmentation",):
+            assert f"`{method.name}`" in table["segmentation of scans"]
+        if "representation" in method.tasks:
+            assert f"`{method.name}`" in table["self-supervised"]
+
+
+def test_every_method_has_its_page_in_the_docs() -> None:
+    titled = [name for path in METHOD_PAGES for name in re.findall(r"`([\w-]+)`", path.read_text().partition("\n")[0])]
+    assert len(titled) == len(set(titled))
+    assert set(titled) - set(ADDITIONS) == {method.name for method in METHODS}

@@ -50,7 +50,7 @@ def test_the_loop_fits_on_one_page() -> None:
 @pytest.mark.parametrize("room", ["images", "scans"])
 def test_images_and_scans_have_files_of_the_same_names(room: str) -> None:
     shared = {"check.py", "dataset.py", "folders.py", "inventory.py", "items.py", "loader.py", "reading.py"}
-    shared |= {"source.py", "survey.py", "tables.py"}
+    shared |= {"parts.py", "source.py", "survey.py", "tables.py"}
     assert shared <= {path.name for path in (ROOT / "data" / room).iterdir()}
     assert {"model.py", "predict.py", "prediction.py", "scores.py"} <= {
         path.name for path in (ROOT / "inference" / room).iterdir()

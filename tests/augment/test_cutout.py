@@ -1,8 +1,7 @@
 import pytest
 import torch
 
-from tutelage.augment.cutout import Cutout
-from tutelage.augment.image_ops.erase import erase
+from tutelage.augment.cutout import Cutout, erase
 from tutelage.augment.view import ImageShape
 from tutelage.core.seeding import generator
 

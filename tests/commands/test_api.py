@@ -105,7 +105,7 @@ def test_a_run_that_is_finished_is_not_trained_again(run: tutelage.Run) -> None:
 
 def test_the_metrics_of_an_unfinished_run_say_how_to_go_on(run: tutelage.Run, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_bytes((run.path / "config.json").read_bytes())
-    with pytest.raises(RunError, match=r"is not finished; go on with --resume"):
+    with pytest.raises(RunError, match=r"is not finished; continue with --resume"):
         _ = tutelage.Run(tmp_path).metrics
 
 

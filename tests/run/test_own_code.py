@@ -203,6 +203,16 @@ def test_method_network_and_metric_of_a_user_train_resume_and_predict(
     assert type(model.network).__name__ == "Net"
     assert model.probabilities(torch.zeros(2, 1, 8, 8, dtype=torch.uint8).numpy()).shape == (2, 10)
 
+    sys.modules.pop(MODULE)
+    metrics = model.evaluate("digits")
+    assert metrics["n"] == result["test"]["student"]["n"]
+    assert metrics["brier"] == pytest.approx(result["test"]["student"]["brier"], abs=1e-6)
+    capsys.readouterr()
+    assert cli.run(["evaluate", "a", "digits", "--out", "m.json", "--report", "m.html"]) == 0
+    assert f"brier  {metrics['brier']:.4g}" in capsys.readouterr().out
+    assert json.loads(Path("m.json").read_text())["brier"] == metrics["brier"]
+    assert f"{metrics['brier']:.4g}" in Path("m.html").read_text()
+
     Path("a/result.json").unlink()
     sys.modules.pop(MODULE)
     assert cli.run(["train", "--resume", "a", "--no-report", "--network.depth", "2"]) == 0
@@ -236,6 +246,30 @@ def test_settings_come_from_a_file_too(code: Path) -> None:
     assert cli.run(flags("a", "--config", "s.toml")) == 0
     settings = json.loads(Path("a/config.json").read_text())["settings"]
     assert (settings["method"]["weight"], settings["network"]["depth"]) == (0.1, 3)
+
+
+def test_the_network_of_a_file_may_be_named_on_the_command_line(code: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("s.toml").write_text("[method]\nname = 'supervised'\n[network]\ndepth = 3\n")
+    own = ["--config", "s.toml", "--network", f"{MODULE}:Net"]
+    assert cli.run(flags("a", *own, "--network.width", "2")) == 0
+    settings = json.loads(Path("a/config.json").read_text())["settings"]
+    assert settings["network"] == {"name": f"{MODULE}:Net", "bn_splits": None, "depth": 3, "width": 2}
+    assert cli.run(flags("b", "--config", "s.toml")) == 2
+    assert "s.toml: unknown setting network.depth" in capsys.readouterr().err
+    Path("s.toml").write_text("[network]\ndpeth = 3\n")
+    assert cli.run(flags("b", *own)) == 2
+    assert "unknown setting network.dpeth; did you mean 'depth'?" in capsys.readouterr().err
+
+
+def test_a_network_named_on_the_command_line_decides_which_settings_of_a_file_are_known(
+    code: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("s.toml").write_text(f'[network]\nname = "{MODULE}:Net"\ndepth = 3\n')
+    assert cli.run(flags("a", "--config", "s.toml", "--network", "small")) == 2
+    assert "unknown setting network.depth" in capsys.readouterr().err
+    Path("s.toml").write_text("[network]\ndepth = 3\n")
+    run = tutelage.train("digits", out="a", method="supervised", network=f"{MODULE}:Net", config_file="s.toml", **SMALL)  # type: ignore[arg-type]
+    assert run.config["settings"]["network"]["depth"] == 3
 
 
 def test_tutelage_methods_shows_the_settings_of_a_users_classes(code: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -298,6 +332,17 @@ def test_a_metric_that_fails_is_one_line(
 ) -> None:
     assert cli.run(flags("a", "--method", "supervised", "--metrics", f"{MODULE}:{name}")) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_run_is_not_scored_without_a_metric_that_it_was_trained_with(
+    code: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(flags("a", "--method", "supervised", "--metrics", f"{MODULE}:brier")) == 0
+    sys.modules.pop(MODULE)
+    (code / f"{MODULE}.py").rename(code / "elsewhere.py")
+    assert len(tutelage.load("a").predict("digits")) > 0  # type: ignore[call-arg, union-attr]
+    assert cli.run(["evaluate", "a", "digits"]) == 2
+    assert f"there is no module '{MODULE}'" in capsys.readouterr().err.replace("\n", " ")
 
 
 class Here(Method):

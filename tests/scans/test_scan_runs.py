@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import shutil
 import signal
@@ -109,7 +110,7 @@ def test_a_run_that_a_signal_stopped_goes_on_to_the_same_bits(make: Any, scans: 
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate()
     assert process.returncode == 143, said
-    assert f"go on with --resume {stopped}" in said
+    assert f"continue with --resume {stopped}" in said
     assert len(read_rows(stopped / "timing.jsonl")) < 40
     tutelage.train(resume=stopped)
     tutelage.train(scans, out=tmp_path / "whole", settings=settings)
@@ -197,6 +198,24 @@ def test_evaluation_gives_what_training_told_of_the_test_cases(
     assert float(rows[0]["dice"]) == pytest.approx(first["dice"], abs=1e-5)
     said = capsys.readouterr().out
     assert "all classes" in said and "HD95 pooled" in said and "c21" in said
+
+
+def test_own_metrics_of_the_run_are_means_over_the_scored_cases(
+    finished: Path, scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "scores_of_a_user.py").write_text(
+        "def volume(probs, labels):\n"
+        "    assert probs.shape[:2] == (1, 3) and probs.shape[2:] == labels.shape[1:]\n"
+        "    return (labels == 2).sum()\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    model = dataclasses.replace(ScanModel.load(finished, device="cpu"), own_metrics=("scores_of_a_user:volume",))
+    scores = model.score(str(scans))
+    references = [np.asarray(nibabel.load(scans / "test" / "labels" / f"c{n}.nii.gz").dataobj) for n in (20, 21)]
+    assert scores.metrics["volume"] == np.mean([(reference == 2).sum() for reference in references])
+    scores.print(screen())
+    assert f"volume, mean over cases: {scores.metrics['volume']:.4g}" in capsys.readouterr().out
+    sys.modules.pop("scores_of_a_user")
 
 
 def test_auto_says_which_method_it_takes_for_scans(

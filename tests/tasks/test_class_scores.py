@@ -25,7 +25,7 @@ def test_a_new_score_is_one_function_and_one_line(monkeypatch: pytest.MonkeyPatc
     scores = metrics.compute()
     assert scores["brier"] == pytest.approx((0.02 + 0.72) / 2)
     stream = io.StringIO()
-    ImageScores(("cat", "dog"), scores, [], []).print(Console(file=stream, width=100))
+    ImageScores(("cat", "dog"), scores, (), [], []).print(Console(file=stream, width=100))
     assert "brier  0.3700" in stream.getvalue()
     tiles = {tile.label: tile.value for tile in score_tiles(scores, "test").tiles}
     assert tiles["Brier score"] == "0.370"

@@ -140,7 +140,7 @@ def test_a_signal_between_two_checkpoints_is_obeyed_within_a_step_and_leaves_a_c
     assert time.monotonic() - asked < 5
     assert checkpoints(run)[-1]["step"] >= 4
     assert (
-        f"stopped after step {checkpoints(run)[-1]['step']} of 100000, which is saved; go on with --resume {run}"
+        f"stopped after step {checkpoints(run)[-1]['step']} of 100000, which is saved; continue with --resume {run}"
         in error
     )
 

@@ -10,7 +10,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from tutelage.augment.image_ops.checks import check_images
+from tutelage.augment.image_ops.inputs import check_images
 from tutelage.augment.view import View
 from tutelage.core.seeding import generator
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from tutelage.augment.crops import draw_crops
 from tutelage.augment.image_ops.blending import brightness, color, contrast, grayscale
-from tutelage.augment.image_ops.checks import check_images
 from tutelage.augment.image_ops.hue import shift_hue
+from tutelage.augment.image_ops.inputs import check_images
 from tutelage.augment.image_ops.resample import gaussian_blur, resize_crops
 from tutelage.augment.operations import Operation, apply_operations
 from tutelage.augment.view import Draws, ImageShape, View

@@ -13,11 +13,11 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
+from tutelage.augment.cutout import erase
 from tutelage.augment.image_ops.affine import Fill
 from tutelage.augment.image_ops.blending import blend, brightness, color, contrast
-from tutelage.augment.image_ops.checks import check_images, check_rows
-from tutelage.augment.image_ops.erase import erase
 from tutelage.augment.image_ops.filters import blur, sharpness, smooth
+from tutelage.augment.image_ops.inputs import check_images, check_rows
 from tutelage.augment.image_ops.resample import FILTERS, Filter, resize_crops
 from tutelage.augment.image_ops.tables import autocontrast, equalize, invert, posterize, solarize
 from tutelage.augment.operations import Operation, apply_operations, index_of

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tutelage.augment.image_ops.affine import Fill, affine_fixed, fixed_point, rotation, slide_lines
-from tutelage.augment.image_ops.checks import check_images, check_rows
+from tutelage.augment.image_ops.inputs import check_images, check_rows
 from tutelage.augment.view import ImageShape
 from tutelage.core.errors import ConfigError, did_you_mean
 

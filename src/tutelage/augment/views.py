@@ -11,7 +11,7 @@ from torch import Tensor
 from tutelage.augment.contrastive import Contrastive
 from tutelage.augment.ct_augment import CTAugment
 from tutelage.augment.cutout import Cutout
-from tutelage.augment.image_ops.checks import check_images
+from tutelage.augment.image_ops.inputs import check_images
 from tutelage.augment.operations import FILLS
 from tutelage.augment.rand_augment import RandAugment
 from tutelage.augment.view import Draws, ImageShape, View

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from tutelage.augment.crops import draw_crops
-from tutelage.augment.image_ops.checks import check_images, check_rows
+from tutelage.augment.image_ops.inputs import check_images, check_rows
 from tutelage.augment.image_ops.resample import resize_crops
 from tutelage.augment.view import Draws, ImageShape, View
 from tutelage.config.augment import WeakConfig

@@ -20,7 +20,21 @@ def _number(kind: Any, tokens: Sequence[Token]) -> Any:
     return options.coerce(tokens[0].value, kind, str(tokens[0].keyword))
 
 
+# Flags that several commands share, with their help.
 Integer = Annotated[int, Parameter(converter=_number)]
+WhichNetwork = Annotated[
+    str, Parameter(help="Network to use: auto (the one that the method evaluates), student, or teacher.")
+]
+Device = Annotated[str, Parameter(help="auto, cpu, cuda, cuda:1, or mps.")]
+Workers = Annotated[int, Parameter(converter=_number, help="Number of threads that decode images.")]
+Flips = Annotated[
+    bool,
+    Parameter(help="Scans only: average the predictions over all mirror images. [default: as set in the run]"),
+]
+LargestComponent = Annotated[
+    bool,
+    Parameter(help="Scans only: keep only the largest connected component of each class. [default: as set in the run]"),
+]
 
 
 def _default_shown(value: Any) -> str | None:

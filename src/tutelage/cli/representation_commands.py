@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from tutelage import commands
-from tutelage.cli.application import Integer, app, path, threads
+from tutelage.cli.application import Device, Integer, WhichNetwork, Workers, app, path, threads
 from tutelage.core.console import screen
 
 
@@ -28,9 +28,9 @@ def probe(
     no_random: bool = False,
     augment: bool = False,
     label_balance: Literal["balanced", "proportional"] = "balanced",
-    network: str = "auto",
-    device: str = "auto",
-    workers: Integer = 2,
+    network: WhichNetwork = "auto",
+    device: Device = "auto",
+    workers: Workers = 2,
     out: str | None = None,
     overwrite: bool = False,
 ) -> None:
@@ -59,12 +59,6 @@ def probe(
         Crop and flip images at random in each epoch of the linear probe, as published; slow.
     label_balance
         How labels are spread over classes.
-    network
-        Network to use: auto (the one that the method evaluates), student, or teacher.
-    device
-        auto, cpu, cuda, cuda:1, or mps.
-    workers
-        Number of threads that decode images.
     out
         File to write the results to, .json or .md. [default: none]
     overwrite
@@ -106,9 +100,9 @@ def embed(
     *,
     out: str,
     labels: str | None = None,
-    network: str = "auto",
-    device: str = "auto",
-    workers: Integer = 2,
+    network: WhichNetwork = "auto",
+    device: Device = "auto",
+    workers: Workers = 2,
     report: str | None = None,
     overwrite: bool = False,
 ) -> None:
@@ -124,12 +118,6 @@ def embed(
         File to write: .parquet, .npz or .csv.
     labels
         CSV with the columns path,label. [default: labels in DATA, if any]
-    network
-        Network to use: auto (the one that the method evaluates), student, or teacher.
-    device
-        auto, cpu, cuda, cuda:1, or mps.
-    workers
-        Number of threads that decode images.
     report
         HTML file to write a map of the images to. [default: none]
     overwrite

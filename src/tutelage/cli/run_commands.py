@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from tutelage import commands
-from tutelage.cli.application import Integer, app, path, threads
+from tutelage.cli.application import Device, Flips, LargestComponent, WhichNetwork, Workers, app, path, threads
 from tutelage.core.console import screen
 
 
@@ -24,13 +24,13 @@ def evaluate(
     /,
     *,
     labels: str | None = None,
-    network: str = "auto",
-    device: str = "auto",
+    network: WhichNetwork = "auto",
+    device: Device = "auto",
     out: str | None = None,
     report: str | None = None,
     csv: str | None = None,
-    flips: bool = False,
-    largest_component: bool = False,
+    flips: Flips = False,
+    largest_component: LargestComponent = False,
     overwrite: bool = False,
 ) -> None:
     """Score a run on labeled images or scans.
@@ -44,20 +44,12 @@ def evaluate(
         Scans: folder with images/ and labels/, dataset.json, CSV with image,label, or .h5 files.
     labels
         CSV with path,label; for scans, CSV with image,label or folder of masks. [default: labels in DATA]
-    network
-        Network to use: auto (the one that the method evaluates), student, or teacher.
-    device
-        auto, cpu, cuda, cuda:1, or mps.
     out
         JSON file to write the metrics to. [default: none]
     report
         HTML file to write a report to. [default: none]
     csv
         Scans only: CSV file to write the scores of each class in each scan to. [default: none]
-    flips
-        Scans only: average the predictions over all mirror images. [default: as set in the run]
-    largest_component
-        Scans only: keep only the largest connected component of each class. [default: as set in the run]
     overwrite
         Replace files that exist.
     """
@@ -89,13 +81,13 @@ def predict(
     /,
     *,
     out: str,
-    network: str = "auto",
-    device: str = "auto",
-    workers: Integer = 2,
+    network: WhichNetwork = "auto",
+    device: Device = "auto",
+    workers: Workers = 2,
     report: str | None = None,
     probabilities: bool = False,
-    flips: bool = False,
-    largest_component: bool = False,
+    flips: Flips = False,
+    largest_component: LargestComponent = False,
     overwrite: bool = False,
 ) -> None:
     """Predict the classes of new images, or segment new scans.
@@ -110,20 +102,10 @@ def predict(
     out
         CSV file to write, with the columns path, label, confidence, and one column per class.
         Scans: folder for the masks and a table.
-    network
-        Network to use: auto (the one that the method evaluates), student, or teacher.
-    device
-        auto, cpu, cuda, cuda:1, or mps.
-    workers
-        Number of threads that decode images.
     report
         HTML file to write a report to. [default: none]
     probabilities
         Scans only: also write the class probabilities.
-    flips
-        Scans only: average the predictions over all mirror images. [default: as set in the run]
-    largest_component
-        Scans only: keep only the largest connected component of each class. [default: as set in the run]
     overwrite
         Replace files that exist.
     """
@@ -153,7 +135,7 @@ def report(
     out: str | None = None,
     form: Annotated[Literal["html", "md"] | None, Parameter(name="--format")] = None,
     plots: str | None = None,
-    device: str = "auto",
+    device: Device = "auto",
     overwrite: bool = False,
 ) -> None:
     """Write a report on a run: how good it is, what it gets wrong, and how it was made. Several runs are compared.
@@ -168,8 +150,6 @@ def report(
         html for one self-contained page, or md for Markdown with separate plots. [default: by the suffix of --out]
     plots
         Folder for the plots as PNG and SVG. [default: named after the report, e.g. report_plots]
-    device
-        auto, cpu, cuda, cuda:1, or mps.
     overwrite
         Replace the file if it exists.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,7 @@ from cyclopts import Parameter
 
 from tutelage import commands, config
 from tutelage.cli.application import Integer, app, dotted, given_flags
-from tutelage.cli.dotted import as_flag
+from tutelage.cli.start import start_or_resume
 from tutelage.cli.train_flags import CompareFlags, TrainFlags
 from tutelage.core.console import screen
 from tutelage.core.errors import ConfigError
@@ -33,30 +32,7 @@ def train(data: str | None = None, /, *, flags: Annotated[TrainFlags | None, Par
         Folder with class subfolders (and 'unlabeled'), folder with --labels, tar shards, .npz file, or the word digits.
         Scans to segment: folder with images/ and labels/, dataset.json, CSV with image,label, or .h5 files.
     """
-    given = given_flags(flags)
-    resume, out = given.pop("resume", None), given.pop("out", None)
-    if resume is None and data is None:
-        raise ConfigError("give the data to train on, or a run to resume (--resume RUN)")
-    if resume is None and out is None:
-        raise ConfigError("give the run folder to create: --out runs/a")
-    settings = {config.FLAGS[name]: value for name, value in given.items() if name in config.FLAGS}
-    settings |= {"data.path": data} if data is not None else {}
-    settings |= dotted.pop(given=settings)
-    if resume is not None:
-        refused = [name for name in ("preset", "config", "overwrite") if name in given] + (["out"] if out else [])
-        if refused:
-            raise ConfigError(
-                f"--resume uses the settings of the run; it cannot be combined with {as_flag(refused[0])}"
-            )
-        # a run that is finished and has a report is left unchanged
-        reported = all((Path(resume) / name).exists() for name in ("result.json", "report.html"))
-        run = commands.resume_training(Path(resume), settings, console=screen())
-    else:
-        reported = False
-        cfg = commands.resolve_training(settings, preset=given.get("preset"), file=given.get("config"))
-        run = commands.train_run(cfg, Path(out), overwrite=bool(given.get("overwrite")), console=screen())
-    if not reported and not given.get("no_report") and os.environ.get("RANK", "0") == "0":
-        commands.report_after_training(run.path, screen())
+    start_or_resume(data, flags, pretraining=False)
 
 
 @app.command(

@@ -103,4 +103,4 @@ def _in_words(gain: Interval) -> str:
         return f"{gain.mean:+.1f} points (one draw: no interval; try --seeds 4)"
     verdict = "the interval is above zero" if gain.above_zero else "the interval is not above zero"
     low, high = gain.mean - gain.half_width, gain.mean + gain.half_width
-    return f"{gain.mean:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f} (paired t, n = {gain.n}): {verdict}."
+    return f"{gain.mean:+.1f} points, 95% interval {low:+.1f} to {high:+.1f} (paired t, n = {gain.n}): {verdict}."

@@ -32,7 +32,7 @@ METHODS = (BASELINE, "mean-teacher")
 LABELS, SCANS, TEST = 3, 24, 8
 SEEDS = 2
 PICTURES = "pictures"
-_COLUMNS = {"dice": ("Dice", 100.0, " %"), "hd95_pooled_mm": ("HD95 pooled", 1.0, " mm")}
+_COLUMNS = {"dice": ("Dice", 100.0, "%"), "hd95_pooled_mm": ("HD95 pooled", 1.0, " mm")}
 
 Scores = dict[str, list[dict[str, Any]]]
 

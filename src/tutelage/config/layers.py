@@ -53,7 +53,9 @@ def given_settings(settings: Mapping[str, Any], file: str | Path | None = None) 
     Raises:
         ConfigError: as `read_toml` and `nested`.
     """
-    return lay([*([] if file is None else [read_toml(Path(file))]), nested(settings)])
+    over = nested(settings)
+    network = over.get("network", {}).get("name")
+    return lay([*([] if file is None else [read_toml(Path(file), network=network)]), over])
 
 
 def _fitting(preset: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,8 +78,11 @@ def _refuse_preset(preset: str, method: object) -> None:
         )
 
 
-def read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path, *, network: object = None) -> dict[str, Any]:
     """The settings in a TOML file.
+
+    Args:
+        network: the name that takes the place of the file's `network.name`; None keeps that.
 
     Raises:
         ConfigError: it is missing, not readable, or not valid TOML (the message names the line); or a section, a
@@ -92,14 +97,14 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
     for section, values in table.items():
         try:
-            _check_section(section, values)
+            _check_section(section, values, network)
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from None
     return table
 
 
-def _check_section(section: str, values: Any) -> None:
-    """Check the names and types in a section; those of a method are checked later, with the method."""
+def _check_section(section: str, values: Any, network: object) -> None:
+    """Check the names and types in a section; those of a method or an own network are checked later, with its class."""
     if not isinstance(values, Mapping):
         word = section.replace("-", "_")
         homes = [name for name, cls in SECTIONS.items() if word in {field.name for field in dataclasses.fields(cls)}]
@@ -107,5 +112,6 @@ def _check_section(section: str, values: Any) -> None:
         raise ConfigError(f"{section} = {values!r} is outside of any section{where}")
     if section not in (*SECTIONS, "method"):
         raise ConfigError(f"unknown section {section}{did_you_mean(section, [*SECTIONS, 'method'])}")
-    if section != "method" and not (section == "network" and is_own_network(values.get("name"))):
+    own_network = section == "network" and is_own_network(values.get("name") if network is None else network)
+    if section != "method" and not own_network:
         options.typed(SECTIONS[section], values, f"{section}.")

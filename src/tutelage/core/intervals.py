@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Interval:
-    """The mean of n values, their standard deviation, and half the width of the mean's 95 % confidence interval.
+    """The mean of n values, their standard deviation, and half the width of the mean's 95% confidence interval.
 
     `std` and `half_width` are None for a single value.
     """
@@ -27,7 +27,7 @@ class Interval:
 
 
 def interval(values: Sequence[float], *, grain: float = 0.0) -> Interval:
-    """The mean of independent values with its 95 % confidence interval, by Student's t.
+    """The mean of independent values with its 95% confidence interval, by Student's t.
 
     Args:
         grain: the resolution of a value, e.g. 1 / (number of images scored). The interval is at least as wide as
@@ -49,7 +49,7 @@ def interval(values: Sequence[float], *, grain: float = 0.0) -> Interval:
 
 
 def share_interval(share: float, n: int) -> tuple[float, float]:
-    """The 95 % confidence interval of a share of `n` independent items (Wilson's score interval)."""
+    """The 95% confidence interval of a share of `n` independent items (Wilson's score interval)."""
     from scipy import stats  # takes a second to import
 
     found = stats.binomtest(round(share * n), n).proportion_ci(confidence_level=0.95, method="wilson")

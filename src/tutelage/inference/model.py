@@ -12,6 +12,7 @@ from rich.console import Console
 from torch import nn
 
 from tutelage.tasks.base import Task
+from tutelage.tasks.own_metrics import FORM
 
 Tell = Callable[[str], None]  # receives one line of progress
 
@@ -23,10 +24,17 @@ class Scores(ABC):
     Attributes:
         classes: class names, in the order of the probabilities.
         metrics: by name, ready for JSON.
+        own: names of those among them that functions from other packages computed.
     """
 
     classes: tuple[str, ...]
     metrics: dict[str, Any]
+    own: tuple[str, ...]
+
+    @property
+    def own_values(self) -> dict[str, str]:
+        """The values of `own`, formatted, by name."""
+        return {name: FORM.format(self.metrics[name]) for name in self.own}
 
     @abstractmethod
     def print(self, console: Console) -> None:
@@ -51,6 +59,7 @@ class TrainedModel(ABC):
         kind: the name of the kind of data it works on, see `DataKind`.
         load_options: arguments of `load` that exist only for this kind of data.
         predict_options, score_options: flags of `predict` and `evaluate` that exist only for this kind of data.
+        own_metrics: import paths of the functions that the run was scored by (`train.metrics`); imported when scoring.
     """
 
     kind: ClassVar[str]
@@ -61,6 +70,7 @@ class TrainedModel(ABC):
     network: nn.Module
     task: Task
     step: int
+    own_metrics: tuple[str, ...]
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -69,10 +79,11 @@ class TrainedModel(ABC):
 
     @abstractmethod
     def score(self, data: str, *, labels: str | None = None, workers: int = 2, tell: Tell | None = None) -> Scores:
-        """Score the model on the labeled part of a source.
+        """Score the model on the labeled part of a source, also by the run's own metrics.
 
         Raises:
             DataError: lists all problems of the data.
+            ConfigError: one of the own metrics cannot be imported, or fails.
         """
 
     @abstractmethod
@@ -102,5 +113,6 @@ class TrainedModel(ABC):
 
         Raises:
             DataError: the source does not exist, an item cannot be read, or a label is not a class of the model.
+            ConfigError: one of the run's own metrics cannot be imported, or fails.
         """
         return self.score(str(source), labels=None if labels is None else str(labels), workers=workers).metrics

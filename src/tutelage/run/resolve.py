@@ -45,8 +45,7 @@ def resolve_pretraining(
     """
     given = dict(settings)
     if preset is None:
-        in_file = {} if file is None else config.read_toml(Path(file)).get("method", {})
-        method = given.get("method.name") or in_file.get("name") or PRETRAINING_METHOD
+        method = config.given_settings(settings, file).get("method", {}).get("name") or PRETRAINING_METHOD
         given["method.name"] = method
         preset = f"{method}-{PRETRAINING_PRESET}"
         preset = preset if preset in config.preset_names() else None

@@ -185,7 +185,7 @@ class RunRecord:
             RunError: the run is not finished.
         """
         if self.result is None:
-            raise RunError(f"{self.path} is not finished; go on with --resume {self.path}")
+            raise RunError(f"{self.path} is not finished; continue with --resume {self.path}")
         return self.result
 
     @property

@@ -127,7 +127,7 @@ class Session:
         except Interrupted as stopped:
             if folder is None:
                 raise
-            raise Interrupted(f"{stopped}; go on with --resume {folder.path}", stopped.exit_code - 128) from None
+            raise Interrupted(f"{stopped}; continue with --resume {folder.path}", stopped.exit_code - 128) from None
         finally:
             training.loader.close()
 

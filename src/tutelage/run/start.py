@@ -128,7 +128,7 @@ def resume_run(run: Path, given: Mapping[str, Any], *, console: Console) -> None
         window = restore_checkpoint(training, checkpoint)
         if folder is not None:
             folder.cut(checkpoint.step)
-        session.console.print(f"going on after step {checkpoint.step} of {training.total}")
+        session.console.print(f"continuing after step {checkpoint.step} of {training.total}")
         session.train(training, folder, start=checkpoint.step, window=window, begun=begun)
 
 

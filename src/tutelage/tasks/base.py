@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
 
@@ -51,6 +52,12 @@ class Task(ABC):
                 raise ConfigError(f"train.metrics: a score named '{metric.name}' already exists; rename the function")
         self.own_metrics = own_metrics
         self.columns = {**self.columns, **{metric.name: (metric.name, FORM) for metric in own_metrics}}
+
+    def also_scored_by(self, own_metrics: tuple[OwnMetric, ...]) -> Self:
+        """A copy of this task with these functions as its `own_metrics`; see `add_metrics`."""
+        task = copy.copy(self)
+        task.add_metrics(own_metrics)
+        return task
 
     @abstractmethod
     def loss(self, logits: Tensor, label: Tensor) -> Tensor:

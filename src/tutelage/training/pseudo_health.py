@@ -15,7 +15,7 @@ TALLY = "pseudo_labels"  # the name of these counts in `StepOutput.log`
 ALARM_LINES = 3  # consecutive log lines before an alarm
 _WARMUP = 0.1  # share of training without alarms: at first, pseudo-labels are few and one-sided in healthy runs too
 _EMPTY = 1e-3  # a mean weight below this counts as zero
-_DOMINANT = 0.6  # alarm at this fraction of the way from a class's share of the labels to 100 %
+_DOMINANT = 0.6  # alarm at this fraction of the way from a class's share of the labels to 100%
 
 
 def tally(pseudo: PseudoLabels, truth: Tensor | None, num_classes: int) -> Tensor:

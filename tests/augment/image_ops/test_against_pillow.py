@@ -157,7 +157,7 @@ AFFINE = {
 @pytest.mark.parametrize("fill", [0, 127])
 @pytest.mark.parametrize("name", AFFINE)
 def test_nearest_affine_maps_equal_pillow_in_every_pixel(images, name, fill):
-    """The share of pixels that differ is 0 here; below 1 % is what would still be right."""
+    """The share of pixels that differ is 0 here; below 1% is what would still be right."""
     ours, theirs, most = AFFINE[name]
     for batch in sizes(images):
         values = spread(-most, most, len(batch))

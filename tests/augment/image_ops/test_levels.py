@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from support.tables import check_rows
+from tutelage.augment import cutout
 from tutelage.augment.cutout import Cutout
-from tutelage.augment.image_ops import affine, blending, erase, filters, hue, resample, tables
-from tutelage.augment.image_ops.levels import from_levels, to_levels
+from tutelage.augment.image_ops import affine, blending, filters, hue, resample, tables
+from tutelage.augment.image_ops.inputs import from_levels, to_levels
 from tutelage.core.seeding import generator
 
 ROWS = 8
@@ -41,7 +42,7 @@ OPERATIONS: dict[Callable[..., Tensor], Callable[[Callable[..., Tensor], Tensor]
     affine.rotate: lambda f, x: f(x, 90 * UNIT - 45, fill=9),
     affine.affine: lambda f, x: f(x, MAPS, resample="bilinear", fill="reflect"),
     hue.shift_hue: lambda f, x: f(x, UNIT - 0.5),
-    erase.erase: lambda f, x: f(x, BOXES, fill=127),
+    cutout.erase: lambda f, x: f(x, BOXES, fill=127),
     resample.resize_crops: lambda f, x: f(x, BOXES, 12, 16),
     resample.gaussian_blur: lambda f, x: f(x, 0.1 + 1.9 * UNIT),
     blending.blend: lambda f, x: f(x, x.flip(3), 2 * UNIT - 0.5),
@@ -79,7 +80,7 @@ def test_a_float_batch_gives_the_levels_of_the_uint8_batch_over_255_in_its_own_t
     check_rows(rows, check, lambda row: f"{row[0].__name__} of {row[1]} channels in {row[2]}")
 
 
-@pytest.mark.parametrize("module", [affine, blending, erase, filters, hue, resample, tables])
+@pytest.mark.parametrize("module", [affine, blending, cutout, filters, hue, resample, tables])
 def test_every_public_operation_is_tested_with_floats(module: ModuleType):
     """Those that take `images` first and check them."""
     internal = {"affine_fixed", "slide_lines", "slide", "pick", "framed", "filled", "interpolate"}

@@ -8,8 +8,7 @@ from PIL import Image
 
 from tutelage.core.errors import DataError, RunError
 from tutelage.data.images.arrays import list_digits
-from tutelage.data.images.cache import PixelCache
-from tutelage.data.images.image_set import decode
+from tutelage.data.images.image_set import PixelCache, decode
 from tutelage.data.images.items import Files, Item, Unreadable
 from tutelage.data.images.shards import list_shards
 from tutelage.data.images.survey import ImageLook, read_pixels, survey_images

@@ -6,7 +6,7 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import roc_auc_score
 
 from tutelage.data.images.arrays import DIGITS
-from tutelage.data.images.gap import LEAST, measure_gap, pixel_features
+from tutelage.data.images.evidence import LEAST_FOR_GAP, measure_gap, pixel_features
 
 
 def digits() -> np.ndarray:
@@ -15,7 +15,7 @@ def digits() -> np.ndarray:
     return pixels if pixels.dtype == np.uint8 else np.round(255 * pixels).astype(np.uint8)
 
 
-@pytest.mark.parametrize("labeled", [LEAST, 40, 400])
+@pytest.mark.parametrize("labeled", [LEAST_FOR_GAP, 40, 400])
 @pytest.mark.parametrize("seed", range(3))
 def test_images_of_one_kind_show_no_gap(labeled: int, seed: int) -> None:
     images = digits()
@@ -38,7 +38,7 @@ def test_images_of_another_kind_show_a_gap(change) -> None:  # type: ignore[no-u
 
 def test_too_few_images_say_nothing() -> None:
     images = digits()
-    assert measure_gap(images, np.arange(LEAST - 1), np.arange(100, 200), seed=0) is None
+    assert measure_gap(images, np.arange(LEAST_FOR_GAP - 1), np.arange(100, 200), seed=0) is None
     assert measure_gap(images, np.arange(100), np.arange(100), seed=0) is None
 
 

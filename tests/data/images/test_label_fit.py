@@ -11,9 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from tutelage.config.settings import DataConfig
 from tutelage.data.images.arrays import DIGITS
 from tutelage.data.images.dataset import load_images
-from tutelage.data.images.gap import pixel_features
-from tutelage.data.images.label_fit import LEAST, MOST, measure_label_fit, reached_by_chance
-from tutelage.results.verdict.diagnosis import UNRELATED
+from tutelage.data.images.evidence import LEAST_FOR_FIT, MOST, measure_label_fit, pixel_features, reached_by_chance
+from tutelage.results.verdict.rules import UNRELATED
 
 DATA = Path(os.environ.get("TUTELAGE_DATA") or Path(__file__).parents[4] / "shared" / "data")
 
@@ -24,7 +23,7 @@ def digits(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         return file["x"][chosen][:, None], file["y"][chosen].astype(np.int64)
 
 
-@pytest.mark.parametrize("count", [LEAST, 100, 400])
+@pytest.mark.parametrize("count", [LEAST_FOR_FIT, 100, 400])
 def test_right_labels_fit(count: int) -> None:
     fit = measure_label_fit(*digits(count), seed=0)
     assert fit is not None
@@ -32,7 +31,7 @@ def test_right_labels_fit(count: int) -> None:
     assert fit.images == count
 
 
-@pytest.mark.parametrize("count", [LEAST, 100, 400])
+@pytest.mark.parametrize("count", [LEAST_FOR_FIT, 100, 400])
 def test_shuffled_labels_do_not_fit(count: int) -> None:
     images, label = digits(count)
     rng = np.random.default_rng(1)
@@ -52,7 +51,7 @@ def test_the_agreement_is_that_with_the_nearest_neighbor() -> None:
 
 
 def test_too_few_images_say_nothing_and_many_are_thinned() -> None:
-    assert measure_label_fit(*digits(LEAST - 1), seed=0) is None
+    assert measure_label_fit(*digits(LEAST_FOR_FIT - 1), seed=0) is None
     fit = measure_label_fit(*digits(MOST + 100), seed=0)
     assert fit is not None
     assert fit.images == MOST

@@ -18,9 +18,9 @@ from tutelage.config.settings import DataConfig
 from tutelage.core.console import screen
 from tutelage.core.errors import DataError
 from tutelage.data.images import survey
-from tutelage.data.images.cache import PixelCache
 from tutelage.data.images.check import check_images
 from tutelage.data.images.dataset import ImageDataset, load_images
+from tutelage.data.images.image_set import PixelCache
 from tutelage.data.images.inventory import take_image_inventory
 from tutelage.run.data_modules.images import ImageModule
 

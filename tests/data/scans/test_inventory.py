@@ -12,10 +12,10 @@ import pytest
 from tutelage.config.scan import ScanConfig
 from tutelage.config.settings import DataConfig
 from tutelage.core.errors import ConfigError
-from tutelage.data.scans.cache import VolumeCache
+from tutelage.data.scans.check import summarize_scans
 from tutelage.data.scans.inventory import take_scan_inventory
 from tutelage.data.scans.parts import ScanInventory
-from tutelage.data.scans.summary import summarize_scans
+from tutelage.data.scans.scan_set import VolumeCache
 
 SHAPE = (8, 9, 10)
 

@@ -10,10 +10,8 @@ import pytest
 from tutelage.config.scan import ScanConfig
 from tutelage.core.errors import DataError
 from tutelage.data.scans.geometry import Geometry
-from tutelage.data.scans.intensity import standardize
-from tutelage.data.scans.prepare import place, prepare
+from tutelage.data.scans.prepare import place, prepare, resample, resample_mask, standardize
 from tutelage.data.scans.reading import RawCase
-from tutelage.data.scans.resample import resample, resample_mask
 
 PLAIN = ScanConfig(intensity="none")
 

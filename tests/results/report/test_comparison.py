@@ -50,7 +50,7 @@ def page_of(runs: list[Path], folder: Path) -> str:
 def test_runs_of_several_seeds_give_mean_spread_and_number(variant: Any, tmp_path: Path) -> None:
     runs = [variant("a", 0.6, train__seed=0), variant("b", 0.7, train__seed=1), variant("c", 0.5, labels=40)]
     page = page_of(runs, tmp_path)
-    assert "65.0 ± 7.1 % (2)" in page and "50.0 % (1)" in page
+    assert "65.0 ± 7.1% (2)" in page and "50.0% (1)" in page
     assert "40 labels" in page and "78 labels" in page
     assert "Accuracy over the number of labels" in page
     assert page.count('class="chapter"') == 3
@@ -104,4 +104,4 @@ def test_a_run_that_is_not_finished_is_named(variant: Any) -> None:
 def test_a_page_of_many_runs_leaves_out_details(variant: Any, tmp_path: Path) -> None:
     runs = [variant(f"seed-{k}", 0.5 + k / 100, train__seed=k) for k in range(7)]
     page = page_of(runs, tmp_path)
-    assert "53.0 ± 2.2 % (7)" in page and 'class="chapter"' not in page
+    assert "53.0 ± 2.2% (7)" in page and 'class="chapter"' not in page

@@ -26,7 +26,7 @@ def test_principal_components_are_those_of_the_covariance() -> None:
         signs = np.sign((found.places * expected).sum(0))
         np.testing.assert_allclose(found.places, expected * signs, atol=1e-5)
         share = (values[:2] ** 2).sum() / (values**2).sum()
-        assert f"explain {100 * share:.0f} % of the variance" in found.how
+        assert f"explain {100 * share:.0f}% of the variance" in found.how
 
 
 def test_images_that_are_all_alike_lie_in_one_place() -> None:

@@ -66,14 +66,14 @@ def test_a_finding_without_reasons_is_a_quote_of_one_line() -> None:
 
 
 def test_tiles_and_the_lines_of_thumbnails_are_lists() -> None:
-    tiles = Tiles((Tile("accuracy", "95.8 %", "of 355"), Tile(HOSTILE, "-1")))
+    tiles = Tiles((Tile("accuracy", "95.8%", "of 355"), Tile(HOSTILE, "-1")))
     picture = Path(__file__).parents[3] / "docs" / "pictures" / "report.png"
     gallery = Gallery("pictures", (Thumbnail(picture.read_bytes(), ("cat", HOSTILE)),))
     tokens = read(written(tiles, gallery))
     names = [token.type for token in tokens]
     assert names.count("bullet_list_open") == 1 and names.count("ordered_list_open") == 1
     shown = texts(tokens)
-    assert "accuracy: 95.8 % (of 355)" in shown and f"{HOSTILE}: -1" in shown and f"cat, {HOSTILE}" in shown
+    assert "accuracy: 95.8% (of 355)" in shown and f"{HOSTILE}: -1" in shown and f"cat, {HOSTILE}" in shown
 
 
 def test_the_report_of_a_run_has_all_its_tables(run: Path, tmp_path: Path) -> None:

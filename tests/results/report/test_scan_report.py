@@ -103,7 +103,7 @@ def test_the_report_has_scores_conventions_curves_and_pictures(run: Path, tmp_pa
     write_report([run], tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
     scores = json.loads((run / "result.json").read_text())["test"]["teacher"]
-    assert f"{100 * scores['dice']:.1f} %" in page
+    assert f"{100 * scores['dice']:.1f}%" in page
     for text in ("HD95 pooled", "ASD to reference", "medpy", "MONAI", "scan-002", "Dice on the validation cases"):
         assert text in page
     assert "share of voxels certain enough to learn from" in page

@@ -42,8 +42,8 @@ def gray(png: bytes) -> int:
 def test_mistakes_are_the_labeled_images_that_are_wrong_the_surest_first(examples: Examples) -> None:
     gallery = confident_mistakes(examples, CLASSES, "mistakes")
     assert [one.lines for one in gallery.thumbnails] == [
-        ("cow (80 %)", "given: bee", "2.png"),
-        ("bee (60 %)", "given: ant", "1.png"),
+        ("cow (80%)", "given: bee", "2.png"),
+        ("bee (60%)", "given: ant", "1.png"),
     ]
     assert [gray(one.png) for one in gallery.thumbnails] == [100, 50]
 
@@ -51,7 +51,7 @@ def test_mistakes_are_the_labeled_images_that_are_wrong_the_surest_first(example
 def test_the_least_certain_come_with_their_two_likeliest_classes(examples: Examples) -> None:
     gallery = least_certain(examples, CLASSES, "uncertain")
     assert [one.lines[2] for one in gallery.thumbnails] == ["3.png", "1.png", "2.png", "0.png"]
-    assert gallery.thumbnails[0].lines[:2] == ("ant (40 %)", "or bee (35 %)")
+    assert gallery.thumbnails[0].lines[:2] == ("ant (40%)", "or bee (35%)")
     assert gray(gallery.thumbnails[0].png) == 150
 
 

@@ -33,8 +33,8 @@ def text_of(run: Path, folder: Path, **settings: object) -> str:
 def test_the_numbers_are_those_of_the_result(run: Path) -> None:
     page, result = (run / "report.html").read_text(), json.loads((run / "result.json").read_text())
     scores = result["test"][result["evaluated"]]
-    assert f"<b>{100 * scores['accuracy']:.1f} %</b>" in page
-    assert f"<b>{100 * scores['ece']:.1f} %</b>" in page
+    assert f"<b>{100 * scores['accuracy']:.1f}%</b>" in page
+    assert f"<b>{100 * scores['ece']:.1f}%</b>" in page
     assert f"<b>{scores['n']}</b>" in page
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tutelage.data.images.label_fit import reached_by_chance
+from tutelage.data.images.evidence import reached_by_chance
 from tutelage.results.verdict import diagnosis
 from tutelage.results.verdict.diagnosis import diagnose
 from tutelage.results.verdict.evidence import Evidence
@@ -171,7 +171,7 @@ def test_an_untrained_network_says_nothing_of_labels_that_fit() -> None:
 
 
 def test_labels_that_teach_more_than_random_ones_would_are_not_called_wrong() -> None:
-    """On four classes labels dealt out at random, and 400 scored images, seldom give more than 34.7 %."""
+    """On four classes labels dealt out at random, and 400 scored images, seldom give more than 34.7%."""
     assert reached_by_chance(0.25, 200, 400) == pytest.approx(0.25 + 2 * math.sqrt(0.25 * 0.75 * (0.01 + 0.0025)))
     run = fixmatch(0.35, label_fit=RANDOM_LABELS)
     assert names(run, record(0.35, labels=200)) == []

@@ -11,9 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from tutelage.augment.image_ops.checks import check_images, check_rows
-from tutelage.augment.image_ops.color import color
-from tutelage.augment.image_ops.levels import takes_floats
+from tutelage.augment.image_ops.inputs import check_images, check_rows, fill_color, takes_floats
 
 Fill = int | tuple[int, ...] | Literal["reflect"]  # a gray level, a color, or the image mirrored at its edges
 Resample = Literal["nearest", "bilinear"]
@@ -187,7 +185,7 @@ def filled(images: Tensor, fill: int | tuple[int, ...], height: int, width: int)
     rows, channels = images.shape[:2]
     if isinstance(fill, int):
         return images.new_full((rows, channels, height, width), fill)
-    return color(images, fill).repeat(rows, 1, height, width)
+    return fill_color(images, fill).repeat(rows, 1, height, width)
 
 
 def interpolate(images: Tensor, x: Tensor, y: Tensor, fill: Fill) -> Tensor:

@@ -5,18 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tutelage.augment.image_ops.checks import check_images, check_rows
-from tutelage.augment.image_ops.levels import FLOATS, from_levels, takes_floats, to_levels
-
-
-def per_row(values: Tensor, images: Tensor, name: str, dtype: torch.dtype = torch.float32) -> Tensor:
-    """(B,) numbers as (B, 1, 1, 1) of `dtype` on the images' device.
-
-    Raises:
-        ValueError: there is not one number for each image.
-    """
-    check_rows(images, values, name)
-    return values.to(device=images.device, dtype=dtype, non_blocking=True).view(-1, 1, 1, 1)
+from tutelage.augment.image_ops.inputs import FLOATS, check_images, from_levels, per_row, takes_floats, to_levels
 
 
 def to_uint8(values: Tensor) -> Tensor:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tutelage.augment.image_ops.blending import mix, per_row
-from tutelage.augment.image_ops.checks import check_images
-from tutelage.augment.image_ops.levels import takes_floats
+from tutelage.augment.image_ops.blending import mix
+from tutelage.augment.image_ops.inputs import check_images, per_row, takes_floats
 
 
 def box_sum(planes: Tensor, width: int, side: int) -> Tensor:

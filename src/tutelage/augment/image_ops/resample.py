@@ -11,8 +11,7 @@ from torch import Tensor
 
 from tutelage.augment.image_ops.affine import pick
 from tutelage.augment.image_ops.blending import to_uint8
-from tutelage.augment.image_ops.checks import check_images, check_rows
-from tutelage.augment.image_ops.levels import takes_floats
+from tutelage.augment.image_ops.inputs import check_images, check_rows, takes_floats
 
 Filter = Literal["lanczos", "bicubic", "bilinear", "box", "hamming", "nearest"]
 FILTERS: tuple[Filter, ...] = ("lanczos", "bicubic", "bilinear", "box", "hamming", "nearest")

@@ -5,9 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tutelage.augment.image_ops.blending import per_row
-from tutelage.augment.image_ops.checks import check_images
-from tutelage.augment.image_ops.levels import takes_floats
+from tutelage.augment.image_ops.inputs import check_images, per_row, takes_floats
 
 
 def look_up(levels: Tensor, tables: Tensor) -> Tensor:

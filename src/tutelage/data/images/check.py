@@ -1,7 +1,8 @@
-"""The check of images: what is in the data and what is wrong with it."""
+"""The check of images: what is in the data, in numbers, and what is wrong with it."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -13,13 +14,53 @@ from tutelage.config.settings import DataConfig
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
 from tutelage.data.check import CheckReport, most_common
-from tutelage.data.images.cache import PixelCache
+from tutelage.data.images.image_set import PixelCache
 from tutelage.data.images.inventory import take_image_inventory
 from tutelage.data.images.parts import ImageInventory, ImagePart
-from tutelage.data.images.summary import ImageSummary, summarize_images
 from tutelage.data.split import keep_labels
 
 _MOST_KINDS = 4  # sizes or modes shown in one line
+
+
+@dataclass(frozen=True)
+class ImageSummary:
+    """One source in its role.
+
+    Attributes:
+        images: readable images; `unreadable` ones are not included.
+        classes: labeled images per class, including classes without any.
+        sizes: images of each size, e.g. `{"32 x 32": 50000}`.
+        modes: images of each Pillow mode, e.g. `{"RGB": 50000}`.
+    """
+
+    source: str
+    kind: str
+    images: int
+    labeled: int
+    unreadable: int
+    classes: dict[str, int]
+    sizes: dict[str, int]
+    modes: dict[str, int]
+
+
+def summarize_images(inventory: ImageInventory) -> dict[str, ImageSummary]:
+    """A summary of each part, by role."""
+    return {role: _summary(part, inventory.classes) for role, part in inventory.parts.items()}
+
+
+def _summary(part: ImagePart, classes: tuple[str, ...]) -> ImageSummary:
+    counts = part.class_counts()
+    names = [*classes, *sorted(set(counts) - set(classes))]
+    return ImageSummary(
+        source=part.listing.where,
+        kind=part.listing.kind,
+        images=len(part.items),
+        labeled=sum(counts.values()),
+        unreadable=len(part.listing.items) - len(part.items),
+        classes={name: counts[name] for name in names},
+        sizes=dict(Counter(f"{look.size[0]} x {look.size[1]}" for look in part.looks).most_common()),
+        modes=dict(Counter(look.mode for look in part.looks).most_common()),
+    )
 
 
 @dataclass(frozen=True)

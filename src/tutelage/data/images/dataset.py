@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from tutelage.config.settings import DataConfig
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
-from tutelage.data.images.cache import PixelCache
-from tutelage.data.images.image_set import ImageSet, ImageSubset, decode
+from tutelage.data.images.image_set import ImageSet, ImageSubset, PixelCache, decode
 from tutelage.data.images.inventory import take_image_inventory
 from tutelage.data.images.items import Item
 from tutelage.data.images.parts import ImageInventory, ImagePart

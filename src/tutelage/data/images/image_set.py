@@ -1,18 +1,120 @@
-"""Decoded images of a run with their labels, to be drawn from or scored on."""
+"""Decoded images of a run with their labels, in memory or in files that are mapped into memory."""
 
 from __future__ import annotations
 
+import io
+import math
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.core.errors import DataError
+from tutelage.core.files import atomic_file
 from tutelage.core.names import shown
-from tutelage.data.images.cache import PixelCache, Pixels
 from tutelage.data.images.items import Item, Unreadable
-from tutelage.data.images.survey import read_pixels
+from tutelage.data.images.survey import Pixels, read_pixels
+
+Shape = tuple[int, int, int, int]  # (N, C, size, size)
+
+
+class PixelCache:
+    """The decoded images of the parts of a run, by name: in memory, or in files where they take more than `limit`.
+
+    Args:
+        folder: of the files; None keeps everything in memory.
+        limit: bytes of one array.
+
+    Attributes:
+        seconds, rows: time that reading and decoding took so far, and for how many images.
+    """
+
+    def __init__(self, folder: Path | None, limit: int) -> None:
+        self.folder, self.limit = folder, limit
+        self.seconds, self.rows = 0.0, 0
+        self._kept: dict[str, Pixels] = {}
+
+    def may_hold(self, part: str, shape: Shape) -> bool:
+        """Whether a file of this part and size is there, perhaps with other contents."""
+        file = self._file(f"{part}-*", shape)
+        return file is not None and any(file.parent.glob(file.name))
+
+    def fill(self, name: str, rows: Iterator[Pixels], shape: Shape) -> Pixels:
+        """The rows that come, at most `shape[0]`, as one array (N, C, size, size).
+
+        Raises:
+            RunError: the file cannot be written.
+        """
+        begin, file = time.perf_counter(), self._file(name, shape)
+        array = _in_memory(rows, shape) if file is None else _in_file(file, rows, shape)
+        self.seconds, self.rows = self.seconds + time.perf_counter() - begin, self.rows + len(array)
+        return array
+
+    def keep(self, name: str, array: Pixels, *, filled_as: str) -> None:
+        """Keep an array of `fill` until it is taken, under a name that identifies its content."""
+        if self.folder is not None and isinstance(array, np.memmap):
+            array = _map(_path(self.folder, filled_as, array.shape).replace(_path(self.folder, name, array.shape)))
+        self._kept[name] = array
+
+    def take(self, name: str, shape: Shape) -> Pixels | None:
+        """The array of a name and shape, if it is kept or lies in a file; one of another shape is dropped."""
+        array = self._kept.pop(name, None)
+        if array is not None and array.shape == shape:
+            return array
+        if array is not None:
+            self.drop(name, array)
+        file = self._file(name, shape)
+        return None if file is None or not file.exists() else _map(file)
+
+    def drop(self, name: str, array: Pixels) -> None:
+        """Remove the file of an array, if it has one."""
+        if self.folder is not None and isinstance(array, np.memmap):
+            _path(self.folder, name, array.shape).unlink(missing_ok=True)
+
+    def _file(self, name: str, shape: Shape) -> Path | None:
+        """Where an array of this name and shape lies; None where it fits into memory."""
+        return None if self.folder is None or math.prod(shape) <= self.limit else _path(self.folder, name, shape)
+
+
+def _path(folder: Path, name: str, shape: tuple[int, ...]) -> Path:
+    return folder / f"{name}-{shape[1]}x{shape[2]}.npy"
+
+
+def _in_memory(rows: Iterator[Pixels], shape: Shape) -> Pixels:
+    images, count = np.empty(shape, np.uint8), 0
+    for row in rows:
+        images[count] = row
+        count += 1
+    return images[:count]
+
+
+def _in_file(file: Path, rows: Iterator[Pixels], shape: Shape) -> Pixels:
+    """Written as a stream, whole or not at all: a full disk would kill a process that maps the file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    count = 0
+    with atomic_file(file, what=f"the cache {file} ({math.prod(shape) / 1e6:.0f} MB)") as stream:
+        stream.write(_header(shape))
+        for row in rows:
+            stream.write(row.tobytes())
+            count += 1
+        if count < shape[0]:
+            stream.seek(0)
+            stream.write(_header((count, *shape[1:])))
+    return _map(file)
+
+
+def _header(shape: Shape) -> bytes:
+    """The header of a `.npy` file; NumPy pads it, so that it is as long for any number of rows."""
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(stream, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    return stream.getvalue()
+
+
+def _map(file: Path) -> Pixels:
+    return np.load(file, mmap_mode="r")
 
 
 @dataclass

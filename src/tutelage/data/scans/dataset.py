@@ -14,10 +14,9 @@ from tutelage.config.settings import DataConfig
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
 from tutelage.core.seeding import derived_seed
-from tutelage.data.scans.cache import VolumeCache
 from tutelage.data.scans.inventory import take_scan_inventory
 from tutelage.data.scans.parts import ScanInventory, ScanPart
-from tutelage.data.scans.scan_set import Rows, ScanSet, ScanSubset
+from tutelage.data.scans.scan_set import Rows, ScanSet, ScanSubset, VolumeCache
 from tutelage.data.scans.survey import fill_cache
 from tutelage.data.split import copies_of
 

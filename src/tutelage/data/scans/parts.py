@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tutelage.config.scan import ScanConfig
-from tutelage.data.scans.cache import ScanLook
 from tutelage.data.scans.items import Case, ScanListing
+from tutelage.data.scans.scan_set import ScanLook
 
 
 @dataclass

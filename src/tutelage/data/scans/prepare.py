@@ -1,4 +1,4 @@
-"""From the grid of a file to that of training, and back."""
+"""From the grid and the intensities of a file to those of training, and back to its grid."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from tutelage.config.scan import ScanConfig
 from tutelage.core.errors import DataError
 from tutelage.data.scans.geometry import Geometry, nearest_axes
-from tutelage.data.scans.intensity import standardize
 from tutelage.data.scans.reading import RawCase
-from tutelage.data.scans.resample import resample, resample_mask
+
+_INTERPOLATION = {2: "bilinear", 3: "trilinear"}
 
 
 @dataclass(frozen=True)
@@ -167,3 +167,59 @@ def _box(raw: RawCase, whole: Placement, cfg: ScanConfig) -> tuple[tuple[int, in
         places = np.flatnonzero(inside.any(tuple(other for other in range(inside.ndim) if other != axis)))
         box.append((max(0, int(places[0]) - cfg.crop_margin), min(n, int(places[-1]) + 1 + cfg.crop_margin)))
     return tuple(box)
+
+
+def standardize(image: NDArray[np.float32], cfg: ScanConfig) -> NDArray[np.float32]:
+    """(C, *S) standardized as `scan.intensity` says, each channel separately.
+
+    `zscore` uses mean and population standard deviation of all voxels, `zscore-nonzero` those of the nonzero voxels;
+    the others stay 0 (as MONAI's NormalizeIntensity); `percentile` clips before; `ct` maps the window to [-1, 1].
+
+    Raises:
+        DataError: clipping leaves a single intensity. The message completes a sentence that starts with the file name.
+    """
+    if cfg.intensity == "none":
+        return image
+    if cfg.intensity == "ct":
+        low, high = cfg.window
+        return ((image.clip(low, high) - low) * (2.0 / (high - low)) - 1.0).astype(np.float32)
+    return np.stack([_zscore(channel, cfg) for channel in image])
+
+
+def _zscore(channel: NDArray[np.float32], cfg: ScanConfig) -> NDArray[np.float32]:
+    if cfg.intensity == "percentile":
+        low, high = np.percentile(channel, cfg.percentiles)
+        if low == high:
+            raise DataError(f"has a single intensity between the percentiles {cfg.percentiles}: widen scan.percentiles")
+        channel = channel.clip(low, high)
+    counted = channel[channel != 0] if cfg.intensity == "zscore-nonzero" else channel
+    mean, deviation = counted.mean(dtype=np.float64), counted.std(dtype=np.float64)
+    scaled = ((channel - mean) / (deviation or 1.0)).astype(np.float32)
+    return np.where(channel != 0, scaled, np.float32(0)) if cfg.intensity == "zscore-nonzero" else scaled
+
+
+def resample(array: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """(C, *S) float32 to (C, *shape), linearly; the outer edges of the grids coincide, without smoothing first."""
+    if array.shape[1:] == shape:
+        return array
+    import torch.nn.functional as F  # imported here, since a check without resampling does not need torch
+    from torch import from_numpy
+
+    values = from_numpy(np.ascontiguousarray(array, np.float32))[None]
+    return F.interpolate(values, shape, mode=_INTERPOLATION[len(shape)], align_corners=False)[0].numpy()
+
+
+def resample_mask(mask: NDArray, shape: tuple[int, ...]) -> NDArray:
+    """(*S) labels to (*shape): each voxel takes the label with the most linear weight, the smaller one on a tie.
+
+    Nearest-neighbor resampling would shift the mask by half a voxel against its image when the grid is halved.
+    """
+    if mask.shape == shape:
+        return mask
+    found = np.zeros(shape, mask.dtype)
+    most = np.zeros(shape, np.float32)
+    for value in np.unique(mask):
+        share = resample((mask == value).astype(np.float32)[None], shape)[0]
+        better = share > most + 1e-6  # so that rounding does not decide ties
+        found[better], most[better] = value, share[better]
+    return found

@@ -1,23 +1,148 @@
-"""Prepared cases of a run, to be cut into patches or scored on."""
+"""Prepared cases of a run: decoded once, kept on disk, and mapped into memory to be cut into patches or scored on."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.config.scan import ScanConfig
 from tutelage.core.errors import DataError
+from tutelage.core.files import atomic_file, write_json
 from tutelage.core.names import shown
-from tutelage.data.scans.cache import ScanLook, VolumeCache
 from tutelage.data.scans.formats.read import read_mask
 from tutelage.data.scans.items import Case
 from tutelage.data.scans.prepare import Placement
+from tutelage.data.scans.reading import crop_mask
 
 IGNORED = -1  # label of voxels that are neither trained nor scored on
 Rows = NDArray[np.int64]
+_FORMAT = 1  # increase it when the same settings give another result
+_PREPARED_BY = (  # the settings that a prepared volume depends on
+    "channels_last_axis",
+    "assumed_spacing",
+    "ignore_label_header",
+    "canonical",
+    "spacing",
+    "intensity",
+    "percentiles",
+    "window",
+    "crop",
+    "body_threshold",
+    "crop_masks",
+    "crop_margin",
+    "cache_precision",
+)
+
+
+@dataclass(frozen=True)
+class ScanLook:
+    """What one case is.
+
+    Attributes:
+        key: of its prepared volume, from the contents of its files and the settings of the preparation.
+        digest, label_digest: hashes of its decoded image and label; equal for copies, however they are compressed.
+        channels: of the image.
+        low, high: lowest and highest intensity in the file.
+        label_counts: voxels of each label value in the file; empty where there is no label.
+        placement: of its prepared volume on the grid of the file.
+        warnings: what is unusual about it, safe to print.
+    """
+
+    key: str
+    digest: str
+    label_digest: str
+    channels: int
+    low: float
+    high: float
+    label_counts: dict[int, int]
+    placement: Placement
+    warnings: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON; `from_dict` reads them back."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return values | {"placement": self.placement.to_dict()}
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> ScanLook:
+        """The look from plain values."""
+        return ScanLook(
+            **{
+                **values,
+                "label_counts": {int(value): count for value, count in values["label_counts"].items()},
+                "placement": Placement.from_dict(values["placement"]),
+                "warnings": tuple(values["warnings"]),
+            }
+        )
+
+
+def case_key(case: Case, cfg: ScanConfig) -> str:
+    """32 hexadecimal digits that depend on the files of a case and on how it is prepared.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    digest = hashlib.blake2b(repr(_FORMAT).encode(), digest_size=16)
+    digest.update(repr([(name, getattr(cfg, name)) for name in _PREPARED_BY]).encode())
+    for path in (*case.images, case.label, crop_mask(case, cfg)):
+        if path is None:
+            continue
+        try:
+            with path.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "blake2b").digest())
+        except OSError as error:
+            raise DataError(f"{shown(str(path))} cannot be read: {error.strerror}") from None
+    digest.update(repr((len(case.images), case.label is not None)).encode())
+    return digest.hexdigest()
+
+
+class VolumeCache:
+    """Prepared volumes in a folder: for each case its image, its label if there is one, and its look, written last."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def look(self, key: str) -> ScanLook | None:
+        """What was found when the case was prepared, or None if one of its files is missing."""
+        try:
+            look = ScanLook.from_dict(json.loads((self.folder / f"{key}.json").read_bytes()))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        files = [f"{key}.npy", *([f"{key}-label.npy"] if look.label_digest else [])]
+        return look if all((self.folder / name).is_file() for name in files) else None
+
+    def put(self, look: ScanLook, image: NDArray, label: NDArray[np.uint8] | None) -> None:
+        """Keep a prepared volume (C, *S) and its label values (*S).
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        _write(self.folder / f"{look.key}.npy", image)
+        if label is not None:
+            _write(self.folder / f"{look.key}-label.npy", label)
+        write_json(self.folder / f"{look.key}.json", look.to_dict())
+
+    def image(self, key: str) -> NDArray:
+        """(C, *S) float32 or float16, memory-mapped."""
+        return np.load(self.folder / f"{key}.npy", mmap_mode="r")
+
+    def label(self, key: str) -> NDArray[np.uint8]:
+        """(*S) uint8 label values, memory-mapped."""
+        return np.load(self.folder / f"{key}-label.npy", mmap_mode="r")
+
+
+def _write(path: Path, array: NDArray) -> None:
+    with atomic_file(path, what=f"the cache {path} ({array.nbytes / 1e6:.0f} MB)") as stream:
+        np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
 
 
 def class_table(values: Sequence[int]) -> NDArray[np.int64]:

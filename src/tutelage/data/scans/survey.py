@@ -14,10 +14,10 @@ from tutelage.config.scan import ScanConfig
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
 from tutelage.data.images.reading import quiet_pillow
-from tutelage.data.scans.cache import ScanLook, VolumeCache, case_key
 from tutelage.data.scans.items import Case
 from tutelage.data.scans.prepare import place, prepare
 from tutelage.data.scans.reading import RawCase, read_case
+from tutelage.data.scans.scan_set import ScanLook, VolumeCache, case_key
 
 Faults = list[str]
 _LARGEST_HALF = 65504.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ from tutelage.networks.base import Network
 from tutelage.run.build import build_task
 from tutelage.run.weights import load_network
 from tutelage.tasks.base import Task
+from tutelage.tasks.own_metrics import own_metrics
 from tutelage.tasks.representation import Representation
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Model(TrainedModel):
     image_size: int
     step: int
     device: torch.device
+    own_metrics: tuple[str, ...] = ()
 
     @staticmethod
     def load(run: str | Path, *, network: str = "auto", device: str = "auto") -> Model:
@@ -73,6 +75,7 @@ class Model(TrainedModel):
             image_size=facts["image_size"],
             step=loaded.step,
             device=loaded.device,
+            own_metrics=loaded.cfg.train.metrics,
         )
 
     def require_classes(self) -> None:
@@ -143,7 +146,8 @@ class Model(TrainedModel):
             ConfigError: the model predicts no classes.
         """
         self.require_classes()
-        return score_images(self, data, labels=labels, workers=workers)
+        task = self.task.also_scored_by(own_metrics(self.own_metrics))
+        return score_images(replace(self, task=task), data, labels=labels, workers=workers)
 
     def embed(self, source: str | Path, *, labels: str | Path | None = None, workers: int = 2) -> pd.DataFrame:
         """A table of `path, label, f0, f1, ...`: the features of each image, see `embed_table`.

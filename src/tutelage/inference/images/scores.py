@@ -33,6 +33,8 @@ class ImageScores(Scores):
         for name, score in SCORES.items():
             if self.metrics.get(name) is not None:
                 console.print(f"{name.replace('_', ' '):>18}  {score.precise_form.format(self.metrics[name])}")
+        for name, value in self.own_values.items():
+            console.print(f"{name:>18}  {value}", markup=False)
         console.print(f"{'images':>18}  {self.metrics['n']}")
         table = Table("class")
         for heading in ("precision", "recall", "F1", "images", "most often confused with"):
@@ -60,7 +62,8 @@ def score_images(model: Classifier, data: str, *, labels: str | None, workers: i
     faults = [f"{shown(item.place)} {p.error}" for item, p in zip(items, predictions, strict=True) if p.probs is None]
     if faults:
         raise DataError(faults)
-    return ImageScores(model.classes, _metrics(model, items, predictions), items, predictions)
+    own = tuple(metric.name for metric in model.task.own_metrics)
+    return ImageScores(model.classes, _metrics(model, items, predictions), own, items, predictions)
 
 
 def _labeled(model: Classifier, data: str, labels: str | None) -> list[Item]:

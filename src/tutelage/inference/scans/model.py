@@ -24,6 +24,7 @@ from tutelage.inference.scans.predict import WrittenMasks, refuse_folder, write_
 from tutelage.inference.scans.prediction import ScanPrediction, list_to_predict
 from tutelage.inference.scans.scores import ScanScores, score_scans
 from tutelage.run.weights import load_network
+from tutelage.tasks.own_metrics import own_metrics
 from tutelage.tasks.segmentation import Segmentation
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class ScanModel(TrainedModel):
     channels: int
     step: int
     device: torch.device
+    own_metrics: tuple[str, ...] = ()
 
     @staticmethod
     def load(
@@ -87,6 +89,7 @@ class ScanModel(TrainedModel):
             channels=facts["channels"],
             step=loaded.step,
             device=loaded.device,
+            own_metrics=cfg.train.metrics,
         )
 
     def segment(self, raw: RawCase) -> NDArray[np.float32]:
@@ -161,4 +164,5 @@ class ScanModel(TrainedModel):
 
     def score(self, data: str, *, labels: str | None = None, workers: int = 2, tell: Tell | None = None) -> ScanScores:
         """See `TrainedModel.score`."""
-        return score_scans(self, data, labels=labels, workers=workers, tell=tell)
+        task = self.task.also_scored_by(own_metrics(self.own_metrics))
+        return score_scans(dataclasses.replace(self, task=task), data, labels=labels, workers=workers, tell=tell)

@@ -14,10 +14,9 @@ from rich.text import Text
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown, to_cell
 from tutelage.core.tables import csv_bytes
-from tutelage.data.scans.cache import ScanLook
 from tutelage.data.scans.items import Case
 from tutelage.data.scans.reading import read_case
-from tutelage.data.scans.scan_set import class_table
+from tutelage.data.scans.scan_set import ScanLook, class_table
 from tutelage.data.scans.source import list_scans
 from tutelage.data.scans.survey import survey_scans
 from tutelage.inference.model import Scores, Tell
@@ -44,6 +43,8 @@ class ScanScores(Scores):
     def print(self, console: Console) -> None:
         """Print the scores of each class and their mean, as mean and std over cases, then one row per case."""
         print_scores(self.metrics, console)
+        for name, value in self.own_values.items():
+            console.print(f"{name}, mean over cases: {value}", markup=False)
 
     def case_table(self) -> bytes:
         """CSV with one row per case and class: all scores, and whether prediction or reference is empty."""
@@ -68,7 +69,8 @@ def score_scans(
         metrics.update(probs, reference, spacing=raw.geometry.spacing, names=[case.name])
         if tell is not None:
             tell(f"{number} of {len(cases)}: {shown(case.name)}")
-    return ScanScores(model.classes, metrics.compute(), cases)
+    own = tuple(metric.name for metric in model.task.own_metrics)
+    return ScanScores(model.classes, metrics.compute(), own, cases)
 
 
 def labeled_cases(model: Segmenter, data: str, *, labels: str | None, workers: int) -> list[Case]:

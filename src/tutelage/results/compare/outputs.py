@@ -54,7 +54,7 @@ def reading(table: ComparisonTable) -> str:
     """How to read the numbers."""
     pool = table.headline.pool
     chosen = "" if table.part == "test" else f" There were no test {pool}: these {pool} also served for validation."
-    gain = "gain: paired by seed, with the 95 % interval of its mean (Student's t)"
+    gain = "gain: paired by seed, with the 95% interval of its mean (Student's t)"
     if all(cell.gain is None for cell in table.cells):
         gain = "no gain: there is no finished supervised run to compare with"
     elif any(cell.gain is not None and cell.gain.n in (2, 3) for cell in table.cells):

@@ -129,7 +129,7 @@ def _mean_cell(found: Interval | None) -> Cell:
     if found is None:
         return Cell("–")
     spread = "" if found.std is None else f" ± {100 * found.std:.1f}"
-    return Cell(f"{100 * found.mean:.1f}{spread} % ({found.n})", found.mean)
+    return Cell(f"{100 * found.mean:.1f}{spread}% ({found.n})", found.mean)
 
 
 def _table_of_runs(records: Sequence[RunRecord], names: Sequence[str]) -> Table:

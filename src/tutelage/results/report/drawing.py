@@ -109,7 +109,7 @@ def _variable(color: str) -> str:
 
 def as_percent(value: float, place: object = None) -> str:
     """A tick label for an axis of shares, as a matplotlib formatter."""
-    return f"{round(100 * value, 2):g} %"
+    return f"{round(100 * value, 2):g}%"
 
 
 def short(name: str, longest: int = _LONGEST) -> str:

@@ -72,7 +72,7 @@ def embedding_section(encoder: Encoder, items: Sequence[Item], name: str, *, mos
         blocks.append(
             Text(
                 f"Of the {NEIGHBORS} nearest labeled neighbors of an image, by all {mapped.features.shape[1]:,} "
-                f"features, {100 * agreement[0]:.0f} % have the same label (by chance {100 * agreement[1]:.0f} %).",
+                f"features, {100 * agreement[0]:.0f}% have the same label (by chance {100 * agreement[1]:.0f}%).",
                 muted=True,
             )
         )

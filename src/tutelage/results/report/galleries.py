@@ -48,7 +48,7 @@ def least_certain(examples: Examples, classes: tuple[str, ...], name: str) -> Ga
 
 
 def _said(name: str, prob: float) -> str:
-    return f"{shown(name)} ({100 * prob:.0f} %)"
+    return f"{shown(name)} ({100 * prob:.0f}%)"
 
 
 def thumbnail(image: np.ndarray) -> bytes:

@@ -6,13 +6,16 @@ from pathlib import Path
 
 from tutelage.core.names import shown
 from tutelage.inference.model import Scores, TrainedModel, Written
-from tutelage.results.report.blocks import Page
+from tutelage.results.report.blocks import Page, Section, Tile, Tiles
 from tutelage.results.report.kinds import PAGES
 
 
 def evaluation_page(run: Path, data: str, model: TrainedModel, scores: Scores) -> Page:
     """How well a run does on labeled data."""
     sections = PAGES[model.kind].evaluation_sections(model, scores)
+    if scores.own:
+        tiles = Tiles(tuple(Tile(shown(name), value) for name, value in scores.own_values.items()))
+        sections.insert(1, Section("Your metrics", (tiles,)))
     return Page(f"{shown(run.name)} on {shown(Path(data).name)}", _subtitle(run, data, model), tuple(sections))
 
 

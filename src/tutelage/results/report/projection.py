@@ -34,7 +34,7 @@ def project(features: NDArray[np.float32], *, seed: int = 0) -> Projection:
     places, share = _principal(rows)
     return Projection(
         places,
-        f"The first two principal components explain {100 * share:.0f} % of the variance of the unit-length features.",
+        f"The first two principal components explain {100 * share:.0f}% of the variance of the unit-length features.",
     )
 
 

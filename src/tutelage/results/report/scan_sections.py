@@ -59,7 +59,7 @@ def score_tiles(
     """
     known = [100.0 * case["dice"] for case in scores["per_case"] if case["dice"] is not None]
     half = interval(known).half_width if known else None
-    spread = "mean over cases" if half is None else f"95 % interval ± {half:.1f}, over {len(known)} cases"
+    spread = "mean over cases" if half is None else f"95% interval ± {half:.1f}, over {len(known)} cases"
     empty = scores["empty_predictions"]
     return Tiles(
         (
@@ -219,7 +219,7 @@ def _spread(found: Mapping[str, Any], scale: float) -> str:
     if found["mean"] is None:
         return "–"
     std = "" if found["std"] is None else f" ± {scale * found['std']:.1f}"
-    return f"{scale * found['mean']:.1f}{std}{' %' if scale == 100.0 else ''}"
+    return f"{scale * found['mean']:.1f}{std}{'%' if scale == 100.0 else ''}"
 
 
 def _number(value: float | None) -> str:

@@ -21,8 +21,8 @@ _SHOWN = ("accuracy", "balanced_accuracy", "ece", "nll", "top5_accuracy")  # sco
 
 
 def percent(value: float | None) -> str:
-    """`75.4 %`, or a dash."""
-    return "–" if value is None else f"{100 * value:.1f} %"
+    """`75.4%`, or a dash."""
+    return "–" if value is None else f"{100 * value:.1f}%"
 
 
 def score_tiles(
@@ -72,7 +72,7 @@ def other_networks(others: Mapping[str, Any] | None, score: Headline, hint: str)
 
 def _share_tile(label: str, share: float, n: int) -> Tile:
     low, high = share_interval(float(share), int(n))
-    return Tile(label, percent(share), f"95 % interval {100 * low:.1f} to {100 * high:.1f}")
+    return Tile(label, percent(share), f"95% interval {100 * low:.1f} to {100 * high:.1f}")
 
 
 def class_section(scores: Mapping[str, Any], classes: tuple[str, ...], prefix: str) -> Section:

@@ -24,7 +24,7 @@ class Difference:
     """By how many points of the headline the first network is better than the second.
 
     Attributes:
-        half_width: half the 95 % interval of the difference, over the choice of images or cases only; 100 for a single
+        half_width: half the 95% interval of the difference, over the choice of images or cases only; 100 for a single
             case, which says nothing.
         p: the probability of a result at least this uneven if both networks were equally good: by McNemar's exact test
             for images, by Wilcoxon's signed ranks for cases.

@@ -14,9 +14,10 @@ from tutelage.core.errors import RunError
 from tutelage.core.files import write_json
 from tutelage.core.headlines import ACCURACY, headline_of
 from tutelage.core.intervals import Interval, interval
-from tutelage.results.verdict.diagnosis import DOUBT, MOST_REASONS, Reason, diagnose, short_baseline
+from tutelage.results.verdict.diagnosis import DOUBT, MOST_REASONS, diagnose, short_baseline
 from tutelage.results.verdict.evidence import Evidence
 from tutelage.results.verdict.pairing import Difference, paired_difference
+from tutelage.results.verdict.rules import Reason
 from tutelage.run.run_record import RunRecord
 
 FILE = "verdict.json"
@@ -31,7 +32,7 @@ class Verdict:
     Attributes:
         labels: the number that the runs were given, including held-out ones.
         gain: points of the headline above supervised training.
-        half_width: half the 95 % interval of the paired gain: over seeds (Student's t), or over the scored images or
+        half_width: half the 95% interval of the paired gain: over seeds (Student's t), or over the scored images or
             cases, as `over` says. The latter holds only for these draws of the labels.
         part, images: what was scored, and the number of images or cases.
         outcome: "uncertain" is a gain that may be chance, or that the log contradicts.

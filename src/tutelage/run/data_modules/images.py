@@ -20,12 +20,10 @@ from tutelage.core.distributed import barrier, from_main, rank
 from tutelage.core.errors import ConfigError
 from tutelage.core.feature_bank import FeatureBank
 from tutelage.data.check import check_for_training
-from tutelage.data.images.cache import PixelCache
 from tutelage.data.images.check import ImageCheckReport, check_images
 from tutelage.data.images.dataset import ImageDataset, load_images
-from tutelage.data.images.gap import measure_gap
-from tutelage.data.images.image_set import ImageSubset
-from tutelage.data.images.label_fit import measure_label_fit
+from tutelage.data.images.evidence import measure_gap, measure_label_fit
+from tutelage.data.images.image_set import ImageSubset, PixelCache
 from tutelage.data.images.loader import Normalization, pixel_statistics, unchanged
 from tutelage.data.images.parts import ImageInventory
 from tutelage.data.images.sample import sample_images

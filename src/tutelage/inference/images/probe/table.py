@@ -52,4 +52,4 @@ def _cells(result: Mapping[str, Any]) -> Iterator[list[str]]:
 
 def _score(row: Mapping[str, Any]) -> str:
     spread = "" if row["std"] is None else f" ± {100 * row['std']:.1f}"
-    return f"{100 * row['mean']:.1f} %{spread}"
+    return f"{100 * row['mean']:.1f}%{spread}"
