@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from tutelage.core.errors import ConfigError
@@ -41,3 +44,15 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     if name == "fp16" and device.type == "cpu":
         raise ConfigError("train.precision fp16 is for GPUs; on a CPU use fp32 or bf16")
     return _PRECISIONS[name]
+
+
+@contextmanager
+def one_thread(device: torch.device) -> Iterator[None]:
+    """While open, torch computes with one thread on a CPU: small matrices cost less than waking the others."""
+    threads = torch.get_num_threads()
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

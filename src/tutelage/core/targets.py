@@ -66,3 +66,9 @@ class Alignment(nn.Module):
         if len(self.predicted):
             newest = mean_of_ranks(mean)[None].to(self.predicted)
             self.predicted.copy_(torch.cat([self.predicted, newest])[1:])
+
+
+def class_weights(counts: Tensor) -> Tensor:
+    """(K,) n / (classes with labels * n_k) for labels per class `counts` (K,): all classes weigh alike; 0 without."""
+    present = counts > 0
+    return torch.where(present, counts.sum() / (present.sum() * counts.clamp_min(1)), 0.0)

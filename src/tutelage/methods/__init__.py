@@ -9,6 +9,8 @@ from tutelage.methods.fixmatch import FixMatch
 from tutelage.methods.flexmatch import FlexMatch
 from tutelage.methods.freematch import FreeMatch
 from tutelage.methods.hybridnet import HybridNet
+from tutelage.methods.label_propagation import LabelPropagation
+from tutelage.methods.linear import Linear
 from tutelage.methods.mean_teacher import MeanTeacher
 from tutelage.methods.mixmatch import MixMatch
 from tutelage.methods.moco import MoCoV1, MoCoV2
@@ -36,6 +38,8 @@ METHODS: tuple[type[Method[Any]], ...] = (
     FlexMatch,
     FreeMatch,
     SoftMatch,
+    Linear,
+    LabelPropagation,
     UAMT,
     EntropyMinimization,
     CPS,

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tutelage.core.logistic import fit_logistic
 from tutelage.networks.base import Network
 
 FEATURE_DIMS = 256
@@ -66,7 +67,7 @@ def _signed_root(features: Tensor) -> Tensor:
 class FeatureHead(Network):
     """A linear classifier of transformed features (B, D); it takes the place of a network where the backbone is frozen.
 
-    It starts at zero, so that all classes are equally likely.
+    It starts at zero, where all classes are equally likely.
     """
 
     def __init__(self, dims: int, num_classes: int) -> None:
@@ -78,6 +79,13 @@ class FeatureHead(Network):
     def features(self, images: Tensor) -> Tensor:
         """(B, D): the features as they are."""
         return images
+
+    @torch.no_grad()
+    def start_at(self, features: Tensor, label: Tensor, *, l2: float) -> None:
+        """Start at the logistic regression of labeled features (n, D) with classes `label` (n,); see `fit_logistic`."""
+        weight, bias = fit_logistic(features, label, self.head.out_features, l2=l2)
+        self.head.weight.copy_(weight)
+        self.head.bias.copy_(bias)
 
 
 class FrozenNetwork(Network):

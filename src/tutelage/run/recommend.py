@@ -8,11 +8,19 @@ from typing import Any
 from rich.console import Console
 
 from tutelage import config
-from tutelage.config import RunConfig
+from tutelage.config import AUTO, RunConfig
+from tutelage.config.settings import seconds
 from tutelage.data.images.parts import ImageInventory
-from tutelage.data.images.size import choose_size
+from tutelage.data.images.size import choose_channels, choose_size
+from tutelage.networks.published import has_pretrained
 from tutelage.run.build import method_class
 
+HEADS = ("softmatch", "label-propagation", "linear")  # on frozen features, in the order of preference
+SMALLEST_PHOTO = 32  # pixels; what is smaller, or as small and gray, no network that was trained on photos knows
+FEATURE_SIZES = (224, 160, 128, 96)  # pixels; with 224 a network trained on ImageNet knows the most
+_SMALL_PHOTO_SIZE = 160  # pixels, to which photos of less than 96 are enlarged
+_PASSES = 60.0 * 224**2  # pixels that pass the default network in a second on one core of a CPU
+_SHARE_FOR_FEATURES = 0.4  # of the budget
 SMALL_IMAGE = 64  # pixels: up to there images are trained on as they are, above it a processor gets them shrunk
 FEW_LABELS = 100  # a class; somewhere between the 25 and the 400 that were tried
 
@@ -26,6 +34,9 @@ class Situation:
         unlabeled: training images whose label is missing or hidden.
         image_size: side in pixels, as they would be trained on.
         device: "cpu", "cuda" or "mps".
+        gray: whether all images are grayscale.
+        pretrained: whether a network that was pretrained on photos can be used.
+        budget: seconds of training, if there is a budget.
     """
 
     labeled: int
@@ -33,19 +44,34 @@ class Situation:
     classes: int
     image_size: int
     device: str
+    gray: bool = False
+    pretrained: bool = False
+    budget: float | None = None
+
+    @property
+    def photos(self) -> bool:
+        """Whether a network that was pretrained on photos is likely to know such images."""
+        return self.image_size >= SMALLEST_PHOTO and not (self.gray and self.image_size == SMALLEST_PHOTO)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recommendation:
-    """The preset to take, and the reasons, one sentence each; `unlabeled` images or scans have no label."""
+    """The preset to take, and the reasons, one sentence each; `unlabeled` images or scans have no label.
+
+    Attributes:
+        image_size: that the preset does not set, in pixels.
+        heads: methods among which one is chosen on the labels, once features are computed.
+    """
 
     preset: str
     reasons: tuple[str, ...]
     unlabeled: int
+    image_size: int | None = None
+    heads: tuple[str, ...] = ()
 
     def print(self, console: Console) -> None:
         """Say what was chosen, and why."""
-        console.print(f"- method auto: the preset {self.preset}, since")
+        console.print(f"- the preset {self.preset}, since")
         for reason in self.reasons:
             console.print(f"  {reason}", markup=False)
 
@@ -57,8 +83,17 @@ def situation(inventory: ImageInventory, cfg: RunConfig, device: str) -> Situati
     images = len(train.items) + sum(len(part.items) for role, part in inventory.parts.items() if role == "unlabeled")
     used = labels if cfg.data.label_count is None else min(labels, cfg.data.label_count)
     size, _ = choose_size([look for part in inventory.parts.values() for look in part.looks], cfg.data.image_size)
+    looks = [look for part in inventory.parts.values() for look in part.looks]
+    network = cfg.given.get("network", {}).get("name")
     return Situation(
-        labeled=used, unlabeled=images - used, classes=len(inventory.classes), image_size=size, device=device
+        labeled=used,
+        unlabeled=images - used,
+        classes=len(inventory.classes),
+        image_size=size,
+        device=device,
+        gray=choose_channels(looks) == 1,
+        pretrained=has_pretrained() if network is None else cfg.network.starts_pretrained,
+        budget=None if cfg.train.budget is None else seconds(cfg.train.budget),
     )
 
 
@@ -68,6 +103,8 @@ def recommend(s: Situation) -> Recommendation:
     small = s.image_size <= SMALL_IMAGE
     place = "small" if small else "cpu"
     facts = f"{s.labeled} labels ({per_class:.3g} per class), {s.unlabeled} unlabeled images of {s.image_size} pixels"
+    if s.pretrained and s.photos:
+        return _recommend_features(s, facts)
     if s.unlabeled < s.labeled:
         return Recommendation(
             unlabeled=s.unlabeled,
@@ -100,6 +137,33 @@ def recommend(s: Situation) -> Recommendation:
     )
 
 
+def _recommend_features(s: Situation, facts: str) -> Recommendation:
+    size, heads = feature_size(s), HEADS if s.unlabeled else ("linear",)
+    return Recommendation(
+        unlabeled=s.unlabeled,
+        preset=f"{heads[0]}-features",
+        image_size=size,
+        heads=heads,
+        reasons=(
+            f"{facts}: a network that was trained on ImageNet tells photos apart that a new one cannot learn from so "
+            "few labels (98.8% against 50.8% on cats and dogs with 40 labels)",
+            f"each image passes that network once, at {size} pixels, and a head is trained on its features in seconds",
+            "which head suits these labels is decided by cross-validation",
+        ),
+    )
+
+
+def feature_size(s: Situation) -> int:
+    """The side in pixels at which photos pass a pretrained network: 224, or less if the budget is short of that."""
+    largest = FEATURE_SIZES[0] if s.image_size >= FEATURE_SIZES[-1] else _SMALL_PHOTO_SIZE
+    sizes = [size for size in FEATURE_SIZES if size <= largest]
+    if s.budget is None or s.device != "cpu":
+        return sizes[0]
+    images = s.labeled + s.unlabeled
+    within = _SHARE_FOR_FEATURES * s.budget * _PASSES
+    return next((size for size in sizes if images * size**2 <= within), sizes[-1])
+
+
 def recommend_for_scans(*, labeled: int, unlabeled: int) -> Recommendation:
     """The preset for these numbers of scans with and without labels, and the reasons."""
     facts = f"{labeled} labeled scans and {unlabeled} unlabeled ones"
@@ -123,15 +187,37 @@ def recommend_for_scans(*, labeled: int, unlabeled: int) -> Recommendation:
     )
 
 
+def recommend_named(cfg: RunConfig, s: Situation) -> Recommendation | None:
+    """The preset that a method which was asked for starts from on photos; None if it starts from the defaults."""
+    if not s.photos or (s.image_size <= SMALL_IMAGE and not cfg.network.starts_pretrained):
+        return None
+    trains_all = cfg.given.get("train", {}).get("freeze", "all") != "all" or cfg.train.init_from is not None
+    endings = ["gpu-photos", "cpu"] if s.device == "cuda" else ["cpu"]
+    frozen = s.pretrained and not trains_all
+    names = [f"{cfg.method}-{ending}" for ending in (["features"] if frozen else []) + endings]
+    preset = next((name for name in names if name in config.preset_names()), None)
+    if preset is None:
+        return None
+    return Recommendation(
+        preset=preset,
+        reasons=(f"it is recommended for {cfg.method} on photos; --preset none starts from the defaults",),
+        unlabeled=s.unlabeled,
+        image_size=feature_size(s) if preset.endswith("-features") else None,
+    )
+
+
 def recommended(cfg: RunConfig, choice: Recommendation) -> RunConfig:
     """The settings of the recommended preset, below those that were given.
 
     An unlabeled batch that was not asked for takes no more than there are without a label.
     """
-    given: dict[str, Any] = config.flat({name: values for name, values in cfg.given.items() if name != "method"})
+    named = cfg.method != AUTO
+    given: dict[str, Any] = config.flat({name: v for name, v in cfg.given.items() if named or name != "method"})
+    if choice.image_size is not None:
+        given = {"data.image_size": choice.image_size} | given
     full = config.resolve(given, preset=choice.preset)
     enough = full.train.unlabeled_batch <= choice.unlabeled or not method_class(full.method).unlabeled_views
     if enough or "train.unlabeled_ratio" in given:
         return full
-    fewer = {"train.unlabeled_ratio": choice.unlabeled / full.train.batch_size}
+    fewer = {"train.unlabeled_ratio": max(choice.unlabeled, 1) / full.train.batch_size}
     return config.resolve(given | fewer, preset=choice.preset)

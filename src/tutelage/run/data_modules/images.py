@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,6 @@ from tutelage.config import AUTO, RunConfig
 from tutelage.config.augment import AugmentConfig
 from tutelage.core.distributed import barrier, from_main, rank
 from tutelage.core.errors import ConfigError
-from tutelage.core.feature_bank import FeatureBank
 from tutelage.data.check import check_for_training
 from tutelage.data.images.check import ImageCheckReport, check_images
 from tutelage.data.images.dataset import ImageDataset, load_images
@@ -30,15 +30,16 @@ from tutelage.data.images.sample import sample_images
 from tutelage.data.kinds import IMAGES
 from tutelage.networks.base import Network
 from tutelage.networks.build import timm_name
-from tutelage.networks.frozen import FeatureHead
 from tutelage.networks.timm_network import preparation
 from tutelage.run.build import build_predictor, build_task, check_streams, learns_from_labels, method_class, resolved
 from tutelage.run.data_modules.base import DataModule
+from tutelage.run.data_modules.feature_streams import build_feature_training, new_head
 from tutelage.run.data_modules.image_checks import check_image_runs
 from tutelage.run.data_modules.image_streams import Inputs, build_training
 from tutelage.run.data_modules.image_views import decide_domain, save_image_views
 from tutelage.run.frozen import FrozenBackbone
-from tutelage.run.recommend import recommend, recommended, situation
+from tutelage.run.head_choice import choose_head
+from tutelage.run.recommend import Recommendation, recommend, recommend_named, recommended, situation
 from tutelage.run.recorder import networks
 from tutelage.run.resolve import absolute
 from tutelage.run.warm_start import warm_start
@@ -67,6 +68,7 @@ class ImageModule(DataModule):
     frozen: FrozenBackbone | None = None
     _features: NDArray[np.float32] | None = None  # of the training images, if the backbone is frozen
     _inventory: ImageInventory | None = None
+    _heads: Mapping[str, RunConfig] = MappingProxyType({})  # the settings of those that can be chosen among
 
     @staticmethod
     def refuse(cfg: RunConfig) -> None:
@@ -91,29 +93,38 @@ class ImageModule(DataModule):
         return sample_images(cfg.data, count, workers=cfg.train.workers)
 
     def settle(self, cfg: RunConfig, run: Path) -> RunConfig:
-        """The settings, with the recommended method if it is `auto`; rank 0 checks the data and chooses for all."""
+        """The settings, with what is recommended for the data where it was not given; rank 0 looks and chooses."""
         if rank() == 0:
-            labels = learns_from_labels(cfg.method)
             report = check_images(
                 cfg.data,
                 workers=cfg.train.workers,
-                needs_labels=labels,
+                needs_labels=learns_from_labels(cfg.method),
                 cache=PixelCache(run / "cache", cfg.data.memory_limit_mb * 2**20),
-                size_asked=self._recommended_size(cfg) if cfg.method == AUTO else None,
+                size_asked=lambda found: self._recommended(cfg, self._choice(cfg, found)).data.image_size,
             )
             check_for_training(report, self.console)
             self._inventory = report.inventory
-        if cfg.method != AUTO:
+        choice = from_main(None if self._inventory is None else self._choice(cfg, self._inventory))
+        if choice is None:
             return cfg
-        inventory = self._inventory
-        choice = from_main(None if inventory is None else recommend(situation(inventory, cfg, self.device.type)))
-        assert choice is not None
         choice.print(self.console)
-        return resolved(absolute(recommended(cfg, choice)))
+        self._heads = {
+            head: resolved(absolute(self._recommended(cfg, dataclasses.replace(choice, preset=f"{head}-features"))))
+            for head in choice.heads
+        }
+        return resolved(absolute(self._recommended(cfg, choice)))
 
-    def _recommended_size(self, cfg: RunConfig) -> Callable[[ImageInventory], int | None]:
-        """The image size of the preset that will be recommended, so that images are decoded to it right away."""
-        return lambda found: recommended(cfg, recommend(situation(found, cfg, self.device.type))).data.image_size
+    def _choice(self, cfg: RunConfig, found: ImageInventory) -> Recommendation | None:
+        """What is recommended for the data; None if the settings are complete."""
+        named = cfg.method != AUTO
+        if named and (cfg.preset is not None or not cfg.given or not learns_from_labels(cfg.method)):
+            return None
+        data = situation(found, cfg, self.device.type)
+        return recommend_named(cfg, data) if named else recommend(data)
+
+    @staticmethod
+    def _recommended(cfg: RunConfig, choice: Recommendation | None) -> RunConfig:
+        return cfg if choice is None else recommended(cfg, choice)
 
     def load(self, cfg: RunConfig, run: Path) -> None:
         """Decode training and validation images, unless `settle` has done so."""
@@ -140,6 +151,11 @@ class ImageModule(DataModule):
             )
         if cfg.frozen:
             self._freeze(FrozenBackbone.published(cfg, self.data.image_size, self.device), cfg)
+        if len(self._heads) > 1 and self._features is not None:
+            choice = choose_head(self._heads, self.data, self._features, device=self.device)
+            choice = from_main(choice)
+            choice.print(self.console)
+            cfg = self._heads[choice.name]
         check_streams(cfg, self.data.unlabeled_rows)
         if cfg.frozen or cfg.augment.domain != "auto":
             return cfg
@@ -183,8 +199,8 @@ class ImageModule(DataModule):
     def network(self, cfg: RunConfig, *, published: bool) -> Network:
         """See `DataModule`."""
         data = self.data
-        if self.frozen is not None and self.frozen.transform is not None:
-            return FeatureHead(self.frozen.transform.dims, len(data.classes))
+        if self._features is not None:
+            return new_head(cfg, data, self._features)
         return build_predictor(
             cfg,
             num_classes=len(data.classes),
@@ -207,23 +223,10 @@ class ImageModule(DataModule):
 
     def training(self, cfg: RunConfig, network: Network, *, steps: int) -> Training:  # type: ignore[override]
         """See `DataModule`."""
-        training = build_training(cfg, self.data, self._inputs(), self.device, network, steps=steps)
         if self._features is not None:
-            training.method.prepare(self._bank(self._features))
-        return training
-
-    def _inputs(self) -> Inputs:
-        if self._features is not None:
-            return Inputs(self._features, unchanged)
-        return Inputs(self.data.train.images, self.normalization)
-
-    def _bank(self, features: NDArray[np.float32]) -> FeatureBank:
-        data = self.data
-        return FeatureBank(
-            features=torch.from_numpy(features).to(self.device),
-            labeled=torch.from_numpy(data.labeled_rows).to(self.device),
-            label=torch.from_numpy(data.train.labels[data.labeled_rows]).to(self.device),
-            unlabeled=torch.from_numpy(data.unlabeled_rows).to(self.device),
+            return build_feature_training(cfg, self.data, self._features, self.device, network, steps=steps)
+        return build_training(
+            cfg, self.data, Inputs(self.data.train.images, self.normalization), self.device, network, steps=steps
         )
 
     def names_at(self, training: Training, step: int) -> Iterator[tuple[str, list[str]]]:

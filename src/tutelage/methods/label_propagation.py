@@ -1,0 +1,85 @@
+"""Label propagation over a graph of nearest neighbors, then a linear classifier of the propagated labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+from torch import Tensor
+
+from tutelage.config.settings import require
+from tutelage.core.batch import Progress, SemiSupervisedBatch, StepOutput
+from tutelage.core.feature_bank import FeatureBank
+from tutelage.core.label_graph import neighbor_graph, propagate
+from tutelage.core.precision import at_least_float32
+from tutelage.methods.base import Method, Problem
+from tutelage.networks.base import Network
+from tutelage.tasks.base import Task
+
+
+class LabelPropagation(Method[SemiSupervisedBatch]):
+    """Label propagation: Zhou et al. 2003 (Learning with local and global consistency), and Iscen et al. 2019
+    (arXiv:1904.04717) for its use as pseudo-labels.
+
+    loss = mean H(q(u), p(u)) with q = normalized Z, (I - alpha S) Z = Y, S = D^-1/2 A D^-1/2, A the symmetric graph of
+    the k nearest neighbors by cosine, weighted by cosine^gamma, and Y the labels, one-hot. Each row of Z is made to sum
+    to 1. With `class_mass` its columns are first: that is what balanced classes would give (Zhu et al. 2003).
+
+    Deviations: the classifier is linear, and learns all soft labels alike, where Iscen et al. weight them by their
+    entropy; they propagate anew in each epoch, which frozen features do not need.
+    """
+
+    name, evaluated = "label-propagation", "student"
+    labeled_views, unlabeled_views = ("weak",), ("weak",)
+    needs_features = True
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        """Settings of `label-propagation`."""
+
+        neighbors: Annotated[int, "k, the neighbors of each image in the graph"] = 10
+        alpha: Annotated[float, "share of an image's label that comes from its neighbors"] = 0.99
+        gamma: Annotated[float, "exponent of the cosine similarity"] = 3.0
+        class_mass: Annotated[
+            Literal["none", "uniform"], "uniform: assume that the unlabeled images are balanced over classes"
+        ] = "none"
+
+        def __post_init__(self) -> None:
+            require(self.neighbors >= 1, "method.neighbors", "at least 1", self.neighbors)
+            require(0.0 < self.alpha < 1.0, "method.alpha", "in (0, 1)", self.alpha)
+            require(self.gamma > 0.0, "method.gamma", "above 0", self.gamma)
+
+    cfg: Config
+    soft: Tensor
+
+    def __init__(self, student: Network, task: Task, problem: Problem, cfg: Config) -> None:
+        super().__init__(student, task, problem, cfg)
+        uniform = torch.full((problem.train_rows, problem.num_classes), 1.0 / problem.num_classes)
+        self.register_buffer("soft", uniform, persistent=False)  # (N, K), q of each row
+
+    def prepare(self, bank: FeatureBank) -> None:
+        """Propagate the labels to the rows of both streams."""
+        cfg = self.cfg
+        rows = torch.unique(torch.cat([bank.labeled, bank.unlabeled]))
+        graph = neighbor_graph(bank.features[rows], k=cfg.neighbors, gamma=cfg.gamma)
+        place = torch.searchsorted(rows, bank.labeled)
+        soft = propagate(
+            graph,
+            place.cpu(),
+            bank.label.cpu(),
+            self.problem.num_classes,
+            alpha=cfg.alpha,
+            uniform_mass=cfg.class_mass == "uniform",
+        )
+        self.soft[rows] = soft.to(self.soft)
+
+    def forward(self, batch: SemiSupervisedBatch, t: Progress) -> StepOutput:
+        x, u = batch.labeled, batch.unlabeled
+        logits = at_least_float32(self.student(torch.cat([x.views[0], u.views[0]])))
+        logits_x, logits_u = torch.split(logits, [len(x), len(u)])
+        supervised = self.task.loss(logits_x, x.label)
+        soft = self.soft[u.index].to(logits_u.dtype)
+        unsupervised = -(soft * logits_u.log_softmax(1)).sum(1).mean()
+        log = {"supervised": supervised.detach(), "unsupervised": unsupervised.detach()}
+        return StepOutput(unsupervised, dict(log), unlabeled_loss=unsupervised.detach())

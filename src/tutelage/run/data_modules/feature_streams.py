@@ -1,0 +1,50 @@
+"""The training of a head on the cached features of a frozen backbone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tutelage.config import RunConfig
+from tutelage.core.feature_bank import FeatureBank
+from tutelage.data.images.dataset import ImageDataset
+from tutelage.data.images.loader import unchanged
+from tutelage.networks.base import Network
+from tutelage.networks.frozen import FeatureHead
+from tutelage.run.data_modules.image_streams import Inputs, build_training
+from tutelage.training.state import Training
+
+Features = NDArray[np.float32]
+
+
+def new_head(cfg: RunConfig, data: ImageDataset, features: Features) -> FeatureHead:
+    """A head that starts at the logistic regression of the labeled rows of `features` (N, D)."""
+    head = FeatureHead(features.shape[1], len(data.classes))
+    rows = data.labeled_rows
+    label = torch.from_numpy(data.train.labels[rows])
+    head.start_at(torch.from_numpy(features[rows]), label, l2=cfg.optimizer.weight_decay)
+    return head
+
+
+def build_feature_training(
+    cfg: RunConfig, data: ImageDataset, features: Features, device: torch.device, head: Network, *, steps: int
+) -> Training:
+    """Everything that training a head on `features` (N, D) needs; see `assemble`."""
+    training = build_training(cfg, data, Inputs(features, unchanged), device, head, steps=steps)
+    training.method.prepare(_bank(data, features, device))
+    return training
+
+
+def _bank(data: ImageDataset, features: Features, device: torch.device) -> FeatureBank:
+    def on_device(values: NDArray[Any]) -> torch.Tensor:
+        return torch.from_numpy(values).to(device)
+
+    return FeatureBank(
+        features=on_device(features),
+        labeled=on_device(data.labeled_rows),
+        label=on_device(data.train.labels[data.labeled_rows]),
+        unlabeled=on_device(data.unlabeled_rows),
+    )

@@ -1,0 +1,150 @@
+"""The head that suits the labels, chosen by cross-validation on cached features."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+
+from tutelage.config import RunConfig
+from tutelage.core.devices import one_thread
+from tutelage.core.seeding import derived_seed
+from tutelage.data.images.dataset import ImageDataset
+from tutelage.run.data_modules.feature_streams import Features, build_feature_training, new_head
+from tutelage.training.health import Health
+from tutelage.training.loop import run_step
+
+_FOLDS, _REPEATS, _STEPS = 4, 3, 150
+_LEAST_PAIRS = 2  # classes with two labels or more, without which nothing can be held out
+_MARGIN = 1.0  # standard errors by which a head must be ahead of an earlier one
+_UNBALANCED = 3.0  # ratio of the labels of the largest class and of the smallest
+
+
+@dataclass(frozen=True)
+class HeadChoice:
+    """The outcome of `choose_head`.
+
+    Attributes:
+        name: of the method.
+        scores: the cross-validated score of each head in [0, 1], and its standard error; empty if there were too few
+            labels.
+        metric: "accuracy" or "balanced accuracy".
+        reason: why, in one sentence.
+    """
+
+    name: str
+    scores: dict[str, tuple[float, float]]
+    metric: str
+    reason: str
+
+    def print(self, console: Console) -> None:
+        """Say what was chosen, and why."""
+        console.print(f"- head: {self.reason}", markup=False)
+
+
+def choose_head(
+    configs: Mapping[str, RunConfig], data: ImageDataset, features: Features, *, device: torch.device
+) -> HeadChoice:
+    """Choose among the heads of `configs` by repeated cross-validation on the labeled rows.
+
+    Every fold trains each head without the labels of its rows, which stay in the unlabeled stream, and scores it on
+    them. A head that uses unlabeled images is preferred unless another is ahead of it by a standard error of the
+    differences: it costs little where it does not help, and cross-validation with few labels is noisy.
+
+    Args:
+        configs: the settings of each head by the name of its method, in the order of preference.
+    """
+    label = data.train.labels[data.labeled_rows]
+    counts = np.bincount(label, minlength=len(data.classes))
+    unbalanced = counts.max() > _UNBALANCED * max(counts.min(), 1)
+    metric = "balanced accuracy" if unbalanced else "accuracy"
+    names = list(configs)
+    if (counts >= 2).sum() < min(_LEAST_PAIRS, len(counts)):
+        reason = f"{names[0]}, since {len(label)} labels are too few to compare heads on"
+        return HeadChoice(names[0], {}, metric, reason)
+    held: list[NDArray[np.int64]] = []
+    right: dict[str, list[NDArray[np.bool_]]] = {name: [] for name in names}
+    with one_thread(device):
+        for fold in _folds(label, seed=next(iter(configs.values())).train.seed):
+            kept = np.setdiff1d(np.arange(len(label)), fold)
+            part = copy.copy(data)
+            part.labeled_rows = data.labeled_rows[kept]
+            held.append(fold)
+            for name, cfg in configs.items():
+                predicted = _predict(cfg, part, features, data.labeled_rows[fold], device)
+                right[name].append(predicted == label[fold])
+    weight = _row_weights(label, unbalanced)
+    rows = np.concatenate(held)
+    shares = {name: _per_label(np.concatenate(hits), rows, len(label)) for name, hits in right.items()}
+    tested = np.unique(rows)
+    scores = {name: _mean(share[tested], weight[tested]) for name, share in shares.items()}
+    chosen = names[0]
+    for name in names[1:]:
+        ahead, error = _mean((shares[name] - shares[chosen])[tested], weight[tested])
+        if ahead > _MARGIN * error and ahead > 0.0:
+            chosen = name
+    listed = ", ".join(f"{name} {100 * score:.1f}%" for name, (score, _) in scores.items())
+    return HeadChoice(
+        chosen, scores, metric, f"{chosen}, by cross-validated {metric} on {len(tested)} labels ({listed})"
+    )
+
+
+def _folds(label: NDArray[np.int64], *, seed: int) -> list[NDArray[np.int64]]:
+    """Rows held out in turn, repeatedly; of a class with one label none is, and a class always keeps one."""
+    folds = []
+    for repeat in range(_REPEATS):
+        draw = np.random.default_rng(derived_seed(seed, "heads", repeat))
+        part = np.full(len(label), -1)
+        for number in np.unique(label):
+            own = draw.permutation(np.flatnonzero(label == number))
+            if len(own) >= 2:
+                part[own] = (np.arange(len(own)) + draw.integers(_FOLDS)) % _FOLDS
+        folds += [np.flatnonzero(part == k) for k in range(_FOLDS)]
+    return [fold for fold in folds if len(fold)]
+
+
+def _predict(
+    cfg: RunConfig, data: ImageDataset, features: Features, rows: NDArray[np.int64], device: torch.device
+) -> NDArray[np.int64]:
+    """The classes that a head predicts for some rows after a short training."""
+    head = new_head(cfg, data, features)
+    steps = min(_STEPS, cfg.train.steps or _STEPS)
+    training = build_feature_training(cfg, data, features, device, head, steps=steps)
+    try:
+        training.method.train()
+        health = Health(device)
+        for step in range(steps):
+            run_step(training, step, health)
+    finally:
+        training.loader.close()
+    with torch.no_grad():
+        network = training.method.predictor.eval()
+        predicted: NDArray[np.int64] = network(torch.from_numpy(features[rows]).to(device)).argmax(1).cpu().numpy()
+    return predicted
+
+
+def _row_weights(label: NDArray[np.int64], balanced: bool) -> NDArray[np.float64]:
+    """The weight of each label in the score: all alike, or all classes alike."""
+    if not balanced:
+        return np.ones(len(label))
+    weights: NDArray[np.float64] = 1.0 / np.bincount(label)[label]
+    return weights
+
+
+def _per_label(hits: NDArray[np.bool_], rows: NDArray[np.int64], count: int) -> NDArray[np.float64]:
+    """(count,) the share of the repeats in which each label was predicted right."""
+    times = np.bincount(rows, minlength=count)
+    shares: NDArray[np.float64] = np.bincount(rows, weights=hits, minlength=count) / np.maximum(times, 1)
+    return shares
+
+
+def _mean(values: NDArray[np.float64], weights: NDArray[np.float64]) -> tuple[float, float]:
+    """The weighted mean and its standard error."""
+    weights = weights / weights.sum()
+    mean = float(weights @ values)
+    return mean, float(np.sqrt(weights**2 @ (values - mean) ** 2))
