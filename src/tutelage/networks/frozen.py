@@ -1,4 +1,4 @@
-"""Classifying the features of a frozen backbone: the backbone with its transform, and the head that is trained."""
+"""Classifying the features of a frozen backbone: their transform, and the head that is trained on it."""
 
 from __future__ import annotations
 
@@ -86,21 +86,3 @@ class FeatureHead(Network):
         weight, bias = fit_logistic(features, label, self.head.out_features, l2=l2)
         self.head.weight.copy_(weight)
         self.head.bias.copy_(bias)
-
-
-class FrozenNetwork(Network):
-    """A frozen backbone, the transform of its features, and a trained head: what predicts on images.
-
-    Args:
-        trunk: maps standardized images (B, 3, H, W) to features (B, F).
-    """
-
-    def __init__(self, trunk: nn.Module, transform: FeatureTransform, num_classes: int) -> None:
-        super().__init__()
-        self.trunk, self.transform = trunk, transform
-        self.head = nn.Linear(transform.dims, num_classes)
-
-    def features(self, images: Tensor) -> Tensor:
-        """(B, D): the transformed features of standardized images with 1 or 3 channels."""
-        features: Tensor = self.transform(self.trunk(images.expand(-1, 3, -1, -1)))
-        return features

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,14 @@ from tutelage.core.files import write_atomically
 from tutelage.data.images.feature_store import FeatureStore
 from tutelage.data.images.loader import Normalization
 from tutelage.networks.build import build_network, timm_name
-from tutelage.networks.engine import best_engine, fast_engine
-from tutelage.networks.frozen import FEATURE_DIMS, FeatureTransform, FrozenNetwork
+from tutelage.networks.engine import Engine, fast_engine
+from tutelage.networks.frozen import FEATURE_DIMS, FeatureTransform
 from tutelage.networks.timm_network import TimmNetwork, preparation
 
 BACKBONE_FILE = "backbone.safetensors"
 _BATCH = 32  # images that pass at a time
 _KEPT_AT_ONCE = 512  # images; so much is lost if the process is killed
+_WORTH_COMPILING = 100  # images from which on a faster engine pays for the seconds that compiling it takes
 _VERSION = 1  # of the features; raise it when something that they depend on changes
 _TRUNK, _TRANSFORM = "trunk.", "transform."
 
@@ -37,6 +39,9 @@ _TRUNK, _TRANSFORM = "trunk.", "transform."
 @dataclass
 class FrozenBackbone:
     """A pretrained network without its classifier, and the features of images.
+
+    Called with images (B, C, S, S) uint8 it returns what a head sees of them, (B, D) float32: it takes the place of the
+    normalization of images where the network is a `FeatureHead`.
 
     Attributes:
         trunk: maps standardized images (B, 3, S, S) to features (B, F), in evaluation mode.
@@ -51,6 +56,17 @@ class FrozenBackbone:
     device: torch.device
     loaded: str
     transform: FeatureTransform | None = None
+
+    @property
+    def dims(self) -> int:
+        """D, the number of coordinates that a head sees."""
+        assert self.transform is not None
+        return self.transform.dims
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """(B, D) float32 on the device of `images` (B, C, S, S) uint8; features that are cached are not recomputed."""
+        raw = self.raw_features(images.cpu().numpy(), keep=False)
+        return torch.from_numpy(self.transformed(raw)).to(images.device)
 
     @staticmethod
     def published(cfg: RunConfig, image_size: int, device: torch.device) -> FrozenBackbone:
@@ -74,10 +90,19 @@ class FrozenBackbone:
         Raises:
             CheckpointError: its file is missing or damaged.
         """
-        network = frozen_network(run, cfg, image_size=facts["image_size"], num_classes=2)
+        tensors, size = _read_tensors(run / BACKBONE_FILE), facts["image_size"]
+        network = build_network(cfg.network, num_classes=2, channels=3, image_size=size, published=False)
+        assert isinstance(network, TimmNetwork)
+        transform = FeatureTransform(*tensors.get(f"{_TRANSFORM}components", torch.zeros(1, 1)).shape)
+        parts = nn.ModuleDict({"trunk": network.trunk, "transform": transform})
+        try:
+            parts.load_state_dict(tensors)
+        except RuntimeError as error:
+            fault = f"{run / BACKBONE_FILE} does not fit the network {cfg.network.name}"
+            raise CheckpointError(f"{fault}: {str(error).splitlines()[1].strip()}") from None
+        parts.eval().requires_grad_(False)
         normalization = Normalization(tuple(facts["mean"]), tuple(facts["std"]))
-        trunk = network.trunk.eval().requires_grad_(False)
-        return FrozenBackbone(trunk, normalization, facts["image_size"], device, f"{run}", network.transform)
+        return FrozenBackbone(network.trunk, normalization, size, device, str(run), transform)
 
     def save(self, run: Path) -> None:
         """Write the backbone and the transform of its features to a run folder."""
@@ -96,35 +121,51 @@ class FrozenBackbone:
         rows: NDArray[np.float32] = self.transform(torch.from_numpy(raw)).numpy()
         return rows
 
-    def raw_features(self, images: NDArray[np.uint8], console: Console) -> NDArray[np.float32]:
-        """(N, F) float32 of images (N, C, S, S) uint8; those that are in the cache do not pass the network."""
+    def raw_features(
+        self, images: NDArray[np.uint8], console: Console | None = None, *, keep: bool = True
+    ) -> NDArray[np.float32]:
+        """(N, F) float32 of images (N, C, S, S) uint8; those that are in the cache do not pass the network.
+
+        Args:
+            console: is told how many passed, and how long that took.
+            keep: write what was computed to the cache.
+        """
         digests = [_digest(image) for image in images]
-        store = FeatureStore(cache_folder() / "features" / f"{self._key()}.sqlite", self._width())
-        known = store.get(digests)
+        known = self._store.get(digests)
         missing = [row for row, digest in enumerate(digests) if digest not in known]
-        begin = time.perf_counter()
-        if missing:
-            engine = fast_engine(self.trunk, self.image_size, self.device)
-            for start in range(0, len(missing), _KEPT_AT_ONCE):
-                rows = missing[start : start + _KEPT_AT_ONCE]
-                found = dict(zip((digests[row] for row in rows), self._pass(engine, images, rows), strict=True))
-                store.put(found.items())
-                known |= found
-            seconds = time.perf_counter() - begin
-            console.print(
-                f"- {len(missing)} images passed the frozen network once, in {seconds:.0f} s "
-                f"({best_engine(self.device)})"
-            )
-        if known and len(missing) < len(digests):
+        if console is not None and len(missing) < len(digests):
             console.print(f"- the features of {len(digests) - len(missing)} images come from the cache")
+        begin = time.perf_counter()
+        for start in range(0, len(missing), _KEPT_AT_ONCE):
+            rows = missing[start : start + _KEPT_AT_ONCE]
+            found = dict(zip((digests[row] for row in rows), self._pass(images, rows, len(missing)), strict=True))
+            if keep:
+                self._store.put(found.items())
+            known |= found
+        if console is not None and missing:
+            seconds = time.perf_counter() - begin
+            console.print(f"- {len(missing)} images passed the frozen network once, in {seconds:.0f} s")
         return np.stack([known[digest] for digest in digests])
 
-    def _pass(self, engine: Any, images: NDArray[np.uint8], rows: list[int]) -> NDArray[np.float32]:
+    def _pass(self, images: NDArray[np.uint8], rows: list[int], total: int) -> NDArray[np.float32]:
+        engine = self._fast if total >= _WORTH_COMPILING or "_fast" in vars(self) else self._plain
         parts = []
         for start in range(0, len(rows), _BATCH):
             pixels = torch.from_numpy(np.ascontiguousarray(images[rows[start : start + _BATCH]])).to(self.device)
             parts.append(engine(self.normalization(pixels.expand(-1, 3, -1, -1))).cpu())
         return torch.cat(parts).numpy()
+
+    @cached_property
+    def _fast(self) -> Engine:
+        return fast_engine(self.trunk, self.image_size, self.device)
+
+    @cached_property
+    def _plain(self) -> Engine:
+        return fast_engine(self.trunk, self.image_size, self.device, kind="torch")
+
+    @cached_property
+    def _store(self) -> FeatureStore:
+        return FeatureStore(cache_folder() / "features" / f"{self._key()}.sqlite", self._width())
 
     def _width(self) -> int:
         with torch.inference_mode():
@@ -133,38 +174,13 @@ class FrozenBackbone:
 
     def _key(self) -> str:
         """Changes with everything that features depend on besides the image."""
-        digest = hashlib.blake2b(
-            repr((_VERSION, self.image_size, self.normalization, best_engine(self.device))).encode(), digest_size=16
-        )
+        digest = hashlib.blake2b(repr((_VERSION, self.image_size, self.normalization)).encode(), digest_size=16)
         for name, value in sorted(self.trunk.state_dict().items()):
             digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
 
 
-def frozen_network(run: Path, cfg: RunConfig, *, image_size: int, num_classes: int) -> FrozenNetwork:
-    """The network of a run with a frozen backbone; its head has random weights, which the checkpoint replaces.
-
-    Raises:
-        CheckpointError: the file of the backbone is missing or damaged.
-    """
-    tensors = backbone_tensors(run)
-    network = build_network(cfg.network, num_classes=2, channels=3, image_size=image_size, published=False)
-    assert isinstance(network, TimmNetwork)
-    transform = FeatureTransform(*tensors[f"{_TRANSFORM}components"].shape)
-    frozen = FrozenNetwork(network.trunk, transform, num_classes)
-    missing = frozen.load_state_dict(tensors, strict=False)
-    if wrong := [name for name in missing.missing_keys if not name.startswith("head.")] + missing.unexpected_keys:
-        raise CheckpointError(f"{run / BACKBONE_FILE} does not fit the network {cfg.network.name}: {wrong[0]}")
-    return frozen
-
-
-def backbone_tensors(run: Path) -> dict[str, Tensor]:
-    """The tensors of the frozen backbone of a run and of its transform.
-
-    Raises:
-        CheckpointError: the file is missing or damaged.
-    """
-    file = run / BACKBONE_FILE
+def _read_tensors(file: Path) -> dict[str, Tensor]:
     try:
         return load_file(file)
     except OSError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from rich.console import Console
 
 from tutelage.config import RunConfig
 from tutelage.core.console import screen
+from tutelage.core.devices import one_thread
 from tutelage.core.distributed import barrier, from_main, process_group, rank
 from tutelage.core.errors import Interrupted
 from tutelage.run.data_modules.base import DataModule
@@ -65,10 +66,12 @@ class Session:
         training.describe_rows = lambda step: _name_rows(self.module, training, step)
         return training
 
-    def plan(self, training: Training, end: float, eval_every: int | None) -> tuple[int, int | None]:
+    def plan(
+        self, training: Training, end: float, eval_every: int | None, most: int | None = None
+    ) -> tuple[int, int | None]:
         """The steps that fit before `end`, in seconds of `time.monotonic`: evaluations and the final scores too.
 
-        Gives them and the steps between two evaluations; None is a twentieth of the training.
+        Gives them, at most `most`, and the steps between two evaluations; None is a twentieth of the training.
         """
         with self.stop.at_once():
             evaluation, closing = self.module.costs(training)
@@ -81,6 +84,9 @@ class Session:
                 eval_every=eval_every,
                 evaluations=evaluations,
             )
+        if most is not None and steps >= most:
+            self.console.print(f"- {most} steps are enough for a head on frozen features; they fit the budget")
+            return most, eval_every
         self.console.print(f"- {steps} steps fit the budget; the schedule is stretched to them")
         if eval_every is None and evaluations < EVALUATIONS:
             eval_every = max(1, steps // evaluations)
@@ -97,6 +103,7 @@ class Session:
                 barrier()
                 return
             with (
+                one_thread(self.device) if self.module.light else nullcontext(),
                 ProgressLine(self.console, start=start, total=training.total, images_per_step=images) as progress,
                 RunRecorder(
                     folder,

@@ -36,6 +36,7 @@ from tutelage.training.state import Training
 from tutelage.training.window import Window
 
 BATCH_NORM_MOMENTUM = 0.1  # of most networks
+HEAD_STEPS = 500  # more do not change a linear head, whose loss is convex but for the pseudo-labels
 
 
 @own_random_state()
@@ -76,7 +77,8 @@ def start_run(
         plan: dict[str, Any] = {"steps": cfg.train.steps, "budget": cfg.train.budget}
         if cfg.train.budget is not None:
             end = begun + baseline.own_budget(cfg.train)
-            steps, eval_every = session.plan(training, end, cfg.train.eval_every)
+            most = HEAD_STEPS if cfg.frozen else None
+            steps, eval_every = session.plan(training, end, cfg.train.eval_every, most)
             plan["steps"] = steps
             train = dataclasses.replace(cfg.train, steps=steps, budget=None, eval_every=eval_every)
             cfg = dataclasses.replace(cfg, train=train)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from tutelage.config import RunConfig
 from tutelage.core.devices import choose_device
 from tutelage.core.errors import CheckpointError, ConfigError
+from tutelage.data.images.loader import Normalization
 from tutelage.data.kinds import DataKind, kind_of
 from tutelage.networks.base import Network
-from tutelage.networks.frozen import FrozenNetwork
+from tutelage.networks.frozen import FeatureHead
 from tutelage.run.build import build_predictor, evaluated_network, learns_from_labels
-from tutelage.run.frozen import frozen_network
+from tutelage.run.frozen import FrozenBackbone
 from tutelage.run.run_record import RunRecord
 from tutelage.training.checkpoint import load_checkpoint
 
@@ -32,12 +33,14 @@ class LoadedNetwork:
     """The network of a run in evaluation mode, on its device, with what the run recorded.
 
     Attributes:
+        normalization: from images (B, C, S, S) uint8 to what the network takes.
         facts: what config.json says of the data.
         classifies: whether the head predicts classes; otherwise it is `nn.Identity`.
         step: optimizer steps that the network was trained for.
     """
 
     network: Network
+    normalization: Callable[[Tensor], Tensor]
     cfg: RunConfig
     facts: Mapping[str, Any]
     classifies: bool
@@ -78,9 +81,10 @@ def load_network(
     if network not in NETWORKS:
         raise ConfigError(f"--network must be one of {', '.join(NETWORKS)}, got {network!r}")
     classifies = learns_from_labels(cfg.method) and bool(facts["classes"])
+    normalization: FrozenBackbone | Normalization = Normalization(tuple(facts["mean"]), tuple(facts["std"]))
     if cfg.frozen:
-        classes = max(1, len(facts["classes"]))
-        made: Network = frozen_network(record.path, cfg, image_size=facts["image_size"], num_classes=classes)
+        normalization = FrozenBackbone.of_run(record.path, cfg, facts, place)
+        made: Network = FeatureHead(normalization.dims, len(facts["classes"]))
     else:
         made = build_for_features(cfg, facts) if features_only else build_for_facts(cfg, facts)
     if not classifies and not features_only:
@@ -88,7 +92,7 @@ def load_network(
     step = load_weights(
         made, record.path, evaluated_network(cfg.method) if network == "auto" else network, features_only
     )
-    return LoadedNetwork(made.to(place).eval(), cfg, facts, classifies, step, place)
+    return LoadedNetwork(made.to(place).eval(), normalization, cfg, facts, classifies, step, place)
 
 
 def build_for_facts(cfg: RunConfig, facts: Mapping[str, Any]) -> Network:
@@ -122,8 +126,6 @@ def load_weights(network: nn.Module, run: Path, which: str, features_only: bool 
     weights = weights_of(checkpoint.tensors, which)
     if not weights:
         raise ConfigError(f"the method of {run} has no {which}")
-    if isinstance(network, FrozenNetwork):
-        weights = {name: value for name, value in network.state_dict().items() if not name.startswith(HEAD)} | weights
     if features_only:
         if other := backbone_misfits(network, weights):
             raise CheckpointError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,6 @@ from tutelage.config import RunConfig
 from tutelage.core.errors import ConfigError
 from tutelage.core.seeding import derived_seed, own_random_state
 from tutelage.data.images.items import Item, Unreadable
-from tutelage.data.images.loader import Normalization
 from tutelage.data.images.survey import read_pixels
 from tutelage.data.kinds import IMAGES
 from tutelage.networks.base import Network
@@ -34,7 +33,7 @@ class Encoder:
     """
 
     network: Network
-    normalization: Normalization
+    normalization: Callable[[Tensor], Tensor]
     channels: int
     image_size: int
     device: torch.device
@@ -57,7 +56,7 @@ class Encoder:
         facts = loaded.facts
         encoder = Encoder(
             network=loaded.network,
-            normalization=Normalization(tuple(facts["mean"]), tuple(facts["std"])),
+            normalization=loaded.normalization,
             channels=facts["channels"],
             image_size=facts["image_size"],
             device=loaded.device,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,6 @@ from torch import Tensor
 from tutelage.core.errors import ConfigError
 from tutelage.core.files import refuse_file
 from tutelage.data.images.items import Item, Unreadable
-from tutelage.data.images.loader import Normalization
 from tutelage.data.images.survey import read_pixels
 from tutelage.data.kinds import IMAGES
 from tutelage.inference.images.embed import embed_table, list_to_embed
@@ -42,7 +41,7 @@ class Model(TrainedModel):
 
     network: Network
     task: Task
-    normalization: Normalization
+    normalization: Callable[[Tensor], Tensor]
     channels: int
     image_size: int
     step: int
@@ -70,7 +69,7 @@ class Model(TrainedModel):
         return Model(
             network=loaded.network,
             task=build_task(classes, loaded.cfg.method) if loaded.classifies else Representation(classes),
-            normalization=Normalization(tuple(facts["mean"]), tuple(facts["std"])),
+            normalization=loaded.normalization,
             channels=facts["channels"],
             image_size=facts["image_size"],
             step=loaded.step,

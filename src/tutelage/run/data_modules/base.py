@@ -55,6 +55,7 @@ class DataModule(ABC):
         smaller: the setting that makes a step cheaper.
         foreign: sections, or settings by dotted name, that have no meaning for this kind of data.
         these, others: words for this kind of data and for the other one, in messages.
+        light: whether a step is so small that one thread is faster than several.
         data, task: the data set and the task on it, after `load`.
     """
 
@@ -64,6 +65,7 @@ class DataModule(ABC):
     foreign: ClassVar[tuple[str, ...]]
     these: ClassVar[str]
     others: ClassVar[str]
+    light: bool = False
     data: RunData
     task: Task
 

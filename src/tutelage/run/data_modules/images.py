@@ -34,11 +34,11 @@ from tutelage.networks.timm_network import preparation
 from tutelage.run.build import build_predictor, build_task, check_streams, learns_from_labels, method_class, resolved
 from tutelage.run.data_modules.base import DataModule
 from tutelage.run.data_modules.feature_streams import build_feature_training, new_head
+from tutelage.run.data_modules.head_choice import choose_head
 from tutelage.run.data_modules.image_checks import check_image_runs
 from tutelage.run.data_modules.image_streams import Inputs, build_training
 from tutelage.run.data_modules.image_views import decide_domain, save_image_views
 from tutelage.run.frozen import FrozenBackbone
-from tutelage.run.head_choice import choose_head
 from tutelage.run.recommend import Recommendation, recommend, recommend_named, recommended, situation
 from tutelage.run.recorder import networks
 from tutelage.run.resolve import absolute
@@ -165,7 +165,7 @@ class ImageModule(DataModule):
 
     def _freeze(self, backbone: FrozenBackbone, cfg: RunConfig) -> None:
         """Pass all training images through the frozen backbone; rank 0 first, which fills the cache for the others."""
-        self.frozen, self.normalization = backbone, backbone.normalization
+        self.frozen, self.normalization, self.light = backbone, backbone.normalization, True
         for turn in (True, False):
             if (rank() == 0) == turn:
                 raw = backbone.raw_features(self.data.train.images, self.console)
@@ -288,6 +288,8 @@ class ImageModule(DataModule):
     def evidence(self, training: Training) -> dict[str, Any]:
         """How labeled and unlabeled images differ, and how well labels fit the images; None if there are too few."""
         if not (training.method.labeled_views and training.method.unlabeled_views):
+            return {}
+        if self._features is not None:
             return {}
         images, rows, label = self.data.train.images, self.data.labeled_rows, self.data.train.labels
         val = self.data.val

@@ -19,7 +19,9 @@ from tutelage.run.data_modules.feature_streams import Features, build_feature_tr
 from tutelage.training.health import Health
 from tutelage.training.loop import run_step
 
-_FOLDS, _REPEATS, _STEPS = 4, 3, 150
+_FOLDS, _REPEATS = 4, 3
+_STEPS = {"linear": 0, "label-propagation": 60, "softmatch": 100}  # a head starts at its logistic regression
+_USUAL_STEPS = 150
 _LEAST_PAIRS = 2  # classes with two labels or more, without which nothing can be held out
 _MARGIN = 1.0  # standard errors by which a head must be ahead of an earlier one
 _UNBALANCED = 3.0  # ratio of the labels of the largest class and of the smallest
@@ -70,7 +72,9 @@ def choose_head(
     held: list[NDArray[np.int64]] = []
     right: dict[str, list[NDArray[np.bool_]]] = {name: [] for name in names}
     with one_thread(device):
-        for fold in _folds(label, seed=next(iter(configs.values())).train.seed):
+        for number, fold in enumerate(_folds(label, seed=next(iter(configs.values())).train.seed)):
+            if number == _FOLDS and all(np.concatenate(hits).all() for hits in right.values()):
+                break  # no head made a mistake: further repeats would tell nothing
             kept = np.setdiff1d(np.arange(len(label)), fold)
             part = copy.copy(data)
             part.labeled_rows = data.labeled_rows[kept]
@@ -113,8 +117,8 @@ def _predict(
 ) -> NDArray[np.int64]:
     """The classes that a head predicts for some rows after a short training."""
     head = new_head(cfg, data, features)
-    steps = min(_STEPS, cfg.train.steps or _STEPS)
-    training = build_feature_training(cfg, data, features, device, head, steps=steps)
+    steps = _STEPS.get(cfg.method, _USUAL_STEPS)
+    training = build_feature_training(cfg, data, features, device, head, steps=max(steps, 1))
     try:
         training.method.train()
         health = Health(device)
