@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -23,17 +22,19 @@ def test_an_example_runs_as_a_script_and_its_model_predicts_elsewhere(
     short = re.sub(r"steps=\d+", "steps=8", script.read_text())
     assert short != script.read_text()
     (tmp_path / script.name).write_text(short)
-    done = subprocess.run([sys.executable, script.name], cwd=tmp_path, capture_output=True, text=True, timeout=200)
-    assert done.returncode == 0, done.stderr
-    accuracy = float(done.stdout.splitlines()[-1])
+
+    def python(*words: object) -> str:
+        process = starter.start(*words, cwd=tmp_path)
+        said, error = process.communicate(timeout=200)
+        assert process.returncode == 0, error
+        return said
+
+    accuracy = float(python(script.name).splitlines()[-1])
     assert 0.0 <= accuracy <= 1.0
     (run,) = (tmp_path / "runs").iterdir()
     settings = json.loads((run / "config.json").read_text())["settings"]
     assert f"{script.stem}:" in settings["method"]["name"] + settings["network"]["name"]
-    elsewhere = starter.start("-m", "tutelage", "evaluate", run, "digits", cwd=tmp_path)
-    said, error = elsewhere.communicate()
-    assert elsewhere.returncode == 0, error
-    assert "accuracy" in said
+    assert "accuracy" in python("-m", "tutelage", "evaluate", run, "digits")
 
 
 def test_the_method_of_the_example_is_short_and_has_flags(

@@ -57,7 +57,7 @@ class Started:
         said = []
         for file in (self.out, self.error):
             file.seek(0)
-            said.append(file.read().decode())
+            said.append(file.read().decode(errors="surrogateescape"))
             file.close()
         return said[0], said[1]
 
@@ -74,10 +74,10 @@ class Starter:
     def start(
         self, *words: object, env: Mapping[str, str] | None = None, cwd: Path | None = None, strict: bool = False
     ) -> Started:
-        """`python WORDS`, the words being `-m MODULE ...` or `SCRIPT ...`; `strict` is `-W error`."""
+        """`python WORDS`, the words being `-m MODULE ...`, `-c CODE ...` or `SCRIPT ...`; `strict` is `-W error`."""
         out, error = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 - `communicate` closes them
         request = {
-            "words": [str(word) for word in words],
+            "words": [os.fsdecode(word) if isinstance(word, bytes) else str(word) for word in words],
             "env": dict(os.environ if env is None else env),
             "cwd": str(cwd or Path.cwd()),
             "strict": strict,
@@ -132,7 +132,14 @@ def become(words: list[str], env: dict[str, str], cwd: str, strict: bool) -> Non
     importlib.import_module("torch").set_num_threads(int(env.get("OMP_NUM_THREADS", 1)))
     if strict:
         warnings.simplefilter("error")
-    if words[0] == "-m":
+    if "PYTHONIOENCODING" in env:
+        for stream in (sys.stdout, sys.stderr):
+            stream.reconfigure(encoding=env["PYTHONIOENCODING"])  # type: ignore[union-attr]
+    if words[0] == "-c":
+        sys.argv = ["-c", *words[2:]]
+        sys.path.insert(0, cwd)
+        exec(compile(words[1], "<string>", "exec"), {"__name__": "__main__"})
+    elif words[0] == "-m":
         sys.argv = words[1:]
         sys.path.insert(0, cwd)
         runpy.run_module(words[1], run_name="__main__", alter_sys=True)
