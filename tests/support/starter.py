@@ -7,6 +7,7 @@ code of that process, or None while it runs.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -22,8 +23,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-LATE = ("torch", "torch._dynamo", "torchmetrics", "tutelage.commands.run", "tutelage.run.start", "tutelage.run.curves")
-"""What a command, an optimizer and the scores import."""
+LATE = (
+    *("torch._dynamo", "torchmetrics", "torchmetrics.functional.classification", "tensorboard.summary"),
+    *("tutelage.cli", "tutelage.commands.run", "tutelage.run.start", "tutelage.run.curves"),
+)
+"""What an optimizer, the scores, the curves and a command import."""
 
 
 class Started:
@@ -152,6 +156,7 @@ def become(words: list[str], env: dict[str, str], cwd: str, strict: bool) -> Non
 if __name__ == "__main__":
     for name in LATE:
         importlib.import_module(name)
+    gc.freeze()  # so that collections in a fork do not go through, and copy, what is imported
     asked = serve(socket.socket(fileno=int(sys.argv[1])))
     if asked is not None:
         become(**asked)
