@@ -1,14 +1,17 @@
-"""What tests of several folders share: a few digits, and the GPU, without which its tests skip and say so."""
+"""What tests of several folders share: a few digits, quick processes, and the GPU, or why its tests skip."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from support.starter import Starter
 from tutelage.core.batch import StepOutput
 from tutelage.data.images.arrays import DIGITS
 from tutelage.training import loop
@@ -26,6 +29,13 @@ def few_digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with np.load(DIGITS) as digits:
         np.savez(path, **{name: digits[name][:count] for name, count in counts.items()})
     return path
+
+
+@pytest.fixture(scope="session")
+def starter() -> Iterator[Starter]:
+    """Starts processes at once; for tests that are not about the start itself."""
+    with closing(Starter()) as made:
+        yield made
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from support.starter import Started, Starter
 from tutelage import __version__, cli
 
 COMMANDS = (
@@ -142,22 +143,33 @@ def test_the_installed_command_answers_fast() -> None:
         assert seconds < 1.5  # about 0.15 on a quiet machine; importing torch alone takes 2
 
 
-def test_the_installed_command_refuses_in_one_line(tmp_path: Path) -> None:
+def ended(process: Started) -> tuple[int | None, str, str]:
+    """Exit code and what was written."""
+    out, error = process.communicate()
+    return process.returncode, out, error
+
+
+def check_refusal(code: int | None, out: str, error: str) -> None:
+    assert code == 2, error
+    assert "Traceback" not in error + out
+    assert "\x1b" not in error + out
+    assert error.count("\n") == 1
+    assert error.startswith("tutelage: ")
+
+
+def test_the_installed_command_refuses_in_one_line(starter: Starter, tmp_path: Path) -> None:
     if not SCRIPT.exists():
         pytest.skip("the package is not installed beside this Python")
     odd = os.fsencode(tmp_path / "nowhere") + b"\xff\n\x1b[31m"
     for words in (
         [b"check", odd],
-        [b"train", odd, b"--out", odd],
         [b"evaluate", odd, b"digits"],
         [b"train", b"digits", b"--out", os.fsencode(tmp_path), b"--steps", b"1.5"],
+        [b"train", odd, b"--out", odd],
     ):
-        done = subprocess.run([os.fsencode(SCRIPT), *words], capture_output=True, timeout=120)
-        assert done.returncode == 2, done.stderr
-        assert b"Traceback" not in done.stderr + done.stdout
-        assert b"\x1b" not in done.stderr + done.stdout
-        assert done.stderr.decode().count("\n") == 1
-        assert done.stderr.startswith(b"tutelage: ")
+        check_refusal(*ended(starter.start(SCRIPT, *words)))
+    done = subprocess.run([os.fsencode(SCRIPT), *words], capture_output=True, timeout=120)
+    check_refusal(done.returncode, done.stdout.decode(), done.stderr.decode())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -185,21 +197,16 @@ def test_a_reader_that_goes_away_is_no_fault() -> None:
     assert (process.wait(timeout=60), said) == (141, b"")
 
 
-def test_a_warning_of_ours_is_one_line(tmp_path: Path) -> None:
+def test_a_warning_of_ours_is_one_line(starter: Starter, tmp_path: Path) -> None:
     run = str(tmp_path / "run")
     command = ["train", str(photos(tmp_path / "photos")), "--out", run, *BRIEF[:-1], "2"]
     assert cli.run(command) == 0
     newest = tmp_path / "run" / "checkpoints" / "step-00000004.safetensors"
     newest.write_bytes(newest.read_bytes()[:-1])
-    done = subprocess.run(
-        [*PYTHON, "from tutelage import cli; cli.main()", "predict", run, "digits", "--out", str(tmp_path / "p.csv")],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 0
-    assert done.stderr.startswith("tutelage: warning: damaged: step-00000004.safetensors")
-    assert done.stderr.count("\n") == 1
+    code, _, error = ended(starter.start("-m", "tutelage", "predict", run, "digits", "--out", tmp_path / "p.csv"))
+    assert code == 0
+    assert error.startswith("tutelage: warning: damaged: step-00000004.safetensors")
+    assert error.count("\n") == 1
 
 
 def test_a_lack_of_memory_ends_with_2_and_says_what_to_lower() -> None:
@@ -234,17 +241,13 @@ def test_no_command_writes_into_the_data(tmp_path: Path, capfd: pytest.CaptureFi
         folder.chmod(0o755)
 
 
-def test_a_name_that_the_terminal_cannot_show_is_no_reason_to_stop(tmp_path: Path) -> None:
+def test_a_name_that_the_terminal_cannot_show_is_no_reason_to_stop(starter: Starter, tmp_path: Path) -> None:
     odd = photos(tmp_path / "photos").rename(tmp_path / os.fsdecode("photos-猫-".encode() + b"\xff"))
     for encoding in ("ascii", "utf-8"):
-        done = subprocess.run(
-            [*PYTHON, "from tutelage import cli; cli.main()", "check", os.fsencode(odd)],
-            capture_output=True,
-            env={**os.environ, "PYTHONIOENCODING": encoding},
-            timeout=60,
-        )
-        assert done.returncode == 0, done.stderr
-        assert b"The data can be trained on." in done.stdout
+        process = starter.start("-m", "tutelage", "check", odd, env={**os.environ, "PYTHONIOENCODING": encoding})
+        code, out, error = ended(process)
+        assert code == 0, error
+        assert "The data can be trained on." in out
 
 
 def test_methods_lists_what_there_is_and_explains_each(capfd: pytest.CaptureFixture[str]) -> None:

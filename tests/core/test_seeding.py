@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tutelage.core.seeding import derived_seed, generator
+from tutelage.core.seeding import derived_seed, generator, seed_globally
 
 
 def test_the_same_seed_and_key_give_the_same_numbers() -> None:
@@ -55,3 +55,19 @@ def test_drawing_from_one_generator_moves_neither_another_nor_the_global_one() -
     torch.rand(1000, generator=one)
     torch.testing.assert_close(torch.rand(5, generator=other), expected, rtol=0, atol=0)
     assert torch.equal(torch.get_rng_state(), expected_global)
+
+
+def test_the_global_seed_on_the_cpu_is_that_of_torch() -> None:
+    torch.manual_seed(17)
+    expected = torch.rand(5)
+    seed_globally(17, torch.device("cpu"))
+    assert torch.equal(torch.rand(5), expected)
+
+
+def test_the_global_seed_reaches_the_gpu(cuda: torch.device) -> None:
+    draws = []
+    for seed in (1, 2, 1):
+        seed_globally(seed, cuda)
+        draws.append((torch.rand(5), torch.rand(5, device=cuda)))
+    for first, other, again in zip(*draws, strict=True):
+        assert torch.equal(first, again) and not torch.equal(first, other)

@@ -4,33 +4,37 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from support.starter import Starter
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SCRIPTS = sorted(EXAMPLES.glob("*.py"))
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
-def test_an_example_runs_as_a_script_and_its_model_predicts_elsewhere(script: Path, tmp_path: Path) -> None:
+def test_an_example_runs_as_a_script_and_its_model_predicts_elsewhere(
+    script: Path, starter: Starter, tmp_path: Path
+) -> None:
     short = re.sub(r"steps=\d+", "steps=8", script.read_text())
     assert short != script.read_text()
     (tmp_path / script.name).write_text(short)
 
-    def python(*words: str) -> str:
-        done = subprocess.run([sys.executable, *words], cwd=tmp_path, capture_output=True, text=True, timeout=200)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+    def python(*words: object) -> str:
+        process = starter.start(*words, cwd=tmp_path)
+        said, error = process.communicate(timeout=200)
+        assert process.returncode == 0, error
+        return said
 
     accuracy = float(python(script.name).splitlines()[-1])
     assert 0.0 <= accuracy <= 1.0
     (run,) = (tmp_path / "runs").iterdir()
     settings = json.loads((run / "config.json").read_text())["settings"]
     assert f"{script.stem}:" in settings["method"]["name"] + settings["network"]["name"]
-    assert "accuracy" in python("-m", "tutelage", "evaluate", str(run), "digits")
+    assert "accuracy" in python("-m", "tutelage", "evaluate", run, "digits")
 
 
 def test_the_method_of_the_example_is_short_and_has_flags(

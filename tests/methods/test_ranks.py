@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,22 +10,18 @@ import torch
 from torch import Tensor
 
 from support import ranks
+from support.starter import Starter
 
 SCRIPT = Path(ranks.__file__)
 States = dict[str, dict[str, Tensor]]
 
 
 @pytest.fixture(scope="module")
-def by_two(tmp_path_factory: pytest.TempPathFactory) -> tuple[States, States]:
+def by_two(starter: Starter, tmp_path_factory: pytest.TempPathFactory) -> tuple[States, States]:
     """The states of both processes for all cases: started once, since starting takes most of the time."""
     folder = tmp_path_factory.mktemp("ranks")
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    both = [
-        subprocess.Popen(
-            [sys.executable, "-W", "error", SCRIPT, folder, rank], env=environment, stderr=subprocess.PIPE, text=True
-        )
-        for rank in ("0", "1")
-    ]
+    both = [starter.start(SCRIPT, folder, rank, env=environment, strict=True) for rank in ("0", "1")]
     try:
         errors = [process.communicate(timeout=180)[1] for process in both]
     finally:

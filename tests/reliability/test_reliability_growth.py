@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from support.starter import Starter
 from tutelage.config import resolve
 from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import pixel_statistics
@@ -89,18 +89,16 @@ def children(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
-def test_a_killed_training_leaves_no_process(tmp_path: Path) -> None:
+def test_a_killed_training_leaves_no_process(starter: Starter, tmp_path: Path) -> None:
     run = tmp_path / "run"
     tokens = ["digits", "--label-count=40", "--steps=100000", "--batch-size=4", "--workers=4", "--log-every=1"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tutelage", "train", *tokens, "--network=wrn-10-1", "--out", run],
-        stdout=subprocess.DEVNULL,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = starter.start("-m", "tutelage", "train", *tokens, "--network=wrn-10-1", "--out", run, env=environment)
     while process.poll() is None and not (run / "metrics.jsonl").exists():
         time.sleep(0.01)
     below = children(process.pid)
     process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    _, said = process.communicate()
+    assert process.returncode == -signal.SIGKILL, said
     time.sleep(0.1)
     assert [pid for pid in below if Path(f"/proc/{pid}").exists()] == []

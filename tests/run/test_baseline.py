@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import numpy as np
 import pytest
 
 import tutelage
+from support.starter import Starter
 from tutelage import cli, config
 from tutelage.core.errors import ConfigError
 from tutelage.results.verdict.verdict import judge, read_verdict
@@ -71,16 +70,15 @@ def test_a_run_with_its_baseline_ends_with_a_verdict(tmp_path: Path, capsys: pyt
     assert json.loads((theirs.path / "config.json").read_text())["settings"]["train"]["seed"] == 1
 
 
-def test_a_run_that_was_stopped_goes_on_to_its_verdict(tmp_path: Path) -> None:
+def test_a_run_that_was_stopped_goes_on_to_its_verdict(starter: Starter, tmp_path: Path) -> None:
     out = tmp_path / "run"
     longer = ["--label-count", "40", "--steps", "40", "--batch-size", "4", "--workers", "1", "--device", "cpu"]
-    command = [sys.executable, "-m", "tutelage", "train", "digits", "--out", str(out), "--baseline", *longer]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        while not (out / "baseline" / "config.json").exists():
-            assert process.poll() is None, process.communicate()[0]
-            time.sleep(0.01)
-        process.send_signal(signal.SIGTERM)
-        said = process.communicate()[0]
+    process = starter.start("-m", "tutelage", "train", "digits", "--out", out, "--baseline", *longer)
+    while not (out / "baseline" / "config.json").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate()
     if process.returncode:  # it may have been too fast
         assert process.returncode == 143
         assert f"stopped in the supervised baseline; resume with --resume {out}" in said

@@ -95,14 +95,14 @@ def test_a_training_of_unknown_length_is_refused() -> None:
 
 
 def test_published_weights_are_not_fetched_where_a_checkpoint_brings_all(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    few_digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("timm")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr(socket, "socket", _no_connection)
     settings = {"train.steps": 2, "train.batch_size": 2, "data.label_count": 40, "train.workers": 0}
     given: dict[str, Any] = {**settings, "network.name": "timm:resnet10t", "data.image_size": 32}
-    run = tutelage.train("digits", out=tmp_path / "run", settings=given).path
+    run = tutelage.train(few_digits, out=tmp_path / "run", settings=given).path
     config = json.loads((run / "config.json").read_text())
     config["settings"]["network"]["pretrained"] = True
     (run / "config.json").write_text(json.dumps(config))
@@ -110,10 +110,10 @@ def test_published_weights_are_not_fetched_where_a_checkpoint_brings_all(
     (run / "result.json").unlink()
     assert tutelage.train(resume=run).metrics["step"] == 2
     pretrained = {**given, "network.pretrained": True}
-    started = tutelage.train("digits", out=tmp_path / "started", init_from=run, settings=pretrained)
+    started = tutelage.train(few_digits, out=tmp_path / "started", init_from=run, settings=pretrained)
     assert started.metrics["step"] == 2
     with pytest.raises(ConfigError, match=r"network\.pretrained: the weights of 'timm:resnet10t' could not be loaded"):
-        tutelage.train("digits", out=tmp_path / "other", settings=pretrained)
+        tutelage.train(few_digits, out=tmp_path / "other", settings=pretrained)
 
 
 def _no_connection(*arguments: Any, **more: Any) -> Any:

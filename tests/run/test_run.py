@@ -21,6 +21,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import tutelage
+from support.starter import Starter
 from tutelage import cli
 from tutelage.core.batch import Batch, Progress, StepOutput
 from tutelage.core.ema import slowest_decay
@@ -260,7 +261,7 @@ def test_of_two_processes_exactly_one_gets_the_folder_and_a_kill_frees_it(photos
 
 
 def test_a_run_that_is_trained_cannot_be_resumed_or_overwritten_by_another_process(
-    photos: Path, tmp_path: Path
+    photos: Path, starter: Starter, tmp_path: Path
 ) -> None:
     from tutelage.run.folder import RunFolder
 
@@ -268,11 +269,10 @@ def test_a_run_that_is_trained_cannot_be_resumed_or_overwritten_by_another_proce
     with RunFolder.open(run):
         for arguments in (["--resume", str(run)], [str(photos), "--out", str(run), "--overwrite", "--steps", "2"]):
             begin = time.monotonic()
-            done = subprocess.run(
-                [sys.executable, "-m", "tutelage", "train", *arguments], capture_output=True, text=True
-            )
-            assert done.returncode == 2
-            assert done.stderr == f"tutelage: {run} is in use by another process\n"
+            process = starter.start("-m", "tutelage", "train", *arguments)
+            _, error = process.communicate()
+            assert process.returncode == 2
+            assert error == f"tutelage: {run} is in use by another process\n"
             assert time.monotonic() - begin < 30
     assert tutelage.train(resume=run).metrics["step"] == 4
 

@@ -7,8 +7,6 @@ import dataclasses
 import json
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,6 +19,7 @@ import torch
 from safetensors.torch import load_file
 
 import tutelage
+from support.starter import Starter
 from tutelage import cli
 from tutelage.core.console import screen
 from tutelage.core.errors import ConfigError, RunError
@@ -99,16 +98,17 @@ def test_a_resumed_run_has_the_same_bits(make: Any, method: str, finished: Path,
         assert (whole / name).read_bytes() == (again.path / name).read_bytes(), name
 
 
-def test_a_run_that_a_signal_stopped_goes_on_to_the_same_bits(make: Any, scans: Path, tmp_path: Path) -> None:
+def test_a_run_that_a_signal_stopped_goes_on_to_the_same_bits(
+    make: Any, scans: Path, starter: Starter, tmp_path: Path
+) -> None:
     settings = make.brief | {"train.steps": 40, "train.log_every": 1, "train.eval_every": 20}
     flags = [word for name, value in settings.items() for word in (f"--{name}", str(value).strip("(),"))]
     stopped = tmp_path / "stopped"
-    command = [sys.executable, "-m", "tutelage", "train", str(scans), "--out", str(stopped), *flags, "--no-report"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        while process.poll() is None and not (stopped / "timing.jsonl").exists():
-            time.sleep(0.01)
-        process.send_signal(signal.SIGTERM)
-        _, said = process.communicate()
+    process = starter.start("-m", "tutelage", "train", scans, "--out", stopped, *flags, "--no-report")
+    while process.poll() is None and not (stopped / "timing.jsonl").exists():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate()
     assert process.returncode == 143, said
     assert f"continue with --resume {stopped}" in said
     assert len(read_rows(stopped / "timing.jsonl")) < 40

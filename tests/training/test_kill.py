@@ -4,35 +4,31 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support.starter import Starter
+
 HARNESS = Path(__file__).parent / "kill_at_saves.py"
 
 
-def harness(run: Path, kind: str, *, kills: int, steps: int) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, HARNESS, run, kind, str(kills), str(steps)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+def harness(starter: Starter, run: Path, kind: str, *, kills: int, steps: int) -> dict[str, Any]:
+    process = starter.start(HARNESS, run, kind, kills, steps, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    said, error = process.communicate(timeout=900)
+    assert process.returncode == 0, error
+    return json.loads(said)
 
 
 @pytest.mark.parametrize(
     ("kills", "steps"), [(5, 14), pytest.param(50, 110, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
 )
 def test_kills_at_saves_leave_every_checkpoint_readable_and_the_result_identical(
-    kills: int, steps: int, tmp_path: Path
+    kills: int, steps: int, starter: Starter, tmp_path: Path
 ) -> None:
-    whole = harness(tmp_path / "whole", "tutelage", kills=0, steps=steps)
-    killed = harness(tmp_path / "killed", "tutelage", kills=kills, steps=steps)
+    whole = harness(starter, tmp_path / "whole", "tutelage", kills=0, steps=steps)
+    killed = harness(starter, tmp_path / "killed", "tutelage", kills=kills, steps=steps)
     assert (whole["starts"], killed["kills"], killed["code"]) == (1, kills, 0)
     assert killed["unreadable"] == 0
     assert killed["step"] == steps
@@ -42,7 +38,9 @@ def test_kills_at_saves_leave_every_checkpoint_readable_and_the_result_identical
 
 
 @pytest.mark.parametrize("kills", [5, pytest.param(50, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
-def test_the_same_kills_break_a_direct_save_so_the_test_above_can_fail(kills: int, tmp_path: Path) -> None:
-    found = harness(tmp_path / "direct", "direct", kills=kills, steps=1000)
+def test_the_same_kills_break_a_direct_save_so_the_test_above_can_fail(
+    kills: int, starter: Starter, tmp_path: Path
+) -> None:
+    found = harness(starter, tmp_path / "direct", "direct", kills=kills, steps=1000)
     assert found["kills"] == kills
     assert found["unreadable"] > 0

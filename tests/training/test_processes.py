@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 
 from support import two_processes
 from support.runs import checkpoints
+from support.starter import Starter
 from tutelage import cli
 
 COMMAND = Path(sys.executable).with_name("tutelage")
@@ -68,12 +69,20 @@ def content(run: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in files}
 
 
+def as_rank(rank: str, port: str) -> dict[str, str]:
+    """The environment that torchrun gives to one of two processes."""
+    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2"}
+    return ALONE | place | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+
+
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of two processes that nothing interrupts."""
-    run = tmp_path_factory.mktemp("runs") / "whole"
-    code, _, error = finish(torchrun(*train(run)))
-    assert code == 0, error
+def whole(starter: Starter, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two processes that nothing interrupts; `together` is started by torchrun, which takes seconds more."""
+    run, port = tmp_path_factory.mktemp("runs") / "whole", str(free_port())
+    both = [starter.start("-m", "tutelage", *train(run)[1:], env=as_rank(rank, port)) for rank in ("0", "1")]
+    for process in both:
+        _, error = process.communicate()
+        assert process.returncode == 0, error
     return run
 
 
@@ -140,9 +149,7 @@ def test_a_signal_to_one_process_stops_both_at_one_step_and_the_resumed_run_is_t
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
-            env=ALONE
-            | {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
-            | {"MASTER_PORT": port},
+            env=as_rank(rank, port),
         )
         for rank in ("0", "1")
     ]

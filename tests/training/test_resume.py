@@ -24,12 +24,11 @@ from tutelage.training import checkpoint
 STEPS = 12  # two epochs; a log line every 3, an evaluation every 4
 
 
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """36 training images of 8 x 8 pixels in three classes, some without a label, and 9 to validate."""
     draw = np.random.default_rng(0)
-    folder = tmp_path / "photos"
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("photos")
     for name, count in (("train", 36), ("val", 9)):
         labels = np.arange(count) % 3
         shade = (40 * labels).astype(np.uint8)[:, None, None, None]
@@ -55,6 +54,14 @@ def settings(photos: Path, **more: Any) -> dict[str, Any]:
         "optimizer.warmup": 0.2,
         "method.ema_decay": 0.9,
     } | more
+
+
+@pytest.fixture(scope="module")
+def whole(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> tutelage.Run:
+    """A finished run with all of its checkpoints; not to be written to."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint, "KEEP", STEPS + 1)
+        return tutelage.train(out=tmp_path_factory.mktemp("runs") / "whole", settings=settings(photos))
 
 
 def assert_resumes_exactly(whole: Path, steps: Sequence[int], scratch: Path) -> None:
@@ -106,17 +113,16 @@ def test_whatever_the_settings_a_run_resumes_exactly(more: dict[str, Any], photo
     assert_resumes_exactly(run.path, (0, 7), tmp_path)
 
 
-def test_a_resume_by_the_command_in_a_new_process_is_exact(photos: Path, tmp_path: Path) -> None:
-    run = tutelage.train(out=tmp_path / "whole", settings=settings(photos))
-    cut = cut_back(run.path, tmp_path / "from-7", 7)
+def test_a_resume_by_the_command_in_a_new_process_is_exact(whole: tutelage.Run, tmp_path: Path) -> None:
+    cut = cut_back(whole.path, tmp_path / "from-7", 7)
     done = subprocess.run(
         [sys.executable, "-m", "tutelage", "train", "--resume", cut],
         capture_output=True,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": str(run.config["environment"]["threads"])},
+        env={**os.environ, "OMP_NUM_THREADS": str(whole.config["environment"]["threads"])},
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert digests(cut) == digests(run.path)
+    assert digests(cut) == digests(whole.path)
 
 
 def test_another_seed_gives_other_hashes_so_the_tests_above_can_fail(photos: Path, tmp_path: Path) -> None:
@@ -130,20 +136,20 @@ def test_another_seed_gives_other_hashes_so_the_tests_above_can_fail(photos: Pat
 
 
 def test_a_resume_after_a_damaged_newest_checkpoint_takes_the_one_before_and_ends_the_same(
-    photos: Path, tmp_path: Path
+    whole: tutelage.Run, tmp_path: Path
 ) -> None:
-    run = tutelage.train(out=tmp_path / "whole", settings=settings(photos))
-    cut = cut_back(run.path, tmp_path / "cut", 9)
+    cut = cut_back(whole.path, tmp_path / "cut", 9)
     newest = cut / "checkpoints" / "step-00000009.safetensors"
     newest.write_bytes(newest.read_bytes()[:-1] + b"\0\0")
     with pytest.warns(RuntimeWarning, match=r"damaged: step-00000009.* resuming from step-00000008"):
         tutelage.train(resume=cut)
-    assert digests(cut) == digests(run.path)
+    assert digests(cut) == digests(whole.path)
 
 
-def test_without_any_good_checkpoint_a_resume_is_an_error_and_changes_nothing(photos: Path, tmp_path: Path) -> None:
-    run = tutelage.train(out=tmp_path / "whole", settings=settings(photos)).path
-    cut = cut_back(run, tmp_path / "cut", 3)
+def test_without_any_good_checkpoint_a_resume_is_an_error_and_changes_nothing(
+    whole: tutelage.Run, tmp_path: Path
+) -> None:
+    cut = cut_back(whole.path, tmp_path / "cut", 3)
     for file in (cut / "checkpoints").glob("*.safetensors"):
         file.write_bytes(b"")
     before = {path: path.read_bytes() for path in cut.rglob("*") if path.is_file()}
@@ -166,24 +172,23 @@ def test_a_checkpoint_of_another_network_does_not_fit(photos: Path, tmp_path: Pa
         tutelage.train(resume=cut)
 
 
-def test_a_finished_run_is_left_as_it_is(photos: Path, tmp_path: Path) -> None:
-    run = tutelage.train(out=tmp_path / "whole", settings=settings(photos)).path
+def test_a_finished_run_is_left_as_it_is(whole: tutelage.Run, tmp_path: Path) -> None:
+    run = shutil.copytree(whole.path, tmp_path / "run")
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     tutelage.train(resume=run)
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
-def test_a_torn_or_doubled_log_is_repaired_on_resume(photos: Path, tmp_path: Path) -> None:
-    run = tutelage.train(out=tmp_path / "whole", settings=settings(photos))
-    cut = cut_back(run.path, tmp_path / "cut", 9)
+def test_a_torn_or_doubled_log_is_repaired_on_resume(whole: tutelage.Run, tmp_path: Path) -> None:
+    cut = cut_back(whole.path, tmp_path / "cut", 9)
     log = cut / "metrics.jsonl"
     log.write_bytes(log.read_bytes() + b'{"step": 12, "ki')
     tutelage.train(resume=cut)
-    assert digests(cut) == digests(run.path)
+    assert digests(cut) == digests(whole.path)
 
 
-def test_a_log_line_that_is_no_json_is_named(photos: Path, tmp_path: Path) -> None:
-    cut = cut_back(tutelage.train(out=tmp_path / "whole", settings=settings(photos)).path, tmp_path / "cut", 9)
+def test_a_log_line_that_is_no_json_is_named(whole: tutelage.Run, tmp_path: Path) -> None:
+    cut = cut_back(whole.path, tmp_path / "cut", 9)
     (cut / "metrics.jsonl").write_text('{"step": 3, "kind": "training"}\nnonsense\n')
     with pytest.raises(RunError, match=r"metrics\.jsonl line 2 is damaged"):
         tutelage.train(resume=cut)

@@ -18,6 +18,7 @@ import pytest
 import torch
 
 from support.runs import checkpoints, digests
+from support.starter import Started, Starter
 from tutelage import cli
 from tutelage.core.errors import Interrupted
 from tutelage.training.signals import StopFlag
@@ -42,7 +43,7 @@ def start(*tokens: str | Path) -> subprocess.Popen[str]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads()), "PYTHONFAULTHANDLER": "1"},
+        env=environment(),
     )
 
 
@@ -55,7 +56,16 @@ def begin(run: Path, **more: int) -> subprocess.Popen[str]:
     return start(*words(run, **more))
 
 
-def wait_for(process: subprocess.Popen[str], holds: Callable[[], bool]) -> bool:
+def environment() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads()), "PYTHONFAULTHANDLER": "1"}
+
+
+def begin_at_once(starter: Starter, run: Path, **more: int) -> Started:
+    """As `begin`, without the seconds of importing."""
+    return starter.start("-m", "tutelage", "train", *words(run, **more), env=environment())
+
+
+def wait_for(process: subprocess.Popen[str] | Started, holds: Callable[[], bool]) -> bool:
     """Whether `holds` came true while the process ran."""
     while process.poll() is None:
         if holds():
@@ -64,7 +74,7 @@ def wait_for(process: subprocess.Popen[str], holds: Callable[[], bool]) -> bool:
     return False
 
 
-def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+def finish(process: subprocess.Popen[str] | Started) -> tuple[int, str]:
     _, error = process.communicate(timeout=60)
     return process.returncode, error
 
@@ -80,10 +90,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
-def interrupt_and_resume(run: Path, number: signal.Signals, wait: float) -> int:
+def interrupt_and_resume(starter: Starter, run: Path, number: signal.Signals, wait: float) -> int:
     """Signal a run some time after its folder appears, resume until it ends; returns how often it was interrupted."""
     times = 0
-    process = begin(run)
+    process: subprocess.Popen[str] | Started = begin(run)
     if wait_for(process, lambda: (run / ".lock").exists()):
         time.sleep(wait)
         process.send_signal(number)
@@ -98,12 +108,12 @@ def interrupt_and_resume(run: Path, number: signal.Signals, wait: float) -> int:
         assert error.startswith(f"tutelage: stopped {'after step' if 'after' in error else 'by'} "), error
         if not (run / "config.json").exists():
             assert not run.exists(), "a run that never began leaves nothing"
-            process = begin(run)
+            process = begin_at_once(starter, run)
             continue
         assert f"--resume {run}" in error
         if "after step" in error:
             assert checkpoints(run)[-1]["step"] == int(error.split("after step ")[1].split()[0])
-        process = start("--resume", run)
+        process = starter.start("-m", "tutelage", "train", "--resume", run, env=environment())
 
 
 def moments(count: int) -> list[pytest.param]:  # type: ignore[valid-type]
@@ -119,18 +129,18 @@ def moments(count: int) -> list[pytest.param]:  # type: ignore[valid-type]
 
 @pytest.mark.parametrize(("number", "wait"), moments(1))
 def test_a_signal_at_any_moment_saves_the_last_step_and_the_resumed_run_is_the_uninterrupted_one(
-    number: signal.Signals, wait: float, whole: Path, tmp_path: Path
+    number: signal.Signals, wait: float, whole: Path, starter: Starter, tmp_path: Path
 ) -> None:
-    interrupt_and_resume(tmp_path / "run", number, wait)
+    interrupt_and_resume(starter, tmp_path / "run", number, wait)
     assert digests(tmp_path / "run") == digests(whole)
 
 
 @pytest.mark.parametrize("number", CODES)
 def test_a_signal_between_two_checkpoints_is_obeyed_within_a_step_and_leaves_a_checkpoint_there(
-    number: signal.Signals, tmp_path: Path
+    number: signal.Signals, starter: Starter, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    process = begin(run, steps=100_000, eval_every=100_000, checkpoint_every=100_000)
+    process = begin_at_once(starter, run, steps=100_000, eval_every=100_000, checkpoint_every=100_000)
     assert wait_for(process, lambda: (run / "metrics.jsonl").exists())
     asked = time.monotonic()
     process.send_signal(number)
@@ -145,9 +155,9 @@ def test_a_signal_between_two_checkpoints_is_obeyed_within_a_step_and_leaves_a_c
     )
 
 
-def test_a_second_interrupt_ends_at_once_and_the_old_checkpoint_stays_good(tmp_path: Path) -> None:
+def test_a_second_interrupt_ends_at_once_and_the_old_checkpoint_stays_good(starter: Starter, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    process = begin(run, steps=100_000, batch_size=300, checkpoint_every=2)
+    process = begin_at_once(starter, run, steps=100_000, batch_size=300, checkpoint_every=2)
     assert wait_for(process, lambda: (run / "checkpoints" / "step-00000002.safetensors").exists())
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGINT)

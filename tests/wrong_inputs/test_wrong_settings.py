@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+
+from support.starter import Starter
 
 
 def flags(*words: str) -> Callable[[Any], list[str]]:
@@ -312,24 +312,19 @@ def test_settings_that_cannot_be_obeyed_are_refused(name: str, world: Any, refus
     refused(arrange(world), message)
 
 
-def test_a_batch_that_two_processes_cannot_share_is_refused_by_both(world: Any) -> None:
+def test_a_batch_that_two_processes_cannot_share_is_refused_by_both(world: Any, starter: Starter) -> None:
     world.photos()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     two = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
+    words = flags("--batch-size", "5")(world)
     processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", "from tutelage import cli; cli.main()", *flags("--batch-size", "5")(world)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **two, "RANK": rank, "LOCAL_RANK": rank},
-        )
+        starter.start("-m", "tutelage", *words, env={**os.environ, **two, "RANK": rank, "LOCAL_RANK": rank})
         for rank in "01"
     ]
     for process in processes:
-        said = process.communicate(timeout=120)[1]
+        _, said = process.communicate()
         assert process.returncode == 2, said
         assert said == "tutelage: a batch of 5 rows cannot be shared equally by 2 processes\n"
     assert not (world.root / "runs").exists()

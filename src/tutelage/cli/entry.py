@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import sys
 import sysconfig
@@ -30,7 +31,10 @@ def main(tokens: Sequence[str] | None = None) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # do not fail on names that the terminal cannot show
     warnings.formatwarning = _format_warning
-    sys.exit(run(list(sys.argv[1:] if tokens is None else tokens)))
+    gc.set_threshold(10_000)  # importing torch makes so many objects that looking for garbage takes a third of it
+    code = run(list(sys.argv[1:] if tokens is None else tokens))
+    gc.freeze()  # else Python looks for garbage in all of torch before it exits: a second
+    sys.exit(code)
 
 
 def run(tokens: list[str]) -> int:

@@ -11,6 +11,7 @@ import math
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from tutelage.core.errors import ConfigError, did_you_mean
@@ -36,7 +37,7 @@ def is_settings(cls: object) -> bool:
 
 def options(cls: type, prefix: str = "") -> Iterator[Option]:
     """The settings of a dataclass and of the dataclasses in its fields, depth first, with dotted names."""
-    hints = get_type_hints(cls, include_extras=True)
+    hints = _hints(cls, include_extras=True)
     for field in dataclasses.fields(cls):
         hint = hints[field.name]
         text = ""
@@ -47,6 +48,12 @@ def options(cls: type, prefix: str = "") -> Iterator[Option]:
             continue
         default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
         yield Option(prefix + field.name, hint, text, default)
+
+
+@cache
+def _hints(cls: type, *, include_extras: bool = False) -> dict[str, Any]:
+    """The declared types by name, which a run asks for many times and which take milliseconds to evaluate."""
+    return get_type_hints(cls, include_extras=include_extras)
 
 
 def build(cls: type[T], values: Mapping[str, Any], prefix: str = "") -> T:
@@ -72,7 +79,7 @@ def typed(cls: type, values: Mapping[str, Any], prefix: str = "") -> dict[str, A
     Raises:
         ConfigError: a name is unknown, or a value has the wrong type.
     """
-    hints = get_type_hints(cls)
+    hints = _hints(cls)
     known = [field.name for field in dataclasses.fields(cls)]
     taken: dict[str, Any] = {}
     for raw, value in values.items():

@@ -28,6 +28,19 @@ def generator(seed: int, *key: int | str) -> torch.Generator:
     return torch.Generator().manual_seed(derived_seed(seed, *key))
 
 
+def seed_globally(seed: int, device: torch.device) -> None:
+    """Seed the global generators of the CPU and of `device`, as `torch.manual_seed` does those of all devices.
+
+    For each kind of device that is not in use, that takes note of the whole stack: milliseconds, at every step.
+    """
+    import torch
+
+    if device.type == "cpu":
+        torch.default_generator.manual_seed(seed)
+    else:
+        torch.manual_seed(seed)
+
+
 @contextmanager
 def own_random_state() -> Iterator[None]:
     """While open, the global generators of Python, NumPy and torch may be seeded; then they are as they were.

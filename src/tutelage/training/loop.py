@@ -6,11 +6,9 @@ save (`fit`).
 
 from __future__ import annotations
 
-import torch
-
 from tutelage.core.batch import Progress, StepOutput
 from tutelage.core.distributed import barrier, from_main, rank, share_statistics
-from tutelage.core.seeding import derived_seed
+from tutelage.core.seeding import derived_seed, seed_globally
 from tutelage.training.finiteness import require_finite
 from tutelage.training.health import Health
 from tutelage.training.policy import learn_policy
@@ -26,7 +24,8 @@ from tutelage.training.window import Window
 def run_step(training: Training, step: int, health: Health) -> StepOutput:
     """Train on one batch. Never waits for the device."""
     method, total = training.method, training.total
-    torch.manual_seed(derived_seed(training.seed, "step", rank(), step))  # so that a resumed run draws the same
+    seed = derived_seed(training.seed, "step", rank(), step)  # of the step, so that a resumed run draws the same
+    seed_globally(seed, training.device)
     set_schedule(training.optimizer, step, total, training.schedule)
     if training.backbone is not None:
         training.backbone.set_mode(method, step, total)

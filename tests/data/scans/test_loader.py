@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from support.starter import Starter
 from tutelage.config.intensity import IntensityConfig, StrongIntensityConfig
 from tutelage.config.scan import ScanConfig
 from tutelage.config.settings import DataConfig
@@ -240,13 +239,13 @@ def test_patches_are_counted_and_their_rows_known(numbered: Path) -> None:
     assert set(rows["labeled"]) <= set(data.labeled_rows.tolist())
 
 
-def test_two_processes_share_the_batch_of_one(numbered: Path, tmp_path: Path) -> None:
+def test_two_processes_share_the_batch_of_one(numbered: Path, starter: Starter, tmp_path: Path) -> None:
     scan = replace(PLAIN, orientation="turns", weak=IntensityConfig(blur=0.7), strong=StrongIntensityConfig())
     whole = parts(build(numbered, scan)[1], 3)
     code = (
         "import sys, torch, torch.distributed as dist\n"
         "from pathlib import Path\n"
-        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        f"sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[2])]}\n"
         "from test_loader import PLAIN, IntensityConfig, StrongIntensityConfig, build, everything, parts, replace\n"
         "rank, root, store = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]\n"
         "dist.init_process_group('gloo', init_method=f'file://{store}', rank=rank, world_size=2)\n"
@@ -256,8 +255,9 @@ def test_two_processes_share_the_batch_of_one(numbered: Path, tmp_path: Path) ->
         "dist.destroy_process_group()\n"
     )
     store = tmp_path / "store"
-    running = [subprocess.Popen([sys.executable, "-c", code, str(rank), str(numbered), str(store)]) for rank in (0, 1)]
-    assert [process.wait(timeout=200) for process in running] == [0, 0]
+    running = [starter.start("-c", code, rank, numbered, store) for rank in (0, 1)]
+    said = [process.communicate()[1] for process in running]
+    assert [process.returncode for process in running] == [0, 0], said
     for rank in (0, 1):
         mine = torch.load(f"{store}-{rank}.pt")
         for part, of_all in zip(mine, [*everything(whole[0]), *everything(whole[1])], strict=True):

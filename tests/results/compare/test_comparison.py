@@ -8,14 +8,13 @@ import random
 import shlex
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from support.starter import Starter
 from tutelage import cli
 
 BRIEF = ["--batch-size", "4", "--network", "wrn-10-1", "--device", "cpu", "--workers", "1", "--checkpoint-every", "2"]
@@ -109,43 +108,43 @@ def children(pid: int) -> list[int]:
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc to find the runs of a comparison")
 @pytest.mark.parametrize("orphans", [True, False], ids=["runs-live-on", "runs-die-too"])
 def test_a_comparison_killed_at_a_random_moment_goes_on_to_the_same_table(
-    whole: Path, tmp_path: Path, orphans: bool
+    whole: Path, starter: Starter, tmp_path: Path, orphans: bool
 ) -> None:
     out = tmp_path / "cmp"
-    command = [sys.executable, "-m", "tutelage", *COMPARE, "--seeds", "2", "--jobs", "2", "--out", str(out)]
-    assert cli.run([*command[3:], "--list"]) == 0
+    command = [*COMPARE, "--seeds", "2", "--jobs", "2", "--out", str(out)]
+    assert cli.run([*command, "--list"]) == 0
     shutil.copytree(whole / RUNS[-1], out / RUNS[-1])  # as if it had been run elsewhere: one run less to wait for
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+    process = starter.start("-m", "tutelage", *command)
     while not finished(out).keys() - {RUNS[-1]}:
         assert process.poll() is None
         time.sleep(0.05)
     time.sleep(random.uniform(0, 1))
     runs = children(process.pid)
     process.kill()
-    process.wait()
+    process.communicate()
     for run in runs if not orphans else ():
         os.kill(run, signal.SIGKILL)
     before = finished(out)
-    assert cli.run([*command[3:]]) == 0
+    assert cli.run(command) == 0
     assert {name: finished(out)[name] for name in before} == before
     for name in ("results.csv", "results.tex", "results.md"):
         assert (out / name).read_bytes() == (whole / name).read_bytes()
 
 
-def test_a_signal_stops_the_runs_and_the_same_command_goes_on(whole: Path, tmp_path: Path) -> None:
+def test_a_signal_stops_the_runs_and_the_same_command_goes_on(whole: Path, starter: Starter, tmp_path: Path) -> None:
     out = tmp_path / "cmp"
-    command = [sys.executable, "-m", "tutelage", *COMPARE, "--seeds", "2", "--out", str(out)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-        while not (out / RUNS[0] / "config.json").exists():
-            assert process.poll() is None
-            time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
-        said = process.communicate()[1]
+    command = [*COMPARE, "--seeds", "2", "--out", str(out)]
+    process = starter.start("-m", "tutelage", *command)
+    while not (out / RUNS[0] / "config.json").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate()
     assert process.returncode == 130
     assert "of 4 runs are finished; rerun the command to resume" in said
     for name in RUNS[1:]:
         shutil.copytree(whole / name, out / name, dirs_exist_ok=True)  # as if they had been run elsewhere
-    assert cli.run(command[3:]) == 0
+    assert cli.run(command) == 0
     assert (out / "results.csv").read_bytes() == (whole / "results.csv").read_bytes()
 
 
