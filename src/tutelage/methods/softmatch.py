@@ -27,7 +27,8 @@ class SoftMatch(Method[SemiSupervisedBatch]):
 
     loss = H(y, p(weak x)) + lambda_u mean(weight(weak u) H(argmax p(weak u), p(strong u)))
     with weight = exp(-min(max a - mu, 0)^2 / (2 sigma^2 / s^2)), s = 2: a Gaussian below mu, 1 above. a is p(weak u)
-    aligned: p target / q, made to sum to 1, with q the moving average of p(weak u); the pseudo-label is of p itself.
+    aligned: p target / q, made to sum to 1, with q the moving average of p(weak u); the pseudo-label is of p itself,
+    or of a with `aligned_labels`, which is not in the paper.
     mu and sigma^2 are the moving averages of mean and variance of max a. All of them include this batch. q starts
     uniform, as in TorchSSL; USB starts it at the mean of the first batch (`alignment_start`).
     """
@@ -51,6 +52,9 @@ class SoftMatch(Method[SemiSupervisedBatch]):
         alignment_start: Annotated[
             Literal["uniform", "first-batch"], "q before the first step: uniform, or the mean of the first batch (USB)"
         ] = "uniform"
+        aligned_labels: Annotated[
+            bool, "make the pseudo-label of a, not of p(weak u): ours, for few labels on frozen features"
+        ] = False
         sigmas: Annotated[float, "s: larger weighs unsure rows less"] = 2.0
         statistics_decay: Annotated[float, "of the moving averages mu, sigma^2, q and the labeled target"] = 0.999
 
@@ -59,8 +63,9 @@ class SoftMatch(Method[SemiSupervisedBatch]):
             require(self.unlabeled_weight >= 0, "method.unlabeled_weight", "at least 0", self.unlabeled_weight)
             require(self.sigmas > 0, "method.sigmas", "above 0", self.sigmas)
             require(0.0 <= self.statistics_decay < 1.0, "method.statistics_decay", "in [0, 1)", self.statistics_decay)
-            if self.alignment == "none" and self.alignment_start != "uniform":
-                raise ConfigError("method.alignment_start does nothing with method.alignment = 'none'")
+            for name, unused in (("alignment_start", "uniform"), ("aligned_labels", False)):
+                if self.alignment == "none" and getattr(self, name) != unused:
+                    raise ConfigError(f"method.{name} does nothing with method.alignment = 'none'")
 
     cfg: Config
 
@@ -78,6 +83,10 @@ class SoftMatch(Method[SemiSupervisedBatch]):
         self.register_buffer("class_probs", uniform.clone())  # q
         self.register_buffer("target", uniform.clone())
 
+    def guess(self, probs: Tensor) -> Tensor:
+        """(B, K): `probs`, aligned if pseudo-labels are made of aligned predictions."""
+        return align(probs, self.target, self.class_probs) if self.cfg.aligned_labels else probs
+
     def pseudo_label_weight(self, probs: Tensor) -> Tensor:
         """(B,): the Gaussian weight of the largest of `probs` (B, K), aligned as in training."""
         if self.cfg.alignment != "none":
@@ -89,7 +98,6 @@ class SoftMatch(Method[SemiSupervisedBatch]):
         logits = self.student(torch.cat([x.views[0], *u.views]))  # one pass, so that batch norm sees all rows
         logits_x, logits_weak, logits_strong = torch.split(at_least_float32(logits), [len(x), len(u), len(u)])
         probs = logits_weak.detach().softmax(1)
-        pseudo_label = probs.argmax(1)
 
         share = 1.0 - cfg.statistics_decay  # of this batch
         class_probs, target, aligned = self.class_probs, self.target, probs
@@ -100,6 +108,7 @@ class SoftMatch(Method[SemiSupervisedBatch]):
             if cfg.alignment == "labeled":
                 target = moved_towards(target, mean_of_ranks(logits_x.detach().softmax(1).mean(0)), share)
             aligned = align(probs, target, class_probs)
+        pseudo_label = (aligned if cfg.aligned_labels else probs).argmax(1)
         confidence = rows_of_all_ranks(aligned.amax(1))
         mean = moved_towards(self.mean, confidence.mean(), share)
         variance = moved_towards(self.variance, confidence.var(), share)

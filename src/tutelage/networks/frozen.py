@@ -81,8 +81,8 @@ class FeatureHead(Network):
         return images
 
     @torch.no_grad()
-    def start_at(self, features: Tensor, label: Tensor, *, l2: float) -> None:
+    def start_at(self, features: Tensor, label: Tensor, *, l2: float, row_weights: Tensor | None = None) -> None:
         """Start at the logistic regression of labeled features (n, D) with classes `label` (n,); see `fit_logistic`."""
-        weight, bias = fit_logistic(features, label, self.head.out_features, l2=l2)
+        weight, bias = fit_logistic(features, label, self.head.out_features, l2=l2, row_weights=row_weights)
         self.head.weight.copy_(weight)
         self.head.bias.copy_(bias)

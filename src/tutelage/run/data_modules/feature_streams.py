@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tutelage.config import RunConfig
 from tutelage.core.feature_bank import FeatureBank
+from tutelage.core.targets import class_weights
 from tutelage.data.images.dataset import ImageDataset
 from tutelage.data.images.loader import unchanged
 from tutelage.networks.base import Network
@@ -21,11 +22,16 @@ Features = NDArray[np.float32]
 
 
 def new_head(cfg: RunConfig, data: ImageDataset, features: Features) -> FeatureHead:
-    """A head that starts at the logistic regression of the labeled rows of `features` (N, D)."""
-    head = FeatureHead(features.shape[1], len(data.classes))
-    rows = data.labeled_rows
+    """A head that starts at the logistic regression of the labeled rows of `features` (N, D).
+
+    Rows weigh as much in it as they are drawn often in training.
+    """
+    head, rows = FeatureHead(features.shape[1], len(data.classes)), data.labeled_rows
     label = torch.from_numpy(data.train.labels[rows])
-    head.start_at(torch.from_numpy(features[rows]), label, l2=cfg.optimizer.weight_decay)
+    weights = None
+    if cfg.data.labeled_sampling == "classes":
+        weights = class_weights(torch.bincount(label, minlength=len(data.classes)))[label]
+    head.start_at(torch.from_numpy(features[rows]), label, l2=cfg.optimizer.weight_decay, row_weights=weights)
     return head
 
 
