@@ -1,0 +1,188 @@
+"""Photos with few labels: what `tutelage train` reaches with its defaults, and what scikit-learn does on its features.
+
+    python benchmarks/photos.py DATA --out runs/photos [--only cats-dogs-10,flowers-12-36] [--draws 5]
+
+DATA holds photos/cats-dogs, photos/flowers-12 and cifar10. Each run is an ordinary command on one core, with no setting
+but the labels: it passes all images through the network, chooses a head, trains it, and scores the test images once.
+Each draw of labels starts with an empty cache, so that its time is that of a first command. The rows of scikit-learn
+see the same transformed features and labels as the run. Finished runs are skipped: rerun to resume. The table is
+written to benchmarks/results/photos.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
+
+from tutelage.data.images.dataset import load_images
+from tutelage.run.frozen import FrozenBackbone
+from tutelage.run.run_record import RunRecord
+
+RESULTS = Path(__file__).parent / "results"
+TEST_PHOTOS = 400  # of cats and dogs, drawn once
+UNLABELED = -1
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table: so many labels of a data set, and the flags of its runs."""
+
+    data: str
+    labels: int
+    flags: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return f"{self.data}-{self.labels}"
+
+
+ROWS = (
+    Row("cats-dogs", 10),
+    Row("cats-dogs", 40),
+    Row("flowers-12", 36),
+    Row("flowers-12", 120),
+    Row("cifar10", 40),
+    Row("cifar10", 250),
+    Row("cifar10", 4000),
+)
+
+
+def prepare(data: Path, name: str, out: Path) -> tuple[Path, Path | None]:
+    """The training and the test source of a data set; cats and dogs are split once, at random."""
+    if name == "cifar10":
+        return data / name, None
+    source = data / "photos" / name
+    if name != "cats-dogs":
+        return source / "train", source / "test"
+    split = out / "data" / name
+    if not split.exists():
+        photos = sorted(path for path in source.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+        order = np.random.default_rng(0).permutation(len(photos))
+        for place, number in enumerate(order):
+            part, photo = "test" if place < TEST_PHOTOS else "train", photos[number]
+            folder = split / part / photo.parent.name
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{number}-{photo.name}").symlink_to(photo.resolve())
+    return split / "train", split / "test"
+
+
+def train(row: Row, seed: int, data: Path, out: Path) -> Path:
+    """One command on one core with an empty cache; its CPU seconds are written beside the run."""
+    run = out / f"{row.name}-{seed}"
+    if (run / "result.json").exists() and (out / f"{run.name}.json").exists():
+        return run
+    shutil.rmtree(run, ignore_errors=True)
+    train_part, test_part = prepare(data, row.data, out)
+    cache = out / "cache"
+    shutil.rmtree(cache, ignore_errors=True)
+    command = [sys.executable, "-m", "tutelage", "train", str(train_part), "--out", str(run), "--no-report"]
+    command += ["--label-count", str(row.labels), "--seed", str(seed), *row.flags]
+    command += [] if test_part is None else ["--test", str(test_part)]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    own = {"TUTELAGE_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+    subprocess.run(command, check=True, env=os.environ | own)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    (out / f"{run.name}.json").write_text(json.dumps({"cpu_seconds": seconds, "peers": peers(run, cache)}))
+    return run
+
+
+def peers(run: Path, cache: Path) -> dict[str, float]:
+    """Test accuracy of classifiers of scikit-learn on the run's features, labels and unlabeled images."""
+    os.environ["TUTELAGE_CACHE"] = str(cache)
+    record = RunRecord(run)
+    data = load_images(record.cfg.data, seed=record.cfg.train.seed, workers=2)
+    backbone = FrozenBackbone.of_run(run, record.cfg, record.data, torch.device("cpu"))
+    test = data.load_test()
+    features = backbone.transformed(backbone.raw_features(data.train.images)) / backbone.dims**0.5
+    scored = backbone.transformed(backbone.raw_features(test.images.images[test.rows])) / backbone.dims**0.5
+    rows, label = data.labeled_rows, data.train.labels[data.labeled_rows]
+    pool = np.union1d(rows, data.unlabeled_rows)
+    partly = np.full(len(data.train), UNLABELED)
+    partly[rows] = label
+
+    def logistic() -> LogisticRegression:
+        return LogisticRegression(C=1.0 / (3e-4 * len(rows)), max_iter=2000)
+
+    fitted: dict[str, Any] = {"LogisticRegression": logistic().fit(features[rows], label)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if len(pool) <= 15_000:  # its graph takes hours beyond
+            fitted["LabelSpreading"] = LabelSpreading(kernel="knn", n_neighbors=10).fit(features[pool], partly[pool])
+        fitted["SelfTrainingClassifier"] = SelfTrainingClassifier(logistic()).fit(features[pool], partly[pool])
+    return {name: float((model.predict(scored) == test.labels).mean()) for name, model in fitted.items()}
+
+
+def table(rows: list[Row], draws: int, out: Path) -> str:
+    """The results as a Markdown table: means over draws, with their standard deviations."""
+    names = ("LogisticRegression", "LabelSpreading", "SelfTrainingClassifier")
+    lines = [
+        f"| data | labels | draws | tutelage | heads chosen | CPU seconds | {' | '.join(names)} |",
+        "|---" * 9 + "|",
+    ]
+    for row in rows:
+        runs = [out / f"{row.name}-{seed}" for seed in range(draws) if (out / f"{row.name}-{seed}.json").exists()]
+        if not runs:
+            continue
+        facts = [json.loads((out / f"{run.name}.json").read_text()) for run in runs]
+        records = [RunRecord(run) for run in runs]
+        scores = [record.final["test"][record.final["evaluated"]]["accuracy"] for record in records]
+        heads = [record.cfg.method for record in records]
+        counted = ", ".join(f"{head} {heads.count(head)}" for head in dict.fromkeys(heads))
+        seconds = statistics.mean(fact["cpu_seconds"] for fact in facts)
+        others = [_spread([fact["peers"].get(name) for fact in facts]) for name in names]
+        lines.append(
+            f"| {row.data} | {row.labels} | {len(runs)} | {_spread(scores)} | {counted} | {seconds:.0f} | "
+            f"{' | '.join(others)} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _spread(scores: list[float | None]) -> str:
+    known = [100.0 * score for score in scores if score is not None]
+    if not known:
+        return "-"
+    spread = f" ({statistics.stdev(known):.1f})" if len(known) > 1 else ""
+    return f"{statistics.mean(known):.1f}{spread}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--only", default="", help="names of rows, separated by commas")
+    parser.add_argument("--draws", type=int, default=5)
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    rows = [row for row in ROWS if not given.only or row.name in given.only.split(",")]
+    for seed in range(given.draws):
+        for row in rows:
+            train(row, seed, given.data, given.out)
+    text = table(list(ROWS), given.draws, given.out)
+    (RESULTS / "photos.md").write_text(
+        "# Photos with few labels\n\n"
+        "Test accuracy in %, mean and (standard deviation) over draws of the labels, balanced over classes. "
+        "`tutelage train` with no setting but the labels, on one core; CPU seconds of the whole command with an empty "
+        "cache, without the report. scikit-learn's classifiers see the same features and labels.\n"
+        "CIFAR-10 is a set of JPEG copies. Made by `python benchmarks/photos.py DATA --out runs/photos`.\n\n" + text
+    )
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
