@@ -116,6 +116,21 @@ class Net(Network):
         return self.body(images).mean((2, 3))
 
 
+class Tuples(Mine):
+    name = "tuples"
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(Mine.Config):
+        t: Annotated[tuple[float, ...], "thresholds"] = (0.5, 0.9)
+        whole: Annotated[float, "a number that is written without a point"] = 1
+
+
+class TupleNet(Net):
+    @dataclass(frozen=True, kw_only=True)
+    class Config(Net.Config):
+        widths: Annotated[tuple[int, ...], "a setting that is not used"] = (4, 8)
+
+
 class Bare(Network):
     def __init__(self, num_classes, channels):
         super().__init__()
@@ -411,3 +426,24 @@ def test_an_error_in_the_code_of_a_user_is_not_called_a_bug_in_tutelage(
 def test_what_a_method_must_return_is_said(code: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(flags("a", "--method", f"{MODULE}:Tensorial")) == 2
     assert "Tensorial.forward must return a tutelage.StepOutput, got Tensor" in capsys.readouterr().err
+
+
+def test_settings_of_several_values_resume(code: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = ["--method", f"{MODULE}:Tuples", "--network", f"{MODULE}:TupleNet"]
+    assert cli.run(flags("a", *own)) == 0
+    Path("a/result.json").unlink()
+    assert cli.run(["train", "--resume", "a", "--no-report"]) == 0
+    assert cli.run(["train", "--resume", "a", "--method.t", "0.5,0.9", "--network.widths", "4,8"]) == 0
+    tutelage.train(resume="a", method=f"{MODULE}:Tuples", settings={"method.t": (0.5, 0.9), "method.whole": 1.0})
+    capsys.readouterr()
+    assert cli.run(["train", "--resume", "a", "--method.t", "0.5,0.8"]) == 2
+    assert "method.t is [0.5, 0.9], not [0.5, 0.8]" in capsys.readouterr().err
+
+
+def test_a_run_with_settings_of_several_values_that_stopped_in_its_baseline_resumes(code: Path) -> None:
+    own = ["--method", f"{MODULE}:Tuples", "--network", f"{MODULE}:TupleNet", "--baseline"]
+    assert cli.run(flags("a", *own)) == 0
+    Path("a/verdict.json").unlink()
+    Path("a/baseline/result.json").unlink()
+    assert cli.run(["train", "--resume", "a", "--no-report"]) == 0
+    assert Path("a/verdict.json").exists() and Path("a/baseline/result.json").exists()
