@@ -77,6 +77,44 @@ class Formless(Method):
     name, evaluated = "formless", "student"
 
 
+class Numbered(Mine):
+    name = 3
+
+
+class Unset(Mine):
+    unlabeled_views = None
+
+
+class Unlabeled(Mine):
+    labeled_views = None
+
+
+class Word(Mine):
+    unlabeled_views = "weak"
+
+
+class Property(Mine):
+    @property
+    def unlabeled_views(self):
+        return ("weak",)
+
+
+class Viewless(Mine):
+    labeled_views = unlabeled_views = ()
+
+
+class Tasked(Mine):
+    tasks = "classification"
+
+
+class Detecting(Mine):
+    tasks = ("detection",)
+
+
+class Settled(Mine):
+    Config = None
+
+
 class Loose(Mine):
     name = "loose"
 
@@ -304,7 +342,17 @@ WRONG = [
     (["--method", f"{MODULE}:Net"], "is not a subclass of tutelage.Method"),
     (["--method", f"{MODULE}:brier"], "is not a subclass of tutelage.Method"),
     (["--method", f"{MODULE}:Clash"], "the name 'fixmatch' is that of a method of tutelage"),
-    (["--method", f"{MODULE}:Nameless"], "must have a class attribute `name`"),
+    (["--method", f"{MODULE}:Nameless"], "must have a class attribute `name`, a text, got None"),
+    (["--method", f"{MODULE}:Numbered"], "must have a class attribute `name`, a text, got 3"),
+    (["--method", f"{MODULE}:Unset"], "`unlabeled_views` must be a tuple of names"),
+    (["--method", f"{MODULE}:Unset"], "or () if it takes none, got None"),
+    (["--method", f"{MODULE}:Unlabeled"], "`labeled_views` must be a tuple of names, such as ('weak',)"),
+    (["--method", f"{MODULE}:Word"], "or () if it takes none, got 'weak'"),
+    (["--method", f"{MODULE}:Property"], "`unlabeled_views` must be a tuple of names"),
+    (["--method", f"{MODULE}:Viewless"], "takes no images: set `labeled_views`, `unlabeled_views`, or both"),
+    (["--method", f"{MODULE}:Tasked"], "`tasks` must be a tuple of names, such as ('classification',), got"),
+    (["--method", f"{MODULE}:Detecting"], "`tasks` must be one or more of classification, segmentation, represent"),
+    (["--method", f"{MODULE}:Settled"], "its Config must be decorated with @dataclass"),
     (["--method", f"{MODULE}:Unscored"], "must have a class attribute `evaluated`"),
     (["--method", f"{MODULE}:Formless"], "must define forward"),
     (["--method", f"{MODULE}:Loose"], "its Config must be decorated with @dataclass"),
@@ -339,6 +387,15 @@ def test_a_wrong_import_path_is_one_line_before_anything_is_trained(
     error = capsys.readouterr().err
     assert message in error.replace("\n", " ") and len(error.splitlines()) == 1
     assert not Path("a").exists() or not list(Path("a").glob("checkpoints/*"))
+
+
+@pytest.mark.parametrize("name", ["Unset", "Word", "Tasked", "Numbered", "Settled"])
+def test_a_wrong_attribute_of_a_method_is_one_line_in_the_catalog(
+    name: str, code: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["methods", f"{MODULE}:{name}"]) == 2
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1 and f"{MODULE}:{name}" in error and "bug in tutelage" not in error
 
 
 @pytest.mark.parametrize(("name", "message"), [("broken", "ZeroDivisionError: by zero"), ("endless", "finite number")])
