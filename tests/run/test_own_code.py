@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -205,6 +206,29 @@ def endless(probs, labels):
     return float("inf")
 
 
+def undefined(probs, labels):
+    return torch.tensor(float("nan"))
+
+
+def several(probs, labels):
+    return probs.new_zeros(2)
+
+
+def nothing(probs, labels):
+    return None
+
+
+def spelled(probs, labels):
+    return "0.5"
+
+
+def small(probs, labels):
+    assert set(labels.tolist()) == set(range(probs.shape[1]))
+    if len(labels) > 300:
+        raise ValueError("too many")
+    return 0.5
+
+
 constant = 3
 '''
 SMALL = {"steps": 4, "batch_size": 16, "label_count": 40, "log_every": 2, "eval_every": 4, "workers": 0}
@@ -398,12 +422,41 @@ def test_a_wrong_attribute_of_a_method_is_one_line_in_the_catalog(
     assert len(error.splitlines()) == 1 and f"{MODULE}:{name}" in error and "bug in tutelage" not in error
 
 
-@pytest.mark.parametrize(("name", "message"), [("broken", "ZeroDivisionError: by zero"), ("endless", "finite number")])
-def test_a_metric_that_fails_is_one_line(
+METRICS = [
+    ("math:sqrt", "the metric sqrt failed with TypeError: "),
+    (f"{MODULE}:broken", "the metric broken failed with ZeroDivisionError: by zero"),
+    (f"{MODULE}:endless", "the metric endless must be a finite number, got inf"),
+    (f"{MODULE}:undefined", "the metric undefined must be a finite number, got nan"),
+    (f"{MODULE}:several", "the metric several must return one number, got Tensor of shape (2,)"),
+    (f"{MODULE}:nothing", "the metric nothing must return one number, got None"),
+    (f"{MODULE}:spelled", "the metric spelled must return one number, got str"),
+]
+
+
+@pytest.mark.parametrize(("name", "message"), METRICS, ids=[name for name, _ in METRICS])
+def test_a_metric_that_fails_is_one_line_before_training(
     name: str, message: str, code: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.run(flags("a", "--method", "supervised", "--metrics", f"{MODULE}:{name}")) == 2
-    assert message in capsys.readouterr().err
+    assert cli.run(flags("a", "--method", "supervised", "--metrics", f"{MODULE}:brier,{name}")) == 2
+    said = capsys.readouterr()
+    assert f"tutelage: train.metrics: {message}" in said.err and "before training" in said.err
+    assert len(said.err.splitlines()) == 1 and "supervised" not in said.out
+    assert not Path("a").exists()
+
+
+def test_a_metric_that_fails_on_the_data_only_ends_the_run(code: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(flags("a", "--method", "supervised", "--metrics", f"{MODULE}:small")) == 2
+    assert "the metric small failed with ValueError: too many" in capsys.readouterr().err
+    assert list(Path("a/checkpoints").iterdir())
+
+
+def test_metrics_are_called_useless_where_nothing_is_scored(code: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    np.savez("few.npz", x=rng.integers(0, 256, (20, 8, 8), np.uint8), y=np.arange(20) % 2)
+    words = ["train", "few.npz", "--out", "a", "--no-report", "--steps", "2", "--batch-size", "4"]
+    words += ["--method", "supervised", "--metrics", f"{MODULE}:brier"]
+    assert cli.run(words) == 0
+    assert "train.metrics: no labeled images are left to score on" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_run_is_not_scored_without_a_metric_that_it_was_trained_with(

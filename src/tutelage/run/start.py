@@ -70,7 +70,13 @@ def start_run(
         session.load(cfg, out)
         cfg = module.decide(cfg)
         split = module.data.split_record()
-        baseline.check_scored(cfg.train, split["val_images"] + split["test_images"] > 0, kind.kind.name)
+        scored = split["val_images"] + split["test_images"] > 0
+        baseline.check_scored(cfg.train, scored, kind.kind.name)
+        if cfg.train.metrics and not scored:
+            session.console.print(
+                f"- train.metrics: no labeled {kind.kind.name} are left to score on, so these metrics are not computed "
+                "in this run; tutelage evaluate computes them"
+            )
         stack.enter_context(_name_batch(cfg, module))
         training = session.build(cfg, init_from=cfg.train.init_from)
         plan: dict[str, Any] = {"steps": cfg.train.steps, "budget": cfg.train.budget}
