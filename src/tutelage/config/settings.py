@@ -189,9 +189,12 @@ class TrainConfig:
     baseline_share: Annotated[
         float, "share of the budget for the baseline; with train.steps it takes as many steps"
     ] = BASELINE_SHARE
+    baseline_steps: Annotated[int | None, "with train.steps: optimizer steps of the baseline; by default as many"] = (
+        None
+    )
 
     def __post_init__(self) -> None:
-        for name in ("steps", "eval_every", "checkpoint_every"):
+        for name in ("steps", "eval_every", "checkpoint_every", "baseline_steps"):
             value = getattr(self, name)
             require(value is None or value >= 1, f"train.{name}", "at least 1", value)
         for name in ("batch_size", "log_every"):
@@ -206,6 +209,8 @@ class TrainConfig:
         require(0.05 <= self.baseline_share <= 0.75, "train.baseline_share", "in [0.05, 0.75]", self.baseline_share)
         if not self.baseline and self.baseline_share != BASELINE_SHARE:
             raise ConfigError("train.baseline_share does nothing without train.baseline")
+        if self.baseline_steps is not None and (self.steps is None or not self.baseline):
+            raise ConfigError("train.baseline_steps does nothing without train.steps and train.baseline")
         require(0 <= self.seed < 2**63, "train.seed", "in [0, 2^63)", self.seed)
         require(0 < self.backbone_lr <= 1000, "train.backbone_lr", "above 0, at most 1000", self.backbone_lr)
         require(0.0 <= self.frozen_share <= 1.0, "train.freeze", "in [0, 1], or the word all", self.freeze)
