@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tutelage import __version__, cli
+from tutelage import __version__, cli, config
 
 COMMANDS = (
     *("check", "train", "compare", "evaluate", "predict", "show", "report"),
@@ -245,6 +245,23 @@ def test_a_name_that_the_terminal_cannot_show_is_no_reason_to_stop(tmp_path: Pat
         )
         assert done.returncode == 0, done.stderr
         assert b"The data can be trained on." in done.stdout
+
+
+def test_names_of_presets_and_settings_are_printed_whole(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert cli.run(["methods", "fixmatch"]) == 0
+    assert "--method.unlabeled-weight" in capfd.readouterr().out
+    for width in (30, 80):
+        monkeypatch.setenv("COLUMNS", str(width))
+        assert cli.run(["methods", "presets"]) == 0
+        lines = capfd.readouterr().out.splitlines()
+        assert set(config.preset_names()) <= set(lines)
+        assert max(map(len, lines)) <= 80
+        for name in ("remixmatch", "settings"):
+            assert cli.run(["methods", name]) == 0
+            assert "…" not in capfd.readouterr().out
 
 
 def test_methods_lists_what_there_is_and_explains_each(capfd: pytest.CaptureFixture[str]) -> None:

@@ -60,6 +60,13 @@ class Plain(Mine):
     name = "plain"
 
 
+class LabeledOnly(Mine):
+    name, unlabeled_views = "labeled-only", ()
+
+    def forward(self, batch, t):
+        return StepOutput(self.task.loss(self.student(batch.labeled.views[0]), batch.labeled.label), {})
+
+
 class Clash(Mine):
     name = "fixmatch"
 
@@ -497,6 +504,19 @@ def test_a_pretraining_takes_no_metrics_of_classes(code: Path, capsys: pytest.Ca
     words = ["pretrain", "digits", "--out", "a", "--steps", "2", "--train.metrics", f"{MODULE}:brier"]
     assert cli.run(words) == 2
     assert "a pretraining predicts no classes" in capsys.readouterr().err
+
+
+def test_a_comparison_says_nothing_of_unlabeled_images_to_a_method_that_takes_none(
+    code: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = [f"{MODULE}:Mine", f"{MODULE}:LabeledOnly"]
+    words = ["--label-counts", "40", "--seeds", "1", "--steps", "4", "--batch-size", "16", "--jobs", "2"]
+    assert cli.run(["compare", "digits", "--methods", ",".join(["supervised", *own]), "--out", "c", *words]) == 0
+    said, report = capsys.readouterr().out, Path("c/report.html").read_text()
+    assert f"{own[1]} takes no unlabeled images, so there is no verdict on them" in " ".join(said.split())
+    verdicts = [line for line in Path("c/results.md").read_text().splitlines() if line.startswith("- ")]
+    assert verdicts and all(line.startswith(f"- {own[0]}, 40 labels: ") for line in verdicts)
+    assert f"{own[0]}, 40 labels: " in report and f"{own[1]}, 40 labels: " not in report
 
 
 def test_the_run_folder_of_a_comparison_takes_the_name_of_a_users_method() -> None:
