@@ -124,6 +124,5 @@ def test_two_tables_of_one_name_are_an_error(tmp_path: Path, monkeypatch: pytest
 def test_all_presets_are_listed_in_the_docs() -> None:
     page = (Path(__file__).parents[2] / "docs" / "presets.md").read_text(encoding="utf-8")
     rows = [line for line in page.splitlines() if line.startswith("| `")]
-    expected = [
-        f"| `{name}` | {config.preset_table(name)['preset']['description']} |" for name in config.preset_names()
-    ]
+    texts = {name: config.preset_table(name)["preset"]["description"] for name in config.preset_names()}
+    assert rows == [f"| `{name}` | {text} |" for name, text in texts.items()]

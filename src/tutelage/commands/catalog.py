@@ -58,7 +58,7 @@ def print_catalog(name: str | None, console: Console) -> None:
 
 
 def _print_all(console: Console) -> None:
-    table = Table(name_column("method"), "description", "evaluated", "presets", title="Methods")
+    table = Table(*map(name_column, ("method", "description", "evaluated", "presets")), title="Methods")
     for method in METHODS:
         source = (inspect.getdoc(method) or "").partition("\n")[0]
         table.add_row(method.name, source, method.evaluated, str(len(_presets_of(method))))
@@ -122,7 +122,7 @@ def _print_shared(console: Console) -> None:
 
 
 def _settings_table(title: str, cls: type, prefix: str) -> Table:
-    table = Table(name_column("setting"), name_column("default"), "description", title=title)
+    table = Table(*map(name_column, ("setting", "default", "description")), title=title)
     for option in options.options(cls, prefix):
         default = "" if option.default is dataclasses.MISSING else str(option.default)
         table.add_row(f"--{option.name.replace('_', '-')}", default, option.help)
