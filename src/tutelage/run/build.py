@@ -18,6 +18,7 @@ from tutelage.core.devices import choose_precision
 from tutelage.core.distributed import local_rows, world_size
 from tutelage.core.errors import ConfigError, did_you_mean
 from tutelage.core.import_path import EXPECTED, is_import_path
+from tutelage.core.precision import float32_by_default
 from tutelage.core.seeding import derived_seed, own_random_state
 from tutelage.methods import ADDITIONS, METHODS, PRETRAINERS
 from tutelage.methods.base import Method, Problem
@@ -125,6 +126,7 @@ def build_task(
     return Classification(classes, own_metrics) if learns_from_labels(method) else Representation(classes)
 
 
+@float32_by_default()
 def build_predictor(
     cfg: RunConfig, *, num_classes: int, channels: int, image_size: int | tuple[int, ...], published: bool = True
 ) -> Network:

@@ -18,6 +18,7 @@ from tutelage.core.distributed import barrier, rank
 from tutelage.core.ema import SHORTEST_RUN, slowest_decay
 from tutelage.core.errors import RunError, TutelageError, is_out_of_memory
 from tutelage.core.files import write_json
+from tutelage.core.precision import float32_by_default
 from tutelage.core.seeding import own_random_state
 from tutelage.networks.weight_norm import WeightNormConv2d
 from tutelage.run import baseline
@@ -38,6 +39,7 @@ from tutelage.training.window import Window
 BATCH_NORM_MOMENTUM = 0.1  # of most networks
 
 
+@float32_by_default()
 @own_random_state()
 def start_run(
     cfg: RunConfig, out: Path, *, overwrite: bool = False, console: Console, pretraining: bool = False
@@ -100,6 +102,7 @@ def start_run(
         session.train(training, folder, start=0, window=Window(), begun=begun)
 
 
+@float32_by_default()
 @own_random_state()
 def resume_run(run: Path, given: Mapping[str, Any], *, console: Console) -> None:
     """Go on with a run exactly where it stopped; one that is finished is left as it is.

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from tutelage.config import RunConfig
 from tutelage.core.errors import ConfigError
+from tutelage.core.precision import float32_by_default
 from tutelage.core.seeding import derived_seed, own_random_state
 from tutelage.data.images.items import Item, Unreadable
 from tutelage.data.images.loader import Normalization
@@ -68,6 +69,7 @@ class Encoder:
             raise ConfigError(f"the network of {run} returns features of shape {tuple(shape)}, not one row per image")
         return encoder
 
+    @float32_by_default()
     @torch.no_grad()
     def features(self, images: NDArray[np.uint8] | Tensor) -> Tensor:
         """(N, F) float32 on the CPU, for images (N, C, H, W) uint8 with the encoder's number of channels."""
@@ -78,6 +80,7 @@ class Encoder:
         """(C, size, size) uint8 of each item, in order, with the encoder's size and number of channels."""
         return read_pixels(items, size=self.image_size, channels=self.channels, workers=workers)
 
+    @float32_by_default()
     def fresh(self, cfg: RunConfig, images: NDArray[np.uint8], *, seed: int) -> Encoder:
         """The same network with new random weights: the baseline for trained weights.
 
