@@ -280,7 +280,10 @@ SHEETS: dict[str, tuple[Callable[[Any], list[str]], str]] = {
         words("show", "photos", "--out", "a.png", "--views", "probe"),
         r"the view 'probe' draws from CTAugment's rates",
     ),
-    "a sheet that is no PNG": (words("show", "photos", "--out", "a.jpg"), r"a.jpg: give a .png file"),
+    "a sheet that is no PNG": (
+        words("show", "photos", "--out", "a.jpg"),
+        r"cannot write a.jpg: the name must end in .png",
+    ),
     "no draws": (words("show", "photos", "--out", "a.png", "--draws", "0"), r"--draws must be in \[1, 50\], got 0"),
     "half an image": (words("show", "photos", "--out", "a.png", "--images", "0.5"), r"--images must be an integer"),
     "a sheet in no folder": (

@@ -173,7 +173,7 @@ def test_a_markdown_file_has_the_table(run: Path, photos: Path, tmp_path: Path) 
         (["--kind", "knm"], "--kind must be one of knn, linear, logistic, got 'knm'; did you mean 'knn'?"),
         (["--augment", "--kind", "knn"], "--augment does nothing without the linear probe"),
         (["--seeds", "0"], "--seeds must be in [1, 1000]"),
-        (["--out", "p.txt"], "--out must be a .json or .md file, got p.txt"),
+        (["--out", "p.txt"], "cannot write p.txt: the name must end in .json or .md"),
         (["--test", "nowhere"], "nowhere: no such file or folder"),
         (["--network", "teacher2"], "--network must be one of auto, student, teacher"),
     ],

@@ -138,7 +138,7 @@ class Model(TrainedModel):
     ) -> WrittenTable:
         """Write the table of `predict` as CSV; see `TrainedModel.predict_into`."""
         self.require_classes()
-        refuse_file(out, overwrite=overwrite)
+        refuse_file(out, overwrite=overwrite, endings=(".csv",))
         return write_predictions(self, list_items(data), out, workers=workers, keep=keep)
 
     @float32_by_default()
