@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 from PIL import Image
 
 from tutelage import __version__, cli, config
+from tutelage.config import options
+from tutelage.methods import METHODS
 
 COMMANDS = (
     *("check", "train", "compare", "evaluate", "predict", "show", "report"),
@@ -120,7 +123,7 @@ def test_the_version_is_told(capfd: pytest.CaptureFixture[str]) -> None:
         ("train photos --out a --lr 5", "did you mean '--optimizer.lr'?"),
         ("predict a b --ouput c", "did you mean '--out'?"),
         ("evalute a b", "did you mean 'evaluate'?"),
-        ("train photos", "give the run folder to create: --out runs/a"),
+        ("train photos", "specify the run folder to create: --out runs/a"),
     ],
 )
 def test_help_and_mistyped_words_are_answered_without_torch(words: str, answer: str) -> None:
@@ -245,6 +248,13 @@ def test_a_name_that_the_terminal_cannot_show_is_no_reason_to_stop(tmp_path: Pat
         )
         assert done.returncode == 0, done.stderr
         assert b"The data can be trained on." in done.stdout
+
+
+def test_no_help_text_of_a_setting_speaks_python() -> None:
+    settings = [*config.SECTIONS.items(), *(("method", method.Config) for method in METHODS)]
+    texts = {option.name: option.help for section, cls in settings for option in options.options(cls, f"{section}.")}
+    assert len(texts) > 100
+    assert not {name: text for name, text in texts.items() if re.search(r"\bNone\b|^that |^of [a-z-]+: ", text)}
 
 
 def test_names_of_presets_and_settings_are_printed_whole(

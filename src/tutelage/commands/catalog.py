@@ -105,7 +105,7 @@ def _print_method(method: type[Method], console: Console) -> None:
 
 def _print_own(path: str, console: Console) -> None:
     """Print everything about a method or network from another package."""
-    found = import_named(path, "tutelage methods")
+    found = import_named(path, "the class")
     if not (inspect.isclass(found) and issubclass(found, Network)):
         _print_method(own_method(path, METHODS), console)
         return

@@ -54,7 +54,7 @@ class HybridNet(Method[SemiSupervisedBatch]):
             Literal["labeled", "batch"], "rows the class loss is averaged over; the official code takes the batch"
         ] = "labeled"
         logit_distance_weight: Annotated[
-            float | None, "two heads, for classes and consistency, tied by this weight; None is one head"
+            float | None, "two heads, for classes and consistency, tied by this weight; by default one head"
         ] = None
         balancing: Annotated[
             Literal["sample", "batch"], "what the branch that reconstruction trains is chosen for; batch is the simpler"

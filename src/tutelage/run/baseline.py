@@ -44,8 +44,8 @@ def check_scored(train: TrainConfig, scored: bool, items: str) -> None:
     """
     if train.baseline and not scored:
         raise ConfigError(
-            f"train.baseline: no labeled {items} are left to score on, so nothing could tell whether unlabeled {items} "
-            "help; give labeled ones with --test, or leave --baseline out"
+            f"train.baseline: no labeled {items} are left to score on, so there would be no way to tell whether "
+            f"unlabeled {items} help; specify labeled ones with --test, or omit --baseline"
         )
 
 

@@ -106,11 +106,10 @@ def check_goal(cfg: RunConfig, *, pretraining: bool) -> None:
     others = [method.name for method in PRETRAINERS]
     if learns_from_labels(cfg.method) == pretraining:
         raise ConfigError(
-            f"{cfg.method} learns from labels: tutelage train is for it; to pretrain without labels take "
-            f"{' or '.join(others)}"
+            f"{cfg.method} learns from labels: use tutelage train; to pretrain without labels use {' or '.join(others)}"
             if pretraining
-            else f"{cfg.method} learns from no labels: tutelage pretrain DATA --out RUN --method {cfg.method}, then "
-            "tutelage train ... --init-from RUN"
+            else f"{cfg.method} learns from no labels: use tutelage pretrain DATA --out RUN --method {cfg.method}, "
+            "then tutelage train ... --init-from RUN"
         )
     if pretraining and cfg.train.metrics:
         raise ConfigError("train.metrics: a pretraining predicts no classes, so there is nothing to score by them")

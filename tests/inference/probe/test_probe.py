@@ -171,6 +171,7 @@ def test_a_markdown_file_has_the_table(run: Path, photos: Path, tmp_path: Path) 
         (["--label-counts", "37"], "--label-counts asks for 37 labels, but there are 36"),
         (["--label-counts", "2"], "--label-counts asks for 2 labels, fewer than the 3 classes"),
         (["--kind", "knm"], "--kind must be one of knn, linear, logistic, got 'knm'; did you mean 'knn'?"),
+        (["--kind", "foo"], "--kind must be one of knn, linear, logistic, got 'foo'\n"),
         (["--augment", "--kind", "knn"], "--augment does nothing without the linear probe"),
         (["--seeds", "0"], "--seeds must be in [1, 1000]"),
         (["--out", "p.txt"], "cannot write p.txt: the name must end in .json or .md"),
