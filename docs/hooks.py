@@ -86,7 +86,7 @@ def _list_of_methods() -> str:
         title, _, text = path.read_text().partition("\n")
         first = " ".join(text.strip().split("\n\n")[0].split())
         rows.append(f"| [{title.removeprefix('# ')}]({path.name}) | {first} |")
-    return "\n".join(["| method | |", "|---|---|", *rows])
+    return "\n".join(["| method | what it does |", "|---|---|", *rows])
 
 
 def _parity_tables() -> str:

@@ -12,7 +12,7 @@ from tutelage import EMAConfig, EMATeacher, Method, Problem, Progress, PseudoLab
 
 
 class SoftThreshold(Method[tutelage.SemiSupervisedBatch]):
-    """FixMatch whose pseudo-labels count more the more confident they are, instead of from a threshold on.
+    """FixMatch whose pseudo-labels count in proportion to confidence, rather than only above a threshold.
 
     loss = H(y, p(weak x)) + w mean(c^s H(argmax p(weak u), p(strong u))), c = max p(weak u)
     with H the cross-entropy and p the student's class probabilities. The moving average of the student is evaluated.
@@ -26,7 +26,7 @@ class SoftThreshold(Method[tutelage.SemiSupervisedBatch]):
         """Settings of `soft-threshold`: each is a flag, e.g. --method.sharpness 4."""
 
         unlabeled_weight: Annotated[float, "w"] = 1.0
-        sharpness: Annotated[float, "s: 0 counts all pseudo-labels alike, a large one only the surest"] = 8.0
+        sharpness: Annotated[float, "s: 0 counts all alike, a large value counts only the most confident"] = 8.0
         ema_decay: Annotated[float, "of the network that is evaluated"] = 0.99  # the images are few, the training short
 
     cfg: Config
@@ -54,6 +54,6 @@ class SoftThreshold(Method[tutelage.SemiSupervisedBatch]):
 
 
 if __name__ == "__main__":
-    # By its import path, not as a class: the run records where to find it, and `__main__` is another script tomorrow.
+    # By its import path, which the run records: `__main__` names whatever script is running.
     run = tutelage.train("digits", out="runs/own-method", method="own_method:SoftThreshold", label_count=40, steps=400)
     print(run.metrics["test"]["teacher"]["accuracy"])

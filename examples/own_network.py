@@ -35,7 +35,7 @@ class PlainNet(Network):
 
 
 if __name__ == "__main__":
-    # By its import path, not as a class: the run records where to find it, and `__main__` is another script tomorrow.
+    # By its import path, which the run records: `__main__` names whatever script is running.
     run = tutelage.train(
         "digits",
         out="runs/own-network",

@@ -47,6 +47,23 @@ def test_the_loop_fits_on_one_page() -> None:
     assert len((ROOT / "training" / "loop.py").read_text(encoding="utf-8").splitlines()) <= 120
 
 
+def test_a_source_distribution_holds_all_that_the_tests_and_readers_need() -> None:
+    root = Path(__file__).parents[1]
+    words = (root / "MANIFEST.in").read_text(encoding="utf-8").split()
+    skipped = {"README.md", "LICENSE", "pyproject.toml", "MANIFEST.in", "src"}  # they are in it anyway
+    named = {"tests", "docs", "examples", "benchmarks", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile", "mkdocs.yml"}
+    pages = {path.name for pattern in ("*.md", "*.cff", "*.txt") for path in root.glob(pattern)}
+    assert (named | pages) - skipped <= set(words)
+
+
+def test_pre_commit_runs_the_linters_of_make() -> None:
+    root = Path(__file__).parents[1]
+    recipe = (root / "Makefile").read_text(encoding="utf-8").split("\nlint:")[1].split("\n\n")[0]
+    hooks = (root / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    for tool in ("ruff check", "ruff format", "mypy", "lint-imports"):
+        assert f"$(BIN)/{tool}" in recipe and f".venv/bin/{tool}" in hooks
+
+
 @pytest.mark.parametrize("room", ["images", "scans"])
 def test_images_and_scans_have_files_of_the_same_names(room: str) -> None:
     shared = {"check.py", "dataset.py", "folders.py", "inventory.py", "items.py", "loader.py", "reading.py"}

@@ -21,6 +21,7 @@ Importing this package does no work: torch is loaded when a name that needs it i
 
 from __future__ import annotations
 
+import random
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -142,11 +143,14 @@ _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "losses":
-        return import_module("tutelage.core.losses")
-    if name in _HOME:
-        return getattr(import_module(f"tutelage.{_HOME[name]}"), name)
-    raise AttributeError(f"module 'tutelage' has no attribute '{name}'")
+    if name != "losses" and name not in _HOME:
+        raise AttributeError(f"module 'tutelage' has no attribute '{name}'")
+    state = random.getstate()  # some of the packages that are imported now draw from the caller's generator
+    try:
+        module = import_module(f"tutelage.{_HOME.get(name, 'core.losses')}")
+    finally:
+        random.setstate(state)
+    return module if name == "losses" else getattr(module, name)
 
 
 def __dir__() -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,9 @@ import pytest
 from PIL import Image
 
 from support.starter import Started, Starter
-from tutelage import __version__, cli
+from tutelage import __version__, cli, config
+from tutelage.config import options
+from tutelage.methods import METHODS
 
 COMMANDS = (
     *("check", "train", "compare", "evaluate", "predict", "show", "report"),
@@ -121,7 +124,7 @@ def test_the_version_is_told(capfd: pytest.CaptureFixture[str]) -> None:
         ("train photos --out a --lr 5", "did you mean '--optimizer.lr'?"),
         ("predict a b --ouput c", "did you mean '--out'?"),
         ("evalute a b", "did you mean 'evaluate'?"),
-        ("train photos", "give the run folder to create: --out runs/a"),
+        ("train photos", "specify the run folder to create: --out runs/a"),
     ],
 )
 def test_help_and_mistyped_words_are_answered_without_torch(words: str, answer: str) -> None:
@@ -248,6 +251,30 @@ def test_a_name_that_the_terminal_cannot_show_is_no_reason_to_stop(starter: Star
         code, out, error = ended(process)
         assert code == 0, error
         assert "The data can be trained on." in out
+
+
+def test_no_help_text_of_a_setting_speaks_python() -> None:
+    settings = [*config.SECTIONS.items(), *(("method", method.Config) for method in METHODS)]
+    texts = {option.name: option.help for section, cls in settings for option in options.options(cls, f"{section}.")}
+    assert len(texts) > 100
+    assert not {name: text for name, text in texts.items() if re.search(r"\bNone\b|^that |^of [a-z-]+: ", text)}
+
+
+def test_names_of_presets_and_settings_are_printed_whole(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert cli.run(["methods", "fixmatch"]) == 0
+    assert "--method.unlabeled-weight" in capfd.readouterr().out
+    for width in (30, 80):
+        monkeypatch.setenv("COLUMNS", str(width))
+        assert cli.run(["methods", "presets"]) == 0
+        lines = capfd.readouterr().out.splitlines()
+        assert set(config.preset_names()) <= set(lines)
+        assert max(map(len, lines)) <= 80
+        for name in ("remixmatch", "settings"):
+            assert cli.run(["methods", name]) == 0
+            assert "…" not in capfd.readouterr().out
 
 
 def test_methods_lists_what_there_is_and_explains_each(capfd: pytest.CaptureFixture[str]) -> None:

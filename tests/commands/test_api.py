@@ -122,7 +122,7 @@ def test_the_metrics_of_an_unfinished_run_say_how_to_go_on(run: tutelage.Run, tm
         ({"method": "mean-techer"}, ConfigError, "unknown method 'mean-techer'; did you mean 'mean-teacher'?"),
         ({"preset": "x"}, ConfigError, "unknown preset 'x'"),
         ({"config_file": "nowhere.toml"}, ConfigError, "cannot read the settings file nowhere.toml"),
-        ({"out": None}, ConfigError, "give the run folder to create: out='runs/a'"),
+        ({"out": None}, ConfigError, "specify the run folder to create: out='runs/a'"),
         ({"resume": "runs/a"}, ConfigError, "resume uses the settings of the run; it cannot be combined with out"),
         ({"label_count": 100}, DataError, "label_count asks for 100 labels, but there are 8"),
         ({"data": None}, ConfigError, "no data: name a folder"),
@@ -149,9 +149,9 @@ def test_an_encoder_is_pretrained_gone_on_with_and_trained_from(tmp_path: Path) 
     run = tutelage.train(data, out=tmp_path / "run", method="supervised", init_from=encoder.path, **brief)  # type: ignore[arg-type]
     assert run.config["settings"]["network"]["width"] == 4
     for words, message in (
-        ({"method": "fixmatch"}, "fixmatch learns from labels: tutelage train is for it"),
+        ({"method": "fixmatch"}, "fixmatch learns from labels: use tutelage train; to pretrain without labels use "),
         ({"baseline": True}, "a pretraining has no supervised baseline"),
-        ({"out": None}, "give the run folder to create: out='runs/moco'"),
+        ({"out": None}, "specify the run folder to create: out='runs/moco'"),
     ):
         with pytest.raises(ConfigError, match=message):
             tutelage.pretrain(data, **{"out": tmp_path / "other", "steps": 2, **words})  # type: ignore[arg-type]

@@ -119,3 +119,10 @@ def test_two_tables_of_one_name_are_an_error(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(presets.resources, "files", lambda package: tmp_path)
     with pytest.raises(ValueError, match=r"a\.toml: there are two presets or bases named one"):
         presets._tables.__wrapped__()
+
+
+def test_all_presets_are_listed_in_the_docs() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "presets.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    texts = {name: config.preset_table(name)["preset"]["description"] for name in config.preset_names()}
+    assert rows == [f"| `{name}` | {text} |" for name, text in texts.items()]

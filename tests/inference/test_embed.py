@@ -130,7 +130,7 @@ def test_nothing_is_written_over_unasked(
     assert (tmp_path / "e.npz").read_bytes() == b"mine" and (tmp_path / "map.html").read_text() == "mine"
     assert embedded(run, photos, tmp_path / "e.npz", "--overwrite") == 0
     assert embedded(run, photos, tmp_path / "e.txt") == 2
-    assert "--out must end in one of .parquet, .npz, .csv, got" in capsys.readouterr().err
+    assert "the name must end in .parquet, .npz or .csv" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -41,6 +41,16 @@ def test_the_baseline_takes_as_many_steps() -> None:
     assert (baseline.train.budget, baseline.train.steps) == (None, 50)
 
 
+def test_the_baseline_may_take_another_number_of_steps() -> None:
+    baseline = baseline_config(settings(train__steps=50, train__baseline_steps=70), None)
+    assert (baseline.train.steps, baseline.train.baseline_steps) == (70, None)
+    for wrong in ({"train__budget": "5m"}, {"train__steps": 5, "train__baseline": False}):
+        with pytest.raises(ConfigError, match="baseline_steps does nothing without"):
+            settings(train__baseline_steps=3, **wrong)
+    with pytest.raises(ConfigError, match="must be at least 1"):
+        settings(train__steps=5, train__baseline_steps=0)
+
+
 def test_a_baseline_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="supervised learns from no unlabeled images"):
         check_baseline(settings(method__name="supervised"))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -73,6 +77,28 @@ def test_the_global_state_is_as_it_was(act: Callable[[Path], Any], run: Path) ->
     assert state() == before
 
 
+def embed(run: Path) -> None:
+    model = tutelage.load(run)
+    assert isinstance(model, tutelage.Model)
+    assert len(model.embed("digits")) > 300
+
+
+def test_the_default_type_of_the_caller_does_not_matter(run: Path, tmp_path: Path) -> None:
+    before = json.loads((run / "result.json").read_text())
+    copy = Path(shutil.copytree(run, tmp_path / "copy"))
+    torch.set_default_dtype(torch.float64)
+    try:
+        again = tutelage.train("digits", out=tmp_path / "again", method="mean-teacher", **SHORT)
+        for act in (train, resume, pretrain, predict, embed):
+            act(copy)
+            assert torch.get_default_dtype() == torch.float64
+        model = tutelage.load(run)
+        assert {value.dtype for value in model.network.parameters()} == {torch.float32}
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert again.metrics == before
+
+
 def test_it_is_put_back_after_an_error_too() -> None:
     torch.manual_seed(5)
     before = state()
@@ -89,3 +115,20 @@ def test_a_failed_training_leaves_it_alone(tmp_path: Path) -> None:
         settings = {"optimizer.lr": 1e38}
         tutelage.train("digits", out=tmp_path / "a", method="fixmatch", settings=settings, **SHORT | {"steps": 20})
     assert state() == before
+
+
+@pytest.mark.parametrize("name", ["load", "losses", "Model", "Method", "train"])
+def test_the_first_use_of_a_name_leaves_the_random_state_alone(name: str) -> None:
+    code = f"""
+import random, sys
+import numpy as np, torch
+import tutelage
+
+def state():
+    return random.getstate(), str(np.random.get_state()), torch.get_rng_state().tolist()
+
+before = state()
+tutelage.{name}
+sys.exit(state() != before)
+"""
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

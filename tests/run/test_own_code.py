@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -59,6 +60,13 @@ class Plain(Mine):
     name = "plain"
 
 
+class LabeledOnly(Mine):
+    name, unlabeled_views = "labeled-only", ()
+
+    def forward(self, batch, t):
+        return StepOutput(self.task.loss(self.student(batch.labeled.views[0]), batch.labeled.label), {})
+
+
 class Clash(Mine):
     name = "fixmatch"
 
@@ -75,6 +83,44 @@ class Unscored(Nameless):
 
 class Formless(Method):
     name, evaluated = "formless", "student"
+
+
+class Numbered(Mine):
+    name = 3
+
+
+class Unset(Mine):
+    unlabeled_views = None
+
+
+class Unlabeled(Mine):
+    labeled_views = None
+
+
+class Word(Mine):
+    unlabeled_views = "weak"
+
+
+class Property(Mine):
+    @property
+    def unlabeled_views(self):
+        return ("weak",)
+
+
+class Viewless(Mine):
+    labeled_views = unlabeled_views = ()
+
+
+class Tasked(Mine):
+    tasks = "classification"
+
+
+class Detecting(Mine):
+    tasks = ("detection",)
+
+
+class Settled(Mine):
+    Config = None
 
 
 class Loose(Mine):
@@ -116,6 +162,21 @@ class Net(Network):
         return self.body(images).mean((2, 3))
 
 
+class Tuples(Mine):
+    name = "tuples"
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(Mine.Config):
+        t: Annotated[tuple[float, ...], "thresholds"] = (0.5, 0.9)
+        whole: Annotated[float, "a number that is written without a point"] = 1
+
+
+class TupleNet(Net):
+    @dataclass(frozen=True, kw_only=True)
+    class Config(Net.Config):
+        widths: Annotated[tuple[int, ...], "a setting that is not used"] = (4, 8)
+
+
 class Bare(Network):
     def __init__(self, num_classes, channels):
         super().__init__()
@@ -150,6 +211,29 @@ def broken(probs, labels):
 
 def endless(probs, labels):
     return float("inf")
+
+
+def undefined(probs, labels):
+    return torch.tensor(float("nan"))
+
+
+def several(probs, labels):
+    return probs.new_zeros(2)
+
+
+def nothing(probs, labels):
+    return None
+
+
+def spelled(probs, labels):
+    return "0.5"
+
+
+def small(probs, labels):
+    assert set(labels.tolist()) == set(range(probs.shape[1]))
+    if len(labels) > 300:
+        raise ValueError("too many")
+    return 0.5
 
 
 constant = 3
@@ -289,7 +373,17 @@ WRONG = [
     (["--method", f"{MODULE}:Net"], "is not a subclass of tutelage.Method"),
     (["--method", f"{MODULE}:brier"], "is not a subclass of tutelage.Method"),
     (["--method", f"{MODULE}:Clash"], "the name 'fixmatch' is that of a method of tutelage"),
-    (["--method", f"{MODULE}:Nameless"], "must have a class attribute `name`"),
+    (["--method", f"{MODULE}:Nameless"], "must have a class attribute `name`, a text, got None"),
+    (["--method", f"{MODULE}:Numbered"], "must have a class attribute `name`, a text, got 3"),
+    (["--method", f"{MODULE}:Unset"], "`unlabeled_views` must be a tuple of names"),
+    (["--method", f"{MODULE}:Unset"], "or () if it takes none, got None"),
+    (["--method", f"{MODULE}:Unlabeled"], "`labeled_views` must be a tuple of names, such as ('weak',)"),
+    (["--method", f"{MODULE}:Word"], "or () if it takes none, got 'weak'"),
+    (["--method", f"{MODULE}:Property"], "`unlabeled_views` must be a tuple of names"),
+    (["--method", f"{MODULE}:Viewless"], "takes no images: set `labeled_views`, `unlabeled_views`, or both"),
+    (["--method", f"{MODULE}:Tasked"], "`tasks` must be a tuple of names, such as ('classification',), got"),
+    (["--method", f"{MODULE}:Detecting"], "`tasks` must be one or more of classification, segmentation, represent"),
+    (["--method", f"{MODULE}:Settled"], "its Config must be decorated with @dataclass"),
     (["--method", f"{MODULE}:Unscored"], "must have a class attribute `evaluated`"),
     (["--method", f"{MODULE}:Formless"], "must define forward"),
     (["--method", f"{MODULE}:Loose"], "its Config must be decorated with @dataclass"),
@@ -326,12 +420,50 @@ def test_a_wrong_import_path_is_one_line_before_anything_is_trained(
     assert not Path("a").exists() or not list(Path("a").glob("checkpoints/*"))
 
 
-@pytest.mark.parametrize(("name", "message"), [("broken", "ZeroDivisionError: by zero"), ("endless", "finite number")])
-def test_a_metric_that_fails_is_one_line(
+@pytest.mark.parametrize("name", ["Unset", "Word", "Tasked", "Numbered", "Settled"])
+def test_a_wrong_attribute_of_a_method_is_one_line_in_the_catalog(
+    name: str, code: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["methods", f"{MODULE}:{name}"]) == 2
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1 and f"{MODULE}:{name}" in error and "bug in tutelage" not in error
+
+
+METRICS = [
+    ("math:sqrt", "the metric sqrt failed with TypeError: "),
+    (f"{MODULE}:broken", "the metric broken failed with ZeroDivisionError: by zero"),
+    (f"{MODULE}:endless", "the metric endless must be a finite number, got inf"),
+    (f"{MODULE}:undefined", "the metric undefined must be a finite number, got nan"),
+    (f"{MODULE}:several", "the metric several must return one number, got Tensor of shape (2,)"),
+    (f"{MODULE}:nothing", "the metric nothing must return one number, got None"),
+    (f"{MODULE}:spelled", "the metric spelled must return one number, got str"),
+]
+
+
+@pytest.mark.parametrize(("name", "message"), METRICS, ids=[name for name, _ in METRICS])
+def test_a_metric_that_fails_is_one_line_before_training(
     name: str, message: str, code: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.run(flags("a", "--method", "supervised", "--metrics", f"{MODULE}:{name}")) == 2
-    assert message in capsys.readouterr().err
+    assert cli.run(flags("a", "--method", "supervised", "--metrics", f"{MODULE}:brier,{name}")) == 2
+    said = capsys.readouterr()
+    assert f"tutelage: train.metrics: {message}" in said.err and "before training" in said.err
+    assert len(said.err.splitlines()) == 1 and "supervised" not in said.out
+    assert not Path("a").exists()
+
+
+def test_a_metric_that_fails_on_the_data_only_ends_the_run(code: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(flags("a", "--method", "supervised", "--metrics", f"{MODULE}:small")) == 2
+    assert "the metric small failed with ValueError: too many" in capsys.readouterr().err
+    assert list(Path("a/checkpoints").iterdir())
+
+
+def test_metrics_are_called_useless_where_nothing_is_scored(code: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    np.savez("few.npz", x=rng.integers(0, 256, (20, 8, 8), np.uint8), y=np.arange(20) % 2)
+    words = ["train", "few.npz", "--out", "a", "--no-report", "--steps", "2", "--batch-size", "4"]
+    words += ["--method", "supervised", "--metrics", f"{MODULE}:brier"]
+    assert cli.run(words) == 0
+    assert "train.metrics: no labeled images are left to score on" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_run_is_not_scored_without_a_metric_that_it_was_trained_with(
@@ -374,6 +506,19 @@ def test_a_pretraining_takes_no_metrics_of_classes(code: Path, capsys: pytest.Ca
     assert "a pretraining predicts no classes" in capsys.readouterr().err
 
 
+def test_a_comparison_says_nothing_of_unlabeled_images_to_a_method_that_takes_none(
+    code: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = [f"{MODULE}:Mine", f"{MODULE}:LabeledOnly"]
+    words = ["--label-counts", "40", "--seeds", "1", "--steps", "4", "--batch-size", "16", "--jobs", "2"]
+    assert cli.run(["compare", "digits", "--methods", ",".join(["supervised", *own]), "--out", "c", *words]) == 0
+    said, report = capsys.readouterr().out, Path("c/report.html").read_text()
+    assert f"{own[1]} takes no unlabeled images, so there is no verdict on them" in " ".join(said.split())
+    verdicts = [line for line in Path("c/results.md").read_text().splitlines() if line.startswith("- ")]
+    assert verdicts and all(line.startswith(f"- {own[0]}, 40 labels: ") for line in verdicts)
+    assert f"{own[0]}, 40 labels: " in report and f"{own[1]}, 40 labels: " not in report
+
+
 def test_the_run_folder_of_a_comparison_takes_the_name_of_a_users_method() -> None:
     assert Combination(f"{MODULE}:Mine", 40, 0).name == f"{MODULE}.Mine-40-0"
 
@@ -411,3 +556,24 @@ def test_an_error_in_the_code_of_a_user_is_not_called_a_bug_in_tutelage(
 def test_what_a_method_must_return_is_said(code: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(flags("a", "--method", f"{MODULE}:Tensorial")) == 2
     assert "Tensorial.forward must return a tutelage.StepOutput, got Tensor" in capsys.readouterr().err
+
+
+def test_settings_of_several_values_resume(code: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = ["--method", f"{MODULE}:Tuples", "--network", f"{MODULE}:TupleNet"]
+    assert cli.run(flags("a", *own)) == 0
+    Path("a/result.json").unlink()
+    assert cli.run(["train", "--resume", "a", "--no-report"]) == 0
+    assert cli.run(["train", "--resume", "a", "--method.t", "0.5,0.9", "--network.widths", "4,8"]) == 0
+    tutelage.train(resume="a", method=f"{MODULE}:Tuples", settings={"method.t": (0.5, 0.9), "method.whole": 1.0})
+    capsys.readouterr()
+    assert cli.run(["train", "--resume", "a", "--method.t", "0.5,0.8"]) == 2
+    assert "method.t is [0.5, 0.9], not [0.5, 0.8]" in capsys.readouterr().err
+
+
+def test_a_run_with_settings_of_several_values_that_stopped_in_its_baseline_resumes(code: Path) -> None:
+    own = ["--method", f"{MODULE}:Tuples", "--network", f"{MODULE}:TupleNet", "--baseline"]
+    assert cli.run(flags("a", *own)) == 0
+    Path("a/verdict.json").unlink()
+    Path("a/baseline/result.json").unlink()
+    assert cli.run(["train", "--resume", "a", "--no-report"]) == 0
+    assert Path("a/verdict.json").exists() and Path("a/baseline/result.json").exists()

@@ -142,7 +142,7 @@ def test_images_that_score_nothing_are_named_and_a_source_that_is_not_there_is_r
         ({"network.bn_splits": 3}, "network.bn_splits 3 does not divide the batch of 8 images"),
         (
             {"method.name": "fixmatch", "method.queue_size": None},
-            "fixmatch learns from labels: tutelage train is for it",
+            "fixmatch learns from labels: use tutelage train; to pretrain without labels use ",
         ),
         ({"train.baseline": True}, "a pretraining has no supervised baseline"),
     ],

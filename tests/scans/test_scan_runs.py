@@ -7,6 +7,7 @@ import dataclasses
 import json
 import shutil
 import signal
+import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -73,6 +74,21 @@ def test_masks_of_the_test_cases_lie_in_the_run_in_the_geometry_of_their_scans(
         assert np.array_equal(mask.affine, nibabel.load(row["scan"]).affine)
         assert int(row["voxels_1"]) == int((np.asarray(mask.dataobj) == 1).sum())
         assert Path(row["label"]).is_file() and row["error"] == ""
+
+
+def test_the_default_type_of_the_caller_does_not_matter(make: Any, finished: Path, scans: Path, tmp_path: Path) -> None:
+    torch.set_default_dtype(torch.float64)
+    try:
+        again = tutelage.train(scans, out=tmp_path / "again", settings=make.brief)
+        model = tutelage.load(finished)
+        scores = model.evaluate(scans)
+        assert isinstance(model, ScanModel)
+        model.predict(scans, out=tmp_path / "masks")
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert (again.path / "metrics.jsonl").read_bytes() == (finished / "metrics.jsonl").read_bytes()
+    assert scores == tutelage.load(finished).evaluate(scans)
 
 
 @pytest.mark.parametrize("method", ["mean-teacher", "ua-mt"])

@@ -47,6 +47,6 @@ def test_the_steps_that_were_measured_leave_no_trace(training: Training) -> None
 def test_time_is_kept_for_evaluations_and_for_the_final_scores(training: Training) -> None:
     with pytest.raises(ConfigError, match=r"an evaluation 0\.20 s and the final scores 0\.00 s; at least 10 steps"):
         plan_steps(training, 3.0, evaluation=0.2)  # twenty of them
-    with pytest.raises(ConfigError, match=r"train\.budget: 0\.0 s are left .*the final scores 3\.00 s"):
+    with pytest.raises(ConfigError, match=r"train\.budget: 0\.0 s is left .*the final scores 3\.00 s"):
         plan_steps(training, 3.0, evaluation=0.0, closing=3.0)
     assert plan_steps(training, 3.0, evaluation=0.2, eval_every=10_000) >= 10

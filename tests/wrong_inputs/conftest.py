@@ -144,7 +144,7 @@ def refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Refused:
         assert re.search(message, said.err), f"{said.err!r} does not match {message!r}"
         first, *others = said.err.splitlines()
         assert first.startswith("tutelage: ")
-        faults = re.match(r"tutelage: (\d+) faults in the data:$", first)
+        faults = re.match(r"tutelage: (\d+) problems in the data:$", first)
         number = int(faults[1]) if faults else 0
         assert len(others) == min(number, 20) + (number > 20)
         assert said.err.isascii() or said.err.replace("\n", "").isprintable()

@@ -165,7 +165,7 @@ TABLES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     "no label at all": (lambda w: w.table("path,label\na.png,\n"), r"photos has no labeled image"),
     "several faults at once": (
         lambda w: w.table(ROWS + "z.png,cat\n,dog\ne.png,dog,1\n"),
-        r"3 faults in the data:\n(.|\n)*line 7.*\n(.|\n)*line 8(.|\n)*line 6",
+        r"3 problems in the data:\n(.|\n)*line 7.*\n(.|\n)*line 8(.|\n)*line 6",
     ),
     "a table for the digits": (
         lambda w: ["train", "digits", "--labels", w.write("l.csv", ROWS), *w.train[2:]],
@@ -433,5 +433,5 @@ def test_the_data_check_finds_the_same(name: str, world: Any, refused: Any, capf
     arrange, message = CASES[name]
     command = arrange(world)
     sources = [word for flag in SOURCES if flag in command for word in (flag, command[command.index(flag) + 1])]
-    report = refused(["check", command[1], *sources], r"cannot be trained on: (one fault|\d+ faults), listed above")
-    assert re.search(message.removeprefix(r"3 faults in the data:\n"), report.replace("fault: ", "  "))
+    report = refused(["check", command[1], *sources], r"cannot be trained on: (1 problem|\d+ problems), listed above")
+    assert re.search(message.removeprefix(r"3 problems in the data:\n"), report.replace("error: ", "  "))

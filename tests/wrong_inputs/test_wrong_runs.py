@@ -304,6 +304,14 @@ SCORED: dict[str, tuple[Callable[[Any], list[str]], str]] = {
         use(lambda w: w.write("m.json", "mine"), "evaluate", "run", "data", "--out", "m.json"),
         r"m.json exists; name another file, or replace it with --overwrite",
     ),
+    "metrics that are no JSON": (
+        use(nothing, "evaluate", "run", "data", "--out", "m.csv"),
+        r"cannot write m.csv: the name must end in .json",
+    ),
+    "a page of an evaluation that is no page": (
+        use(nothing, "evaluate", "run", "data", "--report", "m.pdf"),
+        r"cannot write m.pdf: the name must end in .html or .htm",
+    ),
     "an evaluation into a folder": (use(nothing, "evaluate", "run", "data", "--out", "run"), r"run is a folder; name"),
     "an evaluation into no folder": (
         use(nothing, "evaluate", "run", "data", "--out", "no/m.json"),
@@ -317,6 +325,26 @@ SCORED: dict[str, tuple[Callable[[Any], list[str]], str]] = {
 
 PREDICTED: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     "predictions of no run": (use(nothing, "predict", "nur", "data", "--out", "p.csv"), r"nur is not a run folder"),
+    "predictions that are no CSV": (
+        use(nothing, "predict", "run", "new", "--out", "p.xyz"),
+        r"cannot write p.xyz: the name must end in .csv",
+    ),
+    "a page of predictions that is no page": (
+        use(nothing, "predict", "run", "new", "--out", "p.csv", "--report", "p.pdf"),
+        r"cannot write p.pdf: the name must end in .html or .htm",
+    ),
+    "a report that is no page": (
+        use(nothing, "report", "run", "--out", "r.pdf"),
+        r"cannot write r.pdf: the name must end in .html or .htm",
+    ),
+    "a report in another format than its name": (
+        use(nothing, "report", "run", "--format", "md", "--out", "r.html"),
+        r"cannot write r.html: the name must end in .md",
+    ),
+    "findings that are no JSON": (
+        use(nothing, "check", "data", "--out", "c.txt"),
+        r"cannot write c.txt: the name must end in .json",
+    ),
     "predictions for nothing": (use(nothing, "predict", "run", "new", "--out", "p.csv"), r"new: no such file or fold"),
     "predictions for an empty folder": (
         use(lambda w: w.path("new/x/y"), "predict", "run", "new", "--out", "p.csv"),

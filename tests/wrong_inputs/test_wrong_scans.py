@@ -129,9 +129,9 @@ def test_scans_that_cannot_be_trained_on_are_refused(scans: Path, refused: Any, 
     change(scans)
     refused(TRAIN, message)
     report = refused(
-        ["check", "scans", "--workers", "0"], r"cannot be trained on: (one fault|\d+ faults), listed above"
+        ["check", "scans", "--workers", "0"], r"cannot be trained on: (1 problem|\d+ problems), listed above"
     )
-    assert "fault: " in report
+    assert "error: " in report
 
 
 def test_a_label_value_that_is_no_class_is_refused_until_it_is_named(scans: Path, refused: Any) -> None:

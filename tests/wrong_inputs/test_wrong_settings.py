@@ -58,7 +58,7 @@ VALUES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     ),
     "a budget too small for ten steps": (
         words("train", "photos", "--out", "runs/a", "--batch-size", "4", "--device", "cpu", "--budget", "0.001s"),
-        r"train.budget.*at least 10 steps must fit. Give more time",
+        r"train.budget.*at least 10 steps must fit. Increase the budget",
     ),
     "a learning rate that is NaN": (flags("--optimizer.lr", "nan"), r"optimizer.lr must be a number, got 'nan'"),
     "a learning rate that is infinite": (flags("--optimizer.lr=inf"), r"optimizer.lr must be a number, got 'inf'"),
@@ -192,8 +192,8 @@ NAMES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
         r"unknown method or preset 'mean-techer'; did you mean 'mean-teacher'\?",
     ),
     "two folders": (words("train", "photos", "more", "--out", "runs/a"), r"[Uu]nused|more"),
-    "no data": (words("train", "--out", "runs/a"), r"give the data to train on, or a run to resume"),
-    "no run folder": (words("train", "photos", "--steps", "4"), r"give the run folder to create: --out runs/a"),
+    "no data": (words("train", "--out", "runs/a"), r"specify the data to train on, or a run to resume"),
+    "no run folder": (words("train", "photos", "--steps", "4"), r"specify the run folder to create: --out runs/a"),
     "an empty run folder name": (flags("--out", ""), r"--out"),
     "predictions without a file": (words("predict", "run", "photos"), r"--out"),
     "an evaluation without data": (words("evaluate", "run"), r"DATA"),
@@ -280,7 +280,14 @@ SHEETS: dict[str, tuple[Callable[[Any], list[str]], str]] = {
         words("show", "photos", "--out", "a.png", "--views", "probe"),
         r"the view 'probe' draws from CTAugment's rates",
     ),
-    "a sheet that is no PNG": (words("show", "photos", "--out", "a.jpg"), r"a.jpg: give a .png file"),
+    "a sheet that is no PNG": (
+        words("show", "photos", "--out", "a.jpg"),
+        r"cannot write a.jpg: the name must end in .png",
+    ),
+    "a class of no module": (
+        words("methods", "nomod:Thing"),
+        r"^tutelage: the class nomod:Thing: there is no module 'nomod'",
+    ),
     "no draws": (words("show", "photos", "--out", "a.png", "--draws", "0"), r"--draws must be in \[1, 50\], got 0"),
     "half an image": (words("show", "photos", "--out", "a.png", "--images", "0.5"), r"--images must be an integer"),
     "a sheet in no folder": (

@@ -16,8 +16,8 @@ from tutelage.core.seeding import generator
 
 SMALLEST_SIDE = 112  # pixels of the sheet; smaller images are enlarged by a whole factor, nearest pixel
 LARGEST_SIDE = 224  # larger images are shrunk
-MARGIN, LINE, TITLE = 8, 12, 18  # pixels of the sheet
-LETTER = 6  # approximate width of a letter of the captions
+MARGIN, LINE, TITLE = 8, 15, 20  # pixels of the sheet
+LETTER = 7  # approximate width of a letter of the captions
 
 
 def contact_sheet(
@@ -62,7 +62,7 @@ def lay_out(rows: list[tuple[str, list[Tensor], list[str]]]) -> Image.Image:
     columns = max(len(row) for row in tiles)
     sheet = Image.new("RGB", (MARGIN + columns * (tile_width + MARGIN), MARGIN + sum(heights)), "white")
     pen = ImageDraw.Draw(sheet)
-    title_font, caption_font = ImageFont.load_default(13), ImageFont.load_default(10)
+    title_font, caption_font = ImageFont.load_default(15), ImageFont.load_default(12)
     top = MARGIN
     for (title, *_), row, texts, height in zip(rows, tiles, captions, heights, strict=True):
         pen.text((MARGIN, top), title, fill="black", font=title_font)

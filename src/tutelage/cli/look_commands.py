@@ -51,7 +51,7 @@ def check(
     label_balance
         How the chosen labels are spread over classes: balanced or proportional.
     skip_unreadable
-        Skip images that cannot be read instead of reporting them as faults.
+        Skip images that cannot be read instead of reporting them as errors.
     workers
         Number of threads that read images.
     out

@@ -23,9 +23,9 @@ def start_or_resume(data: str | None, flags: Any, *, pretraining: bool) -> None:
     resume, out = given.pop("resume", None), given.pop("out", None)
     if resume is None and data is None:
         needed = "the images to pretrain on" if pretraining else "the data to train on"
-        raise ConfigError(f"give {needed}, or a run to resume (--resume RUN)")
+        raise ConfigError(f"specify {needed}, or a run to resume (--resume RUN)")
     if resume is None and out is None:
-        raise ConfigError(f"give the run folder to create: --out runs/{'moco' if pretraining else 'a'}")
+        raise ConfigError(f"specify the run folder to create: --out runs/{'moco' if pretraining else 'a'}")
     settings = {config.FLAGS[name]: value for name, value in given.items() if name in config.FLAGS}
     settings |= {"data.path": data} if data is not None else {}
     settings |= dotted.pop(given=settings)

@@ -92,7 +92,7 @@ def compare(
     if list_ and collect:
         raise ConfigError("--list and --collect exclude each other: give only one of them")
     if not collect and (data is None or methods is None):
-        raise ConfigError(f"give the {'data' if data is None else 'methods (--methods)'} to compare")
+        raise ConfigError(f"specify the {'data' if data is None else 'methods (--methods)'} to compare")
     if collect:
         if settings or methods or label_counts or presets or config_file:
             raise ConfigError("--collect uses the settings of the planned comparison: give only --out with it")

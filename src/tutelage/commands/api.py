@@ -99,7 +99,7 @@ def train(
     if resume is not None:
         return _resumed(resume, given, (out, preset, config_file, overwrite), quiet=quiet)
     if out is None:
-        raise ConfigError("give the run folder to create: out='runs/a'")
+        raise ConfigError("specify the run folder to create: out='runs/a'")
     cfg = resolve_training(given, preset=preset, file=config_file)
     return train_run(cfg, Path(out), overwrite=overwrite, console=screen(quiet=quiet))
 
@@ -131,7 +131,7 @@ def pretrain(
     if resume is not None:
         return _resumed(resume, given, (out, preset, config_file, overwrite), quiet=quiet)
     if out is None:
-        raise ConfigError("give the run folder to create: out='runs/moco'")
+        raise ConfigError("specify the run folder to create: out='runs/moco'")
     cfg = resolve_pretraining(given, preset=preset, file=config_file)
     return train_run(cfg, Path(out), overwrite=overwrite, console=screen(quiet=quiet), pretraining=True)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import textwrap
 
 from rich.console import Console
 from rich.table import Table
 
 from tutelage import config
 from tutelage.config import options
+from tutelage.core.console import name_column
 from tutelage.core.errors import ConfigError, did_you_mean
 from tutelage.core.import_path import import_named, is_import_path
 from tutelage.methods import ADDITIONS, METHODS
@@ -21,6 +23,7 @@ from tutelage.networks.own import own_network
 
 SHARED = "settings"
 PRESETS = "presets"
+_NARROWEST = 40  # columns; text is not wrapped to less
 
 
 def print_catalog(name: str | None, console: Console) -> None:
@@ -46,7 +49,7 @@ def print_catalog(name: str | None, console: Console) -> None:
     elif name == SHARED:
         _print_shared(console)
     elif name == PRESETS:
-        console.print(_preset_table(presets))
+        _print_presets(presets, console)
     elif name in ADDITIONS:
         console.print(ADDITIONS[name])
     else:
@@ -55,7 +58,7 @@ def print_catalog(name: str | None, console: Console) -> None:
 
 
 def _print_all(console: Console) -> None:
-    table = Table("method", "description", "evaluated", "presets", title="Methods")
+    table = Table(*map(name_column, ("method", "description", "evaluated", "presets")), title="Methods")
     for method in METHODS:
         source = (inspect.getdoc(method) or "").partition("\n")[0]
         table.add_row(method.name, source, method.evaluated, str(len(_presets_of(method))))
@@ -71,12 +74,20 @@ def _presets_of(method: type[Method]) -> list[str]:
     return [p for p in config.preset_names() if config.preset_table(p).get("method", {}).get("name") == method.name]
 
 
-def _preset_table(names: list[str]) -> Table:
-    table = Table("preset", "description", "published", "measured here", title="Presets", show_lines=True)
+def _print_presets(names: list[str], console: Console) -> None:
+    """Each name on a line of its own, so that it is never cut; its texts are wrapped below it."""
     for name in names:
         about = config.preset_table(name)["preset"]
-        table.add_row(name, about["description"], about.get("published", "-"), about.get("measured", "-"))
-    return table
+        console.print(name)
+        console.print(_indented(about["description"], console))
+        for key, title in (("published", "published"), ("measured", "measured here")):
+            if key in about:
+                console.print(_indented(f"{title}: {about[key]}", console))
+
+
+def _indented(text: str, console: Console) -> str:
+    width = max(console.width, _NARROWEST)
+    return textwrap.fill(text, width, initial_indent="    ", subsequent_indent="    ", break_long_words=False)
 
 
 def _print_method(method: type[Method], console: Console) -> None:
@@ -88,12 +99,13 @@ def _print_method(method: type[Method], console: Console) -> None:
         console.print(f"views of the {stream} stream: {', '.join(names) or 'none'}")
     console.print(f"evaluated network: {method.evaluated}")
     if own := _presets_of(method):
-        console.print(_preset_table(own))
+        console.print("presets:")
+        _print_presets(own, console)
 
 
 def _print_own(path: str, console: Console) -> None:
     """Print everything about a method or network from another package."""
-    found = import_named(path, "tutelage methods")
+    found = import_named(path, "the class")
     if not (inspect.isclass(found) and issubclass(found, Network)):
         _print_method(own_method(path, METHODS), console)
         return
@@ -110,7 +122,7 @@ def _print_shared(console: Console) -> None:
 
 
 def _settings_table(title: str, cls: type, prefix: str) -> Table:
-    table = Table("setting", "default", "description", title=title)
+    table = Table(*map(name_column, ("setting", "default", "description")), title=title)
     for option in options.options(cls, prefix):
         default = "" if option.default is dataclasses.MISSING else str(option.default)
         table.add_row(f"--{option.name.replace('_', '-')}", default, option.help)

@@ -36,7 +36,7 @@ def check_source(
     cfg = resolve_training(settings)
     module = module_of(cfg)
     module.refuse_foreign(cfg, ("scan",))
-    refuse_file(out, overwrite=overwrite)
+    refuse_file(out, overwrite=overwrite, endings=(".json",))
     report = module.check(cfg, workers=workers)
     report.print(console)
     if out is not None:

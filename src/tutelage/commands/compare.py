@@ -79,6 +79,10 @@ def collect_runs(
     verdicts = judge_cells(table, out)
     for verdict in verdicts:
         print_verdict(verdict, console)
+    judged = {verdict.method for verdict in verdicts}
+    for method in dict.fromkeys(cell.method for cell in table.cells if cell.gain is not None):
+        if method not in judged:
+            console.print(f"{method} takes no unlabeled {table.headline.pool}, so there is no verdict on them")
     faults = [[f"{one.name} failed: {reason}; see {LOGS}/{one.name}.log"] for one, reason in (failed or {}).items()]
     write_table(table, out, notes=[*(verdict.sentences() for verdict in verdicts), *faults])
     if report:
@@ -100,7 +104,7 @@ def _write_report(runs: list[Path], out: Path, verdicts: list[Verdict], console:
 
 
 def judge_cells(table: ComparisonTable, out: Path) -> list[Verdict]:
-    """For each semi-supervised method and number of labels, the verdict on whether unlabeled images helped."""
+    """For each method that takes unlabeled images, and number of labels, the verdict on whether they helped."""
     verdicts = []
     for cell in table.cells:
         if cell.gain is None:
@@ -110,7 +114,8 @@ def judge_cells(table: ComparisonTable, out: Path) -> list[Verdict]:
             tuple(out / Combination(method, cell.label_count, seed).name for method in (cell.method, SUPERVISED))
             for seed in sorted(set(cell.scores) & set(baselines.scores))
         ]
-        verdicts.append(judge([(run, baseline) for run, baseline in pairs]))
+        if all(RunRecord(run).unlabeled for run, _ in pairs):
+            verdicts.append(judge([(run, baseline) for run, baseline in pairs]))
     return verdicts
 
 

@@ -8,10 +8,10 @@ from rich.console import Console
 
 from tutelage.core.errors import DataError
 from tutelage.core.files import refuse_file
-from tutelage.inference.images.embed import embed_items, list_to_embed, writer
+from tutelage.inference.images.embed import SUFFIXES, embed_items, list_to_embed, writer
 from tutelage.inference.images.encoder import Encoder
 from tutelage.results.report.embedding_map import embedding_page
-from tutelage.results.report.write import write_page
+from tutelage.results.report.write import ENDINGS, write_page
 
 
 def embed_run(
@@ -32,8 +32,8 @@ def embed_run(
     Raises:
         TutelageError: the run, the data or a file is invalid.
     """
-    for file in (out, report):
-        refuse_file(file, overwrite=overwrite)
+    for file, endings in ((out, SUFFIXES), (report, ENDINGS["html"])):
+        refuse_file(file, overwrite=overwrite, endings=endings)
     write = writer(out)
     items = list_to_embed(data, labels)
     encoder = Encoder.load(run, network=network, device=device)

@@ -11,7 +11,7 @@ from rich.text import Text
 from tutelage.core.files import refuse_file, write_atomically, write_json
 from tutelage.inference.load import load_model, model_class
 from tutelage.results.report.model_pages import evaluation_page
-from tutelage.results.report.write import write_page
+from tutelage.results.report.write import ENDINGS, write_page
 
 
 def evaluate_run(
@@ -40,8 +40,8 @@ def evaluate_run(
         TutelageError: the run, the data or a file is invalid.
     """
     model_class(run, {"csv": csv, **options}, "score_options")
-    for file in (out, csv, report):
-        refuse_file(file, overwrite=overwrite)
+    for file, endings in ((out, (".json",)), (csv, (".csv",)), (report, ENDINGS["html"])):
+        refuse_file(file, overwrite=overwrite, endings=endings)
     model = load_model(run, network=network, device=device, **{name: True for name, on in options.items() if on})
     scores = model.score(data, labels=labels, workers=2, tell=lambda line: console.print(Text(line)))
     scores.print(console)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from tutelage.config import IMPORTED, RunConfig, options
 from tutelage.config.network import NetworkName
-from tutelage.core.errors import ConfigError, did_you_mean
+from tutelage.core.errors import ConfigError, maybe
 from tutelage.core.names import class_name_fault
 from tutelage.core.version import __version__
 from tutelage.networks.moco_weights import ENCODERS, is_moco, moco_preparation, translate_moco
@@ -50,7 +50,7 @@ def import_file(
     """
     for flag, value, known in (("--format", form, FORMATS), ("--which", which, ("auto", *ENTRIES, *ENCODERS))):
         if value not in known:
-            raise ConfigError(f"{flag} must be one of {', '.join(known)}, got {value!r}{did_you_mean(value, known)}")
+            raise ConfigError(f"{flag} must be one of {', '.join(known)}, got {value!r}{maybe(value, known)}")
     refuse_existing(out, overwrite=overwrite)
     found = read_weights(file, which if which in ENTRIES else "auto")
     means, stds = _levels(mean, "--mean"), _levels(std, "--std")

@@ -10,7 +10,7 @@ from rich.text import Text
 from tutelage.core.files import refuse_file
 from tutelage.inference.load import load_model, model_class
 from tutelage.results.report.model_pages import prediction_page
-from tutelage.results.report.write import write_page
+from tutelage.results.report.write import ENDINGS, write_page
 
 
 def predict_run(
@@ -37,7 +37,7 @@ def predict_run(
         TutelageError: the run, the source or a file is invalid.
     """
     kind = model_class(run, options, "predict_options")
-    refuse_file(report, overwrite=overwrite)
+    refuse_file(report, overwrite=overwrite, endings=ENDINGS["html"])
     on = {name: True for name, value in options.items() if value}
     loading = {name: value for name, value in on.items() if name in kind.load_options}
     model = load_model(run, network=network, device=device, **loading)

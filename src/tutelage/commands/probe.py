@@ -7,7 +7,6 @@ from typing import Any
 
 from rich.console import Console
 
-from tutelage.core.errors import ConfigError
 from tutelage.core.files import refuse_file, write_atomically, write_json
 from tutelage.inference.images.probe.probe import ProbeConfig, parse_counts, probe
 from tutelage.inference.images.probe.table import as_markdown, print_table
@@ -34,9 +33,7 @@ def probe_run(
     Raises:
         TutelageError: the run, the data or the file is invalid.
     """
-    refuse_file(out, overwrite=overwrite)
-    if out is not None and out.suffix not in (".json", ".md"):
-        raise ConfigError(f"--out must be a .json or .md file, got {out}")
+    refuse_file(out, overwrite=overwrite, endings=(".json", ".md"))
     result = probe(
         run,
         data,
@@ -52,7 +49,7 @@ def probe_run(
         console.print(f"- {text}", markup=False)
     print_table(result, console)
     if out is not None:
-        if out.suffix == ".md":
+        if out.suffix.lower() == ".md":
             write_atomically(out, as_markdown(result).encode("utf-8", errors="backslashreplace"))
         else:
             write_json(out, result)

@@ -33,7 +33,7 @@ def report_runs(
     Raises:
         TutelageError: no runs are given, one is not a run folder, or the report cannot be written.
     """
-    kind = form or ("md" if out is not None and out.name.endswith(".md") else "html")
+    kind = form or ("md" if out is not None and out.suffix.lower() == ".md" else "html")
     file = out or Path(f"report.{kind}")
     folder = plots or plots_beside(file)
     write_report(runs, file, format=kind, plots=folder, device=device, overwrite=overwrite)

@@ -8,7 +8,6 @@ from rich.console import Console
 
 from tutelage.config import RunConfig
 from tutelage.config.settings import require
-from tutelage.core.errors import RunError
 from tutelage.core.files import refuse_file
 from tutelage.run.data_modules.image_views import decide_domain, save_sheet
 from tutelage.run.data_modules.recognize import module_of
@@ -33,8 +32,6 @@ def show_views(
     require(1 <= images <= 50, "--images", "in [1, 50]", images)
     require(bool(views), "--views", "names separated by commas, e.g. weak,strong", "")
     pixels, flip_ok = module_of(cfg).sample(cfg, images)
-    refuse_file(out, overwrite=overwrite)
-    if out.suffix.lower() != ".png":
-        raise RunError(f"{out}: give a .png file")
+    refuse_file(out, overwrite=overwrite, endings=(".png",))
     save_sheet(decide_domain(cfg, flip_ok), pixels, views, out, draws=draws)
     console.print(f"{', '.join(views)}: {out}")

@@ -51,11 +51,9 @@ class StrongConfig:
         Literal["paper", "official", "toolbox", "usb"],
         "RandAugment as in the paper, in the authors' code, in TorchSSL (toolbox) or in USB",
     ] = "paper"
-    operations: Annotated[int | None, "operations per image; None takes the variant's: 2, or 3 in toolbox and usb"] = (
-        None
-    )
+    operations: Annotated[int | None, "operations per image; by default 2, or 3 in toolbox and usb"] = None
     probability: Annotated[
-        float | None, "that an operation is applied; None takes the variant's: 0.5, or 1 in toolbox and usb"
+        float | None, "probability that an operation is applied; by default 0.5, or 1 in toolbox and usb"
     ] = None
     cutout: Annotated[float, "side of the erased square as a share of the shorter side (toolbox: the largest)"] = 0.5
     fill: Annotated[
@@ -104,7 +102,7 @@ class ContrastiveConfig:
         "augmentations of MoCo v2, of MoCo v1, or of the authors' demonstration on CIFAR-10",
     ] = "v2"
     smallest_crop: Annotated[
-        float | None, "smallest share of the area that is kept; None is 0.2, or 0.08 in the recipe cifar"
+        float | None, "smallest share of the area that is kept; by default 0.2, or 0.08 in the recipe cifar"
     ] = None
 
     def __post_init__(self) -> None:

@@ -74,33 +74,35 @@ class NetworkConfig:
     ] = None
     feature_dims: Annotated[
         int | None,
-        "of a frozen pretrained network: principal components of the features that heads are trained on; "
-        "the default is 256",
+        "for a frozen pretrained network: principal components of the features that heads are trained on; "
+        "by default 256",
     ] = None
     wiring: Annotated[
         WiringName | None,
-        "of wrn: original is that of FixMatch's code, the others are those of ports with known differences",
+        "for wrn: original is that of FixMatch's code, the others are those of ports with known differences",
     ] = None
     normalization: Annotated[
-        Literal["batch", "mean-only"] | None, "of conv-large: batch norm, or weight norm with mean-only batch norm"
+        Literal["batch", "mean-only"] | None, "for conv-large: batch norm, or weight norm with mean-only batch norm"
     ] = None
-    dropout: Annotated[float | None, "dropout probability; the default of conv-large and vnet is 0.5"] = None
+    dropout: Annotated[
+        float | None, "dropout probability; by default 0.5 in conv-large and vnet, and none in others"
+    ] = None
     width: Annotated[
         int | None,
-        "channels of the finest level; the default of vnet and monai:unet is 16, of small and monai:dynunet 32",
+        "channels of the finest level; by default 16 in vnet and monai:unet, 32 in small and monai:dynunet",
     ] = None
     deep_supervision: Annotated[bool | None, "add heads at the coarser levels; for supervised and urpc"] = None
     input_noise: Annotated[
         float | None,
-        "standard deviation of Gaussian noise on the standardized training images; the default of conv-large is 0.15",
+        "standard deviation of Gaussian noise on the standardized training images; by default 0.15 in conv-large",
     ] = None
     batch_norm_momentum: Annotated[
         float | None,
-        "weight of a step in the running statistics; the default is 0.1, but 0.001 in wrn and mean-only, for long runs",
+        "weight of a step in the running statistics; by default 0.1, but 0.001 in wrn and mean-only, for long runs",
     ] = None
     stem: Annotated[
         Literal["small", "large"] | None,
-        "of resnet: small keeps the size of the image, large divides it by 4; None chooses by the image size",
+        "for resnet: small keeps the size of the image, large divides it by 4; by default by the size of the image",
     ] = None
     bn_splits: Annotated[
         int | None, "batch norm over this many parts of a batch, as on several GPUs; for MoCo's shuffling on one device"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from tutelage.core.errors import ConfigError, did_you_mean
+from tutelage.core.errors import ConfigError, did_you_mean, maybe
 
 T = TypeVar("T")
 _BOOLS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
@@ -110,20 +110,14 @@ def coerce(value: Any, hint: Any, where: str) -> Any:
     if origin is Literal:
         if value in arguments:
             return value
-        raise ConfigError(
-            f"{where} must be one of {', '.join(map(str, arguments))}, got {value!r}{_nearest(value, arguments)}"
-        )
+        known = [str(argument) for argument in arguments]
+        raise ConfigError(f"{where} must be one of {', '.join(known)}, got {value!r}{maybe(str(value), known)}")
     if origin is tuple:
         parts = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         if not isinstance(parts, list | tuple):
             parts = [parts]  # one value stands for a list of one
         return tuple(coerce(part, arguments[0], where) for part in parts)
     return _coerce_scalar(value, hint, where)
-
-
-def _nearest(value: Any, known: tuple[Any, ...]) -> str:
-    near = did_you_mean(str(value), [str(k) for k in known])
-    return near if near.startswith("; did you mean") else ""
 
 
 def _coerce_union(value: Any, arguments: tuple[Any, ...], where: str) -> Any:

@@ -57,7 +57,8 @@ class ScanConfig:
         "float32"
     )
     cache: Annotated[
-        str | None, "folder of the preprocessed volumes, which several runs may share; none is cache/ in the run folder"
+        str | None,
+        "folder of the preprocessed volumes, which several runs may share; by default cache/ in the run folder",
     ] = None
     patch_size: Annotated[tuple[int, ...], "size in voxels along each axis; one number holds for all axes"] = (64,)
     foreground_share: Annotated[float, "share of the labeled patches that are centered on a foreground voxel"] = 1 / 3

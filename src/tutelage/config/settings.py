@@ -35,7 +35,7 @@ class DataConfig:
         None
     )
     test: Annotated[str | None, "source of test images, read once, after training"] = None
-    label_count: Annotated[int | None, "use only this many labels and hide the others; None uses all"] = None
+    label_count: Annotated[int | None, "use only this many labels and hide the others; by default all"] = None
     label_balance: Annotated[
         Literal["balanced", "proportional"],
         "draw the labels of label_count balanced over classes, or by class frequency",
@@ -45,7 +45,7 @@ class DataConfig:
         "rows"
     )
     val_share: Annotated[float, "share of the labeled images held out if there is no validation source"] = 0.1
-    image_size: Annotated[int | None, "side in pixels to which images are resized; None chooses one from the data"] = (
+    image_size: Annotated[int | None, "side in pixels to which images are resized; by default chosen from the data"] = (
         None
     )
     skip_unreadable: Annotated[bool, "skip images that cannot be read instead of stopping"] = False
@@ -97,7 +97,7 @@ class OptimizerConfig:
         tuple[float, ...], "with schedule=step: when the rate drops, as shares of the training, e.g. 0.5,0.75"
     ] = (0.8,)
     step_factor: Annotated[float, "with schedule=step: factor of each drop"] = 0.2
-    clip_norm: Annotated[float | None, "gradients are clipped to this norm; None does not clip"] = None
+    clip_norm: Annotated[float | None, "gradients are clipped to this norm; by default they are not"] = None
 
     def __post_init__(self) -> None:
         for name in ("momentum", "beta2"):
@@ -157,7 +157,7 @@ class OptimizerConfig:
 class TrainConfig:
     """Length, batches and device of the training. Everything is counted in optimizer steps."""
 
-    steps: Annotated[int | None, "optimizer steps; without it they are planned to fit the budget"] = None
+    steps: Annotated[int | None, "optimizer steps; by default they fit the budget"] = None
     budget: Annotated[
         str | None, "training time, e.g. 90s, 30m, 2h, or a number of minutes; the number of steps is planned to fit"
     ] = None
@@ -168,12 +168,12 @@ class TrainConfig:
     precision: Annotated[
         Literal["auto", "fp32", "bf16", "fp16"], "auto is bf16 on GPUs that support it, otherwise fp32"
     ] = "auto"
-    channels_last: Annotated[bool | None, "channels-last memory format; None uses it everywhere but on mps"] = None
+    channels_last: Annotated[bool | None, "channels-last memory format; by default everywhere but on mps"] = None
     compile: Annotated[bool, "compile the networks with torch.compile"] = False
     workers: Annotated[int, "threads that decode images and load batches ahead"] = 2
     log_every: Annotated[int, "steps between log lines"] = 50
-    eval_every: Annotated[int | None, "steps between evaluations; None makes 20 evaluations"] = None
-    checkpoint_every: Annotated[int | None, "steps between checkpoints; None: at every evaluation"] = None
+    eval_every: Annotated[int | None, "steps between evaluations; by default 20 of them"] = None
+    checkpoint_every: Annotated[int | None, "steps between checkpoints; by default as eval_every"] = None
     init_from: Annotated[str | None, "run folder whose network initializes this one, with its head if it fits"] = None
     backbone_lr: Annotated[float, "learning rate of a pretrained backbone, as a multiple of that of the head"] = 1.0
     freeze: Annotated[
@@ -189,9 +189,12 @@ class TrainConfig:
     baseline_share: Annotated[
         float, "share of the budget for the baseline; with train.steps it takes as many steps"
     ] = BASELINE_SHARE
+    baseline_steps: Annotated[int | None, "with train.steps: optimizer steps of the baseline; by default as many"] = (
+        None
+    )
 
     def __post_init__(self) -> None:
-        for name in ("steps", "eval_every", "checkpoint_every"):
+        for name in ("steps", "eval_every", "checkpoint_every", "baseline_steps"):
             value = getattr(self, name)
             require(value is None or value >= 1, f"train.{name}", "at least 1", value)
         for name in ("batch_size", "log_every"):
@@ -206,6 +209,8 @@ class TrainConfig:
         require(0.05 <= self.baseline_share <= 0.75, "train.baseline_share", "in [0.05, 0.75]", self.baseline_share)
         if not self.baseline and self.baseline_share != BASELINE_SHARE:
             raise ConfigError("train.baseline_share does nothing without train.baseline")
+        if self.baseline_steps is not None and (self.steps is None or not self.baseline):
+            raise ConfigError("train.baseline_steps does nothing without train.steps and train.baseline")
         require(0 <= self.seed < 2**63, "train.seed", "in [0, 2^63)", self.seed)
         require(0 < self.backbone_lr <= 1000, "train.backbone_lr", "above 0, at most 1000", self.backbone_lr)
         require(0.0 <= self.frozen_share <= 1.0, "train.freeze", "in [0, 1], or the word all", self.freeze)

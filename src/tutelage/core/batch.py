@@ -127,7 +127,7 @@ class Progress:
 
 @dataclass
 class PseudoLabels:
-    """What a method took the unlabeled rows of a step for.
+    """The pseudo-labels of a step's unlabeled rows.
 
     Attributes:
         label: (B_u,) int64.

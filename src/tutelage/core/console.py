@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rich.console import Console
+from rich.table import Column
 
 
 def screen(*, quiet: bool = False) -> Console:
@@ -12,3 +13,8 @@ def screen(*, quiet: bool = False) -> Console:
     highlighting.
     """
     return Console(quiet=quiet, markup=False, highlight=False, soft_wrap=True)
+
+
+def name_column(heading: str) -> Column:
+    """A column of names in a table: where space is short they go on in the next line, and are never cut."""
+    return Column(heading, overflow="fold")

@@ -50,7 +50,7 @@ class DataError(TutelageError):
         super().__init__(self.faults[0] if len(self.faults) == 1 else self._list())
 
     def _list(self) -> str:
-        lines = [f"{len(self.faults)} faults in the data:", *(f"  {fault}" for fault in self.faults[: self.shown])]
+        lines = [f"{len(self.faults)} problems in the data:", *(f"  {fault}" for fault in self.faults[: self.shown])]
         if len(self.faults) > self.shown:
             lines.append(
                 f"  (and {len(self.faults) - self.shown} more; all with: tutelage check DATA --out report.json)"
@@ -94,12 +94,17 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return by_lower[near[0]] if near else None
 
 
+def maybe(word: str, known: Iterable[str]) -> str:
+    """`"; did you mean 'x'?"` with the most similar known word, if any; for messages that list the known words."""
+    near = nearest(word, known)
+    return "" if near is None else f"; did you mean '{near}'?"
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`"; did you mean 'x'?"` with the most similar known word; without one, a list of known words."""
     known = list(known)
-    near = nearest(word, known)
-    if near is not None:
-        return f"; did you mean '{near}'?"
+    if near := maybe(word, known):
+        return near
     if not known:
         return ""
     return f"; known: {', '.join(known[:12])}" + (", ..." if len(known) > 12 else "")

@@ -7,12 +7,12 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tutelage.core.errors import RunError
+from tutelage.core.errors import ConfigError, RunError
 
 TEMPORARY = ".tmp-"
 
@@ -84,16 +84,36 @@ def remove_temporary(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def refuse_file(out: Path | None, *, overwrite: bool) -> None:
-    """Check that a result may be written to the file `out`.
+def require_ending(out: Path, endings: Sequence[str]) -> str:
+    """The ending of a file name, in lower case; its format follows from it.
 
     Raises:
+        ConfigError: it is none of `endings`.
+    """
+    ending = out.suffix.lower()
+    if ending not in endings:
+        *others, last = endings
+        known = f"{', '.join(others)} or {last}" if others else last
+        raise ConfigError(f"cannot write {out}: the name must end in {known}")
+    return ending
+
+
+def refuse_file(out: Path | None, *, overwrite: bool, endings: Sequence[str] = ()) -> None:
+    """Check that a result may be written to the file `out`.
+
+    Args:
+        endings: those that the name may have; all, if there are none.
+
+    Raises:
+        ConfigError: the name has another ending.
         RunError: it exists and `overwrite` is off, it is a folder, or its parent folder does not exist.
     """
     if out is None:
         return
     if out.is_dir():
         raise RunError(f"{out} is a folder; name a file")
+    if endings:
+        require_ending(out, endings)
     if out.exists() and not overwrite:
         raise RunError(f"{out} exists; name another file, or replace it with --overwrite")
     if not out.absolute().parent.is_dir():

@@ -61,7 +61,7 @@ class CheckReport(ABC):
         if classes.row_count:
             console.print(classes)
         self.print_warnings(console)
-        print_sentences("fault", "red", self.faults, console)
+        print_sentences("error", "red", self.faults, console)
         if self.ok:
             console.print(Text("The data can be trained on.", style="green"))
 
@@ -91,7 +91,7 @@ def check_for_training(report: CheckReport, console: Console) -> None:
 def end_of_check(path: str, faults: list[str]) -> None:
     """If there are `faults` in the data at `path`, raise a DataError with their number; they were printed before."""
     if faults:
-        number = "one fault" if len(faults) == 1 else f"{len(faults)} faults"
+        number = "1 problem" if len(faults) == 1 else f"{len(faults)} problems"
         raise DataError(f"{shown(path)} cannot be trained on: {number}, listed above")
 
 
@@ -102,7 +102,7 @@ def most_common(counts: Mapping[str, int], most: int) -> str:
 
 
 def print_sentences(word: str, style: str, sentences: list[str], console: Console) -> None:
-    """Print warnings or faults, at most `MOST_SHOWN` of them."""
+    """Print warnings or errors, at most `MOST_SHOWN` of them."""
     for sentence in sentences[:MOST_SHOWN]:
         console.print(Text.assemble((f"{word}: ", style), sentence), soft_wrap=True)
     if len(sentences) > MOST_SHOWN:

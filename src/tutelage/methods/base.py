@@ -19,7 +19,7 @@ B = TypeVar("B", bound=Batch)
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """What a method may know of the data before the first step.
+    """What a method knows about the data before the first step.
 
     `train_rows` bounds `Samples.index`; a stream's batch size is that of all ranks together; `labeled_counts` are the
     labeled rows of each class, `num_classes` of them.

@@ -54,7 +54,7 @@ class HybridNet(Method[SemiSupervisedBatch]):
             Literal["labeled", "batch"], "rows the class loss is averaged over; the official code takes the batch"
         ] = "labeled"
         logit_distance_weight: Annotated[
-            float | None, "two heads, for classes and consistency, tied by this weight; None is one head"
+            float | None, "two heads, for classes and consistency, tied by this weight; by default one head"
         ] = None
         balancing: Annotated[
             Literal["sample", "batch"], "what the branch that reconstruction trains is chosen for; batch is the simpler"
@@ -62,13 +62,14 @@ class HybridNet(Method[SemiSupervisedBatch]):
         reconstruction_weight: Annotated[float, "a, of the squared error averaged over pixels"] = 0.25
         reconstruction_rampup: Annotated[float, "length of its sigmoid ramp-up, as a share of training"] = 5 / 300
         intermediate_weight: Annotated[
-            float | None, "b, of the maps between image and features; None, the simpler form, leaves them out"
+            float | None, "b, of the maps between image and features; none, the simpler form, leaves them out"
         ] = 0.5
         intermediate_rampup: Annotated[float, "length of its sigmoid ramp-up, as a share of training"] = (
             INTERMEDIATE_RAMPUP
         )
         rampdown: Annotated[
-            Literal["cosine", "sigmoid"], "of both: a cosine over all of training, or the simpler form's last fifth"
+            Literal["cosine", "sigmoid"],
+            "ramp-down of both: a cosine over all of training, or the simpler form's last fifth",
         ] = "cosine"
 
         def __post_init__(self) -> None:

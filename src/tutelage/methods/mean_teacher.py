@@ -62,8 +62,10 @@ class MeanTeacher(Method[SemiSupervisedBatch]):
         class_loss_divisor: Annotated[
             Literal["labeled", "batch"], "rows the class loss is averaged over; the original's code takes the batch"
         ] = "labeled"
-        logit_distance_weight: Annotated[float | None, "two heads, tied by this weight; None is one head"] = None
-        sntg_weight: Annotated[float | None, "SNTG's weight, as a multiple of w; None leaves it out"] = None
+        logit_distance_weight: Annotated[
+            float | None, "two heads, tied by this weight; by default there is one head"
+        ] = None
+        sntg_weight: Annotated[float | None, "SNTG's weight, as a multiple of w; by default it is left out"] = None
         sntg_margin: Annotated[float, "SNTG's margin m between features of two classes"] = MARGIN
         sntg_distance: Annotated[
             Literal["mean", "sum"], "SNTG's squared distance, over the features: the original's code takes the mean"

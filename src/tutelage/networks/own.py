@@ -77,6 +77,12 @@ def _check(network: Network, images: Tensor, num_classes: int) -> None:
     classifies = not isinstance(network, DenseNetwork)  # one prediction per image
     if classifies and not isinstance(network.head, nn.Linear):
         raise ConfigError(f"network {type(network).__name__}: head must be an nn.Linear, got {network.head}")
+    sizes = (1,) if classifies else getattr(network, "divisor", None)
+    if not isinstance(sizes, tuple) or not all(isinstance(size, int) and size > 0 for size in sizes):
+        raise ConfigError(
+            f"network {type(network).__name__}: divisor must be a tuple of whole numbers, one for each axis, such as "
+            f"(8, 8, 8), got {sizes!r}"
+        )
     network.eval()
     logits = network.head(network.features(images))
     network.train()

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from tutelage.config.network import WiringName
 from tutelage.config.settings import require
-from tutelage.core.errors import ConfigError, did_you_mean
+from tutelage.core.errors import ConfigError, maybe
 
 Levels = tuple[tuple[float, ...], tuple[float, ...]]  # mean and standard deviation per channel, on a scale of 0 to 255
 
@@ -88,7 +88,7 @@ def preparation(
     if trained_on not in ("auto", *SIZES):
         known = ("auto", *SIZES)
         raise ConfigError(
-            f"--trained-on must be one of {', '.join(known)}, got {trained_on!r}{did_you_mean(trained_on, known)}"
+            f"--trained-on must be one of {', '.join(known)}, got {trained_on!r}{maybe(trained_on, known)}"
         )
     data = trained_on
     if data == "auto":

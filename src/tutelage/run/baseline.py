@@ -44,8 +44,8 @@ def check_scored(train: TrainConfig, scored: bool, items: str) -> None:
     """
     if train.baseline and not scored:
         raise ConfigError(
-            f"train.baseline: no labeled {items} are left to score on, so nothing could tell whether unlabeled {items} "
-            "help; give labeled ones with --test, or leave --baseline out"
+            f"train.baseline: no labeled {items} are left to score on, so there would be no way to tell whether "
+            f"unlabeled {items} help; specify labeled ones with --test, or omit --baseline"
         )
 
 
@@ -60,10 +60,14 @@ def baseline_config(cfg: RunConfig, budget: str | None) -> RunConfig:
 
     Args:
         cfg: the settings of the run.
-        budget: what the run was planned from; the baseline gets its share of it, or as many steps as the run.
+        budget: what the run was planned from; the baseline gets its share of it. Without it, it gets
+            `train.baseline_steps`, or as many steps as the run.
     """
     known = {field.name for field in dataclasses.fields(method_class(SUPERVISED).Config)}
-    train = dataclasses.replace(cfg.train, baseline=False, baseline_share=BASELINE_SHARE)
+    steps = cfg.train.baseline_steps or cfg.train.steps
+    train = dataclasses.replace(
+        cfg.train, baseline=False, baseline_share=BASELINE_SHARE, baseline_steps=None, steps=steps
+    )
     if budget is not None:
         train = dataclasses.replace(train, steps=None, budget=f"{seconds(budget) * cfg.train.baseline_share:g}s")
     return dataclasses.replace(

@@ -18,6 +18,7 @@ from tutelage.core.devices import choose_precision
 from tutelage.core.distributed import local_rows, world_size
 from tutelage.core.errors import ConfigError, did_you_mean
 from tutelage.core.import_path import EXPECTED, is_import_path
+from tutelage.core.precision import float32_by_default
 from tutelage.core.seeding import derived_seed, own_random_state
 from tutelage.methods import ADDITIONS, METHODS, PRETRAINERS
 from tutelage.methods.base import Method, Problem
@@ -105,11 +106,10 @@ def check_goal(cfg: RunConfig, *, pretraining: bool) -> None:
     others = [method.name for method in PRETRAINERS]
     if learns_from_labels(cfg.method) == pretraining:
         raise ConfigError(
-            f"{cfg.method} learns from labels: tutelage train is for it; to pretrain without labels take "
-            f"{' or '.join(others)}"
+            f"{cfg.method} learns from labels: use tutelage train; to pretrain without labels use {' or '.join(others)}"
             if pretraining
-            else f"{cfg.method} learns from no labels: tutelage pretrain DATA --out RUN --method {cfg.method}, then "
-            "tutelage train ... --init-from RUN"
+            else f"{cfg.method} learns from no labels: use tutelage pretrain DATA --out RUN --method {cfg.method}, "
+            "then tutelage train ... --init-from RUN"
         )
     if pretraining and cfg.train.metrics:
         raise ConfigError("train.metrics: a pretraining predicts no classes, so there is nothing to score by them")
@@ -125,6 +125,7 @@ def build_task(
     return Classification(classes, own_metrics) if learns_from_labels(method) else Representation(classes)
 
 
+@float32_by_default()
 def build_predictor(
     cfg: RunConfig, *, num_classes: int, channels: int, image_size: int | tuple[int, ...], published: bool = True
 ) -> Network:

@@ -89,13 +89,16 @@ def refuse_changes(recorded: Mapping[str, Any], given: Mapping[str, Any], run: P
     if given.get("method.name", cfg.method) != cfg.method:
         asked["method"] = {}  # the settings of the run's method do not apply to another one
     config.merge(asked, config.nested(given))
-    old, new = flat(cfg.to_dict()), flat(resolved(absolute(RunConfig.from_dict(asked))).to_dict())
+    old, new = (
+        {name: _as_json(value) for name, value in flat(settings.to_dict()).items()}
+        for settings in (cfg, resolved(absolute(RunConfig.from_dict(asked))))
+    )
     if old["method.name"] != new["method.name"]:
         new = {name: value for name, value in new.items() if name == "method.name" or not name.startswith("method.")}
     changed = [
         f"{name} is {old.get(name)!r}, not {new[name]!r}"
         for name in new
-        if str(old.get(name)) != str(new[name]) and name not in _FREE
+        if name not in _FREE and old.get(name) != new[name]
     ]
     if changed:
         raise RunError(f"--resume keeps the settings of {run}: {'; '.join(changed)}. Start a new run to change them")
@@ -104,6 +107,11 @@ def refuse_changes(recorded: Mapping[str, Any], given: Mapping[str, Any], run: P
         config.merge(asked, config.nested(free))
         return RunConfig.from_dict(asked)
     return cfg
+
+
+def _as_json(value: Any) -> Any:
+    """A value as config.json gives it back: a tuple as a list. Numbers are equal if they have the same value."""
+    return [_as_json(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def refuse_other_data(recorded: Mapping[str, Any], dataset: RunData, run: Path, items: str) -> None:

@@ -102,9 +102,10 @@ def recommend(s: Situation) -> Recommendation:
     per_class = s.labeled / s.classes
     small = s.image_size <= SMALL_IMAGE
     place = "small" if small else "cpu"
-    facts = f"{s.labeled} labels ({per_class:.3g} per class), {s.unlabeled} unlabeled images of {s.image_size} pixels"
+    facts = f"{s.labeled} labels ({per_class:.3g} per class), {s.unlabeled} unlabeled images"
     if s.pretrained and s.photos:
         return _recommend_features(s, facts)
+    facts += f", resized to {s.image_size} pixels"
     if s.unlabeled < s.labeled:
         return Recommendation(
             unlabeled=s.unlabeled,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Column, Table
 
+from tutelage.core.console import name_column
 from tutelage.run.recorder import networks
 from tutelage.tasks.base import Task
 from tutelage.training.scoring import Exam
@@ -87,7 +88,7 @@ def print_result(result: Mapping[str, Any], task: Task, console: Console) -> Non
 
 def _rows(made: list[tuple[str, str, Any]], columns: Mapping[str, tuple[str, str]], items: str) -> Table:
     """One row per part and network."""
-    table = Table(items, "network", *(Column(title, justify="right") for title, _ in columns.values()))
+    table = Table(items, "network", *(Column(title, justify="right", overflow="fold") for title, _ in columns.values()))
     table.add_column("n", justify="right")
     for part, name, scores in made:
         table.add_row(part, name, *(_cell(scores[key], form) for key, (_, form) in columns.items()), str(scores["n"]))
@@ -96,7 +97,7 @@ def _rows(made: list[tuple[str, str, Any]], columns: Mapping[str, tuple[str, str
 
 def _turned(made: list[tuple[str, str, Any]], columns: Mapping[str, tuple[str, str]]) -> Table:
     """One column per part and network, if there are many scores."""
-    table = Table("", *(Column(f"{part}\n{name}", justify="right") for part, name, _ in made))
+    table = Table(name_column(""), *(Column(f"{part}\n{name}", justify="right") for part, name, _ in made))
     for key, (title, form) in columns.items():
         table.add_row(title, *(_cell(scores[key], form) for *_, scores in made))
     table.add_row("n", *(str(scores["n"]) for *_, scores in made))

@@ -18,6 +18,7 @@ from tutelage.core.distributed import barrier, rank
 from tutelage.core.ema import SHORTEST_RUN, slowest_decay
 from tutelage.core.errors import RunError, TutelageError, is_out_of_memory
 from tutelage.core.files import write_json
+from tutelage.core.precision import float32_by_default
 from tutelage.core.seeding import own_random_state
 from tutelage.networks.weight_norm import WeightNormConv2d
 from tutelage.run import baseline
@@ -39,6 +40,7 @@ BATCH_NORM_MOMENTUM = 0.1  # of most networks
 HEAD_STEPS = 500  # more do not change a linear head, whose loss is convex but for the pseudo-labels
 
 
+@float32_by_default()
 @own_random_state()
 def start_run(
     cfg: RunConfig, out: Path, *, overwrite: bool = False, console: Console, pretraining: bool = False
@@ -71,7 +73,13 @@ def start_run(
         session.load(cfg, out)
         cfg = module.decide(cfg)
         split = module.data.split_record()
-        baseline.check_scored(cfg.train, split["val_images"] + split["test_images"] > 0, kind.kind.name)
+        scored = split["val_images"] + split["test_images"] > 0
+        baseline.check_scored(cfg.train, scored, kind.kind.name)
+        if cfg.train.metrics and not scored:
+            session.console.print(
+                f"- train.metrics: no labeled {kind.kind.name} are left to score on, so these metrics are not computed "
+                "in this run; tutelage evaluate computes them"
+            )
         stack.enter_context(_name_batch(cfg, module))
         training = session.build(cfg, init_from=cfg.train.init_from)
         plan: dict[str, Any] = {"steps": cfg.train.steps, "budget": cfg.train.budget}
@@ -96,6 +104,7 @@ def start_run(
         session.train(training, folder, start=0, window=Window(), begun=begun)
 
 
+@float32_by_default()
 @own_random_state()
 def resume_run(run: Path, given: Mapping[str, Any], *, console: Console) -> None:
     """Go on with a run exactly where it stopped; one that is finished is left as it is.

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from tutelage.config import RunConfig
 from tutelage.core.devices import choose_device
 from tutelage.core.errors import CheckpointError, ConfigError
+from tutelage.core.precision import float32_by_default
 from tutelage.data.images.loader import Normalization
 from tutelage.data.kinds import DataKind, kind_of
 from tutelage.networks.base import Network
@@ -48,6 +49,7 @@ class LoadedNetwork:
     device: torch.device
 
 
+@float32_by_default()
 def load_network(
     run: str | Path,
     *,

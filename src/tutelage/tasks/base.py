@@ -10,7 +10,9 @@ from typing import Any, ClassVar, Self
 from torch import Tensor, nn
 
 from tutelage.core.errors import ConfigError
-from tutelage.tasks.own_metrics import FORM, OwnMetric
+from tutelage.tasks.own_metrics import FORM, OwnMetric, try_metrics
+
+TRIED_PER_CLASS = 8  # random predictions that a metric of another package is tried on
 
 
 class Metrics(ABC):
@@ -42,14 +44,15 @@ class Task(ABC):
     own_metrics: tuple[OwnMetric, ...] = ()
 
     def add_metrics(self, own_metrics: tuple[OwnMetric, ...]) -> None:
-        """Also score with these functions, each in its own column.
+        """Also score with these functions, each in its own column. They are tried on random predictions first.
 
         Raises:
-            ConfigError: a function has the name of another score.
+            ConfigError: a function has the name of another score, or does not return a finite number.
         """
         for metric in own_metrics:
             if metric.name in self.columns or metric.name in self.metrics().compute():
                 raise ConfigError(f"train.metrics: a score named '{metric.name}' already exists; rename the function")
+        self.try_metrics(own_metrics)
         self.own_metrics = own_metrics
         self.columns = {**self.columns, **{metric.name: (metric.name, FORM) for metric in own_metrics}}
 
@@ -58,6 +61,14 @@ class Task(ABC):
         task = copy.copy(self)
         task.add_metrics(own_metrics)
         return task
+
+    def try_metrics(self, own_metrics: tuple[OwnMetric, ...]) -> None:
+        """Call these functions with random predictions of all classes, as they will be called to score.
+
+        Raises:
+            ConfigError: a function raises, or does not return a finite number.
+        """
+        try_metrics(own_metrics, TRIED_PER_CLASS * len(self.classes), len(self.classes))
 
     @abstractmethod
     def loss(self, logits: Tensor, label: Tensor) -> Tensor:

@@ -16,12 +16,13 @@ from tutelage.core.precision import at_least_float32
 from tutelage.tasks.base import Task
 from tutelage.tasks.components import keep_largest
 from tutelage.tasks.overlap import DISTANCES, OVERLAPS
-from tutelage.tasks.own_metrics import OwnMetric
+from tutelage.tasks.own_metrics import OwnMetric, try_metrics
 from tutelage.tasks.segmentation_metrics import SegmentationMetrics
 from tutelage.tasks.sliding_window import predict_windows
 
 IGNORED = -1
 MOST_ON_DEVICE = 2**30  # bytes of a result on the network's device; larger ones are accumulated on the CPU
+TRIED_SIDE = 16  # voxels, of the random prediction that a metric of another package is tried on
 _SMOOTH = 1e-5  # added to both parts of the Dice fraction: keeps loss and gradient finite without foreground
 
 
@@ -65,6 +66,10 @@ class Segmentation(Task):
             raise ConfigError(f"segmentation works on two or three axes, got the patch size {self.patch_size}")
         self.strides = self.cfg.strides_of(self.patch_size)
         self.add_metrics(own_metrics)
+
+    def try_metrics(self, own_metrics: tuple[OwnMetric, ...]) -> None:
+        """See `Task`; one small case."""
+        try_metrics(own_metrics, 1, len(self.classes), [min(side, TRIED_SIDE) for side in self.patch_size])
 
     def loss(self, logits: Tensor, label: Tensor) -> Tensor:
         """Scalar: the weighted sum of cross-entropy and Dice loss of logits (B, K, *S) and labels (B, *S) int64.

@@ -80,9 +80,9 @@ def plan_steps(
         steps = from_main(int((left - evaluation) / (mean + evaluation / eval_every)))
     if steps < LEAST_STEPS:
         raise ConfigError(
-            f"train.budget: {max(left, 0):.1f} s are left for training, a step takes {mean:.2f} s, an evaluation "
+            f"train.budget: {max(left, 0):.1f} s is left for training, a step takes {mean:.2f} s, an evaluation "
             f"{evaluation:.2f} s and the final scores {closing:.2f} s; at least {LEAST_STEPS} steps must fit. "
-            "Give more time, or use a smaller batch or network"
+            "Increase the budget, or use a smaller batch or network"
         )
     return steps
 

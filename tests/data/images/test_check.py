@@ -84,7 +84,7 @@ def test_the_printed_report_has_counts_warnings_and_faults(tmp_path: Path) -> No
     assert "3 images, 3 labeled, 1 unreadable" in text
     assert "sizes: 8 x 8 (3); modes: L (3)" in text
     assert "warning: " in text
-    assert "fault: " in text
+    assert "error: " in text
     assert "can be trained" not in text
     assert "can be trained" in printed(check_images(DataConfig(path="digits")))
 
@@ -108,7 +108,7 @@ def test_odd_names_reach_the_terminal_as_plain_text(tmp_path: Path, name: str) -
     path = tmp_path / "dog" / f"{name.replace('/', '_')}.png"
     path.write_bytes(b"")
     text = printed(check_images(DataConfig(path=str(tmp_path))))
-    faults = [line for line in text.splitlines() if line.startswith("fault: ")]
+    faults = [line for line in text.splitlines() if line.startswith("error: ")]
     assert len(faults) == 1
     assert faults[0].isprintable()
     if name.isprintable():
@@ -120,9 +120,9 @@ def test_the_command_prints_writes_and_fails_on_faults(tmp_path: Path) -> None:
     console = Console(file=stream, width=200)
     check_source({"data.path": "digits"}, workers=1, out=tmp_path / "ok.json", console=console)
     assert json.loads((tmp_path / "ok.json").read_text())["ok"] is True
-    with pytest.raises(DataError, match="no/folder cannot be trained on: one fault"):
+    with pytest.raises(DataError, match="no/folder cannot be trained on: 1 problem"):
         check_source({"data.path": "no/folder"}, workers=1, out=tmp_path / "bad.json", console=console)
-    assert "fault: no/folder: no such file" in stream.getvalue()
+    assert "error: no/folder: no such file" in stream.getvalue()
     assert json.loads((tmp_path / "bad.json").read_text())["ok"] is False
 
 
@@ -134,7 +134,7 @@ def test_before_training_warnings_are_printed_and_faults_raised(tmp_path: Path) 
     assert stream.getvalue().startswith("warning: ")
     assert report.inventory.classes == ("cat", "dog")
     (tmp_path / "cat" / "1.png").write_bytes(b"")
-    with pytest.raises(DataError, match="2 faults"):
+    with pytest.raises(DataError, match="2 problems"):
         check_for_training(check_images(DataConfig(path=str(tmp_path))), Console(file=stream))
 
 

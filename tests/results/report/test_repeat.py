@@ -36,6 +36,21 @@ def test_the_command_repeats_the_run_bit_for_bit(run: Path, tmp_path: Path) -> N
     assert settings[0] == settings[1]
 
 
+def test_the_command_repeats_a_run_and_its_baseline_that_were_planned_from_a_budget(tmp_path: Path) -> None:
+    words = ["train", "digits", "--label-count", "40", "--method", "pseudo-label", "--batch-size", "4", "--workers=1"]
+    words += ["--device", "cpu", "--budget", "6s", "--baseline", "--train.baseline-share", "0.5", "--no-report"]
+    run, again = tmp_path / "run", tmp_path / "again"
+    assert cli.run([*words, "--out", str(run), "--log-every", "20"]) == 0
+    record = RunRecord(run)
+    assert record.baseline is not None and record.baseline.cfg.train.steps != record.cfg.train.steps
+    words = words_of(train_command(record))
+    words[words.index("--out") + 1] = str(again)
+    assert cli.run([*words[1:], "--no-report"]) == 0
+    for name in ("metrics.jsonl", "result.json", "baseline/metrics.jsonl", "baseline/result.json", "verdict.json"):
+        assert (again / name).read_bytes() == (run / name).read_bytes(), name
+    assert train_command(RunRecord(again)).replace("/again", "/run") == train_command(record)
+
+
 def test_runs_that_differ_in_the_seed_alone_are_a_loop_that_repeats_each(run: Path, tmp_path: Path) -> None:
     records = []
     for name, seed, threshold, data, processes in (

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tutelage.config.settings import DataConfig
+from tutelage.core.console import name_column
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
 from tutelage.data.check import CheckReport, most_common
@@ -82,7 +83,7 @@ class ImageCheckReport(CheckReport):
     def class_table(self) -> Table:
         """See `CheckReport`."""
         roles = [role for role, part in self.parts.items() if part.labeled]
-        table = Table("class", *roles)
+        table = Table(name_column("class"), *roles)
         for name in dict.fromkeys(name for role in roles for name in self.parts[role].classes):
             counts = [str(self.parts[role].classes.get(name, 0)) for role in roles]
             table.add_row(Text(shown(name)), *counts)

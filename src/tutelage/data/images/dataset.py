@@ -227,10 +227,10 @@ def _held_note(held: int, kept: int, copies: int, share: float, *, needs_labels:
     if held:
         note = f"no validation images are given: {held} of the {kept} labels are held out to validate"
         return f"{note}, and {copies} byte-identical copies of these are left out" if copies else note
-    instead = "there is no validation" if needs_labels else "labeled images are scored against each other"
+    instead = "there is no validation set" if needs_labels else "labeled images are scored against each other"
     if share == 0.0:
         return f"no validation images are given and val_share is 0: nothing is held out, {instead}"
     return (
-        f"no validation images are given, and {kept} labels are too few to hold some out ({LEAST_LEFT} per class must "
-        f"stay, {LEAST_HELD} per class must be gained): {instead}"
+        f"no validation images are given, and {kept} labels are too few to hold some out: at least {LEAST_LEFT} "
+        f"per class must remain and {LEAST_HELD} per class be held out, so {instead}"
     )

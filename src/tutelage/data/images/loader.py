@@ -41,8 +41,9 @@ def unchanged(rows: Tensor) -> Tensor:
 @cache
 def _constants(normalization: Normalization, device: torch.device) -> tuple[Tensor, Tensor]:
     """Mean and 1 / std, (1, C, 1, 1) each; kept on the device, since copying them would synchronize with it."""
-    mean = torch.tensor(normalization.mean, device=device).view(1, -1, 1, 1)
-    return mean, torch.tensor([1.0 / s for s in normalization.std], device=device).view(1, -1, 1, 1)
+    mean, scale = normalization.mean, [1.0 / s for s in normalization.std]
+    first, second = (torch.tensor(values, dtype=torch.float32, device=device) for values in (mean, scale))
+    return first.view(1, -1, 1, 1), second.view(1, -1, 1, 1)
 
 
 @dataclass(frozen=True)

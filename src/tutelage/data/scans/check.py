@@ -13,6 +13,7 @@ from rich.text import Text
 
 from tutelage.config.scan import ScanConfig
 from tutelage.config.settings import DataConfig
+from tutelage.core.console import name_column
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
 from tutelage.data.check import CheckReport, most_common
@@ -101,7 +102,8 @@ class ScanCheckReport(CheckReport):
     def class_table(self) -> Table:
         """For each class and part, the number of labels it occurs in and its share of their voxels."""
         roles = [role for role, part in self.parts.items() if part.labeled]
-        table = Table("class", "value", *(heading for role in roles for heading in (f"{role} labels", "of voxels")))
+        counted = (heading for role in roles for heading in (f"{role} labels", "of voxels"))
+        table = Table(name_column("class"), "value", *counted)
         for name, value in self.inventory.values.items():
             cells = []
             for role in roles:

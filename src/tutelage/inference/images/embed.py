@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from tutelage.core.errors import ConfigError, DataError, MissingExtra
-from tutelage.core.files import atomic_file
+from tutelage.core.errors import DataError, MissingExtra
+from tutelage.core.files import atomic_file, require_ending
 from tutelage.core.names import shown, to_cell
 from tutelage.data.images.items import Item, Unreadable
 from tutelage.data.images.source import list_image_splits, list_images
@@ -100,9 +100,7 @@ def writer(out: Path) -> Writer:
         MissingExtra: the suffix is .parquet, and pyarrow is not installed.
     """
     kinds: dict[str, type[Writer]] = {".parquet": ParquetWriter, ".npz": ArrayWriter, ".csv": CsvWriter}
-    if out.suffix not in kinds:
-        raise ConfigError(f"--out must end in one of {', '.join(SUFFIXES)}, got {out}")
-    return kinds[out.suffix](out)
+    return kinds[require_ending(out, SUFFIXES)](out)
 
 
 def _columns(width: int) -> list[str]:

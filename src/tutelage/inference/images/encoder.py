@@ -14,11 +14,13 @@ from torch import Tensor, nn
 
 from tutelage.config import RunConfig
 from tutelage.core.errors import ConfigError
+from tutelage.core.precision import float32_by_default
 from tutelage.core.seeding import derived_seed, own_random_state
 from tutelage.data.images.items import Item, Unreadable
 from tutelage.data.images.survey import read_pixels
 from tutelage.data.kinds import IMAGES
 from tutelage.networks.base import Network
+from tutelage.run.frozen import FrozenBackbone
 from tutelage.run.weights import build_for_features, load_network
 
 SETTLING_IMAGES = 512  # from which a network with random weights gets its batch-norm statistics
@@ -67,6 +69,7 @@ class Encoder:
             raise ConfigError(f"the network of {run} returns features of shape {tuple(shape)}, not one row per image")
         return encoder
 
+    @float32_by_default()
     @torch.no_grad()
     def features(self, images: NDArray[np.uint8] | Tensor) -> Tensor:
         """(N, F) float32 on the CPU, for images (N, C, H, W) uint8 with the encoder's number of channels."""
@@ -77,6 +80,7 @@ class Encoder:
         """(C, size, size) uint8 of each item, in order, with the encoder's size and number of channels."""
         return read_pixels(items, size=self.image_size, channels=self.channels, workers=workers)
 
+    @float32_by_default()
     def fresh(self, cfg: RunConfig, images: NDArray[np.uint8], *, seed: int) -> Encoder:
         """The same network with new random weights: the baseline for trained weights.
 
@@ -85,14 +89,17 @@ class Encoder:
             images: (N, C, H, W) uint8, passed through the network once in training mode to set its batch-norm
                 statistics. The initial statistics, 0 and 1, would make the baseline too weak.
         """
-        facts = {"channels": self.channels, "image_size": self.image_size}
+        normalization, channels = self.normalization, self.channels
+        if isinstance(normalization, FrozenBackbone):
+            normalization, channels = normalization.normalization, 3
+        facts = {"channels": channels, "image_size": self.image_size}
         network = build_for_features(cfg, facts, seed=seed).to(self.device)
         norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-        pixels = self.normalization(torch.from_numpy(images).to(self.device))
+        pixels = normalization(torch.from_numpy(images).to(self.device))
         with torch.no_grad(), own_random_state():
             torch.manual_seed(derived_seed(seed, "settling"))
             network.start_from(pixels)
             for norm in norms:
                 norm.momentum = None  # a plain average over this single batch
             network.features(pixels)
-        return dataclasses.replace(self, network=network.eval(), step=0)
+        return dataclasses.replace(self, network=network.eval(), normalization=normalization, step=0)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tutelage.core.errors import ConfigError
 from tutelage.core.files import refuse_file
+from tutelage.core.precision import float32_by_default
 from tutelage.data.images.items import Item, Unreadable
 from tutelage.data.images.survey import read_pixels
 from tutelage.data.kinds import IMAGES
@@ -89,6 +90,7 @@ class Model(TrainedModel):
                 "tutelage probe or embed, or start training from it (tutelage train ... --init-from RUN)"
             )
 
+    @float32_by_default()
     def probabilities(self, images: np.ndarray) -> Tensor:
         """(N, K) float32 on the CPU, for images (N, C, H, W) uint8 with the model's number of channels and size."""
         pixels = self.normalization(torch.from_numpy(images).to(self.device))
@@ -135,9 +137,10 @@ class Model(TrainedModel):
     ) -> WrittenTable:
         """Write the table of `predict` as CSV; see `TrainedModel.predict_into`."""
         self.require_classes()
-        refuse_file(out, overwrite=overwrite)
+        refuse_file(out, overwrite=overwrite, endings=(".csv",))
         return write_predictions(self, list_items(data), out, workers=workers, keep=keep)
 
+    @float32_by_default()
     def score(self, data: str, *, labels: str | None = None, workers: int = 2, tell: Tell | None = None) -> ImageScores:
         """See `TrainedModel.score`.
 

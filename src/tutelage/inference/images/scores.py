@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tutelage.core.console import name_column
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
 from tutelage.data.images.items import Item
@@ -36,7 +37,7 @@ class ImageScores(Scores):
         for name, value in self.own_values.items():
             console.print(f"{name:>18}  {value}", markup=False)
         console.print(f"{'images':>18}  {self.metrics['n']}")
-        table = Table("class")
+        table = Table(name_column("class"))
         for heading in ("precision", "recall", "F1", "images", "most often confused with"):
             table.add_column(heading, justify="right")
         for number, name in enumerate(self.classes):

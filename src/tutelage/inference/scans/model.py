@@ -15,6 +15,7 @@ from torch import nn
 
 from tutelage.config.scan import ScanConfig
 from tutelage.core.errors import DataError
+from tutelage.core.precision import float32_by_default
 from tutelage.data.kinds import SCANS
 from tutelage.data.scans.items import Case
 from tutelage.data.scans.prepare import place, prepare
@@ -92,6 +93,7 @@ class ScanModel(TrainedModel):
             own_metrics=cfg.train.metrics,
         )
 
+    @float32_by_default()
     def segment(self, raw: RawCase) -> NDArray[np.float32]:
         """(K, *S) float32: class probabilities of a scan, on the grid of its file.
 
@@ -162,6 +164,7 @@ class ScanModel(TrainedModel):
         refuse_folder(out, overwrite=overwrite)
         return write_masks(self, list_to_predict(data), out, tell=tell, **options)
 
+    @float32_by_default()
     def score(self, data: str, *, labels: str | None = None, workers: int = 2, tell: Tell | None = None) -> ScanScores:
         """See `TrainedModel.score`."""
         task = self.task.also_scored_by(own_metrics(self.own_metrics))

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from tutelage.core.console import name_column
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown, to_cell
 from tutelage.core.tables import csv_bytes
@@ -117,11 +118,11 @@ def print_scores(metrics: dict[str, Any], console: Console) -> None:
     columns.append(("all classes", mean))
     for start in range(0, len(columns), _MOST_COLUMNS):
         part = columns[start : start + _MOST_COLUMNS]
-        table = Table("mean ± std over cases", *(Column(Text(name)) for name, _ in part))
+        table = Table("mean ± std over cases", *(Column(Text(name), overflow="fold") for name, _ in part))
         for score, (title, form) in _FORMS.items():
             table.add_row(title, *(_spread(of[score]["mean"], of[score]["std"], form) for _, of in part))
         console.print(_right(table))
-    cases = Table(Column("case", overflow="fold"), *(_FORMS[score][0] for score in _PER_CASE))
+    cases = Table(name_column("case"), *(_FORMS[score][0] for score in _PER_CASE))
     for row in metrics["per_case"]:
         cells = (_cell(row[score], _FORMS[score][1]) for score in _PER_CASE)
         cases.add_row(Text(shown(row["case"])), *cells)

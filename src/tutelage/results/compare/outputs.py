@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
+from tutelage.core.console import name_column
 from tutelage.core.files import write_atomically
 from tutelage.core.intervals import Interval
 from tutelage.core.tables import csv_bytes
@@ -18,9 +19,8 @@ _TEX = {c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\te
 
 def print_table(table: ComparisonTable, console: Console) -> None:
     """Print the table and an explanation of its numbers."""
-    screen = Table(title=title(table))
-    for heading in headings(table):
-        screen.add_column(heading, justify="left" if heading == "method" else "right")
+    columns = (name_column(name) if name == "method" else Column(name, justify="right") for name in headings(table))
+    screen = Table(*columns, title=title(table))
     for cell in table.cells:
         screen.add_row(*_words(cell, table))
     console.print(screen)

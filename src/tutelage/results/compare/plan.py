@@ -30,6 +30,7 @@ _OF_THE_COMPARISON = {  # settings that differ between the runs or have no meani
     "data.label_count": "--label-counts",
     "train.baseline": "supervised among --methods",
     "train.baseline_share": "supervised among --methods",
+    "train.baseline_steps": "supervised among --methods",
 }
 
 

@@ -14,7 +14,8 @@ from tutelage.run.resolve import resolve_pretraining
 from tutelage.run.run_record import RunRecord
 
 _ALONE = ("data.exclude_labeled", "data.skip_unreadable", "train.compile", "train.baseline")  # flags without a value
-_LEFT_OUT = ("data.path", "train.seed", "train.budget", "train.baseline_share")  # the planned steps replace a budget
+# said otherwise: the planned steps of a run and of its baseline replace a budget
+_LEFT_OUT = ("data.path", "train.seed", "train.budget", "train.baseline_share", "train.baseline_steps")
 
 
 def train_commands(records: Sequence[RunRecord]) -> list[str]:
@@ -38,7 +39,8 @@ def train_commands(records: Sequence[RunRecord]) -> list[str]:
 def train_command(record: RunRecord) -> str:
     """`tutelage train ...` (or `pretrain`) with every setting that is not the default; it reproduces the run.
 
-    A run planned from a time budget gets its planned number of steps, since a new plan would differ.
+    A run planned from a time budget gets its planned number of steps, since a new plan would differ; so does its
+    baseline.
     """
     seed = record.cfg.train.seed
     return _command(record, quoted(f"runs/{record.name}"), () if seed == 0 else (f"--seed {seed}",))
@@ -57,7 +59,7 @@ def _settings(record: RunRecord) -> list[str]:
     short = {setting: flag for flag, setting in config.FLAGS.items()}
     flags = []
     for name, (value, default) in changed_settings(record.cfg, from_preset=record.kind.from_preset).items():
-        if name in ("data.path", "train.seed", "train.budget", "train.baseline_share"):  # the steps are planned already
+        if name in _LEFT_OUT:
             continue
         flag = f"--{short.get(name, name).replace('_', '-')}"
         text = _text(value)
@@ -65,6 +67,10 @@ def _settings(record: RunRecord) -> list[str]:
             flags.append(flag)
         else:
             flags.append(f"{flag}={quoted(text)}" if text.startswith("-") else f"{flag} {quoted(text)}")
+    train, baseline = record.cfg.train, record.baseline
+    steps = train.baseline_steps if baseline is None else baseline.cfg.train.steps
+    if train.baseline and steps not in (None, train.steps):
+        flags.append(f"--train.baseline-steps {steps}")
     return flags
 
 

@@ -23,6 +23,7 @@ from tutelage.run.run_record import RunRecord
 
 Format = Literal["html", "md"]
 FILE = "report.html"  # in a run
+ENDINGS: dict[Format, tuple[str, ...]] = {"html": (".html", ".htm"), "md": (".md",)}
 MOST_CHAPTERS = 6  # runs shown in full; a page with more would be slow to write and to open
 
 
@@ -51,7 +52,7 @@ def write_report(
     """
     if not runs:
         raise ConfigError("name one or more runs to report on")
-    refuse_file(out, overwrite=overwrite)
+    refuse_file(out, overwrite=overwrite, endings=ENDINGS[format])
     write_page(page_of(runs, verdicts=verdicts, device=device, most=most), out, format=format, plots=plots)
 
 

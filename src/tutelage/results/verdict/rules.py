@@ -46,7 +46,10 @@ def label_noise(case: Evidence) -> Reason | None:
     labels = len(baseline.split["labeled"])
     if accuracy > min(reached_by_chance(guess, labels, int(baseline.scores["n"])), guess + LEAST_SKILL * (1.0 - guess)):
         return None
-    seen = f"supervised training is right on {accuracy:.0%} of other images; always naming one class is on {guess:.0%}"
+    seen = (
+        f"supervised training is right on {accuracy:.0%} of other images; always guessing one class would be right on "
+        f"{guess:.0%}"
+    )
     if fit is not None and fit["z"] < UNRELATED:
         seen += f"; images that look alike share their label in {fit['agreement']:.0%} (by chance {fit['chance']:.0%})"
     elif (
@@ -215,7 +218,7 @@ def too_few_steps(case: Evidence) -> Reason | None:
     longer = f"train longer, e.g. --steps {3 * run.steps} or a larger --budget"
     if loss is not None and loss > 0.7 * case.ignorance:
         known = f"{case.clueless} gives {case.ignorance:.2f}"
-        text = f"the labels are hardly learned: the supervised loss is {loss:.2f}, and {known}"
+        text = f"the labels have hardly been learned: the supervised loss is {loss:.2f}, and {known}"
         return Reason("too few steps", text, longer, 0.7)
     if passes < 1.0:
         return Reason(

@@ -85,7 +85,7 @@ class Verdict:
     def sentences(self) -> list[str]:
         """The headline with method and labels, then each reason with what to try."""
         first = f"{self.method}, {self.labels} labels: {self.headline}"
-        return [first, *(f"{cause.evidence}. Try first: {cause.flag}" for cause in self.causes)]
+        return [first, *(f"{cause.evidence}. Try: {cause.flag}" for cause in self.causes)]
 
 
 def judge(pairs: Sequence[tuple[Path, Path]]) -> Verdict:

@@ -18,7 +18,7 @@ from tutelage.augment.view import ImageShape
 from tutelage.augment.weak import WeakCrop
 from tutelage.config.augment import WeakConfig
 from tutelage.config.settings import require
-from tutelage.core.errors import ConfigError, DataError, MissingExtra, did_you_mean
+from tutelage.core.errors import ConfigError, DataError, MissingExtra, maybe
 from tutelage.core.intervals import interval
 from tutelage.core.names import shown
 from tutelage.core.seeding import generator
@@ -51,7 +51,7 @@ class ProbeConfig:
         require(1 <= self.seeds <= 1000, "--seeds", "in [1, 1000]", self.seeds)
         for kind in self.kinds or ():
             if kind not in KINDS:
-                raise ConfigError(f"--kind must be one of {', '.join(KINDS)}, got {kind!r}{did_you_mean(kind, KINDS)}")
+                raise ConfigError(f"--kind must be one of {', '.join(KINDS)}, got {kind!r}{maybe(kind, KINDS)}")
         if self.augment and self.kinds is not None and "linear" not in self.kinds:
             raise ConfigError("--augment does nothing without the linear probe: add linear to --kind")
         if "logistic" in (self.kinds or ()) and not _has_sklearn():
