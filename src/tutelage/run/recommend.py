@@ -15,7 +15,7 @@ from tutelage.data.images.size import choose_channels, choose_size
 from tutelage.networks.published import has_pretrained
 from tutelage.run.build import method_class
 
-HEADS = ("softmatch", "label-propagation", "linear")  # on frozen features, in the order of preference
+HEADS = ("softmatch", "linear")  # on frozen features, in the order of preference
 SMALLEST_PHOTO = 32  # pixels; what is smaller, or as small and gray, no network that was trained on photos knows
 FEATURE_SIZES = (224, 160, 128, 96)  # pixels; with 224 a network trained on ImageNet knows the most
 _SMALL_PHOTO_SIZE = 160  # pixels, to which photos of less than 96 are enlarged

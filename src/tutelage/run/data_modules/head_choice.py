@@ -20,10 +20,10 @@ from tutelage.training.health import Health
 from tutelage.training.loop import run_step
 
 _FOLDS, _REPEATS = 4, 3
-_STEPS = {"linear": 0, "label-propagation": 60, "softmatch": 100}  # a head starts at its logistic regression
+_STEPS = {"linear": 1}  # a head starts at its logistic regression
 _USUAL_STEPS = 150
-_LEAST_PAIRS = 2  # classes with two labels or more, without which nothing can be held out
-_MARGIN = 1.0  # standard errors by which a head must be ahead of an earlier one
+_LEAST_TESTED = 20  # labels that can be held out, below which a single one would decide
+_MARGIN = 1.5  # standard errors by which a head must be ahead of an earlier one
 _UNBALANCED = 3.0  # ratio of the labels of the largest class and of the smallest
 
 
@@ -66,7 +66,7 @@ def choose_head(
     unbalanced = counts.max() > _UNBALANCED * max(counts.min(), 1)
     metric = "balanced accuracy" if unbalanced else "accuracy"
     names = list(configs)
-    if (counts >= 2).sum() < min(_LEAST_PAIRS, len(counts)):
+    if counts[counts >= 2].sum() < _LEAST_TESTED:
         reason = f"{names[0]}, since {len(label)} labels are too few to compare heads on"
         return HeadChoice(names[0], {}, metric, reason)
     held: list[NDArray[np.int64]] = []
@@ -118,7 +118,7 @@ def _predict(
     """The classes that a head predicts for some rows after a short training."""
     head = new_head(cfg, data, features)
     steps = _STEPS.get(cfg.method, _USUAL_STEPS)
-    training = build_feature_training(cfg, data, features, device, head, steps=max(steps, 1))
+    training = build_feature_training(cfg, data, features, device, head, steps=steps)
     try:
         training.method.train()
         health = Health(device)
