@@ -16,7 +16,7 @@ def mix_up(images: Tensor, label: Tensor, alpha: float, draw: Literal["row", "ba
     (MixMatch, arXiv:1905.02249, after Zhang et al. 2018, arXiv:1710.09412).
 
     Args:
-        images: (B, C, H, W).
+        images: (B, C, H, W), or features (B, D).
         label: (B, K) probabilities.
         alpha: above 0; close to 0, rows are hardly mixed; if large, s is close to 1/2.
         draw: one s per row, or one for the whole batch.
@@ -25,5 +25,5 @@ def mix_up(images: Tensor, label: Tensor, alpha: float, draw: Literal["row", "ba
     share = Beta(alpha, alpha).sample((len(images) if draw == "row" else 1, 1))
     share = torch.maximum(share, 1 - share).to(images, non_blocking=True)
     other = torch.randperm(len(images)).to(images.device, non_blocking=True)
-    of_image = share[:, :, None, None]
+    of_image = share.view(-1, *[1] * (images.ndim - 1))
     return of_image * images + (1 - of_image) * images[other], share * label + (1 - share) * label[other]
