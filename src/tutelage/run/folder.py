@@ -18,7 +18,7 @@ from tutelage.run.run_record import BASELINE_FOLDER, FORMAT, RunRecord, read_row
 
 CONTENT = (
     *("config.json", "split.json", "metrics.jsonl", "timing.jsonl", "result.json"),
-    *("views.png", "scored.npz", "verdict.json", "report.html"),
+    *("views.png", "scored.npz", "verdict.json", "report.html", "backbone.safetensors"),
 )
 FOLDERS = ("checkpoints", "tensorboard", "cache", BASELINE_FOLDER, "masks")
 
@@ -33,6 +33,7 @@ class RunFolder:
     | metrics.jsonl | one line per log step; the same bytes whether or not the run was interrupted |
     | timing.jsonl | images per second, which differ from run to run |
     | checkpoints/ | the two newest, with a manifest of hashes |
+    | backbone.safetensors | the pretrained network and the transform of its features, if it stays frozen |
     | scored.npz | given and predicted classes of the scored images, or the scores of each case |
     | masks/ | for scans, the masks that the evaluated network predicts for the test cases |
     | result.json | final metrics, written once |

@@ -194,7 +194,9 @@ class ImageModule(DataModule):
         return {"image_size": self.data.image_size, "mean": mean, "std": std}
 
     def draw_views(self, cfg: RunConfig, out: Path) -> None:
-        """A contact sheet."""
+        """A contact sheet; features are not augmented in a way that a picture could show."""
+        if self.frozen is not None:
+            return
         save_image_views(cfg, self.data, out)
 
     def network(self, cfg: RunConfig, *, published: bool) -> Network:
