@@ -26,7 +26,7 @@ _GROUPS = {
 _HELP = {
     "method": f"training method (see tutelage methods), or package.module:Class [default: {config.DEFAULT_METHOD}]",
     "metrics": "your own scores as package.module:function, separated by commas [default: none]",
-    "preset": "preset to start from (see tutelage methods presets) [default: none]",
+    "preset": "preset to start from (see tutelage methods presets), or none for the defaults [default: for the data]",
     "config": "TOML file with settings, by section [default: none]",
     "out": "run folder to create; it must not exist",
     "overwrite": "replace the run in the folder",
@@ -76,7 +76,7 @@ PretrainFlags: Any = _flags(
     left_out="unlabeled_ratio exclude_labeled metrics baseline baseline_share",
     help_texts={
         "method": f"self-supervised method, see tutelage methods [default: {config.PRETRAINING_METHOD}]",
-        "preset": "preset to start from [default: METHOD-small]",
+        "preset": "preset to start from, or none for the defaults [default: METHOD-small]",
         "network": "network to train: small, resnet-18, resnet-50, ... (tutelage methods settings lists all)",
         "batch_size": "images per step [default: as set in the preset]",
         "label_count": "number of labels that the kNN monitor uses [default: all]",

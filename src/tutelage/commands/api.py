@@ -82,7 +82,8 @@ def train(
             `"digits"`; or scans to segment: folder with images/ and labels/, dataset.json, CSV with image,label, or
             .h5 files.
         out: run folder to create.
-        preset: name of a preset to start from, see `tutelage methods presets`.
+        preset: name of a preset to start from, see `tutelage methods presets`; `"none"` starts from the defaults, and
+            None from what is recommended for the data.
         config_file: TOML file with settings, by section.
         settings: further settings by dotted name, e.g. `{"method.ema_decay": 0.99}`.
         overwrite: replace the run in `out`.
@@ -121,7 +122,7 @@ def pretrain(
     Args:
         data: any source that `train` accepts, or any folder of images. Labels are optional; they are only used to
             measure how good the features are.
-        preset: name of a preset to start from; None is METHOD-small.
+        preset: name of a preset to start from; None is METHOD-small, `"none"` the defaults.
         out, config_file, settings, overwrite, resume, quiet, **flags: as in `train`.
 
     Raises:

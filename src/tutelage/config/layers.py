@@ -12,7 +12,7 @@ from tutelage.config import options
 from tutelage.config.dotted import lay, merge, nested
 from tutelage.config.network import is_own_network, takes
 from tutelage.config.presets import read_preset
-from tutelage.config.run_config import DEFAULT_BUDGET, DEFAULT_METHOD, SECTIONS, RunConfig
+from tutelage.config.run_config import AUTO, DEFAULT_BUDGET, DEFAULT_METHOD, NO_PRESET, SECTIONS, RunConfig
 from tutelage.core.errors import ConfigError, did_you_mean
 
 
@@ -29,19 +29,24 @@ def resolve(
     budget, the budget is 30 minutes.
 
     Args:
+        preset: its name; "none" is no preset, and says that none is to be recommended for the data either.
         base: nested settings that take the place of the preset where none is named; `run/resolve.py` finds them by
             the kind of data.
 
     Raises:
         ConfigError: as `RunConfig.from_dict`; or the preset or the file is missing or not valid TOML; or the preset
-            has settings of another method.
+            has settings of another method; or it is "none" and no method is named.
     """
     given = given_settings(settings, file)
-    start = (base or {}) if preset is None else read_preset(preset)
+    named = preset if preset != NO_PRESET else None
+    start = (base or {}) if named is None else read_preset(named)
     merged = lay([_fitting(start, given), given])
-    if preset is not None:
-        _refuse_preset(preset, merged.get("method", {}).get("name", DEFAULT_METHOD))
+    method = merged.get("method", {}).get("name", DEFAULT_METHOD)
+    if named is not None:
+        _refuse_preset(named, method)
         given = merged
+    elif preset == NO_PRESET and method == AUTO:
+        raise ConfigError("preset none starts from the defaults, which no method is chosen for: name a method as well")
     if merged.get("train", {}).get("steps") is None and merged.get("train", {}).get("budget") is None:
         merge(merged, {"train": {"budget": DEFAULT_BUDGET}})
     return dataclasses.replace(RunConfig.from_dict(merged), given=given, preset=preset)

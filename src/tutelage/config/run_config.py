@@ -31,6 +31,7 @@ SECTIONS: dict[str, type] = {
 AUTO = "auto"  # the method is chosen when the data is known
 DEFAULT_METHOD = AUTO
 IMPORTED = "imported"  # the "method" of weights that were imported from other code; nothing is trained with it
+NO_PRESET = "none"  # in place of a preset: the defaults, and nothing that is recommended for the data
 DEFAULT_BUDGET = "30m"
 PRETRAINING_METHOD = "moco-v2"
 PRETRAINING_PRESET = "small"  # of the method, if none is named

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tutelage import config
-from tutelage.config import AUTO, PRETRAINING_METHOD, PRETRAINING_PRESET, RunConfig
+from tutelage.config import AUTO, NO_PRESET, PRETRAINING_METHOD, PRETRAINING_PRESET, RunConfig
 from tutelage.core.import_path import is_import_path
 from tutelage.data.images.source import find_table
 from tutelage.data.kinds import recognize_kind
@@ -22,13 +22,14 @@ def resolve_training(
 ) -> RunConfig:
     """The settings of a training, as `config.resolve`.
 
-    Without a preset, training on scans starts from the preset of the method for scans, since the default network is
-    for images.
+    Without a preset, or with "none", training on scans starts from the preset of the method for scans, since the
+    default network is for images.
 
     Raises:
         ConfigError: as `config.resolve`.
     """
-    base = None if preset is not None else _base_of_kind(config.given_settings(settings, file))
+    plain = preset in (None, NO_PRESET)
+    base = _base_of_kind(config.given_settings(settings, file)) if plain else None
     return config.resolve(settings, preset=preset, file=file, base=base)
 
 
@@ -38,15 +39,16 @@ def resolve_pretraining(
     """The settings of a pretraining, as `config.resolve`.
 
     Without a preset they start from that of the method for small images and machines, and without a method from that
-    of MoCo v2.
+    of MoCo v2; with the preset "none", from the defaults.
 
     Raises:
         ConfigError: as `config.resolve`.
     """
     given = dict(settings)
-    if preset is None:
+    if preset in (None, NO_PRESET):
         method = config.given_settings(settings, file).get("method", {}).get("name") or PRETRAINING_METHOD
         given["method.name"] = method
+    if preset is None:
         preset = f"{method}-{PRETRAINING_PRESET}"
         preset = preset if preset in config.preset_names() else None
     return resolve_training(given, preset=preset, file=file)

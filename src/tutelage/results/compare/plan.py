@@ -55,7 +55,7 @@ class Plan:
 
     Attributes:
         seeds: each draws one split of the labels, the same for all methods.
-        presets: at most one per method.
+        presets: at most one per method; "none" is for the methods of which there is no other.
         settings: by dotted name; a method setting applies to each method that has it.
         config_file: TOML file of settings for all runs.
     """
@@ -84,8 +84,9 @@ class Plan:
                     f"DATA --out RUN --method {method}, then compare others that start from it, --init-from RUN"
                 )
         self._check_method_settings()
-        owners = [preset_method(preset) for preset in self.presets]
-        for preset, owner in zip(self.presets, owners, strict=True):
+        presets = [preset for preset in self.presets if preset != config.NO_PRESET]
+        owners = [preset_method(preset) for preset in presets]
+        for preset, owner in zip(presets, owners, strict=True):
             if owner not in self.methods:
                 raise ConfigError(f"the preset {preset} is for {owner}, which is not among --methods")
             if owners.count(owner) > 1:
@@ -107,7 +108,8 @@ class Plan:
     def on_defaults(self) -> bool:
         """Whether nothing says what a method's own settings shall be."""
         given = any(name.startswith(("method.", "optimizer.", "network.")) for name in self.settings)
-        return not (self.presets or self.config_file or given or self.kind.from_preset)
+        presets = set(self.presets) - {config.NO_PRESET}
+        return not (presets or self.config_file or given or self.kind.from_preset)
 
     @property
     def combinations(self) -> list[Combination]:
@@ -121,7 +123,8 @@ class Plan:
 
     def preset_of(self, method: str) -> str | None:
         """The preset for a method, if one was named."""
-        return next((preset for preset in self.presets if preset_method(preset) == method), None)
+        none = config.NO_PRESET if config.NO_PRESET in self.presets else None
+        return next((p for p in self.presets if p != config.NO_PRESET and preset_method(p) == method), none)
 
     def settings_of(self, one: Combination) -> dict[str, Any]:
         """The settings of a run by dotted name; they override its preset and the file."""

@@ -10,6 +10,7 @@ from tutelage import config
 from tutelage.config import RunConfig
 from tutelage.core.names import shown
 from tutelage.run.build import learns_from_labels, resolved
+from tutelage.run.recommend import SMALL_IMAGE
 from tutelage.run.resolve import resolve_pretraining
 from tutelage.run.run_record import RunRecord
 
@@ -51,7 +52,14 @@ def _command(record: RunRecord, out: str, seed: Sequence[str]) -> str:
     processes = record.config["environment"].get("processes", 1)
     start = f"torchrun --nproc-per-node {processes} --no-python " if processes > 1 else ""
     first = f"{start}tutelage {verb} {quoted(record.cfg.data.path)}"
-    return " \\\n  ".join([first, f"--out {out}", *_settings(record), *seed])
+    plain = [f"--preset {config.NO_PRESET}"] if _gets_recommended(record) else []
+    return " \\\n  ".join([first, f"--out {out}", *plain, *_settings(record), *seed])
+
+
+def _gets_recommended(record: RunRecord) -> bool:
+    """Whether a command that names the method would take more than it says from a preset for photos."""
+    cfg, size = record.cfg, record.data.get("image_size", 0)
+    return not record.pretrained and (cfg.network.starts_pretrained or size > SMALL_IMAGE)
 
 
 def _settings(record: RunRecord) -> list[str]:
