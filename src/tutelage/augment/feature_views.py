@@ -11,6 +11,8 @@ from tutelage.augment.view import Draws, ImageShape, View
 from tutelage.config.augment import FeatureViewConfig
 from tutelage.core.errors import ConfigError
 
+FEATURE_VIEWS = ("identity", "weak", "strong")
+
 
 class FeatureDropout(View):
     """Sets a random share of the coordinates of each row to zero, and scales the others up by 1 / (1 - share)."""
@@ -40,7 +42,7 @@ def build_feature_views(names: Sequence[str], config: FeatureViewConfig) -> tupl
     Raises:
         ConfigError: there is no view of a name.
     """
-    shares = {"identity": 0.0, "weak": config.weak_dropout, "strong": config.strong_dropout}
+    shares = dict(zip(FEATURE_VIEWS, (0.0, config.weak_dropout, config.strong_dropout), strict=True))
     for name in names:
         if name not in shares:
             raise ConfigError(f"the features of a frozen network have no view '{name}'; they have {', '.join(shares)}")

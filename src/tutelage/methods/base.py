@@ -81,6 +81,11 @@ class Method(nn.Module, ABC, Generic[B]):
     def forward(self, batch: B, t: Progress) -> StepOutput:
         """The loss of a step."""
 
+    @classmethod
+    def features_fault(cls, cfg: Any) -> str | None:
+        """Why it cannot train a head on cached features with the settings `cfg`; None if it can."""
+        return None
+
     def prepare(self, bank: FeatureBank) -> None:
         """Called before the first step, and again when a run is resumed, if the inputs are cached features.
 

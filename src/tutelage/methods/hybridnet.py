@@ -86,6 +86,11 @@ class HybridNet(Method[SemiSupervisedBatch]):
 
     cfg: Config
 
+    @classmethod
+    def features_fault(cls, cfg: Config) -> str | None:
+        """It reconstructs images."""
+        return "it reconstructs images from the maps of the network"
+
     def __init__(self, student: Network, task: Task, problem: Problem, cfg: Config) -> None:
         super().__init__(student, task, problem, cfg)
         if not isinstance(student, StagedNetwork):

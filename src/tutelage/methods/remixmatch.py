@@ -70,6 +70,11 @@ class ReMixMatch(Method[SemiSupervisedBatch]):
 
     cfg: Config
 
+    @classmethod
+    def features_fault(cls, cfg: Config) -> str | None:
+        """Features have no quarter turns."""
+        return "it turns images, which method.rotation_weight 0 leaves out" if cfg.rotation_weight > 0 else None
+
     def __init__(self, student: Network, task: Task, problem: Problem, cfg: Config) -> None:
         super().__init__(student, task, problem, cfg)
         self.teacher = EMATeacher(student, cfg.ema_decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +70,7 @@ def _parse(file: Path, content: bytes) -> Any:
     number: Any = np.float64(0).__reduce__()[0]  # accuracies are saved with the weights as NumPy numbers
     safe: list[Any] = [(number, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
     safe += [np.dtype, *{type(np.dtype(kind)) for kind in ("f8", "f4", "i8")}]
-    with torch.serialization.safe_globals(safe):
+    with torch.serialization.safe_globals(safe), warnings.catch_warnings(action="ignore"):  # of other pickle protocols
         try:
             return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         except (UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from tutelage.augment.ct_augment import CTAugment
-from tutelage.config import AUTO, IMPORTED, RunConfig, options
+from tutelage.augment.feature_views import FEATURE_VIEWS
+from tutelage.config import AUTO, IMPORTED, RunConfig, options, preset_names
 from tutelage.config.network import OwnNetworkConfig
 from tutelage.config.settings import TrainConfig
 from tutelage.core.devices import choose_precision
@@ -116,6 +117,37 @@ def check_goal(cfg: RunConfig, *, pretraining: bool) -> None:
     own_metrics(cfg.train.metrics)
     if pretraining and cfg.train.baseline:
         raise ConfigError("train.baseline: a pretraining has no supervised baseline; compare what is trained from it")
+
+
+def check_frozen(cfg: RunConfig) -> None:
+    """Check that the method goes with a frozen pretrained network, if there is one, and has one if it needs one.
+
+    Raises:
+        ConfigError: it does not, or has none.
+    """
+    method = method_class(cfg.method)
+    if not cfg.frozen:
+        if method.needs_features:
+            preset = f"{cfg.method}-features"
+            also = f", or --preset {preset}" if preset in preset_names() else ""
+            raise ConfigError(
+                f"{cfg.method} trains a head on the features of a frozen pretrained network: add --network "
+                f"efficientnet-lite0 --train.freeze all{also}"
+            )
+        return
+    views = {*method.labeled_views, *method.unlabeled_views}
+    fault = method.features_fault(method_settings(cfg))
+    if not learns_from_labels(cfg.method):
+        fault = "it trains the whole network"
+    elif other := sorted(views - set(FEATURE_VIEWS)):
+        fault = f"features have no view '{other[0]}'"
+    elif cfg.augment.strong.policy == "ctaugment" and "strong" in views:
+        fault = "augment.strong.policy ctaugment learns how to change images"
+    if fault is not None:
+        raise ConfigError(
+            f"{cfg.method} cannot train a head on the features of a frozen network, since {fault}: leave out "
+            "train.freeze all, or choose another method, such as softmatch"
+        )
 
 
 def build_task(

@@ -22,7 +22,7 @@ from tutelage.core.precision import float32_by_default
 from tutelage.core.seeding import own_random_state
 from tutelage.networks.weight_norm import WeightNormConv2d
 from tutelage.run import baseline
-from tutelage.run.build import check_goal, method_class, resolved, set_length
+from tutelage.run.build import check_frozen, check_goal, method_class, resolved, set_length
 from tutelage.run.data_modules.base import DataModule
 from tutelage.run.data_modules.recognize import MODULES, module_of
 from tutelage.run.folder import RunFolder, refuse_existing
@@ -69,6 +69,7 @@ def start_run(
         cfg, module = network_of_origin(cfg, kind.kind, session.console), session.module
         folder = stack.enter_context(RunFolder.create(out, overwrite=overwrite)) if rank() == 0 else None
         cfg = session.settle(cfg, out)
+        check_frozen(cfg)
         baseline.check_baseline(cfg)
         session.load(cfg, out)
         cfg = module.decide(cfg)

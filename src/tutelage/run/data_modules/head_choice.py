@@ -13,7 +13,7 @@ from rich.console import Console
 
 from tutelage.config import RunConfig
 from tutelage.core.devices import one_thread
-from tutelage.core.seeding import derived_seed
+from tutelage.core.seeding import derived_seed, own_random_state
 from tutelage.data.images.dataset import ImageDataset
 from tutelage.run.data_modules.feature_streams import Features, build_feature_training, new_head
 from tutelage.training.health import Health
@@ -49,6 +49,7 @@ class HeadChoice:
         console.print(f"- head: {self.reason}", markup=False)
 
 
+@own_random_state()
 def choose_head(
     configs: Mapping[str, RunConfig], data: ImageDataset, features: Features, *, device: torch.device
 ) -> HeadChoice:
