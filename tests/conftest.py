@@ -13,12 +13,22 @@ import torch
 
 from support.starter import Starter
 from tutelage.core.batch import StepOutput
+from tutelage.core.cache_folder import VARIABLE
 from tutelage.data.images.arrays import DIGITS
 from tutelage.training import loop
 from tutelage.training.health import Health
 from tutelage.training.state import Training
 
 WARM = 2  # first steps of a training, in which constants are copied to the device
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of cached features of all tests and the commands that they start: never that of the user."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session")
