@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from reference import label_propagation as formula
 from tutelage.core import label_graph
 from tutelage.core.label_graph import neighbor_graph, propagate
 
@@ -19,37 +20,10 @@ def features() -> Tensor:
     return centers[torch.arange(N) % K] + torch.randn(N, D, generator=draw)
 
 
-def naive_graph(rows: np.ndarray, k: int, gamma: float) -> np.ndarray:
-    """S, by loops."""
-    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    cosine, count = unit @ unit.T, len(rows)
-    near = np.zeros((count, count))
-    for i in range(count):
-        others = sorted((j for j in range(count) if j != i), key=lambda j: -cosine[i, j])
-        for j in others[:k]:
-            near[i, j] = max(cosine[i, j], 0.0) ** gamma
-    near = near + near.T
-    degree = near.sum(1)
-    return near / np.sqrt(np.outer(degree, degree))
-
-
-def naive_spread(
-    graph: np.ndarray, labeled: list[int], label: list[int], alpha: float, uniform_mass: bool
-) -> np.ndarray:
-    """The normalized solution of (I - alpha S) Z = Y."""
-    seeds = np.zeros((len(graph), K))
-    for row, number in zip(labeled, label, strict=True):
-        seeds[row, number] = 1.0
-    spread = np.linalg.solve(np.eye(len(graph)) - alpha * graph, seeds)
-    if uniform_mass:
-        spread = spread / spread.sum(0)
-    return spread / spread.sum(1, keepdims=True)
-
-
 @pytest.mark.parametrize(("k", "gamma"), [(4, 3.0), (10, 1.0), (100, 2.0)])
 def test_the_graph_is_that_of_the_formula(k: int, gamma: float) -> None:
     graph = neighbor_graph(features(), k=k, gamma=gamma).toarray()
-    np.testing.assert_allclose(graph, naive_graph(features().double().numpy(), min(k, N - 1), gamma), atol=1e-5)
+    np.testing.assert_allclose(graph, formula.graph(features().double().numpy(), min(k, N - 1), gamma), atol=1e-5)
     assert not graph.diagonal().any()
     np.testing.assert_allclose(graph, graph.T)
 
@@ -70,7 +44,7 @@ def test_the_labels_that_spread_are_the_solution_of_the_equation(alpha: float, u
     found = propagate(
         graph, torch.tensor(LABELED), torch.tensor(LABEL), K, alpha=alpha, uniform_mass=uniform_mass
     ).numpy()
-    expected = naive_spread(graph.toarray(), LABELED, LABEL, alpha, uniform_mass)
+    expected = formula.spread(graph.toarray(), LABELED, LABEL, K, alpha, uniform_mass)
     np.testing.assert_allclose(found, expected, atol=1e-4)
     np.testing.assert_allclose(found.sum(1), 1.0, rtol=1e-6)
 

@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from tutelage.config.settings import OptimizerConfig
 from tutelage.core.batch import Batch, Progress, Samples
+from tutelage.core.feature_bank import FeatureBank
 from tutelage.methods import METHODS
 from tutelage.methods.base import Method, Problem
+from tutelage.networks.base import Network
 from tutelage.networks.dense import DenseNetwork, enlarged
 from tutelage.networks.staged import StagedNetwork
 from tutelage.tasks.base import Task
@@ -23,6 +25,7 @@ from tutelage.training.optimizer import build_optimizer
 from tutelage.training.schedule import set_schedule
 
 K, X, U, TOTAL = 3, 4, 6, 12
+DIMS = 6  # of cached features
 PROBLEM = Problem(
     num_classes=K,
     train_rows=20,
@@ -80,6 +83,18 @@ class TinyDense(DenseNetwork):
         return self.head(features), enlarged(coarse, images.shape[2:])
 
 
+class TinyHead(Network):
+    """The same for features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = nn.Sequential(nn.Linear(DIMS, 4, bias=False), nn.BatchNorm1d(4), nn.ReLU(), nn.Dropout(0.2))
+        self.head = nn.Linear(4, K)
+
+    def features(self, images: Tensor) -> Tensor:
+        return self.trunk(images)
+
+
 def is_dense(method: Method | type[Method]) -> bool:
     return method.tasks == ("segmentation",)
 
@@ -97,16 +112,29 @@ def build(method: type[Method], **settings: Any) -> Method:
     if is_dense(method):
         student = TinyDense(deep_supervision=method.deep_supervision)
         task = Segmentation("abc", patch_size=(5, 5))
-    return method(student, task, PROBLEM, method.Config(**settings)).train()
+    if method.needs_features:
+        student = TinyHead()
+    made = method(student, task, PROBLEM, method.Config(**settings)).train()
+    if method.needs_features:
+        made.prepare(bank())
+    return made
+
+
+def bank() -> FeatureBank:
+    """Of all rows; the labels are those of `PROBLEM`."""
+    features = torch.randn(PROBLEM.train_rows, DIMS, generator=torch.Generator().manual_seed(0))
+    label = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
+    return FeatureBank(features, torch.arange(PROBLEM.labeled_rows), label, torch.arange(PROBLEM.train_rows))
 
 
 def batch_of(method: Method | type[Method], step: int) -> Batch:
     draw = torch.Generator().manual_seed(step)
+    shape = (DIMS,) if method.needs_features else (1, 5, 5)
 
     def stream(rows: int, views: tuple[str, ...], label: Tensor | None) -> Samples | None:
         if not views:
             return None
-        made = tuple(torch.randn(rows, 1, 5, 5, generator=draw) for _ in views)
+        made = tuple(torch.randn(rows, *shape, generator=draw) for _ in views)
         return Samples(made, torch.randint(20, (rows,), generator=draw), label)
 
     labels = torch.randint(K, (X, 5, 5) if is_dense(method) else (X,), generator=draw)

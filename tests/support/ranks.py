@@ -17,8 +17,10 @@ from torch import Tensor, nn
 
 from tutelage.core.batch import Batch, Progress, Samples, StepOutput
 from tutelage.core.distributed import data_parallel, leave_group
+from tutelage.core.feature_bank import FeatureBank
 from tutelage.methods import METHODS
 from tutelage.methods.base import Method, Problem
+from tutelage.networks.base import Network
 from tutelage.networks.staged import StagedNetwork
 from tutelage.tasks.classification import Classification
 
@@ -53,6 +55,7 @@ class Case:
 OF_IMAGES = tuple(method for method in METHODS if method.tasks != ("segmentation",))
 """What learns from whole images. In the others' loss Dice takes the patches of a process together."""
 MIXES = "a row is mixed with another one of its own process"
+WEIGHTED = "the mean of a process is over the class weights of its own rows"
 PAIRS = "pairs of rows are drawn among those of a process"
 THRESHOLD = 0.4  # which the predictions of this network reach for some rows
 SPECIAL = {
@@ -74,6 +77,8 @@ def usual(method: type[Method]) -> Case:
 CASES = [
     *map(usual, OF_IMAGES),
     Case("softmatch", {"alignment": "labeled", "statistics_decay": 0.5}),
+    Case("linear", {"class_weights": "balanced"}, WEIGHTED),
+    Case("label-propagation", {"class_mass": "uniform", "neighbors": 3}),
     Case("uda", {"signal_annealing": "linear", "threshold": THRESHOLD}),
     Case("moco-v2", {"queue_size": 16, "symmetric": True}),
     Case("moco-v2", {"queue_size": 16, "shuffle": False}),
@@ -95,18 +100,34 @@ class Plain(StagedNetwork):
         return [self.body(images)]
 
 
+class PlainHead(Network):
+    """The same for cached features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(SIDE, K)
+
+    def features(self, images: Tensor) -> Tensor:
+        return images
+
+
 def build(case: Case) -> Method:
     torch.manual_seed(0)
-    student = Plain()
+    student = PlainHead() if case.method.needs_features else Plain()
     student.head.weight.data *= 6.0  # so that predictions differ
-    return case.method(student, Classification("abc"), PROBLEM, case.method.Config(**case.settings)).train()
+    method = case.method(student, Classification("abc"), PROBLEM, case.method.Config(**case.settings)).train()
+    if case.method.needs_features:
+        features, label = torch.randn(ROWS, SIDE), torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
+        method.prepare(FeatureBank(features, torch.arange(PROBLEM.labeled_rows), label, torch.arange(ROWS)))
+    return method
 
 
 def whole_batch(method: Method, step: int) -> Batch:
     draw = torch.Generator().manual_seed(step)
+    shape = (SIDE,) if method.needs_features else (1, SIDE, SIDE)
 
     def stream(rows: int, views: tuple[str, ...], label: Tensor | None) -> Samples | None:
-        made = tuple(2.0 * torch.randn(rows, 1, SIDE, SIDE, generator=draw) for _ in views)
+        made = tuple(2.0 * torch.randn(rows, *shape, generator=draw) for _ in views)
         return Samples(made, torch.randint(ROWS, (rows,), generator=draw), label) if views else None
 
     label = torch.randint(K, (X,), generator=draw)
