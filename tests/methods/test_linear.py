@@ -12,6 +12,7 @@ import torch
 
 from reference import logits_table as network
 from reference import losses as numeric
+from tutelage.config import options
 from tutelage.config.settings import OptimizerConfig
 from tutelage.core.batch import Batch, Progress, Samples
 from tutelage.core.errors import ConfigError
@@ -90,7 +91,5 @@ def test_a_head_that_starts_at_the_solution_stays_there_in_full_batches() -> Non
 
 
 def test_an_unknown_kind_of_class_weights_is_refused() -> None:
-    from tutelage.config import options
-
-    with pytest.raises(ConfigError, match="method.class_weights must be one of none, balanced"):
+    with pytest.raises(ConfigError, match=r"method\.class_weights must be one of none, balanced"):
         options.build(Linear.Config, {"class_weights": "square"}, "method.")

@@ -15,8 +15,8 @@ from tutelage.config import RunConfig
 from tutelage.core.devices import choose_device
 from tutelage.core.errors import CheckpointError, ConfigError
 from tutelage.core.precision import float32_by_default
-from tutelage.data.images.loader import Normalization
-from tutelage.data.kinds import DataKind, kind_of
+from tutelage.data.images.loader import Normalization, unchanged
+from tutelage.data.kinds import IMAGES, DataKind, kind_of
 from tutelage.networks.base import Network
 from tutelage.networks.frozen import FeatureHead
 from tutelage.run.build import build_predictor, evaluated_network, learns_from_labels
@@ -34,7 +34,7 @@ class LoadedNetwork:
     """The network of a run in evaluation mode, on its device, with what the run recorded.
 
     Attributes:
-        normalization: from images (B, C, S, S) uint8 to what the network takes.
+        normalization: from images (B, C, S, S) uint8 to what the network takes; scans are not changed by it.
         facts: what config.json says of the data.
         classifies: whether the head predicts classes; otherwise it is `nn.Identity`.
         step: optimizer steps that the network was trained for.
@@ -83,11 +83,13 @@ def load_network(
     if network not in NETWORKS:
         raise ConfigError(f"--network must be one of {', '.join(NETWORKS)}, got {network!r}")
     classifies = learns_from_labels(cfg.method) and bool(facts["classes"])
-    normalization: FrozenBackbone | Normalization = Normalization(tuple(facts["mean"]), tuple(facts["std"]))
+    normalization: Callable[[Tensor], Tensor] = unchanged
     if cfg.frozen:
-        normalization = FrozenBackbone.of_run(record.path, cfg, facts, place)
-        made: Network = FeatureHead(normalization.dims, len(facts["classes"]))
+        normalization = backbone = FrozenBackbone.of_run(record.path, cfg, facts, place)
+        made: Network = FeatureHead(backbone.dims, len(facts["classes"]))
     else:
+        if kind == IMAGES:
+            normalization = Normalization(tuple(facts["mean"]), tuple(facts["std"]))
         made = build_for_features(cfg, facts) if features_only else build_for_facts(cfg, facts)
     if not classifies and not features_only:
         made.head = nn.Identity()  # type: ignore[assignment]

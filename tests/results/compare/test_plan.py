@@ -185,9 +185,25 @@ def test_the_common_part_of_preset_names_stands_for_one_of_each_method() -> None
 
 
 def test_every_method_of_images_has_a_preset_for_small_images_and_one_for_photos() -> None:
-    names = ",".join(method.name for method in CLASSIFIERS)
+    of_pixels = [method.name for method in CLASSIFIERS if not method.needs_features]
     for word in ("small", "cpu"):
-        assert len(presets_of(names, word)) == len(CLASSIFIERS)
+        assert presets_of(",".join(of_pixels), word) == tuple(f"{name}-{word}" for name in of_pixels)
+
+
+def test_every_method_that_needs_features_has_a_preset_for_them() -> None:
+    names = [method.name for method in CLASSIFIERS if method.needs_features]
+    assert names
+    assert presets_of(",".join(names), "features") == tuple(f"{name}-features" for name in names)
+
+
+def test_preset_none_is_for_all_methods_without_another_and_is_a_plain_start() -> None:
+    made = plan(presets=presets_of("supervised,fixmatch", "fixmatch-digits, none"))
+    assert [made.preset_of(name) for name in ("supervised", "fixmatch")] == ["none", "fixmatch-digits"]
+    one = Combination("supervised", 20, 1)
+    assert "--preset none" in shown_command(made.command(one, Path("cmp")))
+    assert made.config_of(one).preset == "none" and made.config_of(one).network.name == "small"
+    with pytest.raises(ConfigError, match="--presets names none twice"):
+        plan(presets=("none", "none"))
 
 
 @pytest.mark.parametrize(
@@ -195,6 +211,7 @@ def test_every_method_of_images_has_a_preset_for_small_images_and_one_for_photos
     [
         ({}, True),
         ({"presets": ("fixmatch-digits",)}, False),
+        ({"presets": ("none",)}, True),
         ({"config_file": "own.toml"}, False),
         ({"settings": {"data.path": "digits", "optimizer.lr": 0.1}}, False),
         ({"settings": {"data.path": "digits", "train.steps": 9}}, True),
