@@ -26,7 +26,7 @@ from tutelage import config
 from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import pixel_statistics
 from tutelage.run.build import build_predictor, resolved
-from tutelage.run.data_modules.image_streams import build_training
+from tutelage.run.data_modules.image_streams import Inputs, build_training
 from tutelage.run.folder import RunFolder
 from tutelage.training.loop import fit
 from tutelage.training.optimizer import build_optimizer
@@ -82,11 +82,11 @@ def measure(method: str, arguments: argparse.Namespace, folder: Path) -> dict[st
     }
     cfg = resolved(config.resolve(settings))
     dataset = load_images(cfg.data, seed=0, workers=2)
-    normalization = pixel_statistics(dataset.train.images)
+    inputs = Inputs(dataset.train.images, pixel_statistics(dataset.train.images))
     student = build_predictor(
         cfg, num_classes=len(dataset.classes), channels=dataset.channels, image_size=dataset.image_size
     )
-    training = build_training(cfg, dataset, normalization, torch.device("cpu"), student)
+    training = build_training(cfg, dataset, inputs, torch.device("cpu"), student)
     training.eval_every = training.checkpoint_every = 10**9
     batch = training.loader.batch(0)
     assert batch.labeled is not None and batch.labeled.label is not None

@@ -29,7 +29,7 @@ from tutelage.core.contrast import info_nce
 from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import ImageLoader, pixel_statistics
 from tutelage.run.build import build_predictor, resolved
-from tutelage.run.data_modules.image_streams import build_training
+from tutelage.run.data_modules.image_streams import Inputs, build_training
 from tutelage.run.resolve import resolve_pretraining
 from tutelage.training.health import Health
 from tutelage.training.loop import run_step
@@ -101,7 +101,9 @@ def measure(queue_size: int, arguments: argparse.Namespace) -> dict[str, Any]:
         cfg, num_classes=len(dataset.classes), channels=dataset.channels, image_size=dataset.image_size
     )
     device = torch.device(arguments.device)
-    training = build_training(cfg, dataset, pixel_statistics(dataset.train.images), device, student.to(device))
+    training = build_training(
+        cfg, dataset, Inputs(dataset.train.images, pixel_statistics(dataset.train.images)), device, student.to(device)
+    )
     training.method.train()
     loader, health = training.loader, Health(device)
     training.loader = cast(ImageLoader, Ready(loader.batch(0)))

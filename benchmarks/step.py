@@ -34,7 +34,7 @@ from tutelage.data.images.loader import ImageLoader, pixel_statistics
 from tutelage.methods import CLASSIFIERS
 from tutelage.methods.base import Method
 from tutelage.run.build import build_predictor, resolved
-from tutelage.run.data_modules.image_streams import build_training
+from tutelage.run.data_modules.image_streams import Inputs, build_training
 from tutelage.training.health import Health
 from tutelage.training.loop import run_step
 from tutelage.training.optimizer import build_optimizer
@@ -166,12 +166,12 @@ def measure(method: str, arguments: argparse.Namespace) -> dict[str, Any]:
         cfg, num_classes=len(dataset.classes), channels=dataset.channels, image_size=dataset.image_size
     )
     device = torch.device(arguments.device)
-    normalization = pixel_statistics(dataset.train.images)
+    inputs = Inputs(dataset.train.images, pixel_statistics(dataset.train.images))
     few = replace(cfg, train=replace(cfg.train, batch_size=2, unlabeled_ratio=16.0))
-    trial = build_training(few, dataset, normalization, device, copy.deepcopy(student).to(device))
+    trial = build_training(few, dataset, inputs, device, copy.deepcopy(student).to(device))
     passes = passes_of(trial.method, trial.loader.batch(0))
     trial.loader.close()
-    training = build_training(cfg, dataset, normalization, device, student.to(device))
+    training = build_training(cfg, dataset, inputs, device, student.to(device))
     training.method.train()
     loader, health = training.loader, Health(device)
     ready, bare = cast(ImageLoader, Ready(loader.batch(0))), bare_step(training, passes)
@@ -237,7 +237,7 @@ moving average of the weights, which bare leaves out. With views: also loads row
 
 
 def main() -> None:
-    names = [method.name for method in CLASSIFIERS]
+    names = [method.name for method in CLASSIFIERS if not method.needs_features]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="?", default="digits")
     parser.add_argument("--methods", default=",".join(names))

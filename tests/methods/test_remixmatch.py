@@ -19,7 +19,7 @@ from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import pixel_statistics
 from tutelage.methods.remixmatch import ReMixMatch, rotate
 from tutelage.run.build import build_predictor
-from tutelage.run.data_modules.image_streams import build_training
+from tutelage.run.data_modules.image_streams import Inputs, build_training
 from tutelage.tasks.classification import Classification
 
 K, X, U = 3, 3, 5
@@ -128,7 +128,9 @@ def test_the_number_of_strong_views_reaches_the_data(strong_views: int) -> None:
     cfg = resolve(settings)
     data = load_images(cfg.data, seed=0)
     student = build_predictor(cfg, num_classes=10, channels=1, image_size=8)
-    training = build_training(cfg, data, pixel_statistics(data.train.images), torch.device("cpu"), student)
+    training = build_training(
+        cfg, data, Inputs(data.train.images, pixel_statistics(data.train.images)), torch.device("cpu"), student
+    )
     batch = training.loader.batch(0)
     training.loader.close()
     assert batch.unlabeled is not None and len(batch.unlabeled.views) == 1 + strong_views

@@ -53,6 +53,17 @@ def test_it_has_no_more_components_than_rows_and_features_allow() -> None:
     assert FeatureTransform.fit(features(1), 256).dims == 2  # a head needs some
 
 
+def test_a_few_rows_of_many_features_some_of_them_always_zero_are_enough() -> None:
+    for seed in range(3):
+        rows = torch.randn(12, 1280, generator=torch.Generator().manual_seed(seed)).clamp_min(0.0)
+        rows[:, ::7] = 0.0
+        rows[1] = rows[0]
+        found = FeatureTransform.fit(rows, 256)
+        assert found.dims == 11
+        assert torch.isfinite(found(rows)).all()
+        torch.testing.assert_close(found(rows)[1], found(rows)[0])
+
+
 def test_above_some_rows_evenly_spaced_ones_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frozen, "_MOST_ROWS", 20)
     train = features(58)

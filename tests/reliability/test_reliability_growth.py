@@ -18,7 +18,7 @@ from tutelage.config import resolve
 from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import pixel_statistics
 from tutelage.run.build import build_predictor
-from tutelage.run.data_modules.image_streams import build_training
+from tutelage.run.data_modules.image_streams import Inputs, build_training
 from tutelage.run.recorder import take_checkpoint
 from tutelage.training.checkpoint import save_checkpoint
 from tutelage.training.loop import fit
@@ -75,7 +75,9 @@ def test_memory_files_and_threads_stay_as_they_are_over_2000_steps(tmp_path: Pat
     )
     data = load_images(cfg.data, seed=0)
     student = build_predictor(cfg, num_classes=10, channels=1, image_size=8)
-    training = build_training(cfg, data, pixel_statistics(data.train.images), torch.device("cpu"), student)
+    training = build_training(
+        cfg, data, Inputs(data.train.images, pixel_statistics(data.train.images)), torch.device("cpu"), student
+    )
     recorder = Measure(training, tmp_path, at=(200, 2000))
     fit(training, recorder, StopFlag())
     training.loader.close()

@@ -19,7 +19,7 @@ from tutelage.data.images.loader import pixel_statistics
 from tutelage.methods import CLASSIFIERS
 from tutelage.methods.base import Method, Problem
 from tutelage.run.build import build_predictor, build_task, compile_networks, method_class
-from tutelage.run.data_modules.image_streams import build_training
+from tutelage.run.data_modules.image_streams import Inputs, build_training
 
 PROBLEM = Problem(
     num_classes=10,
@@ -91,7 +91,9 @@ def test_a_training_of_unknown_length_is_refused() -> None:
     data = load_images(cfg.data, seed=0)
     student = build_predictor(cfg, num_classes=10, channels=1, image_size=8)
     with pytest.raises(ConfigError, match="the length of the training is not known"):
-        build_training(cfg, data, pixel_statistics(data.train.images), torch.device("cpu"), student)
+        build_training(
+            cfg, data, Inputs(data.train.images, pixel_statistics(data.train.images)), torch.device("cpu"), student
+        )
 
 
 def test_published_weights_are_not_fetched_where_a_checkpoint_brings_all(

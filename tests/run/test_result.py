@@ -10,7 +10,7 @@ from tutelage.config import resolve
 from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import pixel_statistics
 from tutelage.run.build import build_predictor, build_task
-from tutelage.run.data_modules.image_streams import build_training
+from tutelage.run.data_modules.image_streams import Inputs, build_training
 from tutelage.run.result import final_result
 from tutelage.training.state import Training
 
@@ -28,7 +28,9 @@ def training() -> Iterator[Training]:
     )
     data = load_images(cfg.data, seed=0)
     student = build_predictor(cfg, num_classes=10, channels=1, image_size=8)
-    made = build_training(cfg, data, pixel_statistics(data.train.images), torch.device("cpu"), student)
+    made = build_training(
+        cfg, data, Inputs(data.train.images, pixel_statistics(data.train.images)), torch.device("cpu"), student
+    )
     yield made
     made.loader.close()
 

@@ -20,7 +20,7 @@ from tutelage.core.distributed import process_group, rank
 from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import pixel_statistics
 from tutelage.networks.base import Network
-from tutelage.run.data_modules.image_streams import build_training
+from tutelage.run.data_modules.image_streams import Inputs, build_training
 from tutelage.training.loop import fit
 from tutelage.training.signals import StopFlag
 from tutelage.training.window import Window
@@ -64,7 +64,9 @@ def train(method: str, device: torch.device) -> list[dict[str, float]]:
     cfg = resolve({**data, **length, "method.name": method})
     dataset = load_images(cfg.data, seed=0)
     torch.manual_seed(0)
-    training = build_training(cfg, dataset, pixel_statistics(dataset.train.images), device, Plain())
+    training = build_training(
+        cfg, dataset, Inputs(dataset.train.images, pixel_statistics(dataset.train.images)), device, Plain()
+    )
     recorder = Rows()
     fit(training, recorder, StopFlag())
     return recorder.rows

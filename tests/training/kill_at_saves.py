@@ -27,7 +27,7 @@ from tutelage.config import resolve
 from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import pixel_statistics
 from tutelage.run.build import build_predictor
-from tutelage.run.data_modules.image_streams import build_training
+from tutelage.run.data_modules.image_streams import Inputs, build_training
 from tutelage.run.recorder import take_checkpoint
 from tutelage.training.loop import fit
 from tutelage.training.signals import StopFlag
@@ -147,7 +147,9 @@ def train_with_direct_saves(run: Path, steps: int) -> int:
     cfg = resolve({**SETTINGS, "train.steps": steps})
     data = load_images(cfg.data, seed=0)
     student = build_predictor(cfg, num_classes=10, channels=1, image_size=8)
-    training = build_training(cfg, data, pixel_statistics(data.train.images), torch.device("cpu"), student)
+    training = build_training(
+        cfg, data, Inputs(data.train.images, pixel_statistics(data.train.images)), torch.device("cpu"), student
+    )
     path, start = run / "last.pt", 0
     if path.exists():
         saved = torch.load(path)

@@ -69,7 +69,7 @@ def backbone(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {n: v for n, v in tensors.items() if n.startswith(places) and ".head." not in n}
 
 
-@pytest.mark.parametrize("method", [method.name for method in CLASSIFIERS])
+@pytest.mark.parametrize("method", [method.name for method in CLASSIFIERS if not method.needs_features])
 def test_a_frozen_backbone_stands_still_in_student_and_teacher_and_the_head_learns(
     method: str, train: Train, origin: Path, tmp_path: Path
 ) -> None:
@@ -85,6 +85,15 @@ def test_a_frozen_backbone_stands_still_in_student_and_teacher_and_the_head_lear
     }
     heads = [state(run, step)["method.student.head.weight"] for step in (1, 2)]
     assert not torch.equal(*heads)
+
+
+@pytest.mark.parametrize("method", [method.name for method in CLASSIFIERS if method.needs_features])
+def test_a_method_that_needs_features_is_refused_on_the_network_of_another_run(
+    method: str, train: Train, origin: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=f"{method} trains a head on the features of a frozen pretrained network"):
+        train(tmp_path / "run", method__name=method, train__init_from=str(origin), train__freeze="all")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])

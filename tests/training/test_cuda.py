@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import tutelage
+from support.features import with_network
 from support.runs import checkpoints, cut_back
 from tutelage.methods import CLASSIFIERS, PRETRAINERS
 from tutelage.methods.base import Method
@@ -43,7 +44,7 @@ def lines(run: Path) -> list[dict[str, Any]]:
 def test_a_step_never_waits_for_the_device(
     method: type[Method], precision: str, no_waiting: list[int], tmp_path: Path
 ) -> None:
-    given = settings(method.name, **{"train.precision": precision, "optimizer.clip_norm": 5.0})
+    given = with_network(method, settings(method.name, **{"train.precision": precision, "optimizer.clip_norm": 5.0}))
     run = tutelage.train("digits", out=tmp_path / "a", settings=given)
     assert no_waiting == list(range(2, STEPS))
     losses = [line["loss"] for line in lines(run.path) if "loss" in line]
@@ -87,7 +88,7 @@ def test_a_run_of_the_gpu_predicts_on_a_cpu_what_it_predicts_there(tmp_path: Pat
 
 @pytest.mark.parametrize("method", CLASSIFIERS, ids=lambda m: m.name)
 def test_a_resume_on_the_gpu_gives_the_same_bits(method: type[Method], tmp_path: Path) -> None:
-    whole = tutelage.train("digits", out=tmp_path / "whole", settings=settings(method.name)).path
+    whole = tutelage.train("digits", out=tmp_path / "whole", settings=with_network(method, settings(method.name))).path
     last = checkpoints(whole)[-1]
     assert (last["step"], checkpoints(whole)[-2]["step"]) == (STEPS, 4)
     cut = cut_back(whole, tmp_path / "cut", 4)

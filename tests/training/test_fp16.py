@@ -16,7 +16,7 @@ from tutelage.core.errors import NonFiniteError
 from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import pixel_statistics
 from tutelage.run.build import build_predictor
-from tutelage.run.data_modules.image_streams import build_training
+from tutelage.run.data_modules.image_streams import Inputs, build_training
 from tutelage.run.recorder import restore_checkpoint, take_checkpoint
 from tutelage.training.checkpoint import optimizer_tensors
 from tutelage.training.finiteness import MOST_SKIPPED
@@ -54,7 +54,9 @@ def build(**settings: Any) -> Training:
     cfg = resolve(given | lengths | settings)
     data = load_images(cfg.data, seed=0)
     student = build_predictor(cfg, num_classes=10, channels=1, image_size=8)
-    made = build_training(cfg, data, pixel_statistics(data.train.images), torch.device("cpu"), student)
+    made = build_training(
+        cfg, data, Inputs(data.train.images, pixel_statistics(data.train.images)), torch.device("cpu"), student
+    )
     made = dataclasses.replace(made, precision=torch.float16)
     made.scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)  # that of its own would overflow in the first steps
     return made

@@ -10,7 +10,7 @@ from tutelage.core.errors import ConfigError
 from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import pixel_statistics
 from tutelage.run.build import build_predictor
-from tutelage.run.data_modules.image_streams import build_training
+from tutelage.run.data_modules.image_streams import Inputs, build_training
 from tutelage.run.recorder import take_checkpoint
 from tutelage.training.plan import TRIAL_LENGTH, plan_steps
 from tutelage.training.state import Training
@@ -29,8 +29,8 @@ def training() -> Iterator[Training]:
     cfg = resolve({**given, "train.workers": 0, "train.budget": "1m"})
     data = load_images(cfg.data, seed=0)
     student = build_predictor(cfg, num_classes=10, channels=1, image_size=8)
-    normalization = pixel_statistics(data.train.images)
-    made = build_training(cfg, data, normalization, torch.device("cpu"), student, steps=TRIAL_LENGTH)
+    inputs = Inputs(data.train.images, pixel_statistics(data.train.images))
+    made = build_training(cfg, data, inputs, torch.device("cpu"), student, steps=TRIAL_LENGTH)
     yield made
     made.loader.close()
 

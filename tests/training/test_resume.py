@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import tutelage
+from support.features import with_network
 from support.runs import cut_back, digests
 from tutelage.core.errors import CheckpointError, RunError
 from tutelage.methods import CLASSIFIERS
@@ -89,6 +90,7 @@ def test_every_method_resumes_exactly_from_any_step(
     method: str, steps: Sequence[int], saved_every: int, photos: Path, tmp_path: Path
 ) -> None:
     chosen = settings(photos) | {"method.name": method, "train.checkpoint_every": saved_every}
+    chosen = with_network(method_class(method), chosen)
     if "ema_decay" not in {field.name for field in dataclasses.fields(method_class(method).Config)}:
         del chosen["method.ema_decay"]
     run = tutelage.train(out=tmp_path / "whole", settings=chosen)

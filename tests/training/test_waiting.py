@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -26,11 +27,13 @@ from tutelage.config.augment import AugmentConfig, StrongConfig
 from tutelage.core.batch import StepOutput
 from tutelage.core.seeding import generator
 from tutelage.data.images.dataset import load_images
-from tutelage.data.images.loader import pixel_statistics
+from tutelage.data.images.loader import pixel_statistics, unchanged
 from tutelage.methods import CLASSIFIERS
 from tutelage.methods.base import Method
+from tutelage.networks.base import Network
+from tutelage.networks.frozen import FeatureHead
 from tutelage.run.build import build_predictor
-from tutelage.run.data_modules.image_streams import build_training
+from tutelage.run.data_modules.image_streams import Inputs, build_training
 from tutelage.training.health import Health
 from tutelage.training.loop import run_step
 from tutelage.training.state import Training
@@ -93,8 +96,12 @@ def step_twice(method: type[Method], digits: Path, **settings: Any) -> list[Step
     data = {"data.path": str(digits), "data.label_count": 40, "train.batch_size": 8, "train.workers": 0}
     cfg = resolve(given | data | settings)
     dataset = load_images(cfg.data, seed=0)
-    student = build_predictor(cfg, num_classes=10, channels=1, image_size=8)
-    training = build_training(cfg, dataset, pixel_statistics(dataset.train.images), META, student)
+    student: Network = build_predictor(cfg, num_classes=10, channels=1, image_size=8)
+    inputs = Inputs(dataset.train.images, pixel_statistics(dataset.train.images))
+    if method.needs_features:
+        student = FeatureHead(64, 10)
+        inputs = Inputs(dataset.train.images.reshape(-1, 64).astype(np.float32), unchanged)
+    training = build_training(cfg, dataset, inputs, META, student)
     training.method.train()
     health, window = Health(META), Window()
     run_step(training, 0, health)

@@ -8,8 +8,9 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
+from support.features import FROZEN
 from support.tables import check_rows
-from tutelage.methods import CLASSIFIERS
+from tutelage.methods import CLASSIFIERS, PRETRAINERS
 from tutelage.methods.base import Method
 
 SEMI_SUPERVISED = [method for method in CLASSIFIERS if method.unlabeled_views]
@@ -35,6 +36,8 @@ def command(world: Any, method: type[Method], *words: str) -> list[str]:
     if not (world.root / "photos").exists():
         world.photos()
     usual = list(world.train)
+    if method.needs_features:
+        words = ("--network", FROZEN["network.name"], "--train.freeze", "all", "--image-size", "32", *words)
     for flag in words:
         if flag.startswith("--") and flag in usual:
             del usual[usual.index(flag) : usual.index(flag) + 2]
@@ -51,6 +54,50 @@ def test_a_number_out_of_range_is_refused(method: type[Method], world: Any, refu
 
     rows = [(setting, value) for setting in numbers(method) for value in (out_of_range(setting), "nan", "inf")]
     check_rows(rows, check, " ".join)
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [(method, words) for method in CLASSIFIERS if method.needs_features for words in ((), ("--preset", "none"))],
+    ids=lambda value: value.name if isinstance(value, type) else " ".join(value),
+)
+def test_a_method_that_needs_features_is_refused_on_pixels_with_what_to_add(
+    method: type[Method], words: tuple[str, ...], world: Any, refused: Any
+) -> None:
+    world.photos()
+    message = (
+        rf"{method.name} trains a head on the features of a frozen pretrained network: add --network "
+        rf"efficientnet-lite0 --train.freeze all, or --preset {method.name}-features"
+    )
+    refused([*world.train, "--method", method.name, *words], message)
+
+
+WITHOUT_FEATURES = [
+    (["--method", "hybridnet"], "hybridnet cannot train a head on the features of a frozen network, since it rec"),
+    (["--method", "remixmatch"], r"remixmatch cannot .*, since it turns images, which method.rotation_weight 0 leaves"),
+    (
+        ["--method", "fixmatch", "--augment.strong.policy", "ctaugment"],
+        "fixmatch cannot train a head .*, since augment.strong.policy ctaugment learns how to change images",
+    ),
+    (["--method", "softmatch", "--preset", "softmatch-features", "--augment.strong.policy", "ctaugment"], "ctaugment"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), WITHOUT_FEATURES, ids=lambda v: v[1] if isinstance(v, list) else "")
+def test_what_features_do_not_have_is_refused_before_an_image_passes(
+    words: list[str], message: str, world: Any, refused: Any
+) -> None:
+    world.photos()
+    frozen = ["--network", FROZEN["network.name"], "--train.freeze", "all", "--image-size", "32"]
+    refused(["train", "photos", "--out", "runs/a", "--steps", "4", *frozen, *words], message)
+
+
+@pytest.mark.parametrize("method", PRETRAINERS, ids=lambda m: m.name)
+def test_a_pretraining_of_a_frozen_network_is_refused(method: type[Method], world: Any, refused: Any) -> None:
+    world.photos()
+    frozen = ["--network", FROZEN["network.name"], "--train.freeze", "all", "--image-size", "32"]
+    words = ["pretrain", "photos", "--out", "runs/a", "--steps", "4", "--method", method.name, *frozen]
+    refused(words, rf"{method.name} cannot train a head .*, since it trains the whole network: leave out train.freeze")
 
 
 @pytest.mark.parametrize("method", SEMI_SUPERVISED, ids=lambda m: m.name)

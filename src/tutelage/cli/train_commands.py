@@ -74,8 +74,7 @@ def compare(
     seeds
         Number of random draws of the labels; --seed is the first.
     presets
-        Presets, separated by commas: one per method, or small or cpu for the preset of each method with that suffix;
-        none for the defaults.
+        Presets, separated by commas; small or cpu: those of all methods with that suffix; none: the defaults.
     jobs
         Number of runs at the same time; they share the CPUs.
     list_

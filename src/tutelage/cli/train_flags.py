@@ -26,7 +26,7 @@ _GROUPS = {
 _HELP = {
     "method": f"training method (see tutelage methods), or package.module:Class [default: {config.DEFAULT_METHOD}]",
     "metrics": "your own scores as package.module:function, separated by commas [default: none]",
-    "preset": "preset to start from (see tutelage methods presets), or none for the defaults [default: for the data]",
+    "preset": "preset to start from, or none (see tutelage methods presets) [default: for the data]",
     "config": "TOML file with settings, by section [default: none]",
     "out": "run folder to create; it must not exist",
     "overwrite": "replace the run in the folder",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import scipy.linalg
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -42,8 +43,11 @@ class FeatureTransform(nn.Module):
         center = rooted.mean(0)
         centered = rooted - center
         transform = FeatureTransform(features.shape[1], min(dims, features.shape[1], max(len(rows) - 1, 2)))
-        _, vectors = torch.linalg.eigh(centered.T @ centered)
-        vectors = vectors[:, -transform.components.shape[1] :].flip(1)
+        width, dims = transform.components.shape
+        covariance = (centered.T @ centered).numpy()
+        # torch.linalg.eigh computes all vectors, and may fail where rows are few and many eigenvalues are 0
+        _, found = scipy.linalg.eigh(covariance, subset_by_index=(width - dims, width - 1))
+        vectors = torch.from_numpy(found).flip(1)
         vectors *= vectors.gather(0, vectors.abs().argmax(0, keepdim=True)).sign()  # the sign is arbitrary: fix it
         transform.center.copy_(center)
         transform.components.copy_(vectors)
