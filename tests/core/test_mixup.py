@@ -22,6 +22,15 @@ def test_an_image_and_its_label_are_mixed_alike_and_labels_still_sum_to_one() ->
     torch.testing.assert_close(of_label.sum(1), torch.ones(50))
 
 
+def test_features_are_mixed_as_images_of_one_pixel_are() -> None:
+    rows, label = torch.randn(20, 5), torch.eye(20)
+    torch.manual_seed(0)
+    of_images = mix_up(rows[:, :, None, None], label, 0.75)
+    torch.manual_seed(0)
+    of_features = mix_up(rows, label, 0.75)
+    assert torch.equal(of_features[0], of_images[0][:, :, 0, 0]) and torch.equal(of_features[1], of_images[1])
+
+
 def test_a_row_keeps_at_least_half_of_itself_and_meets_one_other_row() -> None:
     torch.manual_seed(0)
     mixed, _ = shares(200, 0.75)

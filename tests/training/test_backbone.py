@@ -14,6 +14,7 @@ from torch import Tensor
 
 import tutelage
 from support.runs import checkpoints, cut_back
+from tutelage.config import resolve
 from tutelage.config.settings import OptimizerConfig, TrainConfig
 from tutelage.core.errors import ConfigError
 from tutelage.methods import CLASSIFIERS
@@ -143,8 +144,6 @@ def test_the_backbone_has_its_own_learning_rate() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"freeze": "all"}, "train.freeze does nothing without train.init_from"),
-        ({"backbone_lr": 0.1}, "train.backbone_lr does nothing without train.init_from"),
         ({"freeze": 1.5, "init_from": "a"}, r"train.freeze must be in \[0, 1\], or the word all, got 1.5"),
         ({"freeze": "all", "backbone_lr": 0.1, "init_from": "a"}, "train.backbone_lr does nothing where train.freeze"),
         ({"backbone_lr": 0.0, "init_from": "a"}, "train.backbone_lr must be above 0"),
@@ -153,6 +152,18 @@ def test_the_backbone_has_its_own_learning_rate() -> None:
 def test_wrong_settings_are_refused(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         TrainConfig(**given)
+
+
+@pytest.mark.parametrize(("setting", "value"), [("freeze", "all"), ("freeze", 0.5), ("backbone_lr", 0.1)])
+def test_settings_of_a_backbone_are_refused_where_none_is_pretrained(setting: str, value: float | str) -> None:
+    given = {"data.path": "digits", f"train.{setting}": value}
+    message = f"train.{setting} does nothing without a pretrained backbone: give train.init_from, or a pretrained"
+    with pytest.raises(ConfigError, match=message):
+        resolve(given)
+    for backbone in ({"train.init_from": "a"}, {"network.name": "efficientnet-lite0"}):
+        assert getattr(resolve(given | backbone).train, setting) == value
+    weights = {"network.name": "timm:resnet10t", "network.weights": "a.pth"}
+    assert getattr(resolve(given | weights).train, setting) == value
 
 
 def test_a_share_that_is_none_is_refused_in_words(train: Train, origin: Path, tmp_path: Path) -> None:

@@ -1,0 +1,185 @@
+"""Which head is chosen on features, and how: by cross-validation on the labels."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from support.features import clusters
+from tutelage.config import RunConfig, resolve
+from tutelage.data.images.dataset import ImageDataset, load_images
+from tutelage.run.build import resolved
+from tutelage.run.data_modules import head_choice
+from tutelage.run.data_modules.head_choice import HeadChoice, choose_head
+
+CPU = torch.device("cpu")
+
+
+def dataset(folder: Path, label: np.ndarray, labeled: np.ndarray) -> ImageDataset:
+    """Images whose pixels mean nothing; those in `labeled` have their label."""
+    images = np.random.default_rng(0).integers(0, 256, (len(label), 4, 4, 3), np.uint8)
+    np.savez(folder / "images.npz", x=images, y=np.where(np.isin(np.arange(len(label)), labeled), label, -1))
+    cfg = resolve({"data.path": str(folder / "images.npz"), "data.val_share": 0.0, "method.name": "linear"})
+    return load_images(cfg.data, seed=0)
+
+
+def heads(*names: str, **more: object) -> dict[str, RunConfig]:
+    given = {"data.path": "images.npz", "train.workers": 0, "train.batch_size": 16, **more}
+    return {name: resolved(resolve(given, preset=f"{name}-features")) for name in names}
+
+
+def misleading(count: int = 120) -> tuple[np.ndarray, np.ndarray]:
+    """Features whose groups have nothing to do with the class, which one coordinate tells; and the classes."""
+    draw = np.random.default_rng(1)
+    label = draw.permutation(np.arange(count) % 2)
+    features = clusters(np.arange(count) % 10, distance=8.0)
+    return np.column_stack([features, 3.0 * (2 * label - 1) + draw.standard_normal(count)]).astype(np.float32), label
+
+
+def groups(count: int = 300) -> tuple[np.ndarray, np.ndarray]:
+    """Six groups in many dimensions, every second of which is of the same class: too many for a plane of few labels."""
+    group = np.arange(count) % 6
+    return clusters(group, width=100, distance=6.0), group % 2
+
+
+def first_of_each(label: np.ndarray, *counts: int) -> np.ndarray:
+    return np.concatenate([np.flatnonzero(label == number)[:count] for number, count in enumerate(counts)])
+
+
+@pytest.fixture
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings of a few steps, where it does not matter how good they are."""
+    monkeypatch.setattr(head_choice, "_STEPS", {"linear": 0, "label-propagation": 8, "softmatch": 8})
+
+
+def test_where_groups_mislead_the_head_that_follows_them_is_not_chosen(tmp_path: Path) -> None:
+    features, label = misleading()
+    data = dataset(tmp_path, label, first_of_each(label, 20, 20))
+    choice = choose_head(heads("label-propagation", "linear"), data, features, device=CPU)
+    (follows, _), (linear, _) = choice.scores["label-propagation"], choice.scores["linear"]
+    assert choice.name == "linear" and linear > 0.85 and linear > follows + 0.2
+    assert choice.metric == "accuracy"
+    assert choice.reason == (
+        f"linear, by cross-validated accuracy on 40 labels (label-propagation {100 * follows:.1f}%, "
+        f"linear {100 * linear:.1f}%)"
+    )
+
+
+def test_where_groups_tell_the_classes_the_head_that_follows_them_is_chosen(tmp_path: Path) -> None:
+    features, label = groups()
+    data = dataset(tmp_path, label, first_of_each(label, 10, 10))
+    choice = choose_head(heads("linear", "label-propagation"), data, features, device=CPU)
+    assert choice.name == "label-propagation"
+    (follows, error), (linear, _) = choice.scores["label-propagation"], choice.scores["linear"]
+    assert linear < 0.9 < follows and follows > linear + error > linear
+
+
+@pytest.mark.usefixtures("brief")
+def test_a_head_must_be_ahead_by_a_standard_error_of_the_differences(tmp_path: Path) -> None:
+    draw = np.random.default_rng(4)
+    label = draw.permutation(np.arange(80) % 2)
+    features = draw.standard_normal((80, 6)).astype(np.float32)  # tells nothing, so that all heads are alike
+    data = dataset(tmp_path, label, first_of_each(label, 15, 15))
+    for names in (("linear", "label-propagation"), ("label-propagation", "linear")):
+        choice = choose_head(heads(*names), data, features, device=CPU)
+        ahead = choice.scores[names[1]][0] - choice.scores[names[0]][0]
+        assert abs(ahead) < 0.15 and choice.name == names[0]
+
+
+def test_without_a_mistake_the_first_head_is_taken_after_one_round(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    label = np.arange(60) % 3
+    data, predict, held = dataset(tmp_path, label, np.arange(24)), head_choice._predict, list[int]()
+
+    def counted(
+        cfg: RunConfig, part: ImageDataset, features: np.ndarray, rows: np.ndarray, device: torch.device
+    ) -> object:
+        held.extend(rows.tolist())
+        assert len(part.labeled_rows) + len(rows) == 24 and not np.isin(rows, part.labeled_rows).any()
+        assert np.isin(rows, part.unlabeled_rows).all()
+        return predict(cfg, part, features, rows, device)
+
+    monkeypatch.setattr(head_choice, "_predict", counted)
+    choice = choose_head(heads("linear", "label-propagation"), data, clusters(label, distance=9.0), device=CPU)
+    assert choice.name == "linear"
+    for name in ("linear", "label-propagation"):
+        assert choice.scores[name] == pytest.approx((1.0, 0.0))
+    assert sorted(held) == sorted(2 * list(range(24)))  # each label once for each head
+    assert data.labeled_rows.tolist() == list(range(24))  # as before
+
+
+def test_unbalanced_labels_are_scored_with_all_classes_alike(tmp_path: Path) -> None:
+    label = np.array([0] * 40 + [1] * 8)
+    data = dataset(tmp_path, label, np.arange(48))
+    constant = np.ones((48, 4), np.float32)  # so that the larger class is predicted for all
+    configs = heads("linear", **{"data.labeled_sampling": "rows"})
+    choice = choose_head(configs, data, constant, device=CPU)
+    assert choice.metric == "balanced accuracy" and "balanced accuracy" in choice.reason
+    assert choice.scores["linear"][0] == pytest.approx(0.5)
+    data.labeled_rows = np.array([*range(16), *range(40, 48)])  # two to one
+    choice = choose_head(configs, data, constant, device=CPU)
+    assert choice.metric == "accuracy" and choice.scores["linear"][0] == pytest.approx(16 / 24)
+
+
+@pytest.mark.parametrize("counts", [(1, 1, 1), (5, 1, 1), (3, 0, 0)])
+def test_with_too_few_labels_the_first_head_is_taken_and_it_is_said(counts: tuple[int, ...], tmp_path: Path) -> None:
+    label = np.arange(30) % 3
+    data = dataset(tmp_path, label, np.arange(30))
+    data.labeled_rows = first_of_each(label, *counts)
+    choice = choose_head(heads("softmatch", "linear"), data, clusters(label), device=CPU)
+    assert (choice.name, choice.scores) == ("softmatch", {})
+    assert choice.reason == f"softmatch, since {sum(counts)} labels are too few to compare heads on"
+
+
+def test_two_classes_with_two_labels_are_enough_and_a_class_with_one_is_never_held_out(tmp_path: Path) -> None:
+    label = np.arange(30) % 3
+    data = dataset(tmp_path, label, first_of_each(label, 2, 2, 1))
+    choice = choose_head(heads("linear"), data, clusters(label, distance=9.0), device=CPU)
+    assert "on 4 labels" in choice.reason and choice.scores["linear"][0] == 1.0
+
+
+def test_every_class_keeps_a_label_in_every_fold_and_all_others_are_held_out_once_a_round() -> None:
+    label = np.array([0] * 9 + [1] * 2 + [2])
+    folds = head_choice._folds(label, seed=3)
+    times = np.bincount(np.concatenate(folds), minlength=len(label))
+    assert times.tolist() == [3] * 11 + [0]
+    for fold in folds:
+        assert set(np.delete(label, fold)) == {0, 1, 2}
+    assert len({tuple(fold) for fold in folds}) > 4  # another draw in each round
+    assert [fold.tolist() for fold in head_choice._folds(label, seed=3)] == [fold.tolist() for fold in folds]
+
+
+@pytest.mark.usefixtures("brief")
+def test_the_choice_follows_from_the_seed_and_leaves_threads_and_random_state_as_they_were(tmp_path: Path) -> None:
+    features, label = misleading(80)
+    data = dataset(tmp_path, label, first_of_each(label, 10, 10))
+    configs = heads("label-propagation", "linear")
+    before, threads = torch.get_num_threads(), 2
+    torch.set_num_threads(threads)
+    try:
+        torch.manual_seed(5)
+        state = torch.get_rng_state()
+        first = choose_head(configs, data, features, device=CPU)
+        assert torch.equal(torch.get_rng_state(), state)
+        assert torch.get_num_threads() == threads
+        torch.manual_seed(6)
+        assert choose_head(configs, data, features, device=CPU) == first
+    finally:
+        torch.set_num_threads(before)
+    seeded = {
+        name: dataclasses.replace(cfg, train=dataclasses.replace(cfg.train, seed=1)) for name, cfg in configs.items()
+    }
+    assert choose_head(seeded, data, features, device=CPU).scores != first.scores
+
+
+def test_the_choice_is_said_in_one_line() -> None:
+    said = io.StringIO()
+    HeadChoice("linear", {}, "accuracy", "linear [b], since").print(Console(file=said, width=200))
+    assert said.getvalue() == "- head: linear [b], since\n"
