@@ -89,6 +89,33 @@ def test_loss_gradient_and_state_are_those_of_the_formula_at_each_step(
         np.testing.assert_allclose(method.pseudo_label_weight(torch.from_numpy(probs)).numpy(), weight, rtol=1e-5)
 
 
+@pytest.mark.parametrize("alignment", ["uniform", "labeled"])
+def test_with_aligned_labels_the_pseudo_label_is_that_of_the_aligned_prediction(alignment: str) -> None:
+    method, rng = build(alignment=alignment, aligned_labels=True, statistics_decay=0.5), np.random.default_rng(2)
+    statistics, differ = formula.Statistics(K, alignment), 0
+    for done in range(6):
+        logits, label = 2.0 * rng.standard_normal((X + 2 * U, K)), rng.integers(0, K, X)
+        logits[X : X + U, 0] += 1.5  # a class that is predicted too often
+        labeled, weak = logits[:X], logits[X : X + U]
+        probs = base.softmax(weak)
+        statistics.move(probs, base.softmax(labeled), 0.5)
+        aligned = np.array([statistics.aligned(row) for row in probs])
+        supervised, unsupervised = base.losses(labeled, label, aligned, logits[X + U :], statistics.weights(probs, 2.0))
+        out, _ = step(method, logits, label, done)
+        assert float(out.loss.detach()) == pytest.approx(supervised + unsupervised, rel=1e-5)
+        assert out.pseudo_labels is not None
+        assert out.pseudo_labels.label.tolist() == aligned.argmax(1).tolist()
+        differ += int((aligned.argmax(1) != weak.argmax(1)).sum())
+        method.remember(out)
+        np.testing.assert_allclose(method.guess(torch.from_numpy(probs)).numpy(), aligned, rtol=1e-5)
+    assert differ > 0
+
+
+def test_without_them_a_guess_is_the_prediction_as_it_is() -> None:
+    probs = torch.rand(4, K)
+    assert torch.equal(build().guess(probs), probs)
+
+
 def test_the_first_batch_is_aligned_to_its_own_mean_where_it_starts_the_distribution() -> None:
     method, rng = build(alignment_start="first-batch"), np.random.default_rng(1)
     logits, label = rng.standard_normal((X + 2 * U, K)), rng.integers(0, K, X)
@@ -123,6 +150,10 @@ def test_one_unlabeled_row_a_step_has_no_variance_and_is_refused() -> None:
         (
             {"alignment": "none", "alignment_start": "first-batch"},
             "method.alignment_start does nothing with method.alignment = 'none'",
+        ),
+        (
+            {"alignment": "none", "aligned_labels": True},
+            "method.aligned_labels does nothing with method.alignment = 'none'",
         ),
     ],
 )
