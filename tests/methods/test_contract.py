@@ -311,6 +311,7 @@ OTHER: dict[str, Any] = {
     "threshold_max": 0.3,
     "softmatch.alignment": "labeled",
     "alignment_start": {"alignment_start": "first-batch", "statistics_decay": 0.5},
+    "aligned_labels": {"aligned_labels": True, "statistics_decay": 0.0},
     "sigmas": {"sigmas": 1.0, "statistics_decay": 0.5},
     "statistics_decay": 0.5,
     "strong_weight": 2.0,
