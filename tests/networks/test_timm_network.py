@@ -1,18 +1,23 @@
 """Networks of the timm library."""
 
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
+import timm
 import torch
+from safetensors.torch import save_file
 
 from tutelage.config.network import NetworkConfig
-from tutelage.core.errors import ConfigError, MissingExtra
+from tutelage.core.errors import CheckpointError, ConfigError, MissingExtra
 from tutelage.networks.base import Network
 from tutelage.networks.build import build_network
+from tutelage.networks.timm_network import TimmNetwork
 
 
-def build(name: str, *, channels: int = 3, image_size: int = 64, **settings: float) -> Network:
-    config = NetworkConfig(name=f"timm:{name}", **settings)  # type: ignore[arg-type]
+def build(name: str, *, channels: int = 3, image_size: int = 64, **settings: Any) -> Network:
+    config = NetworkConfig(name=f"timm:{name}", **settings)
     return build_network(config, num_classes=4, channels=channels, image_size=image_size)
 
 
@@ -69,3 +74,53 @@ def test_a_missing_timm_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(MissingExtra, match=r"tutelage\[timm\]"):
         build("resnet10t")
+
+
+def other_weights() -> dict[str, torch.Tensor]:
+    """Those of another resnet10t, with its classifier."""
+    torch.manual_seed(7)
+    return timm.create_model("resnet10t").state_dict()
+
+
+@pytest.mark.parametrize(("prefix", "how"), [("backbone.", "by name"), (None, "by order and shape")], ids=str)
+def test_weights_of_a_file_are_loaded_and_it_is_said_which_and_how(
+    prefix: str | None, how: str, tmp_path: Path
+) -> None:
+    given = {name: value for name, value in other_weights().items() if value.ndim}
+    names = {name: f"part{n}" if prefix is None else prefix + name for n, name in enumerate(given)}
+    torch.save({names[name]: value for name, value in given.items()}, tmp_path / "a.pth")
+    network = build("resnet10t", weights=str(tmp_path / "a.pth"))
+    assert isinstance(network, TimmNetwork)
+    own = {name: value for name, value in network.trunk.state_dict().items() if value.ndim}
+    assert all(torch.equal(value, given[name]) for name, value in own.items())
+    left = ", ".join(names[name] for name in ("fc.weight", "fc.bias"))
+    assert network.loaded == f"{len(own)} tensors from a.pth, matched {how}; left out: {left}"
+
+
+def test_weights_of_a_safetensors_file_are_matched_by_name_and_never_by_its_order(tmp_path: Path) -> None:
+    given = {name: value for name, value in other_weights().items() if value.ndim}
+    save_file(given, tmp_path / "a.safetensors")
+    network = build("resnet10t", weights=str(tmp_path / "a.safetensors"))
+    assert isinstance(network, TimmNetwork) and "matched by name" in network.loaded
+    assert torch.equal(network.trunk.state_dict()["conv1.0.weight"], given["conv1.0.weight"])
+    save_file({f"x{name}": value for name, value in given.items()}, tmp_path / "b.safetensors")
+    with pytest.raises(
+        CheckpointError, match=r"b.safetensors does not fit the network by name: it has x.* keep the or"
+    ):
+        build("resnet10t", weights=str(tmp_path / "b.safetensors"))
+
+
+def test_for_gray_images_the_colors_of_the_first_filters_in_a_file_are_summed(tmp_path: Path) -> None:
+    torch.save(other_weights(), tmp_path / "a.pth")
+    network = build("resnet10t", channels=1, weights=str(tmp_path / "a.pth"))
+    assert isinstance(network, TimmNetwork)
+    expected = other_weights()["conv1.0.weight"].sum(1, keepdim=True)
+    assert torch.equal(network.trunk.state_dict()["conv1.0.weight"], expected)
+
+
+def test_a_file_of_another_network_or_none_is_refused_in_one_line(tmp_path: Path) -> None:
+    torch.save(timm.create_model("mobilenetv3_small_050").state_dict(), tmp_path / "other.pth")
+    for name, message in (("other.pth", "other.pth does not fit the network"), ("none.pth", "cannot read .*none.pth")):
+        with pytest.raises(CheckpointError, match=message) as caught:
+            build("resnet10t", weights=str(tmp_path / name))
+        assert "\n" not in str(caught.value)

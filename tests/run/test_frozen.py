@@ -6,12 +6,14 @@ import copy
 import importlib.machinery
 import importlib.util
 import io
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import timm
 import torch
 from rich.console import Console
 from safetensors.torch import load_file, save_file
@@ -164,6 +166,35 @@ def test_a_run_predicts_elsewhere_without_cache_and_without_the_weights_that_wer
     moved = shutil.copytree(whole, tmp_path / "moved")
     torch.testing.assert_close(tutelage.load(moved).probabilities(images), expected, rtol=0, atol=1e-5)
     assert not (tmp_path / "nothing").exists()  # what is predicted on is not kept
+
+
+def test_the_baseline_of_a_frozen_run_is_a_head_on_the_same_features(photos: Path, tmp_path: Path) -> None:
+    run = train(photos, tmp_path / "run", **{"train.baseline": True})
+    baseline = json.loads((run.path / "baseline" / "config.json").read_text())["settings"]
+    assert (baseline["method"]["name"], baseline["train"]["freeze"]) == ("supervised", "all")
+    assert (run.path / "verdict.json").exists()
+    assert (run.path / "baseline" / BACKBONE_FILE).read_bytes() == (run.path / BACKBONE_FILE).read_bytes()
+
+
+def test_weights_of_a_file_take_the_place_of_those_that_are_installed_and_a_run_does_not_need_it_later(
+    photos: Path, tmp_path: Path, no_wheel: None
+) -> None:
+    source = train(photos, tmp_path / "a", "linear-features", **{"network.weights": str(write_weights(tmp_path))})
+    tensors = load_file(source.path / BACKBONE_FILE)
+    assert torch.equal(tensors["trunk.conv_stem.weight"], torch.full_like(tensors["trunk.conv_stem.weight"], 0.5))
+    (tmp_path / "own.safetensors").unlink()
+    cut = cut_back(source.path, tmp_path / "cut", 5)
+    tutelage.train(resume=cut)
+    assert digests(cut) == digests(source.path)
+
+
+def write_weights(folder: Path) -> Path:
+    """Random weights of the network, with a first layer that is known."""
+    torch.manual_seed(0)
+    state = timm.create_model("tf_efficientnet_lite0").state_dict()
+    state["conv_stem.weight"].fill_(0.5)
+    save_file(state, folder / "own.safetensors")
+    return folder / "own.safetensors"
 
 
 def test_evaluate_and_embed_take_a_frozen_run(

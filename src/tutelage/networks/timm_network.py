@@ -22,7 +22,7 @@ _PATIENCE = 1.0  # seconds
 
 
 @dataclass(frozen=True)
-class Preparation:
+class ImagePreparation:
     """How images were prepared for published weights, from their own configuration.
 
     Attributes:
@@ -90,7 +90,7 @@ class TimmNetwork(Network):
         return self.dropout(self.trunk(images))
 
 
-def preparation(name: str) -> Preparation:
+def preparation(name: str) -> ImagePreparation:
     """How images were prepared for the published weights of a model of timm.
 
     Raises:
@@ -103,7 +103,7 @@ def preparation(name: str) -> Preparation:
     settings = timm.get_pretrained_cfg(name)
     if settings is None:
         raise ConfigError(f"network.name: timm does not say how images are prepared for 'timm:{name}'")
-    return Preparation(
+    return ImagePreparation(
         mean=tuple(255.0 * value for value in settings.mean),
         std=tuple(255.0 * value for value in settings.std),
         image_size=int(settings.input_size[-1]),

@@ -102,7 +102,8 @@ def match_weights(own: Mapping[str, Tensor], found: Mapping[str, Tensor], file: 
     """Match the tensors of a file to all of `own`, by name, or, where names differ, by order and shape.
 
     Names may have one common prefix in front of those of the network, such as `backbone.`. By order, the file's
-    tensors must start with those of the network; what follows is taken for a classifier.
+    tensors must start with those of the network; what follows is taken for a classifier. A safetensors file has no
+    order but that of names, so that it is matched by name only.
 
     Raises:
         CheckpointError: a tensor is missing or has another shape.
@@ -115,6 +116,11 @@ def match_weights(own: Mapping[str, Tensor], found: Mapping[str, Tensor], file: 
             unused = tuple(name for name in given if name.removeprefix(prefix) not in tensors)
             return MatchedWeights(tensors, "by name", unused)
     names = list(given)
+    if file.suffix == ".safetensors":
+        raise CheckpointError(
+            f"{file} does not fit the network by name: it has {names[0]}, ... where the network has {wanted[0]}, ... A "
+            "safetensors file does not keep the order of tensors, by which those of a file of torch.save are matched"
+        )
     for mine, other in zip(wanted, names, strict=False):
         if own[mine].shape != given[other].shape:
             raise CheckpointError(
