@@ -109,7 +109,7 @@ def test_labels_that_the_model_does_not_know_are_named_with_all_other_faults(two
     (test / "cat" / "0.png").write_bytes(b"")
     (test / "cat" / "1.png").write_bytes(b"x")
     (test / "bird").rename(test / "dog")
-    with pytest.raises(DataError, match="2 faults") as caught:
+    with pytest.raises(DataError, match="2 problems") as caught:
         tutelage.load(two).evaluate(test)
     assert [fault.split()[0] for fault in caught.value.faults] == [
         str(test / "cat" / name) for name in ("0.png", "1.png")
