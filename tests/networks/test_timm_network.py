@@ -1,5 +1,6 @@
 """Networks of the timm library."""
 
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from safetensors.torch import save_file
 
 from tutelage.config.network import NetworkConfig
 from tutelage.core.errors import CheckpointError, ConfigError, MissingExtra
+from tutelage.networks import timm_network
 from tutelage.networks.base import Network
 from tutelage.networks.build import build_network
 from tutelage.networks.timm_network import TimmNetwork
@@ -61,13 +63,39 @@ def test_an_image_size_that_the_model_does_not_take_is_refused() -> None:
         build("vit_tiny_patch16_224", image_size=8)
 
 
-def test_weights_that_cannot_be_had_are_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+class Open:
+    """A connection that could be made."""
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("reachable", "message"),
+    [
+        (False, "weights of 'timm:resnet10t' are not in the cache .*, and huggingface.co cannot be reached; download"),
+        (True, "weights of 'timm:resnet10t' could not be loaded"),  # the client is told to be offline
+    ],
+)
+def test_weights_that_cannot_be_had_are_one_line_at_once(
+    reachable: bool, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     hub = pytest.importorskip("huggingface_hub.constants")
+    asked = list[float]()
+
+    def connect(place: tuple[str, int], timeout: float) -> Open:
+        asked.append(timeout)
+        if not reachable:
+            raise OSError("no route to host")
+        return Open()
+
     monkeypatch.setattr(hub, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(hub, "HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(ConfigError, match="weights of 'timm:resnet10t' could not be loaded") as caught:
+    monkeypatch.setattr(timm_network, "getproxies", dict)
+    monkeypatch.setattr(socket, "create_connection", connect)
+    with pytest.raises(ConfigError, match=message) as caught:
         build("resnet10t", pretrained=True)
     assert "\n" not in str(caught.value)
+    assert len(asked) == 1 and asked[0] <= 1.0
 
 
 def test_a_missing_timm_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -241,7 +241,7 @@ def test_auto_says_which_method_it_takes_for_scans(
     words = ["train", str(scans / "train"), "--out", str(tmp_path / "run"), "--steps", "2", *small]
     assert cli.run([*words, "--label-count", "3"]) == 0
     said = capsys.readouterr().out
-    assert "method auto: the preset mean-teacher-scan-cpu" in said
+    assert "- the preset mean-teacher-scan-cpu, since" in said
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["settings"]["method"]["name"] == "mean-teacher"
     assert "No labeled cases were left to score on" in said  # 3 labels are too few to hold one out
