@@ -138,7 +138,7 @@ class FrozenBackbone:
         begin = time.perf_counter()
         for start in range(0, len(missing), _KEPT_AT_ONCE):
             rows = missing[start : start + _KEPT_AT_ONCE]
-            found = dict(zip((digests[row] for row in rows), self._pass(images, rows, len(missing)), strict=True))
+            found = dict(zip((digests[row] for row in rows), self._pass(images, rows, len(images)), strict=True))
             if keep:
                 self._store.put(found.items())
             known |= found
