@@ -9,7 +9,7 @@ from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import Normalization
 from tutelage.data.sampler import ClassSampler, StreamSampler
 from tutelage.run.build import build_predictor
-from tutelage.run.data_modules.image_streams import build_training
+from tutelage.run.data_modules.image_streams import Inputs, build_training
 
 
 def sampler(n: int = 10, batch: int = 4, seed: int = 0, stream: str = "labeled") -> StreamSampler:
@@ -86,7 +86,8 @@ def test_the_setting_chooses_how_the_labeled_stream_is_drawn_and_leaves_the_unla
         )
         dataset = load_images(cfg.data, seed=0, workers=0)
         student = build_predictor(cfg, num_classes=10, channels=1, image_size=8)
-        training = build_training(cfg, dataset, Normalization((0.0,), (1.0,)), torch.device("cpu"), student)
+        inputs = Inputs(dataset.train.images, Normalization((0.0,), (1.0,)))
+        training = build_training(cfg, dataset, inputs, torch.device("cpu"), student)
         streams[sampling] = training.loader.streams
         training.loader.close()
     labeled, unlabeled = streams["classes"]["labeled"], streams["classes"]["unlabeled"]

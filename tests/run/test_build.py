@@ -114,7 +114,7 @@ def test_published_weights_are_not_fetched_where_a_checkpoint_brings_all(
     pretrained = {**given, "network.pretrained": True}
     started = tutelage.train(few_digits, out=tmp_path / "started", init_from=run, settings=pretrained)
     assert started.metrics["step"] == 2
-    with pytest.raises(ConfigError, match=r"network\.pretrained: the weights of 'timm:resnet10t' could not be loaded"):
+    with pytest.raises(ConfigError, match=r"network\.pretrained: the weights of 'timm:resnet10t' are not in the cache"):
         tutelage.train(few_digits, out=tmp_path / "other", settings=pretrained)
 
 

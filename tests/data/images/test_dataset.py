@@ -109,7 +109,7 @@ def test_test_images_that_vanish_are_an_error(tmp_path: Path) -> None:
     write_folder(tmp_path / "test")
     data = load_images(DataConfig(path=str(tmp_path)), seed=0)
     shutil.rmtree(tmp_path / "test")
-    with pytest.raises(DataError, match="40 faults"):
+    with pytest.raises(DataError, match="40 problems"):
         data.load_test()
 
 

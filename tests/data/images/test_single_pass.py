@@ -119,9 +119,9 @@ def test_a_method_that_is_chosen_with_an_image_size_of_its_own_decodes_once(
         write_image(tmp_path / "photos" / "ab"[number % 2] / f"{number}.png", (130, 120), number)
     module = ImageModule(screen(quiet=True), torch.device("cpu"))
     cfg = module.settle(resolve({"data.path": str(tmp_path / "photos"), "method.name": "auto"}), tmp_path / "run")
-    assert cfg.data.image_size == 96  # of the preset, while the images alone would be 120
+    assert cfg.data.image_size == 224  # of the pretrained network, while the images alone would be 120
     module.load(cfg, tmp_path / "run")
-    assert module.data.image_size == 96
+    assert module.data.image_size == 224
     assert counts_of(decoded, tmp_path / "photos") == {1}
 
 
