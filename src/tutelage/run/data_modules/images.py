@@ -17,6 +17,7 @@ from rich.console import Console
 
 from tutelage.config import AUTO, RunConfig
 from tutelage.config.augment import AugmentConfig
+from tutelage.config.settings import BASELINE_SHARE
 from tutelage.core.distributed import barrier, from_main, rank
 from tutelage.core.errors import ConfigError
 from tutelage.data.check import check_for_training
@@ -156,13 +157,21 @@ class ImageModule(DataModule):
             choice = choose_head(self._heads, self.data, self._features, device=self.device)
             choice = from_main(choice)
             choice.print(self.console)
-            cfg = self._heads[choice.name]
+            cfg = self._without_own_baseline(self._heads[choice.name])
         check_streams(cfg, self.data.unlabeled_rows)
         if cfg.frozen or cfg.augment.domain != "auto":
             return cfg
         if not self.data.flip_ok:
             self.console.print("- images are not mirrored: that would change their class (augment.domain symbols)")
         return decide_domain(cfg, self.data.flip_ok)
+
+    def _without_own_baseline(self, cfg: RunConfig) -> RunConfig:
+        """The settings without a baseline if the chosen head learns from labels alone, and so is its own baseline."""
+        if not cfg.train.baseline or method_class(cfg.method).unlabeled_views:
+            return cfg
+        self.console.print(f"- no baseline is trained: {cfg.method} learns from the labels alone, as a baseline would")
+        train = dataclasses.replace(cfg.train, baseline=False, baseline_share=BASELINE_SHARE, baseline_steps=None)
+        return dataclasses.replace(cfg, train=train)
 
     def _freeze(self, backbone: FrozenBackbone, cfg: RunConfig) -> None:
         """Pass all training images through the frozen backbone; rank 0 first, which fills the cache for the others."""
