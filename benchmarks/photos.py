@@ -40,7 +40,7 @@ UNLABELED = -1
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table: so many labels of a data set, and the flags of its runs."""
+    """One row of the table: a data set, its number of labels, and further flags of the runs."""
 
     data: str
     labels: int

@@ -20,7 +20,7 @@ from tutelage.training.window import Window
 
 
 class Diary:
-    """A recorder that notes what it is told, and raises a signal at one entry."""
+    """A recorder that keeps all entries, and raises a signal at one of them."""
 
     def __init__(self, *, signal_at: tuple[str, int] | None = None, evaluated: bool = True) -> None:
         self.entries: list[tuple[str, int]] = []

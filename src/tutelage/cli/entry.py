@@ -31,9 +31,9 @@ def main(tokens: Sequence[str] | None = None) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # do not fail on names that the terminal cannot show
     warnings.formatwarning = _format_warning
-    gc.set_threshold(10_000)  # importing torch makes so many objects that looking for garbage takes a third of it
+    gc.set_threshold(10_000)  # importing torch creates so many objects that garbage collection slows it down
     code = run(list(sys.argv[1:] if tokens is None else tokens))
-    gc.freeze()  # else Python looks for garbage in all of torch before it exits: a second
+    gc.freeze()  # skips a last garbage collection over all of torch's objects, which takes a second
     sys.exit(code)
 
 

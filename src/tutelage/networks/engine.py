@@ -1,4 +1,4 @@
-"""Runs a frozen network as fast as the machine allows: OpenVINO or onnxruntime where installed, else PyTorch."""
+"""Runs a frozen network as fast as the machine allows: OpenVINO where installed, else PyTorch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def fast_engine(network: nn.Module, image_size: int, device: torch.device, *, ki
 
     Args:
         device: of the images and the results; only the CPU has engines other than PyTorch.
-        kind: "openvino" or "torch"; None takes the first that is installed.
+        kind: "openvino" or "torch"; None takes OpenVINO on a CPU if it is installed.
     """
     kind = kind or best_engine(device)
     if kind == "openvino":

@@ -47,6 +47,7 @@ class FrozenBackbone:
         trunk: maps standardized images (B, 3, S, S) to features (B, F), in evaluation mode.
         image_size: S, in pixels.
         loaded: what its weights are, in words.
+        width: F, the number of features.
         transform: of the features, once it has been fitted.
     """
 
@@ -55,6 +56,7 @@ class FrozenBackbone:
     image_size: int
     device: torch.device
     loaded: str
+    width: int
     transform: FeatureTransform | None = None
 
     @property
@@ -81,7 +83,8 @@ class FrozenBackbone:
         prepared = preparation(timm_name(cfg.network))
         normalization = Normalization(prepared.mean, prepared.std)
         trunk = network.trunk.eval().requires_grad_(False)
-        return FrozenBackbone(trunk, normalization, image_size, device, network.loaded)
+        loaded = f"{network.loaded}; license: {prepared.license or 'not stated'}"
+        return FrozenBackbone(trunk, normalization, image_size, device, loaded, network.head.in_features)
 
     @staticmethod
     def of_run(run: Path, cfg: RunConfig, facts: Mapping[str, Any], device: torch.device) -> FrozenBackbone:
@@ -102,7 +105,7 @@ class FrozenBackbone:
             raise CheckpointError(f"{fault}: {str(error).splitlines()[1].strip()}") from None
         parts.eval().requires_grad_(False)
         normalization = Normalization(tuple(facts["mean"]), tuple(facts["std"]))
-        return FrozenBackbone(network.trunk, normalization, size, device, str(run), transform)
+        return FrozenBackbone(network.trunk, normalization, size, device, str(run), network.head.in_features, transform)
 
     def save(self, run: Path) -> None:
         """Write the backbone and the transform of its features to a run folder."""
@@ -127,7 +130,7 @@ class FrozenBackbone:
         """(N, F) float32 of images (N, C, S, S) uint8; those that are in the cache do not pass the network.
 
         Args:
-            console: is told how many passed, and how long that took.
+            console: where the number of images that passed and the time it took are printed; None prints nothing.
             keep: write what was computed to the cache.
         """
         digests = [_digest(image) for image in images]
@@ -165,12 +168,7 @@ class FrozenBackbone:
 
     @cached_property
     def _store(self) -> FeatureStore:
-        return FeatureStore(cache_folder() / "features" / f"{self._key()}.sqlite", self._width())
-
-    def _width(self) -> int:
-        with torch.inference_mode():
-            place = next(self.trunk.parameters()).device
-            return int(self.trunk(torch.zeros(1, 3, self.image_size, self.image_size, device=place)).shape[1])
+        return FeatureStore(cache_folder() / "features" / f"{self._key()}.sqlite", self.width)
 
     def _key(self) -> str:
         """Changes with everything that features depend on besides the image."""

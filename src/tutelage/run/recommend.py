@@ -82,8 +82,8 @@ def situation(inventory: ImageInventory, cfg: RunConfig, device: str) -> Situati
     labels = sum(train.class_counts().values())
     images = len(train.items) + sum(len(part.items) for role, part in inventory.parts.items() if role == "unlabeled")
     used = labels if cfg.data.label_count is None else min(labels, cfg.data.label_count)
-    size, _ = choose_size([look for part in inventory.parts.values() for look in part.looks], cfg.data.image_size)
     looks = [look for part in inventory.parts.values() for look in part.looks]
+    size, _ = choose_size(looks, cfg.data.image_size)
     network = cfg.given.get("network", {}).get("name")
     return Situation(
         labeled=used,
@@ -123,10 +123,10 @@ def recommend(s: Situation) -> Recommendation:
         )
     few = per_class < FEW_LABELS
     tried = (
-        "MixMatch, which needs no confident predictions, reached 52 % at 25 labels per class, FixMatch 41 %, labels "
-        "alone 39 %"
+        "MixMatch, which needs no confident predictions, reached 52% at 25 labels per class, FixMatch 41%, labels "
+        "alone 39%"
         if few
-        else "FixMatch reached 74 % at 400 labels per class, MixMatch 72 %, labels alone 72 %"
+        else "FixMatch reached 74% at 400 labels per class, MixMatch 72%, labels alone 72%"
     )
     return Recommendation(
         unlabeled=s.unlabeled,

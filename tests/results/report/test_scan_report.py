@@ -39,7 +39,7 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def leave_run(run: Path, scans: Path, method: str, shift: int) -> Path:
-    """A finished run whose masks are the references, moved by so many voxels."""
+    """A finished run whose masks are the references, shifted by a number of voxels."""
     cfg = resolved(
         config.resolve(
             {"data.path": str(scans), "train.steps": 200, "method.name": method}, preset=f"{method}-scan-cpu"

@@ -56,8 +56,8 @@ def choose_head(
     """Choose among the heads of `configs` by repeated cross-validation on the labeled rows.
 
     Every fold trains each head without the labels of its rows, which stay in the unlabeled stream, and scores it on
-    them. A head that uses unlabeled images is preferred unless another is ahead of it by a standard error of the
-    differences: it costs little where it does not help, and cross-validation with few labels is noisy.
+    them. A head that uses unlabeled images is preferred unless another is ahead of it by 1.5 standard errors of
+    the differences: it costs little where it does not help, and cross-validation with few labels is noisy.
 
     Args:
         configs: the settings of each head by the name of its method, in the order of preference.

@@ -299,10 +299,8 @@ class ImageModule(DataModule):
 
     def evidence(self, training: Training) -> dict[str, Any]:
         """How labeled and unlabeled images differ, and how well labels fit the images; None if there are too few."""
-        if not (training.method.labeled_views and training.method.unlabeled_views):
-            return {}
-        if self._features is not None:
-            return {}
+        if self.frozen is not None or not (training.method.labeled_views and training.method.unlabeled_views):
+            return {}  # pixel statistics tell nothing of what a frozen network sees
         images, rows, label = self.data.train.images, self.data.labeled_rows, self.data.train.labels
         val = self.data.val
         if val is not None and val.images.images is images:
