@@ -18,7 +18,7 @@ _DATA = Group("Data", sort_key=2)
 _MACHINE = Group("Device and logging", sort_key=3)
 _RUN = Group("Run", sort_key=4)
 _GROUPS = {
-    _COMMON: "method preset network image_size label_count batch_size unlabeled_ratio steps budget seed",
+    _COMMON: "method preset network image_size resize label_count batch_size unlabeled_ratio steps budget seed",
     _DATA: "labels unlabeled val test label_balance exclude_labeled skip_unreadable",
     _MACHINE: "device precision compile workers log_every eval_every checkpoint_every",
     _RUN: "out overwrite resume init_from config metrics baseline baseline_share no_report",
@@ -27,12 +27,15 @@ _HELP = {
     "method": f"training method (see tutelage methods), or package.module:Class [default: {config.DEFAULT_METHOD}]",
     "metrics": "your own scores as package.module:function, separated by commas [default: none]",
     "preset": "preset to start from, or none (see tutelage methods presets) [default: for the data]",
+    "image_size": "side of the images in pixels [default: chosen]",
+    "resize": "to squares: crop, pad, squash [default: auto]",
     "config": "TOML file with settings, by section [default: none]",
     "out": "run folder to create; it must not exist",
     "overwrite": "replace the run in the folder",
     "no_report": "do not write report.html at the end",
     "resume": "run folder to resume, exactly where the run stopped",
 }
+_CHOICES_IN_HELP = {"resize"}
 _FLAGS_ALONE = {"overwrite", "baseline", "no_report", "exclude_labeled", "skip_unreadable", "compile"}
 
 
@@ -48,7 +51,7 @@ def _flags(class_name: str, left_out: str = "", help_texts: Mapping[str, str] = 
         for name in (name for name in names.split() if name not in left_out.split()):
             option = SETTINGS.get(config.FLAGS.get(name, ""))
             text = help_texts.get(name) or _HELP.get(name) or (option.help + _default_text(option) if option else "")
-            kind = bool if name in _FLAGS_ALONE else _kind(option)
+            kind = bool if name in _FLAGS_ALONE else str if name in _CHOICES_IN_HELP else _kind(option)
             parameter = Parameter(help=text, group=group, converter=None if kind is bool else _as_given)
             fields.append((name, Annotated[kind | None, parameter], dataclasses.field(default=None)))
     flags = dataclasses.make_dataclass(class_name, fields, frozen=True)

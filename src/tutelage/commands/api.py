@@ -36,6 +36,7 @@ class PretrainFlags(TypedDict, total=False):
     label_count: int
     label_balance: Literal["balanced", "proportional"]
     image_size: int
+    resize: Literal["auto", "crop", "pad", "squash"]
     skip_unreadable: bool
     method: str | type[Method]
     network: str | type[Network]

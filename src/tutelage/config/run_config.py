@@ -47,6 +47,7 @@ FLAGS: dict[str, str] = {
     "label_balance": "data.label_balance",
     "exclude_labeled": "data.exclude_labeled",
     "image_size": "data.image_size",
+    "resize": "data.resize",
     "skip_unreadable": "data.skip_unreadable",
     "method": "method.name",
     "network": "network.name",

@@ -11,7 +11,7 @@ from tutelage import config
 from tutelage.config import AUTO, RunConfig
 from tutelage.config.settings import seconds
 from tutelage.data.images.parts import ImageInventory
-from tutelage.data.images.size import choose_channels, choose_size
+from tutelage.data.images.size import choose_channels, choose_framing, choose_size
 from tutelage.networks.published import has_pretrained
 from tutelage.run.build import method_class
 
@@ -83,7 +83,7 @@ def situation(inventory: ImageInventory, cfg: RunConfig, device: str) -> Situati
     images = len(train.items) + sum(len(part.items) for role, part in inventory.parts.items() if role == "unlabeled")
     used = labels if cfg.data.label_count is None else min(labels, cfg.data.label_count)
     looks = [look for part in inventory.parts.values() for look in part.looks]
-    size, _ = choose_size(looks, cfg.data.image_size)
+    size, _ = choose_size(looks, cfg.data.image_size, choose_framing(looks, cfg.data).mode)
     network = cfg.given.get("network", {}).get("name")
     return Situation(
         labeled=used,

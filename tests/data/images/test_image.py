@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from tutelage.data.images.reading import ImageFault, is_gray, open_image, quiet_pillow, to_square
+from tutelage.data.images.reading import ImageFault, is_gray, open_image, quiet_pillow
 
 
 def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
@@ -168,22 +168,6 @@ def test_600_damaged_files_of_a_format_load_or_are_one_fault(name: str) -> None:
             faults += 1
             assert str(fault).isprintable()
     assert 0 < faults <= 600
-
-
-def test_the_middle_square_is_taken_and_resized() -> None:
-    image = np.zeros((10, 30), np.uint8)
-    image[:, 10:20] = 200
-    assert np.unique(to_square(Image.fromarray(image), 5, 1)).tolist() == [200]
-    assert to_square(Image.fromarray(image.T), 20, 3).shape == (3, 20, 20)
-
-
-def test_an_image_of_the_right_size_is_not_touched() -> None:
-    image = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
-    np.testing.assert_array_equal(to_square(Image.fromarray(image), 4, 3), image.transpose(2, 0, 1))
-
-
-def test_one_pixel_can_be_enlarged() -> None:
-    assert np.unique(to_square(Image.new("L", (1, 1), 77), 8, 1)).tolist() == [77]
 
 
 @pytest.mark.parametrize(("mode", "gray"), [("1", True), ("LA", True), ("I;16", True), ("F", True), ("P", False)])

@@ -200,10 +200,11 @@ def test_arrays_and_shards_tell_their_sizes_without_their_pixels(tmp_path: Path)
     config = DataConfig(path=str(tmp_path / "a.npz"))
     sizes: list[set[Any]] = []
 
-    def asked(found: Any) -> None:
+    def settled(found: Any) -> DataConfig:
         sizes.append({(look.size, look.mode, look.digest) for look in found.parts["train"].looks})
+        return config
 
-    inventory = take_image_inventory(config, cache=cache_of(config, tmp_path), size_asked=asked)
+    inventory = take_image_inventory(config, cache=cache_of(config, tmp_path), settled=settled)
     assert sizes == [{((20, 20), "RGB", b"")}]
     data = load_images(config, seed=0, inventory=inventory)
     assert data.train.images.shape == (60, 3, 20, 20)

@@ -96,7 +96,7 @@ def check_images(
     workers: int = 1,
     needs_labels: bool = True,
     cache: PixelCache | None = None,
-    size_asked: Callable[[ImageInventory], int | None] | None = None,
+    settled: Callable[[ImageInventory], DataConfig] | None = None,
 ) -> ImageCheckReport:
     """List and read everything that a run with `config` would use, and collect all faults and warnings.
 
@@ -105,11 +105,9 @@ def check_images(
 
     Args:
         needs_labels: if False, missing labels are not a fault; see `take_image_inventory`.
-        cache, size_asked: if a training follows, so that each image is decoded once; see `take_image_inventory`.
+        cache, settled: if a training follows, so that each image is decoded once; see `take_image_inventory`.
     """
-    inventory = take_image_inventory(
-        config, workers=workers, needs_labels=needs_labels, cache=cache, size_asked=size_asked
-    )
+    inventory = take_image_inventory(config, workers=workers, needs_labels=needs_labels, cache=cache, settled=settled)
     faults = list(inventory.faults)
     train = inventory.parts.get("train")
     if train is not None and all(train.class_counts()[name] for name in inventory.classes):

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from tutelage.config.settings import DataConfig
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
+from tutelage.data.images.framing import Framing
 from tutelage.data.images.image_set import ImageSet, ImageSubset, PixelCache, decode
 from tutelage.data.images.inventory import take_image_inventory
 from tutelage.data.images.items import Item
 from tutelage.data.images.parts import ImageInventory, ImagePart
-from tutelage.data.images.size import choose_channels, choose_size
+from tutelage.data.images.size import choose_channels, choose_framing, choose_size, framing_note
 from tutelage.data.split import LEAST_HELD, LEAST_LEFT, copies_of, hold_out, keep_labels
 
 
@@ -27,6 +28,7 @@ class _Decoding:
 
     size: int
     channels: int
+    framing: Framing
     workers: int
     cache: PixelCache
 
@@ -37,6 +39,7 @@ class _Decoding:
             classes,
             size=self.size,
             channels=self.channels,
+            framing=self.framing,
             workers=self.workers,
             cache=self.cache,
             name=name,
@@ -78,7 +81,7 @@ class ImageDataset:
         self.flip_ok = inventory.parts["train"].listing.flip_ok
         self._config, self._decoding = config, decoding
         self._test = inventory.parts.get("test")
-        self._test_name = inventory.array_name("test") if self._test is not None else ""
+        self._test_name = inventory.array_name("test", decoding.framing) if self._test is not None else ""
 
     @property
     def has_test(self) -> bool:
@@ -158,12 +161,14 @@ def load_images(
     classes, notes = inventory.classes, _found(inventory)
     items = [item for role in inventory.learned for item in inventory.parts[role].items]
     looks = [look for role in inventory.learned for look in inventory.parts[role].looks]
-    size, note = choose_size(looks, config.image_size)
-    channels = choose_channels(looks)
+    framing, channels = choose_framing(looks, config), choose_channels(looks)
+    size, note = choose_size(looks, config.image_size, framing.mode)
     notes.append(f"{note}, {'grayscale' if channels == 1 else 'color'}")
-    decoding = _Decoding(size, channels, workers, inventory.cache or cache)
+    if (note_of_shape := framing_note(looks, framing)) is not None:
+        notes.append(note_of_shape)
+    decoding = _Decoding(size, channels, framing, workers, inventory.cache or cache)
 
-    train = decoding(items, classes, inventory.array_name("train"))
+    train = decoding(items, classes, inventory.array_name("train", framing))
     known, names = train.labels, train.names
     kept = keep_labels(known, names, classes, count=config.label_count, balance=config.label_balance, seed=seed)
     if len(kept) < (known >= 0).sum():
@@ -173,7 +178,7 @@ def load_images(
     val: ImageSubset | None = None
     held = copies = kept[:0]
     if "val" in inventory.parts:
-        val = _labeled_part(inventory.parts["val"], classes, decoding, inventory.array_name("val"))
+        val = _labeled_part(inventory.parts["val"], classes, decoding, inventory.array_name("val", framing))
     elif len(kept):
         digests = [look.digest for look in looks]
         held = hold_out(kept, known, names, len(classes), share=config.val_share, seed=seed, digests=digests)

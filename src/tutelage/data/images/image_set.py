@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from tutelage.core.errors import DataError
 from tutelage.core.files import atomic_file
 from tutelage.core.names import shown
+from tutelage.data.images.framing import FULL_CROP, Framing, Pixels
 from tutelage.data.images.items import Item, Unreadable
-from tutelage.data.images.survey import Pixels, read_pixels
+from tutelage.data.images.survey import read_pixels
 
 Shape = tuple[int, int, int, int]  # (N, C, size, size)
 
@@ -157,6 +158,7 @@ def decode(
     *,
     size: int,
     channels: int,
+    framing: Framing = FULL_CROP,
     workers: int = 1,
     cache: PixelCache | None = None,
     name: str = "images",
@@ -165,7 +167,7 @@ def decode(
 
     Args:
         cache: holds the array; an array that is there already is not decoded again. None decodes into memory.
-        name: of the array in the cache; it must identify the content.
+        name: of the array in the cache; it must identify the content and the framing.
 
     Raises:
         DataError: images that cannot be read, all of them, or a label that is not in `classes`.
@@ -175,7 +177,8 @@ def decode(
     cache = cache or PixelCache(None, 0)
     images = cache.take(name, shape)
     if images is None:
-        images = cache.fill(name, _readable_pixels(items, size=size, channels=channels, workers=workers), shape)
+        rows = read_pixels(items, size=size, channels=channels, framing=framing, workers=workers)
+        images = cache.fill(name, _readable(items, rows), shape)
     return ImageSet(images, labels, [item.name for item in items])
 
 
@@ -192,10 +195,10 @@ def class_indices(items: Sequence[Item], classes: Sequence[str]) -> NDArray[np.i
     return np.array([-1 if item.label is None else index[item.label] for item in items], np.int64)
 
 
-def _readable_pixels(items: Sequence[Item], *, size: int, channels: int, workers: int) -> Iterator[Pixels]:
+def _readable(items: Sequence[Item], rows: Iterator[Pixels | Unreadable]) -> Iterator[Pixels]:
     """The pixels of all items; a DataError at the end names all that cannot be read."""
     faults: list[str] = []
-    for item, pixels in zip(items, read_pixels(items, size=size, channels=channels, workers=workers), strict=True):
+    for item, pixels in zip(items, rows, strict=True):
         if isinstance(pixels, Unreadable):
             faults.append(f"{shown(item.place)} {pixels.reason}")
         else:

@@ -11,7 +11,7 @@ from tutelage.core.names import shown
 from tutelage.data.images.image_set import PixelCache
 from tutelage.data.images.items import ImageListing, Item, Unreadable
 from tutelage.data.images.parts import ImageInventory, ImagePart, Looks, SinglePass
-from tutelage.data.images.size import choose_channels, choose_size
+from tutelage.data.images.size import choose_channels, choose_framing, choose_size
 from tutelage.data.images.source import find_table, list_image_splits, list_images
 from tutelage.data.images.survey import ImageLook, read_headers, survey_images
 
@@ -26,7 +26,7 @@ def take_image_inventory(
     workers: int = 1,
     needs_labels: bool = True,
     cache: PixelCache | None = None,
-    size_asked: Callable[[ImageInventory], int | None] | None = None,
+    settled: Callable[[ImageInventory], DataConfig] | None = None,
 ) -> ImageInventory:
     """List all sources of `config`, read every image once, and collect all faults and warnings.
 
@@ -35,8 +35,8 @@ def take_image_inventory(
             `list_image_parts`.
         cache: keeps the pixels of the training and validation images, so that `load_images` does not decode them
             again; see `SinglePass`. Headers are read first, since they determine the size to decode to.
-        size_asked: returns the `image_size` to use instead of that of `config`, given what the headers say; digests are
-            empty there.
+        settled: returns the settings of size and framing to use instead of those of `config`, given what the headers
+            say; digests are empty there.
     """
     listings = list_image_parts(config, needs_labels=needs_labels)
     single_pass = None
@@ -45,8 +45,10 @@ def take_image_inventory(
         first = _assemble(config, listings, headers, needs_labels=needs_labels)
         seen = [look for role in first.learned for look in first.parts[role].looks]
         if seen and not first.faults:
-            asked = config.image_size if size_asked is None else size_asked(first)
-            single_pass = SinglePass(choose_size(seen, asked)[0], choose_channels(seen), cache, workers)
+            decided = config if settled is None else settled(first)
+            framing = choose_framing(seen, decided)
+            size, _ = choose_size(seen, decided.image_size, framing.mode)
+            single_pass = SinglePass(size, choose_channels(seen), framing, cache, workers)
     if single_pass is None:
         looks = {role: survey_images(listing.items, workers=workers) for role, listing in listings.items()}
     else:

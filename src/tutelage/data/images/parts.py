@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tutelage.data.images.image_set import PixelCache, Pixels
+from tutelage.data.images.framing import Framing, Pixels
+from tutelage.data.images.image_set import PixelCache
 from tutelage.data.images.items import ImageListing, Item, Unreadable
 from tutelage.data.images.survey import ImageLook, read_images, survey_images
 
@@ -52,9 +53,9 @@ class ImageInventory:
         """The roles whose images are decoded into one array, in order."""
         return [role for role in LEARNED if role in self.parts]
 
-    def array_name(self, part: str) -> str:
-        """The name of the decoded images of a part (`train`, `val` or `test`); it changes with their contents."""
-        return f"{part}-{self.fingerprint(*(self.learned if part == 'train' else [part]))}"
+    def array_name(self, part: str, framing: Framing) -> str:
+        """The name of the decoded images of a part (`train`, `val` or `test`); it changes with contents and framing."""
+        return f"{part}-{self.fingerprint(*(self.learned if part == 'train' else [part]))}-{framing.key}"
 
     def facts(self) -> dict[str, dict[str, Any]]:
         """For each part, the number of images and hashes of their names, labels and contents."""
@@ -94,12 +95,13 @@ class SinglePass:
     take memory during the whole training.
 
     Attributes:
-        size, channels: what images are decoded to.
+        size, channels, framing: what images are decoded to, and how.
         cache: where pixels go.
     """
 
     size: int
     channels: int
+    framing: Framing
     cache: PixelCache
     workers: int
 
@@ -127,7 +129,7 @@ class SinglePass:
             if inventory.faults:
                 self.cache.drop(part, array)
             else:
-                self.cache.keep(inventory.array_name(part), array, filled_as=part)
+                self.cache.keep(inventory.array_name(part, self.framing), array, filled_as=part)
         self._filled.clear()
 
     def _read_part(self, part: str, items: list[Item], *, labeled_only: bool = False) -> Looks:
@@ -138,7 +140,9 @@ class SinglePass:
         looks: Looks = []
 
         def rows() -> Iterator[Pixels]:
-            read = read_images(items, size=self.size, channels=self.channels, workers=self.workers)
+            read = read_images(
+                items, size=self.size, channels=self.channels, framing=self.framing, workers=self.workers
+            )
             for item, found in zip(items, read, strict=True):
                 looks.append(found if isinstance(found, Unreadable) else found[0])
                 if not isinstance(found, Unreadable) and not (labeled_only and item.label is None):

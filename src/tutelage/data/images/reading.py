@@ -93,20 +93,6 @@ def open_image(content: bytes | NDArray[np.uint8], *, at_least: int) -> tuple[Im
         raise ImageFault(f"cannot be decoded: {shown(str(error))}") from error
 
 
-def to_square(image: Image.Image, size: int, channels: int) -> NDArray[np.uint8]:
-    """(channels, size, size) uint8: the largest centered square, resized with an antialiased bicubic filter."""
-    mode = "L" if channels == 1 else "RGB"
-    if image.mode != mode:
-        image = image.convert(mode)
-    if image.size != (size, size):
-        width, height = image.size
-        side = min(width, height)
-        left, top = (width - side) // 2, (height - side) // 2
-        image = image.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.BICUBIC)
-    pixels = np.asarray(image)
-    return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
-
-
 def is_gray(mode: str) -> bool:
     """Whether a Pillow mode has no color."""
     return mode in ("1", "L", "LA", "La", "F") or mode.startswith("I")

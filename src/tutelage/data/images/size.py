@@ -1,32 +1,84 @@
-"""The size and the number of channels that all images of a run are decoded to."""
+"""The size, the number of channels and the framing that all images of a run are decoded with."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
 
+from tutelage.config.settings import DataConfig
+from tutelage.data.images.framing import Framing, Mode
 from tutelage.data.images.reading import is_gray
 from tutelage.data.images.survey import ImageLook
 
 _LARGEST_DEFAULT = 224  # pixels; larger only on request
 _SIZE_STEP = 8
+_WIDE = 0.4  # share of the area; a crop takes a third of a photo of 3:2, and 44% of one of 16:9
+_QUANTILE = 0.75  # of that share over the images
+_MUCH = 0.34  # share of the area, above which it is said: a little more than a third, which 3:2 loses
 
 
-def choose_size(looks: Sequence[ImageLook], asked: int | None) -> tuple[int, str]:
+def choose_size(looks: Sequence[ImageLook], asked: int | None, mode: Mode = "crop") -> tuple[int, str]:
     """The side in pixels that images are decoded to, and a sentence that says why; `asked` takes precedence."""
     if asked is not None:
         return asked, f"images are resized to {asked} x {asked}"
     sizes = {look.size for look in looks}
-    short = round(statistics.median(min(look.size) for look in looks))
-    if len(sizes) == 1 and short <= _LARGEST_DEFAULT:
+    which, side_of = ("long", max) if mode == "pad" else ("short", min)
+    side = round(statistics.median(side_of(look.size) for look in looks))
+    if len(sizes) == 1 and side <= _LARGEST_DEFAULT:
         width, height = next(iter(sizes))
-        note = "as they are" if width == height else f"the middle of {width} x {height}"
-        return short, f"images are {short} x {short}, {note}"
-    size = min(_LARGEST_DEFAULT, max(_SIZE_STEP, round(short / _SIZE_STEP) * _SIZE_STEP))
-    what = f"the median of their short sides is {short}" if len(sizes) > 1 else f"they have {short}"
+        notes = {"crop": "the middle of", "pad": "padded from", "squash": "stretched from"}
+        return side, f"images are {side} x {side}, " + (
+            "as they are" if width == height else f"{notes[mode]} {width} x {height}"
+        )
+    size = min(_LARGEST_DEFAULT, max(_SIZE_STEP, round(side / _SIZE_STEP) * _SIZE_STEP))
+    what = f"the median of their {which} sides is {side}" if len(sizes) > 1 else f"they have {side}"
     return size, f"images are resized to {size} x {size} ({what}; change it with --image-size)"
 
 
 def choose_channels(looks: Sequence[ImageLook]) -> int:
     """1 if all images are gray, else 3."""
     return 1 if all(is_gray(look.mode) for look in looks) else 3
+
+
+def choose_framing(looks: Sequence[ImageLook], config: DataConfig) -> Framing:
+    """The framing that settings name, with the mode of `choose_mode` where they leave it open."""
+    return Framing.of(config, choose_mode(looks))
+
+
+def choose_mode(looks: Sequence[ImageLook]) -> Mode:
+    """Pad if a quarter of the images or more would lose more than two fifths of their area to a crop, else crop.
+
+    The middle of a photo of 3:1 may show nothing of what it is a photo of.
+    """
+    return "pad" if _high(_cut_shares(looks)) > _WIDE else "crop"
+
+
+def framing_note(looks: Sequence[ImageLook], framing: Framing) -> str | None:
+    """A sentence on what is left out of images, or what becomes of them instead; None if they stay as they are."""
+    cuts = _cut_shares(looks)
+    if framing.mode != "crop":
+        done = "padded with their mean color" if framing.mode == "pad" else "stretched"
+        much = f"{100 * _high(cuts):.0f}% or more of one image in four"
+        square = f"images are {done} to squares: a centered square would leave out {much} (--resize crop takes it)"
+        return square if any(cuts) else None
+    what = "the centered square"
+    if framing.crop_share < 1.0:
+        what += f" whose side is {framing.crop_share:g} of the shorter side (data.crop_share)"
+    much_cut = sum(cut > _MUCH for cut in cuts)
+    if much_cut:
+        lost = f", and {much_cut} of {len(cuts)} lose more than a third of their area (--resize pad keeps all of it)"
+    elif any(cuts):
+        lost = f", which leaves out at most {100 * _high(cuts):.0f}% of three images in four"
+    else:
+        lost = ""
+    return f"images are cropped to {what}{lost}" if lost or framing.crop_share < 1.0 else None
+
+
+def _cut_shares(looks: Sequence[ImageLook]) -> list[float]:
+    """The shares of the areas outside the largest square of each image."""
+    return [1.0 - min(look.size) / max(look.size) for look in looks]
+
+
+def _high(shares: Sequence[float]) -> float:
+    """The share that one image in four reaches or exceeds."""
+    return sorted(shares)[int(_QUANTILE * len(shares))] if shares else 0.0

@@ -13,11 +13,11 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from tutelage.data.images.framing import FULL_CROP, Framing, Pixels
 from tutelage.data.images.items import Content, Item, Unreadable
-from tutelage.data.images.reading import ImageFault, Size, open_image, quiet_pillow, read_header, to_square
+from tutelage.data.images.reading import ImageFault, Size, open_image, quiet_pillow, read_header
 
 T = TypeVar("T")
-Pixels = NDArray[np.uint8]  # (channels, size, size)
 _BLOCK = 32  # items in flight per worker: enough to keep it busy, few enough to hold in memory
 
 
@@ -61,27 +61,30 @@ def survey_images(items: Sequence[Item], *, workers: int = 1) -> list[ImageLook 
 
 
 def read_images(
-    items: Sequence[Item], *, size: int, channels: int, workers: int = 1
+    items: Sequence[Item], *, size: int, channels: int, framing: Framing = FULL_CROP, workers: int = 1
 ) -> Iterator[tuple[ImageLook, Pixels] | Unreadable]:
     """What each image is and its pixels (channels, size, size) uint8, in order, from one decoding."""
 
     def read(content: Content) -> tuple[ImageLook, Pixels] | Unreadable:
         try:
             loaded = _load(content)
-            image, original, mode = open_image(loaded, at_least=size)
-            return ImageLook(original, mode, _digest(loaded)), to_square(image, size, channels)
+            image, original, mode = open_image(loaded, at_least=framing.short_side(size))
+            return ImageLook(original, mode, _digest(loaded)), framing.to_square(image, size, channels)
         except ImageFault as fault:
             return Unreadable(str(fault))
 
     return _map_contents(read, items, workers)
 
 
-def read_pixels(items: Sequence[Item], *, size: int, channels: int, workers: int = 1) -> Iterator[Pixels | Unreadable]:
+def read_pixels(
+    items: Sequence[Item], *, size: int, channels: int, framing: Framing = FULL_CROP, workers: int = 1
+) -> Iterator[Pixels | Unreadable]:
     """(channels, size, size) uint8 of each image, in order; the result does not depend on `workers`."""
 
     def read(content: Content) -> Pixels | Unreadable:
         try:
-            return to_square(open_image(_load(content), at_least=size)[0], size, channels)
+            image, _, _ = open_image(_load(content), at_least=framing.short_side(size))
+            return framing.to_square(image, size, channels)
         except ImageFault as fault:
             return Unreadable(str(fault))
 

@@ -16,6 +16,7 @@ from tutelage.config import RunConfig
 from tutelage.core.errors import ConfigError
 from tutelage.core.precision import float32_by_default
 from tutelage.core.seeding import derived_seed, own_random_state
+from tutelage.data.images.framing import FULL_CROP, Framing
 from tutelage.data.images.items import Item, Unreadable
 from tutelage.data.images.survey import read_pixels
 from tutelage.data.kinds import IMAGES
@@ -40,6 +41,7 @@ class Encoder:
     image_size: int
     device: torch.device
     step: int
+    framing: Framing = FULL_CROP
 
     @staticmethod
     def load(run: str | Path, *, network: str = "auto", device: str = "auto") -> Encoder:
@@ -63,6 +65,7 @@ class Encoder:
             image_size=facts["image_size"],
             device=loaded.device,
             step=loaded.step,
+            framing=Framing.of(loaded.cfg.data),
         )
         shape = encoder.features(np.zeros((1, encoder.channels, *[encoder.image_size] * 2), np.uint8)).shape
         if len(shape) != 2:
@@ -77,8 +80,8 @@ class Encoder:
         return self.network.features(self.normalization(pixels)).float().cpu()
 
     def read(self, items: Sequence[Item], *, workers: int = 2) -> Iterator[NDArray[np.uint8] | Unreadable]:
-        """(C, size, size) uint8 of each item, in order, with the encoder's size and number of channels."""
-        return read_pixels(items, size=self.image_size, channels=self.channels, workers=workers)
+        """(C, size, size) uint8 of each item, in order, with the encoder's size, channels and framing."""
+        return read_pixels(items, size=self.image_size, channels=self.channels, framing=self.framing, workers=workers)
 
     @float32_by_default()
     def fresh(self, cfg: RunConfig, images: NDArray[np.uint8], *, seed: int) -> Encoder:

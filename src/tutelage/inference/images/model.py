@@ -14,6 +14,7 @@ from torch import Tensor
 from tutelage.core.errors import ConfigError
 from tutelage.core.files import refuse_file
 from tutelage.core.precision import float32_by_default
+from tutelage.data.images.framing import FULL_CROP, Framing
 from tutelage.data.images.items import Item, Unreadable
 from tutelage.data.images.survey import read_pixels
 from tutelage.data.kinds import IMAGES
@@ -48,6 +49,7 @@ class Model(TrainedModel):
     step: int
     device: torch.device
     own_metrics: tuple[str, ...] = ()
+    framing: Framing = FULL_CROP
 
     @staticmethod
     def load(run: str | Path, *, network: str = "auto", device: str = "auto") -> Model:
@@ -76,6 +78,7 @@ class Model(TrainedModel):
             step=loaded.step,
             device=loaded.device,
             own_metrics=loaded.cfg.train.metrics,
+            framing=Framing.of(loaded.cfg.data),
         )
 
     def require_classes(self) -> None:
@@ -98,7 +101,7 @@ class Model(TrainedModel):
 
     def predictions(self, items: list[Item], *, workers: int = 2, batch: int = 256) -> Iterator[Prediction]:
         """One prediction per item, in order; images are read when they are needed."""
-        pixels = read_pixels(items, size=self.image_size, channels=self.channels, workers=workers)
+        pixels = read_pixels(items, size=self.image_size, channels=self.channels, framing=self.framing, workers=workers)
         for start in range(0, len(items), batch):
             block = [next(pixels) for _ in items[start : start + batch]]
             good = [image for image in block if not isinstance(image, Unreadable)]
@@ -161,6 +164,8 @@ class Model(TrainedModel):
         Raises:
             DataError: the source does not exist, or has no image that can be read.
         """
-        encoder = Encoder(self.network, self.normalization, self.channels, self.image_size, self.device, self.step)
+        encoder = Encoder(
+            self.network, self.normalization, self.channels, self.image_size, self.device, self.step, self.framing
+        )
         items = list_to_embed(str(source), None if labels is None else str(labels))
         return embed_table(encoder, items, workers=workers)

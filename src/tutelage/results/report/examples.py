@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tutelage.core.errors import DataError, TutelageError
+from tutelage.data.images.framing import FULL_CROP, Framing
 from tutelage.data.images.inventory import list_image_parts
 from tutelage.data.images.items import ImageListing, Item, Unreadable
 from tutelage.data.images.parts import names_hash
@@ -31,7 +32,7 @@ class Examples:
         probs: (n, K) float32.
         label: (n,) int64, the given class, -1 for no label.
         total: number of images that there are, of which these n are evenly spaced.
-        size, channels: of the images as the network sees them.
+        size, channels, framing: of the images as the network sees them.
     """
 
     items: list[Item]
@@ -40,6 +41,7 @@ class Examples:
     total: int
     size: int
     channels: int
+    framing: Framing = FULL_CROP
 
     def __len__(self) -> int:
         return len(self.items)
@@ -62,7 +64,8 @@ class Examples:
     def images(self, rows: Sequence[int]) -> list[np.ndarray]:
         """Some of the images, read again: (C, size, size) uint8 each."""
         order = sorted(set(rows))  # a source is read in order
-        pixels = read_pixels([self.items[row] for row in order], size=self.size, channels=self.channels)
+        chosen = [self.items[row] for row in order]
+        pixels = read_pixels(chosen, size=self.size, channels=self.channels, framing=self.framing)
         blank = np.zeros((self.channels, self.size, self.size), np.uint8)
         read = {row: blank if isinstance(p, Unreadable) else p for row, p in zip(order, pixels, strict=True)}
         return [read[row] for row in rows]
@@ -137,6 +140,7 @@ def examples_of(
         total=total,
         size=model.image_size,
         channels=model.channels,
+        framing=model.framing,
     )
 
 

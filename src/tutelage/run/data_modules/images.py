@@ -24,6 +24,7 @@ from tutelage.data.check import check_for_training
 from tutelage.data.images.check import ImageCheckReport, check_images
 from tutelage.data.images.dataset import ImageDataset, load_images
 from tutelage.data.images.evidence import measure_gap, measure_label_fit
+from tutelage.data.images.framing import Mode
 from tutelage.data.images.image_set import ImageSubset, PixelCache
 from tutelage.data.images.loader import Normalization, pixel_statistics, unchanged
 from tutelage.data.images.parts import ImageInventory
@@ -37,6 +38,7 @@ from tutelage.run.data_modules.base import DataModule
 from tutelage.run.data_modules.feature_streams import build_feature_training, new_head
 from tutelage.run.data_modules.head_choice import choose_head
 from tutelage.run.data_modules.image_checks import check_image_runs
+from tutelage.run.data_modules.image_framing import mode_of, settle_framing
 from tutelage.run.data_modules.image_streams import Inputs, build_training
 from tutelage.run.data_modules.image_views import decide_domain, save_image_views
 from tutelage.run.frozen import FrozenBackbone
@@ -102,19 +104,20 @@ class ImageModule(DataModule):
                 workers=cfg.train.workers,
                 needs_labels=learns_from_labels(cfg.method),
                 cache=PixelCache(run / "cache", cfg.data.memory_limit_mb * 2**20),
-                size_asked=lambda found: self._recommended(cfg, self._choice(cfg, found)).data.image_size,
+                settled=lambda found: self._settled(cfg, self._choice(cfg, found), mode_of(found)).data,
             )
             check_for_training(report, self.console)
             self._inventory = report.inventory
-        choice = from_main(None if self._inventory is None else self._choice(cfg, self._inventory))
-        if choice is None:
-            return cfg
-        choice.print(self.console)
-        self._heads = {
-            head: resolved(absolute(self._recommended(cfg, dataclasses.replace(choice, preset=f"{head}-features"))))
-            for head in choice.heads
-        }
-        return resolved(absolute(self._recommended(cfg, choice)))
+        found = self._inventory
+        chosen: tuple[Recommendation | None, Mode] = (None, "crop")
+        choice, mode = from_main(chosen if found is None else (self._choice(cfg, found), mode_of(found)))
+        if choice is not None:
+            choice.print(self.console)
+            self._heads = {
+                head: self._settled(cfg, dataclasses.replace(choice, preset=f"{head}-features"), mode)
+                for head in choice.heads
+            }
+        return self._settled(cfg, choice, mode)
 
     def _choice(self, cfg: RunConfig, found: ImageInventory) -> Recommendation | None:
         """What is recommended for the data; None if the settings are complete."""
@@ -125,8 +128,9 @@ class ImageModule(DataModule):
         return recommend_named(cfg, data) if named else recommend(data)
 
     @staticmethod
-    def _recommended(cfg: RunConfig, choice: Recommendation | None) -> RunConfig:
-        return cfg if choice is None else recommended(cfg, choice)
+    def _settled(cfg: RunConfig, choice: Recommendation | None, mode: Mode) -> RunConfig:
+        """The recommended settings, if there are any, with the framing decided."""
+        return settle_framing(cfg if choice is None else resolved(absolute(recommended(cfg, choice))), mode)
 
     def load(self, cfg: RunConfig, run: Path) -> None:
         """Decode training and validation images, unless `settle` has done so."""

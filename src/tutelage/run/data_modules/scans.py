@@ -58,7 +58,16 @@ class ScanModule(DataModule):
     """See `DataModule`."""
 
     kind, item, smaller = SCANS, "patches", "scan.patch_size"
-    foreign = ("augment", "data.image_size", "data.label_balance", "data.labeled_sampling", "data.memory_limit_mb")
+    foreign = (
+        "augment",
+        "data.image_size",
+        "data.resize",
+        "data.crop_share",
+        "data.interpolation",
+        "data.label_balance",
+        "data.labeled_sampling",
+        "data.memory_limit_mb",
+    )
     these, others = "scans to segment", "images with one class each"
     data: ScanDataset
     task: Segmentation

@@ -1,0 +1,35 @@
+"""How the images of a run become squares, decided once: by their shapes and by the weights that it starts from."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from tutelage.config import RunConfig
+from tutelage.data.images.framing import FILTERS, Framing, Mode
+from tutelage.data.images.parts import ImageInventory
+from tutelage.data.images.size import choose_mode
+from tutelage.networks.build import timm_name
+from tutelage.networks.timm_network import preparation
+
+
+def mode_of(found: ImageInventory) -> Mode:
+    """What `data.resize` auto means for the images that are learned from."""
+    return choose_mode([look for role in found.learned for look in found.parts[role].looks])
+
+
+def settle_framing(cfg: RunConfig, mode: Mode) -> RunConfig:
+    """The settings with nothing about the framing left open.
+
+    The filter is that of the pretrained network's own configuration. Its crop share is not taken: see docs/data.md.
+
+    Args:
+        mode: of `mode_of`, which `auto` stands for.
+    """
+    data = cfg.data
+    if data.interpolation == "auto" and cfg.network.starts_pretrained:
+        own = preparation(timm_name(cfg.network)).interpolation
+        data = dataclasses.replace(data, interpolation=next((name for name in FILTERS if name == own), "bicubic"))
+    framing = Framing.of(data, mode)
+    share = framing.crop_share if framing.mode == "crop" else None
+    data = dataclasses.replace(data, resize=framing.mode, crop_share=share, interpolation=framing.interpolation)
+    return dataclasses.replace(cfg, data=data)
