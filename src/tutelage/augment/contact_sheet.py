@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -21,7 +21,11 @@ LETTER = 7  # approximate width of a letter of the captions
 
 
 def contact_sheet(
-    images: Tensor | np.ndarray, views: Mapping[str, View], draws_per_view: int, seed: int
+    images: Tensor | np.ndarray,
+    views: Mapping[str, View],
+    draws_per_view: int,
+    seed: int,
+    names: Sequence[str] | None = None,
 ) -> Image.Image:
     """Images under each view (rows) and draw (columns); the first column is the image as it is.
 
@@ -30,6 +34,7 @@ def contact_sheet(
         views: by name, as shown.
         draws_per_view: columns besides the first.
         seed: the draws of a row depend on the seed, the name of the view and the number of the row.
+        names: what is written below each image as it is; "original" by default.
 
     Raises:
         ValueError: there is no image, no view or no draw.
@@ -42,14 +47,22 @@ def contact_sheet(
             f"{draws_per_view} draws"
         )
     rows: list[tuple[str, list[Tensor], list[str]]] = []
-    for image in images.cpu():
+    originals = ["original"] * len(images) if names is None else [f"original: {name}" for name in names]
+    for image, original in zip(images.cpu(), originals, strict=True):
         for name, view in views.items():
             repeated = image.expand(draws_per_view, -1, -1, -1).contiguous()
             draws = view.draw(draws_per_view, shape, generator(seed, "contact sheet", name, len(rows)))
             changed = view.apply(repeated, draws)
             captions = [view.describe(draws, k) for k in range(draws_per_view)]
-            rows.append((name, [image, *changed], ["original", *captions]))
+            rows.append((name, [image, *changed], [original, *captions]))
     return lay_out(rows)
+
+
+def plain_sheet(images: Tensor | np.ndarray, names: Sequence[str], title: str, *, columns: int) -> Image.Image:
+    """Images (N, C, H, W) uint8 as they are, with a name below each, in rows of at most `columns`."""
+    shown = list(torch.as_tensor(images).cpu())
+    starts = range(0, len(shown), columns)
+    return lay_out([(title, shown[k : k + columns], list(names[k : k + columns])) for k in starts])
 
 
 def lay_out(rows: list[tuple[str, list[Tensor], list[str]]]) -> Image.Image:

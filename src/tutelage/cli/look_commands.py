@@ -91,14 +91,17 @@ def show(
     *,
     out: str,
     labels: str | None = None,
-    views: str = "weak,strong",
+    method: str | None = None,
+    preset: str | None = None,
+    views: str | None = None,
     draws: Integer = 6,
     images: Integer = 4,
     image_size: Integer | None = None,
+    resize: str | None = None,
     seed: Integer = 0,
     overwrite: bool = False,
 ) -> None:
-    """Draw a contact sheet of your images under each view, with the names of the operations.
+    """Draw some images as training sees them: prepared, under its views, with class names.
 
     Parameters
     ----------
@@ -108,26 +111,39 @@ def show(
         PNG file to write.
     labels
         CSV with the columns path,label. [default: labels in DATA]
+    method
+        Method whose views are drawn. [default: the one that train chooses]
+    preset
+        Preset to start from, or none. [default: the one that train chooses]
     views
-        Names of views, separated by commas.
+        Names of views, separated by commas. [default: those of the method]
     draws
         Number of random draws per view.
     images
         Number of images.
     image_size
-        Side in pixels to which images are resized. [default: chosen from the data]
+        Side in pixels to which images are resized. [default: as in train]
+    resize
+        How images become square: crop, pad, squash. [default: auto]
     seed
         Seed of the random draws.
     overwrite
         Replace the file if it exists.
     """
-    settings = {"data.path": data, "data.labels": labels, "data.image_size": image_size, "train.seed": seed}
+    settings = {
+        "data.path": data,
+        "data.labels": labels,
+        "data.image_size": image_size,
+        "data.resize": resize,
+        "method.name": method,
+        "train.seed": seed,
+    }
     given = {name: value for name, value in settings.items() if value is not None}
-    cfg = commands.resolve_training(given | dotted.pop(given=[name for name in given if name != "train.seed" or seed]))
     commands.show_views(
-        cfg,
+        given | dotted.pop(given=[name for name in given if name != "train.seed" or seed]),
+        preset=preset,
         out=Path(out),
-        views=tuple(view.strip() for view in views.split(",") if view.strip()),
+        views=None if views is None else tuple(view.strip() for view in views.split(",") if view.strip()),
         draws=draws,
         images=images,
         overwrite=overwrite,

@@ -4,23 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
+from tutelage import config
+from tutelage.config import options
 from tutelage.core.errors import ConfigError
 from tutelage.core.files import refuse_file, write_json
 from tutelage.data.check import end_of_check
+from tutelage.results.report.repeat import quoted
 from tutelage.run.data_modules.recognize import module_of
 from tutelage.run.resolve import resolve_training
 
 _SECTIONS = ("data", "scan")
+_DEFAULTS = {
+    option.name: option.default
+    for section in (*_SECTIONS, "train")
+    for option in options.options(config.SECTIONS[section], f"{section}.")
+}
 
 
 def check_source(
     settings: Mapping[str, Any], *, workers: int, out: Path | None, overwrite: bool = False, console: Console
 ) -> None:
     """Check the data that `settings` name, print the report, and write it to `out` as JSON.
+
+    If the data can be trained on, the last line is the command that does so.
 
     Args:
         settings: settings of the sections data and scan, by dotted name.
@@ -42,3 +54,26 @@ def check_source(
     if out is not None:
         write_json(out, report.to_dict())
     end_of_check(cfg.data.path, report.faults)
+    console.print(Text(f"Next: {training_command(settings, workers)}"), soft_wrap=True)
+
+
+def training_command(settings: Mapping[str, Any], workers: int) -> str:
+    """`tutelage train ...` with these settings of the data and threads, quoted for the shell; defaults are left out."""
+    short = {setting: flag for flag, setting in config.FLAGS.items()}
+    path = str(settings["data.path"])
+    words = ["tutelage", "train", quoted(f"./{path}" if path.startswith("-") else path)]
+    for name, value in [*settings.items(), ("train.workers", workers)]:
+        if name == "data.path" or value == _DEFAULTS.get(name):
+            continue
+        flag = f"--{short.get(name, name).replace('_', '-')}"
+        text = str(value)
+        if value is True:
+            words.append(flag)
+        else:
+            words += [f"{flag}={quoted(text)}"] if text.startswith("-") else [flag, quoted(text)]
+    return " ".join([*words, "--out", _free_folder()])
+
+
+def _free_folder() -> str:
+    """The first of runs/a, runs/b, ... that is not there."""
+    return next((run for letter in ascii_lowercase if not Path(run := f"runs/{letter}").exists()), "runs/new")

@@ -1,23 +1,31 @@
-"""The command show: a contact sheet of images under the views that training uses."""
+"""The command show: some images as training prepares them, under the views that it uses."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
-from tutelage.config import RunConfig
+from tutelage.config import AUTO, RunConfig
 from tutelage.config.settings import require
+from tutelage.core.devices import choose_device
 from tutelage.core.files import refuse_file
-from tutelage.run.data_modules.image_views import decide_domain, save_sheet
+from tutelage.run.build import learns_from_labels, resolved
+from tutelage.run.data_modules.image_views import save_plain, save_sheet, views_of
 from tutelage.run.data_modules.recognize import module_of
+from tutelage.run.resolve import resolve_pretraining, resolve_training
+
+_USUAL = ("weak", "strong")  # where the method is not known, since the data cannot be trained on
 
 
 def show_views(
-    cfg: RunConfig,
+    settings: Mapping[str, Any],
     *,
+    preset: str | None = None,
     out: Path,
-    views: tuple[str, ...],
+    views: tuple[str, ...] | None,
     draws: int,
     images: int,
     overwrite: bool,
@@ -25,13 +33,40 @@ def show_views(
 ) -> None:
     """Write a contact sheet of some images under each view.
 
+    Args:
+        settings: as of a training or a pretraining, by dotted name.
+        views: None takes those of the method; a head on the features of a frozen network has no views of images.
+
     Raises:
-        TutelageError: the data, the name of a view, or the file is invalid.
+        TutelageError: a setting, the data, the name of a view, or the file is invalid.
     """
     require(1 <= draws <= 50, "--draws", "in [1, 50]", draws)
     require(1 <= images <= 50, "--images", "in [1, 50]", images)
-    require(bool(views), "--views", "names separated by commas, e.g. weak,strong", "")
-    pixels, flip_ok = module_of(cfg).sample(cfg, images)
+    require(views != (), "--views", "names separated by commas, e.g. weak,strong", "")
+    resolve = resolve_training if learns_from_labels(settings.get("method.name", AUTO)) else resolve_pretraining
+    cfg = resolved(resolve(settings, preset=preset))
+    kind = module_of(cfg)
+    kind.refuse(cfg)
+    cfg, sample = kind(console, choose_device(cfg.train.device)).preview(cfg, images)
     refuse_file(out, overwrite=overwrite, endings=(".png",))
-    save_sheet(decide_domain(cfg, flip_ok), pixels, views, out, draws=draws)
-    console.print(f"{', '.join(views)}: {out}")
+    for note in sample.notes:
+        console.print(f"- {note}", markup=False)
+    if cfg.frozen:
+        console.print(_on_features(cfg), markup=False)
+    if views is None and cfg.frozen:
+        save_plain(sample.pixels, sample.classes, out)
+        console.print(f"the images as the network sees them: {out}", markup=False)
+        return
+    names = views or (_USUAL if cfg.method == AUTO else views_of(cfg))
+    save_sheet(cfg, sample.pixels, sample.classes, names, out, draws=draws)
+    console.print(f"{', '.join(names)}: {out}", markup=False)
+
+
+def _on_features(cfg: RunConfig) -> str:
+    dropout = cfg.augment.features
+    shares = {"weak": dropout.weak_dropout, "strong": dropout.strong_dropout}
+    said = [f"{shares[view]:.0%} in the {view} view" for view in views_of(cfg) if view in shares]
+    return (
+        f"- the network {cfg.network.name} stays as it is and sees each image once, without any view; the head sees "
+        f"its features, of which dropout leaves out {' and '.join(said) or 'none'}"
+    )

@@ -140,11 +140,15 @@ def test_what_is_left_out_is_said() -> None:
     assert framing_note(looks(*[(50, 50)] * 3), FULL_CROP) is None
     assert framing_note(looks(*[(50, 50)] * 3), Framing("pad")) is None
     padded = framing_note(looks(*[(300, 100)] * 3), Framing("pad"))
-    assert padded is not None and "padded" in padded and "67% or more of one image in four" in padded
+    assert padded is not None and "padded" in padded and "would leave out 67% of each image" in padded
+    mixed = framing_note(looks(*[(300, 100), (200, 100)] * 4, (100, 100)), Framing("squash"))
+    assert mixed is not None and "stretched" in mixed and "at least 67% of a quarter of the images" in mixed
     few = framing_note(looks(*[(300, 100)] * 2, *[(400, 300)] * 10), FULL_CROP)
     assert few is not None and "2 of 12 lose more than a third of their area (--resize pad" in few
     usual = framing_note(looks(*[(400, 300)] * 10), FULL_CROP)
-    assert usual is not None and "leaves out at most 25% of three images in four" in usual
+    assert usual is not None and "leaves out 25% of each image" in usual
+    several = framing_note(looks(*[(400, 300)] * 10, (100, 100)), FULL_CROP)
+    assert several is not None and "at most 25% of three quarters of the images" in several
     assert "more than a third" not in str(framing_note(looks(*[(600, 400), (500, 333)] * 5), FULL_CROP))
     assert "0.875 of the shorter side" in str(framing_note(looks((50, 50)), Framing(crop_share=0.875)))
 
@@ -162,7 +166,7 @@ def test_loading_frames_every_part_and_says_so(tmp_path: Path) -> None:
     config = DataConfig(path=str(root), test=str(root))
     data = load_images(config, seed=0)
     assert data.train.images.shape == (12, 3, 36, 36)
-    assert any("padded with their mean color" in note for note in data.notes)
+    assert any("padded to squares with their mean color" in note for note in data.notes)
     with Image.open(root / "cat" / "0.png") as image:
         expected = Framing("pad").to_square(image, 36, 3)
     np.testing.assert_array_equal(data.train.images[data.train.names.index("cat/0.png")], expected)

@@ -18,6 +18,7 @@ from tutelage.data.check import CheckReport, most_common
 from tutelage.data.images.image_set import PixelCache
 from tutelage.data.images.inventory import take_image_inventory
 from tutelage.data.images.parts import ImageInventory, ImagePart
+from tutelage.data.images.size import choose_framing, framing_note
 from tutelage.data.split import keep_labels
 
 _MOST_KINDS = 4  # sizes or modes shown in one line
@@ -32,6 +33,8 @@ class ImageSummary:
         classes: labeled images per class, including classes without any.
         sizes: images of each size, e.g. `{"32 x 32": 50000}`.
         modes: images of each Pillow mode, e.g. `{"RGB": 50000}`.
+        squares: what a training leaves out of them, or does to them instead; None if they are square, or not learned
+            from.
     """
 
     source: str
@@ -42,14 +45,20 @@ class ImageSummary:
     classes: dict[str, int]
     sizes: dict[str, int]
     modes: dict[str, int]
+    squares: str | None
 
 
-def summarize_images(inventory: ImageInventory) -> dict[str, ImageSummary]:
+def summarize_images(inventory: ImageInventory, config: DataConfig) -> dict[str, ImageSummary]:
     """A summary of each part, by role."""
-    return {role: _summary(part, inventory.classes) for role, part in inventory.parts.items()}
+    looks = [look for role in inventory.learned for look in inventory.parts[role].looks]
+    squares = framing_note(looks, choose_framing(looks, config))
+    return {
+        role: _summary(part, inventory.classes, squares if role == "train" else None)
+        for role, part in inventory.parts.items()
+    }
 
 
-def _summary(part: ImagePart, classes: tuple[str, ...]) -> ImageSummary:
+def _summary(part: ImagePart, classes: tuple[str, ...], squares: str | None) -> ImageSummary:
     counts = part.class_counts()
     names = [*classes, *sorted(set(counts) - set(classes))]
     return ImageSummary(
@@ -61,6 +70,7 @@ def _summary(part: ImagePart, classes: tuple[str, ...]) -> ImageSummary:
         classes={name: counts[name] for name in names},
         sizes=dict(Counter(f"{look.size[0]} x {look.size[1]}" for look in part.looks).most_common()),
         modes=dict(Counter(look.mode for look in part.looks).most_common()),
+        squares=squares,
     )
 
 
@@ -78,6 +88,8 @@ class ImageCheckReport(CheckReport):
         if part.images:
             sizes, modes = most_common(part.sizes, _MOST_KINDS), most_common(part.modes, _MOST_KINDS)
             found.append(f"sizes: {sizes}; modes: {modes}")
+        if part.squares is not None:
+            found.append(part.squares)
         return found
 
     def class_table(self) -> Table:
@@ -115,7 +127,7 @@ def check_images(
             _keep_labels(train, inventory.classes, config)
         except DataError as error:
             faults += error.faults
-    return ImageCheckReport(summarize_images(inventory), faults, list(inventory.warnings), inventory)
+    return ImageCheckReport(summarize_images(inventory, config), faults, list(inventory.warnings), inventory)
 
 
 def _keep_labels(train: ImagePart, classes: tuple[str, ...], config: DataConfig) -> None:

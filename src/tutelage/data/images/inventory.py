@@ -41,8 +41,7 @@ def take_image_inventory(
     listings = list_image_parts(config, needs_labels=needs_labels)
     single_pass = None
     if cache is not None:
-        headers = {role: read_headers(listing.items, workers=workers) for role, listing in listings.items()}
-        first = _assemble(config, listings, headers, needs_labels=needs_labels)
+        first = _from_headers(config, listings, workers=workers, needs_labels=needs_labels)
         seen = [look for role in first.learned for look in first.parts[role].looks]
         if seen and not first.faults:
             decided = config if settled is None else settled(first)
@@ -59,6 +58,19 @@ def take_image_inventory(
         single_pass.finish(inventory)
         inventory.cache = cache
     return inventory
+
+
+def read_image_headers(config: DataConfig, *, workers: int = 1, needs_labels: bool = True) -> ImageInventory:
+    """As `take_image_inventory`, but without decoding a pixel: damaged images and copies are not noticed."""
+    listings = list_image_parts(config, needs_labels=needs_labels)
+    return _from_headers(config, listings, workers=workers, needs_labels=needs_labels)
+
+
+def _from_headers(
+    config: DataConfig, listings: Mapping[str, ImageListing], *, workers: int, needs_labels: bool
+) -> ImageInventory:
+    headers = {role: read_headers(listing.items, workers=workers) for role, listing in listings.items()}
+    return _assemble(config, listings, headers, needs_labels=needs_labels)
 
 
 def _assemble(

@@ -1,6 +1,8 @@
-"""A few images of a source, for a preview; nothing else is read."""
+"""A few images of a source, for a preview; of the others, headers are read at most."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,30 +10,53 @@ from numpy.typing import NDArray
 from tutelage.config.settings import DataConfig
 from tutelage.core.errors import DataError
 from tutelage.data.images.image_set import decode
-from tutelage.data.images.size import choose_channels, choose_size
-from tutelage.data.images.source import list_images
-from tutelage.data.images.survey import ImageLook, read_headers
+from tutelage.data.images.parts import ImageInventory
+from tutelage.data.images.size import choose_channels, choose_framing, choose_size, framing_note
 
 _UNKNOWN = 1  # pixels; no image can be read, and decoding will say so
 
 
-def sample_images(config: DataConfig, count: int, *, workers: int = 1) -> tuple[NDArray[np.uint8], bool]:
-    """Up to `count` evenly spaced training images, and whether they keep their class when mirrored.
+@dataclass(frozen=True)
+class ImageSample:
+    """Some training images, prepared as a run prepares them.
 
-    Size and channels are chosen as for a run, but from these images only.
+    Attributes:
+        pixels: (n, C, size, size) uint8.
+        classes: n names; None for an image without a label.
+        flip_ok: whether mirrored images keep their class.
+        notes: how images are prepared, one sentence each.
+    """
 
-    Returns:
-        (n, C, size, size) uint8, and `flip_ok` of the source.
+    pixels: NDArray[np.uint8]
+    classes: list[str | None]
+    flip_ok: bool
+    notes: list[str]
+
+
+def sample_images(config: DataConfig, found: ImageInventory, count: int, *, workers: int = 1) -> ImageSample:
+    """Up to `count` evenly spaced training images.
+
+    Args:
+        config: says how images are prepared.
+        found: of `read_image_headers`; size and framing are chosen as for a run.
 
     Raises:
         DataError: with all faults of the listing, or of these images.
     """
-    listing = list_images(config.path, config.labels, role="train")
+    if "train" not in found.parts:
+        raise DataError(found.faults)
+    listing = found.parts["train"].listing
     if listing.faults:
         raise DataError(listing.faults)
     places = np.linspace(0, len(listing.items) - 1, min(count, len(listing.items))).astype(np.int64)
     items = [listing.items[place] for place in places]
-    looks = [look for look in read_headers(items, workers=workers) if isinstance(look, ImageLook)]
-    size = choose_size(looks, config.image_size)[0] if looks else _UNKNOWN
-    channels = choose_channels(looks)
-    return decode(items, listing.classes, size=size, channels=channels, workers=workers).images, listing.flip_ok
+    looks = [look for role in found.learned for look in found.parts[role].looks]
+    framing, channels = choose_framing(looks, config), choose_channels(looks)
+    size, note = choose_size(looks, config.image_size, framing.mode) if looks else (_UNKNOWN, "")
+    shaped = framing_note(looks, framing)
+    return ImageSample(
+        decode(items, listing.classes, size=size, channels=channels, framing=framing, workers=workers).images,
+        [item.label for item in items],
+        listing.flip_ok,
+        [note] if shaped is None else [note, shaped],
+    )

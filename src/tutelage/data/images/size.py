@@ -57,9 +57,9 @@ def framing_note(looks: Sequence[ImageLook], framing: Framing) -> str | None:
     """A sentence on what is left out of images, or what becomes of them instead; None if they stay as they are."""
     cuts = _cut_shares(looks)
     if framing.mode != "crop":
-        done = "padded with their mean color" if framing.mode == "pad" else "stretched"
-        much = f"{100 * _high(cuts):.0f}% or more of one image in four"
-        square = f"images are {done} to squares: a centered square would leave out {much} (--resize crop takes it)"
+        done = "padded to squares with their mean color" if framing.mode == "pad" else "stretched to squares"
+        much = _said(cuts, "at least", "a quarter of the images")
+        square = f"images are {done}: a centered square would leave out {much} (--resize crop takes it)"
         return square if any(cuts) else None
     what = "the centered square"
     if framing.crop_share < 1.0:
@@ -68,7 +68,7 @@ def framing_note(looks: Sequence[ImageLook], framing: Framing) -> str | None:
     if much_cut:
         lost = f", and {much_cut} of {len(cuts)} lose more than a third of their area (--resize pad keeps all of it)"
     elif any(cuts):
-        lost = f", which leaves out at most {100 * _high(cuts):.0f}% of three images in four"
+        lost = f", which leaves out {_said(cuts, 'at most', 'three quarters of the images')}"
     else:
         lost = ""
     return f"images are cropped to {what}{lost}" if lost or framing.crop_share < 1.0 else None
@@ -77,6 +77,12 @@ def framing_note(looks: Sequence[ImageLook], framing: Framing) -> str | None:
 def _cut_shares(looks: Sequence[ImageLook]) -> list[float]:
     """The shares of the areas outside the largest square of each image."""
     return [1.0 - min(look.size) / max(look.size) for look in looks]
+
+
+def _said(shares: Sequence[float], bound: str, of: str) -> str:
+    """The share that one image in four reaches or exceeds, in percent: of each image if it is the same for all."""
+    low, high = (round(100 * share) for share in (min(shares, default=0.0), max(shares, default=0.0)))
+    return f"{high}% of each image" if low == high else f"{bound} {100 * _high(shares):.0f}% of {of}"
 
 
 def _high(shares: Sequence[float]) -> float:

@@ -65,9 +65,9 @@ def _gets_recommended(record: RunRecord) -> bool:
 def _settings(record: RunRecord) -> list[str]:
     """The flags of a command, except its folder and seed."""
     short = {setting: flag for flag, setting in config.FLAGS.items()}
-    flags = []
+    flags, by_default = [], record.data.get("framing_by_default", {})
     for name, (value, default) in changed_settings(record.cfg, from_preset=record.kind.from_preset).items():
-        if name in _LEFT_OUT:
+        if name in _LEFT_OUT or (name in by_default and value == by_default[name]):
             continue
         flag = f"--{short.get(name, name).replace('_', '-')}"
         text = _text(value)

@@ -15,6 +15,7 @@ from torch import nn
 
 from tutelage.config import RunConfig
 from tutelage.data.check import CheckReport
+from tutelage.data.images.sample import ImageSample
 from tutelage.data.kinds import DataKind
 from tutelage.run.data_modules.foreign import refuse_changed
 from tutelage.tasks.base import Task
@@ -112,13 +113,13 @@ class DataModule(ABC):
                 filled, or there is nothing to score on.
         """
 
-    @staticmethod
     @abstractmethod
-    def sample(cfg: RunConfig, count: int) -> tuple[NDArray[np.uint8], bool]:
-        """Some images (N, C, H, W) of the source, and whether mirroring keeps their class.
+    def preview(self, cfg: RunConfig, count: int) -> tuple[RunConfig, ImageSample]:
+        """The settings as a training would decide them, and some images as it would prepare them; reasons are printed.
 
         Raises:
             ConfigError: there are no such previews of this kind of data.
+            DataError: with all faults.
         """
 
     @abstractmethod

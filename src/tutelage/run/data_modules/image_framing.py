@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from tutelage.config import RunConfig
 from tutelage.data.images.framing import FILTERS, Framing, Mode
@@ -15,6 +16,13 @@ from tutelage.networks.timm_network import preparation
 def mode_of(found: ImageInventory) -> Mode:
     """What `data.resize` auto means for the images that are learned from."""
     return choose_mode([look for role in found.learned for look in found.parts[role].looks])
+
+
+def framing_by_default(cfg: RunConfig, mode: Mode) -> dict[str, Any]:
+    """The settings of the framing, by dotted name, that a command takes which says nothing of them."""
+    opened = dataclasses.replace(cfg.data, resize="auto", crop_share=None, interpolation="auto")
+    data = settle_framing(dataclasses.replace(cfg, data=opened), mode).data
+    return {f"data.{name}": getattr(data, name) for name in ("resize", "crop_share", "interpolation")}
 
 
 def settle_framing(cfg: RunConfig, mode: Mode) -> RunConfig:

@@ -4,31 +4,35 @@ from __future__ import annotations
 
 import dataclasses
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
+from PIL import Image
 
-from tutelage.augment.contact_sheet import contact_sheet
+from tutelage.augment.contact_sheet import contact_sheet, plain_sheet
 from tutelage.augment.ct_augment import CTAugment
 from tutelage.augment.view import ImageShape
 from tutelage.augment.views import build_views
 from tutelage.config import RunConfig
 from tutelage.core.files import write_atomically
+from tutelage.core.names import shown
 from tutelage.data.images.dataset import ImageDataset
 from tutelage.run.build import method_class
 
-DRAWS, IMAGES = 6, 4
+DRAWS, IMAGES, COLUMNS = 6, 4, 7
 
 
 def save_image_views(cfg: RunConfig, dataset: ImageDataset, out: Path) -> None:
     """The contact sheet of a run: the views that its method asks for."""
-    method = method_class(cfg.method)
-    names = tuple(dict.fromkeys((*method.labeled_views, *method.unlabeled_views)))
+    names = views_of(cfg)
     pixels = dataset.train.images
     rows = np.linspace(0, len(pixels) - 1, min(IMAGES, len(pixels))).astype(np.int64)
-    save_sheet(cfg, pixels[rows], names, out, draws=DRAWS)
+    labels = [int(label) for label in dataset.train.labels[rows]]
+    classes = [dataset.classes[label] if label >= 0 else None for label in labels]
+    save_sheet(cfg, pixels[rows], classes, names, out, draws=DRAWS)
 
 
 def decide_domain(cfg: RunConfig, flip_ok: bool) -> RunConfig:
@@ -39,11 +43,38 @@ def decide_domain(cfg: RunConfig, flip_ok: bool) -> RunConfig:
     return dataclasses.replace(cfg, augment=dataclasses.replace(cfg.augment, domain=domain))
 
 
-def save_sheet(cfg: RunConfig, pixels: np.ndarray, names: tuple[str, ...], out: Path, *, draws: int) -> None:
-    """Write a contact sheet of images (N, C, H, W) uint8."""
+def views_of(cfg: RunConfig) -> tuple[str, ...]:
+    """The views that the method asks for, each once."""
+    method = method_class(cfg.method)
+    return tuple(dict.fromkeys((*method.labeled_views, *method.unlabeled_views)))
+
+
+def save_plain(pixels: np.ndarray, classes: Sequence[str | None], out: Path) -> None:
+    """Write a picture of images (N, C, H, W) uint8 as they are, with the names of their classes."""
+    _write(plain_sheet(pixels, _names(classes), "as the network sees them", columns=COLUMNS), out)
+
+
+def save_sheet(
+    cfg: RunConfig,
+    pixels: np.ndarray,
+    classes: Sequence[str | None],
+    names: tuple[str, ...],
+    out: Path,
+    *,
+    draws: int,
+) -> None:
+    """Write a contact sheet of images (N, C, H, W) uint8 under the views `names`, with the names of their classes."""
     ct = CTAugment(cfg.augment.ct) if cfg.augment.strong.policy == "ctaugment" else None  # before it has learned
     views = dict(zip(names, build_views(names, cfg.augment, ImageShape(*pixels.shape[1:]), ct), strict=True))
     images = torch.from_numpy(np.ascontiguousarray(pixels))
+    _write(contact_sheet(images, views, draws, cfg.train.seed, _names(classes)), out)
+
+
+def _names(classes: Sequence[str | None]) -> list[str]:
+    return ["no label" if name is None else shown(name) for name in classes]
+
+
+def _write(sheet: Image.Image, out: Path) -> None:
     stream = io.BytesIO()
-    contact_sheet(images, views, draws_per_view=draws, seed=cfg.train.seed).save(stream, "PNG")
+    sheet.save(stream, "PNG")
     write_atomically(out, stream.getvalue())

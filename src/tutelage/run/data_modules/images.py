@@ -26,9 +26,10 @@ from tutelage.data.images.dataset import ImageDataset, load_images
 from tutelage.data.images.evidence import measure_gap, measure_label_fit
 from tutelage.data.images.framing import Mode
 from tutelage.data.images.image_set import ImageSubset, PixelCache
+from tutelage.data.images.inventory import read_image_headers
 from tutelage.data.images.loader import Normalization, pixel_statistics, unchanged
 from tutelage.data.images.parts import ImageInventory
-from tutelage.data.images.sample import sample_images
+from tutelage.data.images.sample import ImageSample, sample_images
 from tutelage.data.kinds import IMAGES
 from tutelage.networks.base import Network
 from tutelage.networks.build import require_weights, timm_name
@@ -38,7 +39,7 @@ from tutelage.run.data_modules.base import DataModule
 from tutelage.run.data_modules.feature_streams import build_feature_training, new_head
 from tutelage.run.data_modules.head_choice import choose_head
 from tutelage.run.data_modules.image_checks import check_image_runs
-from tutelage.run.data_modules.image_framing import mode_of, settle_framing
+from tutelage.run.data_modules.image_framing import framing_by_default, mode_of, settle_framing
 from tutelage.run.data_modules.image_streams import Inputs, build_training
 from tutelage.run.data_modules.image_views import decide_domain, save_image_views
 from tutelage.run.frozen import FrozenBackbone
@@ -71,6 +72,7 @@ class ImageModule(DataModule):
     frozen: FrozenBackbone | None = None
     _features: NDArray[np.float32] | None = None  # of the training images, if the backbone is frozen
     _inventory: ImageInventory | None = None
+    _by_default: Mapping[str, Any] = MappingProxyType({})  # settings of the framing
     _heads: Mapping[str, RunConfig] = MappingProxyType({})  # the settings of those that can be chosen among
 
     @staticmethod
@@ -91,10 +93,17 @@ class ImageModule(DataModule):
         """See `DataModule`."""
         check_image_runs(configs, console)
 
-    @staticmethod
-    def sample(cfg: RunConfig, count: int) -> tuple[NDArray[np.uint8], bool]:
-        """See `DataModule`."""
-        return sample_images(cfg.data, count, workers=cfg.train.workers)
+    def preview(self, cfg: RunConfig, count: int) -> tuple[RunConfig, ImageSample]:
+        """See `DataModule`. Only headers are read of images that are not shown, and unreadable ones are no fault."""
+        lenient = dataclasses.replace(cfg.data, skip_unreadable=True)
+        found = read_image_headers(lenient, workers=cfg.train.workers, needs_labels=learns_from_labels(cfg.method))
+        if not found.faults:
+            choice = self._choice(cfg, found)
+            if choice is not None:
+                choice.print(self.console)
+            cfg = self._settled(cfg, choice, mode_of(found))
+        sample = sample_images(cfg.data, found, count, workers=cfg.train.workers)
+        return decide_domain(cfg, sample.flip_ok), sample
 
     def settle(self, cfg: RunConfig, run: Path) -> RunConfig:
         """The settings, with what is recommended for the data where it was not given; rank 0 looks and chooses."""
@@ -117,7 +126,9 @@ class ImageModule(DataModule):
                 head: self._settled(cfg, dataclasses.replace(choice, preset=f"{head}-features"), mode)
                 for head in choice.heads
             }
-        return self._settled(cfg, choice, mode)
+        cfg = self._settled(cfg, choice, mode)
+        self._by_default = framing_by_default(cfg, mode)
+        return cfg
 
     def _choice(self, cfg: RunConfig, found: ImageInventory) -> Recommendation | None:
         """What is recommended for the data; None if the settings are complete."""
@@ -202,9 +213,14 @@ class ImageModule(DataModule):
             self.normalization = Normalization(tuple(recorded["mean"]), tuple(recorded["std"]))
 
     def facts(self) -> dict[str, Any]:
-        """Size and normalization of the images."""
+        """Size and normalization of the images, and how they would be framed if nothing were said of it."""
         mean, std = list(self.normalization.mean), list(self.normalization.std)
-        return {"image_size": self.data.image_size, "mean": mean, "std": std}
+        return {
+            "image_size": self.data.image_size,
+            "mean": mean,
+            "std": std,
+            "framing_by_default": dict(self._by_default),
+        }
 
     def draw_views(self, cfg: RunConfig, out: Path) -> None:
         """A contact sheet; features are not augmented in a way that a picture could show."""

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from rich.console import Console
 
 from tutelage.config import AUTO, RunConfig, base_preset, preset_names
@@ -21,6 +20,7 @@ from tutelage.core.distributed import rank, world_size
 from tutelage.core.errors import ConfigError
 from tutelage.core.names import shown
 from tutelage.data.check import check_for_training
+from tutelage.data.images.sample import ImageSample
 from tutelage.data.kinds import SCANS
 from tutelage.data.scans.check import ScanCheckReport, check_scans
 from tutelage.data.scans.dataset import ScanDataset, load_scans
@@ -97,8 +97,7 @@ class ScanModule(DataModule):
         """See `DataModule`."""
         check_scan_runs(configs, console)
 
-    @staticmethod
-    def sample(cfg: RunConfig, count: int) -> tuple[NDArray[np.uint8], bool]:
+    def preview(self, cfg: RunConfig, count: int) -> tuple[RunConfig, ImageSample]:
         """See `DataModule`."""
         raise ConfigError(f"{shown(cfg.data.path)} holds scans: a run on them draws its patches into views.png")
 
