@@ -161,6 +161,13 @@ WRONG_SETTINGS: dict[str, tuple[list[str], str]] = {
         "network.name 'small' gives one answer per image; for scans choose vnet",
     ),
     "a size of images": ([*TRAIN, "--image-size", "32"], r"data\.image_size is for images with one class each"),
+    "padding of images": ([*TRAIN, "--resize", "pad"], r"data\.resize is for images with one class each"),
+    "squashing of images in a check": (
+        ["check", "scans", "--data.resize", "squash"],
+        r"data\.resize is for images with one class each",
+    ),
+    "a crop share": ([*TRAIN, "--data.crop-share", "0.9"], r"data\.crop_share is for images with one class each"),
+    "a filter of images": ([*TRAIN, "--data.interpolation", "bilinear"], r"data\.interpolation is for images"),
     "augmentation of images": ([*TRAIN, "--augment.weak.flip", "false"], r"augment\.weak\.flip is for images"),
     "a network for images": (
         [*TRAIN, "--network", "wrn-10-1"],

@@ -84,6 +84,22 @@ VALUES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     "evaluations every 0 steps": (flags("--eval-every", "0"), r"train.eval_every must be at least 1, got 0"),
     "images of two pixels": (flags("--image-size", "2"), r"data.image_size must be in \[4, 4096\], got 2"),
     "huge images": (flags("--image-size", "100000"), r"data.image_size must be in \[4, 4096\], got 100000"),
+    "a form of resizing that does not exist": (
+        flags("--resize", "stretch"),
+        r"data.resize must be one of auto, crop, pad, squash, got 'stretch'",
+    ),
+    "a filter that does not exist": (
+        flags("--data.interpolation", "nearest"),
+        r"data.interpolation must be one of auto, bicubic, bilinear, got 'nearest'",
+    ),
+    "a crop of more than there is": (
+        flags("--data.crop-share", "1.2"),
+        r"data.crop_share must be in \[0.1, 1\], got 1.2",
+    ),
+    "a crop share without a crop": (
+        flags("--data.crop-share", "0.9", "--resize", "squash"),
+        r"data.crop_share does nothing with data.resize = 'squash'; it belongs to 'crop'",
+    ),
     "a balance that does not exist": (
         flags("--label-balance", "even"),
         r"data.label_balance must be one of balanced, proportional, got 'even'",

@@ -47,7 +47,7 @@ def check_source(
         raise ConfigError(f"{other[0]} has no effect in a check, which takes only settings of data and scan")
     cfg = resolve_training(settings)
     module = module_of(cfg)
-    module.refuse_foreign(cfg, ("scan",))
+    module.refuse_foreign(cfg, tuple(name for name in module.foreign if name.partition(".")[0] in _SECTIONS))
     refuse_file(out, overwrite=overwrite, endings=(".json",))
     report = module.check(cfg, workers=workers)
     report.print(console)

@@ -52,9 +52,7 @@ class DataConfig:
         Literal["auto", "crop", "pad", "squash"],
         "how images become square: take the middle, pad the whole image, or stretch it; auto pads wide ones",
     ] = "auto"
-    crop_share: Annotated[
-        float | None, "with resize=crop: side of the square as a share of the shorter side; by default 1"
-    ] = None
+    crop_share: Annotated[float, "with resize=crop: side of the square as a share of the shorter side"] = 1.0
     interpolation: Annotated[
         Literal["auto", "bicubic", "bilinear"],
         "filter of the resizing; auto is that of the pretrained weights, otherwise bicubic",
@@ -72,9 +70,8 @@ class DataConfig:
         require(
             self.image_size is None or 4 <= self.image_size <= 4096, "data.image_size", "in [4, 4096]", self.image_size
         )
-        share = self.crop_share
-        require(share is None or 0.1 <= share <= 1.0, "data.crop_share", "in [0.1, 1]", share)
-        if share is not None and self.resize not in ("auto", "crop"):
+        require(0.1 <= self.crop_share <= 1.0, "data.crop_share", "in [0.1, 1]", self.crop_share)
+        if self.crop_share < 1.0 and self.resize not in ("auto", "crop"):
             raise ConfigError(f"data.crop_share does nothing with data.resize = {self.resize!r}; it belongs to 'crop'")
         require(self.memory_limit_mb >= 0, "data.memory_limit_mb", "at least 0", self.memory_limit_mb)
 

@@ -38,13 +38,13 @@ class Framing:
         """The framing that settings name.
 
         Args:
-            chosen: the mode where settings leave it open, and name no share of a crop. Runs from before it could be
+            chosen: the mode where settings leave it open, and ask for no smaller crop. Runs from before it could be
                 chosen crop.
         """
-        auto: Mode = chosen if data.crop_share is None else "crop"
+        auto: Mode = chosen if data.crop_share == 1.0 else "crop"
         return Framing(
             auto if data.resize == "auto" else data.resize,
-            1.0 if data.crop_share is None else data.crop_share,
+            data.crop_share,
             "bicubic" if data.interpolation == "auto" else data.interpolation,
         )
 

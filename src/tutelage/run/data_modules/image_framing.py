@@ -20,15 +20,16 @@ def mode_of(found: ImageInventory) -> Mode:
 
 def framing_by_default(cfg: RunConfig, mode: Mode) -> dict[str, Any]:
     """The settings of the framing, by dotted name, that a command takes which says nothing of them."""
-    opened = dataclasses.replace(cfg.data, resize="auto", crop_share=None, interpolation="auto")
+    opened = dataclasses.replace(cfg.data, resize="auto", interpolation="auto")
     data = settle_framing(dataclasses.replace(cfg, data=opened), mode).data
-    return {f"data.{name}": getattr(data, name) for name in ("resize", "crop_share", "interpolation")}
+    return {"data.resize": data.resize, "data.interpolation": data.interpolation}
 
 
 def settle_framing(cfg: RunConfig, mode: Mode) -> RunConfig:
     """The settings with nothing about the framing left open.
 
-    The filter is that of the pretrained network's own configuration. Its crop share is not taken: see docs/data.md.
+    The filter is that of the pretrained network's own configuration. Its crop share is not taken: a smaller crop did
+    not score better (docs/pretrained.md), and it hides more of the image.
 
     Args:
         mode: of `mode_of`, which `auto` stands for.
@@ -38,6 +39,5 @@ def settle_framing(cfg: RunConfig, mode: Mode) -> RunConfig:
         own = preparation(timm_name(cfg.network)).interpolation
         data = dataclasses.replace(data, interpolation=next((name for name in FILTERS if name == own), "bicubic"))
     framing = Framing.of(data, mode)
-    share = framing.crop_share if framing.mode == "crop" else None
-    data = dataclasses.replace(data, resize=framing.mode, crop_share=share, interpolation=framing.interpolation)
+    data = dataclasses.replace(data, resize=framing.mode, interpolation=framing.interpolation)
     return dataclasses.replace(cfg, data=data)
