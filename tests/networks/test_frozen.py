@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from tutelage.networks import frozen
-from tutelage.networks.frozen import FeatureHead, FeatureTransform
+from tutelage.networks.feature_transform import FeatureTransform
+from tutelage.networks.frozen import FeatureHead
 
 
 def features(rows: int, width: int = 12) -> Tensor:

@@ -24,7 +24,7 @@ from tutelage import cli
 from tutelage.config import resolve
 from tutelage.core.cache_folder import VARIABLE
 from tutelage.core.errors import CheckpointError
-from tutelage.networks.frozen import FeatureTransform
+from tutelage.networks.feature_transform import FeatureTransform
 from tutelage.run import frozen
 from tutelage.run.frozen import BACKBONE_FILE, FrozenBackbone
 from tutelage.run.scored import read_scored

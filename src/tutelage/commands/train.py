@@ -1,13 +1,15 @@
-"""The commands train and pretrain: the run, its supervised baseline if requested, and the verdict."""
+"""The commands train and pretrain: the run, then its supervised baseline and its fine-tuning, where requested."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from tutelage.commands.fine_tune import finish_fine_tuning
 from tutelage.commands.run import Run
 from tutelage.config import RunConfig
 from tutelage.core.errors import Interrupted
@@ -25,19 +27,23 @@ def train_run(
     Raises:
         TutelageError: as in `start_run`.
     """
+    begun = time.monotonic()
     start_run(cfg, out, overwrite=overwrite, console=console, pretraining=pretraining)
     _finish_baseline(out, console)
+    finish_fine_tuning(RunRecord(out), time.monotonic() - begun, console)
     return Run(out)
 
 
 def resume_training(run: Path, given: Mapping[str, Any], *, console: Console) -> Run:
-    """Resume a run exactly where it stopped, then its baseline; see `resume_run`.
+    """Resume a run exactly where it stopped, then its baseline and its fine-tuning; see `resume_run`.
 
     Raises:
         RunError: as in `resume_run`.
     """
+    begun = time.monotonic()
     resume_run(run, given, console=console)
     _finish_baseline(run, console)
+    finish_fine_tuning(RunRecord(run), time.monotonic() - begun, console)
     return Run(run)
 
 

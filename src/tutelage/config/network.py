@@ -74,8 +74,8 @@ class NetworkConfig:
     ] = None
     feature_dims: Annotated[
         int | None,
-        "for a frozen pretrained network: principal components of the features that heads are trained on; "
-        "by default 256",
+        "for a pretrained network: principal components of the features that its head sees; by default 256 if it is "
+        "frozen, else the features themselves",
     ] = None
     wiring: Annotated[
         WiringName | None,

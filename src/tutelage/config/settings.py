@@ -191,6 +191,18 @@ class TrainConfig:
     freeze: Annotated[
         Literal["all"] | float, "share of the training in which a pretrained backbone is frozen, or the word all"
     ] = 0.0
+    finetune: Annotated[
+        bool,
+        "after the head on a frozen network, use what is left of the budget to fine-tune it, and keep the better one",
+    ] = False
+    trial_share: Annotated[
+        float,
+        "with init_from a head: share of the budget for a trial on held-out labels, which ends the run if it loses",
+    ] = 0.0
+    trained_stages: Annotated[
+        int | None,
+        "train only the last stages of a pretrained backbone, and keep its batch-norm statistics; by default all train",
+    ] = None
     metrics: Annotated[
         tuple[str, ...],
         "further scores: your functions of (probs, labels), package.module:function, separated by commas",
@@ -228,6 +240,13 @@ class TrainConfig:
         require(0.0 <= self.frozen_share <= 1.0, "train.freeze", "in [0, 1], or the word all", self.freeze)
         if self.frozen_share == 1.0 and self.backbone_lr != 1.0:
             raise ConfigError("train.backbone_lr does nothing where train.freeze = all keeps the backbone frozen")
+        require(0.0 <= self.trial_share < 1.0, "train.trial_share", "in [0, 1)", self.trial_share)
+        if self.finetune and self.frozen_share < 1.0:
+            raise ConfigError("train.finetune does nothing without a frozen network: it follows train.freeze all")
+        stages = self.trained_stages
+        require(stages is None or 1 <= stages <= 100, "train.trained_stages", "in [1, 100]", stages)
+        if self.frozen_share == 1.0 and stages is not None:
+            raise ConfigError("train.trained_stages does nothing where train.freeze = all keeps the backbone frozen")
         if self.steps is not None and self.budget is not None:
             raise ConfigError("train.steps and train.budget exclude each other: give one of them")
         if self.budget is not None:

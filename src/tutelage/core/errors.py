@@ -62,6 +62,10 @@ class RunError(TutelageError):
     """A run folder exists already, is in use, is not a run folder, or does not match the request."""
 
 
+class NotBetter(TutelageError):
+    """A trial on held-out labels found that a training does not pay, so that it was not done."""
+
+
 class CheckpointError(RunError):
     """A checkpoint is damaged, missing, or in a format that this version cannot read."""
 

@@ -56,6 +56,10 @@ class SoftMatch(Method[SemiSupervisedBatch]):
             bool, "make the pseudo-label of a, not of p(weak u): ours, for few labels on frozen features"
         ] = False
         sigmas: Annotated[float, "s: larger weighs unsure rows less"] = 2.0
+        passes: Annotated[
+            Literal["joint", "separate"],
+            "joint: all rows in one pass; separate: the weak unlabeled rows in one of their own, without gradient",
+        ] = "joint"
         statistics_decay: Annotated[float, "of the moving averages mu, sigma^2, q and the labeled target"] = 0.999
 
         def __post_init__(self) -> None:
@@ -95,8 +99,14 @@ class SoftMatch(Method[SemiSupervisedBatch]):
 
     def forward(self, batch: SemiSupervisedBatch, t: Progress) -> StepOutput:
         x, u, cfg = batch.labeled, batch.unlabeled, self.cfg
-        logits = self.student(torch.cat([x.views[0], *u.views]))  # one pass, so that batch norm sees all rows
-        logits_x, logits_weak, logits_strong = torch.split(at_least_float32(logits), [len(x), len(u), len(u)])
+        if cfg.passes == "joint":
+            logits = self.student(torch.cat([x.views[0], *u.views]))  # one pass, so that batch norm sees all rows
+            logits_x, logits_weak, logits_strong = torch.split(at_least_float32(logits), [len(x), len(u), len(u)])
+        else:  # saves the backward pass of rows that have no gradient; it changes what batch norm sees
+            with torch.no_grad():
+                logits_weak = at_least_float32(self.student(u.views[0]))
+            logits = self.student(torch.cat([x.views[0], u.views[1]]))
+            logits_x, logits_strong = torch.split(at_least_float32(logits), [len(x), len(u)])
         probs = logits_weak.detach().softmax(1)
 
         share = 1.0 - cfg.statistics_decay  # of this batch

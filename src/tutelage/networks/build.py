@@ -108,6 +108,7 @@ def _classifier(config: NetworkConfig, *, num_classes: int, channels: int, image
             pretrained=config.pretrained and published,
             weights=weights_of(config) if published else None,
             dropout=config.dropout or 0.0,
+            feature_dims=config.feature_dims,
         )
     if name.family == "wrn":
         (groups, units), (_, width) = name.wide_shape, name.numbers

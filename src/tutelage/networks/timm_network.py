@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from tutelage.core.errors import ConfigError, MissingExtra, did_you_mean
 from tutelage.networks.base import Network
+from tutelage.networks.feature_transform import FeatureTransform
 from tutelage.networks.weights_file import match_weights, read_weights
 
 Levels = tuple[float, ...]
@@ -44,6 +45,9 @@ class ImagePreparation:
 class TimmNetwork(Network):
     """A timm model without its classifier, followed by dropout and a new linear head.
 
+    With `feature_dims`, a transform stands before the dropout, as in front of a head on frozen features: so such a head
+    can be trained on together with the network. Its center and components are buffers, which are loaded or fitted.
+
     Most of these models reduce the resolution by a factor of 32, which leaves little of images below about 96 pixels.
 
     Args:
@@ -53,6 +57,7 @@ class TimmNetwork(Network):
             first layer are summed over colors.
         weights: a file of weights of this network to load instead, matched by name or by order and shape.
         dropout: probability on the features.
+        feature_dims: D, the principal components of the features that the head sees; None leaves them as they are.
 
     Attributes:
         loaded: what was loaded from where, in words; "" for random weights.
@@ -72,6 +77,7 @@ class TimmNetwork(Network):
         pretrained: bool = False,
         weights: Path | None = None,
         dropout: float = 0.0,
+        feature_dims: int | None = None,
     ) -> None:
         super().__init__()
         self.loaded = ""
@@ -81,13 +87,25 @@ class TimmNetwork(Network):
         elif pretrained:
             self.loaded = f"{len(self.trunk.state_dict())} tensors from timm's published weights {name}"
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(_feature_count(self.trunk, name, channels, image_size), num_classes)
+        self.width = _feature_count(self.trunk, name, channels, image_size)
+        self.transform: nn.Module = nn.Identity()
+        if feature_dims is not None:
+            self.transform = FeatureTransform(self.width, feature_dims)
+        self.head = nn.Linear(feature_dims or self.width, num_classes)
         nn.init.xavier_normal_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
     def features(self, images: Tensor) -> Tensor:
-        """(B, F): the input of timm's classifier."""
-        return self.dropout(self.trunk(images))
+        """(B, F): the input of timm's classifier, or (B, D): its transform."""
+        return self.dropout(self.transform(self.trunk(images)))
+
+    def stages(self) -> list[list[nn.Parameter]]:
+        """The parameters of timm's model by stage, from the first one to the last."""
+        from timm.models import group_parameters
+
+        groups = group_parameters(self.trunk, self.trunk.group_matcher(coarse=True))
+        parameters = dict(self.trunk.named_parameters())
+        return [[parameters[name] for name in groups[number]] for number in sorted(groups)]
 
 
 def preparation(name: str) -> ImagePreparation:

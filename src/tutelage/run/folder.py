@@ -14,13 +14,13 @@ from filelock import FileLock, Timeout
 
 from tutelage.core.errors import RunError
 from tutelage.core.files import TEMPORARY, remove_temporary, strict_json, write_atomically, write_json
-from tutelage.run.run_record import BASELINE_FOLDER, FORMAT, RunRecord, read_rows
+from tutelage.run.run_record import BASELINE_FOLDER, FORMAT, TUNED_FOLDER, RunRecord, read_rows
 
 CONTENT = (
     *("config.json", "split.json", "metrics.jsonl", "timing.jsonl", "result.json"),
-    *("views.png", "scored.npz", "verdict.json", "report.html", "backbone.safetensors"),
+    *("views.png", "scored.npz", "verdict.json", "report.html", "backbone.safetensors", "kept.json"),
 )
-FOLDERS = ("checkpoints", "tensorboard", "cache", BASELINE_FOLDER, "masks")
+FOLDERS = ("checkpoints", "tensorboard", "cache", BASELINE_FOLDER, TUNED_FOLDER, "masks")
 
 
 class RunFolder:
@@ -38,6 +38,8 @@ class RunFolder:
     | masks/ | for scans, the masks that the evaluated network predicts for the test cases |
     | result.json | final metrics, written once |
     | baseline/ | the run of the supervised baseline, if there is one |
+    | finetuned/ | the run that fine-tuned the frozen network, if there is one |
+    | kept.json | which of the two predicts, and why |
     | verdict.json | whether the unlabeled images helped, compared with the baseline |
     """
 

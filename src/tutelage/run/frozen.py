@@ -25,7 +25,7 @@ from tutelage.data.images.feature_store import FeatureStore
 from tutelage.data.images.loader import Normalization
 from tutelage.networks.build import build_network, timm_name
 from tutelage.networks.engine import Engine, fast_engine
-from tutelage.networks.frozen import FEATURE_DIMS, FeatureTransform
+from tutelage.networks.feature_transform import FEATURE_DIMS, FeatureTransform
 from tutelage.networks.timm_network import TimmNetwork, preparation
 
 BACKBONE_FILE = "backbone.safetensors"
@@ -84,7 +84,7 @@ class FrozenBackbone:
         normalization = Normalization(prepared.mean, prepared.std)
         trunk = network.trunk.eval().requires_grad_(False)
         loaded = f"{network.loaded}; license: {prepared.license or 'not stated'}"
-        return FrozenBackbone(trunk, normalization, image_size, device, loaded, network.head.in_features)
+        return FrozenBackbone(trunk, normalization, image_size, device, loaded, network.width)
 
     @staticmethod
     def of_run(run: Path, cfg: RunConfig, facts: Mapping[str, Any], device: torch.device) -> FrozenBackbone:
@@ -93,7 +93,7 @@ class FrozenBackbone:
         Raises:
             CheckpointError: its file is missing or damaged.
         """
-        tensors, size = _read_tensors(run / BACKBONE_FILE), facts["image_size"]
+        tensors, size = read_backbone(run), facts["image_size"]
         network = build_network(cfg.network, num_classes=2, channels=3, image_size=size, published=False)
         assert isinstance(network, TimmNetwork)
         transform = FeatureTransform(*tensors.get(f"{_TRANSFORM}components", torch.zeros(1, 1)).shape)
@@ -105,7 +105,7 @@ class FrozenBackbone:
             raise CheckpointError(f"{fault}: {str(error).splitlines()[1].strip()}") from None
         parts.eval().requires_grad_(False)
         normalization = Normalization(tuple(facts["mean"]), tuple(facts["std"]))
-        return FrozenBackbone(network.trunk, normalization, size, device, str(run), network.head.in_features, transform)
+        return FrozenBackbone(network.trunk, normalization, size, device, str(run), network.width, transform)
 
     def save(self, run: Path) -> None:
         """Write the backbone and the transform of its features to a run folder."""
@@ -176,6 +176,15 @@ class FrozenBackbone:
         for name, value in sorted(self.trunk.state_dict().items()):
             digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
+
+
+def read_backbone(run: Path) -> dict[str, Tensor]:
+    """The tensors `trunk.*` and `transform.*` of a run whose backbone is frozen.
+
+    Raises:
+        CheckpointError: the file is missing or damaged.
+    """
+    return _read_tensors(run / BACKBONE_FILE)
 
 
 def _read_tensors(file: Path) -> dict[str, Tensor]:

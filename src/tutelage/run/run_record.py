@@ -17,6 +17,8 @@ from tutelage.run.build import learns_from_labels, method_class
 
 FORMAT = 1
 BASELINE_FOLDER = "baseline"  # in a run: the supervised run that it is compared with
+TUNED_FOLDER = "finetuned"  # in a run on a frozen network: the run that fine-tuned it
+KEPT_FILE = "kept.json"  # which of the two predicts
 _CONFIG: dict[str, tuple[str, ...]] = {  # what config.json must hold
     "settings": (),
     "plan": ("steps",),
@@ -242,6 +244,31 @@ class RunRecord:
         """The supervised run inside this one, if it is finished."""
         baseline = RunRecord(self.path / BASELINE_FOLDER)
         return baseline if baseline.finished else None
+
+    @property
+    def kept(self) -> dict[str, str] | None:
+        """kept.json: whether the head or the fine-tuned network predicts, and why; None if that was not decided."""
+        path = self.path / KEPT_FILE
+        return read_json(path) if path.exists() else None
+
+    @property
+    def best(self) -> RunRecord:
+        """The run that predicts: the fine-tuning inside this one if it was kept, otherwise this one."""
+        kept = self.kept
+        return RunRecord(self.path / TUNED_FOLDER) if kept is not None and kept.get("kept") == "finetuned" else self
+
+    @property
+    def trial(self) -> str | None:
+        """What a trial on held-out labels found, in words, if this run is a fine-tuning that began with one."""
+        said: str | None = self.data.get("trial")
+        return said
+
+    @property
+    def validation_score(self) -> float | None:
+        """The headline of the evaluated network on the validation items; None without them."""
+        networks = {} if self.result is None else self.result.get("validation", {})
+        value = networks.get(self.evaluated, {}).get(self.headline.key)
+        return None if value is None else float(value)
 
 
 def read_rows(path: Path) -> Rows:

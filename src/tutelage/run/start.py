@@ -25,6 +25,7 @@ from tutelage.run import baseline
 from tutelage.run.build import check_frozen, check_goal, method_class, resolved, set_length
 from tutelage.run.data_modules.base import DataModule
 from tutelage.run.data_modules.recognize import MODULES, module_of
+from tutelage.run.fine_tuning import check_finetune
 from tutelage.run.folder import RunFolder, refuse_existing
 from tutelage.run.provenance import describe, refuse_changes, refuse_other_data, warn_of_changes
 from tutelage.run.recorder import restore_checkpoint, take_checkpoint
@@ -62,6 +63,7 @@ def start_run(
     device = choose_device(cfg.train.device)
     choose_precision(cfg.train.precision, device)
     baseline.check_baseline(cfg)
+    check_finetune(cfg)
     if rank() == 0:
         refuse_existing(out, overwrite=overwrite)
     with ExitStack() as stack:

@@ -15,6 +15,7 @@ from tutelage.config.network import NetworkConfig
 from tutelage.core.errors import ConfigError
 from tutelage.data.kinds import DataKind
 from tutelage.run.build import evaluated_network, learns_from_labels
+from tutelage.run.frozen import read_backbone
 from tutelage.run.run_record import RunRecord
 from tutelage.run.weights import HEAD, backbone_misfits, load_backbone, misfit_text, weights_of
 from tutelage.training.checkpoint import load_checkpoint
@@ -39,6 +40,8 @@ def warm_start(network: nn.Module, run: Path, classes: tuple[str, ...], console:
     cfg, facts = record.cfg, record.data
     checkpoint = load_checkpoint(run / "checkpoints")
     weights = weights_of(checkpoint.tensors, evaluated_network(cfg.method))
+    if cfg.frozen:
+        weights |= read_backbone(run)
     if other := backbone_misfits(network, weights):
         raise ConfigError(
             f"train.init_from {run}: its network '{cfg.network.name}' does not fit "

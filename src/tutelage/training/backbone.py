@@ -1,4 +1,4 @@
-"""A pretrained backbone that learns more slowly than the head, later, or not at all."""
+"""A pretrained backbone that learns more slowly than the head, later, in part, or not at all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from tutelage.config.settings import TrainConfig
+from tutelage.core.errors import ConfigError
 from tutelage.methods.base import Method
+from tutelage.networks.timm_network import TimmNetwork
 
 
 @dataclass
@@ -21,12 +23,14 @@ class Backbone:
     Attributes:
         lr_factor: its learning rate as a multiple of the head's.
         frozen: share of training during which it is frozen; 1 is all of it.
+        norms: its batch norms whose statistics stay as they are throughout, in both networks.
     """
 
     student: list[nn.Module]
     teacher: list[nn.Module]
     lr_factor: float
     frozen: float
+    norms: list[nn.Module] = field(default_factory=list)
     _held: bool = field(default=False, init=False)
 
     def is_frozen(self, step: int, total: int) -> bool:
@@ -46,6 +50,8 @@ class Backbone:
         elif self._held:
             method.train()
             self._held = False
+        for norm in self.norms:
+            norm.eval()
 
     def drop_gradients(self, step: int, total: int) -> None:
         """Called after the backward pass: an optimizer skips parameters that have no gradient.
@@ -63,8 +69,11 @@ def backbone_of(method: Method[Any], network: nn.Module, train: TrainConfig) -> 
 
     Args:
         network: the network with the pretrained weights: the method's student, or a part of it.
+
+    Raises:
+        ConfigError: stages were asked for that the network does not have.
     """
-    if train.backbone_lr == 1.0 and train.frozen_share == 0.0:
+    if train.backbone_lr == 1.0 and train.frozen_share == 0.0 and train.trained_stages is None:
         return None
     place = next(name for name, module in method.student.named_modules() if module is network)
     names = [f"{place}.{name}".lstrip(".") for name, _ in network.named_children() if name != "head"]
@@ -78,4 +87,23 @@ def backbone_of(method: Method[Any], network: nn.Module, train: TrainConfig) -> 
     if backbone.frozen == 1.0:
         for parameter in backbone.parameters():
             parameter.requires_grad_(False)  # its gradients are never computed
+    if train.trained_stages is not None:
+        for parameter in _untrained(network, train.trained_stages):
+            parameter.requires_grad_(False)
+        parts = [part for root in (*backbone.student, *backbone.teacher) for part in root.modules()]
+        backbone.norms = [part for part in parts if isinstance(part, nn.modules.batchnorm._BatchNorm)]
     return backbone
+
+
+def _untrained(network: nn.Module, trained: int) -> list[nn.Parameter]:
+    """The parameters of all but the last `trained` stages.
+
+    Raises:
+        ConfigError: the network has no stages, or fewer.
+    """
+    if not isinstance(network, TimmNetwork):
+        raise ConfigError("train.trained_stages is for efficientnet-lite and timm, whose stages have names")
+    stages = network.stages()
+    if trained > len(stages):
+        raise ConfigError(f"train.trained_stages: the network has {len(stages)} stages, got {trained}")
+    return [parameter for stage in stages[: len(stages) - trained] for parameter in stage]

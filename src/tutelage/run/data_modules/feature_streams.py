@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from tutelage.config import RunConfig
 from tutelage.core.feature_bank import FeatureBank
@@ -16,9 +18,11 @@ from tutelage.data.images.loader import unchanged
 from tutelage.networks.base import Network
 from tutelage.networks.frozen import FeatureHead
 from tutelage.run.data_modules.image_streams import Inputs, build_training
+from tutelage.run.frozen import FrozenBackbone
 from tutelage.training.state import Training
 
 Features = NDArray[np.float32]
+_START_L2 = 0.08  # of the head that fine-tuning starts from, on coordinates of size 1; as in the presets of heads
 
 
 def new_head(cfg: RunConfig, data: ImageDataset, features: Features) -> FeatureHead:
@@ -33,6 +37,22 @@ def new_head(cfg: RunConfig, data: ImageDataset, features: Features) -> FeatureH
         weights = class_weights(torch.bincount(label, minlength=len(data.classes)))[label]
     head.start_at(torch.from_numpy(features[rows]), label, l2=cfg.optimizer.weight_decay, row_weights=weights)
     return head
+
+
+def start_of_network(
+    cfg: RunConfig, data: ImageDataset, backbone: FrozenBackbone, features: Features
+) -> dict[str, Tensor]:
+    """The tensors `transform.*` and `head.*` with which a network predicts as the logistic regression of its features.
+
+    Args:
+        backbone: the same network, frozen, with its transform fitted.
+        features: (N, D) of the training images, transformed.
+    """
+    assert backbone.transform is not None
+    optimizer = dataclasses.replace(cfg.optimizer, weight_decay=_START_L2)
+    head = new_head(dataclasses.replace(cfg, optimizer=optimizer), data, features)
+    parts = nn.ModuleDict({"transform": backbone.transform, "head": head.head})
+    return dict(parts.state_dict())
 
 
 def build_feature_training(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
+from torch import nn
 
 from tutelage.config import RunConfig
 from tutelage.core.devices import one_thread
@@ -18,6 +19,8 @@ from tutelage.data.images.dataset import ImageDataset
 from tutelage.run.data_modules.feature_streams import Features, build_feature_training, new_head
 from tutelage.training.health import Health
 from tutelage.training.loop import run_step
+
+Rows = NDArray[np.int64]
 
 _FOLDS, _REPEATS = 4, 3
 _STEPS = {"linear": 1}  # a head starts at its logistic regression
@@ -64,7 +67,7 @@ def choose_head(
     """
     label = data.train.labels[data.labeled_rows]
     counts = np.bincount(label, minlength=len(data.classes))
-    unbalanced = counts.max() > _UNBALANCED * max(counts.min(), 1)
+    unbalanced = is_unbalanced(label, len(data.classes))
     metric = "balanced accuracy" if unbalanced else "accuracy"
     names = list(configs)
     if counts[counts >= 2].sum() < _LEAST_TESTED:
@@ -81,9 +84,9 @@ def choose_head(
             part.labeled_rows = data.labeled_rows[kept]
             held.append(fold)
             for name, cfg in configs.items():
-                predicted = _predict(cfg, part, features, data.labeled_rows[fold], device)
-                right[name].append(predicted == label[fold])
-    weight = _row_weights(label, unbalanced)
+                predict = predictor_of(train_head(cfg, part, features, device), features, device)
+                right[name].append(predict(data.labeled_rows[fold]) == label[fold])
+    weight = row_weights(label, unbalanced)
     rows = np.concatenate(held)
     shares = {name: _per_label(np.concatenate(hits), rows, len(label)) for name, hits in right.items()}
     tested = np.unique(rows)
@@ -113,10 +116,8 @@ def _folds(label: NDArray[np.int64], *, seed: int) -> list[NDArray[np.int64]]:
     return [fold for fold in folds if len(fold)]
 
 
-def _predict(
-    cfg: RunConfig, data: ImageDataset, features: Features, rows: NDArray[np.int64], device: torch.device
-) -> NDArray[np.int64]:
-    """The classes that a head predicts for some rows after a short training."""
+def train_head(cfg: RunConfig, data: ImageDataset, features: Features, device: torch.device) -> nn.Module:
+    """A head after a short training, in evaluation mode."""
     head = new_head(cfg, data, features)
     steps = _STEPS.get(cfg.method, _USUAL_STEPS)
     training = build_feature_training(cfg, data, features, device, head, steps=steps)
@@ -127,13 +128,27 @@ def _predict(
             run_step(training, step, health)
     finally:
         training.loader.close()
-    with torch.no_grad():
-        network = training.method.predictor.eval()
-        predicted: NDArray[np.int64] = network(torch.from_numpy(features[rows]).to(device)).argmax(1).cpu().numpy()
-    return predicted
+    return training.method.predictor.eval()
 
 
-def _row_weights(label: NDArray[np.int64], balanced: bool) -> NDArray[np.float64]:
+def predictor_of(head: nn.Module, features: Features, device: torch.device) -> Callable[[Rows], Rows]:
+    """A function from rows of `features` to the classes that a head predicts for them."""
+
+    def predict(rows: Rows) -> Rows:
+        with torch.no_grad():
+            predicted: Rows = head(torch.from_numpy(features[rows]).to(device)).argmax(1).cpu().numpy()
+        return predicted
+
+    return predict
+
+
+def is_unbalanced(label: Rows, num_classes: int) -> bool:
+    """Whether the classes of some labels differ so much in number that all classes should count alike."""
+    counts = np.bincount(label, minlength=num_classes)
+    return bool(counts.max() > _UNBALANCED * max(counts.min(), 1))
+
+
+def row_weights(label: NDArray[np.int64], balanced: bool) -> NDArray[np.float64]:
     """The weight of each label in the score: all alike, or all classes alike."""
     if not balanced:
         return np.ones(len(label))

@@ -14,12 +14,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
+from torch import Tensor
 
 from tutelage.config import AUTO, RunConfig
 from tutelage.config.augment import AugmentConfig
-from tutelage.config.settings import BASELINE_SHARE
+from tutelage.config.settings import BASELINE_SHARE, seconds
 from tutelage.core.distributed import barrier, from_main, rank
-from tutelage.core.errors import ConfigError
+from tutelage.core.errors import ConfigError, NotBetter
 from tutelage.data.check import check_for_training
 from tutelage.data.images.check import ImageCheckReport, check_images
 from tutelage.data.images.dataset import ImageDataset, load_images
@@ -36,16 +37,18 @@ from tutelage.networks.build import require_weights, timm_name
 from tutelage.networks.timm_network import preparation
 from tutelage.run.build import build_predictor, build_task, check_streams, learns_from_labels, method_class, resolved
 from tutelage.run.data_modules.base import DataModule
-from tutelage.run.data_modules.feature_streams import build_feature_training, new_head
+from tutelage.run.data_modules.feature_streams import build_feature_training, new_head, start_of_network
 from tutelage.run.data_modules.head_choice import choose_head
 from tutelage.run.data_modules.image_checks import check_image_runs
 from tutelage.run.data_modules.image_framing import framing_by_default, mode_of, settle_framing
 from tutelage.run.data_modules.image_streams import Inputs, build_training
 from tutelage.run.data_modules.image_views import decide_domain, save_image_views
+from tutelage.run.data_modules.trial import Trial, try_fine_tuning
 from tutelage.run.frozen import FrozenBackbone
 from tutelage.run.recommend import Recommendation, recommend, recommend_named, recommended, situation
 from tutelage.run.recorder import networks
 from tutelage.run.resolve import absolute
+from tutelage.run.run_record import RunRecord
 from tutelage.run.warm_start import warm_start
 from tutelage.tasks.classification import Classification
 from tutelage.tasks.own_metrics import own_metrics
@@ -71,8 +74,10 @@ class ImageModule(DataModule):
     decoding = 0.0  # seconds per image
     frozen: FrozenBackbone | None = None
     _features: NDArray[np.float32] | None = None  # of the training images, if the backbone is frozen
+    trial: Trial | None = None  # of fine-tuning against the head that it starts from
     _inventory: ImageInventory | None = None
     _by_default: Mapping[str, Any] = MappingProxyType({})  # settings of the framing
+    _start: Mapping[str, Tensor] = MappingProxyType({})  # of the network, if it starts at a head on its features
     _heads: Mapping[str, RunConfig] = MappingProxyType({})  # the settings of those that can be chosen among
 
     @staticmethod
@@ -168,11 +173,15 @@ class ImageModule(DataModule):
             )
         if cfg.frozen:
             self._freeze(FrozenBackbone.published(cfg, self.data.image_size, self.device), cfg)
+        elif cfg.network.feature_dims is not None and cfg.train.init_from is None:
+            cfg = self._fit_start(cfg)
         if len(self._heads) > 1 and self._features is not None:
             choice = choose_head(self._heads, self.data, self._features, device=self.device)
             choice = from_main(choice)
             choice.print(self.console)
             cfg = self._without_own_baseline(self._heads[choice.name])
+        if cfg.train.trial_share > 0.0:
+            self._try_fine_tuning(cfg)
         check_streams(cfg, self.data.unlabeled_rows)
         if cfg.frozen or cfg.augment.domain != "auto":
             return cfg
@@ -200,6 +209,37 @@ class ImageModule(DataModule):
             backbone.fit_transform(raw, cfg.network.feature_dims)
         self._features = backbone.transformed(raw)
 
+    def _fit_start(self, cfg: RunConfig) -> RunConfig:
+        """Pass all training images once, to start the network at a head on its features; the settings with their D."""
+        backbone = FrozenBackbone.published(cfg, self.data.image_size, self.device)
+        raw = backbone.raw_features(self.data.train.images, self.console)
+        self.console.print(f"- the network {cfg.network.name}: {backbone.loaded}")
+        backbone.fit_transform(raw, cfg.network.feature_dims)
+        self._start = start_of_network(cfg, self.data, backbone, backbone.transformed(raw))
+        return dataclasses.replace(cfg, network=dataclasses.replace(cfg.network, feature_dims=backbone.dims))
+
+    def _try_fine_tuning(self, cfg: RunConfig) -> None:
+        """Fine-tune on a part of the labels; training then goes on from there.
+
+        Raises:
+            NotBetter: the head scored no worse on the other labels.
+        """
+        assert cfg.train.init_from is not None and cfg.train.budget is not None
+        origin = Path(cfg.train.init_from)
+        network = self.network(cfg, published=False)
+        self.start(network, origin)
+        share = cfg.train.trial_share * seconds(cfg.train.budget)
+        found = try_fine_tuning(
+            cfg, self.data, network, RunRecord(origin), self.normalization, self.device, seconds=share
+        )
+        if found is None:
+            self.console.print("- no trial on held-out labels: there are too few labels to hold some out")
+            return
+        self.trial, self._start = found
+        if not self.trial.better:
+            raise NotBetter(f"fine-tuning reached {self.trial.said}")
+        self.console.print(f"- fine-tuning is kept: it reached {self.trial.said}; it goes on with all labels")
+
     def save(self, run: Path) -> None:
         """The frozen backbone, so that the run needs no other file."""
         if self.frozen is not None:
@@ -215,12 +255,13 @@ class ImageModule(DataModule):
     def facts(self) -> dict[str, Any]:
         """Size and normalization of the images, and how they would be framed if nothing were said of it."""
         mean, std = list(self.normalization.mean), list(self.normalization.std)
-        return {
+        facts = {
             "image_size": self.data.image_size,
             "mean": mean,
             "std": std,
             "framing_by_default": dict(self._by_default),
         }
+        return facts if self.trial is None else facts | {"trial": self.trial.said}
 
     def draw_views(self, cfg: RunConfig, out: Path) -> None:
         """A contact sheet; features are not augmented in a way that a picture could show."""
@@ -244,6 +285,9 @@ class ImageModule(DataModule):
     def start(self, network: Network, origin: Path | None) -> None:  # type: ignore[override]
         """Take weights and normalization from another run, or initialize the network from some images."""
         if self.frozen is not None:
+            return
+        if self._start:
+            network.load_state_dict(self._start, strict=False)
             return
         if origin is not None:
             facts = warm_start(network, origin, self.data.classes, self.console)

@@ -1,0 +1,176 @@
+"""Whether fine-tuning is better than the head that it starts from, tried on labels that are held out for it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from tutelage.config import RunConfig
+from tutelage.core.devices import one_thread
+from tutelage.core.seeding import derived_seed
+from tutelage.data.images.dataset import ImageDataset
+from tutelage.data.images.loader import Normalization
+from tutelage.networks.base import Network
+from tutelage.run.build import set_length
+from tutelage.run.data_modules.head_choice import is_unbalanced, predictor_of, row_weights, train_head
+from tutelage.run.data_modules.image_streams import Inputs, build_training
+from tutelage.run.frozen import FrozenBackbone
+from tutelage.run.run_record import RunRecord
+from tutelage.training.health import Health
+from tutelage.training.loop import run_step
+from tutelage.training.plan import TRIAL_LENGTH, plan_steps
+from tutelage.training.state import Training
+
+Rows = NDArray[np.int64]
+
+_BATCH = 64
+HELD_SHARE = 0.25  # of the labels of each class
+LEAST_HELD = 20  # labels, below which a single one would decide
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The outcome of fine-tuning without some labels, scored on them.
+
+    Attributes:
+        labels: that were held out.
+        metric: "accuracy" or "balanced accuracy".
+        head, tuned: scores in [0, 1] of the head on frozen features, and of the network fine-tuned from it.
+        steps: that it was fine-tuned for.
+    """
+
+    labels: int
+    metric: str
+    head: float
+    tuned: float
+    steps: int
+
+    @property
+    def better(self) -> bool:
+        """Whether fine-tuning is to be kept."""
+        return self.tuned > self.head
+
+    @property
+    def said(self) -> str:
+        """The outcome in words."""
+        return (
+            f"{100 * self.tuned:.1f}% against {100 * self.head:.1f}% of the head, {self.metric} on {self.labels} "
+            "labels that were held out for this"
+        )
+
+
+def rows_to_hold(label: Rows, *, seed: int) -> Rows:
+    """Sorted positions in `label` (n,) to hold out: a quarter of each class; none if that is less than 20 in all."""
+    draw = np.random.default_rng(derived_seed(seed, "trial"))
+    held = []
+    for number in np.unique(label):
+        own = draw.permutation(np.flatnonzero(label == number))
+        held.append(own[: int(HELD_SHARE * len(own) + 0.5)] if len(own) > 1 else own[:0])
+    rows = np.sort(np.concatenate(held))
+    return rows if len(rows) >= LEAST_HELD else rows[:0]
+
+
+def without(data: ImageDataset, held: Rows) -> ImageDataset:
+    """The data without the labels at positions `held` of its labeled rows, which stay in the unlabeled stream."""
+    part = copy.copy(data)
+    part.labeled_rows = np.delete(data.labeled_rows, held)
+    return part
+
+
+def train_for_trial(training: Training) -> None:
+    """Train to the end, without a record."""
+    try:
+        training.method.train()
+        health = Health(training.device)
+        for step in range(training.total):
+            run_step(training, step, health)
+    finally:
+        training.loader.close()
+
+
+def judged(
+    data: ImageDataset,
+    held: Rows,
+    *,
+    head: Callable[[Rows], Rows],
+    tuned: Callable[[Rows], Rows],
+    steps: int,
+) -> Trial:
+    """The scores of both on the held-out labels.
+
+    Args:
+        head, tuned: from rows (n,) of the training images to predicted classes (n,).
+    """
+    rows = data.labeled_rows[held]
+    label = data.train.labels[data.labeled_rows]
+    unbalanced = is_unbalanced(label, len(data.classes))
+    weight = row_weights(label[held], unbalanced)
+    scores = [float(weight @ (predict(rows) == label[held]) / weight.sum()) for predict in (head, tuned)]
+    metric = "balanced accuracy" if unbalanced else "accuracy"
+    return Trial(len(held), metric, scores[0], scores[1], steps)
+
+
+def predictor_of_images(
+    network: nn.Module, images: NDArray[np.uint8], normalization: Normalization, device: torch.device
+) -> Callable[[Rows], Rows]:
+    """A function from rows of `images` (N, C, S, S) to the classes that a network predicts for them."""
+
+    def predict(rows: Rows) -> Rows:
+        network.eval()
+        with torch.no_grad():
+            blocks = np.array_split(rows, max(1, len(rows) // _BATCH))
+            pixels = (normalization(torch.from_numpy(images[block]).to(device)) for block in blocks)
+            predicted: Rows = torch.cat([network(part).argmax(1).cpu() for part in pixels]).numpy()
+        return predicted
+
+    return predict
+
+
+def try_fine_tuning(
+    cfg: RunConfig,
+    data: ImageDataset,
+    network: Network,
+    origin: RunRecord,
+    normalization: Normalization,
+    device: torch.device,
+    *,
+    seconds: float,
+) -> tuple[Trial, dict[str, Tensor]] | None:
+    """Fine-tune a network without some labels, and compare it on these with the head of `origin` that has not seen
+    them either; None if there are too few labels for that.
+
+    Args:
+        network: with the weights of `origin`, a run whose backbone is frozen.
+        seconds: how long the fine-tuning may take.
+
+    Returns:
+        The outcome, and the weights of the fine-tuned network.
+    """
+    held = rows_to_hold(data.train.labels[data.labeled_rows], seed=cfg.train.seed)
+    if not len(held):
+        return None
+    part = without(data, held)
+    backbone = FrozenBackbone.of_run(origin.path, origin.cfg, origin.data, device)
+    features = backbone.transformed(backbone.raw_features(data.train.images))
+    with one_thread(device):
+        head = train_head(origin.cfg, part, features, device)
+    network.head.load_state_dict(head.head.state_dict())  # type: ignore[union-attr]
+    training = build_training(cfg, part, Inputs(data.train.images, normalization), device, network, steps=TRIAL_LENGTH)
+    steps = plan_steps(training, seconds, evaluation=0.0, evaluations=1)
+    set_length(training, cfg, steps)
+    train_for_trial(training)
+    tuned = training.method.predictor
+    trial = judged(
+        data,
+        held,
+        head=predictor_of(head, features, device),
+        tuned=predictor_of_images(tuned, data.train.images, normalization, device),
+        steps=steps,
+    )
+    return trial, {name: value.detach().cpu() for name, value in tuned.state_dict().items()}
