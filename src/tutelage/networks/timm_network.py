@@ -103,7 +103,8 @@ class TimmNetwork(Network):
         """The parameters of timm's model by stage, from the first one to the last."""
         from timm.models import group_parameters
 
-        groups = group_parameters(self.trunk, self.trunk.group_matcher(coarse=True))
+        trunk: Any = self.trunk
+        groups = group_parameters(trunk, trunk.group_matcher(coarse=True))
         parameters = dict(self.trunk.named_parameters())
         return [[parameters[name] for name in groups[number]] for number in sorted(groups)]
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from tutelage import config
 from tutelage.config import AUTO, RunConfig
 from tutelage.config.settings import seconds
+from tutelage.core.distributed import world_size
 from tutelage.data.images.parts import ImageInventory
 from tutelage.data.images.size import choose_channels, choose_framing, choose_size
 from tutelage.networks.published import has_pretrained
@@ -20,7 +21,7 @@ SMALLEST_PHOTO = 32  # pixels; what is smaller, or as small and gray, no network
 FEATURE_SIZES = (224, 160, 128, 96)  # pixels; with 224 a network trained on ImageNet knows the most
 _SMALL_PHOTO_SIZE = 160  # pixels, to which photos of less than 96 are enlarged
 _PASSES = 60.0 * 224**2  # pixels that pass the default network in a second on one core of a CPU
-_SHARE_FOR_FEATURES = 0.4  # of the budget
+_SHARE_FOR_FEATURES = 0.16  # of the budget; most of it is for fine-tuning
 SMALL_IMAGE = 64  # pixels: up to there images are trained on as they are, above it a processor gets them shrunk
 FEW_LABELS = 100  # a class; somewhere between the 25 and the 400 that were tried
 
@@ -61,6 +62,7 @@ class Recommendation:
     Attributes:
         image_size: that the preset does not set, in pixels.
         heads: methods among which one is chosen on the labels, once features are computed.
+        finetune: use what is left of the budget to fine-tune the network.
     """
 
     preset: str
@@ -68,6 +70,7 @@ class Recommendation:
     unlabeled: int
     image_size: int | None = None
     heads: tuple[str, ...] = ()
+    finetune: bool = False
 
     def print(self, console: Console) -> None:
         """Say what was chosen, and why."""
@@ -145,11 +148,17 @@ def _recommend_features(s: Situation, facts: str) -> Recommendation:
         preset=f"{heads[0]}-features",
         image_size=size,
         heads=heads,
+        finetune=s.budget is not None and world_size() == 1,
         reasons=(
             f"{facts}: a network that was trained on ImageNet tells photos apart that a new one cannot learn from so "
             "few labels",
             f"each image passes that network once, at {size} pixels, and a head is trained on its features in seconds",
             "which head suits these labels is decided by cross-validation",
+            *(
+                ("with what is left of the budget the network is fine-tuned, and kept if it is better",)
+                if s.budget is not None
+                else ()
+            ),
         ),
     )
 
@@ -216,6 +225,8 @@ def recommended(cfg: RunConfig, choice: Recommendation) -> RunConfig:
     given: dict[str, Any] = config.flat({name: v for name, v in cfg.given.items() if named or name != "method"})
     if choice.image_size is not None:
         given = {"data.image_size": choice.image_size} | given
+    if choice.finetune:
+        given = {"train.finetune": True} | given
     full = config.resolve(given, preset=choice.preset)
     enough = full.train.unlabeled_batch <= choice.unlabeled or not method_class(full.method).unlabeled_views
     if enough or "train.unlabeled_ratio" in given:

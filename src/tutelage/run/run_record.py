@@ -42,7 +42,13 @@ class RunRecord:
     @property
     def name(self) -> str:
         """The last part of its path, to tell it from other runs."""
-        return self.path.resolve().name
+        return self.home.resolve().name
+
+    @property
+    def home(self) -> Path:
+        """The folder that its baseline, verdict and name belong to: that of the run that a fine-tuning lies in."""
+        above = self.path.parent
+        return above if self.path.name == TUNED_FOLDER and (above / "config.json").exists() else self.path
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -236,13 +242,13 @@ class RunRecord:
     @property
     def verdict(self) -> dict[str, Any] | None:
         """verdict.json, or None if the run was not compared with a baseline."""
-        path = self.path / "verdict.json"
+        path = self.home / "verdict.json"
         return read_json(path) if path.exists() else None
 
     @property
     def baseline(self) -> RunRecord | None:
         """The supervised run inside this one, if it is finished."""
-        baseline = RunRecord(self.path / BASELINE_FOLDER)
+        baseline = RunRecord(self.home / BASELINE_FOLDER)
         return baseline if baseline.finished else None
 
     @property

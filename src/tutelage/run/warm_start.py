@@ -36,12 +36,12 @@ def warm_start(network: nn.Module, run: Path, classes: tuple[str, ...], console:
         RunError: `run` is no run folder, or its checkpoints are damaged.
         ConfigError: its network is another one.
     """
-    record = RunRecord(run)
+    record = RunRecord(run).best
     cfg, facts = record.cfg, record.data
-    checkpoint = load_checkpoint(run / "checkpoints")
+    checkpoint = load_checkpoint(record.path / "checkpoints")
     weights = weights_of(checkpoint.tensors, evaluated_network(cfg.method))
     if cfg.frozen:
-        weights |= read_backbone(run)
+        weights |= read_backbone(record.path)
     if other := backbone_misfits(network, weights):
         raise ConfigError(
             f"train.init_from {run}: its network '{cfg.network.name}' does not fit "
@@ -81,7 +81,7 @@ def network_of_origin(cfg: RunConfig, kind: DataKind, console: Console) -> RunCo
     """
     if cfg.train.init_from is None:
         return cfg
-    record = RunRecord(cfg.train.init_from)
+    record = RunRecord(cfg.train.init_from).best
     if record.kind != kind:
         raise ConfigError(
             f"train.init_from {cfg.train.init_from}: it was trained on {record.kind.name}, and these are {kind.name}"

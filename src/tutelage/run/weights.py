@@ -75,7 +75,7 @@ def load_network(
         ConfigError: the run is on other data, the method has no such network, or the device is not available.
         CheckpointError: the weights do not fit.
     """
-    record = RunRecord(run)
+    record = RunRecord(run).best
     if record.kind != kind:
         raise ConfigError(f"{run} {refusal}")
     cfg, facts = record.cfg, record.data

@@ -14,7 +14,13 @@ from tutelage.run.recommend import SMALL_IMAGE
 from tutelage.run.resolve import resolve_pretraining
 from tutelage.run.run_record import RunRecord
 
-_ALONE = ("data.exclude_labeled", "data.skip_unreadable", "train.compile", "train.baseline")  # flags without a value
+_ALONE = (
+    "data.exclude_labeled",
+    "data.skip_unreadable",
+    "train.compile",
+    "train.baseline",
+    "train.finetune",
+)  # flags without a value
 # said otherwise: the planned steps of a run and of its baseline replace a budget
 _LEFT_OUT = ("data.path", "train.seed", "train.budget", "train.baseline_share", "train.baseline_steps")
 
@@ -41,8 +47,9 @@ def train_command(record: RunRecord) -> str:
     """`tutelage train ...` (or `pretrain`) with every setting that is not the default; it reproduces the run.
 
     A run planned from a time budget gets its planned number of steps, since a new plan would differ; so does its
-    baseline.
+    baseline. A fine-tuning is repeated with the run that it followed, and its lengths follow from the same budget.
     """
+    record = RunRecord(record.home)
     seed = record.cfg.train.seed
     return _command(record, quoted(f"runs/{record.name}"), () if seed == 0 else (f"--seed {seed}",))
 
@@ -67,7 +74,8 @@ def _settings(record: RunRecord) -> list[str]:
     short = {setting: flag for flag, setting in config.FLAGS.items()}
     flags, by_default = [], record.data.get("framing_by_default", {})
     for name, (value, default) in changed_settings(record.cfg, from_preset=record.kind.from_preset).items():
-        if name in _LEFT_OUT or (name in by_default and value == by_default[name]):
+        planned = name == "train.steps" and record.cfg.train.finetune
+        if name in _LEFT_OUT or planned or (name in by_default and value == by_default[name]):
             continue
         flag = f"--{short.get(name, name).replace('_', '-')}"
         text = _text(value)
@@ -76,6 +84,8 @@ def _settings(record: RunRecord) -> list[str]:
         else:
             flags.append(f"{flag}={quoted(text)}" if text.startswith("-") else f"{flag} {quoted(text)}")
     train, baseline = record.cfg.train, record.baseline
+    if train.finetune:
+        flags.append(f"--budget {quoted(record.config['plan']['budget'])}")
     steps = train.baseline_steps if baseline is None else baseline.cfg.train.steps
     if train.baseline and steps not in (None, train.steps):
         flags.append(f"--train.baseline-steps {steps}")

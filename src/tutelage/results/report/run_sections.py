@@ -42,7 +42,7 @@ def subtitle_of(record: RunRecord) -> str:
     of = "" if record.result else f" of {record.cfg.train.steps:,}"
     return (
         f"{record.labels:,} labels{held_out}{unlabeled} · {len(record.classes)} classes · "
-        f"{record.steps_done:,}{of} steps · seed {record.cfg.train.seed} · {shown(str(record.path))}"
+        f"{record.steps_done:,}{of} steps · seed {record.cfg.train.seed} · {shown(str(record.home))}"
     )
 
 
@@ -108,6 +108,9 @@ def _summary(record: RunRecord, verdict: Verdict | None, alone: bool) -> Section
         baseline = None if verdict is None or verdict.seeds > 1 else score - verdict.gain / 100.0
         blocks.append(SECTIONS[record.kind.name].score_tiles(record.scores, record.part, others, baseline))
         blocks.append(Text(f"The {record.evaluated} of the last step; nothing was selected.", muted=True))
+    if (kept := RunRecord(record.home).kept) is not None:
+        model = "the fine-tuned network" if kept["kept"] == "finetuned" else "the head on the frozen network"
+        blocks.append(Text(f"Kept: {model}, since {shown(kept['reason'])}.", muted=True))
     if alone and verdict is None and record.unlabeled and not record.pretrained:
         blocks.append(
             Text(
@@ -157,7 +160,11 @@ def _how_it_was_made(record: RunRecord) -> list[Section]:
         next_words = "To evaluate its features, or to train from it:"
         next_step = f"tutelage probe {run} DATA\ntutelage train DATA --out runs/after --init-from {run}"
     repeat = (
-        Text("With the same data and versions, this command gives the same run:"),
+        Text(
+            "With the same data and versions, this command trains the same way, for as long as the machine can:"
+            if record.home != record.path
+            else "With the same data and versions, this command gives the same run:"
+        ),
         Code(train_command(record)),
         Text(next_words),
         Code(next_step),

@@ -94,7 +94,7 @@ def _trained(run: Path) -> RunRecord:
     Raises:
         RunError: this is not a run folder, its weights were imported, or a file in it is damaged or missing.
     """
-    record = RunRecord(run)
+    record = RunRecord(run).best
     if record.imported:
         raise RunError(f"{run} was imported, so there is no training to report on; try tutelage evaluate with --report")
     _ = record.split, record.rows, record.result
