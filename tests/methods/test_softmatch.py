@@ -54,7 +54,10 @@ def step(method: SoftMatch, logits: np.ndarray, label: np.ndarray, done: int = 0
         ("labeled", "first-batch"),
     ],
 )
-@pytest.mark.parametrize("settings", [{}, {"statistics_decay": 0.5, "sigmas": 1.0, "unlabeled_weight": 0.3}])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"statistics_decay": 0.5, "sigmas": 1.0, "unlabeled_weight": 0.3}, {"passes": "separate"}],
+)
 def test_loss_gradient_and_state_are_those_of_the_formula_at_each_step(
     alignment: str, start: str, settings: dict[str, Any]
 ) -> None:

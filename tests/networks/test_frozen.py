@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tutelage.networks import frozen
+from tutelage.networks import feature_transform
 from tutelage.networks.feature_transform import FeatureTransform
 from tutelage.networks.frozen import FeatureHead
 
@@ -48,6 +48,24 @@ def test_it_is_the_same_each_time_and_its_signs_do_not_depend_on_the_order_of_ro
     torch.testing.assert_close(turned.components, one.components, rtol=1e-4, atol=1e-5)
 
 
+def test_its_gradient_is_finite_where_features_are_zero_and_that_of_the_root_elsewhere() -> None:
+    transform = FeatureTransform.fit(features(60), 5)
+    rows = features(8).clone()
+    rows[:, 2] = 0.0
+    rows.requires_grad_(True)
+    torch.testing.assert_close(transform(rows), transform(rows.detach()))
+    transform(rows).square()[:, 0].sum().backward()
+    assert rows.grad is not None and torch.isfinite(rows.grad).all() and rows.grad[:, 2].any()
+    exact = rows.detach().double().requires_grad_(True)
+    double = FeatureTransform(12, 5).double()
+    double.load_state_dict(transform.state_dict())
+    rooted = (exact.sign() * exact.abs().sqrt() - double.center) @ double.components
+    (torch.nn.functional.normalize(rooted, dim=1) * 5**0.5).square()[:, 0].sum().backward()
+    large = (rows.detach().abs() > 0.5) & (exact.grad.abs() > 0.01)
+    assert large.sum() > 20
+    torch.testing.assert_close(rows.grad[large], exact.grad.float()[large], rtol=0.05, atol=0.0)
+
+
 def test_it_has_no_more_components_than_rows_and_features_allow() -> None:
     assert FeatureTransform.fit(features(60), 256).dims == 12
     assert FeatureTransform.fit(features(5), 256).dims == 4
@@ -66,7 +84,7 @@ def test_a_few_rows_of_many_features_some_of_them_always_zero_are_enough() -> No
 
 
 def test_above_some_rows_evenly_spaced_ones_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frozen, "_MOST_ROWS", 20)
+    monkeypatch.setattr(feature_transform, "_MOST_ROWS", 20)
     train = features(58)
     evenly = FeatureTransform.fit(train[::3], 5)
     assert torch.equal(FeatureTransform.fit(train, 5).components, evenly.components)

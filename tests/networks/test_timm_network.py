@@ -15,6 +15,7 @@ from tutelage.core.errors import CheckpointError, ConfigError, MissingExtra
 from tutelage.networks import timm_network
 from tutelage.networks.base import Network
 from tutelage.networks.build import build_network
+from tutelage.networks.feature_transform import FeatureTransform
 from tutelage.networks.timm_network import TimmNetwork
 
 
@@ -46,6 +47,24 @@ def test_dropout_falls_on_the_features() -> None:
     network = build("resnet10t", dropout=0.5)
     features = network.features(torch.randn(4, 3, 64, 64))
     assert 0.4 < (features == 0).float().mean() < 0.8
+
+
+def test_a_transform_of_the_features_stands_before_the_head() -> None:
+    torch.manual_seed(0)
+    network = TimmNetwork("resnet18", num_classes=3, image_size=32, feature_dims=4).eval()
+    pooled = network.trunk(torch.randn(6, 3, 32, 32))
+    network.transform.load_state_dict(FeatureTransform.fit(pooled.detach(), 4).state_dict())
+    images = torch.randn(5, 3, 32, 32)
+    assert network.head.in_features == 4 and network.width == 512
+    assert torch.equal(network.features(images), network.transform(network.trunk(images)))
+
+
+def test_the_stages_of_a_model_are_all_its_parameters_in_order() -> None:
+    network = TimmNetwork("resnet18", num_classes=3, image_size=32)
+    stages = network.stages()
+    assert len(stages) == 5 and stages[0][0] is network.trunk.conv1.weight
+    assert {id(p) for p in stages[4]} == {id(p) for p in network.trunk.layer4.parameters()}
+    assert sum(len(stage) for stage in stages) == len(list(network.trunk.parameters()))
 
 
 def test_an_unknown_model_is_refused_with_the_nearest_name() -> None:

@@ -21,7 +21,9 @@ SMALLEST_PHOTO = 32  # pixels; what is smaller, or as small and gray, no network
 FEATURE_SIZES = (224, 160, 128, 96)  # pixels; with 224 a network trained on ImageNet knows the most
 _SMALL_PHOTO_SIZE = 160  # pixels, to which photos of less than 96 are enlarged
 _PASSES = 60.0 * 224**2  # pixels that pass the default network in a second on one core of a CPU
-_SHARE_FOR_FEATURES = 0.16  # of the budget; most of it is for fine-tuning
+_SHARE_FOR_FEATURES = 0.4  # of the budget
+_SHARE_BEFORE_TUNING = 0.2  # of a budget that is long enough for fine-tuning, which most of it is for
+_LONG = 300.0  # seconds
 SMALL_IMAGE = 64  # pixels: up to there images are trained on as they are, above it a processor gets them shrunk
 FEW_LABELS = 100  # a class; somewhere between the 25 and the 400 that were tried
 
@@ -170,7 +172,8 @@ def feature_size(s: Situation) -> int:
     if s.budget is None or s.device != "cpu":
         return sizes[0]
     images = s.labeled + s.unlabeled
-    within = _SHARE_FOR_FEATURES * s.budget * _PASSES
+    share = _SHARE_FOR_FEATURES if s.budget < _LONG else _SHARE_BEFORE_TUNING
+    within = share * s.budget * _PASSES
     return next((size for size in sizes if images * size**2 <= within), sizes[-1])
 
 

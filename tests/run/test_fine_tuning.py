@@ -1,0 +1,298 @@
+"""Fine-tuning a pretrained network from a head on its features, the trial on held-out labels, and what is kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import tutelage
+from support.runs import cut_back, digests
+from tutelage.commands import fine_tune
+from tutelage.config import RunConfig, resolve
+from tutelage.core.cache_folder import VARIABLE
+from tutelage.core.errors import ConfigError, Interrupted
+from tutelage.run import fine_tuning
+from tutelage.run.data_modules import trial as trials
+from tutelage.run.data_modules.trial import Trial, rows_to_hold, without
+from tutelage.run.run_record import KEPT_FILE, TUNED_FOLDER, RunRecord
+from tutelage.training import checkpoint
+
+STEPS, SIZE = 3, 32
+
+
+def pictures(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Noise in three classes, one of them brighter in each channel."""
+    draw, label = np.random.default_rng(seed), np.arange(count) % 3
+    images = draw.integers(0, 120, (count, SIZE, SIZE, 3), dtype=np.uint8)
+    for channel in range(3):
+        images[label == channel, :, :, channel] += 90
+    return images, label
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """150 training images, 90 of them with a label, and 9 to test."""
+    folder = tmp_path_factory.mktemp("photos")
+    (x, y), (x_test, y_test) = pictures(150, 0), pictures(9, 1)
+    np.savez(folder / "train.npz", x=x, y=np.where(np.arange(150) < 90, y, -1), x_test=x_test, y_test=y_test)
+    return folder / "train.npz"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, str(tmp_path_factory.mktemp("features")))
+        patch.setattr(checkpoint, "KEEP", STEPS + 1)
+        yield
+
+
+def settings(**more: Any) -> dict[str, Any]:
+    small = {
+        "data.image_size": SIZE,
+        "data.val_share": 0.0,
+        "train.batch_size": 3,
+        "train.unlabeled_ratio": 2.0,
+        "train.log_every": 1,
+        "train.workers": 0,
+        "train.device": "cpu",
+    }
+    return small | more
+
+
+@pytest.fixture(scope="module")
+def head(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A head on frozen features; not to be written to."""
+    out = tmp_path_factory.mktemp("head") / "run"
+    return tutelage.train(photos, out=out, preset="softmatch-features", settings=settings(**{"train.steps": 5})).path
+
+
+def tune(photos: Path, out: Path, *, preset: str = "softmatch-finetuned", **more: Any) -> Path:
+    given = settings(**({"train.steps": STEPS, "train.checkpoint_every": 1} | more))
+    return tutelage.train(photos, out=out, preset=preset, settings=given).path
+
+
+@pytest.fixture(scope="module")
+def tuned(photos: Path, head: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three steps from that head; not to be written to."""
+    dims = RunRecord(head).cfg.network.feature_dims or 149
+    more = {"train.init_from": str(head), "network.feature_dims": dims}
+    return tune(photos, tmp_path_factory.mktemp("tuned") / "run", **more)
+
+
+def tensors(run: Path, step: int) -> dict[str, torch.Tensor]:
+    return load_file(run / "checkpoints" / f"step-{step:08d}.safetensors")
+
+
+def test_it_starts_where_the_head_ended(photos: Path, head: Path, tmp_path: Path) -> None:
+    images = pictures(9, 1)[0].transpose(0, 3, 1, 2)
+    more = {"train.init_from": str(head), "network.feature_dims": 149, "optimizer.lr": 1e-12}
+    same = tune(photos, tmp_path / "run", **more, **{"train.steps": 1})
+    probs = [tutelage.load(run).probabilities(images) for run in (head, same)]
+    torch.testing.assert_close(probs[0], probs[1], rtol=0, atol=1e-4)
+
+
+def test_without_another_run_it_starts_at_the_logistic_regression_of_the_features(photos: Path, tmp_path: Path) -> None:
+    images = pictures(9, 1)[0].transpose(0, 3, 1, 2)
+    linear = tutelage.train(
+        photos,
+        out=tmp_path / "linear",
+        preset="linear-features",
+        settings=settings(**{"train.steps": 1, "optimizer.lr": 1e-12}),
+    ).path
+    more = {"optimizer.lr": 1e-12, "train.steps": 1}
+    same = tune(photos, tmp_path / "run", preset="supervised-finetuned", **more)
+    probs = [tutelage.load(run).probabilities(images) for run in (linear, same)]
+    torch.testing.assert_close(probs[0], probs[1], rtol=0, atol=2e-3)
+    assert RunRecord(same).cfg.network.feature_dims == 149  # of 150 images
+
+
+def test_only_the_last_stages_learn_and_no_batch_norm_moves(tuned: Path) -> None:
+    before, after = tensors(tuned, 0), tensors(tuned, STEPS)
+    student = "method.student."
+    changed = {name for name in before if name.startswith(student) and not torch.equal(before[name], after[name])}
+    assert f"{student}trunk.blocks.4.0.conv_pw.weight" in changed and f"{student}head.weight" in changed
+    lower = ("trunk.conv_stem", "trunk.bn1", "trunk.blocks.0", "trunk.blocks.1", "trunk.blocks.2", "trunk.blocks.3")
+    assert not [name for name in changed if name.removeprefix(student).startswith((*lower, "transform."))]
+    assert not [name for name in changed if "running_" in name or "num_batches" in name]
+
+
+@pytest.mark.parametrize("step", [0, 2])
+def test_a_resume_gives_the_bits_of_a_run_that_was_not_stopped(step: int, tuned: Path, tmp_path: Path) -> None:
+    cut = cut_back(tuned, tmp_path / "cut", step)
+    tutelage.train(resume=cut)
+    assert digests(cut) == digests(tuned)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"train.trained_stages": 9}, "has 8 stages, got 9"),
+        ({"train.trained_stages": 0}, r"train.trained_stages must be in \[1, 100\], got 0"),
+        ({"network.name": "small", "network.feature_dims": None}, "train.trained_stages does nothing without"),
+        ({"network.name": "timm:resnet18"}, "network.feature_dims does nothing without pretrained weights"),
+        ({"train.freeze": "all"}, "train.trained_stages does nothing where train.freeze = all"),
+        ({"train.finetune": True}, "train.finetune does nothing without a frozen network"),
+    ],
+)
+def test_settings_without_meaning_are_refused(more: dict[str, Any], message: str, photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        tune(photos, tmp_path / "run", preset="supervised-finetuned", **more)
+    assert not (tmp_path / "run").exists()
+
+
+def test_fine_tuning_afterwards_needs_a_budget(photos: Path, tmp_path: Path) -> None:
+    given = settings(**{"train.steps": 5, "train.finetune": True})
+    with pytest.raises(ConfigError, match=r"takes what is left of train\.budget: give a budget, not steps"):
+        tutelage.train(photos, out=tmp_path / "run", preset="softmatch-features", settings=given)
+
+
+# What is held out for a trial
+
+
+def test_a_quarter_of_each_class_is_held_out_for_a_trial() -> None:
+    label = np.repeat([0, 1, 2], [60, 24, 1])
+    held = rows_to_hold(label, seed=3)
+    assert np.bincount(label[held], minlength=3).tolist() == [15, 6, 0]
+    assert np.array_equal(held, rows_to_hold(label, seed=3)) and not np.array_equal(held, rows_to_hold(label, seed=4))
+    assert len(rows_to_hold(label[:70], seed=3)) == 0  # 15 + 2 labels would decide nothing
+
+
+def test_what_is_held_out_stays_in_the_unlabeled_stream(photos: Path) -> None:
+    from tutelage.data.images.dataset import load_images
+
+    data = load_images(resolve(settings(**{"data.path": str(photos)})).data, seed=0)
+    part = without(data, np.array([0, 5]))
+    assert part.labeled_rows.tolist() == np.delete(data.labeled_rows, [0, 5]).tolist()
+    assert np.array_equal(part.unlabeled_rows, data.unlabeled_rows) and len(data.labeled_rows) == 90
+
+
+# The sequence: head, trial, fine-tuning, decision
+
+Sequence = Callable[..., tuple[Path, list[RunConfig]]]
+
+
+@pytest.fixture
+def sequence(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sequence:
+    """Runs `train --budget` with few steps in place of what is left of the budget, and a trial of that outcome."""
+
+    def run(outcome: tuple[float, float] | None = None, left: float = 500.0) -> tuple[Path, list[RunConfig]]:
+        planned: list[RunConfig] = []
+        config_of = fine_tuning.fine_tuning_config
+
+        def short(record: RunRecord, left: float) -> RunConfig:
+            cfg = config_of(record, left)
+            planned.append(cfg)
+            train = dataclasses.replace(cfg.train, batch_size=3, workers=0)
+            return dataclasses.replace(cfg, train=train)
+
+        def tried(cfg: Any, data: Any, network: Any, *rest: Any, **more: Any) -> Any:
+            if outcome is None:
+                return None
+            return Trial(22, "accuracy", outcome[0], outcome[1], 7), network.state_dict()
+
+        monkeypatch.setattr(fine_tune, "fine_tuning_config", short)
+        monkeypatch.setattr(fine_tune, "seconds_left", lambda record, elapsed: left)
+        monkeypatch.setattr("tutelage.run.data_modules.images.try_fine_tuning", tried)
+        monkeypatch.setattr("tutelage.run.session.plan_steps", lambda *args, **more: STEPS)
+        given = settings(**{"train.finetune": True, "train.budget": "30m"})
+        out = tmp_path / "run"
+        return tutelage.train(photos, out=out, preset="softmatch-features", settings=given).path, planned
+
+    return run
+
+
+def kept(run: Path) -> dict[str, str]:
+    return json.loads((run / KEPT_FILE).read_text())
+
+
+def test_what_wins_the_trial_is_trained_on_with_all_labels_and_predicts(sequence: Sequence) -> None:
+    run, planned = sequence((0.8, 0.9))
+    assert kept(run)["kept"] == "finetuned"
+    assert "90.0% against 80.0% of the head, accuracy on 22 labels" in kept(run)["reason"]
+    assert planned[0].train.trial_share == fine_tuning.TRIAL_SHARE and planned[0].method == "softmatch"
+    inner = RunRecord(run / TUNED_FOLDER)
+    assert inner.finished and len(inner.split["labeled"]) == 90
+    assert RunRecord(run).best.path == inner.path and inner.name == "run"
+    images = pictures(9, 1)[0].transpose(0, 3, 1, 2)
+    assert torch.equal(tutelage.load(run).probabilities(images), tutelage.load(inner.path).probabilities(images))
+
+
+def test_what_loses_or_draws_is_not_trained_on_and_the_head_predicts(sequence: Sequence) -> None:
+    run, _ = sequence((0.9, 0.9))
+    assert kept(run)["kept"] == "head" and "90.0% against 90.0%" in kept(run)["reason"]
+    assert RunRecord(run).best.path == run and not (run / TUNED_FOLDER).exists()
+
+
+def test_without_a_trial_it_is_said_that_nothing_was_compared(sequence: Sequence) -> None:
+    run, _ = sequence(None)
+    assert kept(run)["kept"] == "finetuned" and "90 labels are too few to compare on" in kept(run)["reason"]
+
+
+def test_too_little_time_leaves_the_head(sequence: Sequence) -> None:
+    run, planned = sequence((0.1, 0.9), left=20.0)
+    assert not planned and kept(run) == {"kept": "head", "reason": "20 s are left, too few to fine-tune the network"}
+
+
+def test_a_fine_tuning_that_was_stopped_goes_on_and_ends_in_the_same_bits(
+    sequence: Sequence, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, _ = sequence((0.8, 0.9))
+    whole = digests(run / TUNED_FOLDER)
+    cut = cut_back(run, tmp_path / "cut", RunRecord(run).steps)
+    (cut / KEPT_FILE).unlink()
+    inner = cut_back(run / TUNED_FOLDER, tmp_path / "inner", 0)
+    shutil.rmtree(cut / TUNED_FOLDER)
+    inner.rename(cut / TUNED_FOLDER)
+    tutelage.train(resume=cut)
+    assert digests(cut / TUNED_FOLDER) == whole and kept(cut) == kept(run)
+
+
+def test_an_interrupt_names_the_outer_run(sequence: Sequence, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*args: Any, **more: Any) -> None:
+        raise Interrupted("stopped", 130)
+
+    monkeypatch.setattr(fine_tune, "start_run", stopped)
+    with pytest.raises(Interrupted, match="stopped in the fine-tuning; resume with --resume"):
+        sequence((0.8, 0.9))
+
+
+# The trial itself
+
+
+def test_a_trial_trains_without_the_held_out_labels_and_scores_both_on_them(
+    photos: Path, head: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, Any] = {}
+    monkeypatch.setattr(trials, "plan_steps", lambda *args, **more: STEPS)
+    train_head = trials.train_head
+
+    def noted(cfg: Any, part: Any, *rest: Any) -> Any:
+        seen["labeled"] = part.labeled_rows
+        return train_head(cfg, part, *rest)
+
+    judged = trials.judged
+
+    def judging(data: Any, held: Any, **more: Any) -> Trial:
+        seen["held"], seen["trial"] = data.labeled_rows[held], judged(data, held, **more)
+        return dataclasses.replace(seen["trial"], tuned=2.0)  # whatever it was: kept
+
+    monkeypatch.setattr(trials, "train_head", noted)
+    monkeypatch.setattr(trials, "judged", judging)
+    more = {"train.init_from": str(head), "network.feature_dims": 149, "train.trial_share": 0.3}
+    monkeypatch.setattr("tutelage.run.session.plan_steps", lambda *args, **more: STEPS)
+    run = tune(photos, tmp_path / "run", **more, **{"train.steps": None, "train.budget": "5m"})
+    assert len(seen["held"]) == 24 and not set(seen["held"]) & set(seen["labeled"])  # 8 of the 30 of each class
+    assert seen["trial"].labels == 24 and seen["trial"].steps == STEPS
+    assert 0.3 < seen["trial"].head <= 1.0 and 0.3 < seen["trial"].tuned <= 1.0
+    start, origin = tensors(run, 0), tensors(head, 5)
+    assert not torch.equal(start["method.student.head.weight"], origin["method.student.head.weight"])
+    assert "on 24 labels that were held out" in str(RunRecord(run).trial)
