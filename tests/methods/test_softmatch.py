@@ -56,13 +56,18 @@ def step(method: SoftMatch, logits: np.ndarray, label: np.ndarray, done: int = 0
 )
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"statistics_decay": 0.5, "sigmas": 1.0, "unlabeled_weight": 0.3}, {"passes": "separate"}],
+    [
+        {},
+        {"statistics_decay": 0.5, "sigmas": 1.0, "unlabeled_weight": 0.3},
+        {"passes": "separate"},
+        {"statistics_start": "first-batch"},
+    ],
 )
 def test_loss_gradient_and_state_are_those_of_the_formula_at_each_step(
     alignment: str, start: str, settings: dict[str, Any]
 ) -> None:
     method, rng = build(alignment=alignment, alignment_start=start, **settings), np.random.default_rng(0)
-    statistics = formula.Statistics(K, alignment, start)
+    statistics = formula.Statistics(K, alignment, start, settings.get("statistics_start", "published"))
     for done in range(6):
         logits, label = 2.0 * rng.standard_normal((X + 2 * U, K)), rng.integers(0, K, X)
         labeled, weak = logits[:X], logits[X : X + U]

@@ -18,6 +18,7 @@ class Statistics:
     num_classes: int
     alignment: str
     start: str = "uniform"
+    moments: str = "published"  # where mu and the variance start
     mu: float = field(init=False)
     variance: float = 1.0
     q: list[float] = field(init=False)
@@ -48,6 +49,9 @@ class Statistics:
         highest = [max(self.aligned(row)) for row in weak]
         mean = sum(highest) / len(highest)
         spread = sum((value - mean) ** 2 for value in highest) / (len(highest) - 1)
+        if self.steps == 1 and self.moments == "first-batch":
+            self.mu, self.variance = mean, spread
+            return
         self.mu = decay * self.mu + (1 - decay) * mean
         self.variance = decay * self.variance + (1 - decay) * spread
 

@@ -30,7 +30,9 @@ class SoftMatch(Method[SemiSupervisedBatch]):
     aligned: p target / q, made to sum to 1, with q the moving average of p(weak u); the pseudo-label is of p itself,
     or of a with `aligned_labels`, which is not in the paper.
     mu and sigma^2 are the moving averages of mean and variance of max a. All of them include this batch. q starts
-    uniform, as in TorchSSL; USB starts it at the mean of the first batch (`alignment_start`).
+    uniform, as in TorchSSL; USB starts it at the mean of the first batch (`alignment_start`). mu starts at 1/K and
+    sigma^2 at 1, so that at first every row counts fully; a network that predicts well already can start both at the
+    first batch (`statistics_start`).
     """
 
     name, evaluated = "softmatch", "teacher"
@@ -55,6 +57,10 @@ class SoftMatch(Method[SemiSupervisedBatch]):
         aligned_labels: Annotated[
             bool, "make the pseudo-label of a, not of p(weak u): ours, for few labels on frozen features"
         ] = False
+        statistics_start: Annotated[
+            Literal["published", "first-batch"],
+            "mu and sigma^2 before the first step: 1/K and 1, or those of the first batch (ours, for trained networks)",
+        ] = "published"
         sigmas: Annotated[float, "s: larger weighs unsure rows less"] = 2.0
         passes: Annotated[
             Literal["joint", "separate"],
@@ -120,8 +126,11 @@ class SoftMatch(Method[SemiSupervisedBatch]):
             aligned = align(probs, target, class_probs)
         pseudo_label = (aligned if cfg.aligned_labels else probs).argmax(1)
         confidence = rows_of_all_ranks(aligned.amax(1))
-        mean = moved_towards(self.mean, confidence.mean(), share)
-        variance = moved_towards(self.variance, confidence.var(), share)
+        if t.step == 0 and cfg.statistics_start == "first-batch":
+            mean, variance = confidence.mean(), confidence.var()
+        else:
+            mean = moved_towards(self.mean, confidence.mean(), share)
+            variance = moved_towards(self.variance, confidence.var(), share)
         weight = gaussian_weight(aligned.amax(1), mean, variance, cfg.sigmas)
 
         supervised = self.task.loss(logits_x, x.label)
