@@ -6,9 +6,9 @@ DATA holds photos/cats-dogs, photos/flowers-12 and cifar10. Each run is an ordin
 but the labels and, in some rows, a budget: it passes all images through the network, chooses a head, trains it, scores
 the test images once, and fine-tunes the network with what is left of the budget.
 Each draw of labels starts with an empty cache, so that its time is that of a first command. The rows of scikit-learn
-see the same transformed features and labels as the run, and
-the last column fine-tunes the whole network on the labels alone, for as many CPU seconds as the run took. Finished runs are skipped: rerun to resume. The table is
-written to benchmarks/results/photos.md.
+see the same transformed features and labels as the run, and the last column fine-tunes the whole network on the labels
+alone, for as many CPU seconds as the run took. Finished runs are skipped: rerun to resume. The table is written to
+benchmarks/results/photos.md.
 """
 
 from __future__ import annotations
@@ -145,7 +145,8 @@ def table(rows: list[Row], draws: int, out: Path) -> str:
     """The results as a Markdown table: means over draws, with their standard deviations."""
     names = ("LogisticRegression", "LabelSpreading", "SelfTrainingClassifier", TIMM)
     lines = [
-        f"| data | labels | budget | draws | tutelage | of it the head | heads chosen | CPU seconds | {' | '.join(names)} |",
+        "| data | labels | budget | draws | tutelage | of it the head | heads chosen | CPU seconds | "
+        f"{' | '.join(names)} |",
         "|---" * 12 + "|",
     ]
     for row in rows:
@@ -162,9 +163,8 @@ def table(rows: list[Row], draws: int, out: Path) -> str:
         seconds = statistics.mean(fact["cpu_seconds"] for fact in facts)
         others = [_spread([fact["peers"].get(name) for fact in facts]) for name in names]
         lines.append(
-            f"| {row.data} | {row.labels} | {budget} | {len(runs)} | {_spread(scores)} | {_spread(first)} | {counted} | "
-            f"{seconds:.0f} | "
-            f"{' | '.join(others)} |"
+            f"| {row.data} | {row.labels} | {budget} | {len(runs)} | {_spread(scores)} | {_spread(first)} | "
+            f"{counted} | {seconds:.0f} | {' | '.join(others)} |"
         )
     return "\n".join(lines) + "\n"
 

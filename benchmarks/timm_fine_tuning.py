@@ -33,7 +33,7 @@ def fine_tune(
     cpu_seconds: float,
     seed: int,
 ) -> NDArray[np.int64]:
-    """Predicted classes of `test` (M, 3, S, S) after training on `images` (N, 3, S, S) for about so many CPU seconds."""
+    """Predicted classes of `test` (M, 3, S, S) after training on `images` (N, 3, S, S) for about `cpu_seconds`."""
     torch.manual_seed(seed)
     architecture = WHEELS[NETWORK].architecture
     model = timm.create_model(architecture, num_classes=num_classes)
