@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from reference import teacher as reference
 from tutelage.config.network import NetworkConfig
-from tutelage.core.ema import BufferSource, EMATeacher
+from tutelage.core.ema import SLOWEST, BufferSource, EMATeacher, decay_for
 from tutelage.networks.build import build_network
 
 
@@ -204,3 +204,21 @@ def test_an_update_costs_less_than_a_hundredth_of_a_step_of_wrn_28_2() -> None:
         return statistics.median(seconds)
 
     assert median_seconds(lambda: teacher.update(student, 1), 50) < 0.01 * median_seconds(step, 5)
+
+
+@pytest.mark.parametrize("steps", [13, 50, 100, 600, 3000, 11_999])
+def test_without_a_decay_the_average_covers_a_twelfth_of_the_steps(steps: int) -> None:
+    assert 1.0 / (1.0 - decay_for(steps)) == pytest.approx(steps / 12, rel=1e-2)
+    first_steps_left = decay_for(steps) ** (steps - steps // 4)
+    assert first_steps_left < 1e-3
+
+
+def test_a_decay_from_the_steps_is_at_most_the_published_one_and_at_least_none() -> None:
+    assert [decay_for(steps) for steps in (12_000, 2**20)] == [SLOWEST, SLOWEST]
+    assert decay_for(6000, slowest=0.99) == 0.99
+    assert [decay_for(steps) for steps in (0, 1, 12)] == [0.0, 0.0, 0.0]
+    assert decay_for(600) == 0.98
+
+
+def test_a_teacher_without_a_decay_has_the_published_one() -> None:
+    assert EMATeacher(network(), None).decay == SLOWEST

@@ -106,7 +106,7 @@ def test_a_new_method_trains_by_its_flags_and_gets_a_verdict(
     assert "method.agreement_weight must be a number, got 'much'" in capsys.readouterr().err
     assert cli.run([*words, "3"]) == 0
     settings = json.loads((tmp_path / "run" / "config.json").read_text())["settings"]["method"]
-    assert (settings["name"], settings["agreement_weight"], settings["ema_decay"]) == ("newcomer", 3.0, 0.999)
+    assert (settings["name"], settings["agreement_weight"], settings["ema_decay"]) == ("newcomer", 3.0, 0.0)
     assert (tmp_path / "run" / "verdict.json").exists()
     run = tutelage.train(resume=tmp_path / "run")
     assert run.metrics["method"] == "newcomer"

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import dataclasses
 import json
+import shutil
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +16,12 @@ from support.starter import Starter
 from tutelage import cli, config
 from tutelage.core.errors import ConfigError
 from tutelage.results.verdict.verdict import judge, read_verdict
-from tutelage.run.baseline import baseline_config, check_baseline, own_budget
+from tutelage.run import baseline as baselines
+from tutelage.run import session as sessions
+from tutelage.run.baseline import baseline_config, check_baseline, end_of_training
+from tutelage.run.budget import Costs
+from tutelage.run.build import with_decay
+from tutelage.run.data_modules.images import ImageModule
 
 BRIEF = ["--label-count", "40", "--steps", "4", "--batch-size", "4", "--device", "cpu", "--workers", "1", "--no-report"]
 
@@ -28,27 +36,103 @@ def test_the_baseline_has_all_settings_but_those_of_the_method() -> None:
     cfg = config.RunConfig.from_dict(
         cfg.to_dict() | {"method": {"name": "fixmatch", "threshold": 0.7, "ema_decay": 0.9}}
     )
-    baseline = baseline_config(cfg, "10m")
+    planned = dataclasses.replace(cfg.train, steps=300, budget=None, eval_every=30, baseline_steps=200)
+    cfg = dataclasses.replace(cfg, train=planned)
+    baseline = baseline_config(cfg, {"budget": "10m", "baseline_eval_every": 20})
     assert (baseline.method, dict(baseline.method_settings)) == ("supervised", {"ema_decay": 0.9})
-    assert (baseline.train.budget, baseline.train.steps, baseline.train.baseline) == ("240s", None, False)
-    assert own_budget(cfg.train) == pytest.approx(360.0)
+    assert (baseline.train.budget, baseline.train.steps, baseline.train.baseline) == (None, 200, False)
+    assert (baseline.train.eval_every, baseline_config(cfg).train.eval_every) == (20, 30)
     assert (baseline.data, baseline.optimizer, baseline.network) == (cfg.data, cfg.optimizer, cfg.network)
     assert baseline.train.seed == 3
 
 
 def test_the_baseline_takes_as_many_steps() -> None:
-    baseline = baseline_config(settings(train__steps=50), None)
+    baseline = baseline_config(settings(train__steps=50))
     assert (baseline.train.budget, baseline.train.steps) == (None, 50)
 
 
 def test_the_baseline_may_take_another_number_of_steps() -> None:
-    baseline = baseline_config(settings(train__steps=50, train__baseline_steps=70), None)
+    baseline = baseline_config(settings(train__steps=50, train__baseline_steps=70))
     assert (baseline.train.steps, baseline.train.baseline_steps) == (70, None)
     for wrong in ({"train__budget": "5m"}, {"train__steps": 5, "train__baseline": False}):
         with pytest.raises(ConfigError, match="baseline_steps does nothing without"):
             settings(train__baseline_steps=3, **wrong)
     with pytest.raises(ConfigError, match="must be at least 1"):
         settings(train__steps=5, train__baseline_steps=0)
+
+
+def test_a_decay_that_follows_from_the_steps_follows_from_those_of_the_baseline() -> None:
+    cfg = settings(train__steps=600, train__baseline_steps=120, method__ema_decay=0.98)
+    assert dict(baseline_config(cfg, {"ema_decay": 0.98}).method_settings) == {}
+    assert dict(baseline_config(cfg, {}).method_settings) == {"ema_decay": 0.98}
+    assert with_decay(baseline_config(cfg, {"ema_decay": 0.98}), 120).method_settings.ema_decay == pytest.approx(0.9)
+
+
+def test_a_baseline_has_its_time_to_the_end_of_the_budget_or_half_as_long_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plan = {"budget": "100s", "baseline_seconds": 20.0, "kept_seconds": 8.0}
+    for now, end in ((1040.0, 1092.0), (1070.0, 1100.0), (1300.0, 1330.0)):
+        monkeypatch.setattr(baselines.time, "monotonic", lambda now=now: now)
+        assert end_of_training(plan, begun=1000.0) == pytest.approx(end)
+    assert end_of_training({"budget": None}, begun=1000.0) is None
+
+
+def test_a_baseline_whose_time_is_up_is_scored_as_it_is_and_the_verdict_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(baselines, "end_of_training", lambda plan, begun: begun)
+    command = ["train", "digits", "--out", str(tmp_path / "run"), "--method", "fixmatch", "--baseline", *BRIEF]
+    assert cli.run([*command, "--network", "wrn-10-1"]) == 0
+    run = tmp_path / "run"
+    result = json.loads((run / "baseline" / "result.json").read_text())
+    assert (result["step"], result["planned_steps"]) == (1, 4)
+    assert "its time is up after step 1 of 4: it is scored as it is" in capsys.readouterr().out
+    verdict = read_verdict(run)
+    assert verdict is not None
+    if verdict.gain > 3.0:
+        assert verdict.outcome != "helped" and "short baseline" in [cause.name for cause in verdict.causes]
+    for name in ("verdict.json", "baseline/result.json"):
+        (run / name).unlink()
+    assert cli.run(["train", "--resume", str(run), "--no-report"]) == 0  # killed before it was scored: it goes on
+    again = json.loads((run / "baseline" / "result.json").read_text())
+    assert again["step"] == 4 and "planned_steps" not in again
+
+
+def test_a_baseline_in_a_budget_is_planned_with_its_run_and_reads_no_data_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loads: list[int] = []
+    load = ImageModule.load
+    monkeypatch.setattr(ImageModule, "load", lambda *given: (loads.append(1), load(*given))[1])
+    out = tmp_path / "run"
+    command = ["train", "digits", "--out", str(out), "--method", "fixmatch", "--baseline", "--budget", "1h"]
+    command += ["--network", "wrn-10-1"]
+    monkeypatch.setattr(sessions, "step_time", lambda training, seconds: 1.0)
+    planned = sessions.plan_lengths
+
+    def short(budget: float, costs: Costs, **more: Any) -> Any:
+        own, baseline = planned(budget, costs, **more)
+        assert baseline is not None and costs.baseline_step == 1.0
+        return dataclasses.replace(own, steps=6), dataclasses.replace(baseline, steps=3)
+
+    monkeypatch.setattr(sessions, "plan_lengths", short)
+    small = ["--label-count", "40", "--batch-size", "4", "--device", "cpu", "--workers", "1", "--no-report"]
+    assert cli.run([*command, *small]) == 0
+    assert loads == [1]
+    said = capsys.readouterr().out
+    assert "3 steps of the supervised baseline fit it, too" in said
+    assert said.index("- loading PyTorch") < said.index("- reading the images") < said.index("- timing the first steps")
+    mine, theirs = (json.loads((folder / "config.json").read_text()) for folder in (out, out / "baseline"))
+    assert (mine["settings"]["train"]["steps"], theirs["settings"]["train"]["steps"]) == (6, 3)
+    assert mine["settings"]["train"]["baseline_steps"] == 3
+    assert (mine["plan"]["ema_decay"], theirs["settings"]["method"]["ema_decay"]) == (0.0, 0.0)
+    assert read_verdict(out) is not None
+    (out / "verdict.json").unlink()
+    shutil.rmtree(out / "baseline")
+    monkeypatch.undo()
+    assert cli.run(["train", "--resume", str(out), "--baseline", "--budget", "1h", "--no-report"]) == 0
+    assert json.loads((out / "baseline" / "config.json").read_text())["settings"] == theirs["settings"]
 
 
 def test_a_baseline_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import socket
 from collections.abc import Callable
@@ -16,9 +17,18 @@ from tutelage.core.batch import Batch, Progress, Samples
 from tutelage.core.errors import ConfigError
 from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import pixel_statistics
-from tutelage.methods import CLASSIFIERS
+from tutelage.methods import CLASSIFIERS, METHODS
 from tutelage.methods.base import Method, Problem
-from tutelage.run.build import build_predictor, build_task, compile_networks, method_class
+from tutelage.methods.ema_config import EMAConfig
+from tutelage.run.build import (
+    build_predictor,
+    build_task,
+    compile_networks,
+    method_class,
+    method_settings,
+    set_length,
+    with_decay,
+)
 from tutelage.run.data_modules.image_streams import Inputs, build_training
 
 PROBLEM = Problem(
@@ -120,3 +130,41 @@ def test_published_weights_are_not_fetched_where_a_checkpoint_brings_all(
 
 def _no_connection(*arguments: Any, **more: Any) -> Any:
     raise OSError("no network in tests")
+
+
+def own_decay(method: type[Method]) -> bool:
+    return issubclass(method.Config, EMAConfig)
+
+
+@pytest.mark.parametrize("method", [method for method in METHODS if own_decay(method)], ids=lambda m: m.name)
+def test_a_decay_that_was_not_given_follows_from_the_steps_and_one_that_was_stays(method: type[Method]) -> None:
+    cfg = resolve({"data.path": "digits", "method.name": method.name}, preset="none")
+    assert method_settings(cfg).ema_decay is None
+    assert with_decay(cfg, 240).method_settings.ema_decay == pytest.approx(0.95)
+    assert with_decay(cfg, 10**6).method_settings.ema_decay == method.Config.slowest
+    again = with_decay(with_decay(cfg, 240), 24)
+    assert again.method_settings.ema_decay == pytest.approx(0.95)  # once, when the steps are known
+    given = resolve({"data.path": "digits", "method.name": method.name, "method.ema_decay": 0.7}, preset="none")
+    assert with_decay(given, 240) == given
+
+
+def test_methods_without_an_average_of_their_own_are_left_alone() -> None:
+    others = [method.name for method in METHODS if not own_decay(method)]
+    assert {"pi-model", "moco-v2", "temporal-ensembling"} <= set(others)
+    for name in others:
+        cfg = resolve({"data.path": "digits", "method.name": name}, preset="none")
+        assert with_decay(cfg, 240) == cfg
+
+
+def test_a_planned_length_stretches_the_average_with_the_schedule() -> None:
+    cfg = resolve({"data.path": "digits", "data.label_count": 40, "network.name": "wrn-10-1", "train.workers": 0})
+    cfg = dataclasses.replace(cfg, method="mean-teacher")
+    data = load_images(cfg.data, seed=0)
+    inputs = Inputs(data.train.images, pixel_statistics(data.train.images))
+    student = build_predictor(cfg, num_classes=10, channels=1, image_size=8)
+    training = build_training(cfg, data, inputs, torch.device("cpu"), student, steps=10**6)
+    assert training.method.teacher is not None
+    assert training.method.teacher.decay == 0.999
+    set_length(training, cfg, 240)
+    assert training.method.teacher.decay == pytest.approx(0.95)
+    training.loader.close()

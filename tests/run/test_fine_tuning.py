@@ -21,6 +21,7 @@ from tutelage.config import RunConfig, resolve
 from tutelage.core.cache_folder import VARIABLE
 from tutelage.core.errors import ConfigError, Interrupted
 from tutelage.run import fine_tuning
+from tutelage.run.budget import Lengths
 from tutelage.run.data_modules import trial as trials
 from tutelage.run.data_modules.trial import Trial, rows_to_hold, without
 from tutelage.run.run_record import KEPT_FILE, TUNED_FOLDER, RunRecord
@@ -202,7 +203,9 @@ def sequence(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S
         monkeypatch.setattr(fine_tune, "fine_tuning_config", short)
         monkeypatch.setattr(fine_tune, "seconds_left", lambda record, elapsed: left)
         monkeypatch.setattr("tutelage.run.data_modules.images.try_fine_tuning", tried)
-        monkeypatch.setattr("tutelage.run.session.plan_steps", lambda *args, **more: STEPS)
+        monkeypatch.setattr(
+            "tutelage.run.session.plan_lengths", lambda *args, **more: (Lengths(STEPS, None, 1.0), None)
+        )
         given = settings(**{"train.finetune": True, "train.budget": "30m"})
         out = tmp_path / "run"
         return tutelage.train(photos, out=out, preset="softmatch-features", settings=given).path, planned
@@ -272,7 +275,8 @@ def test_a_trial_trains_without_the_held_out_labels_and_scores_both_on_them(
     photos: Path, head: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: dict[str, Any] = {}
-    monkeypatch.setattr(trials, "plan_steps", lambda *args, **more: STEPS)
+    monkeypatch.setattr(trials, "step_time", lambda *args: 20.0)
+    monkeypatch.setattr(trials, "LEAST_STEPS", STEPS)
     train_head = trials.train_head
 
     def noted(cfg: Any, part: Any, *rest: Any) -> Any:
@@ -288,7 +292,7 @@ def test_a_trial_trains_without_the_held_out_labels_and_scores_both_on_them(
     monkeypatch.setattr(trials, "train_head", noted)
     monkeypatch.setattr(trials, "judged", judging)
     more = {"train.init_from": str(head), "network.feature_dims": 149, "train.trial_share": 0.3}
-    monkeypatch.setattr("tutelage.run.session.plan_steps", lambda *args, **more: STEPS)
+    monkeypatch.setattr("tutelage.run.session.plan_lengths", lambda *args, **more: (Lengths(STEPS, None, 1.0), None))
     run = tune(photos, tmp_path / "run", **more, **{"train.steps": None, "train.budget": "5m"})
     assert len(seen["held"]) == 24 and not set(seen["held"]) & set(seen["labeled"])  # 8 of the 30 of each class
     assert seen["trial"].labels == 24 and seen["trial"].steps == STEPS

@@ -23,9 +23,10 @@ from support.runs import cut_back, digests
 from tutelage import cli
 from tutelage.config import resolve
 from tutelage.core.cache_folder import VARIABLE
-from tutelage.core.errors import CheckpointError
+from tutelage.core.errors import CheckpointError, ConfigError
 from tutelage.networks.feature_transform import FeatureTransform
-from tutelage.run import frozen
+from tutelage.run import budget, frozen
+from tutelage.run.budget import Deadline
 from tutelage.run.frozen import BACKBONE_FILE, FrozenBackbone
 from tutelage.run.scored import read_scored
 from tutelage.training import checkpoint
@@ -369,3 +370,49 @@ def test_a_process_that_stops_while_images_pass_loses_the_last_block_alone(
     assert calls == [3, 3, 2]
     _, said = passed(fresh(backbone), some_images(8))
     assert "the features of 6 images come from the cache" in said and "2 images passed" in said
+
+
+class Clock:
+    """Moves on by a second with each batch that passes."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_images_that_would_not_pass_in_time_are_given_up_at_once_and_those_that_passed_are_kept(
+    backbone: FrozenBackbone, new_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frozen, "_KEPT_AT_ONCE", 2)
+    clock, images = Clock(), some_images(12)
+    monkeypatch.setattr(frozen.time, "perf_counter", clock)
+    monkeypatch.setattr(budget.time, "monotonic", clock)
+    passes: list[int] = []
+    real = FrozenBackbone._pass
+
+    def slow(self: FrozenBackbone, images: np.ndarray, rows: list[int], engine: Any) -> np.ndarray:
+        clock.now += 2.0 * len(rows)
+        passes.append(len(rows))
+        return real(self, images, rows, engine)
+
+    monkeypatch.setattr(FrozenBackbone, "_pass", slow)
+    with pytest.raises(
+        ConfigError, match=r"20s is too short to pass 12 images .* which take 24 s\. --budget 50s .*2 of"
+    ):
+        fresh(backbone).raw_features(images, deadline=Deadline(0.0, "20s"))
+    assert passes == [2]
+    clock.now = 0.0
+    fresh(backbone).raw_features(images, deadline=Deadline(0.0, "21s"))  # the two are in the cache
+    assert passes == [2] * 6
+
+
+def test_the_time_of_an_image_is_known_where_all_come_from_the_cache(backbone: FrozenBackbone, new_cache: Path) -> None:
+    images = some_images(4)
+    first, second = fresh(backbone, seconds=None), fresh(backbone, seconds=None)
+    first.raw_features(images)
+    assert first.seconds is not None and first.seconds_per_image(images) == first.seconds
+    second.raw_features(images)
+    assert second.seconds is None
+    assert 0 < second.seconds_per_image(images) == second.seconds

@@ -121,7 +121,7 @@ def test_a_resume_with_another_setting_is_refused_by_its_name(photos: Path, tmp_
     with pytest.raises(ConfigError, match=r"method\.ema_decey"):
         tutelage.train(resume=run, settings={"method.ema_decey": 0.9})
     assert hashes(run) == before
-    same = {"method.ema_decay": "0.9990", "train.steps": "4", "train.workers": 1, "data.path": str(photos)}
+    same = {"method.ema_decay": "0.00", "train.steps": "4", "train.workers": 1, "data.path": str(photos)}
     assert tutelage.train(resume=run, settings=same).metrics["step"] == 4
 
 
@@ -405,17 +405,20 @@ def test_evaluations_are_logged_for_both_networks(photos: Path, tmp_path: Path) 
 
 
 def test_the_measured_steps_of_a_budget_leave_no_trace(photos: Path, tmp_path: Path) -> None:
-    settings = {"train.steps": None, "train.budget": "2.5s", "train.eval_every": 100_000, "train.log_every": 10}
+    settings = {"train.steps": None, "train.budget": "5s", "train.eval_every": 100_000, "train.log_every": 10}
     planned = train(photos, tmp_path / "planned", settings=settings)
     steps = planned.config["plan"]["steps"]
-    assert planned.config["plan"] == {"steps": steps, "budget": "2.5s"}
+    decay = planned.config["settings"]["method"]["ema_decay"]
+    assert planned.config["plan"] == {"steps": steps, "budget": "5s", "report": False, "ema_decay": decay}
     assert steps >= 10
+    assert decay == pytest.approx(max(0.0, 1 - 12 / steps), abs=1e-6)
     given = train(photos, tmp_path / "given", settings=settings | {"train.steps": steps, "train.budget": None})
     assert weights(planned.path) == weights(given.path)
     assert planned.history() == given.history()
-    resumed = tutelage.train(resume=interrupted(planned.path), budget="2.5s")
+    assert given.config["settings"]["method"]["ema_decay"] == decay
+    resumed = tutelage.train(resume=interrupted(planned.path), budget="5s")
     assert resumed.config["plan"]["steps"] == steps
-    with pytest.raises(RunError, match=r"planned for a budget of 2\.5s, not 3s"):
+    with pytest.raises(RunError, match=r"planned for a budget of 5s, not 3s"):
         tutelage.train(resume=interrupted(planned.path), budget="3s")
 
 
@@ -435,7 +438,7 @@ def test_the_advised_decay_is_below_one_has_few_digits_and_fits_the_training() -
 def test_slow_averages_are_told_of_with_settings_that_help(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    train(photos, tmp_path / "slow", quiet=False, network="wrn-10-1")
+    train(photos, tmp_path / "slow", quiet=False, network="wrn-10-1", settings={"method.ema_decay": 0.999})
     said = capsys.readouterr().out.replace("\n", " ")
     assert "try --method.ema-decay 0.0" in said
     assert "network.batch_norm_momentum 0.001 averages over 1000 steps, and there are 4" in said
@@ -444,7 +447,9 @@ def test_slow_averages_are_told_of_with_settings_that_help(
     train(photos, tmp_path / "fast", quiet=False, network="wrn-10-1", settings=settings)
     assert "averages over" not in capsys.readouterr().out
     train(photos, tmp_path / "small", quiet=False)
-    assert "batch_norm_momentum" not in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "batch_norm_momentum" not in said and "may stay behind" not in said
+    assert "- the teacher averages over 1 steps (method.ema_decay 0)" in said
 
 
 # ---- out of memory

@@ -14,6 +14,7 @@ import torch
 from tutelage.config import RunConfig, resolve
 from tutelage.core.console import screen
 from tutelage.core.errors import ConfigError
+from tutelage.run.budget import Deadline
 from tutelage.run.data_modules.images import ImageModule
 from tutelage.run.session import Session, open_session
 
@@ -81,10 +82,13 @@ def test_a_budget_keeps_time_for_decoding_and_scoring_the_test_images(tmp_path: 
         training = session.build(config(**paths, **{"train.batch_size": 4}))
         assert session.module.data.test_count == 400
         assert 0 < session.module.decoding < 0.01
-        assert session.plan(training, time.monotonic() + 5.0, None)[0] >= 10
-        session.module.decoding = 0.02  # 8 seconds for the test images
-        with pytest.raises(ConfigError, match=r"the final scores 8\.\d+ s"):
-            session.plan(training, time.monotonic() + 5.0, None)
+        cfg = config(**paths, **{"train.batch_size": 4})
+        assert session.plan(training, cfg, Deadline(time.monotonic(), "20s"), report=False)[0].steps >= 10
+        session.module.decoding = 0.1  # 40 seconds for the test images
+        before = sorted(tmp_path.rglob("*"))
+        with pytest.raises(ConfigError, match=r"the final scores 4\d s.* --budget \d+s would do"):
+            session.plan(training, cfg, Deadline(time.monotonic(), "20s"), report=False)
+        assert sorted(tmp_path.rglob("*")) == before
         training.loader.close()
 
 

@@ -13,11 +13,11 @@ from tutelage import config
 from tutelage.config.network import NetworkName
 from tutelage.config.segmentation import SegmentationConfig
 from tutelage.methods import METHODS
+from tutelage.run.budget import EVALUATIONS, LEAST_EVALUATIONS, evaluations_within
 from tutelage.run.build import method_settings
 from tutelage.run.recommend import recommend_for_scans
 from tutelage.run.resolve import resolve_training
 from tutelage.tasks.sliding_window import count_windows, predict_windows
-from tutelage.training.plan import EVALUATIONS, LEAST_EVALUATIONS, evaluations_within
 
 SEGMENTERS = [method.name for method in METHODS if "segmentation" in method.tasks]
 

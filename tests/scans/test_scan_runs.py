@@ -28,6 +28,7 @@ from tutelage.data.scans.prepare import place, prepare
 from tutelage.data.scans.reading import read_case
 from tutelage.inference.scans.model import ScanModel
 from tutelage.inference.scans.prediction import list_to_predict
+from tutelage.run.budget import Deadline
 from tutelage.run.build import resolved
 from tutelage.run.data_modules.scans import ScanModule
 from tutelage.run.resolve import absolute, resolve_training
@@ -255,12 +256,14 @@ def test_a_budget_keeps_time_for_evaluations_and_for_the_final_scores(make: Any,
         cfg = session.settle(cfg, tmp_path)
         session.load(cfg, tmp_path)
         training = session.build(cfg)
-        evaluation, closing = session.module.costs(training)
+        evaluation, closing = session.module.costs(training, 1.0)
         assert 0 < evaluation < closing  # fewer windows, no distances, and the test cases only at the end
-        steps, every = session.plan(training, time.monotonic() + 60.0 + closing + 20 * evaluation, None)
-        assert steps >= 10 and (every is None or every < steps)
-        with pytest.raises(ConfigError, match=r"train\.budget: .* at least 10 steps must fit"):
-            session.plan(training, time.monotonic() + 0.9 * closing, None)
+        budget = f"{60.0 + closing + 20 * evaluation}s"
+        own, baseline, kept = session.plan(training, cfg, Deadline(time.monotonic(), budget), report=False)
+        assert own.steps >= 10 and (own.eval_every is None or own.eval_every < own.steps) and baseline is None
+        assert kept == pytest.approx(closing, rel=0.9)
+        with pytest.raises(ConfigError, match=r"train\.budget: .* scan\.patch_size"):
+            session.plan(training, cfg, Deadline(time.monotonic(), f"{0.9 * closing}s"), report=False)
         training.loader.close()
 
 

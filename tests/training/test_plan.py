@@ -1,18 +1,22 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
 
 from tutelage.config import resolve
-from tutelage.core.errors import ConfigError
+from tutelage.core.batch import StepOutput
 from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import pixel_statistics
 from tutelage.run.build import build_predictor
 from tutelage.run.data_modules.image_streams import Inputs, build_training
 from tutelage.run.recorder import take_checkpoint
-from tutelage.training.plan import TRIAL_LENGTH, plan_steps
+from tutelage.training import plan
+from tutelage.training.health import Health
+from tutelage.training.loop import run_step
+from tutelage.training.plan import TRIAL_LENGTH, step_time
 from tutelage.training.state import Training
 from tutelage.training.window import Window
 
@@ -35,18 +39,60 @@ def training() -> Iterator[Training]:
     made.loader.close()
 
 
+def slow_clock(seconds: float) -> Callable[[], float]:
+    """A clock that moves on by so much each time it is read."""
+    ticks = itertools.count()
+    return lambda: seconds * next(ticks)
+
+
+def steps_taken(training: Training, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The steps that are run from now on."""
+    taken: list[int] = []
+
+    def counted(training: Training, step: int, health: Health) -> StepOutput:
+        taken.append(step)
+        return run_step(training, step, health)
+
+    monkeypatch.setattr(plan, "run_step", counted)
+    return taken
+
+
 def test_the_steps_that_were_measured_leave_no_trace(training: Training) -> None:
     before = {n: t.detach().clone() for n, t in take_checkpoint(training, 0, Window()).tensors.items()}
-    assert plan_steps(training, 3.0, evaluation=0.0) >= 10
+    assert step_time(training, 0.3) > 0
     after = take_checkpoint(training, 0, Window()).tensors
     assert before.keys() == after.keys()
     assert any("momentum_buffer" in name for name in before)
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_time_is_kept_for_evaluations_and_for_the_final_scores(training: Training) -> None:
-    with pytest.raises(ConfigError, match=r"an evaluation 0\.20 s and the final scores 0\.00 s; at least 10 steps"):
-        plan_steps(training, 3.0, evaluation=0.2)  # twenty of them
-    with pytest.raises(ConfigError, match=r"train\.budget: 0\.0 s is left .*the final scores 3\.00 s"):
-        plan_steps(training, 3.0, evaluation=0.0, closing=3.0)
-    assert plan_steps(training, 3.0, evaluation=0.2, eval_every=10_000) >= 10
+def test_a_step_that_takes_longer_than_timing_may_is_not_repeated(
+    training: Training, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = steps_taken(training, monkeypatch)
+    assert step_time(training, 6.0, clock=slow_clock(10.0)) == pytest.approx(10.0)
+    assert taken == [0]
+
+
+@pytest.mark.parametrize("seconds", [5.0, 9.0, 30.0])
+def test_timing_ends_before_a_step_that_would_not_fit(
+    training: Training, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    taken = steps_taken(training, monkeypatch)
+    readings: list[float] = []
+
+    def clock() -> float:
+        readings.append(float(len(readings)))
+        return readings[-1]
+
+    assert step_time(training, seconds, clock=clock) == pytest.approx(1.0)
+    assert readings[-1] - readings[0] <= seconds
+    assert len(taken) == (seconds - 1) // 2 + (seconds % 2 == 0)
+
+
+def test_the_first_step_counts_only_where_it_is_the_only_one(
+    training: Training, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps_taken(training, monkeypatch)
+    readings = iter([0.0, 0.0, 5.0, 5.0, 6.0, 6.0, 7.0])  # the first takes 5 s, the others 1 s
+    assert step_time(training, 7.5, clock=lambda: next(readings)) == pytest.approx(1.0)

@@ -107,6 +107,7 @@ def test_every_method_resumes_exactly_from_any_step(
         {"method.logit_distance_weight": 0.1, "method.consistency": "kl", "method.ema_buffers": "copy"},
         {"method.name": "fixmatch", "augment.strong.policy": "ctaugment", "method.threshold": 0.4},
         {"method.name": "fixmatch", "method.ema_buffers": "average"},
+        {"train.steps": STEPS, "method.ema_decay": None},
     ],
     ids=lambda more: "-".join(str(value) for value in more.values()),
 )

@@ -197,7 +197,7 @@ RESUMED: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     ),
     "another setting of the method": (
         resume(nothing, "--method.ema-decay", "0.5"),
-        r"method.ema_decay is 0.999, not 0.5. Start a new run",
+        r"method.ema_decay is 0.0, not 0.5. Start a new run",
     ),
     "another method": (resume(nothing, "--method", "supervised"), r"method.name is 'mean-teacher', not 'supervised'"),
     "a mistyped setting": (resume(nothing, "--method.ema-decya", "1"), r"unknown setting method.ema.decya; did you"),

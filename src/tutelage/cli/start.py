@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ def start_or_resume(data: str | None, flags: Any, *, pretraining: bool) -> None:
     Raises:
         TutelageError: a flag is missing or does not go with another; or as `train_run` and `resume_training`.
     """
+    begun = time.monotonic()
     given = given_flags(flags)
     resume, out = given.pop("resume", None), given.pop("out", None)
     if resume is None and data is None:
@@ -42,7 +44,16 @@ def start_or_resume(data: str | None, flags: Any, *, pretraining: bool) -> None:
     else:
         resolve = commands.resolve_pretraining if pretraining else commands.resolve_training
         cfg = resolve(settings, preset=given.get("preset"), file=given.get("config"))
-        overwrite = bool(given.get("overwrite"))
-        run = commands.train_run(cfg, Path(out), overwrite=overwrite, console=screen(), pretraining=pretraining)
+        if os.environ.get("RANK", "0") == "0":
+            screen().print("- loading PyTorch")  # takes seconds, in which nothing else is said
+        run = commands.train_run(
+            cfg,
+            Path(out),
+            overwrite=bool(given.get("overwrite")),
+            console=screen(),
+            pretraining=pretraining,
+            report=not given.get("no_report"),
+            begun=begun,
+        )
     if not reported and not given.get("no_report") and os.environ.get("RANK", "0") == "0":
         commands.report_after_training(run.path, screen())

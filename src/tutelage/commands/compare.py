@@ -35,7 +35,7 @@ def compare_runs(plan: Plan, out: Path, *, jobs: int, report: bool = True, conso
             or runs failed, after the table of the others was written.
     """
     require(1 <= jobs <= 64, "--jobs", "in [1, 64]", jobs)
-    check_plan(plan, console)
+    check_plan(plan, out, console)
     keep_plan(plan, out)
     if plan.on_defaults and choose_device(str(plan.settings.get("train.device", "auto"))).type == "cpu":
         console.print(
@@ -58,7 +58,7 @@ def list_runs(plan: Plan, out: Path, console: Console) -> None:
     Raises:
         TutelageError: as in `compare_runs`, before anything is started.
     """
-    check_plan(plan, screen(quiet=True))
+    check_plan(plan, out, screen(quiet=True), budgets=False)  # of the machine that will run them, which is another
     keep_plan(plan, out)
     for one in plan.combinations:
         if not RunRecord(out / one.name).finished:

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import time
+
 from rich.console import Console
 
 from tutelage.core.errors import ConfigError, Interrupted, NotBetter
 from tutelage.core.files import write_json
+from tutelage.run.data_modules.base import DataModule
+from tutelage.run.data_modules.images import ImageModule
 from tutelage.run.fine_tuning import LEAST, fine_tuning_config, seconds_left
 from tutelage.run.run_record import KEPT_FILE, TUNED_FOLDER, RunRecord
 from tutelage.run.start import resume_run, start_run
 
 
-def finish_fine_tuning(record: RunRecord, elapsed: float, console: Console) -> None:
+def finish_fine_tuning(
+    record: RunRecord, data: DataModule | None = None, *, begun: float, report: bool = False, console: Console
+) -> None:
     """Fine-tune the network of a finished run, or go on with it, and write down which is kept, and why.
 
     Does nothing if the settings ask for none, or if that is decided already.
 
     Args:
-        elapsed: seconds since the command began.
+        data: of the run, if it is loaded.
+        begun: when the command began, in seconds of `time.monotonic`.
+        report: whether the caller writes a report within the budget.
     """
     if not record.cfg.train.finetune or record.kept is not None:
         return
     folder = record.path / TUNED_FOLDER
-    left = seconds_left(record, elapsed)
-    begun = (folder / "config.json").exists()
-    if not begun and left < LEAST:
+    left = seconds_left(record, time.monotonic() - begun)
+    started = (folder / "config.json").exists()
+    if not started and left < LEAST:
         _keep(record, False, f"{max(left, 0):.0f} s are left, too few to fine-tune the network", console)
         return
     console.print(
@@ -32,10 +40,11 @@ def finish_fine_tuning(record: RunRecord, elapsed: float, console: Console) -> N
         "if it is better:"
     )
     try:
-        if begun:
+        if started:
             resume_run(folder, {}, console=console)
         else:
-            start_run(fine_tuning_config(record, left), folder, console=console)
+            loaded = data.trained_on() if isinstance(data, ImageModule) else None
+            start_run(fine_tuning_config(record, left), folder, console=console, report=report, loaded=loaded)
     except NotBetter as outcome:
         _keep(record, False, str(outcome), console)
         return

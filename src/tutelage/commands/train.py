@@ -15,22 +15,36 @@ from tutelage.config import RunConfig
 from tutelage.core.errors import Interrupted
 from tutelage.results.verdict.verdict import judge, print_verdict, write_verdict
 from tutelage.run import baseline
+from tutelage.run.data_modules.base import DataModule
 from tutelage.run.run_record import BASELINE_FOLDER, RunRecord
 from tutelage.run.start import resume_run, start_run
 
 
 def train_run(
-    cfg: RunConfig, out: Path, *, overwrite: bool = False, console: Console, pretraining: bool = False
+    cfg: RunConfig,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    console: Console,
+    pretraining: bool = False,
+    report: bool = False,
+    begun: float | None = None,
 ) -> Run:
     """Train in a new run folder, then train the baseline if the settings ask for one; see `start_run`.
+
+    Args:
+        report: whether the caller writes a report within the budget.
+        begun: when the command began, in seconds of `time.monotonic`.
 
     Raises:
         TutelageError: as in `start_run`.
     """
-    begun = time.monotonic()
-    start_run(cfg, out, overwrite=overwrite, console=console, pretraining=pretraining)
-    _finish_baseline(out, console)
-    finish_fine_tuning(RunRecord(out), time.monotonic() - begun, console)
+    begun = time.monotonic() if begun is None else begun
+    data = start_run(
+        cfg, out, overwrite=overwrite, console=console, pretraining=pretraining, report=report, begun=begun
+    )
+    _finish_baseline(out, console, data, begun=begun)
+    finish_fine_tuning(RunRecord(out), data, begun=begun, report=report, console=console)
     return Run(out)
 
 
@@ -43,14 +57,20 @@ def resume_training(run: Path, given: Mapping[str, Any], *, console: Console) ->
     begun = time.monotonic()
     resume_run(run, given, console=console)
     _finish_baseline(run, console)
-    finish_fine_tuning(RunRecord(run), time.monotonic() - begun, console)
+    finish_fine_tuning(RunRecord(run), begun=begun, console=console)
     return Run(run)
 
 
-def _finish_baseline(run: Path, console: Console) -> None:
+def _finish_baseline(
+    run: Path, console: Console, data: DataModule | None = None, *, begun: float | None = None
+) -> None:
     """Train or resume the supervised baseline of a finished run, and report whether unlabeled images helped.
 
     Does nothing if the settings ask for no baseline, or if there is already a verdict.
+
+    Args:
+        data: of the run, if it is loaded.
+        begun: when the command began, in seconds of `time.monotonic`, if it trained the run, too.
     """
     record, folder = RunRecord(run), run / BASELINE_FOLDER
     if not record.cfg.train.baseline or record.verdict is not None:
@@ -60,8 +80,10 @@ def _finish_baseline(run: Path, console: Console) -> None:
         if (folder / "config.json").exists():
             resume_run(folder, {}, console=console)
         else:
-            cfg = baseline.baseline_config(record.cfg, record.config["plan"].get("budget"))
-            start_run(cfg, folder, console=console)
+            plan = record.config["plan"]
+            end = None if begun is None else baseline.end_of_training(plan, begun)
+            cfg = baseline.baseline_config(record.cfg, plan)
+            start_run(cfg, folder, console=console, loaded=data, end=end)
     except Interrupted as stopped:
         message = f"stopped in the supervised baseline; resume with --resume {run}"
         raise Interrupted(message, stopped.exit_code - 128) from None

@@ -171,7 +171,8 @@ class TrainConfig:
 
     steps: Annotated[int | None, "optimizer steps; by default they fit the budget"] = None
     budget: Annotated[
-        str | None, "training time, e.g. 90s, 30m, 2h, or a number of minutes; the number of steps is planned to fit"
+        str | None,
+        "time for the whole command, e.g. 90s, 30m, 2h, or a number of minutes; the number of steps is planned to fit",
     ] = None
     batch_size: Annotated[int, "labeled images per step"] = 64
     unlabeled_ratio: Annotated[float, "unlabeled images per labeled image in a step (mu)"] = 1.0
@@ -211,7 +212,7 @@ class TrainConfig:
         False
     )
     baseline_share: Annotated[
-        float, "share of the budget for the baseline; with train.steps it takes as many steps"
+        float, "share of the training time of a budget for the baseline; with train.steps it takes as many steps"
     ] = BASELINE_SHARE
     baseline_steps: Annotated[int | None, "with train.steps: optimizer steps of the baseline; by default as many"] = (
         None

@@ -8,6 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+SLOWEST = 0.999  # the published decay of most methods, for trainings of 100,000 steps and more
+WINDOWS = 12  # moving averages that a training has room for, where nobody set the decay; measured, see docs/training.md
 SHORTEST_RUN = 5  # a training should be this many times as long as its moving average, 1 / (1 - decay) steps
 BufferSource = Literal["own", "copy", "average"]
 
@@ -21,7 +23,7 @@ class EMATeacher(nn.Module):
 
     Args:
         student: copied once. Its later weights reach the teacher only through `update`.
-        decay: in [0, 1].
+        decay: in [0, 1]; None takes 0.999.
         warmup: take the plain mean over the first 1 / (1 - decay) steps.
         start_weight: how much the initial weights count in that mean: as much as one student, or (UA-MT) not at all, so
             that the teacher equals the student after the first step.
@@ -36,13 +38,14 @@ class EMATeacher(nn.Module):
     def __init__(
         self,
         student: nn.Module,
-        decay: float,
+        decay: float | None,
         *,
         warmup: bool = True,
         start_weight: Literal[0, 1] = 1,
         buffers: BufferSource = "own",
     ) -> None:
         super().__init__()
+        decay = SLOWEST if decay is None else decay
         if not 0.0 <= decay <= 1.0:
             raise ValueError(f"decay must be in [0, 1], got {decay}")
         self.network = copy.deepcopy(student).requires_grad_(False)
@@ -82,6 +85,15 @@ class EMATeacher(nn.Module):
             distance = list(torch._foreach_sub(theirs, mine))
             torch._foreach_mul_(distance, allowed * share)
             torch._foreach_add_(mine, distance)
+
+
+def decay_for(total: int, slowest: float = SLOWEST) -> float:
+    """The decay for a training of `total` steps: the average covers a twelfth of them, at most 1 / (1 - slowest).
+
+    At the end nothing of the first steps is left in the average, whatever the length. A training of up to twelve steps
+    has no average: the decay is 0.
+    """
+    return min(slowest, round(max(0.0, 1.0 - WINDOWS / max(total, 1)), 6))
 
 
 def slowest_decay(total: int) -> float:

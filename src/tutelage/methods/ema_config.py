@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from tutelage.config.settings import require
+from tutelage.core.ema import SLOWEST
 
 
 @dataclass(frozen=True, kw_only=True)
 class EMAConfig:
     """A moving average of the student that is evaluated, with copies of the student's batch-norm statistics.
 
-    A method's `Config` derives from it; where its own default differs, it declares the field again.
+    A method's `Config` derives from it. Without an `ema_decay`, it follows from the number of steps: see
+    `core.ema.decay_for`. In a run it is a number by the time a method is built.
+
+    Attributes:
+        slowest: the published decay, for long trainings, which a shorter one does not exceed.
     """
 
-    ema_decay: Annotated[float, "of the network that is evaluated"] = 0.999
+    slowest: ClassVar[float] = SLOWEST
+    ema_decay: Annotated[
+        float | None, "of the network that is evaluated; by default its average covers a twelfth of the steps"
+    ] = None
     ema_warmup: Annotated[bool, "average plainly over the first 1 / (1 - ema_decay) steps"] = True
 
     def __post_init__(self) -> None:
-        require(0.0 <= self.ema_decay < 1.0, "method.ema_decay", "in [0, 1)", self.ema_decay)
+        given = self.ema_decay
+        require(given is None or 0.0 <= given < 1.0, "method.ema_decay", "in [0, 1)", given)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,5 +44,5 @@ class EvaluatedEMAConfig(EMAConfig):
 class TeacherEMAConfig(EMAConfig):
     """A moving average that also makes the targets of the student."""
 
-    ema_decay: Annotated[float, "of the teacher"] = 0.999
+    ema_decay: Annotated[float | None, "of the teacher; by default its average covers a twelfth of the steps"] = None
     ema_buffers: Annotated[Literal["own", "copy"], "the teacher's batch-norm statistics: its own, or copies"] = "own"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -52,7 +52,7 @@ class UAMT(Method[SemiSupervisedBatch]):
         passes: Annotated[int, "T, the teacher's passes for its uncertainty; even, two go at once"] = 8
         teacher_noise: Annotated[float, "std of the noise on the teacher's images, which is cut at twice that"] = 0.1
         threshold_start: Annotated[float, "H at the start, as a share of ln K; it ends at 1"] = 0.75
-        ema_decay: Annotated[float, "of the teacher"] = 0.99
+        slowest: ClassVar[float] = 0.99
 
         def __post_init__(self) -> None:
             super().__post_init__()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
@@ -40,7 +40,7 @@ class URPC(Method[SemiSupervisedBatch]):
 
         consistency_weight: Annotated[float, "w, after the ramp-up"] = 0.1
         rampup: Annotated[float, "length of the ramp-up r, as a share of training"] = 1.0
-        ema_decay: Annotated[float, "of the network that is evaluated"] = 0.99
+        slowest: ClassVar[float] = 0.99
 
         def __post_init__(self) -> None:
             super().__post_init__()

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import time
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
 from tutelage.config import AUTO, RunConfig
 from tutelage.config.settings import BASELINE_SHARE, TrainConfig, seconds
@@ -11,6 +15,7 @@ from tutelage.core.errors import ConfigError
 from tutelage.run.build import method_class
 
 SUPERVISED = "supervised"
+_LATEST = 1.5  # times the planned seconds of training
 
 
 def check_baseline(cfg: RunConfig) -> None:
@@ -49,30 +54,42 @@ def check_scored(train: TrainConfig, scored: bool, items: str) -> None:
         )
 
 
-def own_budget(train: TrainConfig) -> float:
-    """Seconds of `train.budget` that are the run's own; the rest is the baseline's."""
-    total = seconds(str(train.budget))
-    return total * (1.0 - train.baseline_share) if train.baseline else total
-
-
-def baseline_config(cfg: RunConfig, budget: str | None) -> RunConfig:
-    """The settings of a run's baseline.
+def baseline_config(cfg: RunConfig, plan: Mapping[str, Any] = MappingProxyType({})) -> RunConfig:
+    """The settings of a run's baseline, with `train.baseline_steps`, or else as many steps as the run.
 
     Args:
-        cfg: the settings of the run.
-        budget: what the run was planned from; the baseline gets its share of it. Without it, it gets
-            `train.baseline_steps`, or as many steps as the run.
+        cfg: the settings of the run, with its number of steps.
+        plan: what config.json records of it; what was not given but follows from the number of steps is left open.
     """
     known = {field.name for field in dataclasses.fields(method_class(SUPERVISED).Config)}
-    steps = cfg.train.baseline_steps or cfg.train.steps
+    derived = {"ema_decay"} if plan.get("ema_decay") is not None else set()
     train = dataclasses.replace(
-        cfg.train, baseline=False, baseline_share=BASELINE_SHARE, baseline_steps=None, steps=steps
+        cfg.train,
+        baseline=False,
+        baseline_share=BASELINE_SHARE,
+        baseline_steps=None,
+        steps=cfg.train.baseline_steps or cfg.train.steps,
+        eval_every=plan.get("baseline_eval_every", cfg.train.eval_every),
     )
-    if budget is not None:
-        train = dataclasses.replace(train, steps=None, budget=f"{seconds(budget) * cfg.train.baseline_share:g}s")
     return dataclasses.replace(
         cfg,
         method=SUPERVISED,
-        method_settings={name: value for name, value in cfg.method_values.items() if name in known},
+        method_settings={name: value for name, value in cfg.method_values.items() if name in known - derived},
         train=train,
     )
+
+
+def end_of_training(plan: Mapping[str, Any], begun: float) -> float | None:
+    """When a baseline that begins now must stop training, in seconds of `time.monotonic`; None without a budget.
+
+    Its scores and the report still fit the budget then. A baseline that is behind on a machine that became slow has at
+    least half as long again as planned, since a shorter one would make the unlabeled images look better than they are.
+
+    Args:
+        plan: what config.json records of the run's.
+        begun: when the command began.
+    """
+    if plan.get("baseline_seconds") is None:
+        return None
+    in_time = begun + seconds(plan["budget"]) - plan["kept_seconds"]
+    return float(max(in_time, time.monotonic() + _LATEST * plan["baseline_seconds"]))

@@ -17,24 +17,26 @@ from tutelage.config.network import OwnNetworkConfig
 from tutelage.config.settings import TrainConfig
 from tutelage.core.devices import choose_precision
 from tutelage.core.distributed import local_rows, world_size
+from tutelage.core.ema import decay_for
 from tutelage.core.errors import ConfigError, did_you_mean
 from tutelage.core.import_path import EXPECTED, is_import_path
 from tutelage.core.precision import float32_by_default
 from tutelage.core.seeding import derived_seed, own_random_state
 from tutelage.methods import ADDITIONS, METHODS, PRETRAINERS
 from tutelage.methods.base import Method, Problem
+from tutelage.methods.ema_config import EMAConfig
 from tutelage.methods.own import own_method
 from tutelage.networks.base import Network
 from tutelage.networks.build import build_network
 from tutelage.networks.own import own_settings
 from tutelage.networks.staged import StagedNetwork
+from tutelage.run.budget import EVALUATIONS
 from tutelage.tasks.base import Task
 from tutelage.tasks.classification import Classification
 from tutelage.tasks.own_metrics import OwnMetric, own_metrics
 from tutelage.tasks.representation import Representation
 from tutelage.training.backbone import backbone_of
 from tutelage.training.optimizer import build_optimizer
-from tutelage.training.plan import EVALUATIONS
 from tutelage.training.protocols import Batches
 from tutelage.training.state import Training
 
@@ -243,6 +245,7 @@ def assemble(
     if cfg.network.deep_supervision and not method_type.deep_supervision:
         able = ", ".join(method.name for method in METHODS if method.deep_supervision)
         raise ConfigError(f"network.deep_supervision does nothing in {cfg.method}: leave it out, or choose {able}")
+    cfg = with_decay(cfg, steps)
     precision = choose_precision(train.precision, device)
     channels_last = train.channels_last
     if channels_last is None:  # the parts of a split batch lie together where channels come first
@@ -289,9 +292,28 @@ def compile_networks(method: Method, backend: str | Callable[..., Any] = "induct
             cast(Any, network).features = torch.compile(cast(Network, network).features, backend=backend)
 
 
+def with_decay(cfg: RunConfig, steps: int) -> RunConfig:
+    """The settings with the decay of the teacher's average for `steps` steps, if there is a teacher and none was given.
+
+    A training and its resumption take it from here, once, when the number of steps is known.
+    """
+    settings = method_settings(cfg)
+    if not isinstance(settings, EMAConfig) or settings.ema_decay is not None:
+        return cfg
+    decay = decay_for(steps, settings.slowest)
+    return dataclasses.replace(cfg, method_settings=dataclasses.replace(settings, ema_decay=decay))
+
+
 def set_length(training: Training, cfg: RunConfig, steps: int) -> None:
-    """Stretch the schedules to `steps`; evaluations and checkpoints come every twentieth of them by default."""
+    """Stretch the schedules to `steps`, and the teacher's average unless its decay was given.
+
+    Evaluations and checkpoints come every twentieth of the steps by default.
+    """
     training.total = steps
+    settings = method_settings(with_decay(cfg, steps))
+    if training.method.teacher is not None and isinstance(settings, EMAConfig):
+        assert settings.ema_decay is not None
+        training.method.teacher.decay = settings.ema_decay
     training.eval_every, training.checkpoint_every = _intervals(cfg.train, steps)
 
 

@@ -14,7 +14,6 @@ from tutelage.run.frozen import read_backbone
 from tutelage.run.run_record import RunRecord
 
 LEAST = 90.0  # seconds that must be left
-CLOSING = 15.0  # seconds for the report
 TRIAL_SHARE = 0.3  # of what is left, for the trial on held-out labels
 _SEMI_SUPERVISED, _SUPERVISED = "softmatch-finetuned", "supervised-finetuned"
 
@@ -39,7 +38,7 @@ def seconds_left(record: RunRecord, elapsed: float) -> float:
     Args:
         elapsed: seconds since the command began.
     """
-    return seconds(record.config["plan"]["budget"]) - elapsed - CLOSING
+    return seconds(record.config["plan"]["budget"]) - elapsed
 
 
 def fine_tuning_config(record: RunRecord, left: float) -> RunConfig:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from tutelage.config import RunConfig
 from tutelage.core.cache_folder import cache_folder
-from tutelage.core.errors import CheckpointError
+from tutelage.core.errors import CheckpointError, ConfigError
 from tutelage.core.files import write_atomically
 from tutelage.data.images.feature_store import FeatureStore
 from tutelage.data.images.loader import Normalization
@@ -27,10 +27,13 @@ from tutelage.networks.build import build_network, timm_name
 from tutelage.networks.engine import Engine, fast_engine
 from tutelage.networks.feature_transform import FEATURE_DIMS, FeatureTransform
 from tutelage.networks.timm_network import TimmNetwork, preparation
+from tutelage.run.budget import Deadline, budget_text
 
 BACKBONE_FILE = "backbone.safetensors"
 _BATCH = 32  # images that pass at a time
-_KEPT_AT_ONCE = 512  # images; so much is lost if the process is killed
+_KEPT_AT_ONCE = 128  # images; so much is lost if the process is killed
+_TRIAL = 8  # images that pass to time them
+_AFTERWARDS = 10.0  # seconds for the head, its scores and the report
 _WORTH_COMPILING = 100  # images from which on a faster engine pays for the seconds that compiling it takes
 _VERSION = 1  # of the features; raise it when something that they depend on changes
 _TRUNK, _TRANSFORM = "trunk.", "transform."
@@ -49,6 +52,7 @@ class FrozenBackbone:
         loaded: what its weights are, in words.
         width: F, the number of features.
         transform: of the features, once it has been fitted.
+        seconds: that an image took, once some have passed.
     """
 
     trunk: nn.Module
@@ -58,6 +62,7 @@ class FrozenBackbone:
     loaded: str
     width: int
     transform: FeatureTransform | None = None
+    seconds: float | None = None
 
     @property
     def dims(self) -> int:
@@ -125,33 +130,62 @@ class FrozenBackbone:
         return rows
 
     def raw_features(
-        self, images: NDArray[np.uint8], console: Console | None = None, *, keep: bool = True
+        self,
+        images: NDArray[np.uint8],
+        console: Console | None = None,
+        *,
+        keep: bool = True,
+        deadline: Deadline | None = None,
     ) -> NDArray[np.float32]:
         """(N, F) float32 of images (N, C, S, S) uint8; those that are in the cache do not pass the network.
 
         Args:
             console: where the number of images that passed and the time it took are printed; None prints nothing.
             keep: write what was computed to the cache.
+            deadline: give up as soon as it is clear that the images would not pass before it.
+
+        Raises:
+            ConfigError: they would not. What was computed is in the cache.
         """
         digests = [_digest(image) for image in images]
         known = self._store.get(digests)
         missing = [row for row, digest in enumerate(digests) if digest not in known]
         if console is not None and len(missing) < len(digests):
             console.print(f"- the features of {len(digests) - len(missing)} images come from the cache")
+        if console is not None and missing:
+            console.print(f"- passing {len(missing)} images through the frozen network once")
+        engine = self._engine(len(images)) if missing else None
         begin = time.perf_counter()
         for start in range(0, len(missing), _KEPT_AT_ONCE):
+            assert engine is not None
             rows = missing[start : start + _KEPT_AT_ONCE]
-            found = dict(zip((digests[row] for row in rows), self._pass(images, rows, len(images)), strict=True))
+            found = dict(zip((digests[row] for row in rows), self._pass(images, rows, engine), strict=True))
             if keep:
                 self._store.put(found.items())
             known |= found
+            done = start + len(rows)
+            self.seconds = (time.perf_counter() - begin) / done
+            if deadline is not None and deadline.left() < (len(missing) - done) * self.seconds:
+                raise ConfigError(_no_time(len(missing), done, self.seconds, deadline))
         if console is not None and missing:
             seconds = time.perf_counter() - begin
             console.print(f"- {len(missing)} images passed the frozen network once, in {seconds:.0f} s")
         return np.stack([known[digest] for digest in digests])
 
-    def _pass(self, images: NDArray[np.uint8], rows: list[int], total: int) -> NDArray[np.float32]:
-        engine = self._fast if total >= _WORTH_COMPILING or "_fast" in vars(self) else self._plain
+    def seconds_per_image(self, images: NDArray[np.uint8]) -> float:
+        """The time of one image, as measured last, or else on a few of `images` (N, C, S, S)."""
+        if self.seconds is None:
+            engine, rows = self._engine(_WORTH_COMPILING), list(range(min(_TRIAL, len(images))))
+            begin = time.perf_counter()
+            self._pass(images, rows, engine)
+            self.seconds = (time.perf_counter() - begin) / len(rows)
+        return self.seconds
+
+    def _engine(self, total: int) -> Engine:
+        """What suits so many images."""
+        return self._fast if total >= _WORTH_COMPILING or "_fast" in vars(self) else self._plain
+
+    def _pass(self, images: NDArray[np.uint8], rows: list[int], engine: Engine) -> NDArray[np.float32]:
         parts = []
         for start in range(0, len(rows), _BATCH):
             pixels = torch.from_numpy(np.ascontiguousarray(images[rows[start : start + _BATCH]])).to(self.device)
@@ -185,6 +219,15 @@ def read_backbone(run: Path) -> dict[str, Tensor]:
         CheckpointError: the file is missing or damaged.
     """
     return _read_tensors(run / BACKBONE_FILE)
+
+
+def _no_time(missing: int, done: int, each: float, deadline: Deadline) -> str:
+    needed = deadline.spent() + (missing - done) * each + _AFTERWARDS
+    return (
+        f"train.budget: {deadline.text} is too short to pass {missing} images through the frozen network, which take "
+        f"{missing * each:.0f} s. --budget {budget_text(1.2 * needed)} would do; or lower data.image_size. "
+        f"{done} of them are kept: the same command goes on from there"
+    )
 
 
 def _read_tensors(file: Path) -> dict[str, Tensor]:

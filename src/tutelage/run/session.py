@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -16,7 +17,18 @@ from tutelage.config import RunConfig
 from tutelage.core.console import screen
 from tutelage.core.devices import one_thread
 from tutelage.core.distributed import barrier, from_main, process_group, rank
-from tutelage.core.errors import Interrupted
+from tutelage.core.errors import ConfigError, Interrupted
+from tutelage.run.baseline import baseline_config
+from tutelage.run.budget import (
+    Costs,
+    Deadline,
+    Lengths,
+    TooShort,
+    budget_fault,
+    plan_lengths,
+    report_limit,
+    timing_limit,
+)
 from tutelage.run.data_modules.base import DataModule
 from tutelage.run.folder import RunFolder
 from tutelage.run.progress import ProgressLine, clock
@@ -24,18 +36,19 @@ from tutelage.run.recorder import RunRecorder, SilentRecorder
 from tutelage.run.result import final_result, print_result
 from tutelage.run.scored import write_scored
 from tutelage.training.loop import fit
-from tutelage.training.plan import EVALUATIONS, TRIAL_LENGTH, evaluations_within, plan_steps
+from tutelage.training.plan import TRIAL_LENGTH, step_time
 from tutelage.training.signals import StopFlag
 from tutelage.training.state import Training
 from tutelage.training.window import Window
+
+HEAD_STEPS = 500  # more do not change a linear head, whose loss is convex but for the pseudo-labels
 
 
 class Session:
     """The objects and the phases of a run."""
 
-    def __init__(self, device: torch.device, console: Console, stop: StopFlag, module: type[DataModule]) -> None:
-        self.device, self.console, self.stop = device, console, stop
-        self.module = module(console, device)
+    def __init__(self, device: torch.device, console: Console, stop: StopFlag, module: DataModule) -> None:
+        self.device, self.console, self.stop, self.module = device, console, stop, module
 
     def settle(self, cfg: RunConfig, run: Path) -> RunConfig:
         """Check the data, on rank 0, and choose the method where it is to be chosen."""
@@ -67,34 +80,94 @@ class Session:
         return training
 
     def plan(
-        self, training: Training, end: float, eval_every: int | None, most: int | None = None
-    ) -> tuple[int, int | None]:
-        """The steps that fit before `end`, in seconds of `time.monotonic`: evaluations and the final scores too.
+        self, training: Training, cfg: RunConfig, deadline: Deadline, *, report: bool
+    ) -> tuple[Lengths, Lengths | None, float]:
+        """The lengths of the training and of its baseline, if the settings ask for one, that fill the budget.
 
-        Gives them, at most `most`, and the steps between two evaluations; None is a twentieth of the training.
+        The last number is the seconds that are kept after the last training, for its scores and the report.
+
+        Everything else that the command does is measured or reserved first.
+
+        Args:
+            report: whether a report is written at the end.
+
+        Raises:
+            ConfigError: fewer than ten steps fit. The message says which budget would do, and what to lower.
         """
-        with self.stop.at_once():
-            evaluation, closing = self.module.costs(training)
-            evaluations = from_main(evaluations_within(end - time.monotonic() - closing, evaluation))
-            steps = plan_steps(
-                training,
-                end - time.monotonic(),
-                evaluation=evaluation,
-                closing=closing,
-                eval_every=eval_every,
-                evaluations=evaluations,
-            )
-        if most is not None and steps >= most:
-            self.console.print(f"- {most} steps are enough for a head on frozen features; they fit the budget")
-            return most, eval_every
-        self.console.print(f"- {steps} steps fit the budget; the schedule is stretched to them")
-        if eval_every is None and evaluations < EVALUATIONS:
-            eval_every = max(1, steps // evaluations)
-            self.console.print(f"- an evaluation takes {clock(evaluation)}: one every {eval_every} steps")
-        return steps, eval_every
+        reading, limit = deadline.spent(), timing_limit(deadline.seconds)
+        self.console.print(f"- timing the first steps, for at most {limit:.0f} s")
+        begun = time.monotonic()
 
-    def train(self, training: Training, folder: RunFolder | None, *, start: int, window: Window, begun: float) -> None:
-        """Train to the end and write the result."""
+        def left(share: float) -> float:
+            return max(0.0, share * (limit - (time.monotonic() - begun)))
+
+        with self.stop.at_once():
+            evaluation, closing = self.module.costs(training, left(0.3))
+            step = step_time(training, left(0.6 if cfg.train.baseline else 1.0))
+            baseline_step = None
+            if cfg.train.baseline:
+                trial = self._baseline_trial(cfg)
+                baseline_step = step_time(trial, left(1.0))
+                trial.loader.close()
+        costs = Costs(
+            reading=reading,
+            timing=time.monotonic() - begun,
+            step=step,
+            evaluation=evaluation,
+            closing=closing,
+            report=report_limit(deadline.seconds) if report else 0.0,
+            baseline_step=baseline_step,
+            most=HEAD_STEPS if cfg.frozen else None,
+        )
+        try:
+            lengths = plan_lengths(
+                deadline.seconds, from_main(costs), share=cfg.train.baseline_share, eval_every=cfg.train.eval_every
+            )
+        except TooShort as fault:
+            module = self.module
+            raise ConfigError(
+                budget_fault(
+                    deadline.text, fault, smaller=module.smaller, items=module.kind.name, baseline=cfg.train.baseline
+                )
+            ) from None
+        self._print(*lengths, costs, eval_every=cfg.train.eval_every)
+        return *lengths, costs.closing + costs.report
+
+    def _baseline_trial(self, cfg: RunConfig) -> Training:
+        """A baseline to time the steps of; its weights do not matter."""
+        train = dataclasses.replace(cfg.train, steps=TRIAL_LENGTH, budget=None)
+        theirs = baseline_config(dataclasses.replace(cfg, train=train))
+        return self.module.training(theirs, self.module.network(theirs, published=False), steps=TRIAL_LENGTH)
+
+    def _print(self, own: Lengths, baseline: Lengths | None, costs: Costs, *, eval_every: int | None) -> None:
+        if own.steps == costs.most:
+            self.console.print(f"- {own.steps} steps are enough for a head on frozen features; they fit the budget")
+        else:
+            self.console.print(f"- {own.steps} steps fit the budget; the schedule is stretched to them")
+        if baseline is not None:
+            self.console.print(f"- {baseline.steps} steps of the supervised baseline fit it, too")
+        rest = [("the final scores", costs.runs * costs.closing), ("the report", costs.report)]
+        kept = [f"{clock(seconds)} for {what}" for what, seconds in rest if seconds >= 1.0]
+        if kept:
+            self.console.print(f"- kept at the end: {' and '.join(kept)}")
+        if own.eval_every not in (None, eval_every):
+            self.console.print(f"- an evaluation takes {clock(costs.evaluation)}: one every {own.eval_every} steps")
+
+    def train(
+        self,
+        training: Training,
+        folder: RunFolder | None,
+        *,
+        start: int,
+        window: Window,
+        begun: float,
+        end: float | None = None,
+    ) -> None:
+        """Train to the end and write the result.
+
+        Args:
+            end: in seconds of `time.monotonic`; what is not finished then is scored as it is.
+        """
         task = self.module.task
         images = training.loader.images_per_step
         try:
@@ -115,7 +188,10 @@ class Session:
                     start=start,
                 ) as recorder,
             ):
-                fit(training, recorder, self.stop, start=start, window=window)
+                planned = training.total
+                training.total = fit(training, recorder, self.stop, start=start, window=window, end=end)
+                if training.total < planned:
+                    progress.note(f"its time is up after step {training.total} of {planned}: it is scored as it is")
             scored: dict[str, dict[str, NDArray[Any]]] = {}
             with self.stop.at_once():
                 result = final_result(
@@ -126,6 +202,8 @@ class Session:
                     keep=lambda part, items: scored.update({part: items}),
                 )
                 result |= self.module.evidence(training)
+                if training.total < planned:
+                    result["planned_steps"] = planned
             write_scored(folder.path, scored)
             folder.finish(result)
             print_result(result, task, self.console)
@@ -139,12 +217,23 @@ class Session:
             training.loader.close()
 
 
-def open_session(stack: ExitStack, device: torch.device, console: Console, module: type[DataModule]) -> Session:
-    """A session that ends with `stack`: joined with its siblings under torchrun, and obeying signals."""
+def open_session(
+    stack: ExitStack,
+    device: torch.device,
+    console: Console,
+    module: type[DataModule],
+    *,
+    loaded: DataModule | None = None,
+) -> Session:
+    """A session that ends with `stack`: joined with its siblings under torchrun, and obeying signals.
+
+    Args:
+        loaded: the data of an earlier session, which is not read again.
+    """
     stack.enter_context(_deterministic())
     device = stack.enter_context(process_group(device))
     heard = console if rank() == 0 else screen(quiet=True)
-    return Session(device, heard, stack.enter_context(StopFlag()), module)
+    return Session(device, heard, stack.enter_context(StopFlag()), loaded or module(heard, device))
 
 
 @contextmanager

@@ -22,7 +22,8 @@ from tutelage.core.precision import float32_by_default
 from tutelage.core.seeding import own_random_state
 from tutelage.networks.weight_norm import WeightNormConv2d
 from tutelage.run import baseline
-from tutelage.run.build import check_frozen, check_goal, method_class, resolved, set_length
+from tutelage.run.budget import Deadline
+from tutelage.run.build import check_frozen, check_goal, method_class, resolved, set_length, with_decay
 from tutelage.run.data_modules.base import DataModule
 from tutelage.run.data_modules.recognize import MODULES, module_of
 from tutelage.run.fine_tuning import check_finetune
@@ -38,24 +39,36 @@ from tutelage.training.state import Training
 from tutelage.training.window import Window
 
 BATCH_NORM_MOMENTUM = 0.1  # of most networks
-HEAD_STEPS = 500  # more do not change a linear head, whose loss is convex but for the pseudo-labels
 
 
 @float32_by_default()
 @own_random_state()
 def start_run(
-    cfg: RunConfig, out: Path, *, overwrite: bool = False, console: Console, pretraining: bool = False
-) -> None:
-    """Train from the start, in a new run folder.
+    cfg: RunConfig,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    console: Console,
+    pretraining: bool = False,
+    report: bool = False,
+    begun: float | None = None,
+    loaded: DataModule | None = None,
+    end: float | None = None,
+) -> DataModule:
+    """Train from the start, in a new run folder; gives the data, which a baseline needs not read again.
 
     Args:
         pretraining: without labels; the method must be for that, and else must not.
+        report: whether the caller writes a report within the budget.
+        begun: when the command began, and its budget, in seconds of `time.monotonic`.
+        loaded: the data of another run with these settings of the data, which is not read again.
+        end: as in `Session.train`.
 
     Raises:
         TutelageError: a setting, the data or the folder is not as needed, and nothing is left behind; or training was
             interrupted or not finite, and the folder holds the last good step.
     """
-    begun = time.monotonic()
+    begun = time.monotonic() if begun is None else begun
     cfg = resolved(absolute(cfg))
     check_goal(cfg, pretraining=pretraining)
     kind = module_of(cfg)
@@ -67,13 +80,17 @@ def start_run(
     if rank() == 0:
         refuse_existing(out, overwrite=overwrite)
     with ExitStack() as stack:
-        session = open_session(stack, device, console, kind)
+        session = open_session(stack, device, console, kind, loaded=loaded)
         cfg, module = network_of_origin(cfg, kind.kind, session.console), session.module
         folder = stack.enter_context(RunFolder.create(out, overwrite=overwrite)) if rank() == 0 else None
-        cfg = session.settle(cfg, out)
+        if loaded is None:
+            session.console.print(f"- reading the {kind.kind.name}")
+            cfg = session.settle(cfg, out)
+        module.deadline = deadline = None if cfg.train.budget is None else Deadline(begun, cfg.train.budget)
         check_frozen(cfg)
         baseline.check_baseline(cfg)
-        session.load(cfg, out)
+        if loaded is None:
+            session.load(cfg, out)
         cfg = module.decide(cfg)
         split = module.data.split_record()
         scored = split["val_images"] + split["test_images"] > 0
@@ -84,16 +101,28 @@ def start_run(
                 "in this run; tutelage evaluate computes them"
             )
         stack.enter_context(_name_batch(cfg, module))
+        given = _decay(cfg)
         training = session.build(cfg, init_from=cfg.train.init_from)
         plan: dict[str, Any] = {"steps": cfg.train.steps, "budget": cfg.train.budget}
-        if cfg.train.budget is not None:
-            end = begun + baseline.own_budget(cfg.train)
-            most = HEAD_STEPS if cfg.frozen else None
-            steps, eval_every = session.plan(training, end, cfg.train.eval_every, most)
-            plan["steps"] = steps
-            train = dataclasses.replace(cfg.train, steps=steps, budget=None, eval_every=eval_every)
+        if deadline is not None:
+            own, other, kept = session.plan(training, cfg, deadline, report=report)
+            plan |= {"steps": own.steps, "report": report}
+            eval_every, baseline_steps = own.eval_every or cfg.train.eval_every, cfg.train.baseline_steps
+            if other is not None:
+                plan["baseline_eval_every"] = other.eval_every or cfg.train.eval_every
+                plan |= {"baseline_seconds": round(other.seconds, 1), "kept_seconds": round(kept, 1)}
+                baseline_steps = other.steps
+            train = dataclasses.replace(
+                cfg.train, steps=own.steps, budget=None, eval_every=eval_every, baseline_steps=baseline_steps
+            )
             cfg = dataclasses.replace(cfg, train=train)
-            set_length(training, cfg, steps)
+            set_length(training, cfg, own.steps)
+        cfg = with_decay(cfg, training.total)
+        if given is None and (decay := _decay(cfg)) is not None:
+            plan["ema_decay"] = decay
+            session.console.print(
+                f"- the teacher averages over {1 / (1 - decay):.0f} steps (method.ema_decay {decay:g})"
+            )
         _warn_of_slow_averages(training, cfg, session.console)
         _warn_of_unused_views(training, cfg, module)
         session.stop.check()
@@ -104,7 +133,8 @@ def start_run(
             module.draw_views(cfg, out / "views.png")
             save_checkpoint(folder.checkpoints, take_checkpoint(training, 0, Window()))
             folder.declare(describe(cfg, module, session.device, plan))
-        session.train(training, folder, start=0, window=Window(), begun=begun)
+        session.train(training, folder, start=0, window=Window(), begun=begun, end=end)
+        return module
 
 
 @float32_by_default()
@@ -164,6 +194,12 @@ def _warn_of_slow_averages(training: Training, cfg: RunConfig, console: Console)
             "scores may stay far behind what the network learns; try --network.batch-norm-momentum "
             f"{BATCH_NORM_MOMENTUM}"
         )
+
+
+def _decay(cfg: RunConfig) -> float | None:
+    """The decay of the teacher's average, if there is one and its decay is known."""
+    decay: float | None = cfg.method_values.get("ema_decay")
+    return decay
 
 
 def _warn_of_unused_views(training: Training, cfg: RunConfig, module: DataModule) -> None:

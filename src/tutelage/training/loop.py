@@ -6,6 +6,8 @@ save (`fit`).
 
 from __future__ import annotations
 
+import time
+
 from tutelage.core.batch import Progress, StepOutput
 from tutelage.core.distributed import barrier, from_main, rank, share_statistics
 from tutelage.core.seeding import derived_seed, seed_globally
@@ -49,14 +51,21 @@ def run_step(training: Training, step: int, health: Health) -> StepOutput:
 
 
 def fit(
-    training: Training, recorder: Recorder, stop: StopFlag, *, start: int = 0, window: Window | None = None
-) -> None:
-    """Train from step `start`, whose state is saved already, to the end.
+    training: Training,
+    recorder: Recorder,
+    stop: StopFlag,
+    *,
+    start: int = 0,
+    window: Window | None = None,
+    end: float | None = None,
+) -> int:
+    """Train from step `start`, whose state is saved already, to the end; gives the number of steps that were done.
 
     Args:
         recorder: writes log lines, scores and checkpoints.
         stop: tells whether a signal asked the run to end.
         window: in a resumed run, the sums since its last log line.
+        end: in seconds of `time.monotonic`: no step begins after it, but for the first.
 
     Raises:
         NonFiniteError: a value was NaN or infinite, at most one log interval ago; nothing has been saved since.
@@ -75,9 +84,10 @@ def fit(
         done = step + 1
         window.add(out.logged(), training.device)
         recorder.tick(done)
-        to_log = _is_due(done, training.log_every, total)
-        to_evaluate = _is_due(done, training.eval_every, total)
-        to_save = _is_due(done, training.checkpoint_every, total)
+        last = done == total or (end is not None and from_main(time.monotonic() > end))
+        to_log = last or done % training.log_every == 0
+        to_evaluate = last or done % training.eval_every == 0
+        to_save = last or done % training.checkpoint_every == 0
         signal_number = stop.asked()
         if to_log or to_evaluate or to_save or signal_number:
             require_finite(training, health, done=done, saved=saved)
@@ -93,6 +103,9 @@ def fit(
         if signal_number:
             barrier()
             raise interrupted(done, total, signal_number)
+        if last:
+            return done
+    return total
 
 
 def _is_due(done: int, every: int, total: int) -> bool:

@@ -231,3 +231,16 @@ def test_what_cannot_work_is_found_before_the_first_run(
     assert cli.run(["compare", *words.split(), "--out", "cmp"]) == 2
     assert message in capsys.readouterr().err
     assert not Path("cmp").exists()
+
+
+def test_a_budget_that_is_too_short_is_found_once_for_all_methods_before_the_first_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["digits", "--methods", "supervised,fixmatch", "--label-counts", "20,40", "--seeds", "2", "--budget", "1s"]
+    more = ["--batch-size", "4", "--unlabeled-ratio", "1", "--network", "wrn-10-1", "--workers", "0", "--device", "cpu"]
+    assert cli.run(["compare", *words, *more, "--out", str(tmp_path / "cmp")]) == 2
+    error = capsys.readouterr().err
+    for method in ("supervised", "fixmatch"):
+        assert error.count(f"{method}-20-0: train.budget: 1s is too short for the whole command") == 1
+    assert error.count("would do") == 2
+    assert not (tmp_path / "cmp").exists()

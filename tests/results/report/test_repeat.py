@@ -38,7 +38,8 @@ def test_the_command_repeats_the_run_bit_for_bit(run: Path, tmp_path: Path) -> N
 
 def test_the_command_repeats_a_run_and_its_baseline_that_were_planned_from_a_budget(tmp_path: Path) -> None:
     words = ["train", "digits", "--label-count", "40", "--method", "pseudo-label", "--batch-size", "4", "--workers=1"]
-    words += ["--device", "cpu", "--budget", "6s", "--baseline", "--train.baseline-share", "0.5", "--no-report"]
+    words += ["--device", "cpu", "--budget", "12s", "--baseline", "--train.baseline-share", "0.3", "--no-report"]
+    words += ["--network", "wrn-10-1"]
     run, again = tmp_path / "run", tmp_path / "again"
     assert cli.run([*words, "--out", str(run), "--log-every", "20"]) == 0
     record = RunRecord(run)

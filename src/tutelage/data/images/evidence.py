@@ -15,6 +15,7 @@ MOST = 1000  # images that are used, of each group for the gap
 LEAST_FOR_GAP = 10  # images per group, below which there is no result
 LEAST_FOR_FIT = 30  # images, below which there is no result
 FEW_LABELS = 100  # with fewer labels, correct ones of difficult images may teach as little as wrong ones
+_AT_ONCE = 16  # images, so that their pixels stay near the processor
 _GRID = 4  # cells per side of the coarse picture
 _RIDGE = 1.0  # on standardized statistics, per image of the smaller group
 
@@ -62,12 +63,17 @@ def measure_gap(images: np.ndarray, labeled: Rows, unlabeled: Rows, *, seed: int
 
 def pixel_features(images: np.ndarray) -> NDArray[np.float64]:
     """(N, 23 C) statistics of images (N, C, H, W) uint8: mean, spread, quantiles, edges, a coarse picture."""
+    parts = [_features(images[start : start + _AT_ONCE]) for start in range(0, len(images), _AT_ONCE)]
+    return np.concatenate(parts) if parts else _features(images)
+
+
+def _features(images: np.ndarray) -> NDArray[np.float64]:
     pixels = images.astype(np.float64) / 255.0
     flat = pixels.reshape(*pixels.shape[:2], -1)
     edges = [np.abs(np.diff(pixels, axis=axis)).mean((2, 3)) for axis in (2, 3)]
     bands = [np.array_split(np.arange(size), _GRID) for size in pixels.shape[2:]]
     coarse = [pixels[:, :, a[:, None], b].mean((2, 3)) for a in bands[0] for b in bands[1]]
-    quantiles = np.quantile(flat, [0.1, 0.5, 0.9], axis=2)
+    quantiles = np.quantile(images.reshape(flat.shape), [0.1, 0.5, 0.9], axis=2) / 255.0
     return np.concatenate([flat.mean(2), flat.std(2), *quantiles, *edges, *coarse], axis=1)
 
 

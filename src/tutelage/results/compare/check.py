@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from rich.console import Console
 
+from tutelage.config import RunConfig
 from tutelage.results.compare.plan import Plan
 from tutelage.run.data_modules.recognize import module_of
+from tutelage.run.feasible import check_budgets
 
 
-def check_plan(plan: Plan, console: Console) -> None:
-    """Check the settings of every run, then the data with every number of labels.
+def check_plan(plan: Plan, out: Path, console: Console, *, budgets: bool = True) -> None:
+    """Check the settings of every run, then the data with every number of labels, then the budget of each method.
 
     Raises:
-        TutelageError: a setting is wrong, or as `DataModule.check_runs`.
+        TutelageError: a setting is wrong, or as `DataModule.check_runs` and `check_budgets`.
     """
     configs = {one.name: plan.config_of(one) for one in plan.combinations}
     modules = {name: module_of(cfg) for name, cfg in configs.items()}
     for name, cfg in configs.items():
         modules[name].refuse(cfg)
     next(iter(modules.values())).check_runs(configs, console)
+    if budgets:
+        check_budgets(_unfinished(configs, out), console)
+
+
+def _unfinished(configs: Mapping[str, RunConfig], out: Path) -> dict[str, RunConfig]:
+    """Those that have not been planned yet."""
+    return {name: cfg for name, cfg in configs.items() if not (out / name / "config.json").exists()}

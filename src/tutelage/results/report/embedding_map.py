@@ -44,13 +44,15 @@ class Mapped:
     total: int
 
 
-def embedding_section(encoder: Encoder, items: Sequence[Item], name: str, *, most: int = MOST) -> Section | None:
+def embedding_section(
+    encoder: Encoder, items: Sequence[Item], name: str, *, most: int = MOST, patience: float = 1.0
+) -> Section | None:
     """The map of up to `most` evenly spaced `items`; None if fewer than three can be read.
 
     Args:
         name: of the files of the plot.
     """
-    mapped = look_at_images(encoder, items, most=most)
+    mapped = look_at_images(encoder, items, most=most, patience=patience)
     if len(mapped.items) < 3:  # or there are none at all
         return None
     labels = sorted({item.label for item in mapped.items if item.label is not None})
@@ -79,7 +81,9 @@ def embedding_section(encoder: Encoder, items: Sequence[Item], name: str, *, mos
     return Section(TITLE, tuple(blocks))
 
 
-def run_map(record: RunRecord, looked: Looked, name: str, *, device: str = "auto", most: int = MOST) -> Section | None:
+def run_map(
+    record: RunRecord, looked: Looked, name: str, *, device: str = "auto", most: int = MOST, patience: float = 1.0
+) -> Section | None:
     """The map of the images that the report predicts: scored ones, and unlabeled ones.
 
     A pretrained encoder predicts nothing, so its map shows all images of its data.
@@ -88,7 +92,8 @@ def run_map(record: RunRecord, looked: Looked, name: str, *, device: str = "auto
     try:
         if record.pretrained:
             items = list_to_embed(record.cfg.data.path, record.cfg.data.labels)
-        return embedding_section(Encoder.load(record.path, device=device), items, name, most=most)
+        encoder = Encoder.load(record.path, device=device)
+        return embedding_section(encoder, items, name, most=most, patience=patience)
     except TutelageError:  # e.g. features that are not one row per image; other problems are reported by `looked`
         return None
 
@@ -103,13 +108,13 @@ def embedding_page(run: Path, data: str, encoder: Encoder, items: Sequence[Item]
     return Page(title, subtitle, (section or none,))
 
 
-def look_at_images(encoder: Encoder, items: Sequence[Item], *, most: int = MOST) -> Mapped:
-    """Features and pictures of evenly spaced images, as many as take about `PATIENCE` seconds."""
+def look_at_images(encoder: Encoder, items: Sequence[Item], *, most: int = MOST, patience: float = 1.0) -> Mapped:
+    """Features and pictures of evenly spaced images, as many as take about `patience` times `PATIENCE` seconds."""
     few = spaced(items, min(_TRIAL, most))
     begin = time.perf_counter()
     trial = _read(encoder, few, len(items))
     seconds = max(time.perf_counter() - begin, 1e-6)
-    affordable = max(_TRIAL, int(PATIENCE * len(few) / seconds)) if few else 0
+    affordable = max(_TRIAL, int(patience * PATIENCE * len(few) / seconds)) if few else 0
     count = min(most, affordable, len(items))
     return trial if count <= len(few) else _read(encoder, spaced(items, count), len(items))
 

@@ -81,7 +81,7 @@ class Looked:
     missing: str = ""
 
 
-def look_at(record: RunRecord, *, device: str = "auto", most: int = MOST) -> Looked:
+def look_at(record: RunRecord, *, device: str = "auto", most: int = MOST, patience: float = 1.0) -> Looked:
     """Examples of a run: its validation images if there are any, else its test images; and its unlabeled images.
 
     If the data is gone or has changed, or the weights are gone, `missing` says so.
@@ -95,29 +95,31 @@ def look_at(record: RunRecord, *, device: str = "auto", most: int = MOST) -> Loo
         model = Model.load(record.path, device=device)
         part, items = _scored_items(record, listings)
         return Looked(
-            scored=predict_examples(model, items, most=most),
+            scored=predict_examples(model, items, most=most, patience=patience),
             scored_part=part,
-            unlabeled=predict_examples(model, _unlabeled_items(record, listings), most=most),
+            unlabeled=predict_examples(model, _unlabeled_items(record, listings), most=most, patience=patience),
         )
     except TutelageError as error:
         return Looked(missing=str(error))
 
 
-def predict_examples(model: Model, items: Sequence[Item], *, most: int = MOST) -> Examples | None:
-    """Predictions on up to `most` evenly spaced `items`, as many as take about `PATIENCE` seconds."""
-    chosen = spaced(items, min(most, _affordable(model, items)))
+def predict_examples(
+    model: Model, items: Sequence[Item], *, most: int = MOST, patience: float = 1.0
+) -> Examples | None:
+    """Predictions on up to `most` evenly spaced `items`, as many as take about `patience` times `PATIENCE` seconds."""
+    chosen = spaced(items, min(most, _affordable(model, items, patience)))
     return examples_of(model, chosen, list(model.predictions(chosen)), total=len(items))
 
 
-def _affordable(model: Model, items: Sequence[Item]) -> int:
-    """How many of the images can be predicted in `PATIENCE` seconds, measured on a few."""
+def _affordable(model: Model, items: Sequence[Item], patience: float) -> int:
+    """How many of the images can be predicted in `patience` times `PATIENCE` seconds, measured on a few."""
     few = spaced(items, _TRIAL)
     if len(items) == len(few):
         return len(items)
     list(model.predictions(few[:2]))  # warm-up
     begin = time.perf_counter()
     list(model.predictions(few))
-    return max(_TRIAL, int(PATIENCE * len(few) / (time.perf_counter() - begin)))
+    return max(_TRIAL, int(patience * PATIENCE * len(few) / (time.perf_counter() - begin)))
 
 
 def spaced(items: Sequence[Item], count: int) -> list[Item]:

@@ -16,14 +16,14 @@ OUT = "predictions.csv"  # of `tutelage predict`
 LOGGED: dict[str, str] = {}  # titles of logged values, where their names do not tell
 
 
-def look(record: RunRecord, *, device: str, most: int) -> Looked:
+def look(record: RunRecord, *, device: str, most: int, patience: float = 1.0) -> Looked:
     """What the model says of some of the images."""
-    return look_at(record, device=device, most=most)
+    return look_at(record, device=device, most=most, patience=patience)
 
 
-def map_section(record: RunRecord, looked: Looked, name: str, *, device: str) -> Section | None:
+def map_section(record: RunRecord, looked: Looked, name: str, *, device: str, patience: float = 1.0) -> Section | None:
     """The map of the images, where there are some to look at."""
-    return run_map(record, looked, name, device=device)
+    return run_map(record, looked, name, device=device, patience=patience)
 
 
 def score_sections(record: RunRecord, looked: Looked, prefix: str) -> list[Section]:

@@ -75,8 +75,9 @@ def _settings(record: RunRecord) -> list[str]:
     flags, by_default = [], record.data.get("framing_by_default", {})
     for name, (value, default) in changed_settings(record.cfg, from_preset=record.kind.from_preset).items():
         planned = name == "train.steps" and record.cfg.train.finetune
-        if name in _LEFT_OUT or planned or (name in by_default and value == by_default[name]):
-            continue
+        decay = name == "method.ema_decay" and record.config["plan"].get("ema_decay") is not None
+        if name in _LEFT_OUT or planned or decay or (name in by_default and value == by_default[name]):
+            continue  # a decay that follows from the number of steps follows again
         flag = f"--{short.get(name, name).replace('_', '-')}"
         text = _text(value)
         if name in _ALONE and default is False:

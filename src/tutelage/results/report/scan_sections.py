@@ -31,12 +31,12 @@ _MOST_COLUMNS = 4  # classes in the table of cases
 _MOST_METHODS = 3  # in a picture, besides supervised training
 
 
-def look(record: RunRecord, *, device: str, most: int) -> Looked:
+def look(record: RunRecord, *, device: str, most: int, patience: float = 1.0) -> Looked:
     """Nothing is predicted: the masks that a run keeps say what it made of the scans."""
     return Looked()
 
 
-def map_section(record: RunRecord, looked: Looked, name: str, *, device: str) -> Section | None:
+def map_section(record: RunRecord, looked: Looked, name: str, *, device: str, patience: float = 1.0) -> Section | None:
     """None: there is no map of scans."""
     return None
 

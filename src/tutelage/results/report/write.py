@@ -8,9 +8,11 @@ from typing import Literal
 
 from rich.console import Console
 
+from tutelage.config.settings import seconds
 from tutelage.core.errors import ConfigError, RunError
 from tutelage.core.files import refuse_file, write_atomically
 from tutelage.core.names import shown
+from tutelage.results.report import embedding_map, examples
 from tutelage.results.report.blocks import Chapter, Page, Plot, PointMap, Section, Text
 from tutelage.results.report.comparison import comparison_sections
 from tutelage.results.report.examples import MOST
@@ -19,11 +21,14 @@ from tutelage.results.report.kinds import SECTIONS
 from tutelage.results.report.render import to_html, to_markdown
 from tutelage.results.report.run_sections import how_they_were_made, run_sections, subtitle_of, title_of
 from tutelage.results.verdict.verdict import Verdict, read_verdict
+from tutelage.run.budget import report_limit
 from tutelage.run.run_record import RunRecord
 
 Format = Literal["html", "md"]
 FILE = "report.html"  # in a run
 ENDINGS: dict[Format, tuple[str, ...]] = {"html": (".html", ".htm"), "md": (".md",)}
+_DRAWING = 3.0  # seconds, without predictions
+_USUAL = 2 * examples.PATIENCE + embedding_map.PATIENCE  # seconds at most
 MOST_CHAPTERS = 6  # runs shown in full; a page with more would be slow to write and to open
 
 
@@ -37,6 +42,7 @@ def write_report(
     overwrite: bool = False,
     device: str = "auto",
     most: int = MOST,
+    patience: float = 1.0,
 ) -> None:
     """Write the report of one or more runs.
 
@@ -45,6 +51,7 @@ def write_report(
         verdicts: whether the unlabeled images helped, shown first. None reads the verdict of a single run, or compares
             several runs with the supervised ones among them.
         most: number of images of each kind to predict per run.
+        patience: share of the time that predicting may usually take; in less time, fewer images are predicted.
 
     Raises:
         ConfigError: there are no runs.
@@ -53,19 +60,25 @@ def write_report(
     if not runs:
         raise ConfigError("name one or more runs to report on")
     refuse_file(out, overwrite=overwrite, endings=ENDINGS[format])
-    write_page(page_of(runs, verdicts=verdicts, device=device, most=most), out, format=format, plots=plots)
+    page = page_of(runs, verdicts=verdicts, device=device, most=most, patience=patience)
+    write_page(page, out, format=format, plots=plots)
 
 
 def page_of(
-    runs: Sequence[Path], *, verdicts: Sequence[Verdict] | None = None, device: str = "auto", most: int = MOST
+    runs: Sequence[Path],
+    *,
+    verdicts: Sequence[Verdict] | None = None,
+    device: str = "auto",
+    most: int = MOST,
+    patience: float = 1.0,
 ) -> Page:
     """The content of a report; see `write_report`."""
     records = [_trained(run) for run in runs]
     if len(records) == 1:
         record = records[0]
-        looked = SECTIONS[record.kind.name].look(record, device=device, most=most)
+        looked = SECTIONS[record.kind.name].look(record, device=device, most=most, patience=patience)
         verdict = next(iter(verdicts), None) if verdicts is not None else read_verdict(record.path)
-        drawn = SECTIONS[record.kind.name].map_section(record, looked, "map", device=device)
+        drawn = SECTIONS[record.kind.name].map_section(record, looked, "map", device=device, patience=patience)
         return Page(title_of(record), subtitle_of(record), tuple(run_sections(record, looked, verdict, drawn)))
     judged, notes = judge_all(records) if verdicts is None else (list(verdicts), [])
     sections = comparison_sections(records)
@@ -75,9 +88,11 @@ def page_of(
     chapters: list[Chapter] = []
     if len(records) <= MOST_CHAPTERS:
         for number, record in enumerate(records, start=1):
-            looked = SECTIONS[record.kind.name].look(record, device=device, most=most)
+            looked = SECTIONS[record.kind.name].look(record, device=device, most=most, patience=patience)
             prefix = f"run-{number}-"
-            drawn = SECTIONS[record.kind.name].map_section(record, looked, f"{prefix}map", device=device)
+            drawn = SECTIONS[record.kind.name].map_section(
+                record, looked, f"{prefix}map", device=device, patience=patience
+            )
             inner = run_sections(record, looked, read_verdict(record.path), drawn, alone=False, prefix=prefix)
             chapters.append(Chapter(f"{record.name}: {title_of(record)}", subtitle_of(record), tuple(inner)))
     else:
@@ -102,14 +117,25 @@ def _trained(run: Path) -> RunRecord:
 
 
 def report_after_training(run: Path, console: Console) -> None:
-    """Write the report of a finished run into its folder. An error is printed as one line: the run is complete."""
+    """Write the report of a finished run into its folder, in the time that its plan left for that, if it was planned.
+
+    An error is printed as one line: the run is complete.
+    """
     out = run / FILE
     try:
-        write_report([run], out, overwrite=True)
+        plan = RunRecord(run).config["plan"]
+        planned = plan.get("budget") if plan.get("report") else None
+        patience = 1.0 if planned is None else patience_within(report_limit(seconds(planned)))
+        write_report([run], out, overwrite=True, patience=patience)
     except Exception as error:
         console.print(f"- no report ({shown(str(error)) or type(error).__name__}); try: tutelage report {run}")
     else:
         console.print(f"the report is {out}")
+
+
+def patience_within(limit: float) -> float:
+    """The share of the usual patience that a report of `limit` seconds has time for."""
+    return min(1.0, max(0.0, limit - _DRAWING) / _USUAL)
 
 
 def write_page(page: Page, out: Path, *, format: Format = "html", plots: Path | None = None) -> None:

@@ -38,7 +38,16 @@ def _strongest(reasons: Sequence[Reason], cases: int) -> Reason:
 
 
 def short_baseline(cases: Sequence[Evidence]) -> Reason | None:
-    """Doubt about a gain over baselines that had not learned their labels by the end."""
+    """Doubt about a gain over baselines that had not learned their labels by the end, or were ended early."""
+    for baseline in (case.baseline for case in cases):
+        if "planned_steps" in baseline.final:
+            return Reason(
+                "short baseline",
+                f"the time of the supervised baseline was up after {baseline.final['step']} of "
+                f"{baseline.final['planned_steps']} steps, so the gain may only be a faster start",
+                "a larger --budget",
+                DOUBT,
+            )
     losses = [case.baseline.mean("supervised", since=0.8) for case in cases]
     known = [loss for loss in losses if loss is not None]
     first = cases[0]

@@ -17,6 +17,7 @@ from tutelage.config import RunConfig
 from tutelage.data.check import CheckReport
 from tutelage.data.images.sample import ImageSample
 from tutelage.data.kinds import DataKind
+from tutelage.run.budget import Deadline
 from tutelage.run.data_modules.foreign import refuse_changed
 from tutelage.tasks.base import Task
 from tutelage.training.scoring import Exam
@@ -57,6 +58,7 @@ class DataModule(ABC):
         foreign: sections, or settings by dotted name, that have no meaning for this kind of data.
         these, others: words for this kind of data and for the other one, in messages.
         light: whether a step is so small that one thread is faster than several.
+        deadline: of the budget, if there is one, for what is long enough to be given up before it is done.
         data, task: the data set and the task on it, after `load`.
     """
 
@@ -67,6 +69,7 @@ class DataModule(ABC):
     these: ClassVar[str]
     others: ClassVar[str]
     light: bool = False
+    deadline: Deadline | None = None
     data: RunData
     task: Task
 
@@ -173,8 +176,12 @@ class DataModule(ABC):
         """The streams of a step, each with the names of its rows."""
 
     @abstractmethod
-    def costs(self, training: Training) -> tuple[float, float]:
-        """Seconds for one evaluation and for everything after training, as measured."""
+    def costs(self, training: Training, seconds: float) -> tuple[float, float]:
+        """Seconds for one evaluation and for everything after training but the report.
+
+        Args:
+            seconds: that measuring may take.
+        """
 
     @abstractmethod
     def validation(self) -> Exam | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import statistics
 import time
@@ -24,7 +25,8 @@ from tutelage.core.errors import ConfigError, NotBetter
 from tutelage.data.check import check_for_training
 from tutelage.data.images.check import ImageCheckReport, check_images
 from tutelage.data.images.dataset import ImageDataset, load_images
-from tutelage.data.images.evidence import measure_gap, measure_label_fit
+from tutelage.data.images.evidence import MOST as MOST_FOR_EVIDENCE
+from tutelage.data.images.evidence import measure_gap, measure_label_fit, pixel_features
 from tutelage.data.images.framing import Mode
 from tutelage.data.images.image_set import ImageSubset, PixelCache
 from tutelage.data.images.inventory import read_image_headers
@@ -35,6 +37,7 @@ from tutelage.data.kinds import IMAGES
 from tutelage.networks.base import Network
 from tutelage.networks.build import require_weights, timm_name
 from tutelage.networks.timm_network import preparation
+from tutelage.run.budget import timing_limit
 from tutelage.run.build import build_predictor, build_task, check_streams, learns_from_labels, method_class, resolved
 from tutelage.run.data_modules.base import DataModule
 from tutelage.run.data_modules.feature_streams import build_feature_training, new_head, start_of_network
@@ -59,6 +62,7 @@ from tutelage.training.state import Training
 
 START_IMAGES = 64  # for a network that is initialized from data
 _TIMED = 512  # images
+_TIMED_STATISTICS = 16  # images
 LARGE_FOR_CPU = 96  # pixels; above it, a short pretraining on a CPU sees too few images
 
 
@@ -171,7 +175,7 @@ class ImageModule(DataModule):
                 f"- images of {self.data.image_size} pixels make slow steps without a GPU: --preset moco-v2-cpu "
                 "shrinks them, and so does --image-size"
             )
-        if cfg.frozen:
+        if cfg.frozen and self.frozen is None:
             self._freeze(FrozenBackbone.published(cfg, self.data.image_size, self.device), cfg)
         elif cfg.network.feature_dims is not None and cfg.train.init_from is None:
             cfg = self._fit_start(cfg)
@@ -179,7 +183,7 @@ class ImageModule(DataModule):
             choice = choose_head(self._heads, self.data, self._features, device=self.device)
             choice = from_main(choice)
             choice.print(self.console)
-            cfg = self._without_own_baseline(self._heads[choice.name])
+            cfg, self._heads = self._without_own_baseline(self._heads[choice.name]), {}
         if cfg.train.trial_share > 0.0:
             self._try_fine_tuning(cfg)
         check_streams(cfg, self.data.unlabeled_rows)
@@ -202,7 +206,7 @@ class ImageModule(DataModule):
         self.frozen, self.normalization, self.light = backbone, backbone.normalization, True
         for turn in (True, False):
             if (rank() == 0) == turn:
-                raw = backbone.raw_features(self.data.train.images, self.console)
+                raw = backbone.raw_features(self.data.train.images, self.console, deadline=self.deadline)
             barrier()
         if backbone.transform is None:
             self.console.print(f"- the network {cfg.network.name}: {backbone.loaded}; it stays as it is")
@@ -218,6 +222,12 @@ class ImageModule(DataModule):
         self._start = start_of_network(cfg, self.data, backbone, backbone.transformed(raw))
         return dataclasses.replace(cfg, network=dataclasses.replace(cfg.network, feature_dims=backbone.dims))
 
+    def trained_on(self) -> ImageModule:
+        """A module with the same images, to train the whole network on after a head on its frozen features."""
+        module = copy.copy(self)
+        module.frozen, module._features, module.light, module._heads = None, None, False, {}
+        return module
+
     def _try_fine_tuning(self, cfg: RunConfig) -> None:
         """Fine-tune on a part of the labels; training then goes on from there.
 
@@ -229,8 +239,16 @@ class ImageModule(DataModule):
         network = self.network(cfg, published=False)
         self.start(network, origin)
         share = cfg.train.trial_share * seconds(cfg.train.budget)
+        self.console.print(f"- a trial of fine-tuning on held-out labels, for about {share:.0f} s")
         found = try_fine_tuning(
-            cfg, self.data, network, RunRecord(origin), self.normalization, self.device, seconds=share
+            cfg,
+            self.data,
+            network,
+            RunRecord(origin),
+            self.normalization,
+            self.device,
+            seconds=share,
+            timing=timing_limit(share),
         )
         if found is None:
             self.console.print("- no trial on held-out labels: there are too few labels to hold some out")
@@ -310,23 +328,46 @@ class ImageModule(DataModule):
         for stream, rows in training.loader.rows_at(step).items():
             yield stream, [self.data.train.names[row] for row in rows]
 
-    def costs(self, training: Training) -> tuple[float, float]:
-        """Measured by scoring a few hundred images."""
+    def costs(self, training: Training, seconds: float) -> tuple[float, float]:
+        """Measured by scoring some images."""
         exam, test = self.validation(), self.data.test_count
         validation, scored = 0 if exam is None else len(exam), test
         if isinstance(self.task, Representation) and test:
             scored += len(self.data.labeled_rows)  # the test images are compared with them
-        each = self.scoring_time(training) if validation + test else 0.0
-        return each * validation, each * (validation + scored) + self.decoding * test
+        each = self.scoring_time(training, 0.7 * seconds) if validation + test else 0.0
+        reading = self.decoding * test
+        if self.frozen is not None and test:
+            reading += test * self.frozen.seconds_per_image(self.data.train.images)
+        return each * validation, each * (validation + scored) + reading + self._evidence_time(training)
 
-    def scoring_time(self, training: Training) -> float:
-        """Seconds to score one image with all networks of the method, measured on a few hundred."""
+    def scoring_time(self, training: Training, seconds: float = 1.0) -> float:
+        """Seconds to score one image with all networks of the method.
+
+        Measured on two images, then on four times as many, and so on, while that fits `seconds`.
+        """
         part = self.data.val or ImageSubset(self.data.train, self.data.labeled_rows)
-        few = self.exam(part).first(_TIMED)
-        few.first(2).score(training.method.student)  # the first time, libraries are imported, which takes seconds
+        exam, network = self.exam(part), training.method.student
+        exam.first(2).score(network)  # the first time, libraries are imported, which takes seconds
+        count, spent = 2, 0.0
+        while True:
+            few = exam.first(count)
+            begin = time.perf_counter()
+            few.score(network)
+            took = time.perf_counter() - begin
+            spent += took
+            if len(few) < count or 4 * count > _TIMED or spent + 4 * took > seconds:
+                return len(networks(training)) * took / len(few)
+            count *= 4
+
+    def _evidence_time(self, training: Training) -> float:
+        """Seconds of `evidence`, from some of the images."""
+        if not self._gives_evidence(training):
+            return 0.0
+        few = self.data.train.images[:_TIMED_STATISTICS]
         begin = time.perf_counter()
-        few.score(training.method.student)
-        return len(networks(training)) * (time.perf_counter() - begin) / len(few)
+        pixel_features(few)
+        count = min(MOST_FOR_EVIDENCE, len(self.data.unlabeled_rows)) + 2 * len(self.data.labeled_rows)
+        return count * (time.perf_counter() - begin) / len(few)
 
     def exam(self, part: ImageSubset) -> Exam:
         """A part of the data, to score networks on."""
@@ -363,7 +404,7 @@ class ImageModule(DataModule):
 
     def evidence(self, training: Training) -> dict[str, Any]:
         """How labeled and unlabeled images differ, and how well labels fit the images; None if there are too few."""
-        if self.frozen is not None or not (training.method.labeled_views and training.method.unlabeled_views):
+        if not self._gives_evidence(training):
             return {}  # pixel statistics tell nothing of what a frozen network sees
         images, rows, label = self.data.train.images, self.data.labeled_rows, self.data.train.labels
         val = self.data.val
@@ -375,6 +416,9 @@ class ImageModule(DataModule):
             "gap": None if gap is None else dataclasses.asdict(gap),
             "label_fit": None if fit is None else dataclasses.asdict(fit),
         }
+
+    def _gives_evidence(self, training: Training) -> bool:
+        return self.frozen is None and bool(training.method.labeled_views and training.method.unlabeled_views)
 
     def view_settings(self, cfg: RunConfig) -> Iterator[tuple[str, list[str]]]:
         """See `DataModule`."""

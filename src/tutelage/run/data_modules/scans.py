@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from rich.console import Console
 
@@ -196,39 +196,46 @@ class ScanModule(DataModule):
         for stream, rows in training.loader.rows_at(step).items():
             yield stream, [self.data.train.cases[row].name for row in rows]
 
-    def costs(self, training: Training) -> tuple[float, float]:
+    def costs(self, training: Training, seconds: float) -> tuple[float, float]:
         """Computed from the time per window, the number of windows, and the time to score a case."""
         val, test = self.data.val, self.data.test_shapes
         shapes = [] if val is None else [val.scans.placement(row).shape for row in val.rows.tolist()]
         if not shapes and not test:
             return 0.0, 0.0
-        window, case = self._window_time(training), self._case_time()
+        window, case = self._window_time(training, seconds), self._case_time()
         quick, turns = self._quick_task(), 2**self.data.axes if self.task.cfg.flips else 1
         each = len(networks(training))
         evaluation = each * window * sum(count_windows(s, quick.patch_size, quick.strides) for s in shapes)
         windows = turns * sum(count_windows(s, self.task.patch_size, self.task.strides) for s in (*shapes, *test))
         return evaluation, each * (window * windows + case * (len(shapes) + len(test)))
 
-    def _window_time(self, training: Training) -> float:
-        """Seconds for the prediction of one window, in full batches."""
-        batch, patch = self.task.cfg.window_batch, self.task.patch_size
-        once = torch.zeros(1, self.data.channels, *patch[:-1], patch[-1] * batch)  # volumes of `batch` windows
+    def _window_time(self, training: Training, seconds: float) -> float:
+        """Seconds for the prediction of one window: in full batches, unless these take longer than `seconds`."""
+        patch = self.task.patch_size
         task = dataclasses.replace(self.task.cfg, strides=patch, overlap=0.5, flips=False)
         row = Segmentation(self.data.classes, patch_size=patch, cfg=task)
-        row.predict(training.method.student, once)  # the first time, libraries are imported
-        begin = time.perf_counter()
-        for _ in range(_TIMED):
-            row.predict(training.method.student, once)
-        return (time.perf_counter() - begin) / (_TIMED * batch)
+
+        def each(windows: int) -> float:
+            volume = torch.zeros(1, self.data.channels, *patch[:-1], patch[-1] * windows)
+            begin = time.perf_counter()
+            row.predict(training.method.student, volume)
+            return (time.perf_counter() - begin) / windows
+
+        each(1)  # the first time, libraries are imported
+        alone, batch = each(1), self.task.cfg.window_batch
+        if alone * batch > seconds:
+            return alone
+        return statistics.fmean(each(batch) for _ in range(1 if 2 * alone * batch > seconds else _TIMED))
 
     def _case_time(self) -> float:
-        """Seconds to score a predicted case."""
+        """Seconds to score a predicted case on the grid of its file, and to write its mask."""
         row = int(self.data.labeled_rows[0])
+        label, place = torch.from_numpy(self.data.train.label(row)).clamp(min=0), self.data.train.placement(row)
+        probs = torch.nn.functional.one_hot(label.roll(1, 0), len(self.data.classes)).movedim(-1, 0).float()
         begin = time.perf_counter()
-        label = self.data.train.reference(row)
-        spacing = self.data.train.placement(row).geometry.spacing
-        guess = torch.from_numpy(np.roll(np.maximum(label, 0), 1, axis=0))
-        self.task.metrics().update(guess[None], torch.from_numpy(label)[None], spacing=spacing)
+        restored = torch.from_numpy(place.restore_probabilities(probs.numpy()))[None]
+        reference = torch.from_numpy(self.data.train.reference(row))[None]
+        self.task.metrics().update(restored, reference, spacing=place.geometry.spacing)
         return time.perf_counter() - begin
 
     def _quick_task(self) -> Segmentation:

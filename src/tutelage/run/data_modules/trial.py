@@ -17,6 +17,7 @@ from tutelage.core.seeding import derived_seed
 from tutelage.data.images.dataset import ImageDataset
 from tutelage.data.images.loader import Normalization
 from tutelage.networks.base import Network
+from tutelage.run.budget import LEAST_STEPS
 from tutelage.run.build import set_length
 from tutelage.run.data_modules.head_choice import is_unbalanced, predictor_of, row_weights, train_head
 from tutelage.run.data_modules.image_streams import Inputs, build_training
@@ -24,7 +25,7 @@ from tutelage.run.frozen import FrozenBackbone
 from tutelage.run.run_record import RunRecord
 from tutelage.training.health import Health
 from tutelage.training.loop import run_step
-from tutelage.training.plan import TRIAL_LENGTH, plan_steps
+from tutelage.training.plan import TRIAL_LENGTH, step_time
 from tutelage.training.state import Training
 
 Rows = NDArray[np.int64]
@@ -141,6 +142,7 @@ def try_fine_tuning(
     device: torch.device,
     *,
     seconds: float,
+    timing: float,
 ) -> tuple[Trial, dict[str, Tensor]] | None:
     """Fine-tune a network without some labels, and compare it on these with the head of `origin` that has not seen
     them either; None if there are too few labels for that.
@@ -148,6 +150,7 @@ def try_fine_tuning(
     Args:
         network: with the weights of `origin`, a run whose backbone is frozen.
         seconds: how long the fine-tuning may take.
+        timing: seconds of it to measure the time of a step.
 
     Returns:
         The outcome, and the weights of the fine-tuned network.
@@ -162,7 +165,7 @@ def try_fine_tuning(
         head = train_head(origin.cfg, part, features, device)
     network.head.load_state_dict(head.head.state_dict())  # type: ignore[union-attr]
     training = build_training(cfg, part, Inputs(data.train.images, normalization), device, network, steps=TRIAL_LENGTH)
-    steps = plan_steps(training, seconds, evaluation=0.0, evaluations=1)
+    steps = max(LEAST_STEPS, int((seconds - timing) / step_time(training, timing)))
     set_length(training, cfg, steps)
     train_for_trial(training)
     tuned = training.method.predictor
