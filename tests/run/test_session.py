@@ -14,6 +14,7 @@ import torch
 from tutelage.config import RunConfig, resolve
 from tutelage.core.console import screen
 from tutelage.core.errors import ConfigError
+from tutelage.run import session as sessions
 from tutelage.run.budget import Deadline
 from tutelage.run.data_modules.images import ImageModule
 from tutelage.run.session import Session, open_session
@@ -54,12 +55,12 @@ with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
     training = session.build(cfg)
     assert "torchmetrics" not in sys.modules
     begin = time.perf_counter()
-    first = session.module.scoring_time(training)
+    first = session.module.scoring_time(training, 60.0)
     whole = time.perf_counter() - begin
     assert "torchmetrics" in sys.modules
     rows = min(512, len(session.module.data.val))
     assert rows * first < whole / 2, (rows * first, whole)
-    again = min(session.module.scoring_time(training) for _ in range(3))
+    again = min(session.module.scoring_time(training, 60.0) for _ in range(3))
     assert first < 10 * again, (first, again)
     training.loader.close()
 """
@@ -70,7 +71,10 @@ def test_the_time_of_an_evaluation_is_not_that_of_the_first_import(tmp_path: Pat
     assert done.returncode == 0, done.stderr
 
 
-def test_a_budget_keeps_time_for_decoding_and_scoring_the_test_images(tmp_path: Path) -> None:
+def test_a_budget_keeps_time_for_decoding_and_scoring_the_test_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "timing_limit", lambda budget: 1.0)
     draw = np.random.default_rng(0)
     for name, count in (("train", 40), ("test", 400)):
         np.savez(
@@ -83,11 +87,11 @@ def test_a_budget_keeps_time_for_decoding_and_scoring_the_test_images(tmp_path: 
         assert session.module.data.test_count == 400
         assert 0 < session.module.decoding < 0.01
         cfg = config(**paths, **{"train.batch_size": 4})
-        assert session.plan(training, cfg, Deadline(time.monotonic(), "20s"), report=False)[0].steps >= 10
-        session.module.decoding = 0.1  # 40 seconds for the test images
+        assert session.plan(training, cfg, Deadline(time.monotonic(), "10m"), report=False)[0].steps >= 10
+        session.module.decoding = 2.0  # 800 seconds for the test images
         before = sorted(tmp_path.rglob("*"))
-        with pytest.raises(ConfigError, match=r"the final scores 4\d s.* --budget \d+s would do"):
-            session.plan(training, cfg, Deadline(time.monotonic(), "20s"), report=False)
+        with pytest.raises(ConfigError, match=r"the final scores 8\d\d s.* \d\dm would do; or score fewer images"):
+            session.plan(training, cfg, Deadline(time.monotonic(), "10m"), report=False)
         assert sorted(tmp_path.rglob("*")) == before
         training.loader.close()
 
