@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from rich.console import Console
 
 from tutelage.core.errors import Interrupted
 from tutelage.core.names import shown
+from tutelage.results.compare.launch import Launcher, Process
 from tutelage.results.compare.plan import NO_REPORT, Combination, Plan
 from tutelage.run.progress import clock
 from tutelage.run.run_record import RunRecord
@@ -29,7 +28,7 @@ _PAUSE = 0.1  # seconds between two looks at the runs
 @dataclass
 class _Running:
     one: Combination
-    process: subprocess.Popen[bytes]
+    process: Process
     log: IO[bytes]
     begun: float
 
@@ -56,7 +55,7 @@ def run_all(plan: Plan, out: Path, *, jobs: int, console: Console) -> dict[Combi
         console.print(f"{total - len(waiting)} of {total} runs are finished already")
     running: list[_Running] = []
     failed: dict[Combination, str] = {}
-    with StopFlag() as stop:
+    with StopFlag() as stop, Launcher(_environment(jobs), runs=len(waiting)) as launcher:
         while waiting or running:
             for job in [job for job in running if job.process.poll() is not None]:
                 running.remove(job)
@@ -65,12 +64,12 @@ def run_all(plan: Plan, out: Path, *, jobs: int, console: Console) -> dict[Combi
                 if not _close(job, out, failed, console, done=f"{done} of {total}"):
                     waiting.append(job.one)
             for one in list(waiting):
-                if len(running) == jobs or stop.number:
+                if len(running) == jobs or stop.number or not launcher.ready():
                     break
                 if not _is_in_use(out / one.name):
                     waiting.remove(one)
                     if not RunRecord(out / one.name).finished:  # another process may have finished it meanwhile
-                        running.append(_start(plan, one, out, jobs))
+                        running.append(_start(launcher, plan, one, out))
             if stop.number:
                 _stop(running, stop.number)
                 finished = sum(RunRecord(out / one.name).finished for one in plan.combinations)
@@ -81,19 +80,9 @@ def run_all(plan: Plan, out: Path, *, jobs: int, console: Console) -> dict[Combi
     return failed
 
 
-def _start(plan: Plan, one: Combination, out: Path, jobs: int) -> _Running:
-    environment = dict(os.environ)
-    if jobs > 1:
-        environment["OMP_NUM_THREADS"] = str(max(1, _threads() // jobs))
+def _start(launcher: Launcher, plan: Plan, one: Combination, out: Path) -> _Running:
     log = (out / LOGS / f"{one.name}.log").open("ab")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tutelage", *next_command(plan, one, out)],
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        env=environment,
-        start_new_session=True,  # so that Ctrl-C reaches a run once, from here
-    )
+    process = launcher.start(next_command(plan, one, out), log)
     return _Running(one, process, log, time.monotonic())
 
 
@@ -140,6 +129,12 @@ def _last_words(log: Path) -> str:
     if said and said[-1].startswith(FAULT):
         said.pop()  # the error itself is on the line above
     return shown(said[-1]) if said else ""
+
+
+def _environment(jobs: int) -> dict[str, str]:
+    """Of each run: the threads are shared out."""
+    shared = {"OMP_NUM_THREADS": str(max(1, _threads() // jobs))} if jobs > 1 else {}
+    return {**os.environ, **shared}
 
 
 def _threads() -> int:
