@@ -126,8 +126,15 @@ def entries(folder: Path) -> list[dict[str, Any]]:
 
 def first_non_finite(tensors: Mapping[str, Tensor]) -> str | None:
     """The name of the first floating-point tensor that holds NaN or infinity, or None."""
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+    floating = {name: tensor for name, tensor in tensors.items() if tensor.is_floating_point()}
+    if not floating:
+        return None
+    # a sum is finite only if all of its terms are: one wait for the device, not one for each tensor
+    sums = torch.stack([tensor.detach().sum().float() for tensor in floating.values()])
+    if bool(torch.isfinite(sums).all()):
+        return None
+    for name, tensor in floating.items():  # which one it is, or none if sums of large numbers overflowed
+        if not bool(torch.isfinite(tensor).all()):
             return name
     return None
 
