@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pytest
 import torch
 import torch.distributed as dist
 
+from support.starter import Starter
 from tutelage.core.distributed import process_group, rank, world_size
 
 THREADS = """
@@ -50,11 +49,10 @@ def processes(count: int) -> dict[str, str]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted where Linux lists them")
-def test_no_thread_of_the_group_outlives_the_program() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", THREADS], capture_output=True, text=True, env={**os.environ, **processes(1)}
-    )
-    assert done.returncode == 0, done.stderr
+def test_no_thread_of_the_group_outlives_the_program(starter: Starter) -> None:
+    process = starter.start("-c", THREADS, env={**os.environ, **processes(1)})
+    _, error = process.communicate()
+    assert process.returncode == 0, error
 
 
 def test_processes_wait_for_each_other_through_a_data_check_of_hours(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ SCRIPTS = sorted(EXAMPLES.glob("*.py"))
 def test_an_example_runs_as_a_script_and_its_model_predicts_elsewhere(
     script: Path, starter: Starter, tmp_path: Path
 ) -> None:
-    short = re.sub(r"steps=\d+", "steps=8", script.read_text())
+    short = re.sub(r"steps=\d+", "steps=2", script.read_text())
     assert short != script.read_text()
     (tmp_path / script.name).write_text(short)
 

@@ -13,12 +13,14 @@ from tutelage.config import RunConfig
 from tutelage.core.errors import ConfigError
 from tutelage.inference.images.encoder import Encoder
 
+SMALL = {"train.batch_size": 8, "network.width": 8}
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = {"method.name": "mean-teacher", "train.steps": 4, "train.workers": 0, "network.dropout": 0.5}
     out = tmp_path_factory.mktemp("runs") / "a"
-    return tutelage.train("digits", out=out, settings={**settings, "train.batch_size": 8}, device="cpu").path
+    return tutelage.train("digits", out=out, settings=settings | SMALL, device="cpu").path
 
 
 def images(count: int = 6) -> np.ndarray:
@@ -39,8 +41,8 @@ def test_features_are_those_that_the_head_sees(run: Path, network: str) -> None:
 def test_a_network_that_is_not_there_is_refused(run: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--network must be one of auto, student, teacher"):
         Encoder.load(run, network="pupil", device="cpu")
-    settings = {"method.name": "pi-model", "train.steps": 1, "train.workers": 0, "train.batch_size": 4}
-    other = tutelage.train("digits", out=tmp_path / "b", settings=settings, device="cpu").path
+    settings = {"method.name": "pi-model", "train.steps": 1, "train.workers": 0}
+    other = tutelage.train("digits", out=tmp_path / "b", settings=settings | SMALL, device="cpu").path
     with pytest.raises(ConfigError, match="has no teacher"):
         Encoder.load(other, network="teacher", device="cpu")
 

@@ -24,6 +24,7 @@ from tutelage.run.build import with_decay
 from tutelage.run.data_modules.images import ImageModule
 
 BRIEF = ["--label-count", "40", "--steps", "4", "--batch-size", "4", "--device", "cpu", "--workers", "1", "--no-report"]
+BRIEF += ["--network.width", "8"]
 
 
 def settings(**given: object) -> config.RunConfig:
@@ -167,6 +168,7 @@ def test_a_run_with_its_baseline_ends_with_a_verdict(tmp_path: Path, capsys: pyt
 def test_a_run_that_was_stopped_goes_on_to_its_verdict(starter: Starter, tmp_path: Path) -> None:
     out = tmp_path / "run"
     longer = ["--label-count", "40", "--steps", "40", "--batch-size", "4", "--workers", "1", "--device", "cpu"]
+    longer += ["--network.width", "8"]
     process = starter.start("-m", "tutelage", "train", "digits", "--out", out, "--baseline", *longer)
     while not (out / "baseline" / "config.json").exists():
         assert process.poll() is None, process.communicate()

@@ -30,6 +30,7 @@ from tutelage.training.checkpoint import load_checkpoint
 
 BRIEF = {
     "network.name": "small",
+    "network.width": 8,
     "network.bn_splits": 2,
     "train.steps": 6,
     "train.batch_size": 8,

@@ -61,7 +61,8 @@ def photos(tmp_path: Path) -> Path:
 
 
 def train(photos: Path, out: Path, **flags: Any) -> tutelage.Run:
-    settings = BRIEF | flags.pop("settings", {})
+    narrow = {} if "network" in flags else {"network.width": 8}  # quick
+    settings = BRIEF | narrow | flags.pop("settings", {})
     return tutelage.train(photos, out=out, settings=settings, **flags)
 
 
@@ -581,6 +582,7 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_unlabeled_images_matter_and_the_teacher_differs_from_the_student(noise: Path, tmp_path: Path) -> None:
     brief = BRIEF | {"train.steps": 10, "train.batch_size": 16, "data.label_count": 40, "train.log_every": 1}
+    brief["network.width"] = 8
     runs = {
         name: tutelage.train("digits", out=tmp_path / name, settings=brief | more)
         for name, more in {
@@ -620,6 +622,7 @@ def test_a_handful_of_images_trains_or_says_why_not(
 ) -> None:
     photos = write_images(tmp_path / "photos", each=each)
     tokens = ["train", str(photos), f"--method={method}", f"--batch-size={batch}", "--steps=3", "--workers=0"]
+    tokens.append("--network.width=8")
     code = cli.run([*tokens, "--out", str(tmp_path / "run")])
     error = capsys.readouterr().err
     if each == 0 or (method == "mean-teacher" and batch > 2 * each):

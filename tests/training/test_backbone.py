@@ -33,6 +33,7 @@ BRIEF: dict[str, Any] = {
     "train.checkpoint_every": 1,
     "train.steps": 4,
     "network.dropout": 0.3,
+    "network.width": 8,
 }
 
 

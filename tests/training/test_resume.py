@@ -50,6 +50,7 @@ def settings(photos: Path, **more: Any) -> dict[str, Any]:
         "train.eval_every": 4,
         "train.checkpoint_every": 1,
         "train.workers": 1,
+        "network.width": 8,
         "network.dropout": 0.2,
         "network.input_noise": 0.1,
         "optimizer.warmup": 0.2,
@@ -165,7 +166,7 @@ def test_a_checkpoint_of_another_network_does_not_fit(photos: Path, tmp_path: Pa
     small = tutelage.train(out=tmp_path / "small", settings=settings(photos) | {"method.name": "supervised"}).path
     wide = tutelage.train(
         out=tmp_path / "wide",
-        settings=settings(photos, **{"network.input_noise": None, "method.name": "supervised"}),
+        settings=settings(photos, **{"network.input_noise": None, "network.width": None, "method.name": "supervised"}),
         network="wrn-10-1",
     ).path
     cut = cut_back(small, tmp_path / "cut", 3)
