@@ -17,7 +17,7 @@ from tutelage.config import resolve
 from tutelage.config.settings import DataConfig
 from tutelage.core.console import screen
 from tutelage.core.errors import DataError
-from tutelage.data.images import survey
+from tutelage.data.images import reading, survey
 from tutelage.data.images.check import check_images
 from tutelage.data.images.dataset import ImageDataset, load_images
 from tutelage.data.images.image_set import PixelCache
@@ -57,7 +57,8 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
         counts[hashlib.sha256(content).hexdigest()] += 1
         return original(content, at_least=at_least)
 
-    monkeypatch.setattr(survey, "open_image", counted)
+    for module in (survey, reading):
+        monkeypatch.setattr(module, "open_image", counted)
     yield counts
 
 
