@@ -89,9 +89,12 @@ def test_a_run_outlives_the_process_that_forked_it_and_the_next_one_starts_witho
         assert process.wait() == 1  # the system, to which the run belongs now, tells no exit code
 
 
-def test_a_process_that_cannot_import_is_given_up(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "torch", ["raise OSError('a library is missing')", "class cuda:\n    is_initialized = lambda: True"]
+)
+def test_a_process_that_cannot_import_or_has_a_gpu_in_use_is_given_up(torch: str, tmp_path: Path) -> None:
     (tmp_path / "torch").mkdir()
-    (tmp_path / "torch" / "__init__.py").write_text("raise OSError('a library is missing')")
+    (tmp_path / "torch" / "__init__.py").write_text(torch)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
     with Launcher(environment, runs=2) as launcher:
         process = start(ready(launcher), tmp_path / "log", "--version")

@@ -172,6 +172,8 @@ def _import_all() -> None:
     for name in MODULES:
         with suppress(ImportError):  # an optional package; a run says so if it needs it
             import_module(name)
+    if import_module("torch").cuda.is_initialized():
+        sys.exit("a GPU that is in use does not outlive a fork")  # runs are started without forks then
     gc.enable()
     gc.freeze()  # so that collections in a fork do not go through, and copy, what is imported
 
