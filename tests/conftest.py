@@ -14,6 +14,7 @@ import torch
 from support.starter import Starter
 from tutelage.core.batch import StepOutput
 from tutelage.core.cache_folder import VARIABLE
+from tutelage.core.wording import as_flags
 from tutelage.data.images.arrays import DIGITS
 from tutelage.training import loop
 from tutelage.training.health import Health
@@ -46,6 +47,13 @@ def starter() -> Iterator[Starter]:
     """Starts processes at once; for tests that are not about the start itself."""
     with closing(Starter()) as made:
         yield made
+
+
+@pytest.fixture
+def by_flags() -> Iterator[None]:
+    """Messages name settings as flags, as they do on the command line, where the code below it is called directly."""
+    with as_flags():
+        yield
 
 
 @pytest.fixture

@@ -2,9 +2,11 @@
 
     import tutelage
     run = tutelage.train("photos/", labels="labels.csv", out="runs/a", method="mean-teacher", budget="30m")
+    run.score                       # accuracy 97.5% (test set of 400), or an estimate by cross-validation
     model = tutelage.load("runs/a")
-    model.predict("new/")           # DataFrame: path, label, confidence, one column per class
+    model.predict("new/")           # names, labels, probabilities; also of PIL images, arrays, tensors, lists of paths
     model.evaluate("photos-test/")  # metrics by name
+    tutelage.check("photos/", labels="labels.csv")  # as the command; so are show, compare, probe, report, embed, ...
     tutelage.pretrain("photos/", out="runs/moco", budget="1h")  # an encoder from no labels, for train(init_from=...)
 
 To write a method of your own, derive a class from `Method`. At construction it is given a network, a `Task` and a
@@ -30,7 +32,11 @@ from tutelage.core.version import __version__
 if TYPE_CHECKING:
     from tutelage.augment.ct_augment import CTAugment
     from tutelage.augment.rand_augment import RandAugment
-    from tutelage.commands.api import Run, load, pretrain, train
+    from tutelage.commands.api import pretrain, train
+    from tutelage.commands.api_compare import compare
+    from tutelage.commands.api_data import check, show
+    from tutelage.commands.api_use import embed, evaluate, load, predict, probe, report
+    from tutelage.commands.run import Run, Score
     from tutelage.core import losses
     from tutelage.core.batch import (
         Batch,
@@ -56,18 +62,26 @@ if TYPE_CHECKING:
         TutelageError,
     )
     from tutelage.core.precision import at_least_float32
+    from tutelage.data.check import CheckReport
     from tutelage.inference.images.model import Model
+    from tutelage.inference.images.prediction import Prediction, Predictions
+    from tutelage.inference.images.probe.table import ProbeTable
+    from tutelage.inference.model import Scores
     from tutelage.inference.scans.model import ScanModel
+    from tutelage.inference.scans.prediction import Segmentations
     from tutelage.methods.base import Method, Problem
     from tutelage.methods.ema_config import EMAConfig
     from tutelage.networks.base import Network
     from tutelage.networks.dense import DenseNetwork
+    from tutelage.results.compare.collect import ComparisonTable
     from tutelage.tasks.base import Task
 
 __all__ = [
     "Batch",
     "CTAugment",
+    "CheckReport",
     "CheckpointError",
+    "ComparisonTable",
     "ConfigError",
     "DataError",
     "DenseNetwork",
@@ -80,6 +94,9 @@ __all__ = [
     "Model",
     "Network",
     "NonFiniteError",
+    "Prediction",
+    "Predictions",
+    "ProbeTable",
     "Problem",
     "Progress",
     "PseudoLabels",
@@ -88,6 +105,9 @@ __all__ = [
     "RunError",
     "Samples",
     "ScanModel",
+    "Score",
+    "Scores",
+    "Segmentations",
     "SelfSupervisedBatch",
     "SemiSupervisedBatch",
     "StepOutput",
@@ -97,16 +117,28 @@ __all__ = [
     "Unlabeled",
     "__version__",
     "at_least_float32",
+    "check",
+    "compare",
+    "embed",
+    "evaluate",
     "load",
     "losses",
+    "predict",
     "pretrain",
+    "probe",
+    "report",
+    "show",
     "train",
 ]
 
 _MODULES = {
     "augment.ct_augment": ("CTAugment",),
     "augment.rand_augment": ("RandAugment",),
-    "commands.api": ("Run", "load", "pretrain", "train"),
+    "commands.api": ("pretrain", "train"),
+    "commands.api_compare": ("compare",),
+    "commands.api_data": ("check", "show"),
+    "commands.api_use": ("embed", "evaluate", "load", "predict", "probe", "report"),
+    "commands.run": ("Run", "Score"),
     "core.batch": (
         "Batch",
         "Labeled",
@@ -131,12 +163,18 @@ _MODULES = {
         "RunError",
         "TutelageError",
     ),
+    "data.check": ("CheckReport",),
     "inference.images.model": ("Model",),
+    "inference.images.prediction": ("Prediction", "Predictions"),
+    "inference.images.probe.table": ("ProbeTable",),
+    "inference.model": ("Scores",),
     "inference.scans.model": ("ScanModel",),
+    "inference.scans.prediction": ("Segmentations",),
     "methods.base": ("Method", "Problem"),
     "methods.ema_config": ("EMAConfig",),
     "networks.base": ("Network",),
     "networks.dense": ("DenseNetwork",),
+    "results.compare.collect": ("ComparisonTable",),
     "tasks.base": ("Task",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

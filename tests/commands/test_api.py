@@ -39,6 +39,11 @@ FOR_OWN_CODE = {
     "TutelageError",
 }
 
+TO_LOOK = {
+    *("check", "compare", "embed", "evaluate", "predict", "probe", "report", "show"),
+    *("CheckReport", "ComparisonTable", "Prediction", "Predictions", "ProbeTable", "Score", "Scores", "Segmentations"),
+}
+
 
 def photos(root: Path, each: int = 4) -> Path:
     rng = np.random.default_rng(0)
@@ -85,7 +90,7 @@ def test_a_model_is_loaded_predicts_and_is_scored(run: tutelage.Run) -> None:
     model, data = tutelage.load(run.path, device="cpu"), run.path.parent / "test"
     assert model.classes == ("cat", "dog")
     assert (model.step, model.channels, model.image_size) == (6, 3, 8)
-    table = model.predict(data)
+    table = model.predict(data).to_frame()
     assert list(table.columns) == ["path", "label", "confidence", "p_cat", "p_dog", "error"]
     assert list(table["path"]) == sorted(table["path"])
     np.testing.assert_allclose(table["p_cat"] + table["p_dog"], 1, atol=1e-6)
@@ -93,7 +98,8 @@ def test_a_model_is_loaded_predicts_and_is_scored(run: tutelage.Run) -> None:
     assert metrics["n"] == 4
     assert metrics["accuracy"] == run.metrics["test"]["teacher"]["accuracy"]
     assert metrics["nll"] == pytest.approx(run.metrics["test"]["teacher"]["nll"], rel=1e-5)
-    json.dumps(metrics, allow_nan=False)
+    json.dumps(dict(metrics), allow_nan=False)
+    assert repr(metrics).startswith("<ImageScores: n 4, accuracy ") and len(repr(metrics)) < 200
 
 
 def test_a_run_that_is_finished_is_not_trained_again(run: tutelage.Run) -> None:
@@ -105,7 +111,7 @@ def test_a_run_that_is_finished_is_not_trained_again(run: tutelage.Run) -> None:
 
 def test_the_metrics_of_an_unfinished_run_say_how_to_go_on(run: tutelage.Run, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_bytes((run.path / "config.json").read_bytes())
-    with pytest.raises(RunError, match=r"is not finished; continue with --resume"):
+    with pytest.raises(RunError, match=r"is not finished; continue with resume='.*'"):
         _ = tutelage.Run(tmp_path).metrics
 
 
@@ -149,7 +155,7 @@ def test_an_encoder_is_pretrained_gone_on_with_and_trained_from(tmp_path: Path) 
     run = tutelage.train(data, out=tmp_path / "run", method="supervised", init_from=encoder.path, **brief)  # type: ignore[arg-type]
     assert run.config["settings"]["network"]["width"] == 4
     for words, message in (
-        ({"method": "fixmatch"}, "fixmatch learns from labels: use tutelage train; to pretrain without labels use "),
+        ({"method": "fixmatch"}, "fixmatch learns from labels: use tutelage.train; to pretrain without labels use "),
         ({"baseline": True}, "a pretraining has no supervised baseline"),
         ({"out": None}, "specify the run folder to create: out='runs/moco'"),
     ):
@@ -159,7 +165,12 @@ def test_an_encoder_is_pretrained_gone_on_with_and_trained_from(tmp_path: Path) 
 
 
 def test_settings_are_given_by_keyword_alone() -> None:
-    for function, positional in ((tutelage.train, ["data"]), (tutelage.pretrain, ["data"]), (tutelage.load, ["run"])):
+    of_data = (tutelage.train, tutelage.pretrain, tutelage.check, tutelage.show, tutelage.compare)
+    of_both = (tutelage.predict, tutelage.evaluate, tutelage.embed, tutelage.probe)
+    expected = [(function, ["data"]) for function in of_data]
+    expected += [(function, ["run", "data"]) for function in of_both]
+    expected += [(tutelage.load, ["run"]), (tutelage.report, ["runs"])]
+    for function, positional in expected:
         parameters = inspect.signature(function).parameters.values()
         assert [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD] == positional
     with pytest.raises(TypeError):
@@ -173,7 +184,9 @@ def test_python_takes_the_same_settings_as_the_command_line() -> None:
     sections = {name: get_type_hints(cls) for name, cls in config.SECTIONS.items()}
     for name, hint in get_type_hints(Flags).items():
         section, _, setting = config.FLAGS[name].partition(".")
-        if name == "metrics":  # a list of import paths, or of the functions themselves
+        if name == "labels":  # a table, or what becomes one
+            assert {str, Path} < set(get_args(hint))
+        elif name == "metrics":  # a list of import paths, or of the functions themselves
             assert sections[section][setting] == tuple[str, ...]
         elif section != "method":
             asked = {kind for kind in (get_args(hint) or (hint,)) if kind is not Path and get_origin(kind) is not type}
@@ -191,7 +204,7 @@ def test_importing_does_no_work() -> None:
 
 def test_the_package_is_typed_and_lists_its_names() -> None:
     assert Path(tutelage.__file__).with_name("py.typed").is_file()
-    assert set(dir(tutelage)) == {"Model", "Run", "__version__", "load", "pretrain", "train"} | FOR_OWN_CODE
+    assert set(dir(tutelage)) == {"Model", "Run", "__version__", "load", "pretrain", "train"} | FOR_OWN_CODE | TO_LOOK
     for name in dir(tutelage):
         assert getattr(tutelage, name) is not None
         if name != "__version__":

@@ -77,7 +77,7 @@ def test_more_than_five_classes_have_a_top_5_accuracy(
 
 def test_the_metrics_are_those_of_the_predictions(seven: Path, tmp_path: Path) -> None:
     test = photos(tmp_path / "test", SEVEN, seed=1)
-    metrics, table = scored(seven, test, tmp_path / "m.json"), tutelage.load(seven).predict(test)
+    metrics, table = scored(seven, test, tmp_path / "m.json"), tutelage.load(seven).predict(test).to_frame()
     table = table[~table["path"].str.startswith("unlabeled/")]
     truth = table["path"].str.split("/").str[0]
     assert metrics["n"] == len(table) == 21

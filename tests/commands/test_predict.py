@@ -16,7 +16,7 @@ from PIL import Image
 import tutelage
 from tutelage import cli
 from tutelage.core.names import from_cell
-from tutelage.inference.images.prediction import list_items
+from tutelage.data.images.given import list_given
 
 CLASSES = ("confidence", "error", "label", "path")  # each the name of a column, too
 ODD_NAMES = (
@@ -155,7 +155,7 @@ def test_each_kind_of_source_is_predicted_as_the_table_in_python_says(kind: str,
     source, names = sources(tmp_path)[kind]
     out = tmp_path / "p.csv"
     assert cli.run(["predict", str(run), str(tmp_path / source), "--out", str(out)]) == 0
-    found, table = rows(out), tutelage.load(run).predict(tmp_path / source)
+    found, table = rows(out), tutelage.load(run).predict(tmp_path / source).to_frame()
     assert [row["path"] for row in found] == names
     assert list(table["path"]) == names
     assert list(found[0]) == list(table.columns)
@@ -164,7 +164,7 @@ def test_each_kind_of_source_is_predicted_as_the_table_in_python_says(kind: str,
         np.testing.assert_allclose([float(row[column]) for row in found], table[column], rtol=1e-5)
     by_image = {names[k][-5:]: found[k]["p_path"] for k in range(len(names))}
     if {"a.png", "b.png"} == set(by_image):
-        expected = tutelage.load(run).predict(tmp_path / "folder")["p_path"]
+        expected = tutelage.load(run).predict(tmp_path / "folder").to_frame()["p_path"]
         np.testing.assert_allclose([float(by_image["a.png"]), float(by_image["b.png"])], expected, rtol=1e-5)
 
 
@@ -178,7 +178,7 @@ def test_the_label_is_the_class_of_the_folder_that_was_learned(tmp_path: Path) -
         tmp_path / "photos", out=tmp_path / "run", method="supervised", steps=60, batch_size=8, network="wrn-10-1",
         settings={"method.ema_decay": 0.9, "network.batch_norm_momentum": 0.1}, device="cpu",
     )  # fmt: skip
-    table = run.model().predict(tmp_path / "photos")
+    table = run.model().predict(tmp_path / "photos").to_frame()
     assert list(table["label"]) == [path.split("/")[0] for path in table["path"]]
 
 
@@ -196,7 +196,7 @@ def test_gray_and_transparent_images_of_any_size_are_predicted(run: Path, tmp_pa
         (new / f"{mode}.png").write_bytes(png(1, mode))
     Image.new("RGB", (1, 1)).save(new / "tiny.png")
     Image.new("RGB", (300, 20)).save(new / "wide.png")
-    table = tutelage.load(run).predict(new)
+    table = tutelage.load(run).predict(new).to_frame()
     assert len(table) == 8
     assert not table["error"].any()
 
@@ -224,13 +224,16 @@ def test_a_file_that_is_there_is_replaced_on_request_alone(run: Path, tmp_path: 
 
 def test_the_student_and_the_teacher_are_different_networks(run: Path, tmp_path: Path) -> None:
     new = write(tmp_path / "new", "1.png")
-    tables = {network: tutelage.load(run, network=network).predict(new) for network in ("auto", "student", "teacher")}
+    tables = {
+        network: tutelage.load(run, network=network).predict(new).to_frame()
+        for network in ("auto", "student", "teacher")
+    }
     assert tables["auto"].equals(tables["teacher"])
     assert not tables["auto"].equals(tables["student"])
 
 
 def test_between_two_predictions_the_caller_has_its_own_warnings(run: Path) -> None:
     before = list(warnings.filters)
-    items = list_items(run.parent / "photos")
+    items = list_given(run.parent / "photos")
     for _ in tutelage.load(run).predictions(items, batch=3):
         assert warnings.filters == before

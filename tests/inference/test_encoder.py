@@ -14,6 +14,7 @@ from tutelage.core.errors import ConfigError
 from tutelage.inference.images.encoder import Encoder
 
 SMALL = {"train.batch_size": 8, "network.width": 8}
+pytestmark = pytest.mark.usefixtures("by_flags")
 
 
 @pytest.fixture(scope="module")

@@ -111,6 +111,23 @@ def test_labeled_rows_take_part_where_the_unlabeled_stream_has_none_of_them() ->
     np.testing.assert_allclose(build(rows).soft.numpy(), soft_labels(STREAM), atol=1e-4)
 
 
+def test_labels_are_learned_beside_an_unlabeled_stream_that_has_none_of_them() -> None:
+    rows = [row for row in STREAM if row not in LABELED]
+    method, logits, index = build(rows), 2.0 * np.random.default_rng(1).standard_normal((X + U, K)), [5, 10, 23, 14]
+    q = soft_labels(STREAM)[index]
+
+    def expected(values: np.ndarray) -> float:
+        unlabeled, labeled = naive_loss(values[X:], q), naive_loss(values[:X], np.eye(K)[[0, 1]])
+        return (len(rows) * unlabeled + len(LABELED) * labeled) / (len(rows) + len(LABELED))
+
+    out, gradient = step(method, logits, index)
+    assert float(out.loss.detach()) == pytest.approx(expected(logits), abs=1e-4)
+    np.testing.assert_allclose(gradient, numeric.gradient(expected, logits), atol=1e-4)
+    assert np.abs(gradient[:X]).max() > 0.01
+    assert out.unlabeled_loss is not None
+    assert float(out.unlabeled_loss) == pytest.approx(naive_loss(logits[X:], q) * len(rows) / len(STREAM), abs=1e-4)
+
+
 def test_the_soft_labels_are_no_part_of_a_checkpoint_since_they_follow_from_the_features() -> None:
     first, second = build(), build()
     assert "soft" not in first.state_dict()

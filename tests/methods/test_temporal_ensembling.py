@@ -18,6 +18,8 @@ from tutelage.methods.base import Problem
 from tutelage.methods.temporal_ensembling import TemporalEnsembling
 from tutelage.tasks.classification import Classification
 
+pytestmark = pytest.mark.usefixtures("by_flags")
+
 K, PIXELS, X, U, N = 3, 4, 2, 3, 10
 PROBLEM = Problem(
     num_classes=K,

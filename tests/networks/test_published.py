@@ -86,6 +86,18 @@ def test_each_wheel_holds_the_network_that_it_is_named_for(name: str) -> None:
     assert "Apache" in WHEELS[name].license
 
 
+@pytest.mark.parametrize("missing", ["efficientnet_lite0", "efficientnet_lite2", "timm"])
+def test_only_the_wheel_in_question_is_needed(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = importlib.util.find_spec
+
+    def without(name: str, package: str | None = None) -> importlib.machinery.ModuleSpec | None:
+        return None if name.startswith(missing) else found(name, package)
+
+    monkeypatch.setattr(importlib.util, "find_spec", without)
+    assert has_pretrained() == (missing == "efficientnet_lite2")
+    assert has_pretrained("efficientnet-lite2") == (missing == "efficientnet_lite0")
+
+
 def test_a_missing_wheel_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     found = importlib.util.find_spec
 

@@ -24,6 +24,7 @@ from tutelage.run import fine_tuning
 from tutelage.run.budget import Lengths
 from tutelage.run.data_modules import trial as trials
 from tutelage.run.data_modules.trial import Trial, rows_to_hold, without
+from tutelage.run.estimate import KEY, Estimate
 from tutelage.run.run_record import KEPT_FILE, TUNED_FOLDER, RunRecord
 from tutelage.training import checkpoint
 
@@ -185,7 +186,9 @@ Sequence = Callable[..., tuple[Path, list[RunConfig]]]
 def sequence(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sequence:
     """Runs `train --budget` with few steps in place of what is left of the budget, and a trial of that outcome."""
 
-    def run(outcome: tuple[float, float] | None = None, left: float = 500.0) -> tuple[Path, list[RunConfig]]:
+    def run(
+        outcome: tuple[float, float] | None = None, left: float = 500.0, estimate: float | None = None
+    ) -> tuple[Path, list[RunConfig]]:
         planned: list[RunConfig] = []
         config_of = fine_tuning.fine_tuning_config
 
@@ -201,7 +204,13 @@ def sequence(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S
             return Trial(22, "accuracy", outcome[0], outcome[1], 7), network.state_dict()
 
         monkeypatch.setattr(fine_tune, "fine_tuning_config", short)
-        monkeypatch.setattr(fine_tune, "seconds_left", lambda record, elapsed: left)
+
+        def seconds_left(record: RunRecord, elapsed: float) -> float:
+            if estimate is not None:
+                write_estimate(record.path, estimate)
+            return left
+
+        monkeypatch.setattr(fine_tune, "seconds_left", seconds_left)
         monkeypatch.setattr("tutelage.run.data_modules.images.try_fine_tuning", tried)
         monkeypatch.setattr(
             "tutelage.run.session.plan_lengths", lambda *args, **more: (Lengths(STEPS, None, 1.0), None)
@@ -227,12 +236,19 @@ def test_what_wins_the_trial_is_trained_on_with_all_labels_and_predicts(sequence
     assert RunRecord(run).best.path == inner.path and inner.name == "run"
     images = pictures(9, 1)[0].transpose(0, 3, 1, 2)
     assert torch.equal(tutelage.load(run).probabilities(images), tutelage.load(inner.path).probabilities(images))
+    outer, own = tutelage.Run(run), RunRecord(run)
+    assert outer.kept == kept(run) and outer.model(device="cpu").step == STEPS
+    assert outer.metrics == inner.final != own.final and outer.history() == inner.rows != own.rows
+    assert f"softmatch (the fine-tuned network), step {STEPS} of {STEPS}; accuracy " in repr(outer)
 
 
 def test_what_loses_or_draws_is_not_trained_on_and_the_head_predicts(sequence: Sequence) -> None:
     run, _ = sequence((0.9, 0.9))
     assert kept(run)["kept"] == "head" and "90.0% against 90.0%" in kept(run)["reason"]
     assert RunRecord(run).best.path == run and not (run / TUNED_FOLDER).exists()
+    outer, own = tutelage.Run(run), RunRecord(run)
+    assert outer.metrics == own.final and outer.history() == own.rows and outer.kept == kept(run)
+    assert "softmatch, step " in repr(outer)
 
 
 def test_without_a_trial_it_is_said_that_nothing_was_compared(sequence: Sequence) -> None:
@@ -243,6 +259,33 @@ def test_without_a_trial_it_is_said_that_nothing_was_compared(sequence: Sequence
 def test_too_little_time_leaves_the_head(sequence: Sequence) -> None:
     run, planned = sequence((0.1, 0.9), left=20.0)
     assert not planned and kept(run) == {"kept": "head", "reason": "20 s are left, too few to fine-tune the network"}
+
+
+def write_estimate(run: Path, value: float) -> None:
+    found = Estimate(method="softmatch", metric="accuracy", value=value, standard_error=0.01, labels=90, how="in folds")
+    file = run / "result.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {KEY: found.to_dict()}))
+
+
+def test_a_head_that_cross_validation_found_no_mistake_of_is_kept_as_it_is(sequence: Sequence) -> None:
+    run, planned = sequence((0.1, 0.9), estimate=1.0 - 1e-16)
+    assert not planned and not (run / TUNED_FOLDER).exists()
+    assert kept(run) == {
+        "kept": "head",
+        "reason": "all 90 labels were predicted right in cross-validation, so that there is nothing to gain that "
+        "labels could show",
+    }
+
+
+def test_a_head_with_a_single_mistake_in_cross_validation_is_fine_tuned(sequence: Sequence) -> None:
+    run, planned = sequence((0.8, 0.9), estimate=1.0 - 1 / 270)
+    assert len(planned) == 1 and kept(run)["kept"] == "finetuned"
+
+
+def test_a_run_that_replaces_a_fine_tuned_one_leaves_nothing_of_it(photos: Path, sequence: Sequence) -> None:
+    run, _ = sequence((0.8, 0.9))
+    tutelage.train(photos, out=run, overwrite=True, preset="linear-features", settings=settings(**{"train.steps": 1}))
+    assert not (run / TUNED_FOLDER).exists() and tutelage.Run(run).kept is None
 
 
 def test_a_fine_tuning_that_was_stopped_goes_on_and_ends_in_the_same_bits(
@@ -264,7 +307,7 @@ def test_an_interrupt_names_the_outer_run(sequence: Sequence, monkeypatch: pytes
         raise Interrupted("stopped", 130)
 
     monkeypatch.setattr(fine_tune, "start_run", stopped)
-    with pytest.raises(Interrupted, match="stopped in the fine-tuning; resume with --resume"):
+    with pytest.raises(Interrupted, match=r"stopped in the fine-tuning; resume with resume='.*run'"):
         sequence((0.8, 0.9))
 
 

@@ -27,6 +27,7 @@ from tutelage.core.errors import CheckpointError, ConfigError
 from tutelage.networks.feature_transform import FeatureTransform
 from tutelage.run import budget, frozen
 from tutelage.run.budget import Deadline
+from tutelage.run.data_modules import head_choice
 from tutelage.run.frozen import BACKBONE_FILE, FrozenBackbone
 from tutelage.run.scored import read_scored
 from tutelage.training import checkpoint
@@ -154,7 +155,7 @@ def test_predictions_are_those_that_were_scored(whole: Path, photos: Path) -> No
     assert nll == pytest.approx(metrics["test"]["teacher"]["nll"], rel=1e-5)
     given, predicted = read_scored(whole, "test", "label", "predicted")
     assert given.tolist() == label.tolist() and predicted.tolist() == probs.argmax(1).tolist()
-    table = model.predict(photos / "val.npz")
+    table = model.predict(photos / "val.npz").to_frame()
     assert (table["error"] == "").all() and len(table) == 9
 
 
@@ -416,3 +417,74 @@ def test_the_time_of_an_image_is_known_where_all_come_from_the_cache(backbone: F
     second.raw_features(images)
     assert second.seconds is None
     assert 0 < second.seconds_per_image(images) == second.seconds
+
+
+# ---- runs that nothing but their labels can score
+
+
+@pytest.fixture(scope="module")
+def unscored(photos: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of 30 labels, without validation and test images."""
+    x, y = pictures(36, 0)
+    np.savez(photos / "unscored.npz", x=x, y=np.where(np.arange(36) < 30, y, -1))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, str(cache))
+        patch.setattr(checkpoint, "KEEP", STEPS + 1)
+        patch.setattr(head_choice, "_USUAL_STEPS", 5)
+        return train_unscored(photos, tmp_path_factory.mktemp("unscored") / "run").path
+
+
+def train_unscored(photos: Path, out: Path, preset: str = "softmatch-features", **more: Any) -> tutelage.Run:
+    settings = {
+        "data.val_share": 0.0,
+        "data.image_size": SIZE,
+        "train.steps": STEPS,
+        "train.batch_size": 4,
+        "train.checkpoint_every": 1,
+        "train.workers": 0,
+        "train.device": "cpu",
+    }
+    return tutelage.train(photos / "unscored.npz", out=out, preset=preset, settings=settings | more)
+
+
+def test_the_cross_validated_score_is_recorded_where_there_is_no_other(unscored: Path) -> None:
+    run = tutelage.Run(unscored)
+    found = run.metrics["cross_validation"]
+    assert (found["method"], found["metric"], found["labels"]) == ("softmatch", "accuracy", 30)
+    assert 0.7 < found["value"] <= 1.0 and 0.0 <= found["standard_error"] < 0.1
+    assert (
+        found["how"].startswith("each label predicted ") and "by heads trained without it, in 4 folds" in found["how"]
+    )
+    assert "test" not in run.metrics and "validation" not in run.metrics
+    assert run.score is not None and (run.score.name, run.score.part) == ("accuracy", "cross_validation")
+    assert run.score.value == found["value"] and run.score.n == 30
+    assert "by cross-validation, an estimate" in repr(run)
+
+
+def test_it_is_the_same_after_a_resume(unscored: Path, tmp_path: Path) -> None:
+    cut = cut_back(unscored, tmp_path / "cut", 5)
+    tutelage.train(resume=cut)
+    assert digests(cut) == digests(unscored)
+
+
+def test_it_is_printed_and_shown_as_an_estimate(
+    unscored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = tutelage.Run(unscored).metrics["cross_validation"]
+    said = f"about {100 * found['value']:.0f}% accuracy by cross-validation on 30 labels"
+    cut = cut_back(unscored, tmp_path / "cut", 11)
+    assert cli.run(["train", "--resume", str(cut), "--no-report"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert said in printed and "an estimate, not a test score" in printed and "with --test" in printed
+    assert cli.run(["report", str(cut), "--out", str(tmp_path / "report.html")]) == 0
+    page = (tmp_path / "report.html").read_text()
+    assert said[1:] in page and "an estimate, not a test score" in page
+
+
+def test_nothing_is_cross_validated_where_test_images_tell_or_labels_are_few(
+    whole: Path, photos: Path, unscored: Path, tmp_path: Path
+) -> None:
+    assert "cross_validation" not in tutelage.Run(whole).metrics
+    few = train_unscored(photos, tmp_path / "few", "linear-features", **{"data.label_count": 18})
+    assert "cross_validation" not in few.metrics and few.score is None
+    assert repr(few).endswith(f"linear, step {STEPS} of {STEPS}; no score>")

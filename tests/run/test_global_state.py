@@ -66,7 +66,15 @@ def predict(run: Path) -> None:
     assert model.probabilities(np.zeros((2, 1, 8, 8), np.uint8)).shape == (2, 10)
 
 
-@pytest.mark.parametrize("act", [train, resume, pretrain, predict, tutelage.load], ids=lambda act: act.__name__)
+def look(run: Path) -> None:
+    assert tutelage.check("digits").ok
+    tutelage.show("digits", draws=1, images=1)
+    tutelage.probe(run, "digits", label_counts=[40], seeds=1, kind="knn")
+    tutelage.embed(run, "digits")
+    tutelage.report(run, out=run.parent / "report.html", overwrite=True)
+
+
+@pytest.mark.parametrize("act", [train, resume, pretrain, predict, look, tutelage.load], ids=lambda act: act.__name__)
 def test_the_global_state_is_as_it_was(act: Callable[[Path], Any], run: Path) -> None:
     torch.manual_seed(5)
     random.seed(5)
@@ -89,7 +97,7 @@ def test_the_default_type_of_the_caller_does_not_matter(run: Path, tmp_path: Pat
     torch.set_default_dtype(torch.float64)
     try:
         again = tutelage.train("digits", out=tmp_path / "again", method="mean-teacher", **SHORT)
-        for act in (train, resume, pretrain, predict, embed):
+        for act in (train, resume, pretrain, predict, embed, look):
             act(copy)
             assert torch.get_default_dtype() == torch.float64
         model = tutelage.load(run)

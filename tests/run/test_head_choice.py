@@ -202,3 +202,22 @@ def test_a_chosen_head_that_learns_from_labels_alone_gets_no_baseline(name: str,
     train = module._without_own_baseline(cfg).train
     assert (train.baseline, train.baseline_steps) == ((True, 7) if kept else (False, None))
     assert ("no baseline is trained: linear learns from the labels alone" in said.getvalue()) != kept
+
+
+def test_the_score_of_the_chosen_head_is_an_estimate(tmp_path: Path) -> None:
+    label = np.arange(60) % 3
+    data = dataset(tmp_path, label, np.arange(24))
+    estimate = choose_head(heads("linear"), data, clusters(label, distance=9.0), device=CPU).estimate
+    assert estimate is not None and (estimate.method, estimate.labels) == ("linear", 24)
+    assert estimate.value == pytest.approx(1.0)
+    assert estimate.how == "each label predicted once by heads trained without it, in 4 folds"
+    noise = np.random.default_rng(0).standard_normal((60, 8)).astype(np.float32)
+    choice = choose_head(heads("linear"), data, noise, device=CPU)
+    assert choice.estimate is not None and "3 times" in choice.estimate.how
+    assert (choice.estimate.value, choice.estimate.standard_error) == choice.scores["linear"]
+    assert HeadChoice("linear", {}, "accuracy", "few").estimate is None
+    two = HeadChoice("a", {"a": (0.9, 0.05), "b": (0.8, 0.05)}, "accuracy", "", 40, 3)
+    assert two.estimate is not None and two.estimate.how.endswith("; chosen among 2 heads")
+    assert two.estimate.sentence == (
+        "about 90% accuracy by cross-validation on 40 labels (standard error 5.0 points): an estimate, not a test score"
+    )

@@ -16,9 +16,9 @@ from tutelage import cli, config
 from tutelage.config import RunConfig
 from tutelage.data.images.dataset import load_images
 from tutelage.data.images.framing import Framing
+from tutelage.data.images.given import list_given
 from tutelage.inference.images.encoder import Encoder
 from tutelage.inference.images.model import Model
-from tutelage.inference.images.prediction import list_items
 from tutelage.results.report.examples import predict_examples
 from tutelage.results.report.repeat import train_command
 from tutelage.run.data_modules.image_framing import framing_by_default, settle_framing
@@ -67,13 +67,13 @@ def test_predictions_features_and_pictures_are_of_images_prepared_as_in_training
     pixels = framed(wide, Framing("pad"), 48)
     model, encoder = Model.load(padded.path), Encoder.load(padded.path)
     probs = model.probabilities(pixels).numpy()
-    table = model.predict(wide)
+    table = model.predict(wide).to_frame()
     np.testing.assert_allclose(table[["p_cat", "p_dog"]].to_numpy(), probs, atol=1e-5)
     cropped = model.probabilities(framed(wide, Framing(), 48)).numpy()
     assert np.abs(probs - cropped).max() > 1e-4  # it matters how they are prepared
     features = model.embed(wide).filter(regex=r"^f\d+$").to_numpy()
     np.testing.assert_allclose(features, encoder.features(pixels).numpy(), atol=1e-4)
-    examples = predict_examples(model, list_items(wide))
+    examples = predict_examples(model, list_given(wide))
     assert examples is not None
     np.testing.assert_array_equal(np.stack(examples.images(range(len(examples)))), pixels)
 
@@ -191,6 +191,39 @@ def test_show_takes_size_framing_and_views_of_the_training(
     assert pad.shape != crop.shape or (pad != crop).any()
     one = sheet(out, str(wide), *plain, "--method", "supervised")  # one view: half the rows
     assert one.shape[0] < 0.6 * pad.shape[0]
+
+
+def test_show_in_python_settles_as_the_command_does(
+    wide: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = ["--preset", "none", "--images", "2", "--draws", "2", "--method", "supervised"]
+    by_command = sheet(tmp_path / "a.png", str(wide), *plain)
+    said = capsys.readouterr().out
+    given: dict[str, Any] = {"preset": "none", "images": 2, "draws": 2, "method": "supervised"}
+    picture = tutelage.show(wide, **given)
+    assert capsys.readouterr().out == ""
+    np.testing.assert_array_equal(np.asarray(picture.convert("L")), by_command)
+    cropped = tutelage.show(wide, resize="crop", quiet=False, **given)
+    assert "images are 16 x 16, the middle of 48 x 16" in capsys.readouterr().out
+    assert "images are 48 x 48, padded from 48 x 16" in said
+    assert (
+        np.asarray(cropped.convert("L")).shape != by_command.shape
+        or (np.asarray(cropped.convert("L")) != by_command).any()
+    )
+
+
+def test_images_in_memory_are_framed_as_in_training(padded: RunRecord, wide: Path) -> None:
+    files = sorted(wide.rglob("*.png"))
+    model = Model.load(padded.path, device="cpu")
+    expected = model.probabilities(framed(wide, Framing("pad"), 48)).numpy()
+    assert np.abs(expected - model.probabilities(framed(wide, Framing("crop"), 48)).numpy()).max() > 1e-4
+    arrays = [np.asarray(Image.open(file)) for file in files]
+    for given in (files, [Image.open(file) for file in files], arrays, np.stack(arrays)):
+        np.testing.assert_allclose(model.predict(given).probabilities, expected, atol=1e-6)
+    features = model.embed(arrays).filter(like="f").to_numpy(np.float32)
+    np.testing.assert_allclose(
+        features, Encoder.load(padded.path, device="cpu").features(framed(wide, Framing("pad"), 48))
+    )
 
 
 def test_show_names_the_classes(tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ from tutelage.run.recommend import (
 from tutelage.run.resolve import resolve_pretraining, resolve_training
 from tutelage.run.run_record import RunRecord
 
+pytestmark = pytest.mark.usefixtures("by_flags")
+
 
 def situation(**changes: object) -> Situation:
     usual = {"labeled": 40, "unlabeled": 5000, "classes": 10, "image_size": 32, "device": "cpu"}

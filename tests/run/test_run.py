@@ -33,6 +33,8 @@ from tutelage.methods.supervised import Supervised
 from tutelage.run import build
 from tutelage.run import session as sessions
 
+pytestmark = pytest.mark.usefixtures("by_flags")
+
 BRIEF: dict[str, Any] = {
     "method.name": "mean-teacher",
     "train.steps": 4,
@@ -452,7 +454,7 @@ def test_slow_averages_are_told_of_with_settings_that_help(
 ) -> None:
     train(photos, tmp_path / "slow", quiet=False, network="wrn-10-1", settings={"method.ema_decay": 0.999})
     said = capsys.readouterr().out.replace("\n", " ")
-    assert "try --method.ema-decay 0.0" in said
+    assert "try --method.ema-decay 0\n" in said
     assert "network.batch_norm_momentum 0.001 averages over 1000 steps, and there are 4" in said
     assert "try --network.batch-norm-momentum 0.1" in said
     settings = {"method.ema_decay": 0.0, "network.batch_norm_momentum": 0.1}

@@ -26,8 +26,8 @@ from tutelage.core.console import screen
 from tutelage.core.errors import ConfigError, RunError
 from tutelage.data.scans.prepare import place, prepare
 from tutelage.data.scans.reading import read_case
+from tutelage.data.scans.source import list_scans
 from tutelage.inference.scans.model import ScanModel
-from tutelage.inference.scans.prediction import list_to_predict
 from tutelage.run.budget import Deadline
 from tutelage.run.build import resolved
 from tutelage.run.data_modules.scans import ScanModule
@@ -89,7 +89,7 @@ def test_the_default_type_of_the_caller_does_not_matter(make: Any, finished: Pat
     finally:
         torch.set_default_dtype(torch.float32)
     assert (again.path / "metrics.jsonl").read_bytes() == (finished / "metrics.jsonl").read_bytes()
-    assert scores == tutelage.load(finished).evaluate(scans)
+    assert scores.metrics == tutelage.load(finished).evaluate(scans).metrics
 
 
 @pytest.mark.parametrize("method", ["mean-teacher", "ua-mt"])
@@ -158,9 +158,9 @@ def test_predicted_masks_are_those_of_the_network_on_the_prepared_scan(
 ) -> None:
     model = tutelage.load(finished, device="cpu")
     assert isinstance(model, ScanModel) and model.classes == ("background", "1", "2")
-    table = model.predict(scans / "test", out=tmp_path / "masks", probabilities=True)
+    table = model.predict(scans / "test", out=tmp_path / "masks", probabilities=True).to_frame()
     assert table["case"].tolist() == ["c20", "c21"]
-    case = list_to_predict(str(scans / "test"))[0]
+    case = list_scans(str(scans / "test"), role="predict").cases[0]
     raw = read_case(case, model.scan, with_label=False)
     placement = place(raw, model.scan)
     image, _ = prepare(raw, placement, model.scan)

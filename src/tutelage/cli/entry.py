@@ -19,6 +19,7 @@ from tutelage.cli.dotted import is_dotted
 from tutelage.cli.usage import TAKES_DOTTED, commands_of, flags_of, sentence, unknown_option
 from tutelage.core.errors import ConfigError, DataError, TutelageError, is_out_of_memory
 from tutelage.core.names import shown
+from tutelage.core.wording import as_flags
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -39,6 +40,11 @@ def main(tokens: Sequence[str] | None = None) -> None:
 
 def run(tokens: list[str]) -> int:
     """Run a command and return its exit code."""
+    with as_flags():
+        return _run(tokens)
+
+
+def _run(tokens: list[str]) -> int:
     try:
         _refuse_stray(tokens)
         tokens = dotted.take(tokens)

@@ -1,35 +1,29 @@
-"""The functions of the Python API: `train`, `pretrain` and `load`."""
+"""The functions of the Python API that train: `train` and `pretrain`."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
 from torch import Tensor
 
-from tutelage import config
+from tutelage.commands.api_settings import settings_of
 from tutelage.commands.run import Run
 from tutelage.commands.train import resume_training, train_run
 from tutelage.core.console import screen
-from tutelage.core.errors import ConfigError, did_you_mean
-from tutelage.core.import_path import import_path
-from tutelage.inference.images.model import Model
-from tutelage.inference.load import load_model
-from tutelage.inference.scans.model import ScanModel
-from tutelage.methods import METHODS
+from tutelage.core.errors import ConfigError, RunError
+from tutelage.data.images.given_labels import Labels, is_in_memory
 from tutelage.methods.base import Method
 from tutelage.networks.base import Network
+from tutelage.run.folder import LABELS
 from tutelage.run.resolve import resolve_pretraining, resolve_training
-
-__all__ = ["Run", "load", "pretrain", "train"]
 
 
 class PretrainFlags(TypedDict, total=False):
     """The common settings of `pretrain`, named as on the command line."""
 
-    labels: str | Path
+    labels: Labels
     unlabeled: str | Path
     val: str | Path
     test: str | Path
@@ -90,20 +84,23 @@ def train(
         overwrite: replace the run in `out`.
         resume: run folder to resume, instead of `data` and `out`.
         quiet: print nothing.
-        **flags: the common settings, named as on the command line. `method` and `network` also accept your own class,
-            and `metrics` your own functions of (probs, labels). These must be defined in a module that can be
-            imported, because the run records their import path.
+        **flags: the common settings, named as on the command line. `labels` is the path of a CSV file, a pandas
+            DataFrame with the columns path and label, or a mapping from paths to labels, relative to the folder of
+            images; None, NaN and "" stand for no label. Labels in memory are kept in the run folder. `method` and
+            `network` also accept your own class, and `metrics` your own functions of (probs, labels). These must be
+            defined in a module that can be imported, because the run records their import path.
 
     Raises:
         TutelageError: see `tutelage.core.errors`.
     """
-    given = _settings(data, flags, settings)
-    if resume is not None:
-        return _resumed(resume, given, (out, preset, config_file, overwrite), quiet=quiet)
-    if out is None:
-        raise ConfigError("specify the run folder to create: out='runs/a'")
-    cfg = resolve_training(given, preset=preset, file=config_file)
-    return train_run(cfg, Path(out), overwrite=overwrite, console=screen(quiet=quiet))
+    with settings_of(data, flags, settings) as given:
+        if resume is not None:
+            return _resumed(resume, given, (out, preset, config_file, overwrite), quiet=quiet)
+        if out is None:
+            raise ConfigError("specify the run folder to create: out='runs/a'")
+        cfg = resolve_training(given, preset=preset, file=config_file)
+        keep = is_in_memory(flags.get("labels"))
+        return train_run(cfg, Path(out), overwrite=overwrite, console=screen(quiet=quiet), keep_labels=keep)
 
 
 def pretrain(
@@ -129,37 +126,15 @@ def pretrain(
     Raises:
         TutelageError: see `tutelage.core.errors`.
     """
-    given = _settings(data, flags, settings)
-    if resume is not None:
-        return _resumed(resume, given, (out, preset, config_file, overwrite), quiet=quiet)
-    if out is None:
-        raise ConfigError("specify the run folder to create: out='runs/moco'")
-    cfg = resolve_pretraining(given, preset=preset, file=config_file)
-    return train_run(cfg, Path(out), overwrite=overwrite, console=screen(quiet=quiet), pretraining=True)
-
-
-def _settings(data: str | Path | None, flags: Mapping[str, Any], settings: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The given settings, by dotted name."""
-    given: dict[str, Any] = {"data.path": str(data)} if data is not None else {}
-    for name, value in flags.items():
-        if name not in config.FLAGS:
-            raise ConfigError(f"unknown setting {name}{did_you_mean(name, config.FLAGS)}")
-        given[config.FLAGS[name]] = _plain(name, value)
-    twice = sorted(set(given) & set(settings or {}))
-    if twice:
-        raise ConfigError(f"{twice[0]} is given twice: as a flag, and in settings")
-    return given | dict(settings or {})
-
-
-def _plain(name: str, value: Any) -> Any:
-    """A value as it is recorded; classes and functions by their import path."""
-    if isinstance(value, Path):
-        return str(value)
-    if inspect.isclass(value) and value in METHODS:
-        return value.name
-    if inspect.isclass(value) or callable(value):
-        return import_path(value, name)
-    return tuple(_plain(name, item) for item in value) if isinstance(value, list | tuple) else value
+    with settings_of(data, flags, settings) as given:
+        if resume is not None:
+            return _resumed(resume, given, (out, preset, config_file, overwrite), quiet=quiet)
+        if out is None:
+            raise ConfigError("specify the run folder to create: out='runs/moco'")
+        cfg = resolve_pretraining(given, preset=preset, file=config_file)
+        keep = is_in_memory(flags.get("labels"))
+        console = screen(quiet=quiet)
+        return train_run(cfg, Path(out), overwrite=overwrite, console=console, pretraining=True, keep_labels=keep)
 
 
 def _resumed(run: str | Path, given: Mapping[str, Any], refused: tuple[object, ...], *, quiet: bool) -> Run:
@@ -167,9 +142,9 @@ def _resumed(run: str | Path, given: Mapping[str, Any], refused: tuple[object, .
         raise ConfigError(
             "resume uses the settings of the run; it cannot be combined with out, preset, config_file or overwrite"
         )
+    own, table = Path(run) / LABELS, given.get("data.labels")
+    if table is not None and own.is_file():  # labels in memory, which the run has kept
+        if Path(table).read_bytes() != own.read_bytes():
+            raise RunError(f"resume keeps the labels of {run}, and those given differ. Start a new run to change them")
+        given = {name: value for name, value in given.items() if name != "data.labels"}
     return resume_training(Path(run), given, console=screen(quiet=quiet))
-
-
-def load(run: str | Path, *, network: str = "auto", device: str = "auto") -> Model | ScanModel:
-    """The trained model of a run, for images or scans; see `Model.load` and `ScanModel.load`."""
-    return load_model(run, network=network, device=device)

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.text import Text
 
 from tutelage import config
-from tutelage.config import options
+from tutelage.config import RunConfig, options
 from tutelage.core.errors import ConfigError
 from tutelage.core.files import refuse_file, write_json
-from tutelage.data.check import end_of_check
+from tutelage.data.check import CheckReport, end_of_check
 from tutelage.results.report.repeat import quoted
 from tutelage.run.data_modules.recognize import module_of
 from tutelage.run.resolve import resolve_training
@@ -42,19 +42,28 @@ def check_source(
         DataError: gives the number of faults, if there are any, after they have been printed.
         RunError: `out` cannot be written, or exists and `overwrite` is off.
     """
+    refuse_file(out, overwrite=overwrite, endings=(".json",))
+    cfg, report = checked(settings, workers=workers)
+    report.print(console)
+    if out is not None:
+        write_json(out, report.to_dict())
+    end_of_check(cfg.data.path, report.faults)
+    console.print(Text(f"Next: {training_command(settings, workers)}"), soft_wrap=True)
+
+
+def checked(settings: Mapping[str, Any], *, workers: int) -> tuple[RunConfig, CheckReport]:
+    """The resolved settings, and what is in the data that they name.
+
+    Raises:
+        ConfigError: a setting is unknown, out of range, or for another kind of data.
+    """
     other = [name for name in settings if name.partition(".")[0] not in _SECTIONS]
     if other:
         raise ConfigError(f"{other[0]} has no effect in a check, which takes only settings of data and scan")
     cfg = resolve_training(settings)
     module = module_of(cfg)
     module.refuse_foreign(cfg, tuple(name for name in module.foreign if name.partition(".")[0] in _SECTIONS))
-    refuse_file(out, overwrite=overwrite, endings=(".json",))
-    report = module.check(cfg, workers=workers)
-    report.print(console)
-    if out is not None:
-        write_json(out, report.to_dict())
-    end_of_check(cfg.data.path, report.faults)
-    console.print(Text(f"Next: {training_command(settings, workers)}"), soft_wrap=True)
+    return cfg, module.check(cfg, workers=workers)
 
 
 def training_command(settings: Mapping[str, Any], workers: int) -> str:

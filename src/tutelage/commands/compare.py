@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from tutelage.config.settings import require
 from tutelage.core.console import screen
 from tutelage.core.devices import choose_device
 from tutelage.core.errors import ConfigError, RunError
+from tutelage.core.files import write_atomically
 from tutelage.core.names import shown
+from tutelage.core.wording import named, option
 from tutelage.results.compare.check import check_plan
 from tutelage.results.compare.collect import ComparisonTable, collect
 from tutelage.results.compare.execute import LOGS, next_command, run_all
@@ -22,25 +25,34 @@ from tutelage.results.compare.plan import Combination, Plan, keep_plan, read_pla
 from tutelage.results.report import write_report
 from tutelage.results.verdict.verdict import Verdict, judge, print_verdict
 from tutelage.run.baseline import SUPERVISED
+from tutelage.run.folder import LABELS
 from tutelage.run.run_record import RunRecord
 
 REPORT = "report.html"
 
 
-def compare_runs(plan: Plan, out: Path, *, jobs: int, report: bool = True, console: Console) -> ComparisonTable:
+def compare_runs(
+    plan: Plan, out: Path, *, jobs: int, report: bool = True, keep_labels: bool = False, console: Console
+) -> ComparisonTable:
     """Train the unfinished runs, write and print the table, and write a report unless `report` is off.
+
+    Args:
+        keep_labels: the label table is temporary: it goes into `out`, where the runs read it.
 
     Raises:
         TutelageError: a setting, the data or the folder is invalid, and nothing was started; or a signal was received;
             or runs failed, after the table of the others was written.
     """
-    require(1 <= jobs <= 64, "--jobs", "in [1, 64]", jobs)
+    require(1 <= jobs <= 64, named("jobs"), "in [1, 64]", jobs)
     check_plan(plan, out, console)
-    keep_plan(plan, out)
+    if keep_labels:
+        plan = _with_own_labels(plan, out)
+    else:
+        keep_plan(plan, out)
     if plan.on_defaults and choose_device(str(plan.settings.get("train.device", "auto"))).type == "cpu":
         console.print(
             "- these are the methods' default settings, which are meant for long runs; for minutes on a CPU try "
-            "--presets small, or --presets cpu for images of more than 64 pixels"
+            f"{option('presets', 'small')}, or {option('presets', 'cpu')} for images of more than 64 pixels"
         )
     failed = run_all(plan, out, jobs=jobs, console=console)
     if len(failed) == len(plan.combinations):
@@ -50,6 +62,21 @@ def compare_runs(plan: Plan, out: Path, *, jobs: int, report: bool = True, conso
         names = ", ".join(one.name for one in failed)
         raise RunError(f"{len(failed)} of {len(plan.combinations)} runs failed ({names}); rerun to retry")
     return table
+
+
+def _with_own_labels(plan: Plan, out: Path) -> Plan:
+    """The plan with its label table in `out`, where both are kept.
+
+    Raises:
+        RunError: as `keep_plan`, or the runs in `out` have other labels.
+    """
+    own, content = out.absolute() / LABELS, Path(plan.settings["data.labels"]).read_bytes()
+    if own.exists() and own.read_bytes() != content:
+        raise RunError(f"{out} holds a comparison with other labels; name a new folder")
+    plan = dataclasses.replace(plan, settings={**plan.settings, "data.labels": str(own)})
+    keep_plan(plan, out)
+    write_atomically(own, content)
+    return plan
 
 
 def list_runs(plan: Plan, out: Path, console: Console) -> None:
@@ -134,13 +161,13 @@ def plan_of(
         ConfigError: an argument is invalid.
     """
     own, names = dict(settings), tuple(_words(methods))
-    first = _integer(own.pop("train.seed", "0"), "--seed")
-    require(seeds >= 1, "--seeds", "at least 1", seeds)
+    first = _integer(own.pop("train.seed", "0"), named("seed"))
+    require(seeds >= 1, named("seeds"), "at least 1", seeds)
     counts: Sequence[int | None] = [None]
     if label_counts is not None:
-        counts = [_integer(word, "--label-counts") for word in _words(label_counts)]
+        counts = [_integer(word, named("label_counts")) for word in _words(label_counts)]
     if not counts or (label_counts is not None and any(count is None or count < 1 for count in counts)):
-        raise ConfigError(f"--label-counts must be numbers above 0, separated by commas, got {label_counts!r}")
+        raise ConfigError(f"{named('label_counts')} must be numbers above 0, separated by commas, got {label_counts!r}")
     return Plan(
         methods=names,
         label_counts=tuple(counts),
@@ -163,7 +190,9 @@ def _presets(word: str, methods: Sequence[str]) -> list[str]:
         return [word]  # rejected later if it is unknown
     if missing:
         lacking = of_each[missing[0]]
-        raise ConfigError(f"--presets {word}: there is no preset {lacking}; list the presets of the methods one by one")
+        raise ConfigError(
+            f"{option('presets', word)}: there is no preset {lacking}; list the presets of the methods one by one"
+        )
     return list(of_each.values())
 
 

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from tutelage.core.errors import ConfigError, Interrupted, NotBetter
 from tutelage.core.files import write_json
+from tutelage.core.wording import option
 from tutelage.run.data_modules.base import DataModule
 from tutelage.run.data_modules.images import ImageModule
 from tutelage.run.fine_tuning import LEAST, fine_tuning_config, seconds_left
@@ -32,6 +33,13 @@ def finish_fine_tuning(
     folder = record.path / TUNED_FOLDER
     left = seconds_left(record, time.monotonic() - begun)
     started = (folder / "config.json").exists()
+    if not started and (head := record.estimate) is not None and head.perfect:
+        reason = (
+            f"all {head.labels} labels were predicted right in cross-validation, so that there is nothing to gain that "
+            "labels could show"
+        )
+        _keep(record, False, reason, console)
+        return
     if not started and left < LEAST:
         _keep(record, False, f"{max(left, 0):.0f} s are left, too few to fine-tune the network", console)
         return
@@ -52,7 +60,7 @@ def finish_fine_tuning(
         _keep(record, False, f"the network was not fine-tuned: {error}", console)
         return
     except Interrupted as stopped:
-        message = f"stopped in the fine-tuning; resume with --resume {record.path}"
+        message = f"stopped in the fine-tuning; resume with {option('resume', record.path)}"
         raise Interrupted(message, stopped.exit_code - 128) from None
     kept, reason = _outcome(record, RunRecord(folder))
     _keep(record, kept, reason, console)

@@ -5,17 +5,45 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from tutelage.core.errors import RunError
+from tutelage.core.names import shown
 from tutelage.inference.images.model import Model
 from tutelage.inference.load import load_model
 from tutelage.inference.scans.model import ScanModel
+from tutelage.run.estimate import KEY
 from tutelage.run.run_record import RunRecord
 
 
 @dataclass(frozen=True)
+class Score:
+    """How good the model of a run is, in one number.
+
+    Attributes:
+        name: of the metric, e.g. "accuracy", "balanced accuracy", "Dice".
+        value: in [0, 1].
+        part: what it was computed on. "cross_validation" is an estimate from the labels that the run learned from.
+        n: the number of images, labels or scans.
+        standard_error: of a cross-validated value; None of others.
+    """
+
+    name: str
+    value: float
+    part: Literal["test", "validation", "cross_validation"]
+    n: int
+    standard_error: float | None = None
+
+    def __str__(self) -> str:
+        where = f"{self.part} set of {self.n}"
+        if self.part == KEY:
+            where = f"{self.n} labels by cross-validation, an estimate"
+        return f"{self.name} {self.value:.1%} ({where})"
+
+
+@dataclass(frozen=True, repr=False)
 class Run:
-    """A run folder."""
+    """A run folder. After a fine-tuning that was kept, scores, curves and model are those of the fine-tuned network."""
 
     path: Path
 
@@ -26,17 +54,52 @@ class Run:
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
-        """The final metrics.
+        """The final metrics by part, "test" and "validation", each by network, if there were labeled items to score on.
+
+        A head on frozen features also has "cross_validation", if it was cross-validated on its labels: a metric, its
+        value and standard error, the number of labels, and how it was computed. It is an estimate and no test score.
 
         Raises:
             RunError: the run is not finished.
         """
-        return RunRecord(self.path).final
+        return RunRecord(self.path).best.final
+
+    @property
+    def kept(self) -> dict[str, str] | None:
+        """Which network predicts after a fine-tuning, as "kept": "head" or "finetuned", and the "reason"; else None."""
+        return RunRecord(self.path).kept
+
+    @property
+    def score(self) -> Score | None:
+        """The test score; without one, the validation score; without one, the cross-validated one; else None.
+
+        Raises:
+            RunError: the run is not finished.
+        """
+        record = RunRecord(self.path).best
+        _ = record.final
+        value = record.score_of(record.evaluated)
+        if record.scored and value is not None:
+            part: Any = record.part
+            return Score(record.headline.words, value, part, int(record.scores["n"]))
+        if (found := record.estimate) is not None:
+            return Score(found.metric, found.value, "cross_validation", found.labels, found.standard_error)
+        return None
 
     def history(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl."""
-        return RunRecord(self.path).rows
+        return RunRecord(self.path).best.rows
 
     def model(self, *, network: str = "auto", device: str = "auto") -> Model | ScanModel:
         """The trained model; see `Model.load` and `ScanModel.load`."""
-        return load_model(self.path, network=network, device=device)
+        return load_model(RunRecord(self.path).best.path, network=network, device=device)
+
+    def __repr__(self) -> str:
+        try:
+            record = RunRecord(self.path).best
+            tuned = " (the fine-tuned network)" if record.path != self.path else ""
+            what = f"{shown(record.method)}{tuned}, step {record.steps_done:,} of {record.steps:,}"
+            said = what if record.result is None else f"{what}; {self.score or 'no score'}"
+        except RunError:
+            said = "not a run folder"
+        return f"<tutelage.Run '{shown(str(self.path))}': {said}>"

@@ -13,6 +13,7 @@ from tutelage.commands.fine_tune import finish_fine_tuning
 from tutelage.commands.run import Run
 from tutelage.config import RunConfig
 from tutelage.core.errors import Interrupted
+from tutelage.core.wording import option
 from tutelage.results.verdict.verdict import judge, print_verdict, write_verdict
 from tutelage.run import baseline
 from tutelage.run.data_modules.base import DataModule
@@ -29,6 +30,7 @@ def train_run(
     pretraining: bool = False,
     report: bool = False,
     begun: float | None = None,
+    keep_labels: bool = False,
 ) -> Run:
     """Train in a new run folder, then train the baseline if the settings ask for one; see `start_run`.
 
@@ -41,7 +43,14 @@ def train_run(
     """
     begun = time.monotonic() if begun is None else begun
     data = start_run(
-        cfg, out, overwrite=overwrite, console=console, pretraining=pretraining, report=report, begun=begun
+        cfg,
+        out,
+        overwrite=overwrite,
+        console=console,
+        pretraining=pretraining,
+        report=report,
+        begun=begun,
+        keep_labels=keep_labels,
     )
     _finish_baseline(out, console, data, begun=begun)
     finish_fine_tuning(RunRecord(out), data, begun=begun, report=report, console=console)
@@ -85,7 +94,7 @@ def _finish_baseline(
             cfg = baseline.baseline_config(record.cfg, plan)
             start_run(cfg, folder, console=console, loaded=data, end=end)
     except Interrupted as stopped:
-        message = f"stopped in the supervised baseline; resume with --resume {run}"
+        message = f"stopped in the supervised baseline; resume with {option('resume', run)}"
         raise Interrupted(message, stopped.exit_code - 128) from None
     verdict = judge([(run, folder)])
     write_verdict(verdict, run)

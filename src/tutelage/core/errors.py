@@ -18,6 +18,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
+from tutelage.core.wording import command
+
 
 class TutelageError(Exception):
     """Base class of all errors that the package raises. The command line exits with `exit_code`."""
@@ -53,7 +55,7 @@ class DataError(TutelageError):
         lines = [f"{len(self.faults)} problems in the data:", *(f"  {fault}" for fault in self.faults[: self.shown])]
         if len(self.faults) > self.shown:
             lines.append(
-                f"  (and {len(self.faults) - self.shown} more; all with: tutelage check DATA --out report.json)"
+                f"  (and {len(self.faults) - self.shown} more; all with: {command('check', 'DATA', out='report.json')})"
             )
         return "\n".join(lines)
 

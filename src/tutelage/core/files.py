@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from tutelage.core.errors import ConfigError, RunError
+from tutelage.core.wording import option
 
 TEMPORARY = ".tmp-"
 
@@ -115,7 +116,7 @@ def refuse_file(out: Path | None, *, overwrite: bool, endings: Sequence[str] = (
     if endings:
         require_ending(out, endings)
     if out.exists() and not overwrite:
-        raise RunError(f"{out} exists; name another file, or replace it with --overwrite")
+        raise RunError(f"{out} exists; name another file, or replace it with {option('overwrite', True)}")
     if not out.absolute().parent.is_dir():
         raise RunError(f"cannot write {out}: there is no folder {out.absolute().parent}")
 

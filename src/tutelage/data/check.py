@@ -13,11 +13,13 @@ from rich.text import Text
 
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
+from tutelage.core.wording import option
 
 MOST_SHOWN = 20  # faults, and warnings
+_MOST_IN_REPR = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CheckReport(ABC):
     """The outcome of a check. Faults stop a training run, warnings do not; both are safe to print.
 
@@ -35,6 +37,20 @@ class CheckReport(ABC):
     def ok(self) -> bool:
         """Whether the data can be trained on."""
         return not self.faults
+
+    def __repr__(self) -> str:
+        parts = "; ".join(f"{role}: {self.lines(part)[0]}" for role, part in self.parts.items())
+        counts = [f"{len(found)} {word}{'' if len(found) == 1 else 's'}" for word, found in self._found().items()]
+        lines = [
+            f"<check: {parts or 'nothing found'}; {', '.join(counts)}; {'' if self.ok else 'not '}ready to train on>"
+        ]
+        for word, found in self._found().items():
+            lines += [f"  {word}: {sentence}" for sentence in found[:_MOST_IN_REPR]]
+            lines += [f"  ... (all in {word}s)"] if len(found) > _MOST_IN_REPR else []
+        return "\n".join(lines)
+
+    def _found(self) -> dict[str, list[str]]:
+        return {"fault": self.faults, "warning": self.warnings}
 
     def raise_faults(self) -> None:
         """Raise a DataError that lists all faults, if there are any."""
@@ -107,5 +123,8 @@ def print_sentences(word: str, style: str, sentences: list[str], console: Consol
         console.print(Text.assemble((f"{word}: ", style), sentence), soft_wrap=True)
     if len(sentences) > MOST_SHOWN:
         console.print(
-            Text(f"{word}: (and {len(sentences) - MOST_SHOWN} more; --out report.json lists all)", style=style)
+            Text(
+                f"{word}: (and {len(sentences) - MOST_SHOWN} more; {option('out', 'report.json')} lists all)",
+                style=style,
+            )
         )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tutelage.core.errors import ConfigError
+from tutelage.core.wording import named
 from tutelage.inference.images.model import Model
 from tutelage.inference.model import TrainedModel
 from tutelage.inference.scans.model import ScanModel
@@ -32,8 +33,7 @@ def model_class(
     for name, value in (given or {}).items():
         if value and name not in getattr(model, takes):
             others = [other.kind for other in MODELS.values() if name in getattr(other, takes)]
-            flag = f"--{name.replace('_', '-')}"
-            raise ConfigError(f"{flag} is for runs on {' and '.join(others)}; {run} was trained on {kind}")
+            raise ConfigError(f"{named(name)} is for runs on {' and '.join(others)}; {run} was trained on {kind}")
     return model
 
 

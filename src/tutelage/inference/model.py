@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,15 +11,16 @@ from typing import Any, ClassVar
 from rich.console import Console
 from torch import nn
 
+from tutelage.data.images.given_labels import Labels, label_file
 from tutelage.tasks.base import Task
 from tutelage.tasks.own_metrics import FORM
 
 Tell = Callable[[str], None]  # receives one line of progress
 
 
-@dataclass(frozen=True)
-class Scores(ABC):
-    """Metrics of a model on labeled data, with what a report needs in addition.
+@dataclass(frozen=True, eq=False, repr=False)
+class Scores(Mapping[str, Any], ABC):
+    """Metrics of a model on labeled data, as a mapping by name, with what a report needs in addition.
 
     Attributes:
         classes: class names, in the order of the probabilities.
@@ -30,6 +31,22 @@ class Scores(ABC):
     classes: tuple[str, ...]
     metrics: dict[str, Any]
     own: tuple[str, ...]
+
+    def __getitem__(self, name: str) -> Any:
+        return self.metrics[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.metrics)
+
+    def __len__(self) -> int:
+        return len(self.metrics)
+
+    def __repr__(self) -> str:
+        numbers = {name: value for name, value in self.metrics.items() if isinstance(value, int | float)}
+        said = ", ".join(
+            f"{name} {value:,}" if name == "n" else f"{name} {value:.4g}" for name, value in numbers.items()
+        )
+        return f"<{type(self).__name__}: {said}>"
 
     @property
     def own_values(self) -> dict[str, str]:
@@ -89,7 +106,7 @@ class TrainedModel(ABC):
     @abstractmethod
     def predict_into(
         self,
-        data: str,
+        data: Any,
         out: Path,
         *,
         workers: int = 2,
@@ -108,11 +125,16 @@ class TrainedModel(ABC):
             RunError: `out` cannot be written, or exists and `overwrite` is off.
         """
 
-    def evaluate(self, source: str | Path, *, labels: str | Path | None = None, workers: int = 2) -> dict[str, Any]:
+    def evaluate(self, source: str | Path, *, labels: Labels | None = None, workers: int = 2) -> Scores:
         """Metrics by name on labeled data; see `Classification.metrics` and `SegmentationMetrics.compute`.
+
+        Args:
+            source: labeled images or scans, any source that training accepts; of one with splits, the test split.
+            labels: of a folder of images, as in `tutelage.train`; of scans, a CSV file or a folder of masks.
 
         Raises:
             DataError: the source does not exist, an item cannot be read, or a label is not a class of the model.
             ConfigError: one of the run's own metrics cannot be imported, or fails.
         """
-        return self.score(str(source), labels=None if labels is None else str(labels), workers=workers).metrics
+        with label_file(labels) as table:
+            return self.score(str(source), labels=table, workers=workers)

@@ -56,6 +56,6 @@ PRETRAINERS = tuple(method for method in METHODS if "representation" in method.t
 
 ADDITIONS = {
     "sntg": "sntg is an addition to pi-model, temporal-ensembling and mean-teacher: ask for one of them with "
-    "method.sntg_weight, e.g. --method mean-teacher --method.sntg-weight 0.4, or take a preset sntg-...",
+    "method.sntg_weight, e.g. mean-teacher with method.sntg_weight = 0.4, or take a preset sntg-...",
 }
 """Words that people look for among the methods, and what to ask for instead."""

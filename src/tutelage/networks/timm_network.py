@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tutelage.core.errors import ConfigError, MissingExtra, did_you_mean
+from tutelage.core.wording import option
 from tutelage.networks.base import Network
 from tutelage.networks.feature_transform import FeatureTransform
 from tutelage.networks.weights_file import match_weights, read_weights
@@ -210,7 +211,8 @@ def _require_reachable(name: str, repository: str) -> None:
     except OSError:
         raise ConfigError(
             f"network.pretrained: the weights of 'timm:{name}' are not in the cache {constants.HF_HUB_CACHE}, and "
-            f"{hub.hostname} cannot be reached; download the file elsewhere and name it with --network.weights FILE"
+            f"{hub.hostname} cannot be reached; download the file elsewhere and name it with "
+            f"{option('network.weights', 'FILE')}"
         ) from None
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from tutelage.config import AUTO, RunConfig
 from tutelage.config.settings import BASELINE_SHARE, TrainConfig, seconds
 from tutelage.core.errors import ConfigError
+from tutelage.core.wording import named, option
 from tutelage.run.build import method_class
 
 SUPERVISED = "supervised"
@@ -34,7 +35,9 @@ def check_baseline(cfg: RunConfig) -> None:
     if cfg.train.steps is not None and cfg.train.baseline_share != BASELINE_SHARE:
         raise ConfigError("train.baseline_share is of train.budget; with train.steps the baseline takes as many steps")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise ConfigError("train.baseline is for one process; under torchrun train --method supervised by itself")
+        raise ConfigError(
+            f"train.baseline is for one process; under torchrun train {option('method', 'supervised')} by itself"
+        )
 
 
 def check_scored(train: TrainConfig, scored: bool, items: str) -> None:
@@ -50,7 +53,7 @@ def check_scored(train: TrainConfig, scored: bool, items: str) -> None:
     if train.baseline and not scored:
         raise ConfigError(
             f"train.baseline: no labeled {items} are left to score on, so there would be no way to tell whether "
-            f"unlabeled {items} help; specify labeled ones with --test, or omit --baseline"
+            f"unlabeled {items} help; specify labeled ones with {option('test')}, or omit {named('baseline')}"
         )
 
 

@@ -22,6 +22,7 @@ from tutelage.core.errors import ConfigError, did_you_mean
 from tutelage.core.import_path import EXPECTED, is_import_path
 from tutelage.core.precision import float32_by_default
 from tutelage.core.seeding import derived_seed, own_random_state
+from tutelage.core.wording import command, option
 from tutelage.methods import ADDITIONS, METHODS, PRETRAINERS
 from tutelage.methods.base import Method, Problem
 from tutelage.methods.ema_config import EMAConfig
@@ -109,10 +110,12 @@ def check_goal(cfg: RunConfig, *, pretraining: bool) -> None:
     others = [method.name for method in PRETRAINERS]
     if learns_from_labels(cfg.method) == pretraining:
         raise ConfigError(
-            f"{cfg.method} learns from labels: use tutelage train; to pretrain without labels use {' or '.join(others)}"
+            f"{cfg.method} learns from labels: use {command('train')}; to pretrain without labels use "
+            f"{' or '.join(others)}"
             if pretraining
-            else f"{cfg.method} learns from no labels: use tutelage pretrain DATA --out RUN --method {cfg.method}, "
-            "then tutelage train ... --init-from RUN"
+            else f"{cfg.method} learns from no labels: use "
+            f"{command('pretrain', 'DATA', out='RUN', method=cfg.method)}, then {command('train')} with "
+            f"{option('init_from', 'RUN')}"
         )
     if pretraining and cfg.train.metrics:
         raise ConfigError("train.metrics: a pretraining predicts no classes, so there is nothing to score by them")
@@ -131,10 +134,10 @@ def check_frozen(cfg: RunConfig) -> None:
     if not cfg.frozen:
         if method.needs_features:
             preset = f"{cfg.method}-features"
-            also = f", or --preset {preset}" if preset in preset_names() else ""
+            also = f", or {option('preset', preset)}" if preset in preset_names() else ""
             raise ConfigError(
-                f"{cfg.method} trains a head on the features of a frozen pretrained network: add --network "
-                f"efficientnet-lite0 --train.freeze all{also}"
+                f"{cfg.method} trains a head on the features of a frozen pretrained network: add "
+                f"{option('network', 'efficientnet-lite0')} {option('train.freeze', 'all')}{also}"
             )
         return
     views = {*method.labeled_views, *method.unlabeled_views}
@@ -196,7 +199,7 @@ def check_streams(cfg: RunConfig, unlabeled_rows: NDArray[np.int64], items: str 
     if have == 0:
         raise ConfigError(
             f"{cfg.method} learns from unlabeled {items}, and there are none; add some (a folder 'unlabeled', or "
-            "--unlabeled), or use --method supervised"
+            f"{option('unlabeled')}), or use {option('method', 'supervised')}"
         )
     if want > have and not method.labeled_views:
         raise ConfigError(

@@ -14,11 +14,13 @@ from filelock import FileLock, Timeout
 
 from tutelage.core.errors import RunError
 from tutelage.core.files import TEMPORARY, remove_temporary, strict_json, write_atomically, write_json
-from tutelage.run.run_record import BASELINE_FOLDER, FORMAT, TUNED_FOLDER, RunRecord, read_rows
+from tutelage.core.wording import option
+from tutelage.run.run_record import BASELINE_FOLDER, FORMAT, KEPT_FILE, TUNED_FOLDER, RunRecord, read_rows
 
+LABELS = "labels.csv"  # of a run whose labels were given in Python
 CONTENT = (
     *("config.json", "split.json", "metrics.jsonl", "timing.jsonl", "result.json"),
-    *("views.png", "scored.npz", "verdict.json", "report.html", "backbone.safetensors", "kept.json"),
+    *(LABELS, "views.png", "scored.npz", "verdict.json", "report.html", "backbone.safetensors", KEPT_FILE),
 )
 FOLDERS = ("checkpoints", "tensorboard", "cache", BASELINE_FOLDER, TUNED_FOLDER, "masks")
 
@@ -30,6 +32,7 @@ class RunFolder:
     |---|---|
     | config.json | resolved settings, data facts, versions |
     | split.json | which rows are labeled, held out, unlabeled |
+    | labels.csv | the labels, if they were given in Python |
     | metrics.jsonl | one line per log step; the same bytes whether or not the run was interrupted |
     | timing.jsonl | images per second, which differ from run to run |
     | checkpoints/ | the two newest, with a manifest of hashes |
@@ -125,7 +128,7 @@ class RunFolder:
         """Remove an earlier run, once everything is checked."""
         for name in CONTENT:
             (self.path / name).unlink(missing_ok=True)
-        for name in ("checkpoints", "tensorboard", BASELINE_FOLDER, "masks"):
+        for name in ("checkpoints", "tensorboard", BASELINE_FOLDER, TUNED_FOLDER, "masks"):
             shutil.rmtree(self.path / name, ignore_errors=True)
         self._remove_temporary()
 
@@ -204,4 +207,7 @@ def refuse_existing(path: Path, *, overwrite: bool) -> None:
         other = strange or sorted(inside)
         raise RunError(f"{path} exists and is not a run folder (it holds {other[0]!r}); name a new folder")
     if not overwrite:
-        raise RunError(f"{path} holds a run already; resume it with --resume {path}, or replace it with --overwrite")
+        raise RunError(
+            f"{path} holds a run already; resume it with {option('resume', path)}, or "
+            f"replace it with {option('overwrite', True)}"
+        )

@@ -18,6 +18,7 @@ from tutelage.config import RunConfig, flat
 from tutelage.core.distributed import world_size
 from tutelage.core.errors import RunError
 from tutelage.core.version import __version__
+from tutelage.core.wording import named
 from tutelage.run.build import resolved
 from tutelage.run.data_modules.base import DataModule, RunData
 from tutelage.run.resolve import absolute
@@ -101,7 +102,9 @@ def refuse_changes(recorded: Mapping[str, Any], given: Mapping[str, Any], run: P
         if name not in _FREE and old.get(name) != new[name]
     ]
     if changed:
-        raise RunError(f"--resume keeps the settings of {run}: {'; '.join(changed)}. Start a new run to change them")
+        raise RunError(
+            f"{named('resume')} keeps the settings of {run}: {'; '.join(changed)}. Start a new run to change them"
+        )
     free = {name: value for name, value in given.items() if name in _FREE}
     if free:
         config.merge(asked, config.nested(free))

@@ -11,6 +11,7 @@ from tutelage import config
 from tutelage.config import AUTO, RunConfig
 from tutelage.config.settings import seconds
 from tutelage.core.distributed import world_size
+from tutelage.core.wording import option
 from tutelage.data.images.parts import ImageInventory
 from tutelage.data.images.size import choose_channels, choose_framing, choose_size
 from tutelage.networks.published import has_pretrained
@@ -193,7 +194,7 @@ def recommend_for_scans(*, labeled: int, unlabeled: int) -> Recommendation:
             f"{facts}: a teacher's consistency gained 3 to 4 points of Dice on the left atrium at 8 and 16 labels in "
             "long trainings (published, UA-MT against its supervised V-Net)",
             "in ten minutes without a GPU it gained 0.4 points on hippocampi with 16 labels, and lost 1.7 on left "
-            "atria with 4, whose patches are five times as large: --baseline tells on your scans",
+            f"atria with 4, whose patches are five times as large: {option('baseline', True)} tells on your scans",
             "UA-MT's further passes of the teacher take about as long again as a step of Mean Teacher, in which more "
             "steps fit a budget",
         ),
@@ -213,7 +214,7 @@ def recommend_named(cfg: RunConfig, s: Situation) -> Recommendation | None:
         return None
     return Recommendation(
         preset=preset,
-        reasons=(f"it is recommended for {cfg.method} on photos; --preset none starts from the defaults",),
+        reasons=(f"it is recommended for {cfg.method} on photos; {option('preset', 'none')} starts from the defaults",),
         unlabeled=s.unlabeled,
         image_size=feature_size(s) if preset.endswith("-features") else None,
     )

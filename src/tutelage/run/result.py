@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from tutelage.core.console import name_column
+from tutelage.core.wording import option
+from tutelage.run.estimate import Estimate
 from tutelage.run.recorder import networks
 from tutelage.tasks.base import Task
 from tutelage.training.scoring import Exam
@@ -64,12 +66,21 @@ def final_result(
 
 
 def print_result(result: Mapping[str, Any], task: Task, console: Console) -> None:
-    """Print the final metrics as a table; a star marks the network that is evaluated."""
+    """Print the final metrics as a table; a star marks the network that is evaluated.
+
+    Where nothing was scored, the cross-validated score is printed, and said to be an estimate.
+    """
     parts = [part for part in ("validation", "test") if part in result]
     if not parts:
+        estimate = Estimate.in_facts(result)
+        if estimate is not None:
+            console.print(
+                f"{estimate.sentence}; for a test score, give labeled {task.items} with {option('test')}", markup=False
+            )
+            return
         console.print(
             f"No labeled {task.items} were left to score on, so there is no number for this model. "
-            f"Give labeled test {task.items} with --test, or label more.",
+            f"Give labeled test {task.items} with {option('test')}, or label more.",
             markup=False,
         )
         return

@@ -12,8 +12,10 @@ from tutelage.config import IMPORTED, RunConfig
 from tutelage.core.errors import ConfigError, RunError
 from tutelage.core.files import read_json
 from tutelage.core.headlines import NEIGHBORS, Headline, headline_of
+from tutelage.core.wording import option
 from tutelage.data.kinds import IMAGES, KINDS, DataKind, kind_of
 from tutelage.run.build import learns_from_labels, method_class
+from tutelage.run.estimate import Estimate
 
 FORMAT = 1
 BASELINE_FOLDER = "baseline"  # in a run: the supervised run that it is compared with
@@ -193,7 +195,7 @@ class RunRecord:
             RunError: the run is not finished.
         """
         if self.result is None:
-            raise RunError(f"{self.path} is not finished; continue with --resume {self.path}")
+            raise RunError(f"{self.path} is not finished; continue with {option('resume', self.path)}")
         return self.result
 
     @property
@@ -238,6 +240,11 @@ class RunRecord:
         """The headline of "student" or "teacher", or None if there is no such network."""
         value = self.networks.get(network, {}).get(self.headline.key)
         return None if value is None else float(value)
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """The cross-validated score of a head on frozen features, if there is one."""
+        return Estimate.in_facts(self.result)
 
     @property
     def verdict(self) -> dict[str, Any] | None:

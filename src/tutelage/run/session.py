@@ -18,6 +18,7 @@ from tutelage.core.console import screen
 from tutelage.core.devices import one_thread
 from tutelage.core.distributed import barrier, from_main, process_group, rank
 from tutelage.core.errors import ConfigError, Interrupted
+from tutelage.core.wording import option
 from tutelage.run.baseline import baseline_config
 from tutelage.run.budget import (
     Costs,
@@ -212,7 +213,9 @@ class Session:
         except Interrupted as stopped:
             if folder is None:
                 raise
-            raise Interrupted(f"{stopped}; continue with --resume {folder.path}", stopped.exit_code - 128) from None
+            raise Interrupted(
+                f"{stopped}; continue with {option('resume', folder.path)}", stopped.exit_code - 128
+            ) from None
         finally:
             training.loader.close()
 

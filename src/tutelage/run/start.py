@@ -17,9 +17,10 @@ from tutelage.core.devices import choose_device, choose_precision
 from tutelage.core.distributed import barrier, rank
 from tutelage.core.ema import SHORTEST_RUN, slowest_decay
 from tutelage.core.errors import RunError, TutelageError, is_out_of_memory
-from tutelage.core.files import write_json
+from tutelage.core.files import write_atomically, write_json
 from tutelage.core.precision import float32_by_default
 from tutelage.core.seeding import own_random_state
+from tutelage.core.wording import command, option
 from tutelage.networks.weight_norm import WeightNormConv2d
 from tutelage.run import baseline
 from tutelage.run.budget import Deadline
@@ -27,7 +28,7 @@ from tutelage.run.build import check_frozen, check_goal, method_class, resolved,
 from tutelage.run.data_modules.base import DataModule
 from tutelage.run.data_modules.recognize import MODULES, module_of
 from tutelage.run.fine_tuning import check_finetune
-from tutelage.run.folder import RunFolder, refuse_existing
+from tutelage.run.folder import LABELS, RunFolder, refuse_existing
 from tutelage.run.provenance import describe, refuse_changes, refuse_other_data, warn_of_changes
 from tutelage.run.recorder import restore_checkpoint, take_checkpoint
 from tutelage.run.resolve import absolute
@@ -54,6 +55,7 @@ def start_run(
     begun: float | None = None,
     loaded: DataModule | None = None,
     end: float | None = None,
+    keep_labels: bool = False,
 ) -> DataModule:
     """Train from the start, in a new run folder; gives the data, which a baseline needs not read again.
 
@@ -63,6 +65,7 @@ def start_run(
         begun: when the command began, and its budget, in seconds of `time.monotonic`.
         loaded: the data of another run with these settings of the data, which is not read again.
         end: as in `Session.train`.
+        keep_labels: the label table goes into the run folder, which names it from then on.
 
     Raises:
         TutelageError: a setting, the data or the folder is not as needed, and nothing is left behind; or training was
@@ -98,7 +101,7 @@ def start_run(
         if cfg.train.metrics and not scored:
             session.console.print(
                 f"- train.metrics: no labeled {kind.kind.name} are left to score on, so these metrics are not computed "
-                "in this run; tutelage evaluate computes them"
+                f"in this run; {command('evaluate')} computes them"
             )
         stack.enter_context(_name_batch(cfg, module))
         given = _decay(cfg)
@@ -126,8 +129,11 @@ def start_run(
         _warn_of_slow_averages(training, cfg, session.console)
         _warn_of_unused_views(training, cfg, module)
         session.stop.check()
+        cfg, labels = _with_own_labels(cfg, out, keep_labels)
         if folder is not None:
             folder.clear()
+            if labels is not None:
+                write_atomically(out / LABELS, labels)
             write_json(out / "split.json", module.data.split_record())
             module.save(out)
             module.draw_views(cfg, out / "views.png")
@@ -152,7 +158,9 @@ def resume_run(run: Path, given: Mapping[str, Any], *, console: Console) -> None
     record = RunRecord(run)
     recorded = record.config
     if record.imported:
-        raise RunError(f"{run} was imported, not trained here: start a training from it with --init-from {run}")
+        raise RunError(
+            f"{run} was imported, not trained here: start a training from it with {option('init_from', run)}"
+        )
     cfg = refuse_changes(recorded, given, run)
     if record.finished:
         console.print(f"{run} is finished already; its metrics are in result.json")
@@ -176,6 +184,19 @@ def resume_run(run: Path, given: Mapping[str, Any], *, console: Console) -> None
         session.train(training, folder, start=checkpoint.step, window=window, begun=begun)
 
 
+def _with_own_labels(cfg: RunConfig, out: Path, keep: bool) -> tuple[RunConfig, bytes | None]:
+    """The settings with the label table of the run folder, and the table, if one is to be in that folder.
+
+    A table that is there already is kept too: an earlier run in this folder had it.
+    """
+    if cfg.data.labels is None:
+        return cfg, None
+    given, own = Path(cfg.data.labels), out.absolute() / LABELS
+    if not keep and given != own:
+        return cfg, None
+    return dataclasses.replace(cfg, data=dataclasses.replace(cfg.data, labels=str(own))), given.read_bytes()
+
+
 def _warn_of_slow_averages(training: Training, cfg: RunConfig, console: Console) -> None:
     """Say so where an average would still be of values from early in the training at its end."""
     teacher, total = training.method.teacher, training.total
@@ -183,7 +204,7 @@ def _warn_of_slow_averages(training: Training, cfg: RunConfig, console: Console)
     if teacher is not None and teacher.decay > better and (1.0 - teacher.decay) * total < SHORTEST_RUN:
         console.print(
             f"- method.ema_decay {teacher.decay:g} averages over {1 / (1 - teacher.decay):.0f} steps, and there "
-            f"are {total}: the teacher may stay behind the student; try --method.ema-decay {better}"
+            f"are {total}: the teacher may stay behind the student; try {option('method.ema_decay', better)}"
         )
     kinds = (nn.BatchNorm2d, WeightNormConv2d)
     norms = [module for module in training.method.student.modules() if isinstance(module, kinds)]
@@ -191,8 +212,8 @@ def _warn_of_slow_averages(training: Training, cfg: RunConfig, console: Console)
     if slowest < BATCH_NORM_MOMENTUM and slowest * total < SHORTEST_RUN and "timm:" not in cfg.network.name:
         console.print(
             f"- network.batch_norm_momentum {slowest:g} averages over {1 / slowest:.0f} steps, and there are {total}: "
-            "scores may stay far behind what the network learns; try --network.batch-norm-momentum "
-            f"{BATCH_NORM_MOMENTUM}"
+            "scores may stay far behind what the network learns; try "
+            f"{option('network.batch_norm_momentum', BATCH_NORM_MOMENTUM)}"
         )
 
 

@@ -15,6 +15,7 @@ from tutelage.config import RunConfig
 from tutelage.core.devices import choose_device
 from tutelage.core.errors import CheckpointError, ConfigError
 from tutelage.core.precision import float32_by_default
+from tutelage.core.wording import named
 from tutelage.data.images.loader import Normalization, unchanged
 from tutelage.data.kinds import IMAGES, DataKind, kind_of
 from tutelage.networks.base import Network
@@ -81,7 +82,7 @@ def load_network(
     cfg, facts = record.cfg, record.data
     place = choose_device(device)
     if network not in NETWORKS:
-        raise ConfigError(f"--network must be one of {', '.join(NETWORKS)}, got {network!r}")
+        raise ConfigError(f"{named('network')} must be one of {', '.join(NETWORKS)}, got {network!r}")
     classifies = learns_from_labels(cfg.method) and bool(facts["classes"])
     normalization: Callable[[Tensor], Tensor] = unchanged
     if cfg.frozen:

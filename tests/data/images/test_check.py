@@ -17,6 +17,8 @@ from tutelage.data.images.arrays import DIGITS
 from tutelage.data.images.check import check_images
 from tutelage.data.images.dataset import load_images
 
+pytestmark = pytest.mark.usefixtures("by_flags")
+
 
 def write_digits(root: Path, *names: str) -> None:
     with np.load(DIGITS) as file:

@@ -13,6 +13,8 @@ from tutelage.data.images.arrays import DIGITS, list_digits
 from tutelage.data.images.dataset import ImageDataset, load_images
 from tutelage.data.images.inventory import take_image_inventory
 
+pytestmark = pytest.mark.usefixtures("by_flags")
+
 DATA = Path(os.environ.get("TUTELAGE_DATA") or Path(__file__).parents[4] / "shared" / "data")
 TRUE_LABELS = np.array([int(item.label or -1) for item in list_digits()["train"].items])
 

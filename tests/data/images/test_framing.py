@@ -136,6 +136,12 @@ def test_wide_images_are_padded_where_nothing_else_is_asked(sizes: list[tuple[in
     assert choose_framing(looks(*sizes), DataConfig(path="x", crop_share=0.9)) == Framing(crop_share=0.9)
 
 
+def test_python_is_told_which_keyword_frames_otherwise() -> None:
+    few = framing_note(looks(*[(300, 100)] * 2, *[(400, 300)] * 10), FULL_CROP)
+    assert few is not None and "(resize='pad' keeps all of it)" in few
+
+
+@pytest.mark.usefixtures("by_flags")
 def test_what_is_left_out_is_said() -> None:
     assert framing_note(looks(*[(50, 50)] * 3), FULL_CROP) is None
     assert framing_note(looks(*[(50, 50)] * 3), Framing("pad")) is None

@@ -11,6 +11,8 @@ from tutelage.core.errors import ConfigError, RunError
 from tutelage.methods import CLASSIFIERS
 from tutelage.results.compare.plan import Combination, Plan, keep_plan, read_plan, shown_command
 
+pytestmark = pytest.mark.usefixtures("by_flags")
+
 
 def plan(**changes: Any) -> Plan:
     values: dict[str, Any] = {

@@ -11,6 +11,8 @@ from tutelage.results.verdict.diagnosis import diagnose
 from tutelage.results.verdict.evidence import Evidence
 from tutelage.run.run_record import RunRecord
 
+pytestmark = pytest.mark.usefixtures("by_flags")
+
 STEPS = 1000
 
 

@@ -12,6 +12,8 @@ import tutelage
 from tutelage.data.images.arrays import DIGITS
 from tutelage.results.verdict.verdict import Verdict, read_verdict
 
+pytestmark = pytest.mark.usefixtures("by_flags")
+
 LABELS, STEPS = 150, 60
 SMALL = {
     "batch_size": 16,

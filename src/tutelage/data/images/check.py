@@ -74,7 +74,7 @@ def _summary(part: ImagePart, classes: tuple[str, ...], squares: str | None) -> 
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ImageCheckReport(CheckReport):
     """The outcome of `check_images`."""
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tutelage.config.settings import DataConfig
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
+from tutelage.core.wording import option
 from tutelage.data.images.framing import Framing
 from tutelage.data.images.image_set import ImageSet, ImageSubset, PixelCache, decode
 from tutelage.data.images.inventory import take_image_inventory
@@ -112,7 +113,7 @@ class ImageDataset:
             DataError: there are none.
         """
         if self._test is None:
-            raise DataError("there are no test images: name a source with --test")
+            raise DataError(f"there are no test images: name a source with {option('test')}")
         return _labeled_part(self._test, self.classes, self._decoding, self._test_name)
 
     def split_record(self) -> dict[str, Any]:

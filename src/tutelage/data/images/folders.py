@@ -77,10 +77,11 @@ def list_class_folders(root: Path, where: str) -> ImageListing:
 
 def list_table_folder(root: Path, where: str, table: Path) -> ImageListing:
     """A folder of images at any depth with labels in a CSV file; images that the file does not name are unlabeled."""
-    listing = ImageListing(f"folder with the label table {shown(table.name)}", where)
+    rows, faults = read_table(table)
+    called = "labels given in Python" if rows and rows[0].given_as else f"the label table {shown(table.name)}"
+    listing = ImageListing(f"folder with {called}", where)
     images = find_images(root, listing)
     _warn_hidden(root, listing)
-    rows, faults = read_table(table)
     listing.faults += faults
     named = _match_rows(rows, images, root, table, listing)
     labels = {path: row.label for path, row in named.items()}
@@ -123,9 +124,9 @@ def _match_rows(rows: list[Row], images: list[str], root: Path, table: Path, lis
     known = set(images)
     folded = {_fold(name): name for name in images}
     named: dict[str, Row] = {}
-    again: list[int] = []
+    again: list[Row] = []
     for row in rows:
-        place = f"{shown(str(table))} line {row.line}: '{shown(row.path)}'"
+        place = f"{row.place(table)}: '{shown(row.path)}'"
         path = _relative(row.path, root)
         if path is None:
             listing.faults.append(f"{place} lies outside {shown(str(root))}")
@@ -138,16 +139,19 @@ def _match_rows(rows: list[Row], images: list[str], root: Path, table: Path, lis
         before = named.setdefault(path, row)
         if before.label != row.label:
             listing.faults.append(
-                f"{place} is labeled '{shown(row.label or '')}' here and '{shown(before.label or '')}' "
-                f"in line {before.line}"
+                f"{place} is labeled '{shown(row.label or '')}' here and '{shown(before.label or '')}' in {before.spot}"
             )
         elif before is not row:
-            again.append(row.line)
+            again.append(row)
     if again:
         listing.warnings.append(
-            f"{shown(str(table))}: {len(again)} rows repeat a path with the same label (first: line {again[0]})"
+            f"{_called(table, again[0])}: {len(again)} rows repeat a path with the same label (first: {again[0].spot})"
         )
     return named
+
+
+def _called(table: Path, row: Row) -> str:
+    return "labels" if row.given_as else shown(str(table))
 
 
 def _relative(path: str, root: Path) -> str | None:

@@ -93,6 +93,21 @@ def open_image(content: bytes | NDArray[np.uint8], *, at_least: int) -> tuple[Im
         raise ImageFault(f"cannot be decoded: {shown(str(error))}") from error
 
 
+def pixels_of(image: Image.Image) -> NDArray[np.uint8]:
+    """(H, W) or (H, W, 3) uint8 of an image in memory, upright and converted as `open_image` does it.
+
+    Raises:
+        ImageFault: it cannot be decoded, or has more than `MAX_PIXELS`.
+    """
+    _check_pixels(image)
+    try:
+        return np.array(_to_eight_bits(_upright(image)))
+    except ImageFault:
+        raise
+    except Exception as error:  # the file behind it may be damaged, or closed
+        raise ImageFault(f"cannot be decoded: {shown(str(error))}") from error
+
+
 def is_gray(mode: str) -> bool:
     """Whether a Pillow mode has no color."""
     return mode in ("1", "L", "LA", "La", "F") or mode.startswith("I")

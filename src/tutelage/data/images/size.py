@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Sequence
 
 from tutelage.config.settings import DataConfig
+from tutelage.core.wording import option
 from tutelage.data.images.framing import Framing, Mode
 from tutelage.data.images.reading import is_gray
 from tutelage.data.images.survey import ImageLook
@@ -32,7 +33,7 @@ def choose_size(looks: Sequence[ImageLook], asked: int | None, mode: Mode = "cro
         )
     size = min(_LARGEST_DEFAULT, max(_SIZE_STEP, round(side / _SIZE_STEP) * _SIZE_STEP))
     what = f"the median of their {which} sides is {side}" if len(sizes) > 1 else f"they have {side}"
-    return size, f"images are resized to {size} x {size} ({what}; change it with --image-size)"
+    return size, f"images are resized to {size} x {size} ({what}; change it with {option('image_size')})"
 
 
 def choose_channels(looks: Sequence[ImageLook]) -> int:
@@ -59,14 +60,15 @@ def framing_note(looks: Sequence[ImageLook], framing: Framing) -> str | None:
     if framing.mode != "crop":
         done = "padded to squares with their mean color" if framing.mode == "pad" else "stretched to squares"
         much = _said(cuts, "at least", "a quarter of the images")
-        square = f"images are {done}: a centered square would leave out {much} (--resize crop takes it)"
+        square = f"images are {done}: a centered square would leave out {much} ({option('resize', 'crop')} takes it)"
         return square if any(cuts) else None
     what = "the centered square"
     if framing.crop_share < 1.0:
         what += f" whose side is {framing.crop_share:g} of the shorter side (data.crop_share)"
     much_cut = sum(cut > _MUCH for cut in cuts)
     if much_cut:
-        lost = f", and {much_cut} of {len(cuts)} lose more than a third of their area (--resize pad keeps all of it)"
+        whole = f"{option('resize', 'pad')} keeps all of it"
+        lost = f", and {much_cut} of {len(cuts)} lose more than a third of their area ({whole})"
     elif any(cuts):
         lost = f", which leaves out {_said(cuts, 'at most', 'three quarters of the images')}"
     else:

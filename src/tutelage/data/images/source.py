@@ -10,6 +10,7 @@ from typing import Literal
 
 from tutelage.core.errors import did_you_mean
 from tutelage.core.names import shown
+from tutelage.core.wording import option
 from tutelage.data.images.arrays import list_arrays, list_digits
 from tutelage.data.images.folders import (
     LABEL_TABLE,
@@ -221,7 +222,7 @@ def _list_plain_folder(root: Path, where: str, folders: list[str]) -> ImageListi
     if listing.items:
         listing.faults.append(
             f"{shown(where)} holds images ({len(listing.items)}) and no labels: sort labeled images into class "
-            "folders, or give a table with --labels"
+            f"folders, or give a table with {option('labels')}"
         )
     else:
         listing.faults.append(f"{shown(where)} holds no images; {_KINDS}")

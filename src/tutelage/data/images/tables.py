@@ -8,14 +8,31 @@ from pathlib import Path
 from tutelage.core.names import shown
 from tutelage.data.csv_rows import TableFault, read_rows
 
+GIVEN_AS = "given as"  # a column of tables that Python code handed over: what its row was there
+
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a table; `label` is None where the cell is empty or the table has no label column."""
+    """One row of a table.
+
+    Attributes:
+        label: None where the cell is empty or the table has no label column.
+        given_as: what the row was in the labels that Python code handed over; "" in other tables.
+    """
 
     line: int
     path: str
     label: str | None
+    given_as: str = ""
+
+    @property
+    def spot(self) -> str:
+        """Where it is in the table."""
+        return self.given_as or f"line {self.line}"
+
+    def place(self, table: Path) -> str:
+        """Where it is, with the name of the table."""
+        return self.given_as or f"{shown(str(table))} line {self.line}"
 
 
 def read_table(file: Path, *, needs_label: bool = True) -> tuple[list[Row], list[str]]:
@@ -37,7 +54,8 @@ def read_table(file: Path, *, needs_label: bool = True) -> tuple[list[Row], list
         for line, cells in lines:
             if cells:
                 row = _row(cells, header, line)
-                rows.append(row) if isinstance(row, Row) else faults.append(f"{name} {row}")
+                fault = str(row) if _given(cells, header) else f"{name} {row}"
+                rows.append(row) if isinstance(row, Row) else faults.append(fault)
     except TableFault as fault:
         faults.append(f"{name} {fault}")
     if not rows and not faults:
@@ -64,18 +82,25 @@ def _header(cells: list[str] | None, needs_label: bool) -> dict[str, int]:
         "columns": len(names),
         "path": names.index("path"),
         "label": names.index("label") if "label" in names else -1,
+        "given as": names.index(GIVEN_AS) if GIVEN_AS in names else -1,
     }
+
+
+def _given(cells: list[str], header: dict[str, int]) -> str:
+    """What a row was in the labels that Python code handed over; "" in other tables."""
+    return cells[header["given as"]] if -1 < header["given as"] < len(cells) else ""
 
 
 def _row(cells: list[str], header: dict[str, int], line: int) -> Row | str:
     if len(cells) != header["columns"]:
         return f"line {line}: expected {header['columns']} cells as in the header, got {len(cells)}"
-    path = cells[header["path"]]
+    path, given_as = cells[header["path"]], _given(cells, header)
+    spot = given_as or f"line {line}"
     if not path.strip():
-        return f"line {line}: the path is empty"
+        return f"{spot}: the path is empty"
     if header["label"] < 0 or not cells[header["label"]]:
-        return Row(line, path, None)
+        return Row(line, path, None, given_as)
     label = cells[header["label"]].strip()
     if not label:
-        return f"line {line}: the label is only white space: leave it empty for an unlabeled image"
-    return Row(line, path, label)
+        return f"{spot}: the label is only white space: leave it empty for an unlabeled image"
+    return Row(line, path, label, given_as)

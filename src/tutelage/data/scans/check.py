@@ -78,7 +78,7 @@ def _counted(names: Iterable[str]) -> dict[str, int]:
     return dict(Counter(names).most_common())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ScanCheckReport(CheckReport):
     """The outcome of `check_scans`."""
 

@@ -14,6 +14,7 @@ from tutelage.config.settings import DataConfig
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
 from tutelage.core.seeding import derived_seed
+from tutelage.core.wording import option
 from tutelage.data.scans.inventory import take_scan_inventory
 from tutelage.data.scans.parts import ScanInventory, ScanPart
 from tutelage.data.scans.scan_set import Rows, ScanSet, ScanSubset, VolumeCache
@@ -90,7 +91,7 @@ class ScanDataset:
             DataError: there are none.
         """
         if self._test is None:
-            raise DataError("there are no test cases: name a source with --test")
+            raise DataError(f"there are no test cases: name a source with {option('test')}")
         return _labeled_part(self._test, self.values, self.train.cache, self.scan)
 
     def split_record(self) -> dict[str, Any]:

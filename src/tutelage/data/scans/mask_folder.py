@@ -20,6 +20,16 @@ from tutelage.data.scans.masks import write_label_names, write_mask
 TABLE = "cases.csv"
 
 
+def sizes_of(predicted: NDArray[np.integer], geometry: Geometry, classes: Sequence[str]) -> dict[str, Any]:
+    """Voxels and, of volumes, ml of each class but the background, by column, from class indices (*S)."""
+    voxels = np.bincount(predicted.ravel(), minlength=len(classes))[1:].tolist()
+    each = float(np.prod(geometry.spacing)) / 1000.0
+    sizes: dict[str, Any] = {f"voxels_{name}": count for name, count in zip(classes[1:], voxels, strict=True)}
+    if geometry.axes == 3:
+        sizes |= {f"ml_{name}": count * each for name, count in zip(classes[1:], voxels, strict=True)}
+    return sizes
+
+
 class MaskFolder:
     """Writes masks into `path` in the geometry of their scans, then `cases.csv` and the names of the label values.
 
@@ -61,12 +71,7 @@ class MaskFolder:
         path = write_mask(
             self.path, case.name, mask, geometry, like=case.images[0], classes=self.classes, values=self.values
         )
-        voxels = np.bincount(predicted.ravel(), minlength=len(self.classes))[1:].tolist()
-        each = float(np.prod(geometry.spacing)) / 1000.0
-        row = self._row(case) | {"mask": path.name}
-        row |= {f"voxels_{name}": count for name, count in zip(self.classes[1:], voxels, strict=True)}
-        if geometry.axes == 3:
-            row |= {f"ml_{name}": count * each for name, count in zip(self.classes[1:], voxels, strict=True)}
+        row = self._row(case) | {"mask": path.name} | sizes_of(predicted, geometry, self.classes)
         self.rows.append(row)
         return row
 

@@ -44,20 +44,9 @@ def read_case(case: Case, cfg: ScanConfig, *, with_label: bool = True) -> RawCas
         DataError: with all faults: a file cannot be read, intensities are not finite or all equal, channels, label
             or mask are on different grids, or a label value is not in [0, 255].
     """
-    faults: list[str] = []
     warnings: list[str] = []
     image, geometry = _read_channels(case, cfg)
-    broken = int((~np.isfinite(image)).sum())
-    if broken:
-        faults.append(
-            f"{shown(case.place)} holds {broken} intensities that are NaN or infinite as float32: repair the file"
-        )
-    else:
-        faults += [
-            f"{shown(case.place)}: all intensities of channel {number} are {channel.flat[0]:g}"
-            for number, channel in enumerate(image, 1)
-            if channel.min() == channel.max()
-        ]
+    faults = intensity_faults(image, case.place)
     label = crop = None
     try:
         if with_label and case.label is not None:
@@ -70,6 +59,18 @@ def read_case(case: Case, cfg: ScanConfig, *, with_label: bool = True) -> RawCas
     if faults:
         raise DataError(faults)
     return RawCase(image, geometry, label, crop, warnings)
+
+
+def intensity_faults(image: NDArray[np.float32], place: str) -> list[str]:
+    """What is wrong with the intensities (C, *S) of the scan at `place`: some are not finite, or all are equal."""
+    broken = int((~np.isfinite(image)).sum())
+    if broken:
+        return [f"{shown(place)} holds {broken} intensities that are NaN or infinite as float32: repair the file"]
+    return [
+        f"{shown(place)}: all intensities of channel {number} are {channel.flat[0]:g}"
+        for number, channel in enumerate(image, 1)
+        if channel.min() == channel.max()
+    ]
 
 
 def crop_mask(case: Case, cfg: ScanConfig) -> Path | None:

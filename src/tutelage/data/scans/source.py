@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from tutelage.core.names import shown
+from tutelage.core.wording import option
 from tutelage.data.images.folders import UNLABELED
 from tutelage.data.scans.folders import (
     IMAGE_FOLDERS,
@@ -147,7 +148,7 @@ def _list_images_folder(root: Path, where: str, slices: bool) -> dict[str, ScanL
         else:
             listings["train"].warnings.append(
                 f"{shown(where)}: the images of imagesTs have no labels and are not used; to learn from them use "
-                "--unlabeled"
+                f"{option('unlabeled')}"
             )
     return listings
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tutelage.core.names import shown
+from tutelage.core.wording import option
 from tutelage.data.csv_rows import TableFault, read_rows
 from tutelage.data.scans.folders import find_folder, list_pairs
 from tutelage.data.scans.formats.common import stem_of
@@ -64,7 +65,7 @@ def list_dataset_file(path: Path, where: str) -> dict[str, ScanListing]:
     elif table.get("test"):
         train.warnings.append(
             f"{shown(str(path))}: {len(table['test'])} test images without labels are not used; to learn from them "
-            "name their folder with --unlabeled"
+            f"name their folder with {option('unlabeled')}"
         )
     return listings
 

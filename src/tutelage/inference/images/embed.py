@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from tutelage.core.errors import DataError, MissingExtra
 from tutelage.core.files import atomic_file, require_ending
 from tutelage.core.names import shown, to_cell
+from tutelage.core.wording import option
+from tutelage.data.images.given import Images, list_given
 from tutelage.data.images.items import Item, Unreadable
 from tutelage.data.images.source import list_image_splits, list_images
 from tutelage.inference.images.encoder import Encoder
@@ -36,12 +38,17 @@ class Embedded:
     features: NDArray[np.float32]
 
 
-def list_to_embed(source: str, labels: str | None = None) -> list[Item]:
-    """All images of a source, from all splits and unlabeled folders, with their labels if known.
+def list_to_embed(source: Images, labels: str | None = None) -> list[Item]:
+    """All images of a source, from all splits and unlabeled folders, with their labels if known; or those handed over.
 
     Raises:
         DataError: the source does not exist or has no images, or the given labels cannot be read.
     """
+    if not isinstance(source, str | Path):
+        if labels is not None:
+            raise DataError(f"{option('labels')} is for a folder of images")
+        return list_given(source)
+    source = str(source)
     listing = list_images(source, role="predict")
     if listing.faults:
         raise DataError(listing.faults)
@@ -73,18 +80,28 @@ def embed_items(
             yield Embedded([item for item, _ in good], features)
 
 
-def embed_table(encoder: Encoder, items: Sequence[Item], *, workers: int = 2) -> pd.DataFrame:
-    """A table of `path, label, f0, f1, ...`, one row per image; the label is None if unknown.
+def write_embedded(encoder: Encoder, items: Sequence[Item], out: Path | None, *, workers: int = 2) -> list[Embedded]:
+    """The features of images in blocks, which are also written to `out` if it is given.
 
     Raises:
         DataError: no image can be read.
     """
+    unreadable: list[str] = []
+    blocks: list[Embedded] = []
+    with nullcontext() if out is None else writer(out) as write:
+        for block in embed_items(encoder, items, workers=workers, unreadable=unreadable):
+            blocks.append(block)
+            if write is not None:
+                write.add(block)
+        if not blocks:
+            raise DataError(unreadable)
+    return blocks
+
+
+def table_of(blocks: Sequence[Embedded]) -> pd.DataFrame:
+    """A table of `path, label, f0, f1, ...`, one row per image; the label is None if unknown."""
     import pandas as pd
 
-    unreadable: list[str] = []
-    blocks = list(embed_items(encoder, items, workers=workers, unreadable=unreadable))
-    if not blocks:
-        raise DataError(unreadable)
     features = np.concatenate([block.features for block in blocks])
     table = pd.DataFrame(features, columns=_columns(features.shape[1]))
     table.insert(0, "path", [item.name for block in blocks for item in block.items])
@@ -143,7 +160,7 @@ class ParquetWriter(Writer):
             import pyarrow
             import pyarrow.parquet
         except ModuleNotFoundError:
-            raise MissingExtra(f"--out {out}", "pyarrow", "embed") from None
+            raise MissingExtra(option("out", out), "pyarrow", "embed") from None
         self._arrow, self._parquet = pyarrow, pyarrow.parquet
         self._file: Any = None
 

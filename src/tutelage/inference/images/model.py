@@ -13,15 +13,19 @@ from torch import Tensor
 
 from tutelage.core.errors import ConfigError
 from tutelage.core.files import refuse_file
+from tutelage.core.names import shown
 from tutelage.core.precision import float32_by_default
+from tutelage.core.wording import command, option
 from tutelage.data.images.framing import FULL_CROP, Framing
+from tutelage.data.images.given import Images, list_given
+from tutelage.data.images.given_labels import Labels, label_file
 from tutelage.data.images.items import Item, Unreadable
 from tutelage.data.images.survey import read_pixels
 from tutelage.data.kinds import IMAGES
-from tutelage.inference.images.embed import embed_table, list_to_embed
+from tutelage.inference.images.embed import list_to_embed, table_of, write_embedded
 from tutelage.inference.images.encoder import Encoder
 from tutelage.inference.images.predict import WrittenTable, write_predictions
-from tutelage.inference.images.prediction import Prediction, list_items, row_of
+from tutelage.inference.images.prediction import Prediction, Predictions
 from tutelage.inference.images.scores import ImageScores, score_images
 from tutelage.inference.model import Tell, TrainedModel
 from tutelage.networks.base import Network
@@ -35,7 +39,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
+_SHOWN = 6  # classes in a repr
+
+
+@dataclass(frozen=True, repr=False)
 class Model(TrainedModel):
     """A trained network, its classes, and the image preparation it was trained with."""
 
@@ -65,7 +72,7 @@ class Model(TrainedModel):
             RunError: `run` is not a run folder, or its checkpoints are damaged.
             ConfigError: the run is on scans, the method has no such network, or the device is not available.
         """
-        refusal = "segments scans: use tutelage predict, evaluate or report for it"
+        refusal = f"segments scans: use {command('predict')}, {command('evaluate')} or {command('report')} for it"
         loaded = load_network(run, kind=IMAGES, refusal=refusal, network=network, device=device)
         facts = loaded.facts
         classes = tuple(facts["classes"])
@@ -90,7 +97,7 @@ class Model(TrainedModel):
         if isinstance(self.task, Representation):
             raise ConfigError(
                 "this run is an encoder trained without labels, which predicts no classes: inspect its features with "
-                "tutelage probe or embed, or start training from it (tutelage train ... --init-from RUN)"
+                f"{command('probe')} or {command('embed')}, or start training from it with {option('init_from', 'RUN')}"
             )
 
     @float32_by_default()
@@ -112,24 +119,37 @@ class Model(TrainedModel):
                 else:
                     yield Prediction(item.name, next(probs))
 
-    def predict(self, source: str | Path, *, workers: int = 2) -> pd.DataFrame:
-        """A table of `path, label, confidence, p_<class>..., error`, one row per image.
+    def predict(self, images: Images, *, workers: int = 2) -> Predictions:
+        """The predicted class and the class probabilities of each image.
+
+        Images are prepared as in training and on the command line: turned upright, resized, standardized. A file, the
+        PIL image in it and the array of its pixels have the same probabilities. (An exception are JPEG files of more
+        than four times the model's size: they are decoded at a smaller scale, which is faster. An array knows nothing
+        of the orientation in a file.)
 
         Args:
-            source: an image, a folder, a list of paths (.txt or .csv), tar shards, or an .npz file.
+            images: one of these, or a list of them.
+
+                - A path: of an image, or alone of a folder (searched recursively), a list of paths (.txt or .csv), tar
+                  shards, or an .npz file.
+                - A PIL image of any mode.
+                - A NumPy array or torch tensor of one image (H, W), (H, W, C) or (C, H, W), or, alone, of several
+                  (N, H, W, C) or (N, C, H, W). C is 1 for gray, 3 for RGB, 4 for RGB with alpha. uint8 in [0, 255], or
+                  floating point in [0, 1], not standardized. Several gray images are (N, H, W, 1). A shape in which
+                  channels may come first or last is refused.
+            workers: threads that decode files.
 
         Raises:
-            DataError: the source does not exist or has no images.
+            DataError: a source does not exist or has no images; an array has another shape, type or range. An image
+                that cannot be read is no error: it has the reason in `errors`.
             ConfigError: the model predicts no classes.
         """
-        import pandas as pd
-
         self.require_classes()
-        return pd.DataFrame([row_of(p, self.classes) for p in self.predictions(list_items(source), workers=workers)])
+        return Predictions.of(list(self.predictions(list_given(images), workers=workers)), self.classes)
 
     def predict_into(
         self,
-        data: str,
+        data: Images,
         out: Path,
         *,
         workers: int = 2,
@@ -141,7 +161,7 @@ class Model(TrainedModel):
         """Write the table of `predict` as CSV; see `TrainedModel.predict_into`."""
         self.require_classes()
         refuse_file(out, overwrite=overwrite, endings=(".csv",))
-        return write_predictions(self, list_items(data), out, workers=workers, keep=keep)
+        return write_predictions(self, list_given(data), out, workers=workers, keep=keep)
 
     @float32_by_default()
     def score(self, data: str, *, labels: str | None = None, workers: int = 2, tell: Tell | None = None) -> ImageScores:
@@ -154,18 +174,30 @@ class Model(TrainedModel):
         task = self.task.also_scored_by(own_metrics(self.own_metrics))
         return score_images(replace(self, task=task), data, labels=labels, workers=workers)
 
-    def embed(self, source: str | Path, *, labels: str | Path | None = None, workers: int = 2) -> pd.DataFrame:
-        """A table of `path, label, f0, f1, ...`: the features of each image, see `embed_table`.
+    def embed(self, images: Images, *, labels: Labels | None = None, workers: int = 2) -> pd.DataFrame:
+        """A table of `path, label, f0, f1, ...`: the features of each image; the label is None if unknown.
+
+        Images that cannot be read are left out.
 
         Args:
-            source: any images, with or without labels.
-            labels: CSV with the columns path,label.
+            images: as in `predict`, with or without labels.
+            labels: of a folder of images, as in `tutelage.train`.
 
         Raises:
-            DataError: the source does not exist, or has no image that can be read.
+            DataError: a source does not exist, or has no image that can be read; see `predict`.
         """
         encoder = Encoder(
             self.network, self.normalization, self.channels, self.image_size, self.device, self.step, self.framing
         )
-        items = list_to_embed(str(source), None if labels is None else str(labels))
-        return embed_table(encoder, items, workers=workers)
+        with label_file(labels) as table:
+            items = list_to_embed(images, table)
+        return table_of(write_embedded(encoder, items, None, workers=workers))
+
+    def __repr__(self) -> str:
+        many = f", ... ({len(self.classes)})" if len(self.classes) > _SHOWN else ""
+        classes = ", ".join(map(shown, self.classes[:_SHOWN])) + many
+        channels = "gray" if self.channels == 1 else "RGB"
+        return (
+            f"<tutelage.Model: classes {classes or 'none, an encoder'}; {channels} images of {self.image_size} x "
+            f"{self.image_size}; step {self.step:,}; {self.device}>"
+        )

@@ -1,18 +1,22 @@
-"""The predictions of a classifier, and the images to predict."""
+"""The predictions of a classifier: of one image, and of several as Python code looks at them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tutelage.core.errors import DataError
+from tutelage.core.names import shown
 from tutelage.data.images.items import Item
-from tutelage.data.images.source import list_images
 from tutelage.tasks.base import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SHOWN = 5  # rows of a repr
 
 
 @dataclass(frozen=True)
@@ -36,16 +40,70 @@ class Classifier(Protocol):
     def predictions(self, items: list[Item], *, workers: int = 2, batch: int = 256) -> Iterator[Prediction]: ...
 
 
-def list_items(source: str | Path) -> list[Item]:
-    """The images of a source to predict.
+@dataclass(frozen=True, eq=False, repr=False)
+class Predictions:
+    """The predicted classes of some images, in the order of the images.
 
-    Raises:
-        DataError: the source does not exist, has no images, or cannot be read.
+    Attributes:
+        names: path of each image; `image 0`, `image 1`, ... of images in memory.
+        classes: class names, in the order of the probabilities.
+        probabilities: (N, K) float32, rows that sum to 1; NaN where an image could not be read.
+        errors: why an image could not be read; "" where it was.
     """
-    listing = list_images(str(source), role="predict")
-    if listing.faults:
-        raise DataError(listing.faults)
-    return listing.items
+
+    names: list[str]
+    classes: tuple[str, ...]
+    probabilities: NDArray[np.float32]
+    errors: list[str]
+
+    @staticmethod
+    def of(predictions: Sequence[Prediction], classes: tuple[str, ...]) -> Predictions:
+        """Those of single images."""
+        missing = np.full(len(classes), np.nan, np.float32)
+        probs = [missing if one.probs is None else one.probs for one in predictions]
+        return Predictions(
+            [one.name for one in predictions],
+            classes,
+            np.stack(probs).astype(np.float32) if probs else np.zeros((0, len(classes)), np.float32),
+            [one.error for one in predictions],
+        )
+
+    @property
+    def labels(self) -> list[str | None]:
+        """The most probable class of each image; None where it could not be read."""
+        return [
+            None if error else self.classes[int(row.argmax())]
+            for row, error in zip(self.probabilities, self.errors, strict=True)
+        ]
+
+    @property
+    def confidence(self) -> NDArray[np.float32]:
+        """(N,) the probability of the predicted class."""
+        best: NDArray[np.float32] = self.probabilities.max(1)
+        return best
+
+    def to_frame(self) -> pd.DataFrame:
+        """A table of `path, label, confidence, p_<class>..., error`, one row per image."""
+        import pandas as pd
+
+        return pd.DataFrame([row_of(one, self.classes) for one in self])
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, place: int) -> Prediction:
+        error = self.errors[place]
+        return Prediction(self.names[place], None if error else self.probabilities[place], error)
+
+    def __iter__(self) -> Iterator[Prediction]:
+        return (self[place] for place in range(len(self)))
+
+    def __repr__(self) -> str:
+        lines = [f"Predictions of {len(self)} {'image' if len(self) == 1 else 'images'}, {len(self.classes)} classes"]
+        for one, label in zip(list(self)[:_SHOWN], self.labels, strict=False):
+            said = one.error if one.probs is None else f"{shown(str(label))}, {one.probs.max():.1%}"
+            lines.append(f"  {shown(one.name)}: {said}")
+        return "\n".join(lines + (["  ..."] if len(self) > _SHOWN else []))
 
 
 def row_of(prediction: Prediction, classes: tuple[str, ...]) -> dict[str, Any]:

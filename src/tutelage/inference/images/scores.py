@@ -22,11 +22,11 @@ from tutelage.inference.model import Scores
 from tutelage.tasks.class_scores import SCORES
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ImageScores(Scores):
     """Metrics on labeled images, with the images and a prediction for each."""
 
-    items: Sequence[Item]
+    images: Sequence[Item]
     predictions: Sequence[Prediction]
 
     def print(self, console: Console) -> None:

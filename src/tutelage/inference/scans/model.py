@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,24 +15,22 @@ from torch import nn
 
 from tutelage.config.scan import ScanConfig
 from tutelage.core.errors import DataError
+from tutelage.core.names import shown
 from tutelage.core.precision import float32_by_default
 from tutelage.data.kinds import SCANS
-from tutelage.data.scans.items import Case
+from tutelage.data.scans.given import Given, Scans, Spacing, list_given
 from tutelage.data.scans.prepare import place, prepare
-from tutelage.data.scans.reading import RawCase, read_case
+from tutelage.data.scans.reading import RawCase
 from tutelage.inference.model import Tell, TrainedModel
 from tutelage.inference.scans.predict import WrittenMasks, refuse_folder, write_masks
-from tutelage.inference.scans.prediction import ScanPrediction, list_to_predict
+from tutelage.inference.scans.prediction import ScanPrediction, Segmentations, keep_masks
 from tutelage.inference.scans.scores import ScanScores, score_scans
 from tutelage.run.weights import load_network
 from tutelage.tasks.own_metrics import own_metrics
 from tutelage.tasks.segmentation import Segmentation
 
-if TYPE_CHECKING:
-    import pandas as pd
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ScanModel(TrainedModel):
     """A trained network, its classes, and the preparation of scans it was trained with.
 
@@ -115,39 +113,61 @@ class ScanModel(TrainedModel):
         """(*S) class indices from the probabilities (K, *S) of a scan."""
         return self.task.decide(torch.from_numpy(probs)[None])[0].numpy()
 
-    def predictions(self, cases: Sequence[Case]) -> Iterator[ScanPrediction]:
-        """One prediction per case, in order; only one is in memory at a time."""
-        for case in cases:
+    def predictions(self, scans: Sequence[Given]) -> Iterator[ScanPrediction]:
+        """One prediction per scan, in order; only one is in memory at a time."""
+        for one in scans:
             try:
-                raw = read_case(case, self.scan, with_label=False)
+                raw = one.read(self.scan)
                 probs = self.segment(raw)
             except DataError as error:
-                yield ScanPrediction(case, error="; ".join(error.faults))
+                yield ScanPrediction(one.case, error="; ".join(error.faults))
                 continue
-            yield ScanPrediction(case, raw.geometry, probs, self.decide(probs))
+            yield ScanPrediction(one.case, raw.geometry, probs, self.decide(probs))
 
     def predict(
-        self, source: str | Path, *, out: str | Path, probabilities: bool = False, overwrite: bool = False
-    ) -> pd.DataFrame:
-        """Write one mask per scan into the folder `out`; returns its table, with one row per scan.
+        self,
+        scans: Scans,
+        *,
+        out: str | Path | None = None,
+        spacing: Spacing | None = None,
+        affine: Any = None,
+        probabilities: bool = False,
+        overwrite: bool = False,
+    ) -> Segmentations:
+        """The mask of each scan, on the grid of the scan.
+
+        Scans are prepared as in training and on the command line: turned, resampled, standardized. A file, its image in
+        nibabel, and its array with its affine have the same mask.
 
         Args:
-            source: a scan, a folder of scans, or any source of scans that training accepts.
-            probabilities: also write the class probabilities.
+            scans: one of these, or a list of them.
+
+                - A path: of a scan, or of a folder or any other source of scans that training accepts.
+                - An image of nibabel; a last axis beyond the third holds channels.
+                - A NumPy array or torch tensor of numbers, (X, Y, Z) of a model with one channel, (C, X, Y, Z), or
+                  several (N, C, X, Y, Z), with the axes in the order of nibabel; 2-D without Z.
+            out: folder to write the masks and their table into; they are then not kept in memory.
+            spacing: of arrays, in mm, one number or one for each axis; their axes point to right, anterior, superior.
+            affine: of arrays, (4, 4) from voxel indices to RAS+ coordinates in mm, in place of `spacing`.
+            probabilities: also keep, or write, the class probabilities.
             overwrite: allow writing into a folder that is not empty.
 
         Raises:
-            DataError: the source does not exist or has no scans.
+            DataError: a source does not exist or has no scans; an array has another shape or type, or no spacing. A
+                scan that cannot be read is no error: it has the reason in `errors`.
             RunError: `out` cannot be written, or is not empty.
         """
-        import pandas as pd
-
-        written = self.predict_into(str(source), Path(out), probabilities=probabilities, overwrite=overwrite)
-        return pd.DataFrame(written.folder.rows, columns=written.folder.columns)
+        given = self._given(scans, spacing, affine)
+        if out is None:
+            return keep_masks(self, given, probabilities=probabilities)
+        refuse_folder(Path(out), overwrite=overwrite)
+        written = write_masks(self, given, Path(out), probabilities=probabilities)
+        names = [one.case.name for one in given]
+        return Segmentations(names, self.classes, self.values, [], [], written.folder.rows)
 
     def predict_into(
         self,
-        data: str,
+        data: Scans,
         out: Path,
         *,
         workers: int = 2,
@@ -162,10 +182,18 @@ class ScanModel(TrainedModel):
             **options: `probabilities` also writes the class probabilities.
         """
         refuse_folder(out, overwrite=overwrite)
-        return write_masks(self, list_to_predict(data), out, tell=tell, **options)
+        return write_masks(self, self._given(data), out, tell=tell, **options)
+
+    def _given(self, scans: Scans, spacing: Spacing | None = None, affine: Any = None) -> list[Given]:
+        axes = len(self.task.patch_size)
+        return list_given(scans, channels=self.channels, axes=axes, spacing=spacing, affine=affine)
 
     @float32_by_default()
     def score(self, data: str, *, labels: str | None = None, workers: int = 2, tell: Tell | None = None) -> ScanScores:
         """See `TrainedModel.score`."""
         task = self.task.also_scored_by(own_metrics(self.own_metrics))
         return score_scans(dataclasses.replace(self, task=task), data, labels=labels, workers=workers, tell=tell)
+
+    def __repr__(self) -> str:
+        classes, size = ", ".join(map(shown, self.classes)), " x ".join(map(str, self.task.patch_size))
+        return f"<tutelage.ScanModel: classes {classes}; patches of {size}; step {self.step:,}; {self.device}>"

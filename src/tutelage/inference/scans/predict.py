@@ -8,6 +8,8 @@ from pathlib import Path
 
 from tutelage.core.errors import RunError
 from tutelage.core.names import shown
+from tutelage.core.wording import option
+from tutelage.data.scans.given import Given
 from tutelage.data.scans.items import Case
 from tutelage.data.scans.mask_folder import TABLE, MaskFolder
 from tutelage.data.scans.masks import write_probabilities
@@ -24,14 +26,15 @@ class WrittenMasks(Written):
 
 
 def write_masks(
-    model: Segmenter, cases: Sequence[Case], out: Path, *, probabilities: bool = False, tell: Tell | None = None
+    model: Segmenter, scans: Sequence[Given], out: Path, *, probabilities: bool = False, tell: Tell | None = None
 ) -> WrittenMasks:
     """Write one mask per scan into the folder `out`, with a table and the names of the label values.
 
     If a scan cannot be read, the table has the reason and there is no mask; the other scans are still segmented.
     """
+    cases = [one.case for one in scans]
     folder = MaskFolder(out, model.classes, model.values)
-    for number, made in enumerate(model.predictions(cases), start=1):
+    for number, made in enumerate(model.predictions(scans), start=1):
         if made.geometry is None or made.predicted is None or made.probs is None:
             row = folder.fail(made.case, made.error)
         else:
@@ -58,4 +61,4 @@ def refuse_folder(path: Path, *, overwrite: bool) -> None:
     if not parent.is_dir():
         raise RunError(f"cannot create the folder {path}: {parent} is not a folder")
     if path.exists() and any(path.iterdir()) and not overwrite:
-        raise RunError(f"{path} is not empty: give a new folder, or write into it with --overwrite")
+        raise RunError(f"{path} is not empty: give a new folder, or write into it with {option('overwrite', True)}")

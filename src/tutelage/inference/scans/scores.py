@@ -35,7 +35,7 @@ _COUNTS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ScanScores(Scores):
     """Metrics on labeled scans, with the scans."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tutelage.core.errors import RunError
 from tutelage.core.headlines import ACCURACY, Headline
@@ -13,6 +13,9 @@ from tutelage.core.intervals import Interval, interval
 from tutelage.results.compare.plan import Combination, Plan
 from tutelage.run.baseline import SUPERVISED
 from tutelage.run.run_record import RunRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Part = Literal["test", "validation"]
 _SAME = {  # keys of split.json that must agree between runs with the same seed and number of labels
@@ -48,7 +51,7 @@ class MethodScores:
         return "all" if self.label_count is None else str(self.label_count)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ComparisonTable:
     """The results of a comparison, fewest labels first.
 
@@ -64,6 +67,35 @@ class ComparisonTable:
     seeds: int
     cells: tuple[MethodScores, ...]
     headline: Headline = ACCURACY
+
+    def to_frame(self) -> pd.DataFrame:
+        """A table of `labels, method, mean, std, n, gain, gain_half_width`: percent and points, one row per cell.
+
+        `n` counts seeds; the gain over supervised training is paired by seed, with its 95% interval.
+        """
+        import pandas as pd
+
+        return pd.DataFrame([_row(cell) for cell in self.cells])
+
+    def __repr__(self) -> str:
+        lines = [f"{self.headline.title} on {self.images} {self.part} {self.headline.item}s, mean ± std over seeds"]
+        for cell in self.cells:
+            gain = "" if cell.gain is None else f", gain over {SUPERVISED} {_points(cell.gain, '+.1f')} points"
+            lines.append(f"  {cell.labels} labels, {cell.method}: {_points(cell.summary, '.1f')}%{gain}")
+        return "\n".join(lines)
+
+
+def _row(cell: MethodScores) -> dict[str, Any]:
+    gain = (None, None) if cell.gain is None else (cell.gain.mean, cell.gain.half_width)
+    names = ("labels", "method", "mean", "std", "n", "gain", "gain_half_width")
+    return dict(
+        zip(names, (cell.labels, cell.method, cell.summary.mean, cell.summary.std, cell.summary.n, *gain), strict=True)
+    )
+
+
+def _points(found: Interval, form: str) -> str:
+    spread = found.half_width if form.startswith("+") else found.std
+    return f"{found.mean:{form}}" + ("" if spread is None else f" ± {spread:.1f}")
 
 
 def collect(plan: Plan, out: Path) -> ComparisonTable:

@@ -15,6 +15,7 @@ from tutelage.config import RunConfig
 from tutelage.config.settings import require
 from tutelage.core.errors import ConfigError, RunError
 from tutelage.core.files import read_json, write_json
+from tutelage.core.wording import command, named, option
 from tutelage.data.kinds import DataKind, recognize_kind
 from tutelage.run.build import learns_from_labels, method_class, method_settings
 from tutelage.run.resolve import resolve_training
@@ -25,12 +26,13 @@ FORMAT = 1
 _DIGEST = "config_digest"  # hash of the TOML file when the plan was written
 MOST_SEEDS = 100
 NO_REPORT = "--no-report"  # for each run: the comparison writes one report on all of them
-_OF_THE_COMPARISON = {  # settings that differ between the runs or have no meaning in them: what to give instead
-    "method.name": "--methods",
-    "data.label_count": "--label-counts",
-    "train.baseline": "supervised among --methods",
-    "train.baseline_share": "supervised among --methods",
-    "train.baseline_steps": "supervised among --methods",
+# settings that differ between the runs or have no meaning in them: what to give instead, and of which setting
+_OF_THE_COMPARISON = {
+    "method.name": ("", "methods"),
+    "data.label_count": ("", "label_counts"),
+    "train.baseline": ("supervised among ", "methods"),
+    "train.baseline_share": ("supervised among ", "methods"),
+    "train.baseline_steps": ("supervised among ", "methods"),
 }
 
 
@@ -68,29 +70,30 @@ class Plan:
     config_file: str | None = None
 
     def __post_init__(self) -> None:
-        require(bool(self.methods), "--methods", "one or more names, separated by commas", "")
-        for flag, values in (("methods", self.methods), ("label-counts", self.label_counts), ("presets", self.presets)):
+        require(bool(self.methods), named("methods"), "one or more names, separated by commas", "")
+        for flag, values in (("methods", self.methods), ("label_counts", self.label_counts), ("presets", self.presets)):
             twice = sorted({str(value) for value in values if values.count(value) > 1})
             if twice:
-                raise ConfigError(f"--{flag} names {twice[0]} twice: name it once")
-        require(1 <= len(self.seeds) <= MOST_SEEDS, "--seeds", f"in [1, {MOST_SEEDS}]", len(self.seeds))
-        for name, instead in _OF_THE_COMPARISON.items():
+                raise ConfigError(f"{named(flag)} names {twice[0]} twice: name it once")
+        require(1 <= len(self.seeds) <= MOST_SEEDS, named("seeds"), f"in [1, {MOST_SEEDS}]", len(self.seeds))
+        for name, (what, instead) in _OF_THE_COMPARISON.items():
             if name in self.settings:
-                raise ConfigError(f"{name} is not one setting in a comparison: give {instead}")
+                raise ConfigError(f"{name} is not one setting in a comparison: give {what}{named(instead)}")
         for method in self.methods:
             if not learns_from_labels(method):
                 raise ConfigError(
-                    f"--methods: {method} learns from no labels, so there is nothing to compare: tutelage pretrain "
-                    f"DATA --out RUN --method {method}, then compare others that start from it, --init-from RUN"
+                    f"{named('methods')}: {method} learns from no labels, so there is nothing to compare: "
+                    f"{command('pretrain', 'DATA', out='RUN', method=method)}, then compare others that start from it, "
+                    f"{option('init_from', 'RUN')}"
                 )
         self._check_method_settings()
         presets = [preset for preset in self.presets if preset != config.NO_PRESET]
         owners = [preset_method(preset) for preset in presets]
         for preset, owner in zip(presets, owners, strict=True):
             if owner not in self.methods:
-                raise ConfigError(f"the preset {preset} is for {owner}, which is not among --methods")
+                raise ConfigError(f"the preset {preset} is for {owner}, which is not among {named('methods')}")
             if owners.count(owner) > 1:
-                raise ConfigError(f"--presets names two presets of {owner}: name one")
+                raise ConfigError(f"{named('presets')} names two presets of {owner}: name one")
 
     def _check_method_settings(self) -> None:
         for name in self.settings:

@@ -20,7 +20,7 @@ _MOST_UNREADABLE = 50
 
 def evaluation_sections(model: Model, scores: ImageScores) -> list[Section]:
     """How well a run does on labeled images."""
-    metrics, items = scores.metrics, scores.items
+    metrics, items = scores.metrics, scores.images
     sections = [Section("Result", (score_tiles(metrics, "labeled"),)), class_section(metrics, model.classes, "")]
     examples = examples_of(model, items, scores.predictions, total=len(items))
     if examples is not None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tutelage.core.names import shown
+from tutelage.core.wording import command, option
 from tutelage.results.report import curves
 from tutelage.results.report.blocks import (
     Block,
@@ -90,17 +91,24 @@ def _summary(record: RunRecord, verdict: Verdict | None, alone: bool) -> Section
         blocks.append(
             Text(
                 f"This run is not finished: {record.steps_done:,} of {record.cfg.train.steps:,} steps are logged. "
-                f"Resume it with: tutelage train --resume {shown(str(record.path))}"
+                f"Resume it with: {command('train', resume=shown(str(record.path)))}"
             )
         )
     elif not record.scored or record.part is None:
         pool = record.headline.pool
-        blocks.append(Text(f"No labeled {pool} were left to score on, so there is no number for this model."))
+        none = f"No labeled {pool} were left to score on"
+        if (estimate := record.estimate) is None:
+            blocks.append(Text(f"{none}, so there is no number for this model."))
+        else:
+            said = estimate.sentence
+            blocks.append(Text(f"{said[:1].upper()}{said[1:]}."))
+            blocks.append(Text(f"{none}. The estimate: {estimate.method}, {estimate.how}.", muted=True))
     else:
         others = {name: scores for name, scores in record.networks.items() if name != record.evaluated}
         if record.pretrained:
             text = (
-                "No labels were used for training. tutelage probe compares these features with those of random weights."
+                f"No labels were used for training. {command('probe')} compares these features with those of random "
+                "weights."
             )
             tiles = feature_tiles(record.scores, record.part, others)
             return Section("Result", (*blocks, tiles, Text(text, muted=True)))
@@ -114,8 +122,9 @@ def _summary(record: RunRecord, verdict: Verdict | None, alone: bool) -> Section
     if alone and verdict is None and record.unlabeled and not record.pretrained:
         blocks.append(
             Text(
-                f"One run cannot show whether its unlabeled {record.headline.pool} helped: train with --baseline, or "
-                "train a second run with --method supervised and report both.",
+                f"One run cannot show whether its unlabeled {record.headline.pool} helped: train with "
+                f"{option('baseline', True)}, or train a second run with {option('method', 'supervised')} and report "
+                "both.",
                 muted=True,
             )
         )

@@ -12,6 +12,7 @@ from tutelage.config.settings import seconds
 from tutelage.core.errors import ConfigError, RunError
 from tutelage.core.files import refuse_file, write_atomically
 from tutelage.core.names import shown
+from tutelage.core.wording import command, option
 from tutelage.results.report import embedding_map, examples
 from tutelage.results.report.blocks import Chapter, Page, Plot, PointMap, Section, Text
 from tutelage.results.report.comparison import comparison_sections
@@ -96,7 +97,8 @@ def page_of(
             inner = run_sections(record, looked, read_verdict(record.path), drawn, alone=False, prefix=prefix)
             chapters.append(Chapter(f"{record.name}: {title_of(record)}", subtitle_of(record), tuple(inner)))
     else:
-        note = f"With more than {MOST_CHAPTERS} runs, details are left out; tutelage report RUN shows those of one run."
+        shows = f"{command('report', 'RUN')} shows those of one run."
+        note = f"With more than {MOST_CHAPTERS} runs, details are left out; {shows}"
         sections.append(Section("Details", (Text(note, muted=True),)))
         sections += how_they_were_made(records)
     data = {title_of(record).partition(" on ")[2] for record in records}
@@ -111,7 +113,10 @@ def _trained(run: Path) -> RunRecord:
     """
     record = RunRecord(run).best
     if record.imported:
-        raise RunError(f"{run} was imported, so there is no training to report on; try tutelage evaluate with --report")
+        raise RunError(
+            f"{run} was imported, so there is no training to report on; try "
+            f"{command('evaluate')} with {option('report')}"
+        )
     _ = record.split, record.rows, record.result
     return record
 
@@ -128,7 +133,7 @@ def report_after_training(run: Path, console: Console) -> None:
         patience = 1.0 if planned is None else patience_within(report_limit(seconds(planned)))
         write_report([run], out, overwrite=True, patience=patience)
     except Exception as error:
-        console.print(f"- no report ({shown(str(error)) or type(error).__name__}); try: tutelage report {run}")
+        console.print(f"- no report ({shown(str(error)) or type(error).__name__}); try: {command('report', run)}")
     else:
         console.print(f"the report is {out}")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tutelage.core.wording import named, option
 from tutelage.results.verdict.evidence import Evidence
 from tutelage.results.verdict.rules import RULES, Reason
 
@@ -58,6 +59,6 @@ def short_baseline(cases: Sequence[Evidence]) -> Reason | None:
         "short baseline",
         f"supervised training had not learned its labels after {steps} steps (loss {sum(known) / len(known):.2f}; "
         f"{first.clueless} gives {first.ignorance:.2f}), so the gain may only be a faster start",
-        f"train longer, e.g. --steps {3 * steps} or a larger --budget",
+        f"train longer, e.g. {option('steps', 3 * steps)} or a larger {named('budget')}",
         DOUBT,
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tutelage.core.ema import SHORTEST_RUN, slowest_decay
+from tutelage.core.wording import command, named, option
 from tutelage.data.images.evidence import FEW_LABELS, reached_by_chance
 from tutelage.results.verdict.evidence import Evidence
 
@@ -58,20 +59,20 @@ def label_noise(case: Evidence) -> Reason | None:
         return None
     if labels < FEW_LABELS:
         more = (
-            "a larger --label-count"
+            f"a larger {named('label_count')}"
             if baseline.settings["data"].get("label_count") is not None
             else "label more images"
         )
         return Reason(
             "labels",
             f"the {labels} labels are too few, or do not fit the images: {seen}",
-            f"{more}, and check the labels (--labels, or the folders)",
+            f"{more}, and check the labels ({named('labels')}, or the folders)",
             0.8,
         )
     return Reason(
         "labels",
         f"the labels do not fit the images: {seen}",
-        "check the labels, first of all the table (--labels) or the folders that they come from",
+        f"check the labels, first of all the table ({named('labels')}) or the folders that they come from",
         0.95,
     )
 
@@ -81,12 +82,12 @@ def distribution_gap(case: Evidence) -> Reason | None:
     gap = case.run.final.get("gap")
     if gap is None or gap["auc"] <= gap["limit"]:
         return None
-    where = "--unlabeled" if case.run.settings["data"]["unlabeled"] else "the folder of unlabeled images"
+    where = named("unlabeled") if case.run.settings["data"]["unlabeled"] else "the folder of unlabeled images"
     return Reason(
         "other images",
         f"the unlabeled images differ in kind from the labeled ones: brightness, contrast and edges alone tell them "
         f"apart (AUC {gap['auc']:.2f}; 0.5 means alike)",
-        f"fill {where} with images from the same source as the labeled ones (tutelage show draws both)",
+        f"fill {where} with images from the same source as the labeled ones ({command('show')} draws both)",
         0.93 if gap["auc"] > CLEAR_GAP else 0.7,
     )
 
@@ -98,13 +99,13 @@ def few_pseudo_labels(case: Evidence) -> Reason | None:
         return None
     text = f"{share:.1%} of the unlabeled images got a pseudo-label"
     if threshold is None:
-        return Reason("few pseudo-labels", text, "train longer: a larger --steps or --budget", 0.6)
+        return Reason("few pseudo-labels", text, f"train longer: a larger {named('steps')} or {named('budget')}", 0.6)
     lower = 0.95 if threshold > 0.95 else round(0.85 * threshold, 2)
     strength = 0.94 if threshold > 0.99 else 0.8 if share < 0.01 else 0.6
     return Reason(
         "few pseudo-labels",
         f"{text}: almost none is as confident as the threshold of {threshold:g} requires",
-        f"--method.threshold {lower}",
+        option("method.threshold", lower),
         strength,
     )
 
@@ -123,7 +124,7 @@ def one_class(case: Evidence) -> Reason | None:
     largest = max(range(len(shares)), key=shares.__getitem__)
     if shares[largest] <= case.guess + ONE_CLASS * (1.0 - case.guess):
         return None
-    flag = "try a method that adapts to each class, or a smaller --optimizer.lr"
+    flag = f"try a method that adapts to each class, or a smaller {named('optimizer.lr')}"
     if (weight := case.unlabeled_weight()) and weight[1]:
         flag = _weight_flag(weight[0], weight[1] / 4)
     return Reason(
@@ -147,7 +148,13 @@ def wrong_pseudo_labels(case: Evidence) -> Reason | None:
     threshold = case.run.setting("threshold")
     higher = threshold is not None and threshold < 0.95
     hidden = case.run.settings["data"].get("label_count") is not None
-    flag = "--method.threshold 0.95" if higher else "a larger --label-count" if hidden else "label more images"
+    flag = (
+        option("method.threshold", 0.95)
+        if higher
+        else f"a larger {named('label_count')}"
+        if hidden
+        else "label more images"
+    )
     return Reason("wrong pseudo-labels", f"{right:.0%} of the pseudo-labels on {where} images are right", flag, 0.78)
 
 
@@ -189,7 +196,7 @@ def strong_unlabeled_loss(case: Evidence) -> Reason | None:
 
 
 def _weight_flag(name: str, value: float) -> str:
-    return f"--method.{name.replace('_', '-')} {value:g}"
+    return option(f"method.{name}", value)
 
 
 def slow_average(case: Evidence) -> Reason | None:
@@ -204,7 +211,7 @@ def slow_average(case: Evidence) -> Reason | None:
         "slow average",
         f"the teacher lags behind the student ({teacher:.1%} to {student:.1%}): method.ema_decay {decay:g} averages "
         f"over {1 / (1 - decay):.0f} steps, and there were only {steps}",
-        f"--method.ema-decay {slowest_decay(steps)}",
+        option("method.ema_decay", slowest_decay(steps)),
         0.8,
     )
 
@@ -215,7 +222,7 @@ def too_few_steps(case: Evidence) -> Reason | None:
     pool, words = max(int(run.split["unlabeled_images"]), 1), case.headline.words
     passes = run.steps * train["batch_size"] * train["unlabeled_ratio"] / pool
     loss, rise = run.mean("supervised", since=0.8), _late_rise(case)
-    longer = f"train longer, e.g. --steps {3 * run.steps} or a larger --budget"
+    longer = f"train longer, e.g. {option('steps', 3 * run.steps)} or a larger {named('budget')}"
     if loss is not None and loss > 0.7 * case.ignorance:
         known = f"{case.clueless} gives {case.ignorance:.2f}"
         text = f"the labels have hardly been learned: the supervised loss is {loss:.2f}, and {known}"
@@ -239,7 +246,10 @@ def near_the_ceiling(case: Evidence) -> Reason | None:
         return None
     text = f"the labels alone reach {score:.1%}, so little is left to gain"
     return Reason(
-        "little left to gain", text, "keep --method supervised, or compare with a smaller --label-count", 0.74
+        "little left to gain",
+        text,
+        f"keep {option('method', 'supervised')}, or compare with a smaller {named('label_count')}",
+        0.74,
     )
 
 

@@ -14,6 +14,7 @@ from tutelage.core.errors import RunError
 from tutelage.core.files import write_json
 from tutelage.core.headlines import ACCURACY, headline_of
 from tutelage.core.intervals import Interval, interval
+from tutelage.core.wording import option
 from tutelage.results.verdict.diagnosis import DOUBT, MOST_REASONS, diagnose, short_baseline
 from tutelage.results.verdict.evidence import Evidence
 from tutelage.results.verdict.pairing import Difference, paired_difference
@@ -155,14 +156,14 @@ def certainty(over_seeds: Interval, differences: Sequence[Difference]) -> tuple[
 
 def _too_little_to_tell(half_width: float, seeds: int, outcome: Outcome, item: str) -> Reason:
     text = f"a gain below {half_width:.0f} points cannot be distinguished from chance here"
-    flag = f"score more {item}s (--test)" if seeds == 1 else f"more seeds: --seeds {2 * seeds + 1}"
+    flag = f"score more {item}s ({option('test')})" if seeds == 1 else f"more seeds: {option('seeds', 2 * seeds + 1)}"
     return Reason("too little to tell", text, flag, DOUBT if outcome == "uncertain" else 0.4)
 
 
 def _few_draws(half_width: float, seeds: int) -> Reason:
     """A caveat for a gain that each seed shows, but with too few seeds to generalize."""
     text = f"other draws of the labels may differ: over these {seeds} seeds the mean gain is ± {half_width:.0f} points"
-    return Reason("few draws", text, f"more seeds: --seeds {2 * seeds + 1}", 0.3)
+    return Reason("few draws", text, f"more seeds: {option('seeds', 2 * seeds + 1)}", 0.3)
 
 
 def print_verdict(verdict: Verdict, console: Console) -> None:

@@ -17,6 +17,7 @@ from tutelage.core.devices import one_thread
 from tutelage.core.seeding import derived_seed, own_random_state
 from tutelage.data.images.dataset import ImageDataset
 from tutelage.run.data_modules.feature_streams import Features, build_feature_training, new_head
+from tutelage.run.estimate import Estimate
 from tutelage.training.health import Health
 from tutelage.training.loop import run_step
 
@@ -40,12 +41,29 @@ class HeadChoice:
             labels.
         metric: "accuracy" or "balanced accuracy".
         reason: why, in one sentence.
+        labels: the number of labels that the scores are on.
+        rounds: how often each of them was predicted.
     """
 
     name: str
     scores: dict[str, tuple[float, float]]
     metric: str
     reason: str
+    labels: int = 0
+    rounds: int = 0
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """The score of the chosen head, if there is one."""
+        if self.name not in self.scores:
+            return None
+        value, error = self.scores[self.name]
+        among = f"; chosen among {len(self.scores)} heads" if len(self.scores) > 1 else ""
+        times = "once" if self.rounds == 1 else f"{self.rounds} times"
+        how = f"each label predicted {times} by heads trained without it, in {_FOLDS} folds{among}"
+        return Estimate(
+            method=self.name, metric=self.metric, value=value, standard_error=error, labels=self.labels, how=how
+        )
 
     def print(self, console: Console) -> None:
         """Say what was chosen, and why."""
@@ -97,9 +115,8 @@ def choose_head(
         if ahead > _MARGIN * error and ahead > 0.0:
             chosen = name
     listed = ", ".join(f"{name} {100 * score:.1f}%" for name, (score, _) in scores.items())
-    return HeadChoice(
-        chosen, scores, metric, f"{chosen}, by cross-validated {metric} on {len(tested)} labels ({listed})"
-    )
+    reason = f"{chosen}, by cross-validated {metric} on {len(tested)} labels ({listed})"
+    return HeadChoice(chosen, scores, metric, reason, len(tested), int(np.bincount(rows).max()))
 
 
 def _folds(label: NDArray[np.int64], *, seed: int) -> list[NDArray[np.int64]]:

@@ -11,6 +11,7 @@ from tutelage.config import RunConfig
 from tutelage.config.settings import DataConfig
 from tutelage.core.errors import ConfigError
 from tutelage.core.names import shown
+from tutelage.core.wording import option
 from tutelage.data.check import check_for_training
 from tutelage.data.images.check import check_images
 from tutelage.data.images.parts import ImageInventory
@@ -60,7 +61,7 @@ def _check_run(cfg: RunConfig, inventory: ImageInventory) -> None:
     if not len(held) and not {"val", "test"} & set(inventory.parts):
         raise ConfigError(
             f"{shown(data.path)} has no test images, and {len(kept)} labels are too few to hold some out: nothing "
-            "could be scored; give labeled images with --test"
+            f"could be scored; give labeled images with {option('test')}"
         )
     want, have = cfg.train.unlabeled_batch, len(items) - len(held) - (len(kept) if data.exclude_labeled else 0)
     if method_class(cfg.method).unlabeled_views and want > have:

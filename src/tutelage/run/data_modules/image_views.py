@@ -32,7 +32,7 @@ def save_image_views(cfg: RunConfig, dataset: ImageDataset, out: Path) -> None:
     rows = np.linspace(0, len(pixels) - 1, min(IMAGES, len(pixels))).astype(np.int64)
     labels = [int(label) for label in dataset.train.labels[rows]]
     classes = [dataset.classes[label] if label >= 0 else None for label in labels]
-    save_sheet(cfg, pixels[rows], classes, names, out, draws=DRAWS)
+    save_sheet(draw_sheet(cfg, pixels[rows], classes, names, draws=DRAWS), out)
 
 
 def decide_domain(cfg: RunConfig, flip_ok: bool) -> RunConfig:
@@ -49,32 +49,27 @@ def views_of(cfg: RunConfig) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*method.labeled_views, *method.unlabeled_views)))
 
 
-def save_plain(pixels: np.ndarray, classes: Sequence[str | None], out: Path) -> None:
-    """Write a picture of images (N, C, H, W) uint8 as they are, with the names of their classes."""
-    _write(plain_sheet(pixels, _names(classes), "as the network sees them", columns=COLUMNS), out)
+def draw_plain(pixels: np.ndarray, classes: Sequence[str | None]) -> Image.Image:
+    """A picture of images (N, C, H, W) uint8 as they are, with the names of their classes."""
+    return plain_sheet(pixels, _names(classes), "as the network sees them", columns=COLUMNS)
 
 
-def save_sheet(
-    cfg: RunConfig,
-    pixels: np.ndarray,
-    classes: Sequence[str | None],
-    names: tuple[str, ...],
-    out: Path,
-    *,
-    draws: int,
-) -> None:
-    """Write a contact sheet of images (N, C, H, W) uint8 under the views `names`, with the names of their classes."""
+def draw_sheet(
+    cfg: RunConfig, pixels: np.ndarray, classes: Sequence[str | None], names: tuple[str, ...], *, draws: int
+) -> Image.Image:
+    """A contact sheet of images (N, C, H, W) uint8 under the views `names`, with the names of their classes."""
     ct = CTAugment(cfg.augment.ct) if cfg.augment.strong.policy == "ctaugment" else None  # before it has learned
     views = dict(zip(names, build_views(names, cfg.augment, ImageShape(*pixels.shape[1:]), ct), strict=True))
     images = torch.from_numpy(np.ascontiguousarray(pixels))
-    _write(contact_sheet(images, views, draws, cfg.train.seed, _names(classes)), out)
+    return contact_sheet(images, views, draws, cfg.train.seed, _names(classes))
 
 
 def _names(classes: Sequence[str | None]) -> list[str]:
     return ["no label" if name is None else shown(name) for name in classes]
 
 
-def _write(sheet: Image.Image, out: Path) -> None:
+def save_sheet(sheet: Image.Image, out: Path) -> None:
+    """Write a picture as PNG."""
     stream = io.BytesIO()
     sheet.save(stream, "PNG")
     write_atomically(out, stream.getvalue())

@@ -22,6 +22,7 @@ from tutelage.config.augment import AugmentConfig
 from tutelage.config.settings import BASELINE_SHARE, seconds
 from tutelage.core.distributed import barrier, from_main, rank
 from tutelage.core.errors import ConfigError, NotBetter
+from tutelage.core.wording import named, option
 from tutelage.data.check import check_for_training
 from tutelage.data.images.check import ImageCheckReport, check_images
 from tutelage.data.images.dataset import ImageDataset, load_images
@@ -47,6 +48,7 @@ from tutelage.run.data_modules.image_framing import framing_by_default, mode_of,
 from tutelage.run.data_modules.image_streams import Inputs, build_training
 from tutelage.run.data_modules.image_views import decide_domain, save_image_views
 from tutelage.run.data_modules.trial import Trial, try_fine_tuning
+from tutelage.run.estimate import KEY, Estimate
 from tutelage.run.frozen import FrozenBackbone
 from tutelage.run.recommend import Recommendation, recommend, recommend_named, recommended, situation
 from tutelage.run.recorder import networks
@@ -82,6 +84,7 @@ class ImageModule(DataModule):
     _inventory: ImageInventory | None = None
     _by_default: Mapping[str, Any] = MappingProxyType({})  # settings of the framing
     _start: Mapping[str, Tensor] = MappingProxyType({})  # of the network, if it starts at a head on its features
+    _estimate: Estimate | None = None  # of the head, on the labels
     _heads: Mapping[str, RunConfig] = MappingProxyType({})  # the settings of those that can be chosen among
 
     @staticmethod
@@ -169,11 +172,12 @@ class ImageModule(DataModule):
 
     def decide(self, cfg: RunConfig) -> RunConfig:
         """Decide whether images may be mirrored."""
+        self._estimate = None  # of an earlier run on this data
         unasked = cfg.data.image_size is None and isinstance(self.task, Representation)
         if unasked and self.data.image_size > LARGE_FOR_CPU and self.device.type == "cpu":
             self.console.print(
-                f"- images of {self.data.image_size} pixels make slow steps without a GPU: --preset moco-v2-cpu "
-                "shrinks them, and so does --image-size"
+                f"- images of {self.data.image_size} pixels make slow steps without a GPU: "
+                f"{option('preset', 'moco-v2-cpu')} shrinks them, and so does {named('image_size')}"
             )
         if cfg.frozen and self.frozen is None:
             self._freeze(FrozenBackbone.published(cfg, self.data.image_size, self.device), cfg)
@@ -183,7 +187,10 @@ class ImageModule(DataModule):
             choice = choose_head(self._heads, self.data, self._features, device=self.device)
             choice = from_main(choice)
             choice.print(self.console)
+            self._estimate = choice.estimate
             cfg, self._heads = self._without_own_baseline(self._heads[choice.name]), {}
+        elif self._features is not None and self.data.val is None and not self.data.has_test:
+            self._estimate = self._cross_validated(cfg, self._features)
         if cfg.train.trial_share > 0.0:
             self._try_fine_tuning(cfg)
         check_streams(cfg, self.data.unlabeled_rows)
@@ -192,6 +199,15 @@ class ImageModule(DataModule):
         if not self.data.flip_ok:
             self.console.print("- images are not mirrored: that would change their class (augment.domain symbols)")
         return decide_domain(cfg, self.data.flip_ok)
+
+    def _cross_validated(self, cfg: RunConfig, features: NDArray[np.float32]) -> Estimate | None:
+        """What cross-validation on the labels says of a head that nothing else will score."""
+        begin = time.perf_counter()
+        estimate = from_main(choose_head({cfg.method: cfg}, self.data, features, device=self.device)).estimate
+        if estimate is not None:
+            seconds = time.perf_counter() - begin
+            self.console.print(f"- {cfg.method} was cross-validated on {estimate.labels} labels, in {seconds:.0f} s")
+        return estimate
 
     def _without_own_baseline(self, cfg: RunConfig) -> RunConfig:
         """The settings without a baseline if the chosen head learns from labels alone, and so is its own baseline."""
@@ -226,6 +242,7 @@ class ImageModule(DataModule):
         """A module with the same images, to train the whole network on after a head on its frozen features."""
         module = copy.copy(self)
         module.frozen, module._features, module.light, module._heads = None, None, False, {}
+        module._estimate = None
         return module
 
     def _try_fine_tuning(self, cfg: RunConfig) -> None:
@@ -267,19 +284,23 @@ class ImageModule(DataModule):
         """Restore the frozen backbone, or the normalization if it came from another run, which may be gone."""
         if cfg.frozen:
             self._freeze(FrozenBackbone.of_run(run, cfg, recorded, self.device), cfg)
+        self._estimate = Estimate.in_facts(recorded)
         if cfg.train.init_from is not None:
             self.normalization = Normalization(tuple(recorded["mean"]), tuple(recorded["std"]))
 
     def facts(self) -> dict[str, Any]:
-        """Size and normalization of the images, and how they would be framed if nothing were said of it."""
-        mean, std = list(self.normalization.mean), list(self.normalization.std)
-        facts = {
+        """Size and normalization of the images, how they would be framed if nothing were said of it, and estimates."""
+        facts: dict[str, Any] = {
             "image_size": self.data.image_size,
-            "mean": mean,
-            "std": std,
+            "mean": list(self.normalization.mean),
+            "std": list(self.normalization.std),
             "framing_by_default": dict(self._by_default),
         }
-        return facts if self.trial is None else facts | {"trial": self.trial.said}
+        if self._estimate is not None:
+            facts[KEY] = self._estimate.to_dict()
+        if self.trial is not None:
+            facts["trial"] = self.trial.said
+        return facts
 
     def draw_views(self, cfg: RunConfig, out: Path) -> None:
         """A contact sheet; features are not augmented in a way that a picture could show."""
@@ -403,7 +424,12 @@ class ImageModule(DataModule):
         return exams
 
     def evidence(self, training: Training) -> dict[str, Any]:
-        """How labeled and unlabeled images differ, and how well labels fit the images; None if there are too few."""
+        """How labeled and unlabeled images differ, and how well labels fit the images; None if there are too few.
+
+        Of a frozen network, the cross-validated score of the head, if there is one.
+        """
+        if self._estimate is not None:
+            return {KEY: self._estimate.to_dict()}
         if not self._gives_evidence(training):
             return {}  # pixel statistics tell nothing of what a frozen network sees
         images, rows, label = self.data.train.images, self.data.labeled_rows, self.data.train.labels

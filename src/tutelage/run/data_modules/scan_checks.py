@@ -11,6 +11,7 @@ from rich.console import Console
 from tutelage.config import RunConfig
 from tutelage.core.errors import ConfigError
 from tutelage.core.names import shown
+from tutelage.core.wording import option
 from tutelage.data.check import check_for_training
 from tutelage.data.kinds import SCANS
 from tutelage.data.scans.check import check_scans
@@ -42,7 +43,7 @@ def _check_run(cfg: RunConfig, inventory: ScanInventory) -> None:
     if not len(held) and not {"val", "test"} & set(inventory.parts):
         raise ConfigError(
             f"{shown(data.path)} has no test cases, and of {len(kept)} labeled ones none is held out: nothing could be "
-            "scored; give labeled scans with --test"
+            f"scored; give labeled scans with {option('test')}"
         )
     taken_out = np.union1d(held, kept) if data.exclude_labeled else held
     check_streams(cfg, np.setdiff1d(np.arange(len(cases)), taken_out), SCANS.name)

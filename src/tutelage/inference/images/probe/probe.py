@@ -22,6 +22,7 @@ from tutelage.core.errors import ConfigError, DataError, MissingExtra, maybe
 from tutelage.core.intervals import interval
 from tutelage.core.names import shown
 from tutelage.core.seeding import generator
+from tutelage.core.wording import named, option
 from tutelage.data.split import keep_labels
 from tutelage.inference.images.encoder import SETTLING_IMAGES, Encoder
 from tutelage.inference.images.probe.bench import Bench, View
@@ -48,14 +49,18 @@ class ProbeConfig:
     label_balance: Literal["balanced", "proportional"] = "balanced"
 
     def __post_init__(self) -> None:
-        require(1 <= self.seeds <= 1000, "--seeds", "in [1, 1000]", self.seeds)
+        require(1 <= self.seeds <= 1000, named("seeds"), "in [1, 1000]", self.seeds)
         for kind in self.kinds or ():
             if kind not in KINDS:
-                raise ConfigError(f"--kind must be one of {', '.join(KINDS)}, got {kind!r}{maybe(kind, KINDS)}")
+                raise ConfigError(
+                    f"{named('kind')} must be one of {', '.join(KINDS)}, got {kind!r}{maybe(kind, KINDS)}"
+                )
         if self.augment and self.kinds is not None and "linear" not in self.kinds:
-            raise ConfigError("--augment does nothing without the linear probe: add linear to --kind")
+            raise ConfigError(
+                f"{named('augment')} does nothing without the linear probe: add linear to {named('kind')}"
+            )
         if "logistic" in (self.kinds or ()) and not _has_sklearn():
-            raise MissingExtra("--kind logistic", "scikit-learn", "probe")
+            raise MissingExtra(option("kind", "logistic"), "scikit-learn", "probe")
 
 
 def _has_sklearn() -> bool:
@@ -69,12 +74,12 @@ def parse_counts(text: str) -> tuple[int | None, ...]:
         ConfigError: a part is neither a number above 0 nor the word all, or is repeated.
     """
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    require(bool(parts), "--label-counts", "numbers, or the word all, separated by commas", text)
+    require(bool(parts), named("label_counts"), "numbers, or the word all, separated by commas", text)
     for part in parts:
         good = part == "all" or (part.isdecimal() and int(part) >= 1)
-        require(good, "--label-counts", "numbers above 0, or the word all, separated by commas", part)
+        require(good, named("label_counts"), "numbers above 0, or the word all, separated by commas", part)
     counts = tuple(None if part == "all" else int(part) for part in parts)
-    require(len(set(counts)) == len(counts), "--label-counts", "different numbers", text)
+    require(len(set(counts)) == len(counts), named("label_counts"), "different numbers", text)
     return counts
 
 
@@ -151,8 +156,8 @@ def _counts(cfg: ProbeConfig, learn: LabeledFeatures, classes: Sequence[str]) ->
         try:
             _draw(learn, classes, count, cfg, 0)
         except DataError as error:
-            text = str(error).replace("label_count asks", "--label-counts asks", 1)
-            raise DataError(text.replace("set label_balance to", "take --label-balance")) from None
+            text = str(error).replace("label_count asks", f"{named('label_counts')} asks", 1)
+            raise DataError(text.replace("set label_balance to", f"take {named('label_balance')}")) from None
     return list(cfg.label_counts)
 
 
@@ -197,9 +202,13 @@ def _folds(learn: LabeledFeatures, classes: Sequence[str], cfg: ProbeConfig, dat
     folds = most_folds(learn.label, learn.digests, len(classes))
     few = f"{shown(data)} has no test images, and too few labels ({len(learn)}) to hold out a fifth of them"
     if cfg.label_counts not in (None, (None,)):
-        raise DataError(f"{few}, so --label-counts can only be all: give labeled test images with --test")
+        raise DataError(
+            f"{few}, so {named('label_counts')} can only be all: give labeled test images with {option('test')}"
+        )
     if folds < 2:
-        raise DataError(f"{few}: give labeled test images with --test, or label at least two images per class")
+        raise DataError(
+            f"{few}: give labeled test images with {option('test')}, or label at least two images per class"
+        )
     return folds
 
 

@@ -1,14 +1,54 @@
-"""The result of a probe as a table, on the screen and in Markdown."""
+"""The result of a probe as a table: in Python, on the screen and in Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _HEADINGS = {"run": "this encoder", "random": "random weights"}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ProbeTable:
+    """The accuracy of simple classifiers on the features of a run.
+
+    Attributes:
+        result: everything that is known of the probe, ready for JSON: `run`, `classes`, `features`, `labeled_images`,
+            `test_images`, `settings`, `notes` and `rows`.
+    """
+
+    result: Mapping[str, Any]
+
+    @property
+    def notes(self) -> list[str]:
+        """What to know about the numbers, one sentence each."""
+        return list(self.result["notes"])
+
+    def to_frame(self) -> pd.DataFrame:
+        """A table of `encoder, kind, labels, mean, std, runs`; accuracies are in [0, 1]."""
+        import pandas as pd
+
+        keys = ("encoder", "kind", "labels", "mean", "std")
+        return pd.DataFrame([{key: row[key] for key in keys} | {"runs": len(row["accuracy"])} for row in self._rows])
+
+    @property
+    def _rows(self) -> list[dict[str, Any]]:
+        return list(self.result["rows"])
+
+    def __repr__(self) -> str:
+        columns = " | ".join(_HEADINGS[name] for name in _columns(self.result))
+        lines = [f"{_title(self.result)} ({columns})"]
+        lines += [
+            f"  {kind}, {labels} labels: {' | '.join(scores)}" for kind, labels, *scores, _ in _cells(self.result)
+        ]
+        return "\n".join(lines)
 
 
 def print_table(result: Mapping[str, Any], console: Console) -> None:
