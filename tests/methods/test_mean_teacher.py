@@ -145,4 +145,4 @@ def test_settings_out_of_range_are_refused(settings: dict[str, object], message:
 def test_the_defaults_are_those_of_the_baseline_in_fixmatchs_code() -> None:
     cfg = MeanTeacher.Config()
     assert (cfg.consistency, cfg.consistency_weight, cfg.ramp, cfg.rampup) == ("mse", 50.0, "linear", 0.4)
-    assert (cfg.ema_decay, cfg.class_loss_divisor) == (0.999, "labeled")
+    assert (cfg.ema_decay, cfg.decay, cfg.class_loss_divisor) == (None, 0.999, "labeled")

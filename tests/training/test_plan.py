@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -39,22 +38,21 @@ def training() -> Iterator[Training]:
     made.loader.close()
 
 
-def slow_clock(seconds: float) -> Callable[[], float]:
-    """A clock that moves on by so much each time it is read."""
-    ticks = itertools.count()
-    return lambda: seconds * next(ticks)
+class Stopwatch:
+    """A clock that moves on only in the steps, the first of which takes `first` seconds and each other `later`."""
 
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, first: float, later: float) -> None:
+        self.now, self.first, self.later = 0.0, first, later
+        self.taken: list[int] = []
+        monkeypatch.setattr(plan, "run_step", self.step)
 
-def steps_taken(training: Training, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The steps that are run from now on."""
-    taken: list[int] = []
+    def __call__(self) -> float:
+        return self.now
 
-    def counted(training: Training, step: int, health: Health) -> StepOutput:
-        taken.append(step)
+    def step(self, training: Training, step: int, health: Health) -> StepOutput:
+        self.now += self.later if self.taken else self.first
+        self.taken.append(step)
         return run_step(training, step, health)
-
-    monkeypatch.setattr(plan, "run_step", counted)
-    return taken
 
 
 def test_the_steps_that_were_measured_leave_no_trace(training: Training) -> None:
@@ -69,30 +67,23 @@ def test_the_steps_that_were_measured_leave_no_trace(training: Training) -> None
 def test_a_step_that_takes_longer_than_timing_may_is_not_repeated(
     training: Training, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taken = steps_taken(training, monkeypatch)
-    assert step_time(training, 6.0, clock=slow_clock(10.0)) == pytest.approx(10.0)
-    assert taken == [0]
+    watch = Stopwatch(monkeypatch, first=10.0, later=10.0)
+    assert step_time(training, 6.0, clock=watch) == pytest.approx(10.0)
+    assert watch.taken == [0]
 
 
-@pytest.mark.parametrize("seconds", [5.0, 9.0, 30.0])
+@pytest.mark.parametrize(("seconds", "steps"), [(4.5, 2), (9.0, 4), (30.0, 15)])
 def test_timing_ends_before_a_step_that_would_not_fit(
-    training: Training, monkeypatch: pytest.MonkeyPatch, seconds: float
+    training: Training, monkeypatch: pytest.MonkeyPatch, seconds: float, steps: int
 ) -> None:
-    taken = steps_taken(training, monkeypatch)
-    readings: list[float] = []
-
-    def clock() -> float:
-        readings.append(float(len(readings)))
-        return readings[-1]
-
-    assert step_time(training, seconds, clock=clock) == pytest.approx(1.0)
-    assert readings[-1] - readings[0] <= seconds
-    assert len(taken) == (seconds - 1) // 2 + (seconds % 2 == 0)
+    watch = Stopwatch(monkeypatch, first=2.0, later=2.0)
+    assert step_time(training, seconds, clock=watch) == pytest.approx(2.0)
+    assert watch.now <= seconds
+    assert watch.taken == list(range(steps))
 
 
 def test_the_first_step_counts_only_where_it_is_the_only_one(
     training: Training, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps_taken(training, monkeypatch)
-    readings = iter([0.0, 0.0, 5.0, 5.0, 6.0, 6.0, 7.0])  # the first takes 5 s, the others 1 s
-    assert step_time(training, 7.5, clock=lambda: next(readings)) == pytest.approx(1.0)
+    assert step_time(training, 12.0, clock=Stopwatch(monkeypatch, first=5.0, later=1.0)) == pytest.approx(1.0)
+    assert step_time(training, 7.0, clock=Stopwatch(monkeypatch, first=5.0, later=1.0)) == pytest.approx(5.0)

@@ -51,7 +51,7 @@ class CPS(Method[SemiSupervisedBatch]):
 
     def __init__(self, student: Network, task: Task, problem: Problem, cfg: Config) -> None:
         super().__init__(student, task, problem, cfg)
-        self.teacher = EMATeacher(student, cfg.ema_decay, warmup=cfg.ema_warmup, buffers="copy")
+        self.teacher = EMATeacher(student, cfg.decay, warmup=cfg.ema_warmup, buffers="copy")
         self.second = copy.deepcopy(student)
         for module in self.second.modules():
             if isinstance(module, nn.modules.conv._ConvNd | nn.modules.batchnorm._BatchNorm):

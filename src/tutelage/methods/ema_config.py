@@ -30,6 +30,11 @@ class EMAConfig:
         given = self.ema_decay
         require(given is None or 0.0 <= given < 1.0, "method.ema_decay", "in [0, 1)", given)
 
+    @property
+    def decay(self) -> float:
+        """The decay, which is the published one until the number of steps is known."""
+        return self.slowest if self.ema_decay is None else self.ema_decay
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluatedEMAConfig(EMAConfig):

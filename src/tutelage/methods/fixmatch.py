@@ -63,7 +63,7 @@ class FixMatch(Method[SemiSupervisedBatch]):
 
     def __init__(self, student: Network, task: Task, problem: Problem, cfg: Config) -> None:
         super().__init__(student, task, problem, cfg)
-        self.teacher = EMATeacher(student, cfg.ema_decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)
+        self.teacher = EMATeacher(student, cfg.decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)
         self.alignment = Alignment(problem.labeled_counts, cfg.alignment_steps)
 
     def pseudo_label_weight(self, probs: Tensor) -> Tensor:

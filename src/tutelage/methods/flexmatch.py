@@ -54,7 +54,7 @@ class FlexMatch(Method[SemiSupervisedBatch]):
 
     def __init__(self, student: Network, task: Task, problem: Problem, cfg: Config) -> None:
         super().__init__(student, task, problem, cfg)
-        self.teacher = EMATeacher(student, cfg.ema_decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)
+        self.teacher = EMATeacher(student, cfg.decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)
         self.register_buffer("latest", torch.full((problem.train_rows,), -1))  # class of each row, -1 before the first
         self.register_buffer("progress", torch.zeros(problem.num_classes))  # b
 

@@ -63,7 +63,7 @@ class FreeMatch(Method[SemiSupervisedBatch]):
 
     def __init__(self, student: Network, task: Task, problem: Problem, cfg: Config) -> None:
         super().__init__(student, task, problem, cfg)
-        self.teacher = EMATeacher(student, cfg.ema_decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)
+        self.teacher = EMATeacher(student, cfg.decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)
         uniform = torch.full((problem.num_classes,), 1.0 / problem.num_classes)
         self.register_buffer("threshold", uniform[0].clone())  # tau
         self.register_buffer("class_probs", uniform.clone())  # q

@@ -98,7 +98,7 @@ class HybridNet(Method[SemiSupervisedBatch]):
                 "hybridnet needs a network that shows its maps: network.name small, conv-large, wrn-... or "
                 "shake-shake-..."
             )
-        self.teacher = EMATeacher(student, cfg.ema_decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)
+        self.teacher = EMATeacher(student, cfg.decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)
         self.decoder, self.other_encoder, self.other_decoder = student.decoder(), student.encoder(), student.decoder()
         self.consistency_head: nn.Linear | None = None
         if cfg.logit_distance_weight is not None:

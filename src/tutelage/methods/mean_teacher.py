@@ -95,7 +95,7 @@ class MeanTeacher(Method[SemiSupervisedBatch]):
         if not isinstance(student.head, nn.Linear):
             for name in ("logit_distance_weight", "sntg_weight"):
                 require(getattr(cfg, name) is None, f"method.{name}", "none in segmentation", getattr(cfg, name))
-        self.teacher = EMATeacher(student, cfg.ema_decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)
+        self.teacher = EMATeacher(student, cfg.decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)
         self.consistency_head: nn.Linear | None = None
         if cfg.logit_distance_weight is not None:
             self.consistency_head = copy.deepcopy(student.head)

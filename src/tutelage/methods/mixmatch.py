@@ -58,7 +58,7 @@ class MixMatch(Method[SemiSupervisedBatch]):
 
     def __init__(self, student: Network, task: Task, problem: Problem, cfg: Config) -> None:
         super().__init__(student, task, problem, cfg)
-        self.teacher = EMATeacher(student, cfg.ema_decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)
+        self.teacher = EMATeacher(student, cfg.decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)
 
     def pseudo_label_weight(self, probs: Tensor) -> Tensor:
         """(B,): 1 for every row of `probs` (B, K): there is no threshold."""

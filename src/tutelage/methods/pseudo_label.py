@@ -51,7 +51,7 @@ class PseudoLabel(Method[SemiSupervisedBatch]):
 
     def __init__(self, student: Network, task: Task, problem: Problem, cfg: Config) -> None:
         super().__init__(student, task, problem, cfg)
-        self.teacher = EMATeacher(student, cfg.ema_decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)
+        self.teacher = EMATeacher(student, cfg.decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)
 
     def pseudo_label_weight(self, probs: Tensor) -> Tensor:
         """(B,): 1 where the largest of `probs` (B, K) reaches the threshold, else 0."""

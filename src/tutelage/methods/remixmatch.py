@@ -77,7 +77,7 @@ class ReMixMatch(Method[SemiSupervisedBatch]):
 
     def __init__(self, student: Network, task: Task, problem: Problem, cfg: Config) -> None:
         super().__init__(student, task, problem, cfg)
-        self.teacher = EMATeacher(student, cfg.ema_decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)
+        self.teacher = EMATeacher(student, cfg.decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)
         self.unlabeled_views = ("weak", *["strong"] * cfg.strong_views)
         self.rotation_head = nn.Linear(student.head.in_features, 4) if cfg.rotation_weight > 0 else None
         self.alignment = Alignment(problem.labeled_counts, cfg.alignment_steps)

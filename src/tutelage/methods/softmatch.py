@@ -86,7 +86,7 @@ class SoftMatch(Method[SemiSupervisedBatch]):
                 "softmatch needs at least 2 unlabeled images per step, for the variance of their confidence; raise "
                 "train.batch_size or train.unlabeled_ratio"
             )
-        self.teacher = EMATeacher(student, cfg.ema_decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)
+        self.teacher = EMATeacher(student, cfg.decay, warmup=cfg.ema_warmup, buffers=cfg.ema_buffers)
         uniform = torch.full((problem.num_classes,), 1.0 / problem.num_classes)
         self.register_buffer("mean", uniform[0].clone())  # mu
         self.register_buffer("variance", torch.tensor(1.0))  # sigma^2

@@ -36,7 +36,7 @@ class Supervised(Method[SupervisedBatch]):
 
     def __init__(self, student: Network, task: Task, problem: Problem, cfg: Config) -> None:
         super().__init__(student, task, problem, cfg)
-        self.teacher = EMATeacher(student, cfg.ema_decay, warmup=cfg.ema_warmup, buffers="copy")
+        self.teacher = EMATeacher(student, cfg.decay, warmup=cfg.ema_warmup, buffers="copy")
 
     def forward(self, batch: SupervisedBatch, t: Progress) -> StepOutput:
         x = batch.labeled

@@ -68,7 +68,7 @@ class UAMT(Method[SemiSupervisedBatch]):
 
     def __init__(self, student: Network, task: Task, problem: Problem, cfg: Config) -> None:
         super().__init__(student, task, problem, cfg)
-        decay, warmup, buffers = cfg.ema_decay, cfg.ema_warmup, cfg.ema_buffers
+        decay, warmup, buffers = cfg.decay, cfg.ema_warmup, cfg.ema_buffers
         self.teacher = EMATeacher(student, decay, warmup=warmup, start_weight=0, buffers=buffers)
 
     def forward(self, batch: SemiSupervisedBatch, t: Progress) -> StepOutput:

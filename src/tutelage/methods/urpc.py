@@ -53,7 +53,7 @@ class URPC(Method[SemiSupervisedBatch]):
         super().__init__(student, task, problem, cfg)
         if not student.deep_supervision:
             raise ConfigError("urpc compares levels of a network: set network.deep_supervision, of vnet for example")
-        self.teacher = EMATeacher(student, cfg.ema_decay, warmup=cfg.ema_warmup, buffers="copy")
+        self.teacher = EMATeacher(student, cfg.decay, warmup=cfg.ema_warmup, buffers="copy")
 
     def forward(self, batch: SemiSupervisedBatch, t: Progress) -> StepOutput:
         x, u = batch.labeled, batch.unlabeled

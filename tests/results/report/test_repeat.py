@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from tutelage import cli, config
 from tutelage.config import RunConfig
 from tutelage.results.report.repeat import changed_settings, quoted, train_command, train_commands
+from tutelage.run import session as sessions
 from tutelage.run.build import resolved
 from tutelage.run.resolve import resolve_pretraining, resolve_training
 from tutelage.run.run_record import RunRecord
@@ -36,9 +38,19 @@ def test_the_command_repeats_the_run_bit_for_bit(run: Path, tmp_path: Path) -> N
     assert settings[0] == settings[1]
 
 
-def test_the_command_repeats_a_run_and_its_baseline_that_were_planned_from_a_budget(tmp_path: Path) -> None:
+def test_the_command_repeats_a_run_and_its_baseline_that_were_planned_from_a_budget(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = sessions.plan_lengths
+
+    def short(*given: Any, **more: Any) -> Any:  # so that it does not depend on the machine
+        own, baseline = planned(*given, **more)
+        return dataclasses.replace(own, steps=60), dataclasses.replace(baseline, steps=40)
+
+    monkeypatch.setattr(sessions, "plan_lengths", short)
+    monkeypatch.setattr(sessions, "timing_limit", lambda budget: 0.3)
     words = ["train", "digits", "--label-count", "40", "--method", "pseudo-label", "--batch-size", "4", "--workers=1"]
-    words += ["--device", "cpu", "--budget", "12s", "--baseline", "--train.baseline-share", "0.3", "--no-report"]
+    words += ["--device", "cpu", "--budget", "1h", "--baseline", "--train.baseline-share", "0.3", "--no-report"]
     words += ["--network", "wrn-10-1"]
     run, again = tmp_path / "run", tmp_path / "again"
     assert cli.run([*words, "--out", str(run), "--log-every", "20"]) == 0
