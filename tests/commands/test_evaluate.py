@@ -27,7 +27,8 @@ def photos(root: Path, classes: tuple[str, ...], each: int = 3, seed: int = 0) -
 
 
 def train(root: Path, classes: tuple[str, ...]) -> Path:
-    words = ["--steps", "4", "--batch-size", "3", "--device", "cpu", "--network", "wrn-10-1"]
+    words = ["--method", "fixmatch", "--method.ema-decay", "0.5", "--steps", "4"]
+    words += ["--batch-size", "3", "--device", "cpu", "--network", "wrn-10-1"]
     assert cli.run(["train", str(photos(root / "photos", classes)), "--out", str(root / "run"), *words]) == 0
     return root / "run"
 

@@ -67,7 +67,8 @@ def rows(file: Path) -> list[dict[str, str]]:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("predict")
     names = [f"{folder}/{number}.png" for folder in (*CLASSES, "unlabeled") for number in range(4)]
-    words = ["--steps", "4", "--batch-size", "4", "--device", "cpu", "--network", "wrn-10-1"]
+    words = ["--method", "fixmatch", "--method.ema-decay", "0.5", "--steps", "4"]
+    words += ["--batch-size", "4", "--device", "cpu", "--network", "wrn-10-1"]
     assert cli.run(["train", str(write(root / "photos", *names)), "--out", str(root / "run"), *words]) == 0
     return root / "run"
 

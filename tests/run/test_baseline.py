@@ -84,7 +84,7 @@ def test_a_baseline_whose_time_is_up_is_scored_as_it_is_and_the_verdict_says_so(
 ) -> None:
     monkeypatch.setattr(baselines, "end_of_training", lambda plan, begun: begun)
     command = ["train", "digits", "--out", str(tmp_path / "run"), "--method", "fixmatch", "--baseline", *BRIEF]
-    assert cli.run([*command, "--network", "wrn-10-1"]) == 0
+    assert cli.run(command) == 0
     run = tmp_path / "run"
     result = json.loads((run / "baseline" / "result.json").read_text())
     assert (result["step"], result["planned_steps"]) == (1, 4)
@@ -148,6 +148,7 @@ def test_a_baseline_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch) -
         check_baseline(settings())
 
 
+@pytest.mark.usefixtures("by_flags")
 def test_a_run_with_its_baseline_ends_with_a_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["train", "digits", "--out", str(tmp_path / "run"), "--method", "fixmatch", "--baseline", *BRIEF]
     assert cli.run(command) == 0

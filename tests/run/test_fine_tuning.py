@@ -318,7 +318,7 @@ def test_a_trial_trains_without_the_held_out_labels_and_scores_both_on_them(
     photos: Path, head: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: dict[str, Any] = {}
-    monkeypatch.setattr(trials, "step_time", lambda *args: 20.0)
+    monkeypatch.setattr(trials, "step_time", lambda *args: 27.0)
     monkeypatch.setattr(trials, "LEAST_STEPS", STEPS)
     train_head = trials.train_head
 

@@ -49,7 +49,8 @@ def train_command(record: RunRecord) -> str:
     A run planned from a time budget gets its planned number of steps, since a new plan would differ; so does its
     baseline. A fine-tuning is repeated with the run that it followed, and its lengths follow from the same budget.
     """
-    record = RunRecord(record.home)
+    if record.home != record.path:
+        record = RunRecord(record.home)
     seed = record.cfg.train.seed
     return _command(record, quoted(f"runs/{record.name}"), () if seed == 0 else (f"--seed {seed}",))
 
