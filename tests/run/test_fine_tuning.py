@@ -177,6 +177,16 @@ def test_what_is_held_out_stays_in_the_unlabeled_stream(photos: Path) -> None:
     assert np.array_equal(part.unlabeled_rows, data.unlabeled_rows) and len(data.labeled_rows) == 90
 
 
+@pytest.mark.parametrize(("least", "expected"), [(91, (32, 2.0, 1e-4)), (90, (64, 1.0, 3e-4))])
+def test_with_many_labels_more_of_a_batch_is_labeled_and_the_rate_is_higher(
+    least: int, expected: tuple[int, float, float], head: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fine_tuning, "MANY_LABELS", least)
+    cfg = fine_tuning.fine_tuning_config(RunRecord(head), 300.0)
+    assert (cfg.train.batch_size, cfg.train.unlabeled_ratio, cfg.optimizer.lr) == expected
+    assert cfg.train.budget == "300s" and cfg.network.feature_dims == 149
+
+
 # The sequence: head, trial, fine-tuning, decision
 
 Sequence = Callable[..., tuple[Path, list[RunConfig]]]

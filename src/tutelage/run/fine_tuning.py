@@ -14,6 +14,8 @@ from tutelage.run.frozen import read_backbone
 from tutelage.run.run_record import RunRecord
 
 LEAST = 90.0  # seconds that must be left
+MANY_LABELS = 1000  # from which labels teach more than pseudo-labels, and a faster rate pays; tried with 250 and 4,000
+_MANY_BATCH, _MANY_RATIO, _MANY_LR = 64, 1.0, 3e-4
 TRIAL_SHARE = 0.3  # of what is left, for the trial on held-out labels
 _SEMI_SUPERVISED, _SUPERVISED = "softmatch-finetuned", "supervised-finetuned"
 
@@ -52,13 +54,17 @@ def fine_tuning_config(record: RunRecord, left: float) -> RunConfig:
     semi = bool(method_class(head.method).unlabeled_views)
     base = config.resolve({"data.path": head.data.path}, preset=_SEMI_SUPERVISED if semi else _SUPERVISED)
     dims = read_backbone(record.path)["transform.components"].shape[1]
-    most = max(record.split["unlabeled_images"], 1) / base.train.batch_size
+    batch, ratio, lr = base.train.batch_size, base.train.unlabeled_ratio, base.optimizer.lr
+    if len(record.split["labeled"]) >= MANY_LABELS:
+        batch, ratio, lr = _MANY_BATCH, _MANY_RATIO, _MANY_LR
+    most = max(record.split["unlabeled_images"], 1) / batch
     train = dataclasses.replace(
         base.train,
         budget=f"{left:.0f}s",
         init_from=str(record.path),
         trial_share=0.0 if record.split["val_images"] else TRIAL_SHARE,
-        unlabeled_ratio=min(base.train.unlabeled_ratio, most),
+        batch_size=batch,
+        unlabeled_ratio=min(ratio, most),
         metrics=head.train.metrics,
         seed=head.train.seed,
         device=head.train.device,
@@ -70,5 +76,6 @@ def fine_tuning_config(record: RunRecord, left: float) -> RunConfig:
         data=dataclasses.replace(head.data, image_size=record.data["image_size"]),
         network=dataclasses.replace(head.network, feature_dims=dims),
         augment=dataclasses.replace(base.augment, domain=head.augment.domain),
+        optimizer=dataclasses.replace(base.optimizer, lr=lr),
         train=train,
     )
