@@ -249,7 +249,7 @@ def test_the_errors_of_the_page_on_own_code_are_those_that_come(own_code: Path) 
     ):
         code, error = run(["train", "digits", "--out", "runs/a", *words])
         assert code == 2
-        assert error.removeprefix("tutelage: ").strip() == said.pop(0)
+        assert error.removeprefix("- loading PyTorch\n").removeprefix("tutelage: ").strip() == said.pop(0)
     assert not said
 
 

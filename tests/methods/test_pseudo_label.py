@@ -99,4 +99,4 @@ def test_settings_out_of_range_are_refused(settings: dict[str, Any], message: st
 
 def test_the_defaults_are_those_of_fixmatchs_code() -> None:
     cfg = PseudoLabel.Config()
-    assert (cfg.threshold, cfg.unlabeled_weight, cfg.rampup, cfg.ema_decay) == (0.95, 1.0, 0.4, 0.999)
+    assert (cfg.threshold, cfg.unlabeled_weight, cfg.rampup, cfg.slowest) == (0.95, 1.0, 0.4, 0.999)

@@ -92,6 +92,7 @@ def test_every_method_trains_a_head_on_features(method: type[Method], more: dict
         ),
     ],
 )
+@pytest.mark.usefixtures("by_flags")
 def test_what_does_not_go_together_is_refused(method: str, more: dict[str, Any], message: str, source: Path) -> None:
     with pytest.raises(ConfigError, match=message):
         check_frozen(config(source, method, **more))

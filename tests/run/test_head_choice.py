@@ -105,17 +105,16 @@ def test_without_a_mistake_the_first_head_is_taken_after_one_round(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     label = np.arange(60) % 3
-    data, predict, held = dataset(tmp_path, label, np.arange(24)), head_choice._predict, list[int]()
+    data, train, held = dataset(tmp_path, label, np.arange(24)), head_choice.train_head, list[int]()
 
-    def counted(
-        cfg: RunConfig, part: ImageDataset, features: np.ndarray, rows: np.ndarray, device: torch.device
-    ) -> object:
+    def counted(cfg: RunConfig, part: ImageDataset, features: np.ndarray, device: torch.device) -> object:
+        rows = np.setdiff1d(np.arange(24), part.labeled_rows)
         held.extend(rows.tolist())
         assert len(part.labeled_rows) + len(rows) == 24 and not np.isin(rows, part.labeled_rows).any()
         assert np.isin(rows, part.unlabeled_rows).all()
-        return predict(cfg, part, features, rows, device)
+        return train(cfg, part, features, device)
 
-    monkeypatch.setattr(head_choice, "_predict", counted)
+    monkeypatch.setattr(head_choice, "train_head", counted)
     choice = choose_head(heads("linear", "label-propagation"), data, clusters(label, distance=9.0), device=CPU)
     assert choice.name == "linear"
     for name in ("linear", "label-propagation"):

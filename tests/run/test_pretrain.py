@@ -148,6 +148,7 @@ def test_images_that_score_nothing_are_named_and_a_source_that_is_not_there_is_r
         ({"train.baseline": True}, "a pretraining has no supervised baseline"),
     ],
 )
+@pytest.mark.usefixtures("by_flags")
 def test_what_does_not_fit_is_refused_before_training_and_leaves_nothing(
     tmp_path: Path, settings: dict[str, Any], message: str
 ) -> None:

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from tutelage.inference.images.scores import ImageScores
 from tutelage.results.report.scores import score_tiles
-from tutelage.tasks.class_scores import SCORES, Score, Scored
+from tutelage.tasks.class_scores import SCORES, ClassScore, Scored
 from tutelage.tasks.classification import Classification
 
 
@@ -19,7 +19,7 @@ def brier(scored: Scored) -> float:
 
 
 def test_a_new_score_is_one_function_and_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SCORES, "brier", Score(brier, "Brier score"))
+    monkeypatch.setitem(SCORES, "brier", ClassScore(brier, "Brier score"))
     metrics = Classification(("cat", "dog")).metrics()
     metrics.update(torch.tensor([[0.9, 0.1], [0.4, 0.6]]), torch.tensor([0, 0]))
     scores = metrics.compute()
@@ -32,5 +32,5 @@ def test_a_new_score_is_one_function_and_one_line(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_score_is_none_where_nothing_was_scored(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SCORES, "brier", Score(brier, "Brier score"))
+    monkeypatch.setitem(SCORES, "brier", ClassScore(brier, "Brier score"))
     assert Classification(("cat", "dog")).metrics().compute()["brier"] is None

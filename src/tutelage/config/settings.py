@@ -172,7 +172,7 @@ class TrainConfig:
     steps: Annotated[int | None, "optimizer steps; by default they fit the budget"] = None
     budget: Annotated[
         str | None,
-        "time for the whole command, e.g. 90s, 30m, 2h, or a number of minutes; the number of steps is planned to fit",
+        "time for the whole command, e.g. 90s, 30m, 2h, or a number of minutes",
     ] = None
     batch_size: Annotated[int, "labeled images per step"] = 64
     unlabeled_ratio: Annotated[float, "unlabeled images per labeled image in a step (mu)"] = 1.0

@@ -52,7 +52,7 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Score:
+class ClassScore:
     """One number that measures how good predictions are.
 
     Attributes:
@@ -117,15 +117,15 @@ def ece(scored: Scored) -> float:
     return float(error)
 
 
-SCORES: dict[str, Score] = {
-    "accuracy": Score(accuracy, "accuracy", share=True),
-    "top5_accuracy": Score(top5_accuracy, "top-5", share=True, more_classes_than=5),
-    "balanced_accuracy": Score(balanced_accuracy, "balanced", share=True),
-    "nll": Score(nll, "NLL"),
-    "ece": Score(ece, "ECE"),
+SCORES: dict[str, ClassScore] = {
+    "accuracy": ClassScore(accuracy, "accuracy", share=True),
+    "top5_accuracy": ClassScore(top5_accuracy, "top-5", share=True, more_classes_than=5),
+    "balanced_accuracy": ClassScore(balanced_accuracy, "balanced", share=True),
+    "nll": ClassScore(nll, "NLL"),
+    "ece": ClassScore(ece, "ECE"),
 }
 
 
-def scores_for(num_classes: int) -> dict[str, Score]:
+def scores_for(num_classes: int) -> dict[str, ClassScore]:
     """The scores that are meaningful for this many classes."""
     return {name: score for name, score in SCORES.items() if num_classes > score.more_classes_than}
