@@ -62,6 +62,11 @@ def test_the_baseline_may_take_another_number_of_steps() -> None:
         settings(train__steps=5, train__baseline_steps=0)
 
 
+def test_a_baseline_is_not_fine_tuned_where_its_run_is() -> None:
+    cfg = settings(network__name="efficientnet-lite0", train__freeze="all", train__finetune=True, train__steps=600)
+    assert cfg.train.finetune and not baseline_config(cfg, {}).train.finetune
+
+
 def test_a_decay_that_follows_from_the_steps_follows_from_those_of_the_baseline() -> None:
     cfg = settings(train__steps=600, train__baseline_steps=120, method__ema_decay=0.98)
     assert dict(baseline_config(cfg, {"ema_decay": 0.98}).method_settings) == {}

@@ -209,8 +209,7 @@ def sequence(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S
             return dataclasses.replace(cfg, train=train)
 
         def tried(cfg: Any, data: Any, network: Any, *rest: Any, **more: Any) -> Any:
-            if outcome is None:
-                return None
+            assert outcome is not None
             return Trial(22, "accuracy", outcome[0], outcome[1], 7), network.state_dict()
 
         monkeypatch.setattr(fine_tune, "fine_tuning_config", short)
@@ -222,6 +221,8 @@ def sequence(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S
 
         monkeypatch.setattr(fine_tune, "seconds_left", seconds_left)
         monkeypatch.setattr("tutelage.run.data_modules.images.try_fine_tuning", tried)
+        if outcome is None:
+            monkeypatch.setattr(trials, "LEAST_HELD", 25)
         monkeypatch.setattr(
             "tutelage.run.session.plan_lengths", lambda *args, **more: (Lengths(STEPS, None, 1.0), None)
         )
@@ -328,7 +329,7 @@ def test_a_trial_trains_without_the_held_out_labels_and_scores_both_on_them(
     photos: Path, head: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: dict[str, Any] = {}
-    monkeypatch.setattr(trials, "step_time", lambda *args: 27.0)
+    monkeypatch.setattr(trials, "step_time", lambda *args, **more: 27.0)
     monkeypatch.setattr(trials, "LEAST_STEPS", STEPS)
     train_head = trials.train_head
 

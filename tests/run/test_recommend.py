@@ -177,6 +177,14 @@ def test_a_budget_too_short_for_the_largest_size_lowers_it_on_a_processor() -> N
     assert recommend(of_photos(unlabeled=3000, budget=60.0)).image_size == sizes[2]
 
 
+def test_only_a_budget_that_was_asked_for_is_used_up_by_fine_tuning() -> None:
+    for timed in (False, True):
+        choice = recommend(of_photos(budget=1200.0, timed=timed))
+        assert choice.finetune == timed == any("fine-tuned" in reason for reason in choice.reasons)
+    sizes = [feature_size(of_photos(unlabeled=50_000, budget=1800.0, timed=timed)) for timed in (False, True)]
+    assert sizes == [160, 128]  # most of a long budget is for fine-tuning
+
+
 def named(method: str, **given: object) -> config.RunConfig:
     return config.resolve({"data.path": "x", "method.name": method} | given)
 

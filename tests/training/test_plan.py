@@ -72,6 +72,15 @@ def test_a_step_that_takes_longer_than_timing_may_is_not_repeated(
     assert watch.taken == [0]
 
 
+@pytest.mark.parametrize(("patience", "expected"), [(25.0, 4.0), (19.0, 10.0)])
+def test_a_slow_first_step_is_followed_by_another_where_a_tenth_of_the_budget_allows_two(
+    patience: float, expected: float, training: Training, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = Stopwatch(monkeypatch, first=10.0, later=4.0)
+    assert step_time(training, 6.0, patience=patience, clock=watch) == pytest.approx(expected)
+    assert watch.taken == ([0, 1] if patience >= 20.0 else [0])
+
+
 @pytest.mark.parametrize(("seconds", "steps"), [(4.5, 2), (9.0, 4), (30.0, 15)])
 def test_timing_ends_before_a_step_that_would_not_fit(
     training: Training, monkeypatch: pytest.MonkeyPatch, seconds: float, steps: int

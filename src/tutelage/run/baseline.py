@@ -69,6 +69,7 @@ def baseline_config(cfg: RunConfig, plan: Mapping[str, Any] = MappingProxyType({
     train = dataclasses.replace(
         cfg.train,
         baseline=False,
+        finetune=False,
         baseline_share=BASELINE_SHARE,
         baseline_steps=None,
         steps=cfg.train.baseline_steps or cfg.train.steps,

@@ -100,6 +100,11 @@ def timing_limit(budget: float) -> float:
     return min(_SHARE_OF_TIMING * budget, _LONGEST_TIMING)
 
 
+def timing_patience(budget: float) -> float:
+    """Seconds that timing two steps may take: the first is slower, and would alone make a plan that is too short."""
+    return _SHARE_OF_TIMING * budget
+
+
 def report_limit(budget: float) -> float:
     """Seconds for the report."""
     least, most = REPORT_SECONDS

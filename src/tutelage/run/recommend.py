@@ -40,7 +40,8 @@ class Situation:
         device: "cpu", "cuda" or "mps".
         gray: whether all images are grayscale.
         pretrained: whether a network that was pretrained on photos can be used.
-        budget: seconds of training, if there is a budget.
+        budget: seconds of the command, if there is a budget.
+        timed: whether that budget was asked for, and is not a default.
     """
 
     labeled: int
@@ -51,6 +52,7 @@ class Situation:
     gray: bool = False
     pretrained: bool = False
     budget: float | None = None
+    timed: bool = False
 
     @property
     def photos(self) -> bool:
@@ -100,6 +102,7 @@ def situation(inventory: ImageInventory, cfg: RunConfig, device: str) -> Situati
         gray=choose_channels(looks) == 1,
         pretrained=has_pretrained() if network is None else cfg.network.starts_pretrained,
         budget=None if cfg.train.budget is None else seconds(cfg.train.budget),
+        timed="budget" in cfg.given.get("train", {}),
     )
 
 
@@ -151,7 +154,7 @@ def _recommend_features(s: Situation, facts: str) -> Recommendation:
         preset=f"{heads[0]}-features",
         image_size=size,
         heads=heads,
-        finetune=s.budget is not None and world_size() == 1,
+        finetune=s.timed and world_size() == 1,
         reasons=(
             f"{facts}: a network that was trained on ImageNet tells photos apart that a new one cannot learn from so "
             "few labels",
@@ -159,7 +162,7 @@ def _recommend_features(s: Situation, facts: str) -> Recommendation:
             "which head suits these labels is decided by cross-validation",
             *(
                 ("with what is left of the budget the network is fine-tuned, and kept if it is better",)
-                if s.budget is not None
+                if s.timed
                 else ()
             ),
         ),
@@ -173,7 +176,7 @@ def feature_size(s: Situation) -> int:
     if s.budget is None or s.device != "cpu":
         return sizes[0]
     images = s.labeled + s.unlabeled
-    share = _SHARE_FOR_FEATURES if s.budget < _LONG else _SHARE_BEFORE_TUNING
+    share = _SHARE_BEFORE_TUNING if s.timed and s.budget >= _LONG else _SHARE_FOR_FEATURES
     within = share * s.budget * _PASSES
     return next((size for size in sizes if images * size**2 <= within), sizes[-1])
 

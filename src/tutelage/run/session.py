@@ -29,6 +29,7 @@ from tutelage.run.budget import (
     plan_lengths,
     report_limit,
     timing_limit,
+    timing_patience,
 )
 from tutelage.run.data_modules.base import DataModule
 from tutelage.run.folder import RunFolder
@@ -104,11 +105,12 @@ class Session:
 
         with self.stop.at_once():
             evaluation, closing = self.module.costs(training, left(0.3))
-            step = step_time(training, left(0.6 if cfg.train.baseline else 1.0))
+            patience = timing_patience(deadline.seconds)
+            step = step_time(training, left(0.6 if cfg.train.baseline else 1.0), patience=patience)
             baseline_step = None
             if cfg.train.baseline:
                 trial = self._baseline_trial(cfg)
-                baseline_step = step_time(trial, left(1.0))
+                baseline_step = step_time(trial, left(1.0), patience=patience)
                 trial.loader.close()
         costs = Costs(
             reading=reading,

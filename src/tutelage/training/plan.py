@@ -20,16 +20,21 @@ TRIAL_LENGTH = 1_000_000  # length of the schedule during measurement: any will 
 _MOST = 200  # steps
 
 
-def step_time(training: Training, seconds: float, *, clock: Callable[[], float] = time.perf_counter) -> float:
+def step_time(
+    training: Training, seconds: float, *, patience: float = 0.0, clock: Callable[[], float] = time.perf_counter
+) -> float:
     """Seconds per optimizer step, including work on the device.
 
     Takes the first steps one at a time, as many as fit `seconds`, but at least one, then undoes them. Since everything
     random depends on the step alone, training starts as if nothing had been measured. The first step, which is slower,
     counts only if there is no time for another.
+
+    Args:
+        patience: seconds that two steps may take, if one takes longer than `seconds`.
     """
     method = copy.deepcopy(training.method.state_dict())
     scaler = copy.deepcopy(training.scaler.state_dict())
-    times = _timed_steps(training, seconds, clock)
+    times = _timed_steps(training, seconds, patience, clock)
     training.method.load_state_dict(method)
     if training.scaler.is_enabled():
         training.scaler.load_state_dict(scaler)
@@ -42,7 +47,7 @@ def step_time(training: Training, seconds: float, *, clock: Callable[[], float] 
     return from_main(mean)
 
 
-def _timed_steps(training: Training, seconds: float, clock: Callable[[], float]) -> list[float]:
+def _timed_steps(training: Training, seconds: float, patience: float, clock: Callable[[], float]) -> list[float]:
     times: list[float] = []
     health, first = Health(training.device), clock()
     training.method.train()
@@ -51,6 +56,7 @@ def _timed_steps(training: Training, seconds: float, clock: Callable[[], float])
         float(run_step(training, len(times), health).loss.detach())  # waits for the device
         end = clock()
         times.append(end - begin)
-        enough = len(times) == _MOST or end - first + times[-1] > seconds
+        limit = max(seconds, patience) if len(times) == 1 else seconds
+        enough = len(times) == _MOST or end - first + times[-1] > limit
         if from_main(enough):  # the same number on every rank
             return times

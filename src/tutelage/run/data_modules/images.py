@@ -47,7 +47,7 @@ from tutelage.run.data_modules.image_checks import check_image_runs
 from tutelage.run.data_modules.image_framing import framing_by_default, mode_of, settle_framing
 from tutelage.run.data_modules.image_streams import Inputs, build_training
 from tutelage.run.data_modules.image_views import decide_domain, save_image_views
-from tutelage.run.data_modules.trial import Trial, try_fine_tuning
+from tutelage.run.data_modules.trial import Trial, rows_to_hold, try_fine_tuning
 from tutelage.run.estimate import KEY, Estimate
 from tutelage.run.frozen import FrozenBackbone
 from tutelage.run.recommend import Recommendation, recommend, recommend_named, recommended, situation
@@ -252,6 +252,9 @@ class ImageModule(DataModule):
             NotBetter: the head scored no worse on the other labels.
         """
         assert cfg.train.init_from is not None and cfg.train.budget is not None
+        if not len(rows_to_hold(self.data.train.labels[self.data.labeled_rows], seed=cfg.train.seed)):
+            self.console.print("- no trial on held-out labels: there are too few labels to hold some out")
+            return
         origin = Path(cfg.train.init_from)
         network = self.network(cfg, published=False)
         self.start(network, origin)
@@ -267,9 +270,6 @@ class ImageModule(DataModule):
             seconds=share,
             timing=timing_limit(share),
         )
-        if found is None:
-            self.console.print("- no trial on held-out labels: there are too few labels to hold some out")
-            return
         self.trial, self._start = found
         if not self.trial.better:
             raise NotBetter(f"fine-tuning reached {self.trial.said}")

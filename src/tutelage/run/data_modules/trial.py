@@ -143,9 +143,9 @@ def try_fine_tuning(
     *,
     seconds: float,
     timing: float,
-) -> tuple[Trial, dict[str, Tensor]] | None:
+) -> tuple[Trial, dict[str, Tensor]]:
     """Fine-tune a network without some labels, and compare it on these with the head of `origin` that has not seen
-    them either; None if there are too few labels for that.
+    them either. `rows_to_hold` must find some.
 
     Args:
         network: with the weights of `origin`, a run whose backbone is frozen.
@@ -156,8 +156,6 @@ def try_fine_tuning(
         The outcome, and the weights of the fine-tuned network.
     """
     held = rows_to_hold(data.train.labels[data.labeled_rows], seed=cfg.train.seed)
-    if not len(held):
-        return None
     part = without(data, held)
     backbone = FrozenBackbone.of_run(origin.path, origin.cfg, origin.data, device)
     features = backbone.transformed(backbone.raw_features(data.train.images))
@@ -165,7 +163,7 @@ def try_fine_tuning(
         head = train_head(origin.cfg, part, features, device)
     network.head.load_state_dict(head.head.state_dict())  # type: ignore[union-attr]
     training = build_training(cfg, part, Inputs(data.train.images, normalization), device, network, steps=TRIAL_LENGTH)
-    steps = max(LEAST_STEPS, int((seconds - timing) / step_time(training, timing)))
+    steps = max(LEAST_STEPS, int((seconds - timing) / step_time(training, timing, patience=2.0 * timing)))
     set_length(training, cfg, steps)
     train_for_trial(training)
     tuned = training.method.predictor
