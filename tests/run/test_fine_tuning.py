@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 import tutelage
+from support.pictures import SIZE, pictures
 from support.runs import cut_back, digests
 from tutelage.commands import fine_tune
 from tutelage.config import RunConfig, resolve
@@ -28,16 +29,7 @@ from tutelage.run.estimate import KEY, Estimate
 from tutelage.run.run_record import KEPT_FILE, TUNED_FOLDER, RunRecord
 from tutelage.training import checkpoint
 
-STEPS, SIZE = 3, 32
-
-
-def pictures(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Noise in three classes, one of them brighter in each channel."""
-    draw, label = np.random.default_rng(seed), np.arange(count) % 3
-    images = draw.integers(0, 120, (count, SIZE, SIZE, 3), dtype=np.uint8)
-    for channel in range(3):
-        images[label == channel, :, :, channel] += 90
-    return images, label
+STEPS = 3
 
 
 @pytest.fixture(scope="module")

