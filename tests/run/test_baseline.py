@@ -114,7 +114,7 @@ def test_a_baseline_in_a_budget_is_planned_with_its_run_and_reads_no_data_again(
     out = tmp_path / "run"
     command = ["train", "digits", "--out", str(out), "--method", "fixmatch", "--baseline", "--budget", "1h"]
     command += ["--network", "wrn-10-1"]
-    monkeypatch.setattr(sessions, "step_time", lambda training, seconds: 1.0)
+    monkeypatch.setattr(sessions, "step_time", lambda *args, **more: 1.0)
     planned = sessions.plan_lengths
 
     def short(budget: float, costs: Costs, **more: Any) -> Any:
