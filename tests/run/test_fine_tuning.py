@@ -346,3 +346,13 @@ def test_a_trial_trains_without_the_held_out_labels_and_scores_both_on_them(
     start, origin = tensors(run, 0), tensors(head, 5)
     assert not torch.equal(start["method.student.head.weight"], origin["method.student.head.weight"])
     assert "on 24 labels that were held out" in str(RunRecord(run).trial)
+
+
+def test_a_trial_that_could_not_hold_ten_steps_is_not_begun(
+    photos: Path, head: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trials, "step_time", lambda *args, **more: 9.0)  # 90 s, of which 9 are for timing
+    more = {"train.init_from": str(head), "network.feature_dims": 149, "train.trial_share": 0.3}
+    with pytest.raises(ConfigError, match=r"a step takes 9\.0 s, and the 90 s for a trial must hold at least 10"):
+        tune(photos, tmp_path / "run", **more, **{"train.steps": None, "train.budget": "5m"})
+    assert not (tmp_path / "run").exists()

@@ -32,7 +32,7 @@ def main(tokens: Sequence[str] | None = None) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # do not fail on names that the terminal cannot show
     warnings.formatwarning = _format_warning
-    gc.set_threshold(10_000)  # importing torch creates so many objects that garbage collection slows it down
+    gc.set_threshold(10_000)  # garbage collection slows down the import of torch, which creates many objects
     code = run(list(sys.argv[1:] if tokens is None else tokens))
     gc.freeze()  # skips a last garbage collection over all of torch's objects, which takes a second
     sys.exit(code)

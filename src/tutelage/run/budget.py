@@ -34,7 +34,7 @@ class Costs:
         closing: the final scores of one run.
         report: 0 if none is written.
         baseline_step: None without a baseline.
-        most: steps that are enough, if there are so many.
+        most: the number of steps beyond which more do not help; None without such a limit.
     """
 
     reading: float
@@ -235,7 +235,7 @@ def _text(took: float) -> str:
 
 
 def budget_text(least: float) -> str:
-    """A budget of at least so many seconds, as a user would write it: `"50s"`, `"4m"`, `"3h"`."""
+    """A budget of at least `least` seconds, as a user would write it: `"50s"`, `"4m"`, `"3h"`."""
     for unit, name, limit in ((10.0, "s", 120.0), (60.0, "m", 7200.0)):
         whole = math.ceil(least / unit)
         if whole * unit <= limit:

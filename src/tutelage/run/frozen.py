@@ -182,7 +182,7 @@ class FrozenBackbone:
         return self.seconds
 
     def _engine(self, total: int) -> Engine:
-        """What suits so many images."""
+        """The faster engine, if there are enough images (`total`) to make up for compiling it."""
         return self._fast if total >= _WORTH_COMPILING or "_fast" in vars(self) else self._plain
 
     def _pass(self, images: NDArray[np.uint8], rows: list[int], engine: Engine) -> NDArray[np.float32]:
@@ -226,7 +226,7 @@ def _no_time(missing: int, done: int, each: float, deadline: Deadline) -> str:
     return (
         f"train.budget: {deadline.text} is too short to pass {missing} images through the frozen network, which take "
         f"{missing * each:.0f} s. --budget {budget_text(1.2 * needed)} would do; or lower data.image_size. "
-        f"{done} of them are kept: the same command goes on from there"
+        f"{done} of them are cached, so a rerun starts from there"
     )
 
 

@@ -20,6 +20,7 @@ from tutelage.run.data_modules.feature_streams import Features, build_feature_tr
 from tutelage.run.estimate import Estimate
 from tutelage.training.health import Health
 from tutelage.training.loop import run_step
+from tutelage.training.state import Training
 
 Rows = NDArray[np.int64]
 
@@ -138,14 +139,19 @@ def train_head(cfg: RunConfig, data: ImageDataset, features: Features, device: t
     head = new_head(cfg, data, features)
     steps = _STEPS.get(cfg.method, _USUAL_STEPS)
     training = build_feature_training(cfg, data, features, device, head, steps=steps)
+    train_unrecorded(training)
+    return training.method.predictor.eval()
+
+
+def train_unrecorded(training: Training) -> None:
+    """Train to the end, without a log, scores or checkpoints."""
     try:
         training.method.train()
-        health = Health(device)
-        for step in range(steps):
+        health = Health(training.device)
+        for step in range(training.total):
             run_step(training, step, health)
     finally:
         training.loader.close()
-    return training.method.predictor.eval()
 
 
 def predictor_of(head: nn.Module, features: Features, device: torch.device) -> Callable[[Rows], Rows]:

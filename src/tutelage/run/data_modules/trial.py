@@ -13,20 +13,18 @@ from torch import Tensor, nn
 
 from tutelage.config import RunConfig
 from tutelage.core.devices import one_thread
+from tutelage.core.errors import ConfigError
 from tutelage.core.seeding import derived_seed
 from tutelage.data.images.dataset import ImageDataset
 from tutelage.data.images.loader import Normalization
 from tutelage.networks.base import Network
 from tutelage.run.budget import LEAST_STEPS
 from tutelage.run.build import set_length
-from tutelage.run.data_modules.head_choice import is_unbalanced, predictor_of, row_weights, train_head
+from tutelage.run.data_modules.head_choice import is_unbalanced, predictor_of, row_weights, train_head, train_unrecorded
 from tutelage.run.data_modules.image_streams import Inputs, build_training
 from tutelage.run.frozen import FrozenBackbone
 from tutelage.run.run_record import RunRecord
-from tutelage.training.health import Health
-from tutelage.training.loop import run_step
 from tutelage.training.plan import TRIAL_LENGTH, step_time
-from tutelage.training.state import Training
 
 Rows = NDArray[np.int64]
 
@@ -82,17 +80,6 @@ def without(data: ImageDataset, held: Rows) -> ImageDataset:
     part = copy.copy(data)
     part.labeled_rows = np.delete(data.labeled_rows, held)
     return part
-
-
-def train_for_trial(training: Training) -> None:
-    """Train to the end, without a record."""
-    try:
-        training.method.train()
-        health = Health(training.device)
-        for step in range(training.total):
-            run_step(training, step, health)
-    finally:
-        training.loader.close()
 
 
 def judged(
@@ -154,6 +141,9 @@ def try_fine_tuning(
 
     Returns:
         The outcome, and the weights of the fine-tuned network.
+
+    Raises:
+        ConfigError: fewer than ten steps fit.
     """
     held = rows_to_hold(data.train.labels[data.labeled_rows], seed=cfg.train.seed)
     part = without(data, held)
@@ -163,9 +153,15 @@ def try_fine_tuning(
         head = train_head(origin.cfg, part, features, device)
     network.head.load_state_dict(head.head.state_dict())  # type: ignore[union-attr]
     training = build_training(cfg, part, Inputs(data.train.images, normalization), device, network, steps=TRIAL_LENGTH)
-    steps = max(LEAST_STEPS, int((seconds - timing) / step_time(training, timing, patience=2.0 * timing)))
+    each = step_time(training, timing, patience=2.0 * timing)
+    steps = int((seconds - timing) / each)
+    if steps < LEAST_STEPS:
+        training.loader.close()
+        raise ConfigError(
+            f"a step takes {each:.1f} s, and the {seconds:.0f} s for a trial must hold at least {LEAST_STEPS}"
+        )
     set_length(training, cfg, steps)
-    train_for_trial(training)
+    train_unrecorded(training)
     tuned = training.method.predictor
     trial = judged(
         data,
