@@ -218,6 +218,7 @@ def sequence(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S
         monkeypatch.setattr(
             "tutelage.run.session.plan_lengths", lambda *args, **more: (Lengths(STEPS, None, 1.0), None)
         )
+        monkeypatch.setattr("tutelage.run.session.step_time", lambda *args, **more: 1.0)  # it would take 20 s
         given = settings(**{"train.finetune": True, "train.budget": "30m"})
         out = tmp_path / "run"
         return tutelage.train(photos, out=out, preset="softmatch-features", settings=given).path, planned
@@ -339,6 +340,7 @@ def test_a_trial_trains_without_the_held_out_labels_and_scores_both_on_them(
     monkeypatch.setattr(trials, "judged", judging)
     more = {"train.init_from": str(head), "network.feature_dims": 149, "train.trial_share": 0.3}
     monkeypatch.setattr("tutelage.run.session.plan_lengths", lambda *args, **more: (Lengths(STEPS, None, 1.0), None))
+    monkeypatch.setattr("tutelage.run.session.step_time", lambda *args, **more: 1.0)
     run = tune(photos, tmp_path / "run", **more, **{"train.steps": None, "train.budget": "5m"})
     assert len(seen["held"]) == 24 and not set(seen["held"]) & set(seen["labeled"])  # 8 of the 30 of each class
     assert seen["trial"].labels == 24 and seen["trial"].steps == STEPS
