@@ -22,6 +22,7 @@ from tutelage.networks.timm_network import preparation
 from tutelage.networks.weights_file import match_weights, read_weights
 
 NETWORK, BATCH = "efficientnet-lite0", 32
+MOST_EPOCHS = 100
 
 
 def fine_tune(
@@ -33,7 +34,7 @@ def fine_tune(
     cpu_seconds: float,
     seed: int,
 ) -> NDArray[np.int64]:
-    """Predicted classes of `test` (M, 3, S, S) after training on `images` (N, 3, S, S) for about `cpu_seconds`."""
+    """Predicted classes of `test` (M, 3, S, S) after training on `images` (N, 3, S, S) for `cpu_seconds` or 100 epochs."""
     torch.manual_seed(seed)
     architecture = WHEELS[NETWORK].architecture
     model = timm.create_model(architecture, num_classes=num_classes)
@@ -49,7 +50,8 @@ def fine_tune(
     groups = [{"params": rest, "lr": 1e-4}, {"params": head, "lr": 1e-3}]
     optimizer = torch.optim.AdamW(groups, weight_decay=0.05)
     rates = [group["lr"] for group in optimizer.param_groups]
-    draw, begin, share = np.random.default_rng(seed), time.process_time(), 0.0
+    draw, begin = np.random.default_rng(seed), time.process_time()
+    step, share, most = 0, 0.0, MOST_EPOCHS * math.ceil(len(images) / BATCH)
     model.train()
     while share < 1.0:
         factor = min(1.0, share / 0.1 + 0.01) * 0.5 * (1.0 + math.cos(math.pi * share))
@@ -61,7 +63,8 @@ def fine_tune(
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        share = (time.process_time() - begin) / cpu_seconds
+        step += 1
+        share = max(step / most, (time.process_time() - begin) / cpu_seconds)
     model.eval()
     with torch.no_grad():
         parts = [

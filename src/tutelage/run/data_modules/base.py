@@ -57,7 +57,6 @@ class DataModule(ABC):
         smaller: the setting that makes a step cheaper.
         foreign: sections, or settings by dotted name, that have no meaning for this kind of data.
         these, others: words for this kind of data and for the other one, in messages.
-        light: whether a step is so small that one thread is faster than several.
         deadline: of the budget, if there is one, for what is long enough to be given up before it is done.
         data, task: the data set and the task on it, after `load`.
     """
@@ -68,13 +67,17 @@ class DataModule(ABC):
     foreign: ClassVar[tuple[str, ...]]
     these: ClassVar[str]
     others: ClassVar[str]
-    light: bool = False
     deadline: Deadline | None = None
     data: RunData
     task: Task
 
     def __init__(self, console: Console, device: torch.device) -> None:
         self.console, self.device = console, device
+
+    @property
+    def light(self) -> bool:
+        """Whether a step is so small that one thread is faster than several."""
+        return False
 
     @staticmethod
     @abstractmethod

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import statistics
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -13,21 +12,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from rich.console import Console
-from torch import Tensor
 
 from tutelage.config import AUTO, RunConfig
 from tutelage.config.augment import AugmentConfig
-from tutelage.config.settings import BASELINE_SHARE, seconds
-from tutelage.core.distributed import barrier, from_main, rank
-from tutelage.core.errors import ConfigError, NotBetter
+from tutelage.core.distributed import from_main, rank
+from tutelage.core.errors import ConfigError
 from tutelage.core.wording import named, option
 from tutelage.data.check import check_for_training
 from tutelage.data.images.check import ImageCheckReport, check_images
 from tutelage.data.images.dataset import ImageDataset, load_images
-from tutelage.data.images.evidence import MOST as MOST_FOR_EVIDENCE
-from tutelage.data.images.evidence import measure_gap, measure_label_fit, pixel_features
+from tutelage.data.images.evidence import measure_gap, measure_label_fit
 from tutelage.data.images.framing import Mode
 from tutelage.data.images.image_set import ImageSubset, PixelCache
 from tutelage.data.images.inventory import read_image_headers
@@ -38,22 +33,20 @@ from tutelage.data.kinds import IMAGES
 from tutelage.networks.base import Network
 from tutelage.networks.build import require_weights, timm_name
 from tutelage.networks.timm_network import preparation
-from tutelage.run.budget import timing_limit
 from tutelage.run.build import build_predictor, build_task, check_streams, learns_from_labels, method_class, resolved
 from tutelage.run.data_modules.base import DataModule
-from tutelage.run.data_modules.feature_streams import build_feature_training, new_head, start_of_network
-from tutelage.run.data_modules.head_choice import choose_head
+from tutelage.run.data_modules.feature_streams import build_feature_training, new_head
 from tutelage.run.data_modules.image_checks import check_image_runs
+from tutelage.run.data_modules.image_costs import evidence_time, scoring_time
 from tutelage.run.data_modules.image_framing import framing_by_default, mode_of, settle_framing
 from tutelage.run.data_modules.image_streams import Inputs, build_training
 from tutelage.run.data_modules.image_views import decide_domain, save_image_views
-from tutelage.run.data_modules.trial import Trial, rows_to_hold, try_fine_tuning
+from tutelage.run.data_modules.pretrained_start import PretrainedStart
+from tutelage.run.data_modules.trial import rows_to_hold
 from tutelage.run.estimate import KEY, Estimate
 from tutelage.run.frozen import FrozenBackbone
 from tutelage.run.recommend import Recommendation, recommend, recommend_named, recommended, situation
-from tutelage.run.recorder import networks
 from tutelage.run.resolve import absolute
-from tutelage.run.run_record import RunRecord
 from tutelage.run.warm_start import warm_start
 from tutelage.tasks.classification import Classification
 from tutelage.tasks.own_metrics import own_metrics
@@ -63,8 +56,6 @@ from tutelage.training.scoring import Exam, ImageExam
 from tutelage.training.state import Training
 
 START_IMAGES = 64  # for a network that is initialized from data
-_TIMED = 512  # images
-_TIMED_STATISTICS = 16  # images
 LARGE_FOR_CPU = 96  # pixels; above it, a short pretraining on a CPU sees too few images
 
 
@@ -78,14 +69,17 @@ class ImageModule(DataModule):
     task: Classification | Representation
     normalization: Normalization
     decoding = 0.0  # seconds per image
-    frozen: FrozenBackbone | None = None
-    _features: NDArray[np.float32] | None = None  # of the training images, if the backbone is frozen
-    trial: Trial | None = None  # of fine-tuning against the head that it starts from
     _inventory: ImageInventory | None = None
     _by_default: Mapping[str, Any] = MappingProxyType({})  # settings of the framing
-    _start: Mapping[str, Tensor] = MappingProxyType({})  # of the network, if it starts at a head on its features
-    _estimate: Estimate | None = None  # of the head, on the labels
-    _heads: Mapping[str, RunConfig] = MappingProxyType({})  # the settings of those that can be chosen among
+
+    def __init__(self, console: Console, device: torch.device) -> None:
+        super().__init__(console, device)
+        self.pretrained = PretrainedStart(console, device)
+
+    @property
+    def light(self) -> bool:
+        """See `DataModule`."""
+        return self.pretrained.features is not None
 
     @staticmethod
     def refuse(cfg: RunConfig) -> None:
@@ -134,7 +128,7 @@ class ImageModule(DataModule):
         choice, mode = from_main(chosen if found is None else (self._choice(cfg, found), mode_of(found)))
         if choice is not None:
             choice.print(self.console)
-            self._heads = {
+            self.pretrained.heads = {
                 head: self._settled(cfg, dataclasses.replace(choice, preset=f"{head}-features"), mode)
                 for head in choice.heads
             }
@@ -171,26 +165,15 @@ class ImageModule(DataModule):
         self.task = build_task(self.data.classes, cfg.method, extra)
 
     def decide(self, cfg: RunConfig) -> RunConfig:
-        """Decide whether images may be mirrored."""
-        self._estimate = None  # of an earlier run on this data
+        """Decide how to start from a pretrained network, and whether images may be mirrored."""
         unasked = cfg.data.image_size is None and isinstance(self.task, Representation)
         if unasked and self.data.image_size > LARGE_FOR_CPU and self.device.type == "cpu":
             self.console.print(
                 f"- images of {self.data.image_size} pixels make slow steps without a GPU: "
                 f"{option('preset', 'moco-v2-cpu')} shrinks them, and so does {named('image_size')}"
             )
-        if cfg.frozen and self.frozen is None:
-            self._freeze(FrozenBackbone.published(cfg, self.data.image_size, self.device), cfg)
-        elif cfg.network.feature_dims is not None and cfg.train.init_from is None:
-            cfg = self._fit_start(cfg)
-        if len(self._heads) > 1 and self._features is not None:
-            choice = choose_head(self._heads, self.data, self._features, device=self.device)
-            choice = from_main(choice)
-            choice.print(self.console)
-            self._estimate = choice.estimate
-            cfg, self._heads = self._without_own_baseline(self._heads[choice.name]), {}
-        elif self._features is not None and self.data.val is None and not self.data.has_test:
-            self._estimate = self._cross_validated(cfg, self._features)
+        cfg = self.pretrained.decide(cfg, self.data, deadline=self.deadline)
+        self._take_normalization()
         if cfg.train.trial_share > 0.0:
             self._try_fine_tuning(cfg)
         check_streams(cfg, self.data.unlabeled_rows)
@@ -200,91 +183,39 @@ class ImageModule(DataModule):
             self.console.print("- images are not mirrored: that would change their class (augment.domain symbols)")
         return decide_domain(cfg, self.data.flip_ok)
 
-    def _cross_validated(self, cfg: RunConfig, features: NDArray[np.float32]) -> Estimate | None:
-        """What cross-validation on the labels says of a head that nothing else will score."""
-        begin = time.perf_counter()
-        estimate = from_main(choose_head({cfg.method: cfg}, self.data, features, device=self.device)).estimate
-        if estimate is not None:
-            seconds = time.perf_counter() - begin
-            self.console.print(f"- {cfg.method} was cross-validated on {estimate.labels} labels, in {seconds:.0f} s")
-        return estimate
-
-    def _without_own_baseline(self, cfg: RunConfig) -> RunConfig:
-        """The settings without a baseline if the chosen head learns from labels alone, and so is its own baseline."""
-        if not cfg.train.baseline or method_class(cfg.method).unlabeled_views:
-            return cfg
-        self.console.print(f"- no baseline is trained: {cfg.method} learns from the labels alone, as a baseline would")
-        train = dataclasses.replace(cfg.train, baseline=False, baseline_share=BASELINE_SHARE, baseline_steps=None)
-        return dataclasses.replace(cfg, train=train)
-
-    def _freeze(self, backbone: FrozenBackbone, cfg: RunConfig) -> None:
-        """Pass all training images through the frozen backbone; rank 0 first, which fills the cache for the others."""
-        self.frozen, self.normalization, self.light = backbone, backbone.normalization, True
-        for turn in (True, False):
-            if (rank() == 0) == turn:
-                raw = backbone.raw_features(self.data.train.images, self.console, deadline=self.deadline)
-            barrier()
-        if backbone.transform is None:
-            self.console.print(f"- the network {cfg.network.name}: {backbone.loaded}; it stays as it is")
-            backbone.fit_transform(raw, cfg.network.feature_dims)
-        self._features = backbone.transformed(raw)
-
-    def _fit_start(self, cfg: RunConfig) -> RunConfig:
-        """Pass all training images once, to start the network at a head on its features; the settings with their D."""
-        backbone = FrozenBackbone.published(cfg, self.data.image_size, self.device)
-        raw = backbone.raw_features(self.data.train.images, self.console)
-        self.console.print(f"- the network {cfg.network.name}: {backbone.loaded}")
-        backbone.fit_transform(raw, cfg.network.feature_dims)
-        self._start = start_of_network(cfg, self.data, backbone, backbone.transformed(raw))
-        return dataclasses.replace(cfg, network=dataclasses.replace(cfg.network, feature_dims=backbone.dims))
-
     def trained_on(self) -> ImageModule:
         """A module with the same images, to train the whole network on after a head on its frozen features."""
         module = copy.copy(self)
-        module.frozen, module._features, module.light, module._heads = None, None, False, {}
-        module._estimate = None
+        module.pretrained = PretrainedStart(self.console, self.device)
         return module
 
     def _try_fine_tuning(self, cfg: RunConfig) -> None:
-        """Fine-tune on a part of the labels; training then goes on from there.
-
-        Raises:
-            NotBetter: the head scored no worse on the other labels.
-        """
-        assert cfg.train.init_from is not None and cfg.train.budget is not None
+        """See `PretrainedStart.try_fine_tuning`; none with too few labels."""
         if not len(rows_to_hold(self.data.train.labels[self.data.labeled_rows], seed=cfg.train.seed)):
             self.console.print("- no trial on held-out labels: there are too few labels to hold some out")
             return
-        origin = Path(cfg.train.init_from)
+        assert cfg.train.init_from is not None
         network = self.network(cfg, published=False)
-        self.start(network, origin)
-        share = cfg.train.trial_share * seconds(cfg.train.budget)
-        self.console.print(f"- a trial of fine-tuning on held-out labels, for about {share:.0f} s")
-        found = try_fine_tuning(
-            cfg,
-            self.data,
-            network,
-            RunRecord(origin),
-            self.normalization,
-            self.device,
-            seconds=share,
-            timing=timing_limit(share),
-        )
-        self.trial, self._start = found
-        if not self.trial.better:
-            raise NotBetter(f"fine-tuning reached {self.trial.said}")
-        self.console.print(f"- fine-tuning is kept: it reached {self.trial.said}; it goes on with all labels")
+        self.start(network, Path(cfg.train.init_from))
+        self.pretrained.try_fine_tuning(cfg, self.data, network, self.normalization)
+
+    def _take_normalization(self) -> None:
+        """Normalize images as the frozen backbone needs, if there is one."""
+        if self.pretrained.backbone is not None:
+            self.normalization = self.pretrained.backbone.normalization
 
     def save(self, run: Path) -> None:
         """The frozen backbone, so that the run needs no other file."""
-        if self.frozen is not None:
-            self.frozen.save(run)
+        if self.pretrained.backbone is not None:
+            self.pretrained.backbone.save(run)
 
     def resume(self, cfg: RunConfig, recorded: Mapping[str, Any], run: Path) -> None:
         """Restore the frozen backbone, or the normalization if it came from another run, which may be gone."""
         if cfg.frozen:
-            self._freeze(FrozenBackbone.of_run(run, cfg, recorded, self.device), cfg)
-        self._estimate = Estimate.in_facts(recorded)
+            backbone = FrozenBackbone.of_run(run, cfg, recorded, self.device)
+            self.pretrained.freeze(backbone, cfg, self.data, deadline=self.deadline)
+            self._take_normalization()
+        self.pretrained.estimate = Estimate.in_facts(recorded)
         if cfg.train.init_from is not None:
             self.normalization = Normalization(tuple(recorded["mean"]), tuple(recorded["std"]))
 
@@ -296,23 +227,23 @@ class ImageModule(DataModule):
             "std": list(self.normalization.std),
             "framing_by_default": dict(self._by_default),
         }
-        if self._estimate is not None:
-            facts[KEY] = self._estimate.to_dict()
-        if self.trial is not None:
-            facts["trial"] = self.trial.said
+        if (estimate := self.pretrained.estimate) is not None:
+            facts[KEY] = estimate.to_dict()
+        if (trial := self.pretrained.trial) is not None:
+            facts["trial"] = trial.said
         return facts
 
     def draw_views(self, cfg: RunConfig, out: Path) -> None:
         """A contact sheet; features are not augmented in a way that a picture could show."""
-        if self.frozen is not None:
+        if self.pretrained.backbone is not None:
             return
         save_image_views(cfg, self.data, out)
 
     def network(self, cfg: RunConfig, *, published: bool) -> Network:
         """See `DataModule`."""
         data = self.data
-        if self._features is not None:
-            return new_head(cfg, data, self._features)
+        if (features := self.pretrained.features) is not None:
+            return new_head(cfg, data, features)
         return build_predictor(
             cfg,
             num_classes=len(data.classes),
@@ -323,10 +254,10 @@ class ImageModule(DataModule):
 
     def start(self, network: Network, origin: Path | None) -> None:  # type: ignore[override]
         """Take weights and normalization from another run, or initialize the network from some images."""
-        if self.frozen is not None:
+        if self.pretrained.backbone is not None:
             return
-        if self._start:
-            network.load_state_dict(self._start, strict=False)
+        if self.pretrained.weights:
+            network.load_state_dict(self.pretrained.weights, strict=False)
             return
         if origin is not None:
             facts = warm_start(network, origin, self.data.classes, self.console)
@@ -338,8 +269,8 @@ class ImageModule(DataModule):
 
     def training(self, cfg: RunConfig, network: Network, *, steps: int) -> Training:  # type: ignore[override]
         """See `DataModule`."""
-        if self._features is not None:
-            return build_feature_training(cfg, self.data, self._features, self.device, network, steps=steps)
+        if (features := self.pretrained.features) is not None:
+            return build_feature_training(cfg, self.data, features, self.device, network, steps=steps)
         return build_training(
             cfg, self.data, Inputs(self.data.train.images, self.normalization), self.device, network, steps=steps
         )
@@ -357,38 +288,15 @@ class ImageModule(DataModule):
             scored += len(self.data.labeled_rows)  # the test images are compared with them
         each = self.scoring_time(training, 0.7 * seconds) if validation + test else 0.0
         reading = self.decoding * test
-        if self.frozen is not None and test:
-            reading += test * self.frozen.seconds_per_image(self.data.train.images)
-        return each * validation, each * (validation + scored) + reading + self._evidence_time(training)
+        if self.pretrained.backbone is not None and test:
+            reading += test * self.pretrained.backbone.seconds_per_image(self.data.train.images)
+        statistics = evidence_time(self.data) if self._gives_evidence(training) else 0.0
+        return each * validation, each * (validation + scored) + reading + statistics
 
     def scoring_time(self, training: Training, seconds: float = 1.0) -> float:
-        """Seconds to score one image with all networks of the method.
-
-        Measured on two images, then on four times as many, and so on, while that fits `seconds`.
-        """
+        """Seconds to score one image with all networks of the method, measured in about `seconds`."""
         part = self.data.val or ImageSubset(self.data.train, self.data.labeled_rows)
-        exam, network = self.exam(part), training.method.student
-        exam.first(2).score(network)  # the first time, libraries are imported, which takes seconds
-        count, spent = 2, 0.0
-        while True:
-            few = exam.first(count)
-            begin = time.perf_counter()
-            few.score(network)
-            took = time.perf_counter() - begin
-            spent += took
-            if len(few) < count or 4 * count > _TIMED or spent + 4 * took > seconds:
-                return len(networks(training)) * took / len(few)
-            count *= 4
-
-    def _evidence_time(self, training: Training) -> float:
-        """Seconds of `evidence`, from some of the images."""
-        if not self._gives_evidence(training):
-            return 0.0
-        few = self.data.train.images[:_TIMED_STATISTICS]
-        begin = time.perf_counter()
-        pixel_features(few)
-        count = min(MOST_FOR_EVIDENCE, len(self.data.unlabeled_rows)) + 2 * len(self.data.labeled_rows)
-        return count * (time.perf_counter() - begin) / len(few)
+        return scoring_time(self.exam(part), training, seconds)
 
     def exam(self, part: ImageSubset) -> Exam:
         """A part of the data, to score networks on."""
@@ -397,11 +305,11 @@ class ImageModule(DataModule):
             bank = None if part.images is self.data.train else own
             return NeighborExam(self.task, part, bank, self.normalization, self.device)
         rows, images, labels = part.rows, part.images.images, part.images.labels
-        if self.frozen is None:
+        if (backbone := self.pretrained.backbone) is None:
             return ImageExam(self.task, images, rows, labels, self.normalization, self.device)
-        if images is self.data.train.images and self._features is not None:
-            return ImageExam(self.task, self._features, rows, labels, unchanged, self.device)
-        features = self.frozen.transformed(self.frozen.raw_features(images[rows], self.console))
+        if images is self.data.train.images and (features := self.pretrained.features) is not None:
+            return ImageExam(self.task, features, rows, labels, unchanged, self.device)
+        features = backbone.transformed(backbone.raw_features(images[rows], self.console))
         return ImageExam(self.task, features, np.arange(len(rows)), labels[rows], unchanged, self.device)
 
     def validation(self) -> Exam | None:
@@ -428,8 +336,8 @@ class ImageModule(DataModule):
 
         Of a frozen network, the cross-validated score of the head, if there is one.
         """
-        if self._estimate is not None:
-            return {KEY: self._estimate.to_dict()}
+        if (estimate := self.pretrained.estimate) is not None:
+            return {KEY: estimate.to_dict()}
         if not self._gives_evidence(training):
             return {}  # pixel statistics tell nothing of what a frozen network sees
         images, rows, label = self.data.train.images, self.data.labeled_rows, self.data.train.labels
@@ -444,7 +352,9 @@ class ImageModule(DataModule):
         }
 
     def _gives_evidence(self, training: Training) -> bool:
-        return self.frozen is None and bool(training.method.labeled_views and training.method.unlabeled_views)
+        return self.pretrained.backbone is None and bool(
+            training.method.labeled_views and training.method.unlabeled_views
+        )
 
     def view_settings(self, cfg: RunConfig) -> Iterator[tuple[str, list[str]]]:
         """See `DataModule`."""

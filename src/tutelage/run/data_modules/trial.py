@@ -5,20 +5,23 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from rich.console import Console
 from torch import Tensor, nn
 
 from tutelage.config import RunConfig
+from tutelage.config.settings import seconds
 from tutelage.core.devices import one_thread
 from tutelage.core.errors import ConfigError
 from tutelage.core.seeding import derived_seed
 from tutelage.data.images.dataset import ImageDataset
 from tutelage.data.images.loader import Normalization
 from tutelage.networks.base import Network
-from tutelage.run.budget import LEAST_STEPS
+from tutelage.run.budget import LEAST_STEPS, timing_limit
 from tutelage.run.build import set_length
 from tutelage.run.data_modules.head_choice import is_unbalanced, predictor_of, row_weights, train_head, train_unrecorded
 from tutelage.run.data_modules.image_streams import Inputs, build_training
@@ -124,20 +127,17 @@ def try_fine_tuning(
     cfg: RunConfig,
     data: ImageDataset,
     network: Network,
-    origin: RunRecord,
     normalization: Normalization,
     device: torch.device,
-    *,
-    seconds: float,
-    timing: float,
+    console: Console,
 ) -> tuple[Trial, dict[str, Tensor]]:
-    """Fine-tune a network without some labels, and compare it on these with the head of `origin` that has not seen
-    them either. `rows_to_hold` must find some.
+    """Fine-tune a network without some labels, and compare it on these with a head that has not seen them either.
+
+    It takes `train.trial_share` of the budget. `rows_to_hold` must find some labels.
 
     Args:
-        network: with the weights of `origin`, a run whose backbone is frozen.
-        seconds: how long the fine-tuning may take.
-        timing: seconds of it to measure the time of a step.
+        cfg: the settings of a run that starts from one whose backbone is frozen.
+        network: with the weights of that run.
 
     Returns:
         The outcome, and the weights of the fine-tuned network.
@@ -145,6 +145,10 @@ def try_fine_tuning(
     Raises:
         ConfigError: fewer than ten steps fit.
     """
+    assert cfg.train.init_from is not None and cfg.train.budget is not None
+    origin, available = RunRecord(Path(cfg.train.init_from)), cfg.train.trial_share * seconds(cfg.train.budget)
+    timing = timing_limit(available)
+    console.print(f"- a trial of fine-tuning on held-out labels, for about {available:.0f} s")
     held = rows_to_hold(data.train.labels[data.labeled_rows], seed=cfg.train.seed)
     part = without(data, held)
     backbone = FrozenBackbone.of_run(origin.path, origin.cfg, origin.data, device)
@@ -154,11 +158,11 @@ def try_fine_tuning(
     network.head.load_state_dict(head.head.state_dict())  # type: ignore[union-attr]
     training = build_training(cfg, part, Inputs(data.train.images, normalization), device, network, steps=TRIAL_LENGTH)
     each = step_time(training, timing, patience=2.0 * timing)
-    steps = int((seconds - timing) / each)
+    steps = int((available - timing) / each)
     if steps < LEAST_STEPS:
         training.loader.close()
         raise ConfigError(
-            f"a step takes {each:.1f} s, and the {seconds:.0f} s for a trial must hold at least {LEAST_STEPS}"
+            f"a step takes {each:.1f} s, and the {available:.0f} s for a trial must hold at least {LEAST_STEPS}"
         )
     set_length(training, cfg, steps)
     train_unrecorded(training)
