@@ -7,8 +7,8 @@ but the labels and, in some rows, a budget: it passes all images through the net
 the test images once, and fine-tunes the network with what is left of the budget.
 Each draw of labels starts with an empty cache, so that its time is that of a first command. The rows of scikit-learn
 see the same transformed features and labels as the run, and the last column fine-tunes the whole network on the labels
-alone, for as many CPU seconds as the run took, but for no more than 100 epochs. Finished runs are skipped: rerun to resume. The table is written to
-benchmarks/results/photos.md.
+alone, for as many CPU seconds as the run took, but for no more than 100 epochs or 500 steps. Finished runs are skipped:
+rerun to resume. The table is written to benchmarks/results/photos.md.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def train(row: Row, seed: int, data: Path, out: Path) -> Path:
 
 def peers(run: Path, cache: Path, seconds: float) -> dict[str, float]:
     """Test accuracy of classifiers of scikit-learn on the run's features, labels and unlabeled images, and of a plain
-    fine-tuning of timm's model on the labels for as many CPU seconds as the run took, or 100 epochs.
+    fine-tuning of timm's model on the labels for as many CPU seconds as the run took; see there.
     """
     os.environ["TUTELAGE_CACHE"] = str(cache)
     record = RunRecord(run)

@@ -22,7 +22,7 @@ from tutelage.networks.timm_network import preparation
 from tutelage.networks.weights_file import match_weights, read_weights
 
 NETWORK, BATCH = "efficientnet-lite0", 32
-MOST_EPOCHS = 100
+EPOCHS, STEPS = 100, 500
 
 
 def fine_tune(
@@ -34,7 +34,10 @@ def fine_tune(
     cpu_seconds: float,
     seed: int,
 ) -> NDArray[np.int64]:
-    """Predicted classes of `test` (M, 3, S, S) after training on `images` (N, 3, S, S) for `cpu_seconds` or 100 epochs."""
+    """Predicted classes of `test` (M, 3, S, S) after training on `images` (N, 3, S, S).
+
+    Training ends after `cpu_seconds`, or after 100 epochs or 500 steps, whichever are more.
+    """
     torch.manual_seed(seed)
     architecture = WHEELS[NETWORK].architecture
     model = timm.create_model(architecture, num_classes=num_classes)
@@ -51,7 +54,7 @@ def fine_tune(
     optimizer = torch.optim.AdamW(groups, weight_decay=0.05)
     rates = [group["lr"] for group in optimizer.param_groups]
     draw, begin = np.random.default_rng(seed), time.process_time()
-    step, share, most = 0, 0.0, MOST_EPOCHS * math.ceil(len(images) / BATCH)
+    step, share, most = 0, 0.0, max(STEPS, EPOCHS * math.ceil(len(images) / BATCH))
     model.train()
     while share < 1.0:
         factor = min(1.0, share / 0.1 + 0.01) * 0.5 * (1.0 + math.cos(math.pi * share))
