@@ -23,6 +23,7 @@ from tutelage.core.cache_folder import VARIABLE
 from tutelage.core.errors import ConfigError, Interrupted
 from tutelage.run import fine_tuning
 from tutelage.run.budget import Lengths
+from tutelage.run.data_modules import head_choice
 from tutelage.run.data_modules import trial as trials
 from tutelage.run.data_modules.trial import Trial, rows_to_hold, without
 from tutelage.run.estimate import KEY, Estimate
@@ -46,6 +47,8 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(VARIABLE, str(tmp_path_factory.mktemp("features")))
         patch.setattr(checkpoint, "KEEP", STEPS + 1)
+        patch.setattr(head_choice, "_REPEATS", 1)  # what cross-validation finds does not matter here
+        patch.setattr(head_choice, "_USUAL_STEPS", 5)
         yield
 
 
@@ -212,7 +215,7 @@ def sequence(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S
             return left
 
         monkeypatch.setattr(fine_tune, "seconds_left", seconds_left)
-        monkeypatch.setattr("tutelage.run.data_modules.images.try_fine_tuning", tried)
+        monkeypatch.setattr("tutelage.run.data_modules.pretrained_start.try_fine_tuning", tried)
         if outcome is None:
             monkeypatch.setattr(trials, "LEAST_HELD", 25)
         monkeypatch.setattr(
