@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from tutelage.config.network import NetworkConfig
+from tutelage.networks import engine as engines
 from tutelage.networks.build import build_network
 from tutelage.networks.engine import Engine, best_engine, fast_engine
 from tutelage.networks.timm_network import TimmNetwork
@@ -75,6 +77,37 @@ def test_what_openvino_returns_stays_when_it_runs_again(openvino: Engine) -> Non
     kept = first.clone()
     openvino(images(2) + 1.0)
     assert torch.equal(first, kept)
+
+
+@pytest.mark.skipif(not HAVE_OPENVINO, reason="openvino is not installed")
+@pytest.mark.parametrize("fault", [None, "a flipped bit", "cut off"])
+def test_a_converted_network_is_kept_and_made_anew_if_it_is_damaged(
+    fault: str | None, trunk: nn.Module, openvino: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "engines" / "network"
+    fast_engine(trunk, 64, CPU, kind="openvino", cache=cache)
+    good, conversions = bytearray(cache.read_bytes()), []
+    if fault == "a flipped bit":
+        flipped = good.copy()
+        flipped[-200] ^= 1
+        cache.write_bytes(flipped)
+    elif fault is not None:
+        cache.write_bytes(good[:5000])
+    convert = engines._converted
+    monkeypatch.setattr(engines, "_converted", lambda *given: conversions.append(given) or convert(*given))
+    again = fast_engine(trunk, 64, CPU, kind="openvino", cache=cache)
+    assert len(conversions) == (0 if fault is None else 1)
+    assert torch.equal(again(images(3)), openvino(images(3)))
+    assert engines._read(cache) is not None
+
+
+@pytest.mark.skipif(not HAVE_OPENVINO, reason="openvino is not installed")
+def test_where_nothing_can_be_written_the_network_is_converted_all_the_same(
+    trunk: nn.Module, openvino: Engine, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    engine = fast_engine(trunk, 64, CPU, kind="openvino", cache=tmp_path / "file" / "network")
+    assert torch.equal(engine(images(2)), openvino(images(2)))
 
 
 def test_the_best_engine_is_openvino_where_it_is_installed_and_torch_on_a_gpu(

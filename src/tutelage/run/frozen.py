@@ -194,7 +194,8 @@ class FrozenBackbone:
 
     @cached_property
     def _fast(self) -> Engine:
-        return fast_engine(self.trunk, self.image_size, self.device)
+        cache = cache_folder() / "engines" / f"{self._key}.openvino"
+        return fast_engine(self.trunk, self.image_size, self.device, cache=cache)
 
     @cached_property
     def _plain(self) -> Engine:
@@ -202,8 +203,9 @@ class FrozenBackbone:
 
     @cached_property
     def _store(self) -> FeatureStore:
-        return FeatureStore(cache_folder() / "features" / f"{self._key()}.sqlite", self.width)
+        return FeatureStore(cache_folder() / "features" / f"{self._key}.sqlite", self.width)
 
+    @cached_property
     def _key(self) -> str:
         """Changes with everything that features depend on besides the image."""
         digest = hashlib.blake2b(repr((_VERSION, self.image_size, self.normalization)).encode(), digest_size=16)
