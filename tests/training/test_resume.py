@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ import pytest
 import tutelage
 from support.features import with_network
 from support.runs import cut_back, digests
+from support.starter import Starter
 from tutelage.core.errors import CheckpointError, RunError
 from tutelage.methods import CLASSIFIERS
 from tutelage.run.build import method_class
@@ -117,15 +116,14 @@ def test_whatever_the_settings_a_run_resumes_exactly(more: dict[str, Any], photo
     assert_resumes_exactly(run.path, (0, 7), tmp_path)
 
 
-def test_a_resume_by_the_command_in_a_new_process_is_exact(whole: tutelage.Run, tmp_path: Path) -> None:
+def test_a_resume_by_the_command_in_a_new_process_is_exact(
+    whole: tutelage.Run, starter: Starter, tmp_path: Path
+) -> None:
     cut = cut_back(whole.path, tmp_path / "from-7", 7)
-    done = subprocess.run(
-        [sys.executable, "-m", "tutelage", "train", "--resume", cut],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": str(whole.config["environment"]["threads"])},
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+    threads = str(whole.config["environment"]["threads"])
+    process = starter.start("-m", "tutelage", "train", "--resume", cut, env={**os.environ, "OMP_NUM_THREADS": threads})
+    _, error = process.communicate()
+    assert (process.returncode, error) == (0, "")
     assert digests(cut) == digests(whole.path)
 
 

@@ -120,7 +120,10 @@ def moments(count: int) -> list[pytest.param]:  # type: ignore[valid-type]
     draw = random.Random(0)
     return [
         pytest.param(
-            number, draw.uniform(0, 2.5), id=f"{number.name}-{i}", marks=[pytest.mark.slow] if i >= count else []
+            number,
+            draw.uniform(0, 2.5),
+            id=f"{number.name}-{i}",
+            marks=[pytest.mark.slow] if i >= count or number != signal.SIGTERM else [],
         )
         for number in CODES
         for i in range(20)

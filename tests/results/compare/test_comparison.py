@@ -9,6 +9,7 @@ import shlex
 import shutil
 import signal
 import time
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,6 +19,8 @@ import pytest
 from support.runs import digests
 from support.starter import Starter
 from tutelage import cli
+from tutelage.results.compare import launch
+from tutelage.results.compare.fork_server import ForkServer
 
 BRIEF = ["--batch-size", "4", "--network", "wrn-10-1", "--device", "cpu", "--workers", "1", "--checkpoint-every", "2"]
 SHARED = ["compare", "digits", "--methods", "supervised,fixmatch", "--label-counts", "20", *BRIEF, "--steps", "12"]
@@ -34,6 +37,25 @@ def accuracy(run: Path) -> float:
 def finished(out: Path) -> dict[str, int]:
     """When each finished run was written."""
     return {path.parent.name: path.stat().st_mtime_ns for path in out.glob("*/result.json")}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_server() -> Iterator[None]:
+    """The comparisons of this process share what forks their runs, which takes seconds to start."""
+    servers: list[ForkServer] = []
+    close = ForkServer.close
+
+    def shared(environment: Mapping[str, str]) -> ForkServer:
+        if not servers:
+            servers.append(ForkServer(environment))
+        return servers[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(launch, "ForkServer", shared)
+        patch.setattr(ForkServer, "close", lambda server: None)
+        yield
+        for server in servers:
+            close(server)
 
 
 @pytest.fixture(scope="module")
@@ -120,9 +142,10 @@ def test_a_comparison_killed_at_a_random_moment_goes_on_to_the_same_table(
     out = tmp_path / "cmp"
     command = [*COMPARE, "--seeds", "2", "--jobs", "2", "--out", str(out)]
     assert cli.run([*command, "--list"]) == 0
-    shutil.copytree(whole / RUNS[-1], out / RUNS[-1])  # as if it had been run elsewhere: one run less to wait for
+    for name in RUNS[2:]:
+        shutil.copytree(whole / name, out / name)  # as if they had been run elsewhere: less to wait for
     process = starter.start("-m", "tutelage", *command)
-    while not finished(out).keys() - {RUNS[-1]}:
+    while not finished(out).keys() - set(RUNS[2:]):
         assert process.poll() is None
         time.sleep(0.05)
     time.sleep(random.uniform(0, 1))
