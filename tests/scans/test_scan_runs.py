@@ -298,6 +298,7 @@ def test_slices_with_png_masks_are_segmented_too(make: Any, tmp_path: Path) -> N
     assert len(masks) == 1 and np.asarray(Image.open(masks[0])).shape == (20, 24)
 
 
+@pytest.mark.slow
 def test_runs_of_a_comparison_share_one_cache_of_prepared_scans(make: Any, scans: Path, tmp_path: Path) -> None:
     make.write(tmp_path / "more", count=1, labeled=0, first=40)
     words = ["--methods", "supervised,mean-teacher", "--seeds", "1", "--no-report", "--out", str(tmp_path / "cmp")]

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 LATE = (
-    *("torch._dynamo", "torchmetrics", "torchmetrics.functional.classification", "tensorboard.summary"),
+    *("torch._dynamo", "sklearn.metrics", "tensorboard.summary"),
     *("tutelage.cli", "tutelage.commands.run", "tutelage.run.start", "tutelage.run.curves"),
 )
 """What an optimizer, the scores, the curves and a command import."""

@@ -34,7 +34,7 @@ from tutelage.training.signals import StopFlag
 from tutelage.training.state import Training
 from tutelage.training.window import Window
 
-for late in ("torch._dynamo", "torchmetrics", "tutelage.run.start", "tutelage.run.curves"):
+for late in ("torch._dynamo", "sklearn.metrics", "tutelage.run.start", "tutelage.run.curves"):
     importlib.import_module(late)  # by an optimizer, by the scores, by the command: seconds in every fork otherwise
 LATEST_KILL = 0.008  # seconds after the save began
 SETTINGS = {

@@ -75,14 +75,20 @@ def as_rank(rank: str, port: str) -> dict[str, str]:
     return ALONE | place | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
 
 
-@pytest.fixture(scope="module")
-def whole(starter: Starter, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of two processes that nothing interrupts; `together` is started by torchrun, which takes seconds more."""
-    run, port = tmp_path_factory.mktemp("runs") / "whole", str(free_port())
-    both = [starter.start("-m", "tutelage", *train(run)[1:], env=as_rank(rank, port)) for rank in ("0", "1")]
+def two_ranks(starter: Starter, *words: object) -> None:
+    """Run `python WORDS` as torchrun would, which takes seconds more to start; it is used in slow tests."""
+    port = str(free_port())
+    both = [starter.start(*words, env=as_rank(rank, port)) for rank in ("0", "1")]
     for process in both:
         _, error = process.communicate()
         assert process.returncode == 0, error
+
+
+@pytest.fixture(scope="module")
+def whole(starter: Starter, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two processes that nothing interrupts."""
+    run = tmp_path_factory.mktemp("runs") / "whole"
+    two_ranks(starter, "-m", "tutelage", *train(run)[1:])
     return run
 
 
@@ -109,14 +115,13 @@ Losses = dict[str, list[dict[str, float]]]
 
 
 @pytest.fixture(scope="module")
-def together(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Path], Losses]:
+def together(whole: Path, starter: Starter, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Path], Losses]:
     """What two processes make: runs from `whole` with a backbone frozen for so long, and the losses of each method."""
     folder = tmp_path_factory.mktemp("together")
     runs = {freeze: folder / freeze for freeze in ("0.75", "all")}
     brief = {"init-from": whole, "steps": 4, "checkpoint_every": 1, "label_count": 100}
     commands = [[str(w) for w in train(run, **brief, **{"train.freeze": name})[1:]] for name, run in runs.items()]
-    code, _, error = finish(torchrun(two_processes.__file__, folder / "two.json", json.dumps(commands), *METHODS))
-    assert code == 0, error
+    two_ranks(starter, two_processes.__file__, folder / "two.json", json.dumps(commands), *METHODS)
     return runs, json.loads((folder / "two.json").read_text())
 
 

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 ECE_BINS = 15
@@ -35,20 +37,21 @@ class Scored:
         return self.probs.argmax(1)
 
     @cached_property
-    def confusion(self) -> Tensor:
-        """(K, K) int64: counts, with one row per true class and one column per predicted class."""
-        # torchmetrics is slow to import, so this is done in functions.
-        from torchmetrics.functional import classification
+    def confusion(self) -> NDArray[np.int64]:
+        """(K, K): counts, with one row per true class and one column per predicted class."""
+        from sklearn.metrics import confusion_matrix  # takes a second to import, here and below
 
-        return classification.multiclass_confusion_matrix(self.predicted, self.label, num_classes=self.num_classes)
+        counts: NDArray[np.int64] = confusion_matrix(self.label, self.predicted, labels=range(self.num_classes))
+        return counts
 
-    def by_class(self, name: str) -> Tensor:
-        """(K,) float32: torchmetrics' "recall", "precision" or "f1_score" per class."""
-        from torchmetrics.functional import classification
+    @cached_property
+    def by_class(self) -> dict[str, NDArray[np.float64]]:
+        """(K,) of each of "precision", "recall" and "f1"; 0 where it is undefined."""
+        from sklearn.metrics import precision_recall_fscore_support
 
-        score = getattr(classification, f"multiclass_{name}")
-        per_class: Tensor = score(self.predicted, self.label, num_classes=self.num_classes, average="none")
-        return per_class
+        classes = range(self.num_classes)
+        found = precision_recall_fscore_support(self.label, self.predicted, labels=classes, zero_division=0.0)
+        return dict(zip(("precision", "recall", "f1"), found[:3], strict=True))
 
 
 @dataclass(frozen=True)
@@ -80,24 +83,21 @@ class ClassScore:
 
 def accuracy(scored: Scored) -> float:
     """Fraction of rows whose most probable class is correct."""
-    from torchmetrics.functional import classification
+    from sklearn.metrics import accuracy_score
 
-    k = scored.num_classes
-    return float(classification.multiclass_accuracy(scored.predicted, scored.label, num_classes=k, average="micro"))
+    return float(accuracy_score(scored.label, scored.predicted))
 
 
 def top5_accuracy(scored: Scored) -> float:
     """Fraction of rows whose class is among the five most probable."""
-    from torchmetrics.functional import classification
+    from sklearn.metrics import top_k_accuracy_score
 
-    k = scored.num_classes
-    top = classification.multiclass_accuracy(scored.probs, scored.label, num_classes=k, top_k=5, average="micro")
-    return float(top)
+    return float(top_k_accuracy_score(scored.label, scored.probs, k=5, labels=range(scored.num_classes)))
 
 
 def balanced_accuracy(scored: Scored) -> float:
     """Mean recall over the classes that occur."""
-    return float(scored.by_class("recall")[scored.confusion.sum(1) > 0].mean())
+    return float(scored.by_class["recall"][scored.confusion.sum(1) > 0].mean())
 
 
 def nll(scored: Scored) -> float:
@@ -108,13 +108,12 @@ def nll(scored: Scored) -> float:
 
 def ece(scored: Scored) -> float:
     """Expected calibration error: 15 bins of equal width, mean absolute gap (arXiv:1706.04599)."""
-    from torchmetrics.functional import classification
-
-    k = scored.num_classes
-    error = classification.multiclass_calibration_error(
-        scored.probs, scored.label, num_classes=k, n_bins=ECE_BINS, norm="l1"
+    confidence = scored.probs.amax(1).double().numpy()
+    right = (scored.predicted == scored.label).double().numpy()
+    (sure, _), (hits, _) = (
+        np.histogram(confidence, ECE_BINS, range=(0.0, 1.0), weights=weights) for weights in (confidence, right)
     )
-    return float(error)
+    return float(np.abs(hits - sure).sum() / len(right))
 
 
 SCORES: dict[str, ClassScore] = {

@@ -91,7 +91,6 @@ class ClassificationMetrics(Metrics):
         if not len(label):
             return _no_scores(self.classes) | {metric.name: None for metric in self.own_metrics}
         own = {metric.name: metric(probs, label) for metric in self.own_metrics}
-        # torchmetrics treats values outside [0, 1], even rounding errors, as logits
         return _scores(Scored(probs.clamp(0.0, 1.0), label), self.classes) | own
 
 
@@ -106,7 +105,7 @@ def _check(probs: Tensor, label: Tensor, num_classes: int) -> None:
 
 def _scores(scored: Scored, classes: tuple[str, ...]) -> dict[str, Any]:
     support, chosen = scored.confusion.sum(1), scored.confusion.sum(0)
-    recall, precision, f1 = (scored.by_class(name) for name in ("recall", "precision", "f1_score"))
+    recall, precision, f1 = (scored.by_class[name] for name in ("recall", "precision", "f1"))
     return {
         "n": len(scored.label),
         **{name: score.compute(scored) for name, score in scores_for(len(classes)).items()},

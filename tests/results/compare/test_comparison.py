@@ -134,6 +134,7 @@ def children(pid: int) -> list[int]:
     return [*own, *(inner for child in own for inner in children(child))]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc to find the runs of a comparison")
 @pytest.mark.parametrize("orphans", [True, False], ids=["runs-live-on", "runs-die-too"])
 def test_a_comparison_killed_at_a_random_moment_goes_on_to_the_same_table(

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tutelage.core.errors import MissingExtra
 from tutelage.core.seeding import derived_seed
 
 STRENGTHS = (1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)  # scikit-learn's C: the inverse weight of the L2 penalty
@@ -27,18 +26,13 @@ def fit_logistic(features: NDArray[np.float32], label: NDArray[np.int64], *, see
         features: (N, F).
         label: (N,), at least two different classes.
         seed: of the folds.
-
-    Raises:
-        MissingExtra: scikit-learn is not installed.
     """
-    try:
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.model_selection import GridSearchCV, StratifiedKFold
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-    except ModuleNotFoundError:
-        raise MissingExtra("the probe 'logistic'", "scikit-learn", "probe") from None
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV, StratifiedKFold
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     start = derived_seed(seed, "logistic probe") % 2**32
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=ITERATIONS))
     rows = np.random.default_rng(start).permutation(len(label))[:MOST_TO_CHOOSE]

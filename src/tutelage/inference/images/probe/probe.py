@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +17,7 @@ from tutelage.augment.view import ImageShape
 from tutelage.augment.weak import WeakCrop
 from tutelage.config.augment import WeakConfig
 from tutelage.config.settings import require
-from tutelage.core.errors import ConfigError, DataError, MissingExtra, maybe
+from tutelage.core.errors import ConfigError, DataError, maybe
 from tutelage.core.intervals import interval
 from tutelage.core.names import shown
 from tutelage.core.seeding import generator
@@ -59,12 +58,6 @@ class ProbeConfig:
             raise ConfigError(
                 f"{named('augment')} does nothing without the linear probe: add linear to {named('kind')}"
             )
-        if "logistic" in (self.kinds or ()) and not _has_sklearn():
-            raise MissingExtra(option("kind", "logistic"), "scikit-learn", "probe")
-
-
-def _has_sklearn() -> bool:
-    return find_spec("sklearn") is not None
 
 
 def parse_counts(text: str) -> tuple[int | None, ...]:
@@ -124,7 +117,7 @@ def probe(
         scored = read_labeled(parts.test, parts.classes, encoders, workers=workers)
         note = _copies_note(learn, scored)
     notes = [text for text in (note, _seen_note(record, data, learn, scored)) if text]
-    kinds = cfg.kinds or tuple(kind for kind in KINDS if kind != "logistic" or _has_sklearn())
+    kinds = cfg.kinds or KINDS
     counts = [None] if folds else _counts(cfg, learn, parts.classes)
     rows = []
     for number, name in enumerate((OWN, RANDOM)[: len(encoders)]):
