@@ -17,7 +17,7 @@ from tutelage.data.images.dataset import ImageDataset, load_images
 from tutelage.run.build import resolved
 from tutelage.run.data_modules import head_choice
 from tutelage.run.data_modules.head_choice import HeadChoice, choose_head
-from tutelage.run.data_modules.images import ImageModule
+from tutelage.run.data_modules.pretrained_start import PretrainedStart
 
 CPU = torch.device("cpu")
 
@@ -196,9 +196,9 @@ def test_the_choice_is_said_in_one_line() -> None:
 @pytest.mark.parametrize(("name", "kept"), [("linear", False), ("softmatch", True)])
 def test_a_chosen_head_that_learns_from_labels_alone_gets_no_baseline(name: str, kept: bool) -> None:
     said = io.StringIO()
-    module = ImageModule(Console(file=said, width=200), CPU)
+    start = PretrainedStart(Console(file=said, width=200), CPU)
     cfg = heads(name, **{"train.baseline": True, "train.baseline_steps": 7})[name]
-    train = module._without_own_baseline(cfg).train
+    train = start._without_own_baseline(cfg).train
     assert (train.baseline, train.baseline_steps) == ((True, 7) if kept else (False, None))
     assert ("no baseline is trained: linear learns from the labels alone" in said.getvalue()) != kept
 
