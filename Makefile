@@ -23,7 +23,7 @@ install-dev: .venv/.installed-dev    ## the same, with what tests and linters ne
 	$(PIP) --editable '.[dev]'
 	@touch $@
 
-demo: install                        ## supervised, Mean Teacher and FixMatch on real digits, minutes on two cores
+demo: install                        ## trainings with few labels on photos and digits, minutes on two cores
 	$(BIN)/tutelage demo
 
 demo-3d: .venv/.installed-medical    ## supervised and Mean Teacher on synthetic scans, minutes on two cores, with pictures

@@ -166,14 +166,14 @@ def methods(name: str | None = None, /) -> None:
 
 @app.command(sort_key=7, usage="Usage: tutelage demo [OPTIONS]", help_epilogue="Example: tutelage demo --seeds 8")
 def demo(*, seeds: Integer = 4, steps: Integer = 400, out: str | None = None, overwrite: bool = False) -> None:
-    """Compare supervised training, Mean Teacher and FixMatch on bundled images of digits, in minutes.
+    """Compare trainings with few labels on bundled photos and digits, in minutes.
 
     Parameters
     ----------
     seeds
-        Number of random draws of the labels; each method is trained once per draw.
+        Number of random draws of the labels; each method is trained once per draw. Photos take two at most.
     steps
-        Optimizer steps per run.
+        Optimizer steps per run on digits.
     out
         Folder to keep the runs in. [default: a temporary folder, deleted at the end]
     overwrite

@@ -1,4 +1,4 @@
-"""The command demo: the whole workflow on bundled images. Do Mean Teacher and FixMatch gain from unlabeled digits?"""
+"""The command demo: the whole workflow on bundled images, first photos, then digits."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tutelage import config
+from tutelage.commands.demo_photos import photo_seeds, run_folders, run_photo_demo
 from tutelage.commands.train import train_run
 from tutelage.config.settings import require
 from tutelage.core.console import screen
@@ -35,11 +37,11 @@ def run_demo(
     console: Console,
     first_seed: int = 0,
 ) -> dict[str, Any]:
-    """Train the methods on the same few labels of the digits, for several draws of the labels, and compare.
+    """Train on patches of photos, and the methods on the same few labels of digits, for several draws of the labels.
 
     Returns:
-        The results: the test accuracy of each method for each seed from `first_seed` on, and the paired gain over
-        supervised training of each other method, in percentage points.
+        What `run_photo_demo` returns as "photos"; of the digits, the test accuracy of each method for each seed from
+        `first_seed` on, and the paired gain over supervised training of each other method, in percentage points.
 
     Raises:
         TutelageError: a number is out of range, or a run folder already exists.
@@ -54,6 +56,10 @@ def run_demo(
         for method in METHODS:
             for seed in range(first_seed, first_seed + seeds):
                 refuse_existing(folder / f"{method}-{seed}", overwrite=overwrite)
+        drawn = photo_seeds(first_seed, seeds)
+        for path in chain(*run_folders(folder, drawn)):
+            refuse_existing(path, overwrite=overwrite)
+        photos = run_photo_demo(folder, seeds=drawn, overwrite=overwrite, console=console)
         console.print(
             f"Handwritten digits, 8 x 8 pixels: {LABELS_PER_CLASS} labels per class; the rest is unlabeled.\n"
             f"{', '.join(METHODS)}: {steps} steps each, {seeds} draws of the labels."
@@ -76,7 +82,7 @@ def run_demo(
         _print_table(accuracy, gains, steps, console)
         kept = f"; the runs are in {folder}" if out is not None else ""
         console.print(f"{clock(time.monotonic() - begun)} in total{kept}")
-    return {"accuracy": accuracy, "steps": steps, "labels": 10 * LABELS_PER_CLASS, "gains": gains}
+    return {"photos": photos, "accuracy": accuracy, "steps": steps, "labels": 10 * LABELS_PER_CLASS, "gains": gains}
 
 
 def _gain(accuracy: Mapping[str, Sequence[float]], method: str) -> Interval:

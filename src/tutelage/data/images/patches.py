@@ -1,0 +1,42 @@
+"""Gray patches of eight photos, in folders named after what the photo shows: real photos for a demonstration."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+PHOTOS = Path(__file__).with_name("sample_photos")
+SIZE = 128  # pixels
+TRAIN_SHARE = 0.65  # of the width of a photo, from the left
+_OTHERS = {"flower": "flower.jpg", "temple": "china.jpg"}  # that scikit-learn distributes, CC BY 2.0
+
+
+def write_patches(folder: Path, *, train: int, test: int, seed: int = 0) -> tuple[Path, Path]:
+    """Write `train` and `test` patches per subject, and return the two folders.
+
+    Patches are at random places, and gray: their colors would give the subject away. Those for training come from the
+    left part of a photo, those for testing from the right one, so that they have no pixel in common.
+    """
+    draw = np.random.default_rng(seed)
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, photo in _photos().items():
+        middle = round(TRAIN_SHARE * photo.shape[1])
+        for part, count, area in (("train", train, photo[:, :middle]), ("test", test, photo[:, middle:])):
+            target = folder / part / name
+            target.mkdir(parents=True)
+            for number in range(count):
+                top, left = (int(draw.integers(0, length - SIZE + 1)) for length in area.shape[:2])
+                patch = Image.fromarray(area[top : top + SIZE, left : left + SIZE]).convert("L")
+                patch.save(target / f"{number:03d}.png")
+    return folder / "train", folder / "test"
+
+
+def _photos() -> dict[str, NDArray[np.uint8]]:
+    from sklearn.datasets import load_sample_image
+
+    own = {file.stem: np.asarray(Image.open(file)) for file in sorted(PHOTOS.glob("*.jpg"))}
+    return own | {name: load_sample_image(file) for name, file in _OTHERS.items()}
