@@ -6,7 +6,7 @@ JOBS ?= 2
 CONSTRAINTS ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
 
-.PHONY: install install-dev demo demo-3d test test-slow test-lowest lint format docs build clean
+.PHONY: install install-dev demo demo-3d test test-long test-slow test-lowest lint format docs build clean
 
 install: .venv/.installed            ## tutelage in .venv: .venv/bin/tutelage
 install-dev: .venv/.installed-dev    ## the same, with what tests and linters need
@@ -36,6 +36,9 @@ demo-3d: .venv/.installed-medical    ## supervised and Mean Teacher on synthetic
 # A file's tests stay in one process, which shares what they train. Bytecode is kept: most start-up time is compiling.
 test: install-dev                    ## the tests that run on every change
 	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+
+test-long: install-dev               ## the tests that take seconds each: whole commands, processes, real networks
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m 'long and not slow'
 
 test-slow: install-dev               ## all tests, those that take minutes too
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'slow or not slow'

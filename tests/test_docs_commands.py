@@ -173,6 +173,7 @@ def test_every_command_that_is_run_here_is_in_the_docs() -> None:
     assert len(known) > 50
 
 
+@pytest.mark.long
 def test_the_commands_on_photos_run(workplace: Path) -> None:
     for number in range(12):
         image(workplace / "photos" / f"{number}.png", number)

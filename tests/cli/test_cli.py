@@ -160,6 +160,7 @@ def check_refusal(code: int | None, out: str, error: str) -> None:
     assert error.startswith("tutelage: ")
 
 
+@pytest.mark.long
 def test_the_installed_command_refuses_in_one_line(starter: Starter, tmp_path: Path) -> None:
     if not SCRIPT.exists():
         pytest.skip("the package is not installed beside this Python")

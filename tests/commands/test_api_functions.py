@@ -139,6 +139,7 @@ def test_report_writes_one_file(run: tutelage.Run, tmp_path: Path) -> None:
         tutelage.report(run, out="r.html")
 
 
+@pytest.mark.long
 def test_a_comparison_is_a_table(photos: Path, test_photos: Path, tmp_path: Path) -> None:
     labels = {f"{name}/{number}.png": name for name in ("cat", "dog") for number in range(10)}
     out = tmp_path / "cmp"

@@ -60,6 +60,7 @@ def expected_features(network: nn.Module, pixels: np.ndarray) -> tuple[Tensor, T
     return x, network(x)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("version", "words", "which"), [(1, [], "query"), (2, ["--which", "key"], "key")])
 def test_features_are_those_of_torchvision(version: int, words: list[str], which: str, tmp_path: Path) -> None:
     networks = checkpoint(tmp_path / "moco.pth.tar", version)

@@ -90,6 +90,7 @@ def loss_of(method: Method) -> float:
     return float(out.loss.detach())
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize(
     ("name", "network"), [*((method.name, None) for method in CLASSIFIERS), ("mean-teacher", "wrn-10-1")]

@@ -249,6 +249,7 @@ def test_what_wins_the_trial_is_trained_on_with_all_labels_and_predicts(sequence
     assert f"softmatch (the fine-tuned network), step {STEPS} of {STEPS}; accuracy " in repr(outer)
 
 
+@pytest.mark.long
 def test_what_loses_or_draws_is_not_trained_on_and_the_head_predicts(sequence: Sequence) -> None:
     run, _ = sequence((0.9, 0.9))
     assert kept(run)["kept"] == "head" and "90.0% against 90.0%" in kept(run)["reason"]
@@ -258,11 +259,13 @@ def test_what_loses_or_draws_is_not_trained_on_and_the_head_predicts(sequence: S
     assert "softmatch, step " in repr(outer)
 
 
+@pytest.mark.long
 def test_without_a_trial_it_is_said_that_nothing_was_compared(sequence: Sequence) -> None:
     run, _ = sequence(None)
     assert kept(run)["kept"] == "finetuned" and "90 labels are too few to compare on" in kept(run)["reason"]
 
 
+@pytest.mark.long
 def test_too_little_time_leaves_the_head(sequence: Sequence) -> None:
     run, planned = sequence((0.1, 0.9), left=20.0)
     assert not planned and kept(run) == {"kept": "head", "reason": "20 s are left, too few to fine-tune the network"}
@@ -274,6 +277,7 @@ def write_estimate(run: Path, value: float) -> None:
     file.write_text(json.dumps(json.loads(file.read_text()) | {KEY: found.to_dict()}))
 
 
+@pytest.mark.long
 def test_a_head_that_cross_validation_found_no_mistake_of_is_kept_as_it_is(sequence: Sequence) -> None:
     run, planned = sequence((0.1, 0.9), estimate=1.0 - 1e-16)
     assert not planned and not (run / TUNED_FOLDER).exists()
@@ -284,17 +288,20 @@ def test_a_head_that_cross_validation_found_no_mistake_of_is_kept_as_it_is(seque
     }
 
 
+@pytest.mark.long
 def test_a_head_with_a_single_mistake_in_cross_validation_is_fine_tuned(sequence: Sequence) -> None:
     run, planned = sequence((0.8, 0.9), estimate=1.0 - 1 / 270)
     assert len(planned) == 1 and kept(run)["kept"] == "finetuned"
 
 
+@pytest.mark.long
 def test_a_run_that_replaces_a_fine_tuned_one_leaves_nothing_of_it(photos: Path, sequence: Sequence) -> None:
     run, _ = sequence((0.8, 0.9))
     tutelage.train(photos, out=run, overwrite=True, preset="linear-features", settings=settings(**{"train.steps": 1}))
     assert not (run / TUNED_FOLDER).exists() and tutelage.Run(run).kept is None
 
 
+@pytest.mark.long
 def test_a_fine_tuning_that_was_stopped_goes_on_and_ends_in_the_same_bits(
     sequence: Sequence, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -202,6 +202,7 @@ def test_evaluate_and_embed_take_a_frozen_run(
     assert table.filter(regex=r"^f\d+$").shape == (9, 35)
 
 
+@pytest.mark.long
 def test_a_report_of_a_frozen_run_names_the_network(whole: Path, tmp_path: Path) -> None:
     assert cli.run(["report", str(whole), "--out", str(tmp_path / "report.html")]) == 0
     assert "efficientnet-lite0" in (tmp_path / "report.html").read_text()
@@ -401,6 +402,7 @@ def test_images_that_would_not_pass_in_time_are_given_up_at_once_and_those_that_
     assert passes == [2] * 6
 
 
+@pytest.mark.long
 def test_the_time_of_an_image_is_known_where_all_come_from_the_cache(backbone: FrozenBackbone, new_cache: Path) -> None:
     images = some_images(4)
     first, second = fresh(backbone, seconds=None), fresh(backbone, seconds=None)

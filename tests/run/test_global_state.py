@@ -91,6 +91,7 @@ def embed(run: Path) -> None:
     assert len(model.embed("digits")) > 300
 
 
+@pytest.mark.long
 def test_the_default_type_of_the_caller_does_not_matter(run: Path, tmp_path: Path) -> None:
     before = json.loads((run / "result.json").read_text())
     copy = Path(shutil.copytree(run, tmp_path / "copy"))

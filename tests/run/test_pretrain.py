@@ -166,6 +166,7 @@ def test_training_with_a_method_without_labels_says_to_pretrain(
     assert "tutelage pretrain DATA --out RUN --method moco-v2" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_the_command_pretrains_resumes_and_a_training_starts_from_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -206,6 +207,7 @@ def test_without_a_preset_that_for_small_images_is_taken(
     assert (cfg.method, cfg.train.budget, cfg.method_settings["queue_size"]) == expected
 
 
+@pytest.mark.long
 def test_the_report_is_that_of_an_encoder_and_its_command_repeats_the_run(tmp_path: Path) -> None:
     run = pretrain("digits", tmp_path / "run", **{"method.queue_size": 65536, "network.bn_splits": None})
     page = tmp_path / "page.html"

@@ -217,6 +217,7 @@ def test_another_major_version_is_refused_and_other_threads_and_versions_are_a_w
 # ---- two writers
 
 
+@pytest.mark.long
 def test_of_two_processes_exactly_one_gets_the_folder_and_a_kill_frees_it(photos: Path, tmp_path: Path) -> None:
     code = (
         "import sys, time\nfrom pathlib import Path\nfrom tutelage.core.errors import RunError\n"
@@ -265,6 +266,7 @@ def test_of_two_processes_exactly_one_gets_the_folder_and_a_kill_frees_it(photos
             stack.enter_context(RunFolder.create(tmp_path / str(number)))
 
 
+@pytest.mark.long
 def test_a_run_that_is_trained_cannot_be_resumed_or_overwritten_by_another_process(
     photos: Path, starter: Starter, tmp_path: Path
 ) -> None:

@@ -66,6 +66,7 @@ with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
 """
 
 
+@pytest.mark.long
 def test_the_time_of_an_evaluation_is_not_that_of_the_first_import(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", IMPORT], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

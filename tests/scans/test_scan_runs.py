@@ -115,6 +115,7 @@ def test_a_resumed_run_has_the_same_bits(make: Any, method: str, finished: Path,
         assert (whole / name).read_bytes() == (again.path / name).read_bytes(), name
 
 
+@pytest.mark.long
 def test_a_run_that_a_signal_stopped_goes_on_to_the_same_bits(
     make: Any, scans: Path, starter: Starter, tmp_path: Path
 ) -> None:
@@ -249,6 +250,7 @@ def test_auto_says_which_method_it_takes_for_scans(
     assert not (tmp_path / "run" / "masks").exists()
 
 
+@pytest.mark.long
 def test_a_budget_keeps_time_for_evaluations_and_for_the_final_scores(make: Any, scans: Path, tmp_path: Path) -> None:
     cfg = resolved(absolute(resolve_training(make.brief | {"data.path": str(scans)})))
     with ExitStack() as stack:

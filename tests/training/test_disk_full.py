@@ -55,6 +55,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 SIZES = [1, 100, 300, 400, 500, 600, 800, 1000, 1300, 1600, 2000, 4000, 6000, 10_000, 50_000, 200_000, 400_000, 600_000]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("size", [*SIZES, 800_000, 940_000])
 def test_on_a_full_disk_the_run_keeps_its_checkpoint_and_goes_on_later(
     size: int, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -124,6 +124,7 @@ def test_a_training_whose_every_step_overflows_stops_with_a_reason(training: Tra
         fit(training, Silent(), StopFlag())
 
 
+@pytest.mark.long
 def test_steps_skipped_in_a_row_stop_a_training_also_where_its_scale_stays(training: Training) -> None:
     training.scaler = torch.amp.GradScaler("cpu", backoff_factor=0.999)
     overflow(training, *range(100))

@@ -21,6 +21,7 @@ def harness(starter: Starter, run: Path, kind: str, *, kills: int, steps: int) -
     return json.loads(said)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("kills", "steps"), [(5, 14), pytest.param(50, 110, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
 )

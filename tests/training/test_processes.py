@@ -21,6 +21,8 @@ from support.runs import checkpoints
 from support.starter import Starter
 from tutelage import cli
 
+pytestmark = pytest.mark.long
+
 COMMAND = Path(sys.executable).with_name("tutelage")
 SETTINGS = {
     "label-count": 600,

@@ -116,6 +116,7 @@ def test_whatever_the_settings_a_run_resumes_exactly(more: dict[str, Any], photo
     assert_resumes_exactly(run.path, (0, 7), tmp_path)
 
 
+@pytest.mark.long
 def test_a_resume_by_the_command_in_a_new_process_is_exact(
     whole: tutelage.Run, starter: Starter, tmp_path: Path
 ) -> None:

@@ -130,6 +130,7 @@ def moments(count: int) -> list[pytest.param]:  # type: ignore[valid-type]
     ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("number", "wait"), moments(1))
 def test_a_signal_at_any_moment_saves_the_last_step_and_the_resumed_run_is_the_uninterrupted_one(
     number: signal.Signals, wait: float, whole: Path, starter: Starter, tmp_path: Path
@@ -173,6 +174,7 @@ def test_a_second_interrupt_ends_at_once_and_the_old_checkpoint_stays_good(start
         assert hashlib.sha256(content).hexdigest() == entry["sha256"]
 
 
+@pytest.mark.long
 def test_a_signal_during_the_data_check_ends_it_at_once_and_leaves_nothing(tmp_path: Path) -> None:
     import numpy as np
     from PIL import Image

@@ -335,6 +335,7 @@ def test_settings_that_cannot_be_obeyed_are_refused(name: str, world: Any, refus
     refused(arrange(world), message)
 
 
+@pytest.mark.long
 def test_a_batch_that_two_processes_cannot_share_is_refused_by_both(world: Any, starter: Starter) -> None:
     world.photos()
     with socket.socket() as free:

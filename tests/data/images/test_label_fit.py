@@ -68,6 +68,7 @@ def photos() -> tuple[np.ndarray, np.ndarray]:
     return part.images[known], part.labels[known]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("kind", "count", "scored", "passing"),
     [

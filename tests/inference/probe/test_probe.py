@@ -120,6 +120,7 @@ def test_without_test_images_a_fifth_of_the_labels_is_held_out(run: Path, tmp_pa
     assert "a fifth of the labels is held out" in found["notes"][0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("more", [(), ("--augment", "--no-random")])
 def test_few_labels_are_scored_by_each_other(
     more: tuple[str, ...], run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

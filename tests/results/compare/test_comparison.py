@@ -22,6 +22,8 @@ from tutelage import cli
 from tutelage.results.compare import launch
 from tutelage.results.compare.fork_server import ForkServer
 
+pytestmark = pytest.mark.long
+
 BRIEF = ["--batch-size", "4", "--network", "wrn-10-1", "--device", "cpu", "--workers", "1", "--checkpoint-every", "2"]
 SHARED = ["compare", "digits", "--methods", "supervised,fixmatch", "--label-counts", "20", *BRIEF, "--steps", "12"]
 COMPARE = [*SHARED, "--no-report"]

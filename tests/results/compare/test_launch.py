@@ -73,6 +73,7 @@ def test_a_fork_has_a_session_and_the_environment_of_its_own(forking: Launcher, 
     process.send_signal(signal.SIGTERM)  # its number may be that of another process now
 
 
+@pytest.mark.long
 def test_a_run_outlives_the_process_that_forked_it_and_the_next_one_starts_without(tmp_path: Path) -> None:
     with Launcher(os.environ, runs=2) as launcher:
         process = begun(ready(launcher), tmp_path)

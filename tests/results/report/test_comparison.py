@@ -47,6 +47,7 @@ def page_of(runs: list[Path], folder: Path) -> str:
     return (folder / "page.html").read_text()
 
 
+@pytest.mark.long
 def test_runs_of_several_seeds_give_mean_spread_and_number(variant: Any, tmp_path: Path) -> None:
     runs = [variant("a", 0.6, train__seed=0), variant("b", 0.7, train__seed=1), variant("c", 0.5, labels=40)]
     page = page_of(runs, tmp_path)

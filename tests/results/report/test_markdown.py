@@ -76,6 +76,7 @@ def test_tiles_and_the_lines_of_thumbnails_are_lists() -> None:
     assert "accuracy: 95.8% (of 355)" in shown and f"{HOSTILE}: -1" in shown and f"cat, {HOSTILE}" in shown
 
 
+@pytest.mark.long
 def test_the_report_of_a_run_has_all_its_tables(run: Path, tmp_path: Path) -> None:
     write_report([run], tmp_path / "report.md", format="md")
     text = (tmp_path / "report.md").read_text()

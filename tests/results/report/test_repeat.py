@@ -38,6 +38,7 @@ def test_the_command_repeats_the_run_bit_for_bit(run: Path, tmp_path: Path) -> N
     assert settings[0] == settings[1]
 
 
+@pytest.mark.long
 def test_the_command_repeats_a_run_and_its_baseline_that_were_planned_from_a_budget(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -123,6 +123,7 @@ def test_markdown_names_the_pictures_that_lie_beside_it(run: Path, tmp_path: Pat
         assert (tmp_path / "report_plots" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.long
 def test_several_runs_are_judged_by_their_cases_and_drawn_side_by_side(
     run: Path, baseline: Path, tmp_path: Path
 ) -> None:

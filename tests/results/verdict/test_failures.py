@@ -51,6 +51,7 @@ def verdict_on(data: Path, out: Path, method: str, **settings: Any) -> Verdict:
     return verdict
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["fixmatch", "mean-teacher"])
 def test_shuffled_labels_are_named_first(tmp_path: Path, method: str) -> None:
     verdict = verdict_on(digits(tmp_path / "data.npz", shuffled=True), tmp_path / "run", method)
@@ -59,6 +60,7 @@ def test_shuffled_labels_are_named_first(tmp_path: Path, method: str) -> None:
     assert "--labels" in verdict.flags[0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["fixmatch", "mean-teacher"])
 def test_unlabeled_images_of_another_data_set_are_named_first(tmp_path: Path, method: str) -> None:
     verdict = verdict_on(digits(tmp_path / "data.npz", other=True), tmp_path / "run", method)
