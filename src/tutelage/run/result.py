@@ -14,6 +14,7 @@ from tutelage.core.console import name_column
 from tutelage.core.wording import option
 from tutelage.run.estimate import Estimate
 from tutelage.run.recorder import networks
+from tutelage.run.scored import of_network
 from tutelage.tasks.base import Task
 from tutelage.training.scoring import Exam
 from tutelage.training.state import Training
@@ -36,7 +37,7 @@ def final_result(
         rows: the lines of metrics.jsonl. The reported median is of the last 20 validation scores (as in FixMatch), or
             of those in the last fifth of training if these are fewer; it is left out if there are fewer than three.
         parts: for each part ("validation", "test"), a function that loads its data; called once.
-        keep: called with each part's name and the evaluated network's predictions on it.
+        keep: called with each part's name and the predictions on it; see `write_scored`.
     """
     evaluated = "teacher" if training.method.predictor is not training.method.student else "student"
     result: dict[str, Any] = {
@@ -48,12 +49,12 @@ def final_result(
     }
     for part, get in parts.items():
         exam = get()
-        result[part] = {}
+        result[part], items = {}, dict[str, NDArray[Any]]()
         for name, network in networks(training).items():
             grades = exam.score(network)
             result[part][name] = grades.metrics
-            if name == evaluated:
-                keep(part, grades.items)
+            items |= {of_network(key, "" if name == evaluated else name): value for key, value in grades.items.items()}
+        keep(part, items)
     late = [row for row in rows if row["kind"] == "validation" and 5 * row["step"] > 4 * training.total]
     last = [row[evaluated] for row in late[-MOST_EVALUATIONS:]]
     scores = [row[task.headline] for row in last if row.get(task.headline) is not None]

@@ -15,8 +15,16 @@ from tutelage.core.files import write_atomically
 FILE = "scored.npz"
 
 
+def of_network(name: str, network: str) -> str:
+    """The name of an array of a network that is not the evaluated one; that one's arrays have plain names."""
+    return f"{network}_{name}" if network else name
+
+
 def write_scored(run: Path, parts: Mapping[str, Mapping[str, NDArray]]) -> None:
-    """Write what was made of each scored item, by part, into the run: of images the given and the predicted class."""
+    """Write what each network made of each scored item, by part, into the run.
+
+    Of images, these are the given and the predicted class.
+    """
     stream = io.BytesIO()
     arrays = {f"{part}_{name}": value for part, items in parts.items() for name, value in items.items()}
     np.savez_compressed(stream, allow_pickle=False, **arrays)
@@ -25,6 +33,8 @@ def write_scored(run: Path, parts: Mapping[str, Mapping[str, NDArray]]) -> None:
 
 def read_scored(run: Path, part: str, *names: str) -> tuple[NDArray, ...]:
     """Arrays (N,) with a row for each item of a part: `label` and `predicted` of images, `case` and `dice` of cases.
+
+    They are of the evaluated network; `of_network` gives the names of those of the other one.
 
     Raises:
         RunError: they are not there, or damaged.

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tutelage.core.ema import slowest_decay
 from tutelage.core.wording import named, option
 from tutelage.results.verdict.evidence import Evidence
+from tutelage.results.verdict.networks import better_network
 from tutelage.results.verdict.rules import RULES, Reason
 
 MOST_REASONS = 3
@@ -62,3 +64,22 @@ def short_baseline(cases: Sequence[Evidence]) -> Reason | None:
         f"train longer, e.g. {option('steps', 3 * steps)} or a larger {named('budget')}",
         DOUBT,
     )
+
+
+def lagging_baseline(cases: Sequence[Evidence], networks: Sequence[tuple[str, str]]) -> Reason | None:
+    """Doubt about a gain over a baseline whose teacher lags behind, where only the teacher's predictions are there.
+
+    Args:
+        networks: that were compared, of each case's run and baseline; "" is the evaluated one.
+    """
+    for case, (_, compared) in zip(cases, networks, strict=True):
+        other = better_network(case.baseline)
+        if other and not compared:
+            return Reason(
+                "lagging baseline",
+                f"the {case.baseline.evaluated} of the supervised baseline lags behind its {other} "
+                f"({case.baseline.score:.1%} to {case.baseline.score_of(other) or 0.0:.1%}), so the gain may be smaller",
+                f"a larger {named('budget')}, or {option('method.ema_decay', slowest_decay(case.baseline.steps))}",
+                DOUBT,
+            )
+    return None

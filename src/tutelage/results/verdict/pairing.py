@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tutelage.core.errors import RunError
 from tutelage.core.headlines import ACCURACY, Headline
 from tutelage.core.intervals import interval
-from tutelage.run.scored import read_scored
+from tutelage.run.scored import of_network, read_scored
 
 _NORMAL95 = 1.960
 _SIGNIFICANT = 0.05
@@ -89,15 +89,23 @@ def wilcoxon(gained: NDArray[np.float64]) -> float:
     return float(min(1.0, 2.0 * min(chance[: won + 1].sum(), chance[won:].sum())))
 
 
-def paired_difference(run: Path, baseline: Path, part: str, headline: Headline = ACCURACY) -> Difference:
+def paired_difference(
+    run: Path, baseline: Path, part: str, headline: Headline = ACCURACY, networks: tuple[str, str] = ("", "")
+) -> Difference:
     """How much better `run` is than `baseline` on the images or cases of a part.
+
+    Args:
+        networks: the network of each that is compared; "" is the evaluated one.
 
     Raises:
         RunError: they were scored on different ones.
     """
     images = headline.counted
     names = ("label", "predicted") if images else ("case", headline.key)
-    (item, mine), (other, theirs) = read_scored(run, part, *names), read_scored(baseline, part, *names)
+    (item, mine), (other, theirs) = (
+        read_scored(path, part, *(of_network(name, network) for name in names))
+        for path, network in zip((run, baseline), networks, strict=True)
+    )
     if not np.array_equal(item, other):
         raise RunError(f"{run} and {baseline} cannot be compared: they were scored on other {part} {headline.item}s")
     return difference(mine == item, theirs == item) if images else score_difference(mine, theirs)

@@ -15,8 +15,10 @@ from tutelage.core.files import write_json
 from tutelage.core.headlines import ACCURACY, headline_of
 from tutelage.core.intervals import Interval, interval
 from tutelage.core.wording import option
-from tutelage.results.verdict.diagnosis import DOUBT, MOST_REASONS, diagnose, short_baseline
+from tutelage.results.verdict.diagnosis import DOUBT, MOST_REASONS, diagnose, lagging_baseline, short_baseline
 from tutelage.results.verdict.evidence import Evidence
+from tutelage.results.verdict.guessing import Guess, guess_of
+from tutelage.results.verdict.networks import compared_networks, said_of
 from tutelage.results.verdict.pairing import Difference, paired_difference
 from tutelage.results.verdict.rules import Reason
 from tutelage.run.run_record import RunRecord
@@ -40,6 +42,9 @@ class Verdict:
         causes: the likeliest reasons if the images did not help, else caveats about the number.
         score: the headline's name in the metrics.
         gains: the gain of each seed.
+        guessing: a sentence that says so if the runs are no better than guessing; it comes first then.
+        baseline_score: the mean headline of the baselines, in [0, 1]; None in verdicts of older versions.
+        notes: which networks were compared, where that is not plain.
     """
 
     method: str
@@ -54,10 +59,18 @@ class Verdict:
     score: str = ACCURACY.key
     over: Literal["seeds", "items"] = "seeds"
     gains: tuple[float, ...] = ()
+    guessing: str = ""
+    baseline_score: float | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def headline(self) -> str:
-        """The verdict in a sentence."""
+        """The verdict in a sentence; that the runs are no better than guessing comes first."""
+        return f"{self.guessing}; {self.gained}" if self.guessing else self.gained
+
+    @property
+    def gained(self) -> str:
+        """What unlabeled images did, in a sentence."""
         score = headline_of({"headline": self.score})
         number = f"{self.gain:+.1f} ± {self.half_width:.1f} points of {score.words}"
         items = f"{self.images} {self.part} {score.item}s"
@@ -88,6 +101,11 @@ class Verdict:
         first = f"{self.method}, {self.labels} labels: {self.headline}"
         return [first, *(f"{cause.evidence}. Try: {cause.flag}" for cause in self.causes)]
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """The notes as sentences."""
+        return tuple(f"{note[:1].upper()}{note[1:]}." for note in self.notes)
+
 
 def judge(pairs: Sequence[tuple[Path, Path]]) -> Verdict:
     """The verdict on runs of one method and number of labels, each paired with its supervised baseline of that seed.
@@ -102,7 +120,12 @@ def judge(pairs: Sequence[tuple[Path, Path]]) -> Verdict:
             raise RunError(f"no verdict on {record.path}: there were no labeled {record.headline.pool} to score on")
     first, score = cases[0].run, cases[0].headline
     part = str(first.part)
-    differences = [paired_difference(case.run.path, case.baseline.path, part, score) for case in cases]
+    networks = [compared_networks(case.run, case.baseline) for case in cases]
+    differences = [
+        paired_difference(case.run.path, case.baseline.path, part, score, pair)
+        for case, pair in zip(cases, networks, strict=True)
+    ]
+    guessing = _guessing([guess_of(case.run, mine) for case, (mine, _) in zip(cases, networks, strict=True)])
     grain = 100.0 / max(differences[0].images, 1) if score.counted else 0.0
     over_seeds = interval([one.points for one in differences], grain=grain)
     half_width, certain, over = certainty(over_seeds, differences)
@@ -111,13 +134,16 @@ def judge(pairs: Sequence[tuple[Path, Path]]) -> Verdict:
         outcome = "helped" if over_seeds.mean > 0 else "hurt"
     elif over_seeds.mean > max(_WIDE, half_width / 2):
         outcome = "uncertain"
+    if guessing and outcome in ("helped", "uncertain"):
+        outcome = "no measurable help"  # a baseline that is worse than guessing is no measure
     causes = [*diagnose(cases)]
     if outcome in ("helped", "uncertain"):
-        causes += [doubt for doubt in [short_baseline(cases)] if doubt is not None]
+        doubts = (short_baseline(cases), lagging_baseline(cases, networks))
+        causes += [doubt for doubt in doubts if doubt is not None]
     if outcome == "helped":
         causes = [cause for cause in causes if cause.strength >= DOUBT]
         outcome = "uncertain" if causes else "helped"
-    elif not certain and half_width > _WIDE:
+    elif not certain and half_width > _WIDE and not guessing:
         causes.append(_too_little_to_tell(half_width, len(cases), outcome, score.item))
     if certain and over == "items" and over_seeds.half_width is not None:
         causes.append(_few_draws(over_seeds.half_width, len(cases)))
@@ -135,6 +161,49 @@ def judge(pairs: Sequence[tuple[Path, Path]]) -> Verdict:
         score=score.key,
         over=over,
         gains=tuple(one.points for one in differences),
+        guessing=guessing,
+        baseline_score=_mean_score([(case.baseline, theirs) for case, (_, theirs) in zip(cases, networks, strict=True)]),
+        notes=_notes(cases, networks),
+    )
+
+
+def _guessing(found: Sequence[Guess | None]) -> str:
+    """The sentence of the seed in the middle, if most seeds are no better than guessing."""
+    known = sorted((guess for guess in found if guess is not None), key=lambda guess: guess.right)
+    if 2 * sum(guess.no_better for guess in known) <= len(known):
+        return ""
+    worse = [guess for guess in known if guess.no_better]
+    seeds = f" (one of {len(worse)} such seeds of {len(found)})" if len(found) > 1 else ""
+    return worse[len(worse) // 2].sentence + seeds
+
+
+def _mean_score(records: Sequence[tuple[RunRecord, str]]) -> float:
+    """The mean headline of some networks."""
+    scores = [record.score_of(network or record.evaluated) or 0.0 for record, network in records]
+    return sum(scores) / len(scores)
+
+
+def _notes(cases: Sequence[Evidence], networks: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """Which networks were compared, where it is not the one that predicts."""
+    found: dict[str, None] = {}
+    for case, (mine, theirs) in zip(cases, networks, strict=True):
+        seed = f" of seed {case.run.settings['train'].get('seed')}" if len(cases) > 1 else ""
+        for name, record, network in (("run", case.run, mine), ("supervised baseline", case.baseline, theirs)):
+            found[said_of(f"the {name}{seed}", record, network)] = None
+    found[_said_of_tuned([case.run for case in cases])] = None
+    return tuple(note for note in found if note)
+
+
+def _said_of_tuned(runs: Sequence[RunRecord]) -> str:
+    """That heads on the frozen network were compared, and not the fine-tuned networks that predict."""
+    tuned = [run.best for run in runs if run.best is not run]
+    if not tuned:
+        return ""
+    scores = ", ".join(f"{record.score:.1%}" for record in tuned if record.scored)
+    reached = f" ({scores})" if scores else ""
+    return (
+        f"these are the heads on the frozen network, with and without unlabeled images; the fine-tuned network that "
+        f"predicts{reached} has no supervised baseline of its own"
     )
 
 
@@ -174,6 +243,8 @@ def print_verdict(verdict: Verdict, console: Console) -> None:
         console.print(f"  {number}. {sentence}")
     if not reasons and verdict.outcome != "helped":
         console.print("  The logs do not show why.")
+    for remark in verdict.remarks:
+        console.print(f"  {remark}")
 
 
 def write_verdict(verdict: Verdict, run: Path) -> None:
@@ -194,7 +265,7 @@ def read_verdict(run: Path) -> Verdict | None:
     try:
         values.pop("headline")
         causes = tuple(Reason(**cause) for cause in values.pop("causes"))
-        gains = tuple(values.pop("gains", ()))
-        return Verdict(**values, causes=causes, gains=gains)
+        gains, notes = (tuple(values.pop(name, ())) for name in ("gains", "notes"))
+        return Verdict(**values, causes=causes, gains=gains, notes=notes)
     except (AttributeError, KeyError, TypeError) as error:
         raise RunError(f"{run / FILE} is damaged: {error}") from None
