@@ -127,6 +127,7 @@ class ImageDataset:
             "labeled": [self.train.names[row] for row in self.labeled_rows],
             "held_out": [self.train.names[row] for row in self.val.rows] if self.val is not None and held_out else [],
             "train_images": len(self.train),
+            "labeled_counts": np.bincount(self.train.labels[self.labeled_rows], minlength=len(self.classes)).tolist(),
             "unlabeled_images": len(self.unlabeled_rows),
             "val_images": 0 if self.val is None else len(self.val),
             "test_images": self.test_count,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -58,7 +59,10 @@ class ImageInventory:
         return f"{part}-{self.fingerprint(*(self.learned if part == 'train' else [part]))}-{framing.key}"
 
     def facts(self) -> dict[str, dict[str, Any]]:
-        """For each part, the number of images and hashes of their names, labels and contents."""
+        """For each part, the number of images, hashes of their names, labels and contents, and the median short side.
+
+        That side is in pixels of the files, before images are resized.
+        """
         facts: dict[str, dict[str, Any]] = {}
         for role, part in sorted(self.parts.items()):
             hashes = {name: hashlib.blake2b(digest_size=16) for name in ("labels", "contents")}
@@ -68,6 +72,8 @@ class ImageInventory:
             names = names_hash(item.name for item in part.items)
             facts[role] = {"images": len(part.items), "names": names}
             facts[role] |= {name: digest.hexdigest() for name, digest in hashes.items()}
+            if part.looks:
+                facts[role]["side"] = round(statistics.median(min(look.size) for look in part.looks))
         return facts
 
     def fingerprint(self, *roles: str) -> str:

@@ -13,7 +13,8 @@ from tutelage.core.ema import slowest_decay
 from tutelage.core.wording import named, option
 from tutelage.results.verdict.evidence import Evidence
 from tutelage.results.verdict.networks import better_network
-from tutelage.results.verdict.rules import RULES, Reason
+from tutelage.results.verdict.reason import Reason
+from tutelage.results.verdict.rules import RULES
 
 MOST_REASONS = 3
 DOUBT = 0.9  # strength of a reason at which a gain no longer shows that unlabeled images helped
@@ -73,13 +74,13 @@ def lagging_baseline(cases: Sequence[Evidence], networks: Sequence[tuple[str, st
         networks: that were compared, of each case's run and baseline; "" is the evaluated one.
     """
     for case, (_, compared) in zip(cases, networks, strict=True):
-        other = better_network(case.baseline)
+        baseline, other = case.baseline, better_network(case.baseline)
         if other and not compared:
             return Reason(
                 "lagging baseline",
-                f"the {case.baseline.evaluated} of the supervised baseline lags behind its {other} "
-                f"({case.baseline.score:.1%} to {case.baseline.score_of(other) or 0.0:.1%}), so the gain may be smaller",
-                f"a larger {named('budget')}, or {option('method.ema_decay', slowest_decay(case.baseline.steps))}",
+                f"the {baseline.evaluated} of the supervised baseline lags behind its {other} ({baseline.score:.1%} to "
+                f"{baseline.score_of(other) or 0.0:.1%}), so the gain may be smaller",
+                f"a larger {named('budget')}, or {option('method.ema_decay', slowest_decay(baseline.steps))}",
                 DOUBT,
             )
     return None

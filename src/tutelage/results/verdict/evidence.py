@@ -7,8 +7,12 @@ from dataclasses import dataclass
 
 from tutelage.core.batch import UNLABELED_LOSS
 from tutelage.core.headlines import Headline
+from tutelage.results.verdict.guessing import guess_of
+from tutelage.run.recommend import SMALLEST_PHOTO
 from tutelage.run.run_record import RunRecord
 
+_UNLEARNED = 0.7  # of the loss of a guess that knows nothing
+SYMBOLS = "symbols"  # the domain of images that mirroring changes
 MAIN_WEIGHTS = ("consistency_weight", "unlabeled_weight")  # of an unlabeled loss, by their usual names
 
 
@@ -44,6 +48,34 @@ class Evidence:
             return None
         counts = [sum(row) for row in self.run.scores["confusion_matrix"]]
         return max(counts) / max(sum(counts), 1)
+
+    @property
+    def unlearned(self) -> float | None:
+        """The supervised loss at the end, if it shows that the labels have hardly been learned."""
+        loss = self.run.mean("supervised", since=0.8)
+        return loss if loss is not None and loss > _UNLEARNED * self.ignorance else None
+
+    @property
+    def no_better(self) -> bool:
+        """Whether nothing shows that the run is better than guessing."""
+        found = guess_of(self.run)
+        return found is not None and found.no_better
+
+    @property
+    def side(self) -> int | None:
+        """The median short side of the training images in pixels, as they are in their files; None if not recorded."""
+        found = self.run.data.get("parts", {}).get("train", {}).get("side")
+        return None if found is None else int(found)
+
+    @property
+    def photos_from_scratch(self) -> bool:
+        """Whether a new network was trained on images that a network which was trained on photos is likely to know."""
+        data, settings = self.run.data, self.run.settings
+        if self.side is None or settings["augment"]["domain"] == SYMBOLS:
+            return False
+        known = self.side >= SMALLEST_PHOTO and not (data["channels"] == 1 and self.side == SMALLEST_PHOTO)
+        started = self.run.cfg.network.starts_pretrained or settings["train"]["init_from"] is not None
+        return known and not started
 
     def weighted_unlabeled_loss(self) -> float | None:
         """What the unlabeled data add to the loss, on average over the run, or None where the log does not say.

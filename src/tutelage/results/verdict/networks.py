@@ -10,17 +10,18 @@ from tutelage.core.errors import RunError
 from tutelage.run.run_record import RunRecord
 from tutelage.run.scored import of_network, read_scored
 
-LAG = 0.01  # of the headline; a network that is behind by more does not stand for its run
+LAG = 0.01  # of the headline; a network that is further behind does not stand for its run
 
 
 def better_network(record: RunRecord) -> str:
     """The network with the higher headline, "student" or "teacher", or "" for the evaluated one.
 
-    The evaluated one stands for the run unless the other one is better by more than a point.
+    The evaluated one stands for the run unless the other one is better by more than a point, and by more than one image
+    or case.
     """
     others = {name: record.score_of(name) or 0.0 for name in record.networks if name != record.evaluated}
     best = max(others, key=others.__getitem__, default="")
-    return best if best and others[best] > record.score + LAG else ""
+    return best if best and others[best] > record.score + LAG + 1.0 / max(int(record.scores["n"]), 1) else ""
 
 
 def compared_networks(run: RunRecord, baseline: RunRecord) -> tuple[str, str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from tutelage.core.ema import SHORTEST_RUN, slowest_decay
 from tutelage.core.wording import command, named, option
 from tutelage.data.images.evidence import FEW_LABELS, reached_by_chance
 from tutelage.results.verdict.evidence import Evidence
+from tutelage.results.verdict.reason import CEILING, Reason
+from tutelage.results.verdict.remedies import from_scratch, shrunk_images, weak_class
 
 LEAST_SKILL = 0.15  # of the way from guessing to perfect; below it a network has learned nothing general
 UNRELATED = 3.0  # standard errors above chance, below which labels are unrelated to how images look
@@ -18,24 +19,6 @@ WRONG_PSEUDO_LABELS = 0.7  # accuracy of pseudo-labels, below which they teach e
 LEAST_KNOWN = 50  # unlabeled images with a hidden label, below which their accuracy says little
 WEAK = 0.02  # share of the loss that comes from unlabeled images
 CLEAR_GAP = 0.9  # AUC
-CEILING = 0.97  # headline of supervised training
-
-
-@dataclass(frozen=True)
-class Reason:
-    """Why unlabeled images did not help.
-
-    Attributes:
-        name: the rule, in two or three words.
-        evidence: what was observed, as a sentence.
-        flag: what to try first, as a sentence that names a flag.
-        strength: in [0, 1]; orders the reasons.
-    """
-
-    name: str
-    evidence: str
-    flag: str
-    strength: float
 
 
 def label_noise(case: Evidence) -> Reason | None:
@@ -45,6 +28,8 @@ def label_noise(case: Evidence) -> Reason | None:
     if guess is None:
         return None
     labels = len(baseline.split["labeled"])
+    if labels < FEW_LABELS and case.photos_from_scratch:
+        return None  # a new network learns nothing from few correct labels of photos, either
     if accuracy > min(reached_by_chance(guess, labels, int(baseline.scores["n"])), guess + LEAST_SKILL * (1.0 - guess)):
         return None
     seen = (
@@ -221,12 +206,13 @@ def too_few_steps(case: Evidence) -> Reason | None:
     run, train = case.run, case.run.settings["train"]
     pool, words = max(int(run.split["unlabeled_images"]), 1), case.headline.words
     passes = run.steps * train["batch_size"] * train["unlabeled_ratio"] / pool
-    loss, rise = run.mean("supervised", since=0.8), _late_rise(case)
+    rise = _late_rise(case)
     longer = f"train longer, e.g. {option('steps', 3 * run.steps)} or a larger {named('budget')}"
-    if loss is not None and loss > 0.7 * case.ignorance:
+    if (loss := case.unlearned) is not None:
         known = f"{case.clueless} gives {case.ignorance:.2f}"
         text = f"the labels have hardly been learned: the supervised loss is {loss:.2f}, and {known}"
-        return Reason("too few steps", text, longer, 0.7)
+        # a network that knows nothing yet gives no pseudo-labels, and none that are right
+        return Reason("too few steps", text, longer, 0.92 if case.no_better else 0.7)
     if passes < 1.0:
         return Reason(
             "too few steps",
@@ -282,4 +268,7 @@ RULES: tuple[Callable[[Evidence], Reason | None], ...] = (
     slow_average,
     too_few_steps,
     near_the_ceiling,
+    from_scratch,
+    shrunk_images,
+    weak_class,
 )

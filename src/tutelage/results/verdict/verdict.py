@@ -20,7 +20,7 @@ from tutelage.results.verdict.evidence import Evidence
 from tutelage.results.verdict.guessing import Guess, guess_of
 from tutelage.results.verdict.networks import compared_networks, said_of
 from tutelage.results.verdict.pairing import Difference, paired_difference
-from tutelage.results.verdict.rules import Reason
+from tutelage.results.verdict.reason import Reason
 from tutelage.run.run_record import RunRecord
 
 FILE = "verdict.json"
@@ -162,7 +162,7 @@ def judge(pairs: Sequence[tuple[Path, Path]]) -> Verdict:
         over=over,
         gains=tuple(one.points for one in differences),
         guessing=guessing,
-        baseline_score=_mean_score([(case.baseline, theirs) for case, (_, theirs) in zip(cases, networks, strict=True)]),
+        baseline_score=_mean_score([case.baseline for case in cases], [theirs for _, theirs in networks]),
         notes=_notes(cases, networks),
     )
 
@@ -177,9 +177,10 @@ def _guessing(found: Sequence[Guess | None]) -> str:
     return worse[len(worse) // 2].sentence + seeds
 
 
-def _mean_score(records: Sequence[tuple[RunRecord, str]]) -> float:
-    """The mean headline of some networks."""
-    scores = [record.score_of(network or record.evaluated) or 0.0 for record, network in records]
+def _mean_score(records: Sequence[RunRecord], networks: Sequence[str]) -> float:
+    """The mean headline of a network of each run; "" is the evaluated one."""
+    chosen = zip(records, networks, strict=True)
+    scores = [record.score_of(network or record.evaluated) or 0.0 for record, network in chosen]
     return sum(scores) / len(scores)
 
 
