@@ -14,7 +14,7 @@ from tutelage.commands.run import Run
 from tutelage.config import RunConfig
 from tutelage.core.errors import Interrupted
 from tutelage.core.wording import option
-from tutelage.results.verdict.verdict import judge, print_verdict, write_verdict
+from tutelage.results.verdict.verdict import judge, print_guess, print_verdict, write_verdict
 from tutelage.run import baseline
 from tutelage.run.data_modules.base import DataModule
 from tutelage.run.run_record import BASELINE_FOLDER, RunRecord
@@ -54,6 +54,7 @@ def train_run(
     )
     _finish_baseline(out, console, data, begun=begun)
     finish_fine_tuning(RunRecord(out), data, begun=begun, report=report, console=console)
+    _conclude(RunRecord(out), console)
     return Run(out)
 
 
@@ -67,6 +68,7 @@ def resume_training(run: Path, given: Mapping[str, Any], *, console: Console) ->
     resume_run(run, given, console=console)
     _finish_baseline(run, console)
     finish_fine_tuning(RunRecord(run), begun=begun, console=console)
+    _conclude(RunRecord(run), console)
     return Run(run)
 
 
@@ -99,3 +101,13 @@ def _finish_baseline(
     verdict = judge([(run, folder)])
     write_verdict(verdict, run)
     print_verdict(verdict, console)
+
+
+def _conclude(record: RunRecord, console: Console) -> None:
+    """Say what a verdict leaves open: whether a run without one is better than guessing, and a fine-tuned network."""
+    if record.verdict is None:
+        print_guess(record.best, console)
+    elif record.best is not record and record.baseline is not None:
+        verdict = judge([(record.path, record.baseline.path)])
+        write_verdict(verdict, record.path)
+        console.print(verdict.remarks[-1])

@@ -161,3 +161,16 @@ def test_ten_more_labels_of_the_weakest_class_raise_its_recall(tmp_path: Path) -
     after, _ = verdict_on(tmp_path / "more.npz", tmp_path / "after", steps=100)
     assert after["per_class"]["8"]["recall"] > before["per_class"]["8"]["recall"] + 0.2
     assert after["accuracy"] > before["accuracy"]
+
+
+def test_a_run_without_a_baseline_says_that_it_is_no_better_than_guessing_and_what_to_try(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digits(tmp_path / "digits.npz", [10] * 10)
+    words = ["--network", "small", *NARROW, "--batch-size", "16", "--workers", "1", "--device", "cpu", "--no-report"]
+    for steps, expected in (("2", True), ("40", False)):
+        out = ["--out", str(tmp_path / steps), "--method", "supervised", "--steps", steps]
+        assert cli.run(["train", str(tmp_path / "digits.npz"), *words, *out]) == 0
+        said = " ".join(capsys.readouterr().out.split())
+        assert ("no better than guessing: " in said) is expected
+        assert ("1. the labels have hardly been learned" in said) is expected

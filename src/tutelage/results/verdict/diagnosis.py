@@ -14,9 +14,12 @@ from tutelage.core.wording import named, option
 from tutelage.results.verdict.evidence import Evidence
 from tutelage.results.verdict.networks import better_network
 from tutelage.results.verdict.reason import Reason
-from tutelage.results.verdict.rules import RULES
+from tutelage.results.verdict.remedies import from_scratch, shrunk_images
+from tutelage.results.verdict.rules import RULES, too_few_steps
+from tutelage.run.run_record import RunRecord
 
 MOST_REASONS = 3
+ALONE = (from_scratch, shrunk_images, too_few_steps)  # the rules that look at a run alone
 DOUBT = 0.9  # strength of a reason at which a gain no longer shows that unlabeled images helped
 
 
@@ -30,6 +33,13 @@ def diagnose(cases: Sequence[Evidence]) -> tuple[Reason, ...]:
                 found.setdefault(reason.name, []).append(reason)
     order = sorted(found.values(), key=lambda reasons: -sum(reason.strength for reason in reasons))
     return tuple(_strongest(reasons, len(cases)) for reasons in order[:MOST_REASONS])
+
+
+def remedies(run: RunRecord) -> tuple[Reason, ...]:
+    """What would raise the score of a run that was not compared with a baseline, what helps the most first."""
+    case = Evidence(run, run)  # these rules look at the run only
+    found = [reason for rule in ALONE if (reason := rule(case)) is not None]
+    return tuple(sorted(found, key=lambda reason: -reason.strength)[:MOST_REASONS])
 
 
 def _strongest(reasons: Sequence[Reason], cases: int) -> Reason:

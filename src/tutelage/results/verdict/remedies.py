@@ -95,4 +95,3 @@ def _is_weaker(matrix: np.ndarray, weakest: int, classes: int) -> bool:
     own = [right[weakest], counts[weakest] - right[weakest]]
     others = [right.sum() - own[0], counts.sum() - right.sum() - own[1]]
     return bool(stats.fisher_exact([own, others], alternative="less").pvalue * classes < _SIGNIFICANT)
-

@@ -15,7 +15,7 @@ from tutelage.core.files import write_json
 from tutelage.core.headlines import ACCURACY, headline_of
 from tutelage.core.intervals import Interval, interval
 from tutelage.core.wording import option
-from tutelage.results.verdict.diagnosis import DOUBT, MOST_REASONS, diagnose, lagging_baseline, short_baseline
+from tutelage.results.verdict.diagnosis import DOUBT, MOST_REASONS, diagnose, lagging_baseline, remedies, short_baseline
 from tutelage.results.verdict.evidence import Evidence
 from tutelage.results.verdict.guessing import Guess, guess_of
 from tutelage.results.verdict.networks import compared_networks, said_of
@@ -246,6 +246,16 @@ def print_verdict(verdict: Verdict, console: Console) -> None:
         console.print("  The logs do not show why.")
     for remark in verdict.remarks:
         console.print(f"  {remark}")
+
+
+def print_guess(record: RunRecord, console: Console) -> None:
+    """Say that a finished run is no better than guessing, and what to try, where that is true."""
+    guess = guess_of(record) if record.finished else None
+    if guess is None or not guess.no_better:
+        return
+    console.print(guess.sentence)
+    for number, reason in enumerate(remedies(record), start=1):
+        console.print(f"  {number}. {reason.evidence}. Try: {reason.flag}")
 
 
 def write_verdict(verdict: Verdict, run: Path) -> None:
