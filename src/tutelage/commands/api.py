@@ -42,7 +42,7 @@ class PretrainFlags(TypedDict, total=False):
     precision: Literal["auto", "fp32", "bf16", "fp16"]
     compile: bool
     workers: int
-    log_every: int
+    log_every: int | None
     eval_every: int
     checkpoint_every: int
     init_from: str | Path

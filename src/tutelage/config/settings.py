@@ -184,7 +184,7 @@ class TrainConfig:
     channels_last: Annotated[bool | None, "channels-last memory format; by default everywhere but on mps"] = None
     compile: Annotated[bool, "compile the networks with torch.compile"] = False
     workers: Annotated[int, "threads that decode images and load batches ahead"] = 2
-    log_every: Annotated[int, "steps between log lines"] = 50
+    log_every: Annotated[int | None, "steps between log lines; by default 50, or fewer to have 20 lines"] = None
     eval_every: Annotated[int | None, "steps between evaluations; by default 20 of them"] = None
     checkpoint_every: Annotated[int | None, "steps between checkpoints; by default as eval_every"] = None
     init_from: Annotated[str | None, "run folder whose network initializes this one, with its head if it fits"] = None
@@ -219,11 +219,10 @@ class TrainConfig:
     )
 
     def __post_init__(self) -> None:
-        for name in ("steps", "eval_every", "checkpoint_every", "baseline_steps"):
+        for name in ("steps", "log_every", "eval_every", "checkpoint_every", "baseline_steps"):
             value = getattr(self, name)
             require(value is None or value >= 1, f"train.{name}", "at least 1", value)
-        for name in ("batch_size", "log_every"):
-            require(getattr(self, name) >= 1, f"train.{name}", "at least 1", getattr(self, name))
+        require(self.batch_size >= 1, "train.batch_size", "at least 1", self.batch_size)
         require(self.batch_size <= 2**20, "train.batch_size", "at most 1048576", self.batch_size)
         require(
             0 < self.unlabeled_ratio <= 1000, "train.unlabeled_ratio", "above 0, at most 1000", self.unlabeled_ratio

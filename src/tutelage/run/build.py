@@ -41,6 +41,8 @@ from tutelage.training.optimizer import build_optimizer
 from tutelage.training.protocols import Batches
 from tutelage.training.state import Training
 
+_LOG_EVERY, _LOG_LINES = 50, 20  # steps between log lines, and how many there are at least
+
 
 def method_class(name: str) -> type[Method]:
     """The method of that name, or that an import path `package.module:Class` names.
@@ -273,7 +275,7 @@ def assemble(
         seed=train.seed,
         device=device,
         precision=precision,
-        log_every=train.log_every,
+        log_every=log_interval(train, steps),
         eval_every=eval_every,
         checkpoint_every=checkpoint_every,
         truth=truth,
@@ -310,14 +312,19 @@ def with_decay(cfg: RunConfig, steps: int) -> RunConfig:
 def set_length(training: Training, cfg: RunConfig, steps: int) -> None:
     """Stretch the schedules to `steps`, and the teacher's average unless its decay was given.
 
-    Evaluations and checkpoints come every twentieth of the steps by default.
+    Evaluations and checkpoints come every twentieth of the steps by default, and log lines at least as often.
     """
-    training.total = steps
+    training.total, training.log_every = steps, log_interval(cfg.train, steps)
     settings = method_settings(with_decay(cfg, steps))
     if training.method.teacher is not None and isinstance(settings, EMAConfig):
         assert settings.ema_decay is not None
         training.method.teacher.decay = settings.ema_decay
     training.eval_every, training.checkpoint_every = _intervals(cfg.train, steps)
+
+
+def log_interval(train: TrainConfig, steps: int) -> int:
+    """Steps between log lines: by default 50, or as many as give a learning curve of 20 points."""
+    return train.log_every or min(_LOG_EVERY, max(1, steps // _LOG_LINES))
 
 
 def _intervals(train: TrainConfig, steps: int) -> tuple[int, int]:

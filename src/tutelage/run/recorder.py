@@ -16,10 +16,11 @@ from tutelage.run.progress import ProgressLine
 from tutelage.tasks.base import Task
 from tutelage.training import collapse
 from tutelage.training.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
-from tutelage.training.pseudo_health import ALARM_LINES, alarm
+from tutelage.training.pseudo_health import alarm
 from tutelage.training.scoring import Exam
 from tutelage.training.signals import StopFlag
 from tutelage.training.state import Training
+from tutelage.training.streak import MOST_STEPS
 from tutelage.training.window import Window
 
 
@@ -64,7 +65,7 @@ class RunRecorder:
         numbers = {name: value for name, value in means.items() if not isinstance(value, list)}
         self.progress.log(done, numbers, rate)
         self._curves.add("training", done, {**numbers, "images_per_second": rate})
-        self._lines = [*self._lines[-ALARM_LINES:], row]
+        self._lines = [*self._lines[-MOST_STEPS:], row]
         warning, before = self._alarm(self._lines), self._alarm(self._lines[:-1])
         if warning and not before:
             self.progress.note(f"step {done}: {warning}.")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-ALARM_LINES = 3  # consecutive log lines before an alarm
+from tutelage.training.streak import ALARM_LINES, streak
+
 _WARMUP = 0.05  # share of training without alarms: at first, features vary in few directions
 _FLAT_RANK, _FLAT_SPREAD = 1.5, 0.02
 
@@ -14,11 +15,11 @@ def alarm(rows: Sequence[Mapping[str, Any]], *, total: int) -> str | None:
     """What is wrong with the features, with advice, or None.
 
     Args:
-        rows: the training lines of metrics.jsonl so far; the last three decide. Without `effective_rank` and
+        rows: the training lines of metrics.jsonl so far; those of `streak` decide. Without `effective_rank` and
             `feature_spread` in them there is no alarm.
         total: number of optimizer steps.
     """
-    last = rows[-ALARM_LINES:]
+    last = streak(rows, total)
     if len(last) < ALARM_LINES or last[0]["step"] < _WARMUP * total or any("effective_rank" not in row for row in last):
         return None
     advice = "Try a smaller optimizer.lr, a larger method.queue_size or batch, or method.ema_decay closer to 1"

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from tutelage.core.batch import PseudoLabels
+from tutelage.training.streak import ALARM_LINES, streak
 
 TALLY = "pseudo_labels"  # the name of these counts in `StepOutput.log`
-ALARM_LINES = 3  # consecutive log lines before an alarm
 _WARMUP = 0.1  # share of training without alarms: at first, pseudo-labels are few and one-sided in healthy runs too
 _EMPTY = 1e-3  # a mean weight below this counts as zero
 _DOMINANT = 0.6  # alarm at this fraction of the way from a class's share of the labels to 100%
@@ -65,11 +65,11 @@ def alarm(
     """What is wrong with the pseudo-labels, with advice, or None.
 
     Args:
-        rows: the training lines of metrics.jsonl so far; the last three decide.
+        rows: the training lines of metrics.jsonl so far; those of `streak` decide.
         total: number of optimizer steps.
         labeled_counts: labeled images per class.
     """
-    last = rows[-ALARM_LINES:]
+    last = streak(rows, total)
     if len(last) < ALARM_LINES or last[0]["step"] < _WARMUP * total or any("pseudo/share" not in row for row in last):
         return None
     if all(row["pseudo/share"] < _EMPTY for row in last):

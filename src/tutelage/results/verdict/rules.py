@@ -99,7 +99,8 @@ def one_class(case: Evidence) -> Reason | None:
     """One class takes over the pseudo-labels or the predictions."""
     if case.guess is None:
         return None
-    rows = [row["pseudo/class_share"] for row in case.run.training[-3:] if "pseudo/class_share" in row]
+    late = [row for row in case.run.training if row["step"] > 0.85 * case.run.steps] or case.run.training[-1:]
+    rows = [row["pseudo/class_share"] for row in late if "pseudo/class_share" in row]
     if rows:
         shares, what = [sum(column) / len(rows) for column in zip(*rows, strict=True)], "pseudo-labels"
     else:
