@@ -45,7 +45,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of a method with pseudo-labels, its report in it."""
-    out = tmp_path_factory.mktemp("runs") / "a <b>run</b>"
+    out = tmp_path_factory.mktemp("runs") / "a <b>run<b>"
     words = ["--method", "fixmatch", "--method.threshold", "0.4", "--network", "small", "--label-count", "78"]
     length = ["--steps", "6", "--log-every", "2", "--eval-every", "2", "--batch-size", "6", "--device", "cpu"]
     code = cli.run(["train", str(data), "--out", str(out), "--data.val-share", "0.2", *words, *length])

@@ -12,6 +12,7 @@ from tutelage.core.names import enumerated, shown
 from tutelage.results.report.blocks import Block, Cell, Section, Table, Text
 from tutelage.results.report.curves import accuracy_of_runs
 from tutelage.results.report.kinds import SECTIONS
+from tutelage.results.report.places import run_names, without_paths
 from tutelage.results.report.repeat import flat
 from tutelage.results.report.score_plots import label_efficiency_plot
 from tutelage.results.report.scores import percent
@@ -26,6 +27,9 @@ _NEUTRAL = {
     "train.steps",
     "train.budget",
     "train.device",
+    "train.baseline",
+    "train.baseline_share",
+    "train.baseline_steps",
 } | {f"train.{name}" for name in ("workers", "log_every", "eval_every", "checkpoint_every")}
 
 
@@ -49,7 +53,9 @@ def curve_names(records: Sequence[RunRecord]) -> list[str]:
 
 def _compared(record: RunRecord) -> dict[str, str]:
     """The settings that distinguish the curves of a method."""
-    return {key: str(value) for key, value in flat(record.cfg.to_dict()).items() if key not in _NEUTRAL}
+    settings = flat(record.cfg.to_dict())
+    derived = {"method.ema_decay"} if record.config["plan"].get("ema_decay") is not None else set()
+    return {key: str(settings[key]) for key in settings if key not in _NEUTRAL | derived}
 
 
 def _settings_by_labels(records: Sequence[RunRecord], names: Sequence[str]) -> list[Text]:
@@ -83,7 +89,7 @@ def _by_value(key: str, values: Mapping[int, Any]) -> str:
 
 def comparison_sections(records: Sequence[RunRecord]) -> list[Section]:
     """Means over seeds by method and number of labels, curves, and one row per run."""
-    names = curve_names(records)
+    names = [without_paths(name, records) for name in curve_names(records)]
     scored = [(name, r) for name, r in zip(names, records, strict=True) if r.scored]
     parts = {r.part for _, r in scored}
     blocks: list[Block] = [Text(f"Caution: {warning}") for warning in _warnings(records, parts)]
@@ -134,12 +140,12 @@ def _mean_cell(found: Interval | None) -> Cell:
 
 def _table_of_runs(records: Sequence[RunRecord], names: Sequence[str]) -> Table:
     rows = []
-    for record, name in zip(records, names, strict=True):
+    for record, name, run in zip(records, names, run_names(records), strict=True):
         scores = record.scores
         steps = f"{record.steps_done:,}" if record.result else f"{record.steps_done:,} of {record.cfg.train.steps:,}"
         rows.append(
             (
-                Cell(shown(record.name)),
+                Cell(shown(run)),
                 Cell(shown(name)),
                 Cell(f"{record.labels:,}"),
                 Cell(str(record.cfg.train.seed)),
@@ -174,7 +180,7 @@ def _warnings(records: Sequence[RunRecord], parts: set[str | None]) -> list[str]
         found.append(f"some runs are scored on test {pool}, others on validation {pool}: there is no common table.")
     if len({record.headline for record in records}) > 1:
         found.append("these runs have different tasks, so there is no common table.")
-    unfinished = [record.name for record in records if record.result is None]
+    unfinished = [name for name, record in zip(run_names(records), records, strict=True) if record.result is None]
     if unfinished:
         found.append(f"not finished yet: {', '.join(shown(name) for name in unfinished)}.")
     return found

@@ -21,7 +21,6 @@ from tutelage.results.report.blocks import Block, Page, Plot, Point, PointMap, S
 from tutelage.results.report.drawing import SERIES, SOFT, finished, new_figure, short, style
 from tutelage.results.report.examples import Looked, spaced
 from tutelage.results.report.projection import NEIGHBORS, neighbor_agreement, project
-from tutelage.results.report.repeat import quoted
 from tutelage.run.run_record import RunRecord
 
 MOST = 1500  # points
@@ -103,7 +102,7 @@ def embedding_page(run: Path, data: str, encoder: Encoder, items: Sequence[Item]
     section = embedding_section(encoder, items, "map")
     title = f"{shown(run.name)}: {shown(Path(data).name)}"
     network = RunRecord(run).cfg.network.name
-    subtitle = f"{shown(network)} · step {encoder.step:,} · {shown(quoted(str(run)))} · {shown(data)}"
+    subtitle = f"{shown(network)} · step {encoder.step:,}"
     none = Section(TITLE, (Text("There are fewer than three images, so there is no map.", muted=True),))
     return Page(title, subtitle, (section or none,))
 

@@ -16,15 +16,15 @@ def evaluation_page(run: Path, data: str, model: TrainedModel, scores: Scores) -
     if scores.own:
         tiles = Tiles(tuple(Tile(shown(name), value) for name, value in scores.own_values.items()))
         sections.insert(1, Section("Your metrics", (tiles,)))
-    return Page(f"{shown(run.name)} on {shown(Path(data).name)}", _subtitle(run, data, model), tuple(sections))
+    return Page(f"{shown(run.name)} on {shown(Path(data).name)}", _subtitle(model), tuple(sections))
 
 
 def prediction_page(run: Path, data: str, model: TrainedModel, written: Written) -> Page:
     """What a run makes of new data, and which of it to check."""
     pages = PAGES[model.kind]
     title = f"{shown(run.name)}: {pages.PREDICTED} {shown(Path(data).name)}"
-    return Page(title, _subtitle(run, data, model), tuple(pages.prediction_sections(model, written)))
+    return Page(title, _subtitle(model), tuple(pages.prediction_sections(model, written)))
 
 
-def _subtitle(run: Path, data: str, model: TrainedModel) -> str:
-    return f"{len(model.classes)} classes · step {model.step:,} · {shown(str(run))} · {shown(data)}"
+def _subtitle(model: TrainedModel) -> str:
+    return f"{len(model.classes)} classes · step {model.step:,}"

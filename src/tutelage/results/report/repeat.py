@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from tutelage import config
 from tutelage.config import RunConfig
 from tutelage.core.names import shown
+from tutelage.results.report.places import run_of_baseline
 from tutelage.run.build import learns_from_labels, resolved
 from tutelage.run.recommend import SMALL_IMAGE
 from tutelage.run.resolve import resolve_pretraining
@@ -25,43 +27,55 @@ _ALONE = (
 _LEFT_OUT = ("data.path", "train.seed", "train.budget", "train.baseline_share", "train.baseline_steps")
 
 
-def train_commands(records: Sequence[RunRecord]) -> list[str]:
-    """The commands of several runs; runs that differ only in the seed, and are named for it, become a loop."""
+def train_commands(records: Sequence[RunRecord], names: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+    """The commands of several runs; runs that differ only in the seed, and are named for it, become a loop.
+
+    The command of a run trains its supervised baseline too, so that has no command of its own.
+
+    Args:
+        names: short forms of paths.
+    """
+    records = [record for record in records if run_of_baseline(record) is None] or records
     groups: dict[str, list[RunRecord]] = {}
     for record in records:
         seed = record.cfg.train.seed
         stem = record.name.removesuffix(f"-{seed}")
-        looped = _command(record, f"{quoted(f'runs/{stem}-')}$seed", ("--seed $seed",))
-        alike = groups.setdefault(train_command(record) if stem == record.name else looped, [])
+        looped = _command(record, f"{quoted(f'runs/{stem}-')}$seed", ("--seed $seed",), names)
+        alike = groups.setdefault(train_command(record, names) if stem == record.name else looped, [])
         if seed not in (other.cfg.train.seed for other in alike):  # same name in another folder: same command
             alike.append(record)
     return [
-        train_command(alike[0])
+        train_command(alike[0], names)
         if len(alike) == 1
         else f"for seed in {' '.join(str(record.cfg.train.seed) for record in alike)}; do {command}\ndone"
         for command, alike in groups.items()
     ]
 
 
-def train_command(record: RunRecord) -> str:
+def train_command(record: RunRecord, names: Mapping[str, str] = MappingProxyType({})) -> str:
     """`tutelage train ...` (or `pretrain`) with every setting that is not the default; it reproduces the run.
 
     A run planned from a time budget gets its planned number of steps, since a new plan would differ; so does its
-    baseline. A fine-tuning is repeated with the run that it followed, and its lengths follow from the same budget.
+    baseline. A fine-tuning is repeated with the run that it followed, and its lengths follow from the same budget; a
+    baseline is repeated with its run.
+
+    Args:
+        names: short forms of paths; those that are not in it are given as they are.
     """
     if record.home != record.path:
         record = RunRecord(record.home)
+    record = run_of_baseline(record) or record
     seed = record.cfg.train.seed
-    return _command(record, quoted(f"runs/{record.name}"), () if seed == 0 else (f"--seed {seed}",))
+    return _command(record, quoted(f"runs/{record.name}"), () if seed == 0 else (f"--seed {seed}",), names)
 
 
-def _command(record: RunRecord, out: str, seed: Sequence[str]) -> str:
+def _command(record: RunRecord, out: str, seed: Sequence[str], names: Mapping[str, str]) -> str:
     verb = "pretrain" if record.pretrained else "train"
     processes = record.config["environment"].get("processes", 1)
     start = f"torchrun --nproc-per-node {processes} --no-python " if processes > 1 else ""
-    first = f"{start}tutelage {verb} {quoted(record.cfg.data.path)}"
+    first = f"{start}tutelage {verb} {quoted(names.get(record.cfg.data.path, record.cfg.data.path))}"
     plain = [f"--preset {config.NO_PRESET}"] if _gets_recommended(record) else []
-    return " \\\n  ".join([first, f"--out {out}", *plain, *_settings(record), *seed])
+    return " \\\n  ".join([first, f"--out {out}", *plain, *_settings(record, names), *seed])
 
 
 def _gets_recommended(record: RunRecord) -> bool:
@@ -70,7 +84,7 @@ def _gets_recommended(record: RunRecord) -> bool:
     return not record.pretrained and (cfg.network.starts_pretrained or size > SMALL_IMAGE)
 
 
-def _settings(record: RunRecord) -> list[str]:
+def _settings(record: RunRecord, names: Mapping[str, str]) -> list[str]:
     """The flags of a command, except its folder and seed."""
     short = {setting: flag for flag, setting in config.FLAGS.items()}
     flags, by_default = [], record.data.get("framing_by_default", {})
@@ -81,6 +95,7 @@ def _settings(record: RunRecord) -> list[str]:
             continue  # a decay that follows from the number of steps follows again
         flag = f"--{short.get(name, name).replace('_', '-')}"
         text = _text(value)
+        text = names.get(text, text)
         if name in _ALONE and default is False:
             flags.append(flag)
         else:

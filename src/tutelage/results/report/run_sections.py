@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tutelage.core.names import shown
+from tutelage.core.names import enumerated, shown
 from tutelage.core.wording import command, option
 from tutelage.results.report import curves
 from tutelage.results.report.blocks import (
@@ -19,8 +19,9 @@ from tutelage.results.report.blocks import (
     Text,
 )
 from tutelage.results.report.examples import Looked
-from tutelage.results.report.findings import finding
+from tutelage.results.report.findings import finding, guess_finding
 from tutelage.results.report.kinds import SECTIONS
+from tutelage.results.report.places import data_names, run_names
 from tutelage.results.report.repeat import changed_settings, flat, quoted, train_command, train_commands
 from tutelage.results.report.scores import feature_tiles
 from tutelage.results.verdict.verdict import Verdict
@@ -43,7 +44,7 @@ def subtitle_of(record: RunRecord) -> str:
     of = "" if record.result else f" of {record.cfg.train.steps:,}"
     return (
         f"{record.labels:,} labels{held_out}{unlabeled} · {len(record.classes)} classes · "
-        f"{record.steps_done:,}{of} steps · seed {record.cfg.train.seed} · {shown(str(record.home))}"
+        f"{record.steps_done:,}{of} steps · seed {record.cfg.train.seed} · {shown(run_names([record])[0])}"
     )
 
 
@@ -84,9 +85,12 @@ def run_sections(
 
 
 def _summary(record: RunRecord, verdict: Verdict | None, alone: bool) -> Section:
-    blocks: list[Block] = (
-        [] if verdict is None else [finding(verdict, verdict.headline[:1].upper() + verdict.headline[1:])]
-    )
+    blocks: list[Block] = []
+    if verdict is not None:
+        blocks.append(finding(verdict, verdict.headline[:1].upper() + verdict.headline[1:]))
+        blocks += [Text(remark, muted=True) for remark in verdict.remarks]
+    elif (found := guess_finding(record)) is not None:
+        blocks.append(found)
     if record.result is None:
         blocks.append(
             Text(
@@ -113,7 +117,7 @@ def _summary(record: RunRecord, verdict: Verdict | None, alone: bool) -> Section
             tiles = feature_tiles(record.scores, record.part, others)
             return Section("Result", (*blocks, tiles, Text(text, muted=True)))
         score = record.scores[record.headline.key]
-        baseline = None if verdict is None or verdict.seeds > 1 else score - verdict.gain / 100.0
+        baseline = None if verdict is None or verdict.seeds > 1 else _baseline_score(verdict, score)
         blocks.append(SECTIONS[record.kind.name].score_tiles(record.scores, record.part, others, baseline))
         blocks.append(Text(f"The {record.evaluated} of the last step; nothing was selected.", muted=True))
     if (kept := RunRecord(record.home).kept) is not None:
@@ -129,6 +133,11 @@ def _summary(record: RunRecord, verdict: Verdict | None, alone: bool) -> Section
             )
         )
     return Section("Result", tuple(blocks))
+
+
+def _baseline_score(verdict: Verdict, score: float) -> float:
+    """The baseline's; verdicts of older versions have the gain only."""
+    return score - verdict.gain / 100.0 if verdict.baseline_score is None else verdict.baseline_score
 
 
 def _learning(record: RunRecord, prefix: str) -> list[Section]:
@@ -154,7 +163,9 @@ def _pseudo_labels(record: RunRecord, prefix: str) -> list[Section]:
 
 def how_they_were_made(records: Sequence[RunRecord]) -> list[Section]:
     """The commands of runs without chapters, and data and versions if they are the same for all."""
-    sections = [Section("How to reproduce them", (Code("\n".join(train_commands(records))),), folded=True)]
+    names = data_names(records)
+    commands = Code("\n".join(train_commands(records, names)))
+    sections = [Section("How to reproduce them", (*_typed_where(names), commands), folded=True)]
     if len({repr((r.data["fingerprint"], r.config["environment"])) for r in records}) == 1:
         sections.append(_data_and_versions(records[0], notes=[]))
     return sections
@@ -168,13 +179,15 @@ def _how_it_was_made(record: RunRecord) -> list[Section]:
     if record.pretrained:
         next_words = "To evaluate its features, or to train from it:"
         next_step = f"tutelage probe {run} DATA\ntutelage train DATA --out runs/after --init-from {run}"
-    repeat = (
+    names = data_names([record])
+    repeat: tuple[Block, ...] = (
+        *_typed_where(names),
         Text(
             "With the same data and versions, this command trains the same way, for as long as the machine can:"
             if record.home != record.path
             else "With the same data and versions, this command gives the same run:"
         ),
-        Code(train_command(record)),
+        Code(train_command(record, names)),
         Text(next_words),
         Code(next_step),
     )
@@ -183,6 +196,14 @@ def _how_it_was_made(record: RunRecord) -> list[Section]:
         _data_and_versions(record, notes=record.data.get("notes", [])),
         Section("Settings", (_settings(record),), folded=True),
     ]
+
+
+def _typed_where(names: Mapping[str, str]) -> tuple[Text, ...]:
+    """Where a command is typed that names the data by short names; nothing if it names none."""
+    if not names:
+        return ()
+    inside = sorted({Path(name).parts[0] for name in names.values()})
+    return (Text(f"Type it in the folder that holds {enumerated([shown(name) for name in inside])}.", muted=True),)
 
 
 def _data_and_versions(record: RunRecord, *, notes: Sequence[object]) -> Section:

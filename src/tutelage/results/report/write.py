@@ -19,6 +19,7 @@ from tutelage.results.report.comparison import comparison_sections
 from tutelage.results.report.examples import MOST
 from tutelage.results.report.findings import findings, judge_all
 from tutelage.results.report.kinds import SECTIONS
+from tutelage.results.report.places import run_names, without_paths
 from tutelage.results.report.render import to_html, to_markdown
 from tutelage.results.report.run_sections import how_they_were_made, run_sections, subtitle_of, title_of
 from tutelage.results.verdict.verdict import Verdict, read_verdict
@@ -75,34 +76,64 @@ def page_of(
 ) -> Page:
     """The content of a report; see `write_report`."""
     records = [_trained(run) for run in runs]
+    every = with_baselines(records)
+    page = _page_of(records, every, verdicts=verdicts, device=device, most=most, patience=patience)
+    return without_paths(page, [RunRecord(record.home) for record in every])
+
+
+def _page_of(
+    records: Sequence[RunRecord],
+    every: Sequence[RunRecord],
+    *,
+    verdicts: Sequence[Verdict] | None,
+    device: str,
+    most: int,
+    patience: float,
+) -> Page:
+    """The content of a report on some runs; those of `every`, baselines included, are compared."""
     if len(records) == 1:
         record = records[0]
         looked = SECTIONS[record.kind.name].look(record, device=device, most=most, patience=patience)
         verdict = next(iter(verdicts), None) if verdicts is not None else read_verdict(record.path)
         drawn = SECTIONS[record.kind.name].map_section(record, looked, "map", device=device, patience=patience)
         return Page(title_of(record), subtitle_of(record), tuple(run_sections(record, looked, verdict, drawn)))
-    judged, notes = judge_all(records) if verdicts is None else (list(verdicts), [])
-    sections = comparison_sections(records)
+    judged, notes = judge_all(every) if verdicts is None else (list(verdicts), [])
+    sections = comparison_sections(every)
     if judged or notes:
         title = f"Did the unlabeled {records[0].headline.pool} help?"
         sections.insert(0, Section(title, (*findings(judged), *notes)))
     chapters: list[Chapter] = []
     if len(records) <= MOST_CHAPTERS:
-        for number, record in enumerate(records, start=1):
+        for number, (record, name) in enumerate(zip(records, run_names(records), strict=True), start=1):
             looked = SECTIONS[record.kind.name].look(record, device=device, most=most, patience=patience)
             prefix = f"run-{number}-"
             drawn = SECTIONS[record.kind.name].map_section(
                 record, looked, f"{prefix}map", device=device, patience=patience
             )
             inner = run_sections(record, looked, read_verdict(record.path), drawn, alone=False, prefix=prefix)
-            chapters.append(Chapter(f"{record.name}: {title_of(record)}", subtitle_of(record), tuple(inner)))
+            chapters.append(Chapter(f"{shown(name)}: {title_of(record)}", subtitle_of(record), tuple(inner)))
     else:
         shows = f"{command('report', 'RUN')} shows those of one run."
         note = f"With more than {MOST_CHAPTERS} runs, details are left out; {shows}"
         sections.append(Section("Details", (Text(note, muted=True),)))
         sections += how_they_were_made(records)
     data = {title_of(record).partition(" on ")[2] for record in records}
-    return Page(f"{len(records)} runs on {', '.join(sorted(data))}", "", tuple(sections), tuple(chapters))
+    return Page(f"{_number(records, every)} on {', '.join(sorted(data))}", "", tuple(sections), tuple(chapters))
+
+
+def with_baselines(records: Sequence[RunRecord]) -> list[RunRecord]:
+    """Some runs, each followed by its own supervised baseline, if it has one that is not among them."""
+    named = {record.path.resolve() for record in records}
+    found = []
+    for record in records:
+        own = record.baseline
+        found += [record] if own is None or own.path.resolve() in named else [record, own]
+    return found
+
+
+def _number(records: Sequence[RunRecord], every: Sequence[RunRecord]) -> str:
+    more = len(every) - len(records)
+    return f"{len(records)} runs" + (f" and {more} supervised baseline{'s' if more > 1 else ''}" if more else "")
 
 
 def _trained(run: Path) -> RunRecord:
