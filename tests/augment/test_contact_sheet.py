@@ -29,7 +29,7 @@ def test_the_first_column_shows_the_image_itself(size):
         assert sheet.width < 5 * LARGEST_SIDE
         return
     assert sheet.width == MARGIN + 4 * (tile_width + MARGIN)
-    shown = np.asarray(sheet)[MARGIN + TITLE :][:tile_height, MARGIN : MARGIN + tile_width]
+    shown = np.asarray(sheet.convert("RGB"))[MARGIN + TITLE :][:tile_height, MARGIN : MARGIN + tile_width]
     expected = images[0].expand(3, -1, -1).permute(1, 2, 0).numpy().repeat(factor, 0).repeat(factor, 1)
     assert np.array_equal(shown, expected)
 
@@ -51,3 +51,14 @@ def test_nothing_to_show_is_an_error():
         contact_sheet(random_images(0, 3, 32, 32), shown, 3, 0)
     with pytest.raises(ValueError, match="got 1 images, 0 views"):
         contact_sheet(random_images(1, 3, 32, 32), {}, 3, 0)
+
+
+def test_paper_is_clear_and_letters_can_be_read_on_white_and_on_dark():
+    sheet = np.asarray(contact_sheet(random_images(1, 3, 32, 32), views(ImageShape(3, 32, 32)), 2, 0))
+    assert (sheet[:MARGIN, :, 3] == 0).all()
+    letters = sheet[MARGIN : MARGIN + TITLE]
+    assert letters[..., 3].max() == 255
+    ink = letters[letters[..., 3] == 255][0, :3] / 255.0
+    linear = np.where(ink <= 0.03928, ink / 12.92, ((ink + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+    dark = 0.0086  # of #14171d
+    assert 1.05 / (linear + 0.05) > 4.0 and (linear + 0.05) / (dark + 0.05) > 4.0

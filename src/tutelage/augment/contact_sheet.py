@@ -18,6 +18,7 @@ SMALLEST_SIDE = 112  # pixels of the sheet; smaller images are enlarged by a who
 LARGEST_SIDE = 224  # larger images are shrunk
 MARGIN, LINE, TITLE = 8, 15, 20  # pixels of the sheet
 LETTER = 7  # approximate width of a letter of the captions
+INK = (112, 120, 135)  # on clear paper; it can be read on a white page and on a dark one
 
 
 def contact_sheet(
@@ -66,24 +67,24 @@ def plain_sheet(images: Tensor | np.ndarray, names: Sequence[str], title: str, *
 
 
 def lay_out(rows: list[tuple[str, list[Tensor], list[str]]]) -> Image.Image:
-    """The sheet: each row has a title, images (C, H, W) uint8, and captions, as many as images."""
+    """The sheet (RGBA, clear paper): each row has a title, images (C, H, W) uint8, and captions, as many as images."""
     tiles = [[enlarged(image) for image in images] for _, images, _ in rows]
     tile_width = max(tile.width for row in tiles for tile in row)
     tile_height = max(tile.height for row in tiles for tile in row)
     captions = [[textwrap.wrap(text, tile_width // LETTER) for text in texts] for *_, texts in rows]
     heights = [TITLE + tile_height + LINE * max(map(len, row)) + MARGIN for row in captions]
     columns = max(len(row) for row in tiles)
-    sheet = Image.new("RGB", (MARGIN + columns * (tile_width + MARGIN), MARGIN + sum(heights)), "white")
+    sheet = Image.new("RGBA", (MARGIN + columns * (tile_width + MARGIN), MARGIN + sum(heights)), (*INK, 0))
     pen = ImageDraw.Draw(sheet)
     title_font, caption_font = ImageFont.load_default(15), ImageFont.load_default(12)
     top = MARGIN
     for (title, *_), row, texts, height in zip(rows, tiles, captions, heights, strict=True):
-        pen.text((MARGIN, top), title, fill="black", font=title_font)
+        pen.text((MARGIN, top), title, fill=INK, font=title_font)
         for column, (tile, lines) in enumerate(zip(row, texts, strict=True)):
             left = MARGIN + column * (tile_width + MARGIN)
             sheet.paste(tile, (left, top + TITLE))
             for k, line in enumerate(lines):
-                pen.text((left, top + TITLE + tile_height + k * LINE), line, fill="black", font=caption_font)
+                pen.text((left, top + TITLE + tile_height + k * LINE), line, fill=INK, font=caption_font)
         top += height
     return sheet
 

@@ -12,7 +12,14 @@ import pytest
 from PIL import Image
 
 from tutelage import cli
+from tutelage.data.images.items import Item
+from tutelage.inference.images.embed import list_to_embed
+from tutelage.inference.images.encoder import Encoder
+from tutelage.results.report.blocks import PointMap
+from tutelage.results.report.embedding_map import embedding_page, look_at_images, run_map
+from tutelage.results.report.examples import look_at
 from tutelage.results.report.projection import neighbor_agreement, project
+from tutelage.run.run_record import RunRecord
 
 
 def test_principal_components_are_those_of_the_covariance() -> None:
@@ -92,3 +99,32 @@ def test_a_report_of_a_run_has_the_map_of_its_images_as_page_and_as_markdown(run
     assert cli.run(["report", str(run), "--out", str(tmp_path / "r.md"), "--device", "cpu"]) == 0
     assert "![Map of the images](r_plots/map.png)" in (tmp_path / "r.md").read_text()
     assert (tmp_path / "r_plots" / "map.png").exists() and (tmp_path / "r_plots" / "map.svg").exists()
+
+
+def ringed(page: str) -> list[str]:
+    return re.findall(r'<i class="s\d h\d[ w]* r"[^>]*data-name="([^"]*)"', page)
+
+
+def test_the_map_of_a_run_keeps_every_image_whose_label_it_learned_from(run: Path, tmp_path: Path) -> None:
+    labeled = len(RunRecord(run).split["labeled"])
+    assert len(ringed((run / "report.html").read_text())) == labeled == 63
+    record = RunRecord(run)
+    encoder = Encoder.load(run, device="cpu")
+    looked = look_at(record, device="cpu", most=2000)
+    section = run_map(record, looked, "map", device="cpu", most=20)
+    assert section is not None
+    (drawn,) = [block for block in section.blocks if isinstance(block, PointMap)]
+    assert sum(point.ring for point in drawn.points) == len(drawn.points) == labeled
+    assert "63 that the run learned from with their label have a ring" in drawn.plot.caption
+    assert "evenly spaced" in drawn.plot.caption
+    few = look_at_images(encoder, looked.labeled, labeled=[], most=20)
+    assert len(few.items) == 20  # what has no label to learn from is sampled
+
+
+def test_the_map_of_embed_keeps_every_image_with_a_label(run: Path, data: Path) -> None:
+    encoder = Encoder.load(run, device="cpu")
+    items = [Item(i.name, i.label if k % 6 == 0 else None, i.store, i.key) for k, i in enumerate(list_to_embed(data))]
+    page = embedding_page(run, "data", encoder, items, most=30)
+    (drawn,) = [block for block in page.sections[0].blocks if isinstance(block, PointMap)]
+    assert sum(point.series > 0 for point in drawn.points) == sum(item.label is not None for item in items) == 19
+    assert len(drawn.points) == 30 and not any(point.ring for point in drawn.points)

@@ -109,7 +109,7 @@ class Picture:
 class Point:
     """A point of a map: its position in percent from the left and the top, its marker, and its label.
 
-    `series` is the number of a color, from 1, or 0 for none; `shape` is 0 to 3.
+    `series` is the number of a color, from 1, or 0 for none; `shape` is 0 to 3; `ring` marks it.
     """
 
     left: float
@@ -117,6 +117,7 @@ class Point:
     series: int
     shape: int
     text: str
+    ring: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,18 +9,24 @@ from typing import Any
 from tutelage.core.headlines import Headline, SecondScore
 from tutelage.core.intervals import Interval, interval
 from tutelage.core.names import enumerated, shown
+from tutelage.results.report import terms
 from tutelage.results.report.blocks import Block, Cell, Section, Table, Text
 from tutelage.results.report.curves import accuracy_of_runs
 from tutelage.results.report.kinds import SECTIONS
-from tutelage.results.report.places import run_names, without_paths
+from tutelage.results.report.places import run_names, run_of_baseline, without_paths
 from tutelage.results.report.repeat import flat
 from tutelage.results.report.score_plots import label_efficiency_plot
 from tutelage.results.report.scores import percent
+from tutelage.run.baseline import SUPERVISED
 from tutelage.run.run_record import RunRecord
 
 # Settings in which runs of one method may differ and still form one curve.
 _NEUTRAL = {
     "data.path",
+    "data.labels",
+    "data.unlabeled",
+    "data.val",
+    "data.test",
     "data.label_count",
     "scan.cache",
     "train.seed",
@@ -157,7 +163,21 @@ def _table_of_runs(records: Sequence[RunRecord], names: Sequence[str]) -> Table:
         )
     kinds = {record.headline: _second_title(record.headline.second) for record in records}
     first, second = (" or ".join(names) for names in zip(*((h.words, s) for h, s in kinds.items()), strict=True))
-    return Table(("run", "method", "labels", "seed", "steps", first, second, "scored on"), tuple(rows), texts=2)
+    columns = ("run", "method", "labels", "seed", "steps", first, second, "scored on")
+    return Table(columns, tuple(rows), _about_runs(records), texts=2)
+
+
+def _about_runs(records: Sequence[RunRecord]) -> str:
+    """What the words of the table of runs mean."""
+    pool = records[0].headline.pool
+    about = ["Steps are of the optimizer."]
+    if any(record.method == SUPERVISED for record in records):
+        about.append(f"The method supervised learns from the labels alone, without unlabeled {pool}.")
+    if any(record.headline.second.key == "ece" for record in records):
+        about.append(f"{terms.ECE}.")
+    if any(run_of_baseline(record) is not None for record in records):
+        about.append("A run's supervised baseline is named RUN/baseline.")
+    return " ".join(about)
 
 
 def _second_title(second: SecondScore) -> str:

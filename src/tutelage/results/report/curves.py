@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 
+from tutelage.results.report import terms
 from tutelage.results.report.blocks import Plot
 from tutelage.results.report.drawing import RULE, SERIES, SOFT, as_percent, finished, new_figure, short, style
 from tutelage.run.run_record import RunRecord
@@ -37,7 +38,8 @@ def accuracy_curves(record: RunRecord, name: str) -> Plot | None:
             figure,
             name,
             f"{record.headline.title} on the validation {record.headline.item}s",
-            "For information only: the final network is that of the last step.",
+            f"The student is {terms.STUDENT}, the teacher {terms.TEACHER}. For information only: the final network is "
+            "that of the last step.",
         )
 
 
@@ -59,7 +61,7 @@ def loss_curves(record: RunRecord, prefix: str, titles: Mapping[str, str]) -> li
             axes.plot(steps, values, color=SERIES[0], marker=_marker(steps), markersize=3.5, linewidth=1.4)
             axes.set_xlim(left=0)
             axes.set_xlabel("step")
-            plots.append(finished(figure, name, titles.get(key, key.replace("_", " ")), ""))
+            plots.append(finished(figure, name, titles.get(key, key.replace("_", " ")), terms.LOGGED.get(key, "")))
     return plots
 
 
@@ -82,6 +84,7 @@ def pseudo_label_shares(record: RunRecord, name: str) -> Plot | None:
             figure,
             name,
             "Pseudo-labels over time",
+            "A pseudo-label is the class that the network itself predicts for an unlabeled image, and learns from. "
             "With a threshold, the weight is the share of images above it. Evenness is 1 if all classes are equally "
             "frequent and 0 if there is only one.",
         )

@@ -73,11 +73,12 @@ class Examples:
 
 @dataclass(frozen=True)
 class Looked:
-    """Examples of both kinds, or why they are missing."""
+    """Examples of both kinds and the images whose labels the run learned from, or why they are missing."""
 
     scored: Examples | None = None
     scored_part: str = ""
     unlabeled: Examples | None = None
+    labeled: Sequence[Item] = ()
     missing: str = ""
 
 
@@ -94,10 +95,12 @@ def look_at(record: RunRecord, *, device: str = "auto", most: int = MOST, patien
             _refuse_changed(record, role, listing)
         model = Model.load(record.path, device=device)
         part, items = _scored_items(record, listings)
+        learned = set(record.split["labeled"])
         return Looked(
             scored=predict_examples(model, items, most=most, patience=patience),
             scored_part=part,
             unlabeled=predict_examples(model, _unlabeled_items(record, listings), most=most, patience=patience),
+            labeled=[item for item in listings["train"].items if item.name in learned],
         )
     except TutelageError as error:
         return Looked(missing=str(error))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tutelage.core.names import enumerated, shown
 from tutelage.core.wording import command, option
-from tutelage.results.report import curves
+from tutelage.results.report import curves, terms
 from tutelage.results.report.blocks import (
     Block,
     Cell,
@@ -119,7 +119,9 @@ def _summary(record: RunRecord, verdict: Verdict | None, alone: bool) -> Section
         score = record.scores[record.headline.key]
         baseline = None if verdict is None or verdict.seeds > 1 else _baseline_score(verdict, score)
         blocks.append(SECTIONS[record.kind.name].score_tiles(record.scores, record.part, others, baseline))
-        blocks.append(Text(f"The {record.evaluated} of the last step; nothing was selected.", muted=True))
+        is_what = terms.NETWORKS[record.evaluated]
+        text = f"Scored is the {record.evaluated}, {is_what}, as it was after the last step; nothing was selected."
+        blocks.append(Text(text, muted=True))
     if (kept := RunRecord(record.home).kept) is not None:
         model = "the fine-tuned network" if kept["kept"] == "finetuned" else "the head on the frozen network"
         blocks.append(Text(f"Kept: {model}, since {shown(kept['reason'])}.", muted=True))

@@ -9,6 +9,7 @@ from tutelage.core.errors import TutelageError
 from tutelage.core.headlines import DICE
 from tutelage.core.intervals import interval
 from tutelage.core.names import shown
+from tutelage.results.report import terms
 from tutelage.results.report.blocks import Block, Cell, Plot, Section, Table, Text, Tile, Tiles
 from tutelage.results.report.examples import Looked
 from tutelage.results.report.scan_cases import read_segmented, worst_and_median
@@ -63,11 +64,11 @@ def score_tiles(
     empty = scores["empty_predictions"]
     return Tiles(
         (
-            Tile("Dice", percent(scores["dice"]), spread),
+            Tile("Dice", percent(scores["dice"]), f"overlap with the reference; {spread}"),
             *(
                 []
                 if baseline is None
-                else [Tile("supervised baseline", percent(baseline), "Dice without unlabeled scans")]
+                else [Tile("supervised baseline", percent(baseline), f"{terms.SUPERVISED.replace('images', 'scans')}")]
             ),
             *other_networks(others, DICE, "not used for predictions"),
             Tile("HD95 pooled", _mm(scores["hd95_pooled_mm"]), "95th percentile, both directions together"),

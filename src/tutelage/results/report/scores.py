@@ -9,6 +9,7 @@ from typing import Any
 from tutelage.core.headlines import ACCURACY, NEIGHBORS, Headline
 from tutelage.core.intervals import share_interval
 from tutelage.core.names import shown
+from tutelage.results.report import terms
 from tutelage.results.report.blocks import Block, Cell, Section, Table, Text, Tile, Tiles
 from tutelage.results.report.examples import Examples
 from tutelage.results.report.galleries import confident_mistakes
@@ -38,10 +39,11 @@ def score_tiles(
     return Tiles(
         (
             _share_tile("accuracy", scores["accuracy"], scores["n"]),
-            *([] if baseline is None else [Tile("supervised baseline", percent(baseline), "without unlabeled images")]),
+            *([] if baseline is None else [Tile("supervised baseline", percent(baseline), terms.SUPERVISED)]),
             *other_networks(others, ACCURACY, "not used for predictions"),
             Tile("balanced accuracy", percent(scores["balanced_accuracy"]), "mean recall of the classes"),
-            Tile("calibration error", percent(scores["ece"]), "gap of confidence and accuracy"),
+            Tile("calibration error", percent(scores["ece"]), terms.ECE),
+            *([Tile("NLL", f"{scores['nll']:.3f}", terms.NLL)] if scores.get("nll") is not None else []),
             *(
                 Tile(score.heading, score.form.format(scores[name]))
                 for name, score in SCORES.items()
@@ -67,7 +69,10 @@ def feature_tiles(scores: Mapping[str, Any], part: str, others: Mapping[str, Any
 
 def other_networks(others: Mapping[str, Any] | None, score: Headline, hint: str) -> list[Tile]:
     """The headline of each network that is not evaluated, from their metrics by name."""
-    return [Tile(f"{score.words} of the {name}", percent(own[score.key]), hint) for name, own in (others or {}).items()]
+    return [
+        Tile(f"{score.words} of the {name}", percent(own[score.key]), f"{terms.NETWORKS[name]}; {hint}")
+        for name, own in (others or {}).items()
+    ]
 
 
 def _share_tile(label: str, share: float, n: int) -> Tile:
