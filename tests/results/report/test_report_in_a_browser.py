@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tutelage.results.report import write_report
 
 CONTRAST = """
 (() => {
@@ -76,3 +79,31 @@ def test_the_page_is_as_wide_as_the_window(page: Any, width: int) -> None:
     page.set_width(width)
     assert page.value("window.innerWidth") == width
     assert page.value("document.documentElement.scrollWidth") <= width
+
+
+CELLS = """
+[...document.querySelectorAll("table.many tbody tr")].map((row) => Object.fromEntries([...row.cells].map((cell) => {
+  const box = cell.getBoundingClientRect(), label = getComputedStyle(cell, "::before");
+  return [cell.dataset.column, {left: box.left, right: box.right, text: cell.innerText, label: label.content}];
+})))
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_steps_accuracy_and_calibration_of_each_run(
+    browser: Any, run: Path, tmp_path: Path, scheme: str
+) -> None:
+    other = Path(shutil.copytree(run, tmp_path / "other"))
+    write_report([run, other], tmp_path / "two.html", most=10)
+    browser.set_scheme(scheme)
+    browser.set_width(375)
+    browser.open(tmp_path / "two.html")
+    rows = browser.value(CELLS.strip())
+    assert len(rows) == 2
+    for row in rows:
+        for column in ("steps", "accuracy", "calibration error"):
+            assert 0 <= row[column]["left"] < row[column]["right"] <= 375
+            assert row[column]["label"] == "attr(data-column)" or column in row[column]["label"]
+        assert row["steps"]["text"] == "6" and row["accuracy"]["text"].endswith("%")
+    browser.set_width(1100)
+    assert browser.value("getComputedStyle(document.querySelector('table.many thead')).display") != "none"
