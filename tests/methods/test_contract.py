@@ -312,6 +312,8 @@ OTHER: dict[str, Any] = {
     "softmatch.alignment": "labeled",
     "alignment_start": {"alignment_start": "first-batch", "statistics_decay": 0.5},
     "aligned_labels": {"aligned_labels": True, "statistics_decay": 0.0},
+    "neighbors": {"neighbors": 1, "neighbor_share": 0.5},
+    "label-propagation.neighbors": 11,
     "sigmas": {"sigmas": 1.0, "statistics_decay": 0.5},
     "statistics_decay": 0.5,
     "strong_weight": 2.0,

@@ -79,6 +79,7 @@ CASES = [
     Case("softmatch", {"alignment": "labeled", "statistics_decay": 0.5}),
     Case("linear", {"class_weights": "balanced"}, WEIGHTED),
     Case("label-propagation", {"class_mass": "uniform", "neighbors": 3}),
+    Case("prototypes", {"rounds": 1, "neighbor_share": 0.5, "neighbors": 3}),
     Case("uda", {"signal_annealing": "linear", "threshold": THRESHOLD}),
     Case("moco-v2", {"queue_size": 16, "symmetric": True}),
     Case("moco-v2", {"queue_size": 16, "shuffle": False}),

@@ -33,6 +33,7 @@ from tutelage.training.window import Window
 
 BAD_STEP, LOG_EVERY, SAVE_EVERY = 3, 2, 3  # steps 0..2 are good; the next log line is that of step 4
 INF = float("inf")
+OF_UNLABELED_ROWS = ("label-propagation", "prototypes")  # their loss has the labels as part of their targets
 
 
 class Poison:
@@ -118,7 +119,7 @@ def cases() -> list[Any]:
         for bad in ((float("nan"), INF)[(row + column) % 2],)
         if not (place == "unlabeled image" and not method.unlabeled_views)
         and not (place == "teacher weight" and method.evaluated == "student")
-        and not (place == "labeled image" and method.name == "label-propagation")  # its loss is on unlabeled rows
+        and not (place == "labeled image" and method.name in OF_UNLABELED_ROWS)
         and not (place == "batch norm" and method.needs_features)  # a head has none
     ]
 

@@ -15,6 +15,7 @@ from tutelage.methods.mean_teacher import MeanTeacher
 from tutelage.methods.mixmatch import MixMatch
 from tutelage.methods.moco import MoCoV1, MoCoV2
 from tutelage.methods.pi_model import PiModel
+from tutelage.methods.prototypes import Prototypes
 from tutelage.methods.pseudo_label import PseudoLabel
 from tutelage.methods.remixmatch import ReMixMatch
 from tutelage.methods.softmatch import SoftMatch
@@ -40,6 +41,7 @@ METHODS: tuple[type[Method[Any]], ...] = (
     SoftMatch,
     Linear,
     LabelPropagation,
+    Prototypes,
     UAMT,
     EntropyMinimization,
     CPS,

@@ -1,0 +1,92 @@
+"""Class means, refined on the unlabeled images, then a linear classifier of the classes that they assign."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tutelage.config.settings import require
+from tutelage.core.batch import Progress, SemiSupervisedBatch, StepOutput
+from tutelage.core.class_means import mean_probs, refined_means
+from tutelage.core.feature_bank import FeatureBank
+from tutelage.core.neighbors import knn_scores
+from tutelage.core.precision import at_least_float32
+from tutelage.methods.base import Method, Problem
+from tutelage.networks.base import Network
+from tutelage.tasks.base import Task
+
+
+class Prototypes(Method[SemiSupervisedBatch]):
+    """Prototypes: Snell et al. 2017 (arXiv:1703.05175) on centered features of unit norm, as in SimpleShot (Wang et al.
+    2019, arXiv:1911.04623), refined by the soft k-means of Ren et al. 2018 (arXiv:1803.00676).
+
+    loss = mean H(q(u), p(u)), with q = softmax_k(cos(f(u), c_k) / T) of unlabeled images and the labels, one-hot, of
+    labeled ones. c_k is the mean of the unit features of class k; in each round, of these and of all q_k(u) f(u).
+    With `neighbor_share` s, q is (1 - s) q + s v, v the votes of the k nearest labeled images, weighted by
+    exp(cos / T). Where the unlabeled stream has no labeled images, these are learned by their labels: with n labeled
+    and m unlabeled images, loss = (m mean H(q(u), p(u)) + n mean H(y, p(x))) / (m + n).
+
+    Deviations: cosine, not squared distance; more than one round of k-means (Ren et al.: one); a linear head learns q,
+    so that the run holds the same kind of classifier as that of every other head. Nothing is learned of the features.
+    """
+
+    name, evaluated = "prototypes", "student"
+    labeled_views, unlabeled_views = ("weak",), ("weak",)
+    needs_features = True
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        """Settings of `prototypes`."""
+
+        temperature: Annotated[float, "T, by which cosines are divided"] = 0.1
+        rounds: Annotated[int, "of soft k-means on the unlabeled images; 0: means of the labeled images alone"] = 10
+        neighbor_share: Annotated[float, "s, the share of the nearest labeled images in q"] = 0.0
+        neighbors: Annotated[int, "k, how many of them vote"] = 5
+
+        def __post_init__(self) -> None:
+            require(self.temperature >= 0.02, "method.temperature", "at least 0.02", self.temperature)
+            require(self.rounds >= 0, "method.rounds", "at least 0", self.rounds)
+            require(0.0 <= self.neighbor_share <= 1.0, "method.neighbor_share", "in [0, 1]", self.neighbor_share)
+            require(self.neighbors >= 1, "method.neighbors", "at least 1", self.neighbors)
+
+    cfg: Config
+    soft: Tensor
+    beside: float  # share of the images that are labeled and not in the unlabeled stream
+
+    def __init__(self, student: Network, task: Task, problem: Problem, cfg: Config) -> None:
+        super().__init__(student, task, problem, cfg)
+        uniform = torch.full((problem.train_rows, problem.num_classes), 1.0 / problem.num_classes)
+        self.register_buffer("soft", uniform, persistent=False)  # (N, K), q of each row
+        self.beside = 0.0
+
+    def prepare(self, bank: FeatureBank) -> None:
+        """Assign classes to the rows of both streams."""
+        cfg, classes = self.cfg, self.problem.num_classes
+        rows = torch.unique(torch.cat([bank.labeled, bank.unlabeled]))
+        features, labeled = bank.features[rows], bank.features[bank.labeled]
+        unlabeled = bank.features[rows[~torch.isin(rows, bank.labeled)]]
+        means = refined_means(labeled, bank.label, unlabeled, classes, temperature=cfg.temperature, rounds=cfg.rounds)
+        soft = mean_probs(features, means, temperature=cfg.temperature)
+        if cfg.neighbor_share:
+            votes = knn_scores(features, labeled, bank.label, classes, k=cfg.neighbors, temperature=cfg.temperature)
+            soft = torch.lerp(soft, votes / votes.sum(1, keepdim=True), cfg.neighbor_share)
+        self.soft[rows] = soft.to(self.soft)
+        self.soft[bank.labeled] = F.one_hot(bank.label, classes).to(self.soft)
+        self.beside = 1.0 - len(bank.unlabeled) / len(rows)
+
+    def forward(self, batch: SemiSupervisedBatch, t: Progress) -> StepOutput:
+        x, u = batch.labeled, batch.unlabeled
+        logits = at_least_float32(self.student(torch.cat([x.views[0], u.views[0]])))
+        logits_x, logits_u = torch.split(logits, [len(x), len(u)])
+        label_loss = self.task.loss(logits_x, x.label)
+        soft = self.soft[u.index].to(logits_u.dtype)
+        unsupervised = -(soft * logits_u.log_softmax(1)).sum(1).mean()
+        log = {"label_loss": label_loss.detach(), "unsupervised": unsupervised.detach()}
+        loss = unsupervised  # which learns the labels too, as part of q, if their rows are in the unlabeled stream
+        if self.beside:
+            loss = (1.0 - self.beside) * unsupervised + self.beside * label_loss
+        return StepOutput(loss, dict(log), unlabeled_loss=((1.0 - self.beside) * unsupervised).detach())
