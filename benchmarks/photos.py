@@ -33,7 +33,7 @@ from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 
 from timm_fine_tuning import fine_tune
 from tutelage.data.images.dataset import load_images
-from tutelage.run.frozen import FrozenBackbone
+from tutelage.run.frozen_networks import FrozenNetworks
 from tutelage.run.run_record import RunRecord
 
 RESULTS = Path(__file__).parent / "results"
@@ -116,7 +116,7 @@ def peers(run: Path, cache: Path, seconds: float) -> dict[str, float]:
     os.environ["TUTELAGE_CACHE"] = str(cache)
     record = RunRecord(run)
     data = load_images(record.cfg.data, seed=record.cfg.train.seed, workers=2)
-    backbone = FrozenBackbone.of_run(run, record.cfg, record.data, torch.device("cpu"))
+    backbone = FrozenNetworks.of_run(run, record.cfg, record.data, torch.device("cpu"))
     test = data.load_test()
     features = backbone.transformed(backbone.raw_features(data.train.images)) / backbone.dims**0.5
     scored = backbone.transformed(backbone.raw_features(test.images.images[test.rows])) / backbone.dims**0.5

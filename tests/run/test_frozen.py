@@ -29,7 +29,8 @@ from tutelage.networks.feature_transform import FeatureTransform
 from tutelage.run import budget, frozen
 from tutelage.run.budget import Deadline
 from tutelage.run.data_modules import head_choice
-from tutelage.run.frozen import BACKBONE_FILE, FrozenBackbone
+from tutelage.run.frozen import FrozenBackbone
+from tutelage.run.frozen_networks import BACKBONE_FILE, FrozenNetworks
 from tutelage.run.scored import read_scored
 from tutelage.training import checkpoint
 
@@ -129,7 +130,7 @@ def test_another_seed_gives_other_bits_so_the_tests_above_can_fail(whole: Path, 
     assert not set(digests(other).values()) & set(digests(whole).values())
 
 
-@pytest.mark.parametrize("name", ["linear", "label-propagation", "fixmatch", "supervised"])
+@pytest.mark.parametrize("name", ["linear", "label-propagation", "prototypes", "fixmatch", "supervised"])
 def test_the_other_heads_train_and_resume_exactly(name: str, photos: Path, tmp_path: Path) -> None:
     run = train(photos, tmp_path / "run", f"{name}-features").path
     assert tutelage.Run(run).metrics["test"]["student"]["accuracy"] > 0.7
@@ -251,7 +252,7 @@ def test_a_damaged_backbone_is_one_line_in_prediction_and_in_a_resume(
 
 @pytest.fixture(scope="module")
 def backbone() -> FrozenBackbone:
-    return FrozenBackbone.published(resolve({"data.path": "x"}, preset="softmatch-features"), SIZE, CPU)
+    return FrozenBackbone.published(resolve({"data.path": "x"}, preset="softmatch-features").network, SIZE, CPU)
 
 
 def passed(backbone: FrozenBackbone, images: np.ndarray) -> tuple[np.ndarray, str]:
@@ -332,15 +333,16 @@ def test_a_backbone_that_is_saved_gives_the_features_that_it_gave(
     backbone: FrozenBackbone, new_cache: Path, tmp_path: Path
 ) -> None:
     cfg = resolve({"data.path": "x"}, preset="softmatch-features")
-    one = fresh(backbone)
+    one = FrozenNetworks((fresh(backbone),), ("efficientnet-lite0",))
     raw = one.raw_features(some_images())
+    assert not one.fitted
     one.fit_transform(raw, None)
-    assert one.dims == 5 and isinstance(one.transform, FeatureTransform)
+    assert one.dims == 5 and one.fitted and isinstance(one.parts[0].transform, FeatureTransform)
     (tmp_path / "run").mkdir()
     one.save(tmp_path / "run")
     facts = {"image_size": SIZE, "mean": [127.5] * 3, "std": [127.5] * 3}
-    again = FrozenBackbone.of_run(tmp_path / "run", cfg, facts, CPU)
-    assert again._key == one._key
+    again = FrozenNetworks.of_run(tmp_path / "run", cfg, facts, CPU)
+    assert again.parts[0]._key == one.parts[0]._key
     images = torch.from_numpy(some_images())
     assert torch.equal(again(images), one(images))
 

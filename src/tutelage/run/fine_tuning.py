@@ -10,7 +10,7 @@ from tutelage.config import RunConfig
 from tutelage.config.settings import seconds
 from tutelage.core.errors import ConfigError
 from tutelage.run.build import method_class
-from tutelage.run.frozen import read_backbone
+from tutelage.run.frozen_networks import read_backbone
 from tutelage.run.run_record import RunRecord
 
 LEAST = 90.0  # seconds that must be left
@@ -24,10 +24,13 @@ def check_finetune(cfg: RunConfig) -> None:
     """Check that a network can be fine-tuned after the run, if the settings ask for it.
 
     Raises:
-        ConfigError: there is no budget of which something could be left, or several processes train.
+        ConfigError: there is no budget of which something could be left, several processes train, or several networks
+            are joined.
     """
     if not cfg.train.finetune:
         return
+    if len(cfg.network.parts) > 1:
+        raise ConfigError(f"train.finetune is for one network, and {cfg.network.name} joins several: leave it out")
     if cfg.train.budget is None:
         raise ConfigError("train.finetune takes what is left of train.budget: give a budget, not steps")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:

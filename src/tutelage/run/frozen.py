@@ -8,19 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
-from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from tutelage.config import RunConfig
+from tutelage.config.network import NetworkConfig
 from tutelage.core.cache_folder import cache_folder
 from tutelage.core.errors import CheckpointError, ConfigError
-from tutelage.core.files import write_atomically
 from tutelage.data.images.feature_store import FeatureStore
 from tutelage.data.images.loader import Normalization
 from tutelage.networks.build import build_network, timm_name
@@ -29,7 +26,6 @@ from tutelage.networks.feature_transform import FEATURE_DIMS, FeatureTransform
 from tutelage.networks.timm_network import TimmNetwork, preparation
 from tutelage.run.budget import Deadline, budget_text
 
-BACKBONE_FILE = "backbone.safetensors"
 _BATCH = 32  # images that pass at a time
 _KEPT_AT_ONCE = 128  # images; so much is lost if the process is killed
 _TRIAL = 8  # images that pass to time them
@@ -76,48 +72,57 @@ class FrozenBackbone:
         return torch.from_numpy(self.transformed(raw)).to(images.device)
 
     @staticmethod
-    def published(cfg: RunConfig, image_size: int, device: torch.device) -> FrozenBackbone:
-        """The backbone that the settings name, with its published weights.
+    def published(config: NetworkConfig, image_size: int, device: torch.device) -> FrozenBackbone:
+        """The network of that name, with its published weights.
 
         Raises:
             ConfigError: there is no such network, or its weights are not available.
             CheckpointError: the weights do not fit.
         """
-        network = build_network(cfg.network, num_classes=2, channels=3, image_size=image_size)
+        network = build_network(config, num_classes=2, channels=3, image_size=image_size)
         assert isinstance(network, TimmNetwork)
-        prepared = preparation(timm_name(cfg.network))
+        prepared = preparation(timm_name(config))
         normalization = Normalization(prepared.mean, prepared.std)
         trunk = network.trunk.eval().requires_grad_(False)
         loaded = f"{network.loaded}; license: {prepared.license or 'not stated'}"
         return FrozenBackbone(trunk, normalization, image_size, device, loaded, network.width)
 
     @staticmethod
-    def of_run(run: Path, cfg: RunConfig, facts: Mapping[str, Any], device: torch.device) -> FrozenBackbone:
-        """The backbone of a run.
+    def restored(
+        tensors: Mapping[str, Tensor],
+        config: NetworkConfig,
+        image_size: int,
+        normalization: Normalization,
+        device: torch.device,
+        *,
+        file: Path,
+    ) -> FrozenBackbone:
+        """The network of that name, with tensors that `state` gave.
+
+        Args:
+            file: where they are from.
 
         Raises:
-            CheckpointError: its file is missing or damaged.
+            CheckpointError: they do not fit.
         """
-        tensors, size = read_backbone(run), facts["image_size"]
-        network = build_network(cfg.network, num_classes=2, channels=3, image_size=size, published=False)
+        network = build_network(config, num_classes=2, channels=3, image_size=image_size, published=False)
         assert isinstance(network, TimmNetwork)
         transform = FeatureTransform(*tensors.get(f"{_TRANSFORM}components", torch.zeros(1, 1)).shape)
         parts = nn.ModuleDict({"trunk": network.trunk, "transform": transform})
         try:
             parts.load_state_dict(tensors)
         except RuntimeError as error:
-            fault = f"{run / BACKBONE_FILE} does not fit the network {cfg.network.name}"
+            fault = f"{file} does not fit the network {config.name}"
             raise CheckpointError(f"{fault}: {str(error).splitlines()[1].strip()}") from None
         parts.eval().requires_grad_(False)
-        normalization = Normalization(tuple(facts["mean"]), tuple(facts["std"]))
-        return FrozenBackbone(network.trunk, normalization, size, device, str(run), network.width, transform)
+        loaded = str(file.parent)
+        return FrozenBackbone(network.trunk, normalization, image_size, device, loaded, network.width, transform)
 
-    def save(self, run: Path) -> None:
-        """Write the backbone and the transform of its features to a run folder."""
+    def state(self) -> dict[str, Tensor]:
+        """The tensors `trunk.*` and `transform.*`."""
         assert self.transform is not None
         tensors = {_TRUNK + name: value for name, value in self.trunk.state_dict().items()}
-        tensors |= {_TRANSFORM + name: value for name, value in self.transform.state_dict().items()}
-        write_atomically(run / BACKBONE_FILE, save({name: value.contiguous() for name, value in tensors.items()}))
+        return tensors | {_TRANSFORM + name: value for name, value in self.transform.state_dict().items()}
 
     def fit_transform(self, raw: NDArray[np.float32], dims: int | None) -> None:
         """Fit the transform to the features (N, F) of the training images."""
@@ -136,6 +141,7 @@ class FrozenBackbone:
         *,
         keep: bool = True,
         deadline: Deadline | None = None,
+        later: float = 0.0,
     ) -> NDArray[np.float32]:
         """(N, F) float32 of images (N, C, S, S) uint8; those that are in the cache do not pass the network.
 
@@ -143,6 +149,7 @@ class FrozenBackbone:
             console: where the number of images that passed and the time it took are printed; None prints nothing.
             keep: write what was computed to the cache.
             deadline: give up as soon as it is clear that the images would not pass before it.
+            later: seconds that other networks will take before it.
 
         Raises:
             ConfigError: they would not. What was computed is in the cache.
@@ -165,8 +172,8 @@ class FrozenBackbone:
             known |= found
             done = start + len(rows)
             self.seconds = (time.perf_counter() - begin) / done
-            if deadline is not None and deadline.left() < (len(missing) - done) * self.seconds:
-                raise ConfigError(_no_time(len(missing), done, self.seconds, deadline))
+            if deadline is not None and deadline.left() < (len(missing) - done) * self.seconds + later:
+                raise ConfigError(_no_time(len(missing), done, self.seconds, deadline, later))
         if console is not None and missing:
             seconds = time.perf_counter() - begin
             console.print(f"- {len(missing)} images passed the frozen network once, in {seconds:.0f} s")
@@ -180,6 +187,12 @@ class FrozenBackbone:
             self._pass(images, rows, engine)
             self.seconds = (time.perf_counter() - begin) / len(rows)
         return self.seconds
+
+    def seconds_needed(self, images: NDArray[np.uint8]) -> float:
+        """The time that those of `images` (N, C, S, S) take which are not in the cache."""
+        digests = {_digest(image) for image in images}
+        missing = len(digests) - len(self._store.get(list(digests)))
+        return missing * self.seconds_per_image(images) if missing else 0.0
 
     def _engine(self, total: int) -> Engine:
         """The faster engine, if there are enough images (`total`) to make up for compiling it."""
@@ -214,31 +227,13 @@ class FrozenBackbone:
         return digest.hexdigest()
 
 
-def read_backbone(run: Path) -> dict[str, Tensor]:
-    """The tensors `trunk.*` and `transform.*` of a run whose backbone is frozen.
-
-    Raises:
-        CheckpointError: the file is missing or damaged.
-    """
-    return _read_tensors(run / BACKBONE_FILE)
-
-
-def _no_time(missing: int, done: int, each: float, deadline: Deadline) -> str:
-    needed = deadline.spent() + (missing - done) * each + _AFTERWARDS
+def _no_time(missing: int, done: int, each: float, deadline: Deadline, later: float) -> str:
+    needed = deadline.spent() + (missing - done) * each + later + _AFTERWARDS
     return (
         f"train.budget: {deadline.text} is too short to pass {missing} images through the frozen network, which take "
-        f"{missing * each:.0f} s. --budget {budget_text(1.2 * needed)} would do; or lower data.image_size. "
+        f"{missing * each + later:.0f} s. --budget {budget_text(1.2 * needed)} would do; or lower data.image_size. "
         f"{done} of them are cached, so a rerun starts from there"
     )
-
-
-def _read_tensors(file: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(file)
-    except OSError as error:
-        raise CheckpointError(f"cannot read {file}: {error.strerror or error}") from None
-    except Exception as error:  # safetensors and torch raise several kinds for damaged files
-        raise CheckpointError(f"{file} is damaged: {error}") from None
 
 
 def _digest(image: NDArray[np.uint8]) -> bytes:

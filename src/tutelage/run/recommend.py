@@ -14,7 +14,7 @@ from tutelage.core.distributed import world_size
 from tutelage.core.wording import option
 from tutelage.data.images.parts import ImageInventory
 from tutelage.data.images.size import choose_channels, choose_framing, choose_size
-from tutelage.networks.published import has_pretrained
+from tutelage.networks.published import has_pretrained, relative_cost
 from tutelage.run.build import method_class
 
 HEADS = ("softmatch", "linear")  # on frozen features, in the order of preference
@@ -42,6 +42,8 @@ class Situation:
         pretrained: whether a network that was pretrained on photos can be used.
         budget: seconds of the command, if there is a budget.
         timed: whether that budget was asked for, and is not a default.
+        networks: the pretrained ones that images pass, more than one if they are joined.
+        passes: the time of an image in all of them, where it is 1 in the default network.
     """
 
     labeled: int
@@ -53,6 +55,8 @@ class Situation:
     pretrained: bool = False
     budget: float | None = None
     timed: bool = False
+    networks: int = 1
+    passes: float = 1.0
 
     @property
     def photos(self) -> bool:
@@ -103,6 +107,8 @@ def situation(inventory: ImageInventory, cfg: RunConfig, device: str) -> Situati
         pretrained=has_pretrained() if network is None else cfg.network.starts_pretrained,
         budget=None if cfg.train.budget is None else seconds(cfg.train.budget),
         timed="budget" in cfg.given.get("train", {}),
+        networks=len(cfg.network.parts) if network is not None else 1,
+        passes=relative_cost(network) if network is not None else 1.0,
     )
 
 
@@ -149,20 +155,24 @@ def recommend(s: Situation) -> Recommendation:
 
 def _recommend_features(s: Situation, facts: str) -> Recommendation:
     size, heads = feature_size(s), HEADS if s.unlabeled else ("linear",)
+    tunes = s.timed and s.networks == 1
+    known = (
+        "a network that was trained on ImageNet tells" if s.networks == 1 else f"{s.networks} pretrained networks tell"
+    )
+    passed = "that network once" if s.networks == 1 else "these networks once each"
     return Recommendation(
         unlabeled=s.unlabeled,
         preset=f"{heads[0]}-features",
         image_size=size,
         heads=heads,
-        finetune=s.timed and world_size() == 1,
+        finetune=tunes and world_size() == 1,
         reasons=(
-            f"{facts}: a network that was trained on ImageNet tells photos apart that a new one cannot learn from so "
-            "few labels",
-            f"each image passes that network once, at {size} pixels, and a head is trained on its features in seconds",
+            f"{facts}: {known} photos apart that a new one cannot learn from so few labels",
+            f"each image passes {passed}, at {size} pixels, and a head is trained on its features in seconds",
             "which head suits these labels is decided by cross-validation",
             *(
                 ("with what is left of the budget the network is fine-tuned, and kept if it is better",)
-                if s.timed
+                if tunes
                 else ()
             ),
         ),
@@ -176,8 +186,8 @@ def feature_size(s: Situation) -> int:
     if s.budget is None or s.device != "cpu":
         return sizes[0]
     images = s.labeled + s.unlabeled
-    share = _SHARE_BEFORE_TUNING if s.timed and s.budget >= _LONG else _SHARE_FOR_FEATURES
-    within = share * s.budget * _PASSES
+    share = _SHARE_BEFORE_TUNING if s.timed and s.networks == 1 and s.budget >= _LONG else _SHARE_FOR_FEATURES
+    within = share * s.budget * _PASSES / s.passes
     return next((size for size in sizes if images * size**2 <= within), sizes[-1])
 
 

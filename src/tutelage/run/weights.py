@@ -21,7 +21,7 @@ from tutelage.data.kinds import IMAGES, DataKind, kind_of
 from tutelage.networks.base import Network
 from tutelage.networks.frozen import FeatureHead
 from tutelage.run.build import build_predictor, evaluated_network, learns_from_labels
-from tutelage.run.frozen import FrozenBackbone
+from tutelage.run.frozen_networks import FrozenNetworks
 from tutelage.run.run_record import RunRecord
 from tutelage.training.checkpoint import load_checkpoint
 
@@ -86,7 +86,7 @@ def load_network(
     classifies = learns_from_labels(cfg.method) and bool(facts["classes"])
     normalization: Callable[[Tensor], Tensor] = unchanged
     if cfg.frozen:
-        normalization = backbone = FrozenBackbone.of_run(record.path, cfg, facts, place)
+        normalization = backbone = FrozenNetworks.of_run(record.path, cfg, facts, place)
         made: Network = FeatureHead(backbone.dims, len(facts["classes"]))
     else:
         if kind == IMAGES:

@@ -21,7 +21,7 @@ from tutelage.data.images.items import Item, Unreadable
 from tutelage.data.images.survey import read_pixels
 from tutelage.data.kinds import IMAGES
 from tutelage.networks.base import Network
-from tutelage.run.frozen import FrozenBackbone
+from tutelage.run.frozen_networks import FrozenNetworks
 from tutelage.run.weights import build_for_features, load_network
 
 SETTLING_IMAGES = 512  # from which a network with random weights gets its batch-norm statistics
@@ -93,7 +93,7 @@ class Encoder:
                 statistics. The initial statistics, 0 and 1, would make the baseline too weak.
         """
         normalization, channels = self.normalization, self.channels
-        if isinstance(normalization, FrozenBackbone):
+        if isinstance(normalization, FrozenNetworks):
             normalization, channels = normalization.normalization, 3
         facts = {"channels": channels, "image_size": self.image_size}
         network = build_for_features(cfg, facts, seed=seed).to(self.device)

@@ -28,15 +28,15 @@ def framing_by_default(cfg: RunConfig, mode: Mode) -> dict[str, Any]:
 def settle_framing(cfg: RunConfig, mode: Mode) -> RunConfig:
     """The settings with nothing about the framing left open.
 
-    The filter is that of the pretrained network's own configuration. Its crop share is not taken: a smaller crop did
-    not score better (docs/pretrained.md), and it hides more of the image.
+    The filter is that of the pretrained network's own configuration, of the first one if several are joined. Its crop
+    share is not taken: a smaller crop did not score better (docs/pretrained.md), and it hides more of the image.
 
     Args:
         mode: of `mode_of`, which `auto` stands for.
     """
     data = cfg.data
     if data.interpolation == "auto" and cfg.network.starts_pretrained:
-        own = preparation(timm_name(cfg.network)).interpolation
+        own = preparation(timm_name(cfg.network.parts[0])).interpolation
         data = dataclasses.replace(data, interpolation=next((name for name in FILTERS if name == own), "bicubic"))
     framing = Framing.of(data, mode)
     data = dataclasses.replace(data, resize=framing.mode, interpolation=framing.interpolation)

@@ -44,7 +44,7 @@ from tutelage.run.data_modules.image_views import decide_domain, save_image_view
 from tutelage.run.data_modules.pretrained_start import PretrainedStart
 from tutelage.run.data_modules.trial import rows_to_hold
 from tutelage.run.estimate import KEY, Estimate
-from tutelage.run.frozen import FrozenBackbone
+from tutelage.run.frozen_networks import FrozenNetworks
 from tutelage.run.recommend import Recommendation, recommend, recommend_named, recommended, situation
 from tutelage.run.resolve import absolute
 from tutelage.run.warm_start import warm_start
@@ -212,7 +212,7 @@ class ImageModule(DataModule):
     def resume(self, cfg: RunConfig, recorded: Mapping[str, Any], run: Path) -> None:
         """Restore the frozen backbone, or the normalization if it came from another run, which may be gone."""
         if cfg.frozen:
-            backbone = FrozenBackbone.of_run(run, cfg, recorded, self.device)
+            backbone = FrozenNetworks.of_run(run, cfg, recorded, self.device)
             self.pretrained.freeze(backbone, cfg, self.data, deadline=self.deadline)
             self._take_normalization()
         self.pretrained.estimate = Estimate.in_facts(recorded)
@@ -367,7 +367,7 @@ def _normalization(cfg: RunConfig, dataset: ImageDataset) -> Normalization:
     """Statistics of the training images, or those that published weights were trained with."""
     if not cfg.network.starts_pretrained:
         return pixel_statistics(dataset.train.images)
-    prepared = preparation(timm_name(cfg.network))
+    prepared = preparation(timm_name(cfg.network.parts[0]))
     if dataset.channels == 3:
         return Normalization(prepared.mean, prepared.std)
     return Normalization((statistics.fmean(prepared.mean),), (statistics.fmean(prepared.std),))

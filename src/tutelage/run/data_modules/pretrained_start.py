@@ -27,6 +27,7 @@ from tutelage.run.data_modules.head_choice import choose_head
 from tutelage.run.data_modules.trial import Trial, try_fine_tuning
 from tutelage.run.estimate import Estimate
 from tutelage.run.frozen import FrozenBackbone
+from tutelage.run.frozen_networks import FrozenNetworks
 
 
 class PretrainedStart:
@@ -34,7 +35,7 @@ class PretrainedStart:
 
     Attributes:
         heads: the settings of those to choose among, by the name of the method.
-        backbone: the frozen network, if only a head is trained.
+        backbone: the frozen networks, if only a head is trained.
         features: (N, D) of the training images, if the backbone is frozen.
         estimate: the cross-validated score of the head, if there is one.
         trial: of fine-tuning against the head that it starts from, if there was one.
@@ -44,7 +45,7 @@ class PretrainedStart:
     def __init__(self, console: Console, device: torch.device) -> None:
         self.console, self.device = console, device
         self.heads: Mapping[str, RunConfig] = MappingProxyType({})
-        self.backbone: FrozenBackbone | None = None
+        self.backbone: FrozenNetworks | None = None
         self.features: NDArray[np.float32] | None = None
         self.estimate: Estimate | None = None
         self.trial: Trial | None = None
@@ -55,7 +56,7 @@ class PretrainedStart:
         self.estimate = None  # of an earlier run on this data
         if cfg.frozen:
             if self.backbone is None:
-                self.freeze(FrozenBackbone.published(cfg, data.image_size, self.device), cfg, data, deadline=deadline)
+                self.freeze(FrozenNetworks.published(cfg, data.image_size, self.device), cfg, data, deadline=deadline)
         elif cfg.network.feature_dims is not None and cfg.train.init_from is None:
             return self._start_at_head(cfg, data)
         if self.features is None:
@@ -70,16 +71,17 @@ class PretrainedStart:
         return cfg
 
     def freeze(
-        self, backbone: FrozenBackbone, cfg: RunConfig, data: ImageDataset, *, deadline: Deadline | None
+        self, backbone: FrozenNetworks, cfg: RunConfig, data: ImageDataset, *, deadline: Deadline | None
     ) -> None:
-        """Pass all training images through the frozen backbone; rank 0 first, which fills the cache for the others."""
+        """Pass all training images through the frozen networks; rank 0 first, which fills the cache for the others."""
         self.backbone = backbone
         for turn in (True, False):
             if (rank() == 0) == turn:
                 raw = backbone.raw_features(data.train.images, self.console, deadline=deadline)
             barrier()
-        if backbone.transform is None:
-            self.console.print(f"- the network {cfg.network.name}: {backbone.loaded}; it stays as it is")
+        if not backbone.fitted:
+            for name, loaded in backbone.loaded.items():
+                self.console.print(f"- the network {name}: {loaded}; it stays as it is")
             backbone.fit_transform(raw, cfg.network.feature_dims)
         self.features = backbone.transformed(raw)
 
@@ -102,7 +104,7 @@ class PretrainedStart:
 
     def _start_at_head(self, cfg: RunConfig, data: ImageDataset) -> RunConfig:
         """Pass all training images once, to start the network at a head on its features; the settings with their D."""
-        backbone = FrozenBackbone.published(cfg, data.image_size, self.device)
+        backbone = FrozenBackbone.published(cfg.network, data.image_size, self.device)
         raw = backbone.raw_features(data.train.images, self.console)
         self.console.print(f"- the network {cfg.network.name}: {backbone.loaded}")
         backbone.fit_transform(raw, cfg.network.feature_dims)

@@ -25,7 +25,7 @@ from tutelage.run.budget import LEAST_STEPS, timing_limit
 from tutelage.run.build import set_length
 from tutelage.run.data_modules.head_choice import is_unbalanced, predictor_of, row_weights, train_head, train_unrecorded
 from tutelage.run.data_modules.image_streams import Inputs, build_training
-from tutelage.run.frozen import FrozenBackbone
+from tutelage.run.frozen_networks import FrozenNetworks
 from tutelage.run.run_record import RunRecord
 from tutelage.training.plan import TRIAL_LENGTH, step_time
 
@@ -151,7 +151,7 @@ def try_fine_tuning(
     console.print(f"- a trial of fine-tuning on held-out labels, for about {available:.0f} s")
     held = rows_to_hold(data.train.labels[data.labeled_rows], seed=cfg.train.seed)
     part = without(data, held)
-    backbone = FrozenBackbone.of_run(origin.path, origin.cfg, origin.data, device)
+    backbone = FrozenNetworks.of_run(origin.path, origin.cfg, origin.data, device)
     features = backbone.transformed(backbone.raw_features(data.train.images))
     with one_thread(device):
         head = train_head(origin.cfg, part, features, device)
