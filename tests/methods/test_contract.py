@@ -314,6 +314,7 @@ OTHER: dict[str, Any] = {
     "aligned_labels": {"aligned_labels": True, "statistics_decay": 0.0},
     "neighbors": {"neighbors": 1, "neighbor_share": 0.5},
     "label-propagation.neighbors": 11,
+    "soft_steps": {"soft_steps": 1, "votes": "soft"},
     "sigmas": {"sigmas": 1.0, "statistics_decay": 0.5},
     "statistics_decay": 0.5,
     "strong_weight": 2.0,

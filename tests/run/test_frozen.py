@@ -130,7 +130,7 @@ def test_another_seed_gives_other_bits_so_the_tests_above_can_fail(whole: Path, 
     assert not set(digests(other).values()) & set(digests(whole).values())
 
 
-@pytest.mark.parametrize("name", ["linear", "label-propagation", "prototypes", "fixmatch", "supervised"])
+@pytest.mark.parametrize("name", ["linear", "label-propagation", "prototypes", "committee", "fixmatch", "supervised"])
 def test_the_other_heads_train_and_resume_exactly(name: str, photos: Path, tmp_path: Path) -> None:
     run = train(photos, tmp_path / "run", f"{name}-features").path
     assert tutelage.Run(run).metrics["test"]["student"]["accuracy"] > 0.7

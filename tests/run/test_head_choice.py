@@ -107,15 +107,20 @@ def test_without_a_mistake_the_first_head_is_taken_after_one_round(
     label = np.arange(60) % 3
     data, train, held = dataset(tmp_path, label, np.arange(24)), head_choice.train_head, list[int]()
 
-    def counted(cfg: RunConfig, part: ImageDataset, features: np.ndarray, device: torch.device) -> object:
+    def counted(
+        cfg: RunConfig, part: ImageDataset, features: np.ndarray, device: torch.device, widths: tuple[int, ...]
+    ) -> object:
         rows = np.setdiff1d(np.arange(24), part.labeled_rows)
         held.extend(rows.tolist())
         assert len(part.labeled_rows) + len(rows) == 24 and not np.isin(rows, part.labeled_rows).any()
         assert np.isin(rows, part.unlabeled_rows).all()
-        return train(cfg, part, features, device)
+        assert widths == (4, 8)
+        return train(cfg, part, features, device, widths)
 
     monkeypatch.setattr(head_choice, "train_head", counted)
-    choice = choose_head(heads("linear", "label-propagation"), data, clusters(label, distance=9.0), device=CPU)
+    choice = choose_head(
+        heads("linear", "label-propagation"), data, clusters(label, distance=9.0), device=CPU, widths=(4, 8)
+    )
     assert choice.name == "linear"
     for name in ("linear", "label-propagation"):
         assert choice.scores[name] == pytest.approx((1.0, 0.0))

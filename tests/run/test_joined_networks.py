@@ -234,3 +234,12 @@ def test_training_that_starts_from_such_a_run_is_refused(whole: Path, photos: Pa
 def test_what_an_image_costs_is_the_sum_over_the_networks() -> None:
     assert relative_cost("efficientnet-lite0") == relative_cost("timm:resnet18") == 1.0
     assert relative_cost(TWO) == 1.0 + relative_cost("efficientnet-lite1") > 2.0
+
+
+def test_a_committee_hears_the_heads_of_each_network(photos: Path, tmp_path: Path) -> None:
+    run = train(photos, tmp_path / "run", preset="committee-features").path
+    accuracy = tutelage.Run(run).metrics["test"]["student"]["accuracy"]
+    assert accuracy > 0.7
+    cut = cut_back(run, tmp_path / "cut", 3)
+    tutelage.train(resume=cut)
+    assert digests(cut) == digests(run)

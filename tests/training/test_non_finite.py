@@ -33,7 +33,11 @@ from tutelage.training.window import Window
 
 BAD_STEP, LOG_EVERY, SAVE_EVERY = 3, 2, 3  # steps 0..2 are good; the next log line is that of step 4
 INF = float("inf")
-OF_UNLABELED_ROWS = ("label-propagation", "prototypes")  # their loss has the labels as part of their targets
+OF_UNLABELED_ROWS = (
+    "label-propagation",
+    "prototypes",
+    "committee",
+)  # their loss has the labels as part of their targets
 
 
 class Poison:

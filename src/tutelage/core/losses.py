@@ -38,6 +38,11 @@ def softmax_kl(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
     return divergence.sum(1)
 
 
+def soft_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    """(B, *S): -sum_k target_k log softmax(logits)_k in nats; both (B, K, *S), and `target` sums to 1 over classes."""
+    return -(target.detach() * logits.log_softmax(1)).sum(1)
+
+
 def logit_mse(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
     """(B, *S): squared difference of the raw logits, averaged over classes. A common mistake, kept to show its effect.
 

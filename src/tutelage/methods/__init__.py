@@ -3,6 +3,7 @@
 from typing import Any
 
 from tutelage.methods.base import Method
+from tutelage.methods.committee import Committee
 from tutelage.methods.cps import CPS
 from tutelage.methods.entropy_minimization import EntropyMinimization
 from tutelage.methods.fixmatch import FixMatch
@@ -42,6 +43,7 @@ METHODS: tuple[type[Method[Any]], ...] = (
     Linear,
     LabelPropagation,
     Prototypes,
+    Committee,
     UAMT,
     EntropyMinimization,
     CPS,

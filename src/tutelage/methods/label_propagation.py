@@ -12,6 +12,7 @@ from tutelage.config.settings import require
 from tutelage.core.batch import Progress, SemiSupervisedBatch, StepOutput
 from tutelage.core.feature_bank import FeatureBank
 from tutelage.core.label_graph import neighbor_graph, propagate
+from tutelage.core.losses import soft_cross_entropy
 from tutelage.core.precision import at_least_float32
 from tutelage.methods.base import Method, Problem
 from tutelage.networks.base import Network
@@ -85,7 +86,7 @@ class LabelPropagation(Method[SemiSupervisedBatch]):
         logits_x, logits_u = torch.split(logits, [len(x), len(u)])
         label_loss = self.task.loss(logits_x, x.label)
         soft = self.soft[u.index].to(logits_u.dtype)
-        unsupervised = -(soft * logits_u.log_softmax(1)).sum(1).mean()
+        unsupervised = soft_cross_entropy(logits_u, soft).mean()
         log = {"label_loss": label_loss.detach(), "unsupervised": unsupervised.detach()}
         loss = unsupervised  # which learns the labels too, as part of q, if their rows are in the unlabeled stream
         if self.beside:

@@ -56,15 +56,26 @@ def start_of_network(
 
 
 def build_feature_training(
-    cfg: RunConfig, data: ImageDataset, features: Features, device: torch.device, head: Network, *, steps: int
+    cfg: RunConfig,
+    data: ImageDataset,
+    features: Features,
+    device: torch.device,
+    head: Network,
+    *,
+    steps: int,
+    widths: tuple[int, ...] = (),
 ) -> Training:
-    """Everything that training a head on `features` (N, D) needs; see `assemble`."""
+    """Everything that training a head on `features` (N, D) needs; see `assemble`.
+
+    Args:
+        widths: the columns of each network, if the features are of several.
+    """
     training = build_training(cfg, data, Inputs(features, unchanged), device, head, steps=steps)
-    training.method.prepare(_bank(data, features, device))
+    training.method.prepare(_bank(data, features, device, widths))
     return training
 
 
-def _bank(data: ImageDataset, features: Features, device: torch.device) -> FeatureBank:
+def _bank(data: ImageDataset, features: Features, device: torch.device, widths: tuple[int, ...]) -> FeatureBank:
     def on_device(values: NDArray[Any]) -> torch.Tensor:
         return torch.from_numpy(values).to(device)
 
@@ -73,4 +84,5 @@ def _bank(data: ImageDataset, features: Features, device: torch.device) -> Featu
         labeled=on_device(data.labeled_rows),
         label=on_device(data.train.labels[data.labeled_rows]),
         unlabeled=on_device(data.unlabeled_rows),
+        widths=widths,
     )

@@ -73,7 +73,12 @@ class HeadChoice:
 
 @own_random_state()
 def choose_head(
-    configs: Mapping[str, RunConfig], data: ImageDataset, features: Features, *, device: torch.device
+    configs: Mapping[str, RunConfig],
+    data: ImageDataset,
+    features: Features,
+    *,
+    device: torch.device,
+    widths: tuple[int, ...] = (),
 ) -> HeadChoice:
     """Choose among the heads of `configs` by repeated cross-validation on the labeled rows.
 
@@ -83,6 +88,7 @@ def choose_head(
 
     Args:
         configs: the settings of each head by the name of its method, in the order of preference.
+        widths: the columns of each network, if the features are of several.
     """
     label = data.train.labels[data.labeled_rows]
     counts = np.bincount(label, minlength=len(data.classes))
@@ -103,7 +109,7 @@ def choose_head(
             part.labeled_rows = data.labeled_rows[kept]
             held.append(fold)
             for name, cfg in configs.items():
-                predict = predictor_of(train_head(cfg, part, features, device), features, device)
+                predict = predictor_of(train_head(cfg, part, features, device, widths), features, device)
                 right[name].append(predict(data.labeled_rows[fold]) == label[fold])
     weight = row_weights(label, unbalanced)
     rows = np.concatenate(held)
@@ -134,11 +140,13 @@ def _folds(label: NDArray[np.int64], *, seed: int) -> list[NDArray[np.int64]]:
     return [fold for fold in folds if len(fold)]
 
 
-def train_head(cfg: RunConfig, data: ImageDataset, features: Features, device: torch.device) -> nn.Module:
-    """A head after a short training, in evaluation mode."""
+def train_head(
+    cfg: RunConfig, data: ImageDataset, features: Features, device: torch.device, widths: tuple[int, ...] = ()
+) -> nn.Module:
+    """A head after a short training, in evaluation mode; see `build_feature_training`."""
     head = new_head(cfg, data, features)
     steps = _STEPS.get(cfg.method, _USUAL_STEPS)
-    training = build_feature_training(cfg, data, features, device, head, steps=steps)
+    training = build_feature_training(cfg, data, features, device, head, steps=steps, widths=widths)
     train_unrecorded(training)
     return training.method.predictor.eval()
 

@@ -270,7 +270,9 @@ class ImageModule(DataModule):
     def training(self, cfg: RunConfig, network: Network, *, steps: int) -> Training:  # type: ignore[override]
         """See `DataModule`."""
         if (features := self.pretrained.features) is not None:
-            return build_feature_training(cfg, self.data, features, self.device, network, steps=steps)
+            return build_feature_training(
+                cfg, self.data, features, self.device, network, steps=steps, widths=self.pretrained.widths
+            )
         return build_training(
             cfg, self.data, Inputs(self.data.train.images, self.normalization), self.device, network, steps=steps
         )

@@ -51,6 +51,11 @@ class PretrainedStart:
         self.trial: Trial | None = None
         self.weights: Mapping[str, Tensor] = MappingProxyType({})
 
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The columns of `features` of each network."""
+        return () if self.backbone is None else self.backbone.widths
+
     def decide(self, cfg: RunConfig, data: ImageDataset, *, deadline: Deadline | None) -> RunConfig:
         """Compute features, choose a head, and estimate its score; returns the settings with what was decided."""
         self.estimate = None  # of an earlier run on this data
@@ -62,7 +67,7 @@ class PretrainedStart:
         if self.features is None:
             return cfg
         if len(self.heads) > 1:
-            choice = from_main(choose_head(self.heads, data, self.features, device=self.device))
+            choice = from_main(choose_head(self.heads, data, self.features, device=self.device, widths=self.widths))
             choice.print(self.console)
             self.estimate = choice.estimate
             cfg, self.heads = self._without_own_baseline(self.heads[choice.name]), {}
@@ -114,7 +119,9 @@ class PretrainedStart:
     def _cross_validated(self, cfg: RunConfig, data: ImageDataset, features: NDArray[np.float32]) -> Estimate | None:
         """What cross-validation on the labels says of a head that nothing else will score."""
         begin = time.perf_counter()
-        estimate = from_main(choose_head({cfg.method: cfg}, data, features, device=self.device)).estimate
+        estimate = from_main(
+            choose_head({cfg.method: cfg}, data, features, device=self.device, widths=self.widths)
+        ).estimate
         if estimate is not None:
             seconds = time.perf_counter() - begin
             self.console.print(f"- {cfg.method} was cross-validated on {estimate.labels} labels, in {seconds:.0f} s")

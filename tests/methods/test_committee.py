@@ -1,0 +1,165 @@
+"""Committee: the votes against those of heads written down one by one, and loss and gradient against loops."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from reference import class_means, label_propagation
+from reference import logits_table as network
+from reference import losses as numeric
+from tutelage.core.batch import Batch, Progress, Samples, StepOutput
+from tutelage.core.errors import ConfigError
+from tutelage.core.feature_bank import FeatureBank
+from tutelage.core.logistic import fit_logistic
+from tutelage.core.soft_head import fit_soft_head
+from tutelage.methods.base import Problem
+from tutelage.methods.committee import Committee
+from tutelage.tasks.classification import Classification
+
+K, X, U, N = 3, 2, 4, 40
+WIDTHS = (5, 4)
+LABELED, LABEL = [0, 1, 2, 3], [0, 1, 2, 0]
+HELD_OUT = [9, 20]  # in neither stream
+PROBLEM = Problem(
+    num_classes=K,
+    train_rows=N,
+    labeled_rows=4,
+    unlabeled_rows=N,
+    labeled_batch=X,
+    unlabeled_batch=U,
+    labeled_counts=(2, 1, 1),
+)
+STREAM = [row for row in range(N) if row not in HELD_OUT]
+
+
+def features() -> torch.Tensor:
+    """Of two backbones side by side, which disagree about some rows."""
+    draw = torch.Generator().manual_seed(0)
+    blocks = [
+        1.2 * torch.randn(K, width, generator=draw)[torch.arange(N) % K] + torch.randn(N, width, generator=draw)
+        for width in WIDTHS
+    ]
+    return torch.cat(blocks, 1)
+
+
+def build(unlabeled: list[int] = STREAM, widths: tuple[int, ...] = WIDTHS, **settings: Any) -> Committee:
+    torch.manual_seed(0)
+    student = network.LogitsTable(X + U, K)
+    method = Committee(student, Classification("abc"), PROBLEM, Committee.Config(**{"soft_steps": 20, **settings}))
+    bank = FeatureBank(features(), torch.tensor(LABELED), torch.tensor(LABEL), torch.tensor(unlabeled), widths)
+    method.prepare(bank)
+    return method
+
+
+def heads(block: torch.Tensor, draw: torch.Generator) -> list[np.ndarray]:
+    """(n, K) of each head on the features of one backbone; the first four rows are labeled."""
+    known, label = torch.arange(4), torch.tensor(LABEL)
+    weights = torch.tensor([2 / 3, 4 / 3, 4 / 3, 2 / 3])  # n / (K n_k)
+    plain = fit_logistic(block[:4], label, K, l2=0.08, row_weights=weights)
+    rows = torch.arange(4, len(block))
+    soft = fit_soft_head(block, known, label, rows, K, steps=20, l2=0.08, generator=draw, row_weights=weights)
+    linear = [(block @ weight.T + bias).softmax(1).double().numpy() for weight, bias in (plain, soft)]
+    array = block.double().numpy()
+    graph = label_propagation.graph(array, 10, 3.0)
+    spread = label_propagation.spread(graph, LABELED, LABEL, K, 0.99, False)
+    means = class_means.means(array[:4], LABEL, array[4:], K, 0.1, 10)
+    near = np.array([class_means.assigned(row, means, 0.1) for row in array])
+    return [linear[0], spread, linear[1], near]
+
+
+def soft_labels(seed: int, one_hot: bool = True) -> np.ndarray:
+    """(N, K): q of the rows of both streams, and uniform elsewhere."""
+    draw, votes = torch.Generator().manual_seed(seed), []
+    for block in features()[STREAM].split(list(WIDTHS), dim=1):
+        votes += heads(block, draw)
+    q = np.full((N, K), 1 / K)
+    q[STREAM] = np.mean([np.eye(K)[vote.argmax(1)] if one_hot else vote for vote in votes], axis=0)
+    q[LABELED] = np.eye(K)[LABEL]
+    return q
+
+
+@pytest.mark.parametrize("votes", ["one-hot", "soft"])
+def test_targets_are_the_mean_of_the_votes_of_all_heads_on_all_backbones(votes: str) -> None:
+    method = build(votes=votes)
+    expected = soft_labels(method.seed, votes == "one-hot")
+    np.testing.assert_allclose(method.soft.numpy(), expected, atol=1e-3)
+    if votes == "one-hot":
+        counted = 8 * method.soft[[row for row in STREAM if row not in LABELED]]
+        torch.testing.assert_close(counted, counted.round(), rtol=0, atol=1e-5)
+        assert len(counted.unique()) > 4  # they do not agree on all
+
+
+def test_what_is_one_backbone_or_two_makes_a_difference() -> None:
+    one, two = build(widths=()), build()
+    assert torch.equal(4 * one.soft[STREAM], (4 * one.soft[STREAM]).round())
+    assert not torch.equal(one.soft, two.soft)
+
+
+def step(method: Committee, logits: np.ndarray, index: list[int]) -> tuple[StepOutput, np.ndarray]:
+    method.student.fill(logits)
+    numbers = torch.arange(X + U, dtype=torch.float64).view(-1, 1)
+    batch = Batch(
+        Samples((numbers[:X],), torch.tensor([0, 1]), torch.tensor([0, 1])),
+        Samples((numbers[X:],), torch.tensor(index)),
+    )
+    out = method(batch, Progress(0, 10))
+    out.loss.backward()
+    return out, method.student.table.grad.numpy()
+
+
+def naive_loss(logits: np.ndarray, q: np.ndarray) -> float:
+    """mean H(q(u), p(u))."""
+    total = 0.0
+    for row, target in zip(logits, q, strict=True):
+        log_probs = row - np.log(np.exp(row).sum())
+        total -= sum(float(t * value) for t, value in zip(target, log_probs, strict=True))
+    return total / len(q)
+
+
+def test_loss_and_gradient_are_those_of_the_formula() -> None:
+    method, draw = build(), np.random.default_rng(0)
+    logits, index = 2.0 * draw.standard_normal((X + U, K)), [5, 0, 23, 14]
+    q = soft_labels(method.seed)[index]
+    out, gradient = step(method, logits, index)
+    assert float(out.loss.detach()) == pytest.approx(naive_loss(logits[X:], q), abs=1e-4)
+    np.testing.assert_allclose(gradient, numeric.gradient(lambda values: naive_loss(values[X:], q), logits), atol=1e-4)
+    assert not gradient[:X].any()  # the labels are learned as part of q
+    assert out.unlabeled_loss is not None and float(out.unlabeled_loss) == float(out.loss.detach())
+
+
+def test_labels_are_learned_beside_an_unlabeled_stream_that_has_none_of_them() -> None:
+    rows = [row for row in STREAM if row not in LABELED]
+    method, logits, index = build(rows), 2.0 * np.random.default_rng(1).standard_normal((X + U, K)), [5, 10, 23, 14]
+    q = soft_labels(method.seed)[index]
+
+    def expected(values: np.ndarray) -> float:
+        unlabeled, labeled = naive_loss(values[X:], q), naive_loss(values[:X], np.eye(K)[[0, 1]])
+        return (len(rows) * unlabeled + len(LABELED) * labeled) / (len(rows) + len(LABELED))
+
+    out, gradient = step(method, logits, index)
+    assert float(out.loss.detach()) == pytest.approx(expected(logits), abs=1e-4)
+    np.testing.assert_allclose(gradient, numeric.gradient(expected, logits), atol=1e-4)
+    assert np.abs(gradient[:X]).max() > 0.01
+
+
+def test_where_all_images_are_labeled_the_labels_are_the_targets() -> None:
+    torch.manual_seed(0)
+    method = Committee(network.LogitsTable(X + U, K), Classification("abc"), PROBLEM, Committee.Config(soft_steps=2))
+    rows, label = torch.arange(N), torch.arange(N) % K
+    method.prepare(FeatureBank(features(), rows, label, rows, WIDTHS))
+    assert torch.equal(method.soft.argmax(1), label) and bool((method.soft.amax(1) == 1.0).all())
+
+
+def test_the_votes_follow_from_the_seed_and_are_no_part_of_a_checkpoint() -> None:
+    first, second = build(), build()
+    assert "soft" not in first.state_dict() and first.seed == second.seed
+    assert torch.equal(first.soft, second.soft)
+
+
+def test_settings_out_of_range_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"method\.soft_steps must be at least 1, got 0"):
+        Committee.Config(soft_steps=0)
