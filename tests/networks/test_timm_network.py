@@ -20,7 +20,7 @@ from tutelage.networks.timm_network import TimmNetwork
 
 
 def build(name: str, *, channels: int = 3, image_size: int = 64, **settings: Any) -> Network:
-    config = NetworkConfig(name=f"timm:{name}", **settings)
+    config = NetworkConfig(name=f"timm:{name}", **({} if "weights" in settings else {"pretrained": False}) | settings)
     return build_network(config, num_classes=4, channels=channels, image_size=image_size)
 
 

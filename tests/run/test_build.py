@@ -141,6 +141,7 @@ def test_published_weights_are_not_fetched_where_a_checkpoint_brings_all(
     monkeypatch.setattr(socket, "socket", _no_connection)
     settings = {"train.steps": 2, "train.batch_size": 2, "data.label_count": 40, "train.workers": 0}
     given: dict[str, Any] = {**settings, "network.name": "timm:resnet10t", "data.image_size": 32}
+    given |= {"network.pretrained": False}
     run = tutelage.train(few_digits, out=tmp_path / "run", settings=given).path
     config = json.loads((run / "config.json").read_text())
     config["settings"]["network"]["pretrained"] = True
@@ -148,7 +149,7 @@ def test_published_weights_are_not_fetched_where_a_checkpoint_brings_all(
     assert tutelage.load(run).step == 2
     (run / "result.json").unlink()
     assert tutelage.train(resume=run).metrics["step"] == 2
-    pretrained = {**given, "network.pretrained": True}
+    pretrained = {**given, "network.pretrained": None}
     started = tutelage.train(few_digits, out=tmp_path / "started", init_from=run, settings=pretrained)
     assert started.metrics["step"] == 2
     with pytest.raises(ConfigError, match=r"network\.pretrained: the weights of 'timm:resnet10t' are not in the cache"):

@@ -135,7 +135,10 @@ def test_a_resume_gives_the_bits_of_a_run_that_was_not_stopped(step: int, tuned:
         ({"train.trained_stages": 9}, "has 8 stages, got 9"),
         ({"train.trained_stages": 0}, r"train.trained_stages must be in \[1, 100\], got 0"),
         ({"network.name": "small", "network.feature_dims": None}, "train.trained_stages does nothing without"),
-        ({"network.name": "timm:resnet18"}, "network.feature_dims does nothing without pretrained weights"),
+        (
+            {"network.name": "timm:resnet18", "network.pretrained": False},
+            "network.feature_dims does nothing without pretrained weights",
+        ),
         ({"train.freeze": "all"}, "train.trained_stages does nothing where train.freeze = all"),
         ({"train.finetune": True}, "train.finetune does nothing without a frozen network"),
     ],

@@ -74,7 +74,7 @@ def lay_out(rows: list[tuple[str, list[Tensor], list[str]]]) -> Image.Image:
     captions = [[textwrap.wrap(text, tile_width // LETTER) for text in texts] for *_, texts in rows]
     heights = [TITLE + tile_height + LINE * max(map(len, row)) + MARGIN for row in captions]
     columns = max(len(row) for row in tiles)
-    sheet = Image.new("RGBA", (MARGIN + columns * (tile_width + MARGIN), MARGIN + sum(heights)), (*INK, 0))
+    sheet = Image.new("RGBA", (MARGIN + columns * (tile_width + MARGIN), MARGIN + sum(heights)), (255, 255, 255, 0))
     pen = ImageDraw.Draw(sheet)
     title_font, caption_font = ImageFont.load_default(15), ImageFont.load_default(12)
     top = MARGIN

@@ -71,8 +71,8 @@ class NetworkConfig:
 
     name: Annotated[str, f"{', '.join(NETWORK_NAMES)}, pretrained ones joined by +, or package.module:Class"] = "small"
     pretrained: Annotated[
-        bool, "start from published weights, of timm from its hub; efficientnet-lite and joined networks always do"
-    ] = False
+        bool | None, "for timm: start from published weights, of its hub or cache, which is the default, or at random"
+    ] = None
     weights: Annotated[
         str | None, "start from the weights in this .pth or .safetensors file (efficientnet-lite and timm)"
     ] = None
@@ -137,7 +137,7 @@ class NetworkConfig:
             self.batch_norm_momentum,
         )
         beside = {
-            "pretrained": self.pretrained,
+            "pretrained": bool(self.pretrained),
             "weights": self.weights is not None,
             "feature_dims": self.feature_dims is not None,
             "bn_splits": self.bn_splits is not None,
@@ -168,15 +168,18 @@ class NetworkConfig:
     def starts_pretrained(self) -> bool:
         """Whether training starts from weights that were published, or from those of a file."""
         own = NetworkName.parse(self.name).family in (EFFICIENTNET_LITE, JOINED)
-        return self.pretrained or self.weights is not None or own
+        return self.from_hub or self.weights is not None or own
+
+    @property
+    def from_hub(self) -> bool:
+        """Whether timm brings the weights, from its hub or its cache."""
+        return NetworkName.parse(self.name).family == "timm" and self.weights is None and self.pretrained is not False
 
     @property
     def parts(self) -> tuple[NetworkConfig, ...]:
         """The settings of each of the networks that are joined; of a single network, its own."""
         names = NetworkName.parse(self.name).parts
-        return tuple(dataclasses.replace(self, name=name, pretrained=name.startswith("timm:")) for name in names) or (
-            self,
-        )
+        return tuple(dataclasses.replace(self, name=name) for name in names) or (self,)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON; `network_config` reads them back."""

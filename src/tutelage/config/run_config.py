@@ -148,7 +148,7 @@ class RunConfig:
 def _require_backbone(train: TrainConfig, network: NetworkConfig) -> None:
     """Refuse settings of a pretrained backbone if there is none."""
     if train.init_from is None and not network.starts_pretrained and network.feature_dims is not None:
-        raise ConfigError("network.feature_dims does nothing without pretrained weights: add network.pretrained")
+        raise ConfigError("network.feature_dims does nothing without pretrained weights")
     for name, none in (("backbone_lr", 1.0), ("freeze", 0.0), ("trained_stages", None)):
         if train.init_from is None and not network.starts_pretrained and getattr(train, name) != none:
             raise ConfigError(

@@ -111,7 +111,7 @@ def _classifier(config: NetworkConfig, *, num_classes: int, channels: int, image
             num_classes=num_classes,
             channels=channels,
             image_size=image_size,
-            pretrained=config.pretrained and published,
+            pretrained=config.from_hub and published,
             weights=weights_of(config) if published else None,
             dropout=config.dropout or 0.0,
             feature_dims=config.feature_dims,

@@ -176,7 +176,10 @@ def _create(name: str, channels: int, image_size: int, pretrained: bool) -> nn.M
     import timm
 
     if pretrained and not weights:
-        raise ConfigError(f"network.pretrained: there are no published weights for 'timm:{name}'; leave it out")
+        raise ConfigError(
+            f"network.pretrained: there are no published weights for 'timm:{name}'; "
+            f"{option('network.pretrained', 'false')} starts from random ones"
+        )
     settings = timm.get_pretrained_cfg(name)
     if pretrained and settings is not None and settings.hf_hub_id:
         _require_reachable(name, settings.hf_hub_id)
@@ -191,7 +194,7 @@ def _create(name: str, channels: int, image_size: int, pretrained: bool) -> nn.M
             ) from error
         raise ConfigError(
             f"network.pretrained: the weights of 'timm:{name}' could not be loaded, which needs an internet "
-            f"connection the first time ({reason}); leave it out to start from random weights"
+            f"connection the first time ({reason}); {option('network.pretrained', 'false')} starts from random weights"
         ) from error
 
 
@@ -212,7 +215,8 @@ def _require_reachable(name: str, repository: str) -> None:
         raise ConfigError(
             f"network.pretrained: the weights of 'timm:{name}' are not in the cache {constants.HF_HUB_CACHE}, and "
             f"{hub.hostname} cannot be reached; download the file elsewhere and name it with "
-            f"{option('network.weights', 'FILE')}"
+            f"{option('network.weights', 'FILE')}, or start from random weights with "
+            f"{option('network.pretrained', 'false')}"
         ) from None
 
 
