@@ -118,7 +118,7 @@ def settings(**given: Any) -> RunConfig:
         ({}, "bicubic"),
         ({"network.name": "efficientnet-lite0"}, "bicubic"),
         ({"network.name": "timm:resnet18.tv_in1k"}, "bilinear"),
-        ({"network.name": "timm:resnet18.tv_in1k", "network.pretrained": False}, "bicubic"),  # random weights know no filter
+        ({"network.name": "timm:resnet18.tv_in1k", "network.pretrained": False}, "bicubic"),
     ],
 )
 def test_the_filter_is_that_of_the_pretrained_weights(network: dict[str, Any], filter_: str) -> None:
