@@ -186,6 +186,7 @@ def test_the_commands_on_photos_run(workplace: Path) -> None:
         assert code == 0, f"tutelage {command}\n{said}"
 
 
+@pytest.mark.long
 def test_the_commands_on_scans_run(workplace: Path) -> None:
     nibabel = pytest.importorskip("nibabel")
     for number in range(3):
@@ -203,6 +204,7 @@ def test_the_commands_on_scans_run(workplace: Path) -> None:
     assert len(list((workplace / "masks").glob("*.nii.gz"))) == 3
 
 
+@pytest.mark.long
 def test_the_commands_on_own_code_run(own_code: Path) -> None:
     for command in ON_OWN:
         words = [*command.split(), "--list"] if command.startswith("compare") else shortened(command)
@@ -267,6 +269,7 @@ def shortened(command: str) -> list[str]:
     return [*words, *SHORT, *extra]
 
 
+@pytest.mark.long
 def test_all_other_commands_miss_nothing_but_their_data(workplace: Path) -> None:
     for folder in ("docs", "scans/images"):
         (workplace / folder).mkdir(parents=True)

@@ -191,6 +191,7 @@ def test_an_interruption_outside_of_training_ends_with_130() -> None:
     assert (done.returncode, done.stderr) == (130, "tutelage: interrupted\n")
 
 
+@pytest.mark.long
 def test_a_reader_that_goes_away_is_no_fault() -> None:
     code = "import time; from tutelage import cli; time.sleep(0.5); cli.main(['methods', 'mean-teacher'])"
     process = subprocess.Popen([*PYTHON, code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -201,6 +202,7 @@ def test_a_reader_that_goes_away_is_no_fault() -> None:
     assert (process.wait(timeout=60), said) == (141, b"")
 
 
+@pytest.mark.long
 def test_a_warning_of_ours_is_one_line(starter: Starter, tmp_path: Path) -> None:
     run = str(tmp_path / "run")
     command = ["train", str(photos(tmp_path / "photos")), "--out", run, *BRIEF[:-1], "2"]
@@ -245,6 +247,7 @@ def test_no_command_writes_into_the_data(tmp_path: Path, capfd: pytest.CaptureFi
         folder.chmod(0o755)
 
 
+@pytest.mark.long
 def test_a_name_that_the_terminal_cannot_show_is_no_reason_to_stop(starter: Starter, tmp_path: Path) -> None:
     odd = photos(tmp_path / "photos").rename(tmp_path / os.fsdecode("photos-猫-".encode() + b"\xff"))
     for encoding in ("ascii", "utf-8"):

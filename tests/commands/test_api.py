@@ -194,6 +194,7 @@ def test_python_takes_the_same_settings_as_the_command_line() -> None:
             assert asked <= set(get_args(declared) or (declared,)), name
 
 
+@pytest.mark.long
 def test_importing_does_no_work() -> None:
     code = (
         "import sys, tutelage; tutelage.ConfigError; assert 'torch' not in sys.modules; "

@@ -130,6 +130,7 @@ def test_probe_returns_a_table(run: tutelage.Run, photos: Path, test_photos: Pat
             tutelage.probe(run, photos, **wrong)  # type: ignore[arg-type]
 
 
+@pytest.mark.long
 def test_report_writes_one_file(run: tutelage.Run, tmp_path: Path) -> None:
     assert tutelage.report(run, out="r.html") == Path("r.html")
     assert [path.name for path in tmp_path.iterdir()] == ["r.html"]

@@ -37,6 +37,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
     return out, measured, text.getvalue()
 
 
+@pytest.mark.long
 def test_the_demo_trains_all_methods_on_the_same_labels_and_tells_the_paired_gains(
     done: tuple[Path, dict[str, Any], str],
 ) -> None:
@@ -57,6 +58,7 @@ def test_the_demo_trains_all_methods_on_the_same_labels_and_tells_the_paired_gai
         assert splits[0] == splits[1]
 
 
+@pytest.mark.long
 def test_the_demo_keeps_nothing_unless_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
@@ -65,6 +67,7 @@ def test_the_demo_keeps_nothing_unless_asked(tmp_path: Path, monkeypatch: pytest
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.long
 def test_the_demo_refuses_wrong_numbers_and_runs_in_the_way(done: tuple[Path, dict[str, Any], str]) -> None:
     console = Console(file=io.StringIO())
     with pytest.raises(ConfigError, match="--seeds"):
@@ -73,6 +76,7 @@ def test_the_demo_refuses_wrong_numbers_and_runs_in_the_way(done: tuple[Path, di
         run_demo(seeds=1, steps=1, out=done[0], overwrite=False, console=console)
 
 
+@pytest.mark.long
 def test_the_demo_trains_on_photos_in_three_ways(done: tuple[Path, dict[str, Any], str]) -> None:
     out, measured, said = done
     if not has_pretrained():

@@ -11,6 +11,7 @@ from tutelage.commands.demo_scans import run_scan_demo
 from tutelage.core.errors import ConfigError, RunError
 
 
+@pytest.mark.long
 def test_the_demo_trains_both_methods_on_the_same_masks_and_draws_what_they_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -98,6 +98,7 @@ def test_the_record_says_what_was_left_out(small: Path, tmp_path: Path, capfd: p
     assert record["imported"]["left_out"]["encoder_k.conv1.weight"] == "part of the other encoder"
 
 
+@pytest.mark.long
 def test_a_training_starts_from_it_with_its_network_and_its_normalization(
     small: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -116,6 +117,7 @@ def test_a_training_starts_from_it_with_its_network_and_its_normalization(
     assert all(torch.equal(before[name], after[name]) for name in before if not name.startswith("head."))
 
 
+@pytest.mark.long
 def test_it_embeds_and_refuses_to_predict(small: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     np.savez(tmp_path / "data.npz", x=np.zeros((2, 16, 16, 3), np.uint8))
     words = [str(small), str(tmp_path / "data.npz"), "--device", "cpu"]

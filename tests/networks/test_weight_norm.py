@@ -146,6 +146,7 @@ def test_the_moving_average_covers_g_v_and_b_and_leaves_the_teacher_its_own_mean
         assert torch.equal(buffer, start[name])
 
 
+@pytest.mark.long
 def test_a_run_starts_from_its_images_before_the_teacher_is_copied(tmp_path: Path) -> None:
     run = tutelage.train(
         "digits",

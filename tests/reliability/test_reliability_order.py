@@ -56,6 +56,7 @@ def digest(loader: ImageLoader, steps: Iterable[int]) -> str:
     return seen.hexdigest()
 
 
+@pytest.mark.long
 def test_neither_workers_nor_prefetch_change_a_batch(images: np.ndarray) -> None:
     found = {
         digest(loader(images, workers=workers, prefetch=prefetch), range(BATCHES))

@@ -171,6 +171,7 @@ def test_a_run_with_its_baseline_ends_with_a_verdict(tmp_path: Path, capsys: pyt
     assert json.loads((theirs.path / "config.json").read_text())["settings"]["train"]["seed"] == 1
 
 
+@pytest.mark.long
 def test_a_run_that_was_stopped_goes_on_to_its_verdict(starter: Starter, tmp_path: Path) -> None:
     out = tmp_path / "run"
     longer = ["--label-count", "40", "--steps", "40", "--batch-size", "4", "--workers", "1", "--device", "cpu"]

@@ -133,6 +133,7 @@ def test_a_training_of_unknown_length_is_refused() -> None:
         )
 
 
+@pytest.mark.long
 def test_published_weights_are_not_fetched_where_a_checkpoint_brings_all(
     few_digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -89,6 +89,7 @@ def tensors(run: Path, step: int) -> dict[str, torch.Tensor]:
     return load_file(run / "checkpoints" / f"step-{step:08d}.safetensors")
 
 
+@pytest.mark.long
 def test_it_starts_where_the_head_ended(photos: Path, head: Path, tmp_path: Path) -> None:
     images = pictures(9, 1)[0].transpose(0, 3, 1, 2)
     more = {"train.init_from": str(head), "network.feature_dims": 149, "optimizer.lr": 1e-12}
@@ -97,6 +98,7 @@ def test_it_starts_where_the_head_ended(photos: Path, head: Path, tmp_path: Path
     torch.testing.assert_close(probs[0], probs[1], rtol=0, atol=1e-4)
 
 
+@pytest.mark.long
 def test_without_another_run_it_starts_at_the_logistic_regression_of_the_features(photos: Path, tmp_path: Path) -> None:
     images = pictures(9, 1)[0].transpose(0, 3, 1, 2)
     linear = tutelage.train(
@@ -319,6 +321,7 @@ def test_a_fine_tuning_that_was_stopped_goes_on_and_ends_in_the_same_bits(
     assert digests(cut / TUNED_FOLDER) == whole and kept(cut) == kept(run)
 
 
+@pytest.mark.long
 def test_an_interrupt_names_the_outer_run(sequence: Sequence, monkeypatch: pytest.MonkeyPatch) -> None:
     def stopped(*args: Any, **more: Any) -> None:
         raise Interrupted("stopped", 130)
@@ -331,6 +334,7 @@ def test_an_interrupt_names_the_outer_run(sequence: Sequence, monkeypatch: pytes
 # The trial itself
 
 
+@pytest.mark.long
 def test_a_trial_trains_without_the_held_out_labels_and_scores_both_on_them(
     photos: Path, head: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

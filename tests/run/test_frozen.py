@@ -163,6 +163,7 @@ def test_a_run_predicts_elsewhere_without_cache_and_without_the_weights_that_wer
     assert not (tmp_path / "nothing").exists()  # what is predicted on is not kept
 
 
+@pytest.mark.long
 def test_the_baseline_of_a_frozen_run_is_a_head_on_the_same_features(photos: Path, tmp_path: Path) -> None:
     run = train(photos, tmp_path / "run", **{"train.baseline": True})
     baseline = json.loads((run.path / "baseline" / "config.json").read_text())["settings"]
@@ -171,6 +172,7 @@ def test_the_baseline_of_a_frozen_run_is_a_head_on_the_same_features(photos: Pat
     assert (run.path / "baseline" / BACKBONE_FILE).read_bytes() == (run.path / BACKBONE_FILE).read_bytes()
 
 
+@pytest.mark.long
 def test_weights_of_a_file_take_the_place_of_those_that_are_installed_and_a_run_does_not_need_it_later(
     photos: Path, tmp_path: Path, no_wheel: None
 ) -> None:
@@ -463,6 +465,7 @@ def test_it_is_the_same_after_a_resume(unscored: Path, tmp_path: Path) -> None:
     assert digests(cut) == digests(unscored)
 
 
+@pytest.mark.long
 def test_it_is_printed_and_shown_as_an_estimate(
     unscored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -74,6 +74,7 @@ def look(run: Path) -> None:
     tutelage.report(run, out=run.parent / "report.html", overwrite=True)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("act", [train, resume, pretrain, predict, look, tutelage.load], ids=lambda act: act.__name__)
 def test_the_global_state_is_as_it_was(act: Callable[[Path], Any], run: Path) -> None:
     torch.manual_seed(5)

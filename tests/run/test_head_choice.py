@@ -65,6 +65,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(head_choice, "_STEPS", {"linear": 1, "label-propagation": 60})
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("short")
 def test_where_groups_mislead_the_head_that_follows_them_is_not_chosen(tmp_path: Path) -> None:
     features, label = misleading()
@@ -79,6 +80,7 @@ def test_where_groups_mislead_the_head_that_follows_them_is_not_chosen(tmp_path:
     )
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("short")
 def test_where_groups_tell_the_classes_the_head_that_follows_them_is_chosen(tmp_path: Path) -> None:
     features, label = groups()
@@ -169,6 +171,7 @@ def test_every_class_keeps_a_label_in_every_fold_and_all_others_are_held_out_onc
     assert [fold.tolist() for fold in head_choice._folds(label, seed=3)] == [fold.tolist() for fold in folds]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("brief")
 def test_the_choice_follows_from_the_seed_and_leaves_threads_and_random_state_as_they_were(tmp_path: Path) -> None:
     features, label = misleading(80)

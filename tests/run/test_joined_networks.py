@@ -150,6 +150,7 @@ def test_a_run_predicts_evaluates_and_embeds_elsewhere_without_cache(
     assert not (tmp_path / "nothing").exists()
 
 
+@pytest.mark.long
 def test_a_report_and_a_probe_take_such_a_run(whole: Path, photos: Path, tmp_path: Path) -> None:
     assert cli.run(["report", str(whole), "--out", str(tmp_path / "report.html")]) == 0
     assert TWO in (tmp_path / "report.html").read_text()

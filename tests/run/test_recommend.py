@@ -299,6 +299,7 @@ def test_on_photos_a_head_is_chosen_on_features_and_the_run_says_so(
     assert again.metrics == run.metrics
 
 
+@pytest.mark.long
 def test_a_named_method_trains_with_its_preset_on_photos_and_with_preset_none_on_pixels(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -315,6 +316,7 @@ def test_a_named_method_trains_with_its_preset_on_photos_and_with_preset_none_on
     )
 
 
+@pytest.mark.long
 def test_a_command_that_repeats_a_frozen_run_gives_its_settings_again(photos: Path, tmp_path: Path) -> None:
     run = tutelage.train(photos, out=tmp_path / "a", method="softmatch", settings=BRIEF | {"optimizer.lr": 0.02})
     command = train_command(RunRecord(run.path))

@@ -87,6 +87,7 @@ def test_the_headline_is_the_one_that_the_result_states(run: Path, stated: str |
     assert RunRecord(run).headline == headline
 
 
+@pytest.mark.long
 def test_no_two_classes_of_the_package_share_a_name() -> None:
     root = Path(tutelage.__file__).parent
     trees = [ast.parse(path.read_text()) for path in root.rglob("*.py")]

@@ -72,6 +72,7 @@ def test_the_time_of_an_evaluation_is_not_that_of_the_first_import(tmp_path: Pat
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.long
 def test_a_budget_keeps_time_for_decoding_and_scoring_the_test_images(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,6 +38,7 @@ def test_settings_of_views_change_the_sheet(tmp_path: Path, setting: list[str]) 
     assert (tmp_path / "plain.png").read_bytes() != (tmp_path / "changed.png").read_bytes()
 
 
+@pytest.mark.long
 def test_a_run_holds_the_sheet_of_its_methods_views(tmp_path: Path) -> None:
     run = tmp_path / "run"
     assert cli.run(["train", "digits", "--label-count", "20", "--steps", "1", "--out", str(run)]) == 0

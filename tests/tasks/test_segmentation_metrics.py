@@ -91,6 +91,7 @@ def labels(folder: str, count: int) -> list[Mask]:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not (DATA / "hippocampus").is_dir(), reason="needs the hippocampus masks: set TUTELAGE_DATA")
 def test_real_pairs_have_the_scores_of_the_definitions() -> None:
     hippocampi, atria = labels("hippocampus", 12), labels("left_atrium", 2)

@@ -118,6 +118,7 @@ def test_after_a_fault_no_step_is_taken_though_its_own_gradients_are_finite(trai
         assert same(before, learned(training))
 
 
+@pytest.mark.long
 def test_a_training_whose_every_step_overflows_stops_with_a_reason(training: Training) -> None:
     overflow(training, *range(5, 100))
     with pytest.raises(NonFiniteError, match=r"training is stuck at step 30: .* the checkpoint of step 0 is good"):
@@ -138,6 +139,7 @@ def test_a_few_overflows_are_no_alarm(training: Training) -> None:
     fit(training, Silent(), StopFlag())
 
 
+@pytest.mark.long
 def test_a_resume_from_the_start_or_after_an_overflow_is_exact(training: Training) -> None:
     overflow(training, 0, 3)
     health, states = Health(training.device), []

@@ -38,6 +38,7 @@ def test_kills_at_saves_leave_every_checkpoint_readable_and_the_result_identical
     assert killed["left"] == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kills", [5, pytest.param(50, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
 def test_the_same_kills_break_a_direct_save_so_the_test_above_can_fail(
     kills: int, starter: Starter, tmp_path: Path

@@ -114,10 +114,19 @@ def settings(data: Path, out: Path, method: type[Method]) -> list[str]:
     return ["train", str(data), f"--method={method.name}", *(f"--{name}={value}" for name, value in given.items())]
 
 
+QUICK = ("supervised", "mean-teacher", "mixmatch", "fixmatch", "linear")  # the others are for `make test-long`
+
+
 def cases() -> list[Any]:
     """Each method with each place; every other one with NaN, and the rest with infinity."""
     return [
-        pytest.param(method, place, bad, id=f"{method.name}-{place}-{bad}")
+        pytest.param(
+            method,
+            place,
+            bad,
+            id=f"{method.name}-{place}-{bad}",
+            marks=() if method.name in QUICK else pytest.mark.long,
+        )
         for row, method in enumerate(CLASSIFIERS)
         for column, place in enumerate(PLACES)
         for bad in ((float("nan"), INF)[(row + column) % 2],)

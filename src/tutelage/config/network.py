@@ -69,7 +69,7 @@ class NetworkConfig:
         ConfigError: the name is unknown, a value is out of range, or the network has no such setting.
     """
 
-    name: Annotated[str, f"{', '.join(NETWORK_NAMES)}, pretrained ones joined by +, or package.module:Class"] = "small"
+    name: Annotated[str, f"{', '.join(NETWORK_NAMES)}, A+B, or package.module:Class"] = "small"
     pretrained: Annotated[
         bool | None, "for timm: start from published weights, of its hub or cache, which is the default, or at random"
     ] = None

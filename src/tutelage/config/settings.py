@@ -184,7 +184,7 @@ class TrainConfig:
     channels_last: Annotated[bool | None, "channels-last memory format; by default everywhere but on mps"] = None
     compile: Annotated[bool, "compile the networks with torch.compile"] = False
     workers: Annotated[int, "threads that decode images and load batches ahead"] = 2
-    log_every: Annotated[int | None, "steps between log lines; by default 50, or fewer to have 20 lines"] = None
+    log_every: Annotated[int | None, "steps between log lines; by default up to 50"] = None
     eval_every: Annotated[int | None, "steps between evaluations; by default 20 of them"] = None
     checkpoint_every: Annotated[int | None, "steps between checkpoints; by default as eval_every"] = None
     init_from: Annotated[str | None, "run folder whose network initializes this one, with its head if it fits"] = None

@@ -199,6 +199,7 @@ def test_nothing_is_written_beside_the_images(tmp_path: Path) -> None:
     assert sorted((path, path.stat().st_mtime_ns) for path in folder.rglob("*")) == before
 
 
+@pytest.mark.long
 def test_photos_in_shards_load_with_few_labels(tmp_path: Path) -> None:
     source = DATA / "cifar10"
     if not (source / "test-0000.tar.gz").exists():

@@ -31,6 +31,7 @@ def test_right_labels_fit(count: int) -> None:
     assert fit.images == count
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("count", [LEAST_FOR_FIT, 100, 400])
 def test_shuffled_labels_do_not_fit(count: int) -> None:
     images, label = digits(count)

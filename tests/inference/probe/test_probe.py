@@ -51,6 +51,7 @@ def probed(run: Path, data: Path, out: Path, *words: str) -> dict[str, Any]:
     return numbers
 
 
+@pytest.mark.long
 def test_numbers_are_of_the_frozen_network_and_of_random_weights_beside_it(
     run: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -97,6 +98,7 @@ def test_usual_numbers_of_labels_are_those_that_there_are(run: Path, photos: Pat
     assert [(row["encoder"], row["labels"]) for row in found["rows"]] == [("run", 12), ("run", 36)]
 
 
+@pytest.mark.long
 def test_augmentation_changes_what_the_linear_probe_learns_from(run: Path, photos: Path, tmp_path: Path) -> None:
     from tutelage.inference.images.probe import probe as module
     from tutelage.inference.images.probe.data import list_labeled, read_labeled

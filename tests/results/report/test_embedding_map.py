@@ -92,6 +92,7 @@ def test_each_point_has_its_own_picture(tmp_path: Path, run: Path) -> None:
     assert "no label</li>" in page
 
 
+@pytest.mark.long
 def test_a_report_of_a_run_has_the_map_of_its_images_as_page_and_as_markdown(run: Path, tmp_path: Path) -> None:
     page = (run / "report.html").read_text()
     assert "<h2>Map of the images</h2>" in page and "have the same label" in page

@@ -40,6 +40,7 @@ def folder_with(settings: dict[str, Any], path: Path) -> RunRecord:
     return record
 
 
+@pytest.mark.long
 def test_a_page_names_no_absolute_path(pair: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(pair, tmp_path / "x" / "mine"))
     root = str(pair.parents[1])
@@ -63,6 +64,7 @@ def test_what_is_missing_is_said_without_its_path(pair: Path, tmp_path: Path) ->
     assert "gone.npz" in page and "Resume it with:" in page
 
 
+@pytest.mark.long
 def test_the_report_of_a_run_and_of_several_shows_their_baselines(pair: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(pair, tmp_path / "other"))
     page = page_of([pair, other], tmp_path)

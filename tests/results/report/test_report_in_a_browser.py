@@ -10,6 +10,8 @@ import pytest
 
 from tutelage.results.report import write_report
 
+pytestmark = pytest.mark.long
+
 CONTRAST = """
 (() => {
   const luminance = (color) => {

@@ -115,6 +115,7 @@ def test_the_report_has_scores_conventions_curves_and_pictures(run: Path, tmp_pa
     assert "predict runs/" in page.replace("&#39;", "") and "--out masks/" in page
 
 
+@pytest.mark.long
 def test_markdown_names_the_pictures_that_lie_beside_it(run: Path, tmp_path: Path) -> None:
     write_report([run], tmp_path / "report.md", format="md")
     text = (tmp_path / "report.md").read_text()

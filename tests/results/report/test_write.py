@@ -54,6 +54,7 @@ def test_sections_come_in_the_order_of_what_one_wants_to_know(run: Path) -> None
     ]
 
 
+@pytest.mark.long
 def test_a_run_that_is_not_finished_says_so(copy: Path, tmp_path: Path) -> None:
     (copy / "result.json").unlink()
     page = text_of(copy, tmp_path)
@@ -85,6 +86,7 @@ def test_without_weights_the_rest_is_there(copy: Path, tmp_path: Path) -> None:
     assert "need the data and the weights" in page and "Confusion matrix" in page
 
 
+@pytest.mark.long
 def test_a_verdict_in_the_run_comes_first(copy: Path, tmp_path: Path) -> None:
     cause = {"name": "few", "evidence": "<i>few</i> pass", "flag": "--method.threshold 0.8", "strength": 1.0}
     verdict = {"method": "fixmatch", "labels": 78, "outcome": "hurt", "gain": -2.0, "half_width": 1.0, "seeds": 1}
@@ -96,6 +98,7 @@ def test_a_verdict_in_the_run_comes_first(copy: Path, tmp_path: Path) -> None:
     assert "One run cannot show" not in page
 
 
+@pytest.mark.long
 def test_plots_are_written_as_files(run: Path, tmp_path: Path) -> None:
     write_report([run], tmp_path / "page.html", plots=tmp_path / "plots", most=20)
     names = {path.stem for path in (tmp_path / "plots").iterdir()}
@@ -107,6 +110,7 @@ def test_plots_are_written_as_files(run: Path, tmp_path: Path) -> None:
             assert min(picture.size) > 300
 
 
+@pytest.mark.long
 def test_markdown_names_pictures_that_are_there(run: Path, tmp_path: Path) -> None:
     out = tmp_path / "docs" / "a b.md"
     out.parent.mkdir()
@@ -146,6 +150,7 @@ def test_a_report_that_fails_is_one_line(tmp_path: Path, capsys: pytest.CaptureF
     assert said.startswith("- no report (") and said.count("\n") == 1
 
 
+@pytest.mark.long
 def test_a_resume_makes_the_report_of_a_run_that_was_ended_before_it(copy: Path) -> None:
     (copy / "report.html").unlink()
     assert cli.run(["train", "--resume", str(copy)]) == 0
@@ -154,6 +159,7 @@ def test_a_resume_makes_the_report_of_a_run_that_was_ended_before_it(copy: Path)
     assert (copy / "report.html").stat().st_mtime_ns == made
 
 
+@pytest.mark.long
 def test_the_same_run_gives_the_same_page(run: Path, tmp_path: Path) -> None:
     assert text_of(run, tmp_path) == text_of(run, tmp_path)
 

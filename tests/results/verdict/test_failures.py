@@ -69,6 +69,7 @@ def test_unlabeled_images_of_another_data_set_are_named_first(tmp_path: Path, me
     assert "differ in kind" in verdict.reasons[0]
 
 
+@pytest.mark.long
 def test_a_threshold_that_nothing_reaches_is_named_first(tmp_path: Path) -> None:
     settings = {"method.threshold": 1.0}
     verdict = verdict_on(digits(tmp_path / "data.npz"), tmp_path / "run", "fixmatch", **settings)
