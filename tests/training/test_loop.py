@@ -13,7 +13,8 @@ from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import pixel_statistics
 from tutelage.run.build import build_predictor
 from tutelage.run.data_modules.image_streams import Inputs, build_training
-from tutelage.training.loop import fit
+from tutelage.training.health import Health
+from tutelage.training.loop import fit, run_step
 from tutelage.training.signals import StopFlag
 from tutelage.training.state import Training
 from tutelage.training.window import Window
@@ -87,6 +88,21 @@ def test_each_step_is_logged_then_evaluated_then_saved(training: Training) -> No
         ("evaluate", 6),
         ("save", 6),
     ]
+
+
+def test_the_teacher_counts_steps_from_one(training: Training) -> None:
+    """In warm-up, it is the plain mean of its start and all students: after one step, both count by half."""
+    teacher = training.method.teacher
+    assert teacher is not None and teacher.warmup and teacher.start_weight == 1
+    before = {name: value.clone() for name, value in training.method.student.named_parameters()}
+    training.method.train()
+    run_step(training, 0, Health(training.device))
+    weights = dict(teacher.network.named_parameters())
+    moved = 0.0
+    for name, value in training.method.student.named_parameters():
+        torch.testing.assert_close(weights[name], (before[name] + value.detach()) / 2)
+        moved += float((value - before[name]).detach().abs().sum())
+    assert moved > 1e-3
 
 
 @pytest.mark.parametrize(

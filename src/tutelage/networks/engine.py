@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib.util
 import tempfile
 import warnings
@@ -53,6 +54,14 @@ def best_engine(device: torch.device) -> str:
     if device.type == "cpu" and importlib.util.find_spec("openvino") is not None:
         return "openvino"
     return "torch"
+
+
+def network_key(network: nn.Module, more: object) -> str:
+    """32 hexadecimal digits that change with the weights of a network and with `more`, what else matters."""
+    digest = hashlib.blake2b(repr(more).encode(), digest_size=16)
+    for name, value in sorted(network.state_dict().items()):
+        digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _openvino(network: nn.Module, image_size: int, cache: Path | None) -> Engine:

@@ -16,6 +16,7 @@ from tutelage.core.errors import ConfigError, MissingExtra, did_you_mean
 from tutelage.core.wording import option
 from tutelage.networks.base import Network
 from tutelage.networks.feature_transform import FeatureTransform
+from tutelage.networks.frozen_front import FrozenFront, after_front, front_of
 from tutelage.networks.weights_file import match_weights, read_weights
 
 Levels = tuple[float, ...]
@@ -95,10 +96,22 @@ class TimmNetwork(Network):
         self.head = nn.Linear(feature_dims or self.width, num_classes)
         nn.init.xavier_normal_(self.head.weight)
         nn.init.zeros_(self.head.bias)
+        self._front: FrozenFront | None = None
+        self._frozen_stages = 0
+        self.register_load_state_dict_post_hook(_forget_front)
 
     def features(self, images: Tensor) -> Tensor:
         """(B, F): the input of timm's classifier, or (B, D): its transform."""
-        return self.dropout(self.transform(self.trunk(images)))
+        if self._front is not None and self._front.takes(images):
+            features = after_front(self.trunk, images, self._front)
+        else:
+            features = self.trunk(images)
+        return self.dropout(self.transform(features))
+
+    def hold_first(self, stages: int) -> None:
+        """Let a faster engine run the first stages where there is one, since their weights and statistics stay."""
+        self._frozen_stages = stages
+        self._front = front_of(self.trunk, stages)
 
     def stages(self) -> list[list[nn.Parameter]]:
         """The parameters of timm's model by stage, from the first one to the last."""
@@ -108,6 +121,12 @@ class TimmNetwork(Network):
         groups = group_parameters(trunk, trunk.group_matcher(coarse=True))
         parameters = dict(self.trunk.named_parameters())
         return [[parameters[name] for name in groups[number]] for number in sorted(groups)]
+
+
+def _forget_front(network: TimmNetwork, keys: Any) -> None:
+    """After other weights were loaded, a front of the old ones is of no use."""
+    if network._front is not None:
+        network.hold_first(network._frozen_stages)
 
 
 def preparation(name: str) -> ImagePreparation:

@@ -21,7 +21,7 @@ from tutelage.core.errors import CheckpointError, ConfigError
 from tutelage.data.images.feature_store import FeatureStore
 from tutelage.data.images.loader import Normalization
 from tutelage.networks.build import build_network, timm_name
-from tutelage.networks.engine import Engine, fast_engine
+from tutelage.networks.engine import Engine, fast_engine, network_key
 from tutelage.networks.feature_transform import FEATURE_DIMS, FeatureTransform
 from tutelage.networks.timm_network import TimmNetwork, preparation
 from tutelage.run.budget import Deadline, budget_text
@@ -221,10 +221,7 @@ class FrozenBackbone:
     @cached_property
     def _key(self) -> str:
         """Changes with everything that features depend on besides the image."""
-        digest = hashlib.blake2b(repr((_VERSION, self.image_size, self.normalization)).encode(), digest_size=16)
-        for name, value in sorted(self.trunk.state_dict().items()):
-            digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        return network_key(self.trunk, (_VERSION, self.image_size, self.normalization))
 
 
 def _no_time(missing: int, done: int, each: float, deadline: Deadline, later: float) -> str:

@@ -88,15 +88,19 @@ def backbone_of(method: Method[Any], network: nn.Module, train: TrainConfig) -> 
         for parameter in backbone.parameters():
             parameter.requires_grad_(False)  # its gradients are never computed
     if train.trained_stages is not None:
-        for parameter in _untrained(network, train.trained_stages):
+        first = _untrained(network, train.trained_stages)
+        for parameter in (parameter for stage in first for parameter in stage):
             parameter.requires_grad_(False)
         parts = [part for root in (*backbone.student, *backbone.teacher) for part in root.modules()]
         backbone.norms = [part for part in parts if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+        for copy in (network, None if teacher is None else teacher.get_submodule(place)):
+            if isinstance(copy, TimmNetwork):
+                copy.hold_first(len(first))
     return backbone
 
 
-def _untrained(network: nn.Module, trained: int) -> list[nn.Parameter]:
-    """The parameters of all but the last `trained` stages.
+def _untrained(network: nn.Module, trained: int) -> list[list[nn.Parameter]]:
+    """The parameters of each stage but the last `trained` ones.
 
     Raises:
         ConfigError: the network has no stages, or fewer.
@@ -106,4 +110,4 @@ def _untrained(network: nn.Module, trained: int) -> list[nn.Parameter]:
     stages = network.stages()
     if trained > len(stages):
         raise ConfigError(f"train.trained_stages: the network has {len(stages)} stages, got {trained}")
-    return [parameter for stage in stages[: len(stages) - trained] for parameter in stage]
+    return stages[: len(stages) - trained]
