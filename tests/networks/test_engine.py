@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from support.starter import Starter
 from tutelage.config.network import NetworkConfig
 from tutelage.networks import engine as engines
 from tutelage.networks.build import build_network
@@ -118,3 +119,27 @@ def test_the_best_engine_is_openvino_where_it_is_installed_and_torch_on_a_gpu(
     assert best_engine(CPU) == ("openvino" if HAVE_OPENVINO else "torch")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert best_engine(CPU) == "torch"
+
+
+SIGNAL = """
+import gc, signal
+import torch
+from torch import nn
+from tutelage.networks.engine import fast_engine
+
+caught = []
+signal.signal(signal.SIGTERM, lambda number, frame: caught.append(number))
+engines = [fast_engine(nn.Conv2d(3, 4, 3).eval(), 16, torch.device("cpu"), kind="openvino") for _ in range(2)]
+while engines:
+    engines.pop(0)(torch.zeros(1, 3, 16, 16))
+    gc.collect()
+    signal.raise_signal(signal.SIGTERM)
+assert len(caught) == 2
+"""
+
+
+@pytest.mark.skipif(not HAVE_OPENVINO, reason="openvino is not installed")
+def test_a_signal_after_engines_have_ended_is_no_fault(starter: Starter) -> None:
+    process = starter.start("-c", SIGNAL)
+    _, error = process.communicate()
+    assert (process.returncode, error) == (0, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import importlib.util
 import tempfile
@@ -67,22 +68,33 @@ def network_key(network: nn.Module, more: object) -> str:
 def _openvino(network: nn.Module, image_size: int, cache: Path | None) -> Engine:
     import openvino
 
-    core = openvino.Core()
     kept = None if cache is None else _read(cache)
     if kept is None:
         kept = _converted(network, image_size)
         if cache is not None:
             _keep(cache, kept)
-    model = core.read_model(kept["graph"].tobytes(), openvino.Tensor(kept["weights"]))
+    model = _core().read_model(kept["graph"].tobytes(), openvino.Tensor(kept["weights"]))
     threads = torch.get_num_threads()
     exact = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}  # its default may be bfloat16
-    compiled = core.compile_model(model, "CPU", exact)
+    compiled = _core().compile_model(model, "CPU", exact)
 
     def run(images: Tensor) -> Tensor:
         result = compiled(np.ascontiguousarray(images.numpy()))[0]
         return torch.from_numpy(np.array(result, dtype=np.float32))
 
     return run
+
+
+@functools.cache
+def _core() -> Any:
+    """The one core of this process, which lives as long.
+
+    A core sets a stack for signal handlers, and the end of one of several leaves the stack of another one that has
+    ended: the next signal, such as Ctrl-C, would be a segmentation fault.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 def _converted(network: nn.Module, image_size: int) -> dict[str, Any]:
