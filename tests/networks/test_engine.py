@@ -80,7 +80,6 @@ def test_what_openvino_returns_stays_when_it_runs_again(openvino: Engine) -> Non
     assert torch.equal(first, kept)
 
 
-@pytest.mark.long
 @pytest.mark.skipif(not HAVE_OPENVINO, reason="openvino is not installed")
 @pytest.mark.parametrize("fault", [None, "a flipped bit", "cut off"])
 def test_a_converted_network_is_kept_and_made_anew_if_it_is_damaged(

@@ -90,6 +90,24 @@ def test_each_step_is_logged_then_evaluated_then_saved(training: Training) -> No
     ]
 
 
+def test_each_step_has_random_numbers_of_its_own_whatever_came_before(
+    training: Training, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[float] = []
+    forward = training.forward
+
+    def drawing(batch: Any, t: Any) -> Any:
+        drawn.append(float(torch.rand(())))
+        return forward(batch, t)
+
+    monkeypatch.setattr(training, "forward", drawing)
+    training.method.train()
+    for step in (0, 1, 2, 1):
+        torch.rand(step + 3)
+        run_step(training, step, Health(training.device))
+    assert len(set(drawn)) == 3 and drawn[1] == drawn[3]
+
+
 def test_the_teacher_counts_steps_from_one(training: Training) -> None:
     """In warm-up, it is the plain mean of its start and all students: after one step, both count by half."""
     teacher = training.method.teacher
