@@ -487,3 +487,13 @@ def test_nothing_is_cross_validated_where_test_images_tell_or_labels_are_few(
     few = train_unscored(photos, tmp_path / "few", "linear-features", **{"data.label_count": 18})
     assert "cross_validation" not in few.metrics and few.score is None
     assert repr(few).endswith(f"linear, step {STEPS} of {STEPS}; no score>")
+
+
+def test_training_and_loading_leave_the_random_state_alone(whole: Path, photos: Path, tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    model = tutelage.load(whole)
+    assert torch.equal(torch.get_rng_state(), before)
+    model.predict(np.zeros((2, SIZE, SIZE, 3), np.uint8))
+    train(photos, tmp_path / "run", "linear-features", **{"train.steps": 1})
+    assert torch.equal(torch.get_rng_state(), before)

@@ -15,6 +15,7 @@ from tutelage.config import RunConfig
 from tutelage.core.devices import choose_device
 from tutelage.core.errors import CheckpointError, ConfigError
 from tutelage.core.precision import float32_by_default
+from tutelage.core.seeding import own_random_state
 from tutelage.core.wording import named
 from tutelage.data.images.loader import Normalization, unchanged
 from tutelage.data.kinds import IMAGES, DataKind, kind_of
@@ -51,6 +52,7 @@ class LoadedNetwork:
 
 
 @float32_by_default()
+@own_random_state()
 def load_network(
     run: str | Path,
     *,
