@@ -20,8 +20,9 @@ from tutelage.tasks.base import Task
 
 
 class LabelPropagation(Method[SemiSupervisedBatch]):
-    """Label propagation: Zhou et al. 2003 (Learning with local and global consistency), and Iscen et al. 2019
-    (arXiv:1904.04717) for its use as pseudo-labels.
+    """Label propagation: Zhou et al. 2003 (Learning with local and global consistency), as pseudo-labels.
+
+    Their use as pseudo-labels is that of Iscen et al. 2019 (arXiv:1904.04717).
 
     loss = mean H(q(u), p(u)) with q = normalized Z, (I - alpha S) Z = Y, S = D^-1/2 A D^-1/2, A the symmetric graph of
     the k nearest neighbors by cosine, weighted by cosine^gamma, and Y the labels, one-hot. Each row of Z is made to sum

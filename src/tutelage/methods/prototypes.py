@@ -22,8 +22,9 @@ from tutelage.tasks.base import Task
 
 
 class Prototypes(Method[SemiSupervisedBatch]):
-    """Prototypes: Snell et al. 2017 (arXiv:1703.05175) on centered features of unit norm, as in SimpleShot (Wang et al.
-    2019, arXiv:1911.04623), refined by the soft k-means of Ren et al. 2018 (arXiv:1803.00676).
+    """Prototypes: Snell et al. 2017 (arXiv:1703.05175), as in SimpleShot (arXiv:1911.04623), refined by soft k-means.
+
+    Features are centered and have unit norm; the soft k-means is that of Ren et al. 2018 (arXiv:1803.00676).
 
     loss = mean H(q(u), p(u)), with q = softmax_k(cos(f(u), c_k) / T) of unlabeled images and the labels, one-hot, of
     labeled ones. c_k is the mean of the unit features of class k; in each round, of these and of all q_k(u) f(u).
