@@ -30,7 +30,7 @@ ROWS: dict[str, tuple[str | None, dict[str, Any]]] = {
 
 
 def photo_seeds(first: int, count: int) -> range:
-    """The seeds of the draws, where so many are asked for."""
+    """The seeds of up to `count` draws, but of no more than two."""
     return range(first, first + min(count, PHOTO_SEEDS))
 
 

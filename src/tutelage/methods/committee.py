@@ -11,23 +11,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tutelage.config.settings import require
-from tutelage.core.batch import Progress, SemiSupervisedBatch, StepOutput
 from tutelage.core.class_means import mean_probs, refined_means
 from tutelage.core.feature_bank import FeatureBank
 from tutelage.core.label_graph import neighbor_graph, propagate
 from tutelage.core.logistic import fit_logistic
-from tutelage.core.losses import soft_cross_entropy
-from tutelage.core.precision import at_least_float32
 from tutelage.core.soft_head import fit_soft_head
 from tutelage.core.targets import class_weights
-from tutelage.methods.base import Method, Problem
+from tutelage.methods.base import Problem
+from tutelage.methods.soft_targets import SoftTargets
 from tutelage.networks.base import Network
 from tutelage.tasks.base import Task
 
 _NEIGHBORS, _GAMMA, _TEMPERATURE, _ROUNDS, _L2 = 10, 3.0, 0.1, 10, 0.08
 
 
-class Committee(Method[SemiSupervisedBatch]):
+class Committee(SoftTargets):
     """Committee: V-PET, Zhang et al. 2025, arXiv:2503.09707, with heads on frozen features in place of PEFT variants.
 
     loss = mean H(q(u), p(u)), with q the mean over backbones and heads of their one-hot votes for an unlabeled image,
@@ -41,9 +39,7 @@ class Committee(Method[SemiSupervisedBatch]):
     unlabeled images too, and a linear head on the features of all backbones learns the votes.
     """
 
-    name, evaluated = "committee", "student"
-    labeled_views, unlabeled_views = ("weak",), ("weak",)
-    needs_features = True
+    name = "committee"
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
@@ -58,28 +54,22 @@ class Committee(Method[SemiSupervisedBatch]):
             require(self.soft_steps >= 1, "method.soft_steps", "at least 1", self.soft_steps)
 
     cfg: Config
-    soft: Tensor
-    beside: float  # share of the images that are labeled and not in the unlabeled stream
 
     def __init__(self, student: Network, task: Task, problem: Problem, cfg: Config) -> None:
         super().__init__(student, task, problem, cfg)
-        uniform = torch.full((problem.train_rows, problem.num_classes), 1.0 / problem.num_classes)
-        self.register_buffer("soft", uniform, persistent=False)  # (N, K), q of each row
-        self.beside = 0.0
         self.seed = int(torch.randint(2**31, ()))  # of the soft heads; follows from that of the run
 
     def prepare(self, bank: FeatureBank) -> None:
         """Let the heads of each backbone vote on the rows of both streams."""
         classes = self.problem.num_classes
-        rows = torch.unique(torch.cat([bank.labeled, bank.unlabeled]))
+        rows = self.rows_of(bank)
         labeled = torch.searchsorted(rows, bank.labeled)
         draw = torch.Generator().manual_seed(self.seed)
         votes = [probs for block in bank.blocks for probs in self._heads(block[rows], labeled, bank.label, draw)]
         if self.cfg.votes == "one-hot":
             votes = [F.one_hot(probs.argmax(1), classes).to(probs.dtype) for probs in votes]
-        self.soft[rows] = torch.stack(votes).mean(0).to(self.soft)
+        self.assign(bank, rows, torch.stack(votes).mean(0))
         self.soft[bank.labeled] = F.one_hot(bank.label, classes).to(self.soft)
-        self.beside = 1.0 - len(bank.unlabeled) / len(rows)
 
     def _heads(self, features: Tensor, labeled: Tensor, label: Tensor, draw: torch.Generator) -> Iterator[Tensor]:
         """(N, K): the class probabilities of each head for the features (N, D) of one backbone."""
@@ -105,15 +95,3 @@ class Committee(Method[SemiSupervisedBatch]):
         yield (features @ weight.T + bias).softmax(1)
         means = refined_means(known, label, features[unlabeled], classes, temperature=_TEMPERATURE, rounds=_ROUNDS)
         yield mean_probs(features, means, temperature=_TEMPERATURE)
-
-    def forward(self, batch: SemiSupervisedBatch, t: Progress) -> StepOutput:
-        x, u = batch.labeled, batch.unlabeled
-        logits = at_least_float32(self.student(torch.cat([x.views[0], u.views[0]])))
-        logits_x, logits_u = torch.split(logits, [len(x), len(u)])
-        label_loss = self.task.loss(logits_x, x.label)
-        unsupervised = soft_cross_entropy(logits_u, self.soft[u.index].to(logits_u.dtype)).mean()
-        log = {"label_loss": label_loss.detach(), "unsupervised": unsupervised.detach()}
-        loss = unsupervised  # which learns the labels too, as part of q, if their rows are in the unlabeled stream
-        if self.beside:
-            loss = (1.0 - self.beside) * unsupervised + self.beside * label_loss
-        return StepOutput(loss, dict(log), unlabeled_loss=((1.0 - self.beside) * unsupervised).detach())

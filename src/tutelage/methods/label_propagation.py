@@ -6,20 +6,14 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
-from torch import Tensor
 
 from tutelage.config.settings import require
-from tutelage.core.batch import Progress, SemiSupervisedBatch, StepOutput
 from tutelage.core.feature_bank import FeatureBank
 from tutelage.core.label_graph import neighbor_graph, propagate
-from tutelage.core.losses import soft_cross_entropy
-from tutelage.core.precision import at_least_float32
-from tutelage.methods.base import Method, Problem
-from tutelage.networks.base import Network
-from tutelage.tasks.base import Task
+from tutelage.methods.soft_targets import SoftTargets
 
 
-class LabelPropagation(Method[SemiSupervisedBatch]):
+class LabelPropagation(SoftTargets):
     """Label propagation: Zhou et al. 2003 (Learning with local and global consistency), as pseudo-labels.
 
     Their use as pseudo-labels is that of Iscen et al. 2019 (arXiv:1904.04717).
@@ -34,9 +28,7 @@ class LabelPropagation(Method[SemiSupervisedBatch]):
     entropy; they propagate anew in each epoch, which frozen features do not need.
     """
 
-    name, evaluated = "label-propagation", "student"
-    labeled_views, unlabeled_views = ("weak",), ("weak",)
-    needs_features = True
+    name = "label-propagation"
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
@@ -55,19 +47,11 @@ class LabelPropagation(Method[SemiSupervisedBatch]):
             require(self.gamma > 0.0, "method.gamma", "above 0", self.gamma)
 
     cfg: Config
-    soft: Tensor
-    beside: float  # share of the images that are labeled and not in the unlabeled stream
-
-    def __init__(self, student: Network, task: Task, problem: Problem, cfg: Config) -> None:
-        super().__init__(student, task, problem, cfg)
-        uniform = torch.full((problem.train_rows, problem.num_classes), 1.0 / problem.num_classes)
-        self.register_buffer("soft", uniform, persistent=False)  # (N, K), q of each row
-        self.beside = 0.0
 
     def prepare(self, bank: FeatureBank) -> None:
         """Propagate the labels to the rows of both streams."""
         cfg = self.cfg
-        rows = torch.unique(torch.cat([bank.labeled, bank.unlabeled]))
+        rows = self.rows_of(bank)
         graph = neighbor_graph(bank.features[rows], k=cfg.neighbors, gamma=cfg.gamma)
         place = torch.searchsorted(rows, bank.labeled)
         soft = propagate(
@@ -78,18 +62,4 @@ class LabelPropagation(Method[SemiSupervisedBatch]):
             alpha=cfg.alpha,
             uniform_mass=cfg.class_mass == "uniform",
         )
-        self.soft[rows] = soft.to(self.soft)
-        self.beside = 1.0 - len(bank.unlabeled) / len(rows)
-
-    def forward(self, batch: SemiSupervisedBatch, t: Progress) -> StepOutput:
-        x, u = batch.labeled, batch.unlabeled
-        logits = at_least_float32(self.student(torch.cat([x.views[0], u.views[0]])))
-        logits_x, logits_u = torch.split(logits, [len(x), len(u)])
-        label_loss = self.task.loss(logits_x, x.label)
-        soft = self.soft[u.index].to(logits_u.dtype)
-        unsupervised = soft_cross_entropy(logits_u, soft).mean()
-        log = {"label_loss": label_loss.detach(), "unsupervised": unsupervised.detach()}
-        loss = unsupervised  # which learns the labels too, as part of q, if their rows are in the unlabeled stream
-        if self.beside:
-            loss = (1.0 - self.beside) * unsupervised + self.beside * label_loss
-        return StepOutput(loss, dict(log), unlabeled_loss=((1.0 - self.beside) * unsupervised).detach())
+        self.assign(bank, rows, soft)

@@ -7,21 +7,15 @@ from typing import Annotated
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from tutelage.config.settings import require
-from tutelage.core.batch import Progress, SemiSupervisedBatch, StepOutput
 from tutelage.core.class_means import mean_probs, refined_means
 from tutelage.core.feature_bank import FeatureBank
-from tutelage.core.losses import soft_cross_entropy
 from tutelage.core.neighbors import knn_scores
-from tutelage.core.precision import at_least_float32
-from tutelage.methods.base import Method, Problem
-from tutelage.networks.base import Network
-from tutelage.tasks.base import Task
+from tutelage.methods.soft_targets import SoftTargets
 
 
-class Prototypes(Method[SemiSupervisedBatch]):
+class Prototypes(SoftTargets):
     """Prototypes: Snell et al. 2017 (arXiv:1703.05175), as in SimpleShot (arXiv:1911.04623), refined by soft k-means.
 
     Features are centered and have unit norm; the soft k-means is that of Ren et al. 2018 (arXiv:1803.00676).
@@ -36,9 +30,7 @@ class Prototypes(Method[SemiSupervisedBatch]):
     so that the run holds the same kind of classifier as that of every other head. Nothing is learned of the features.
     """
 
-    name, evaluated = "prototypes", "student"
-    labeled_views, unlabeled_views = ("weak",), ("weak",)
-    needs_features = True
+    name = "prototypes"
 
     @dataclass(frozen=True, kw_only=True)
     class Config:
@@ -56,19 +48,11 @@ class Prototypes(Method[SemiSupervisedBatch]):
             require(self.neighbors >= 1, "method.neighbors", "at least 1", self.neighbors)
 
     cfg: Config
-    soft: Tensor
-    beside: float  # share of the images that are labeled and not in the unlabeled stream
-
-    def __init__(self, student: Network, task: Task, problem: Problem, cfg: Config) -> None:
-        super().__init__(student, task, problem, cfg)
-        uniform = torch.full((problem.train_rows, problem.num_classes), 1.0 / problem.num_classes)
-        self.register_buffer("soft", uniform, persistent=False)  # (N, K), q of each row
-        self.beside = 0.0
 
     def prepare(self, bank: FeatureBank) -> None:
         """Assign classes to the rows of both streams."""
         cfg, classes = self.cfg, self.problem.num_classes
-        rows = torch.unique(torch.cat([bank.labeled, bank.unlabeled]))
+        rows = self.rows_of(bank)
         features, labeled = bank.features[rows], bank.features[bank.labeled]
         unlabeled = bank.features[rows[~torch.isin(rows, bank.labeled)]]
         means = refined_means(labeled, bank.label, unlabeled, classes, temperature=cfg.temperature, rounds=cfg.rounds)
@@ -76,19 +60,5 @@ class Prototypes(Method[SemiSupervisedBatch]):
         if cfg.neighbor_share:
             votes = knn_scores(features, labeled, bank.label, classes, k=cfg.neighbors, temperature=cfg.temperature)
             soft = torch.lerp(soft, votes / votes.sum(1, keepdim=True), cfg.neighbor_share)
-        self.soft[rows] = soft.to(self.soft)
+        self.assign(bank, rows, soft)
         self.soft[bank.labeled] = F.one_hot(bank.label, classes).to(self.soft)
-        self.beside = 1.0 - len(bank.unlabeled) / len(rows)
-
-    def forward(self, batch: SemiSupervisedBatch, t: Progress) -> StepOutput:
-        x, u = batch.labeled, batch.unlabeled
-        logits = at_least_float32(self.student(torch.cat([x.views[0], u.views[0]])))
-        logits_x, logits_u = torch.split(logits, [len(x), len(u)])
-        label_loss = self.task.loss(logits_x, x.label)
-        soft = self.soft[u.index].to(logits_u.dtype)
-        unsupervised = soft_cross_entropy(logits_u, soft).mean()
-        log = {"label_loss": label_loss.detach(), "unsupervised": unsupervised.detach()}
-        loss = unsupervised  # which learns the labels too, as part of q, if their rows are in the unlabeled stream
-        if self.beside:
-            loss = (1.0 - self.beside) * unsupervised + self.beside * label_loss
-        return StepOutput(loss, dict(log), unlabeled_loss=((1.0 - self.beside) * unsupervised).detach())

@@ -13,7 +13,7 @@ _SHARE = 0.3  # of a training that is shorter, in which lines come more often
 def streak(rows: Sequence[Mapping[str, Any]], total: int) -> Sequence[Mapping[str, Any]]:
     """The last lines that cover 150 steps or 30% of training, whichever is less, and at least three if there are.
 
-    Nothing until so many steps are done.
+    It is empty until training has taken that many steps.
 
     Args:
         rows: the training lines of metrics.jsonl so far.

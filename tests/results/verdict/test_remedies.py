@@ -112,7 +112,7 @@ BRIEF |= {"method": "fixmatch", "eval_every": 1000, "settings": {"network.width"
 
 
 def digits(path: Path, labels: list[int]) -> np.ndarray:
-    """Digits with so many labels of each class; gives the true classes of all."""
+    """Write digits with the given number of labels per class; returns the true class of each image."""
     with np.load(DIGITS) as file:
         arrays = {name: file[name] for name in ("x", "x_test", "y_test")}
         truth = file["y"].astype(np.int64)
