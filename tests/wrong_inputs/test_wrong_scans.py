@@ -191,7 +191,7 @@ WRONG_SETTINGS: dict[str, tuple[list[str], str]] = {
         r"scan\.patch_size 16 x 16 x 16 leaves one voxel at the coarsest level of 'vnet'",
     ),
     "pretraining": (["pretrain", "scans", "--out", "r", "--steps", "2"], "pretrains on images; scans are segmented"),
-    "a sheet of views": (["show", "scans", "--out", "v.png"], "holds scans: a run on them draws its patches"),
+    "a sheet of views": (["show", "scans", "--out", "v.png"], "holds scans, and show draws images"),
     "a check of what is no data": (
         ["check", "scans", "--train.steps", "3"],
         r"train\.steps has no effect in a check",

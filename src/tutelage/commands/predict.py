@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from tutelage.core.errors import DataError
 from tutelage.core.files import refuse_file
 from tutelage.inference.load import load_model, model_class
 from tutelage.results.report.model_pages import prediction_page
@@ -28,13 +29,14 @@ def predict_run(
 ) -> None:
     """Write predictions for `data` to `out`, and a page to `report`.
 
-    If an item cannot be read, the table has only the reason, under `error`; the other items are still predicted.
+    If an item cannot be read, the table has only the reason, under `error`; the other items are still predicted. If
+    none can, the table is still written, no page is, and the error names the first reason.
 
     Args:
         **options: options of the model that exist only for some kinds of data; see `TrainedModel.predict_options`.
 
     Raises:
-        TutelageError: the run, the source or a file is invalid.
+        TutelageError: the run, the source or a file is invalid, or nothing can be predicted.
     """
     kind = model_class(run, options, "predict_options")
     refuse_file(report, overwrite=overwrite, endings=ENDINGS["html"])
@@ -50,6 +52,8 @@ def predict_run(
         tell=lambda line: console.print(Text(line)),
         **{name: value for name, value in on.items() if name not in loading},
     )
+    if written.fault:
+        raise DataError(f"{written.fault}; {out} lists the reason for each")
     console.print(written.said, markup=False)
     if report is not None:
         write_page(prediction_page(run, data, model, written), report)

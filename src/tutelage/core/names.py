@@ -19,6 +19,11 @@ def enumerated(words: Sequence[str]) -> str:
     return " and ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
 
 
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """`1 step`, `1,000 steps`; `many` is the plural if it is not `one` with an s."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def to_cell(name: str) -> str:
     r"""A path as a CSV cell that no spreadsheet runs as a formula and that is valid UTF-8; `from_cell` decodes it.
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tutelage.core.errors import DataError
-from tutelage.core.names import shown
+from tutelage.core.names import counted, shown
 from tutelage.core.wording import option
 
 MOST_SHOWN = 20  # faults, and warnings
@@ -40,7 +40,7 @@ class CheckReport(ABC):
 
     def __repr__(self) -> str:
         parts = "; ".join(f"{role}: {self.lines(part)[0]}" for role, part in self.parts.items())
-        counts = [f"{len(found)} {word}{'' if len(found) == 1 else 's'}" for word, found in self._found().items()]
+        counts = [counted(len(found), word) for word, found in self._found().items()]
         lines = [
             f"<check: {parts or 'nothing found'}; {', '.join(counts)}; {'' if self.ok else 'not '}ready to train on>"
         ]
@@ -107,7 +107,7 @@ def check_for_training(report: CheckReport, console: Console) -> None:
 def end_of_check(path: str, faults: list[str]) -> None:
     """If there are `faults` in the data at `path`, raise a DataError with their number; they were printed before."""
     if faults:
-        number = "1 problem" if len(faults) == 1 else f"{len(faults)} problems"
+        number = counted(len(faults), "problem")
         raise DataError(f"{shown(path)} cannot be trained on: {number}, listed above")
 
 

@@ -17,7 +17,7 @@ class DataKind:
     Attributes:
         name: in config.json and in messages.
         facts: what config.json holds of it.
-        network_input: what a network takes, in the singular.
+        network_input, network_inputs: what a network takes, in the singular and in the plural.
         size: the fact that is its size: the side of a square, or all sides.
         headline: the score that runs with labels are compared by.
         from_preset: whether settings that are not given are those of the method's preset for this kind, since the
@@ -28,6 +28,7 @@ class DataKind:
     name: str
     facts: tuple[str, ...]
     network_input: str
+    network_inputs: str
     size: str
     headline: Headline
     from_preset: bool = False
@@ -39,11 +40,12 @@ class DataKind:
         return size if isinstance(size, int) else tuple(size)
 
 
-IMAGES = DataKind("images", ("image_size", "mean", "std"), "image", "image_size", ACCURACY)
+IMAGES = DataKind("images", ("image_size", "mean", "std"), "image", "images", "image_size", ACCURACY)
 SCANS = DataKind(
     "scans",
     ("patch_size", "label_values"),
     "patch",
+    "patches",
     "patch_size",
     DICE,
     from_preset=True,

@@ -64,9 +64,14 @@ class Scores(Mapping[str, Any], ABC):
 
 @dataclass(frozen=True)
 class Written:
-    """The result of `TrainedModel.predict_into`, summarized in the sentence `said`."""
+    """The result of `TrainedModel.predict_into`, summarized in the sentence `said`.
+
+    Attributes:
+        fault: why nothing was predicted at all; empty if something was.
+    """
 
     said: str
+    fault: str
 
 
 class TrainedModel(ABC):

@@ -20,10 +20,13 @@ class ProgressLine:
 
     Args:
         images_per_step: of both streams and all ranks, counted once however many views are made of them.
+        inputs: what is counted, such as images or patches.
     """
 
-    def __init__(self, console: Console, *, start: int, total: int, images_per_step: int) -> None:
-        self.console, self.total, self.images_per_step = console, total, images_per_step
+    def __init__(
+        self, console: Console, *, start: int, total: int, images_per_step: int, inputs: str = "images"
+    ) -> None:
+        self.console, self.total, self.images_per_step, self.inputs = console, total, images_per_step, inputs
         self.live = console.is_terminal
         self._scores = ""
         self._time, self._step = time.perf_counter(), start
@@ -60,7 +63,7 @@ class ProgressLine:
 
     def log(self, done: int, means: Mapping[str, float], rate: float) -> None:
         """Show the averages since the last line."""
-        text = f"loss {means.get('loss', float('nan')):.4f}  {rate:,.0f} images/s{self._scores}"
+        text = f"loss {means.get('loss', float('nan')):.4f}  {rate:,.0f} {self.inputs}/s{self._scores}"
         text += "".join(f"  {form.format(means[name])}" for name, form in _SHOWN.items() if name in means)
         if self.live:
             self._bar.update(self._task, completed=done, text=text)

@@ -172,7 +172,7 @@ class Session:
             end: in seconds of `time.monotonic`; what is not finished then is scored as it is.
         """
         task = self.module.task
-        images = training.loader.images_per_step
+        images, inputs = training.loader.images_per_step, self.module.kind.network_inputs
         try:
             if folder is None:
                 fit(training, SilentRecorder(), self.stop, start=start, window=window)
@@ -180,7 +180,9 @@ class Session:
                 return
             with (
                 one_thread(self.device) if self.module.light else nullcontext(),
-                ProgressLine(self.console, start=start, total=training.total, images_per_step=images) as progress,
+                ProgressLine(
+                    self.console, start=start, total=training.total, images_per_step=images, inputs=inputs
+                ) as progress,
                 RunRecorder(
                     folder,
                     training,

@@ -18,6 +18,7 @@ from tutelage.core.distributed import barrier, rank
 from tutelage.core.ema import SHORTEST_RUN, slowest_decay
 from tutelage.core.errors import RunError, TutelageError, is_out_of_memory
 from tutelage.core.files import write_atomically, write_json
+from tutelage.core.names import counted
 from tutelage.core.precision import float32_by_default
 from tutelage.core.seeding import own_random_state
 from tutelage.core.wording import command, option
@@ -124,7 +125,7 @@ def start_run(
         if given is None and (decay := _decay(cfg)) is not None:
             plan["ema_decay"] = decay
             session.console.print(
-                f"- the teacher averages over {1 / (1 - decay):.0f} steps (method.ema_decay {decay:g})"
+                f"- the teacher averages over {counted(round(1 / (1 - decay)), 'step')} (method.ema_decay {decay:g})"
             )
         _warn_of_slow_averages(training, cfg, session.console)
         _warn_of_unused_views(training, cfg, module)

@@ -44,3 +44,22 @@ def test_one_label_a_class_is_enough() -> None:
     fitted = fit_logistic(np.array([[0.0, 1.0], [3.0, -1.0]], np.float32), np.array([0, 1]), seed=0)
     assert fitted.named_steps["logisticregression"].C == 1.0
     assert fitted.predict(np.array([[0.2, 1.0], [2.0, -1.0]])).tolist() == [0, 1]
+
+
+def test_principal_components_keep_their_relative_variances() -> None:
+    draw = np.random.default_rng(3)
+    label = np.arange(120) % 2
+    features = draw.normal(size=(120, 64)) * np.linspace(1.0, 0.05, 64)
+    features[:, 0] += 2.0 * label
+    features = (features * 0.01).astype(np.float32)
+    few, rest = slice(0, 20), slice(20, 120)
+
+    def right(standardize: bool) -> float:
+        model = fit_logistic(features[few], label[few], seed=0, standardize=standardize)
+        return float((model.predict(features[rest]) == label[rest]).mean())
+
+    assert right(standardize=False) > right(standardize=True) + 0.05
+    # the unit of the features does not matter
+    scaled = fit_logistic(features[few] * 1000, label[few], seed=0, standardize=False)
+    plain = fit_logistic(features[few], label[few], seed=0, standardize=False)
+    assert (scaled.predict(features[rest] * 1000) == plain.predict(features[rest])).all()

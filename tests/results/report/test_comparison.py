@@ -86,14 +86,22 @@ def test_settings_that_follow_the_number_of_labels_are_one_curve_and_are_told(va
     assert texts_of(runs) == []
 
 
-def test_runs_on_other_data_are_not_compared_silently(variant: Any) -> None:
+@pytest.mark.parametrize(
+    ("part", "warning"),
+    [
+        ("train", ["these runs were trained on different data, so their numbers cannot be compared."]),
+        ("test", ["these runs were scored on different test images, so their numbers cannot be compared."]),
+        ("val", []),
+    ],
+)
+def test_runs_on_other_data_are_not_compared_silently(part: str, warning: list[str], variant: Any) -> None:
     runs = [variant("a", 0.6), variant("b", 0.7)]
     assert texts_of(runs) == []
     config = json.loads((runs[1] / "config.json").read_text())
     config["data"]["fingerprint"] = "0" * 32
+    config["data"]["parts"].setdefault(part, {})["contents"] = "0" * 32
     (runs[1] / "config.json").write_text(json.dumps(config))
-    warning = "Caution: these runs were trained on different data, so their numbers cannot be compared."
-    assert texts_of(runs) == [warning]
+    assert texts_of(runs) == [f"Caution: {text}" for text in warning]
 
 
 def test_a_run_that_is_not_finished_is_named(variant: Any) -> None:

@@ -15,7 +15,13 @@ from tutelage.config.scan import ScanConfig
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
 from tutelage.core.wording import option
-from tutelage.data.scans.formats.common import FormatFault, split_channels
+from tutelage.data.scans.formats.common import (
+    SLICE_SUFFIXES,
+    VOLUME_SUFFIXES,
+    FormatFault,
+    split_channels,
+    suffix_of,
+)
 from tutelage.data.scans.geometry import Geometry, plain_geometry
 from tutelage.data.scans.items import Case
 from tutelage.data.scans.reading import RawCase, intensity_faults, read_case
@@ -60,14 +66,14 @@ def list_given(scans: Scans, *, channels: int, axes: int, spacing: Spacing | Non
         DataError: a source does not exist or has no scans; an array has another shape or type, or no spacing.
     """
     if isinstance(scans, str | Path):
-        return _in_source(str(scans))
+        return _in_source(str(scans), axes)
     alone = isinstance(scans, np.ndarray | Tensor) or hasattr(scans, "dataobj")
     if not alone and (isinstance(scans, dict | bytes) or not hasattr(scans, "__iter__")):
         raise DataError(f"scans of type {type(scans).__name__} cannot be read: expected {_EXPECTED}")
     given: list[Given] = []
     for number, one in enumerate([scans] if alone else list(scans)):  # type: ignore[arg-type]
         if isinstance(one, str | Path):
-            given += _in_source(str(one))
+            given += _in_source(str(one), axes)
             continue
         name = f"scan {number}"
         if hasattr(one, "dataobj"):
@@ -87,10 +93,15 @@ def list_given(scans: Scans, *, channels: int, axes: int, spacing: Spacing | Non
     return given
 
 
-def _in_source(source: str) -> list[Given]:
+def _in_source(source: str, axes: int) -> list[Given]:
     listing = list_scans(source, role="predict")
     if not listing.cases and not listing.faults:
         listing.faults.append(f"{shown(source)} contains no scans")
+    if axes == 3 and listing.cases and all(suffix_of(case.images[0]) in SLICE_SUFFIXES for case in listing.cases):
+        listing.faults.append(
+            f"{shown(source)} holds pictures, such as {shown(listing.cases[0].images[0].name)}; the model segments "
+            f"three-dimensional scans ({' '.join(VOLUME_SUFFIXES)})"
+        )
     if listing.faults:
         raise DataError(listing.faults)
     return [Given(case, lambda cfg, case=case: read_case(case, cfg, with_label=False)) for case in listing.cases]  # type: ignore[misc]

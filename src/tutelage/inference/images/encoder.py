@@ -72,6 +72,11 @@ class Encoder:
             raise ConfigError(f"the network of {run} returns features of shape {tuple(shape)}, not one row per image")
         return encoder
 
+    @property
+    def principal_components(self) -> bool:
+        """Whether the features are principal components: the variance of each then tells how much it matters."""
+        return isinstance(self.normalization, FrozenNetworks)
+
     @float32_by_default()
     @torch.no_grad()
     def features(self, images: NDArray[np.uint8] | Tensor) -> Tensor:

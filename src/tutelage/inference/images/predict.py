@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from tutelage.core.files import atomic_file
-from tutelage.core.names import to_cell
+from tutelage.core.names import shown, to_cell
 from tutelage.core.tables import csv_bytes
 from tutelage.data.images.items import Item
 from tutelage.inference.images.prediction import Classifier, Prediction, row_of
@@ -37,17 +37,19 @@ def write_predictions(
     """
     columns = ["path", "label", "confidence", *(f"p_{name}" for name in model.classes), "error"]
     predictions = model.predictions(items, workers=workers)
-    unreadable = 0
+    unreadable, first = 0, ""
     kept: list[Prediction] = []
     with atomic_file(out) as stream:
         while block := list(islice(predictions, _BLOCK)):
             rows = [_cells(prediction, model.classes) for prediction in block]
             stream.write(csv_bytes(rows, columns, header=stream.tell() == 0))
-            unreadable += sum(prediction.probs is None for prediction in block)
+            failed = [f"{shown(one.name)}: {one.error}" for one in block if one.probs is None]
+            unreadable, first = unreadable + len(failed), first or next(iter(failed), "")
             if keep:
                 kept += block
     said = f", {unreadable} of them unreadable (see the column error)" if unreadable else ""
-    return WrittenTable(f"{len(items)} images{said}: {out}", items, kept)
+    fault = f"no image could be predicted, of {len(items)}. {first}" if unreadable == len(items) else ""
+    return WrittenTable(f"{len(items)} images{said}: {out}", fault, items, kept)
 
 
 def _cells(prediction: Prediction, classes: tuple[str, ...]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tutelage.core.names import shown
+from tutelage.core.names import counted, shown
 from tutelage.data.images.items import Item
 from tutelage.tasks.base import Task
 
@@ -99,7 +99,7 @@ class Predictions:
         return (self[place] for place in range(len(self)))
 
     def __repr__(self) -> str:
-        lines = [f"Predictions of {len(self)} {'image' if len(self) == 1 else 'images'}, {len(self.classes)} classes"]
+        lines = [f"Predictions of {counted(len(self), 'image')}, {len(self.classes)} classes"]
         for one, label in zip(list(self)[:_SHOWN], self.labels, strict=False):
             said = one.error if one.probs is None else f"{shown(str(label))}, {one.probs.max():.1%}"
             lines.append(f"  {shown(one.name)}: {said}")

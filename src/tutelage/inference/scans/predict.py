@@ -44,9 +44,10 @@ def write_masks(
         if tell is not None:
             tell(f"{number} of {len(cases)}: {shown(made.case.name)}: {row['error'] or row['mask']}")
     folder.close()
-    failed = sum(1 for row in folder.rows if row["error"])
-    said = f", {failed} of them not segmented (see the column error of {TABLE})" if failed else ""
-    return WrittenMasks(f"{len(cases)} scans{said}: masks and {TABLE} are in {out}", cases, folder)
+    errors = [f"{shown(row['case'])}: {row['error']}" for row in folder.rows if row["error"]]
+    said = f", {len(errors)} of them not segmented (see the column error of {TABLE})" if errors else ""
+    fault = f"no scan could be segmented, of {len(cases)}. {errors[0]}" if len(errors) == len(cases) else ""
+    return WrittenMasks(f"{len(cases)} scans{said}: masks and {TABLE} are in the folder {out}", fault, cases, folder)
 
 
 def refuse_folder(path: Path, *, overwrite: bool) -> None:

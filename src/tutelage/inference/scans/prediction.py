@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.config.scan import ScanConfig
-from tutelage.core.names import shown
+from tutelage.core.names import counted, shown
 from tutelage.data.scans.geometry import Geometry
 from tutelage.data.scans.given import Given
 from tutelage.data.scans.items import Case
@@ -102,7 +102,7 @@ class Segmentations:
         return len(self.names)
 
     def __repr__(self) -> str:
-        lines = [f"Segmentations of {len(self)} {'scan' if len(self) == 1 else 'scans'}, {len(self.classes)} classes"]
+        lines = [f"Segmentations of {counted(len(self), 'scan')}, {len(self.classes)} classes"]
         for row in self.rows[:_SHOWN]:
             unit = "ml" if row.get(f"ml_{self.classes[-1]}", "") != "" else "voxels"
             sizes = [] if row["error"] else [f"{shown(c)} {row[f'{unit}_{c}']:.4g} {unit}" for c in self.classes[1:]]

@@ -20,6 +20,8 @@ from tutelage.results.report.scores import percent
 from tutelage.run.baseline import SUPERVISED
 from tutelage.run.run_record import RunRecord
 
+_LEARNED = ("train", "unlabeled")  # parts of the data
+
 # Settings in which runs of one method may differ and still form one curve.
 _NEUTRAL = {
     "data.path",
@@ -191,12 +193,23 @@ def _second(second: SecondScore, scores: Mapping[str, Any]) -> str:
     return "–" if value is None else f"{value:.2f}"
 
 
+def _differ(records: Sequence[RunRecord], roles: Sequence[str]) -> bool:
+    """Whether the runs differ in the names, labels or contents of these parts of their data."""
+    return len({repr(_contents(record.data, roles)) for record in records}) > 1
+
+
+def _contents(data: Mapping[str, Any], roles: Sequence[str]) -> list[Any]:
+    parts = data.get("parts")
+    return [data["classes"], *(parts.get(role) for role in roles)] if parts else [data["fingerprint"]]
+
+
 def _warnings(records: Sequence[RunRecord], parts: set[str | None]) -> list[str]:
-    found = []
-    if len({record.data["fingerprint"] for record in records}) > 1:
+    found, pool = [], records[0].headline.pool
+    if _differ(records, _LEARNED):
         found.append("these runs were trained on different data, so their numbers cannot be compared.")
+    elif _differ([record for record in records if record.part == "test"], ("test",)):
+        found.append(f"these runs were scored on different test {pool}, so their numbers cannot be compared.")
     if len(parts) > 1:
-        pool = records[0].headline.pool
         found.append(f"some runs are scored on test {pool}, others on validation {pool}: there is no common table.")
     if len({record.headline for record in records}) > 1:
         found.append("these runs have different tasks, so there is no common table.")

@@ -39,7 +39,8 @@ def prediction_sections(model: Model, written: WrittenTable) -> list[Section]:
     if examples is not None:
         confidence = examples.confidence
         tiles.append(Tile("mean confidence", percent(float(confidence.mean()))))
-        tiles.append(Tile("below 50% confidence", f"{int((confidence < 0.5).sum()):,}", "images worth checking"))
+        low = 0.5 if len(model.classes) > 2 else 0.75  # with two classes, the larger of two shares is never below 0.5
+        tiles.append(Tile(f"below {low:.0%} confidence", f"{int((confidence < low).sum()):,}", "images worth checking"))
         counts = np.bincount(examples.predicted, minlength=len(model.classes))
         rows = [
             (Cell(shown(model.classes[c])), Cell(f"{counts[c]:,}"), Cell(percent(share), share))

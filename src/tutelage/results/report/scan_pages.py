@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tutelage.core.names import shown
+from tutelage.core.names import counted, shown
 from tutelage.data.scans.formats.read import read_mask
 from tutelage.data.scans.items import Case
 from tutelage.data.scans.mask_folder import MaskFolder
@@ -57,7 +57,9 @@ def prediction_sections(model: ScanModel, written: WrittenMasks) -> list[Section
     for name in named[:_MOST_CLASSES] if done else ():
         found = [row[f"{unit}_{name}"] for row in done]
         empty = sum(not size for size in found)
-        tiles.append(Tile(shown(name), f"{np.median(found):.3g} {unit}", f"median; not found in {empty:,} scans"))
+        tiles.append(
+            Tile(shown(name), f"{np.median(found):.3g} {unit}", f"median; not found in {counted(empty, 'scan')}")
+        )
     sections = [Section("Result", (Tiles(tuple(tiles)),))]
     if order:
         sections += [_pictures(model, cases, folder, order, unit, sizes), _sizes(order, unit, named, sizes)]

@@ -8,7 +8,7 @@ from typing import Any
 from tutelage.core.errors import TutelageError
 from tutelage.core.headlines import DICE
 from tutelage.core.intervals import interval
-from tutelage.core.names import shown
+from tutelage.core.names import counted, shown
 from tutelage.results.report import terms
 from tutelage.results.report.blocks import Block, Cell, Plot, Section, Table, Text, Tile, Tiles
 from tutelage.results.report.examples import Looked
@@ -62,6 +62,7 @@ def score_tiles(
     half = interval(known).half_width if known else None
     spread = "mean over cases" if half is None else f"95% interval ± {half:.1f}, over {len(known)} cases"
     empty = scores["empty_predictions"]
+    missed = f"a class was not found {counted(empty, 'time')}" if empty else "every class was found in each"
     return Tiles(
         (
             Tile("Dice", percent(scores["dice"]), f"overlap with the reference; {spread}"),
@@ -73,7 +74,7 @@ def score_tiles(
             *other_networks(others, DICE, "not used for predictions"),
             Tile("HD95 pooled", _mm(scores["hd95_pooled_mm"]), "95th percentile, both directions together"),
             Tile("ASD to reference", _mm(scores["asd_to_reference_mm"]), "mean distance from the predicted surface"),
-            Tile(f"{part} cases", f"{scores['n']:,}", f"a class was not found {empty:,} times"),
+            Tile(f"{part} cases", f"{scores['n']:,}", missed),
         )
     )
 

@@ -99,7 +99,9 @@ class ScanModule(DataModule):
 
     def preview(self, cfg: RunConfig, count: int) -> tuple[RunConfig, ImageSample]:
         """See `DataModule`."""
-        raise ConfigError(f"{shown(cfg.data.path)} holds scans: a run on them draws its patches into views.png")
+        raise ConfigError(
+            f"{shown(cfg.data.path)} holds scans, and show draws images; views.png in a run shows its patches"
+        )
 
     def settle(self, cfg: RunConfig, run: Path) -> RunConfig:
         """The settings, with the recommended method if it is `auto`, which depends on the listing only."""

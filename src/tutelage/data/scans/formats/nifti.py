@@ -78,7 +78,9 @@ def _open(path: Path) -> nibabel.Nifti1Image:
         except (gzip.BadGzipFile, zlib.error) as error:
             raise FormatFault(f"is damaged: {shown(str(error))}") from None
     elif suffix_of(path) == ".nii.gz":
-        raise FormatFault("is empty (0 bytes)" if not content else "is not compressed, as its name says")
+        raise FormatFault(
+            "is empty (0 bytes)" if not content else "is not gzip-compressed, though its name ends in .gz"
+        )
     second = _NIFTI2_HEADER in (int.from_bytes(content[:4], order) for order in ("little", "big"))
     try:
         return (nibabel.Nifti2Image if second else nibabel.Nifti1Image).from_bytes(content)

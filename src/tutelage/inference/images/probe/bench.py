@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ class Bench:
     Attributes:
         number: index of the encoder among those whose features were computed.
         view: computes features of newly augmented rows of `learn`; None trains the linear probe without augmentation.
+        standardize: whether logistic regression standardizes each feature.
     """
 
     learn: LabeledFeatures
@@ -34,6 +35,7 @@ class Bench:
     number: int
     classes: Sequence[str]
     view: View | None = None
+    standardize: bool = True
 
     def right(self, kind: str, rows: Rows, seed: int) -> int:
         """Number of scored images that a probe trained on `rows` classifies correctly."""
@@ -43,7 +45,7 @@ class Bench:
         """The same probes trained on some rows of `learn` and scored on others."""
         whole = self.view
         view = None if whole is None else lambda epoch, rows, seed: whole(epoch, learn[rows], seed)
-        return Bench(self.learn.rows(learn), self.learn.rows(scored), self.number, self.classes, view)
+        return replace(self, learn=self.learn.rows(learn), scored=self.learn.rows(scored), view=view)
 
     def _predict(self, kind: str, rows: Rows, seed: int) -> Rows:
         features, label = self.learn.features[self.number][rows], self.learn.label[rows]
@@ -60,6 +62,7 @@ class Bench:
             )
             found = F.linear(queries, weight, bias).argmax(1).numpy()
         else:
-            found = fit_logistic(features.numpy(), label, seed=seed).predict(queries.numpy())
+            model = fit_logistic(features.numpy(), label, seed=seed, standardize=self.standardize)
+            found = model.predict(queries.numpy())
         answer: Rows = found
         return answer

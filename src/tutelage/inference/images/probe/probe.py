@@ -122,7 +122,7 @@ def probe(
     rows = []
     for number, name in enumerate((OWN, RANDOM)[: len(encoders)]):
         view = _augmented(encoders[number], learn, flip=parts.flip_ok) if cfg.augment else None
-        bench = Bench(learn, scored, number, parts.classes, view)
+        bench = Bench(learn, scored, number, parts.classes, view, not encoders[number].principal_components)
         rows += [_row(bench, kind, count, folds, cfg) | {"encoder": name} for count in counts for kind in kinds]
     return {
         "run": str(run),
