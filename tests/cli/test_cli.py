@@ -99,9 +99,9 @@ def test_the_help_of_train_shows_the_usual_settings_first_and_each_default_once(
     usual = text[text.index("Common settings") : text.index(" Data ")]
     for flag, default in (
         ("--method", "auto"),
-        ("--batch-size", "64"),
+        ("--batch-size", "as in the preset"),
         ("--seed", "0"),
-        ("--network", "small"),
+        ("--network", "as in the preset"),
     ):
         own = usual[usual.index(f"{flag} ") :].partition(" --")[0]
         assert own.count(f"[default: {default}]") == 1

@@ -48,9 +48,10 @@ def command(world: Any, method: type[Method], *words: str) -> list[str]:
 def test_a_number_out_of_range_is_refused(method: type[Method], world: Any, refused: Any) -> None:
     def check(row: tuple[str, str]) -> None:
         setting, value = row
-        words = (f"--method.{setting.replace('_', '-')}", value)
+        flag = f"--method.{setting.replace('_', '-')}"
         extra = SNTG if setting in ("sntg_margin", "sntg_distance") else ()
-        refused(command(world, method, *extra, *words), rf"method.{setting} must be .*, got '?{re.escape(value)}")
+        message = rf"{flag} must be .*, got '?{re.escape(value)}"
+        refused(command(world, method, *extra, flag, value), message)
 
     rows = [(setting, value) for setting in numbers(method) for value in (out_of_range(setting), "nan", "inf")]
     check_rows(rows, check, " ".join)
@@ -74,10 +75,10 @@ def test_a_method_that_needs_features_is_refused_on_pixels_with_what_to_add(
 
 WITHOUT_FEATURES = [
     (["--method", "hybridnet"], "hybridnet cannot train a head on the features of a frozen network, since it rec"),
-    (["--method", "remixmatch"], r"remixmatch cannot .*, since it turns images, which method.rotation_weight 0 leaves"),
+    (["--method", "remixmatch"], r"remixmatch cannot .*, since it turns images, which --method.rotation-weight 0 leaves"),
     (
         ["--method", "fixmatch", "--augment.strong.policy", "ctaugment"],
-        "fixmatch cannot train a head .*, since augment.strong.policy ctaugment learns how to change images",
+        "fixmatch cannot train a head .*, since --augment.strong.policy ctaugment learns how to change images",
     ),
     (["--method", "softmatch", "--preset", "softmatch-features", "--augment.strong.policy", "ctaugment"], "ctaugment"),
 ]
@@ -97,18 +98,18 @@ def test_a_pretraining_of_a_frozen_network_is_refused(method: type[Method], worl
     world.photos()
     frozen = ["--network", FROZEN["network.name"], "--train.freeze", "all", "--image-size", "32"]
     words = ["pretrain", "photos", "--out", "runs/a", "--steps", "4", "--method", method.name, *frozen]
-    refused(words, rf"{method.name} cannot train a head .*, since it trains the whole network: leave out train.freeze")
+    refused(words, rf"{method.name} cannot train a head .*, since it trains the whole network: leave out --train.freeze")
 
 
 @pytest.mark.parametrize("method", SEMI_SUPERVISED, ids=lambda m: m.name)
 def test_no_unlabeled_rows_a_step_are_refused(method: type[Method], world: Any, refused: Any) -> None:
-    refused(command(world, method, "--unlabeled-ratio", "0"), r"train.unlabeled_ratio must be above 0.*, got 0")
-    refused(command(world, method, "--unlabeled-ratio", "-1"), r"train.unlabeled_ratio must be above 0.*, got -1")
+    refused(command(world, method, "--unlabeled-ratio", "0"), r"--unlabeled-ratio must be above 0.*, got 0")
+    refused(command(world, method, "--unlabeled-ratio", "-1"), r"--unlabeled-ratio must be above 0.*, got -1")
 
 
 @pytest.mark.parametrize("method", SEMI_SUPERVISED, ids=lambda m: m.name)
 def test_more_unlabeled_rows_a_step_than_exist_are_refused(method: type[Method], world: Any, refused: Any) -> None:
-    message = r"the unlabeled batch of 400 \(train.batch_size 4 x train.unlabeled_ratio 100\) is larger than .* of \d+"
+    message = r"the unlabeled batch of 400 \(--batch-size 4 x --unlabeled-ratio 100\) is larger than .* of \d+"
     refused(command(world, method, "--unlabeled-ratio", "100"), message)
 
 

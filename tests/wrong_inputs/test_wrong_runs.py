@@ -188,19 +188,19 @@ RESUMED: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     ),
     "another number of steps": (
         resume(nothing, "--steps", "9"),
-        r"--resume keeps the settings of run: train.steps is 4, not 9. Start a new run to change them",
+        r"--resume keeps the settings of run: --steps is 4, not 9. Start a new run to change them",
     ),
     "a budget instead of steps": (resume(nothing, "--budget", "1m"), r"run was planned for (a budget of None|.*), not"),
     "another seed and another rate": (
         resume(nothing, "--seed", "9", "--optimizer.lr", "1"),
-        r"optimizer.lr is 0.03, not 1.0; train.seed is 0, not 9",
+        r"--optimizer.lr is 0.03, not 1.0; --seed is 0, not 9",
     ),
     "another setting of the method": (
         resume(nothing, "--method.ema-decay", "0.5"),
-        r"method.ema_decay is 0.0, not 0.5. Start a new run",
+        r"--method.ema-decay is 0.0, not 0.5. Start a new run",
     ),
-    "another method": (resume(nothing, "--method", "supervised"), r"method.name is 'mean-teacher', not 'supervised'"),
-    "a mistyped setting": (resume(nothing, "--method.ema-decya", "1"), r"unknown setting method.ema.decya; did you"),
+    "another method": (resume(nothing, "--method", "supervised"), r"--method is 'mean-teacher', not 'supervised'"),
+    "a mistyped setting": (resume(nothing, "--method.ema-decya", "1"), r"unknown setting --method.ema-decya; did you"),
     "other data by name": (
         lambda w: last(w.run(finished=False), w.photos("other"), ["train", "other", "--resume", "run"]),
         r"data.path is '.*/data', not '.*/other'",
@@ -252,7 +252,7 @@ STARTED: dict[str, tuple[Callable[[Any], list[str]], str]] = {
             *("train", "data", "--out", "b", *TRAIN, "--unlabeled-ratio", "0.1", "--network", "wrn-16-1"),
             *("--init-from", "run"),
         ),
-        r"train.init_from .*run: its network 'wrn-10-1' does not fit .*; use the same network",
+        r"--init-from .*run: its network 'wrn-10-1' does not fit .*; use the same network",
     ),
     "a start from damaged checkpoints": (
         use(

@@ -158,26 +158,26 @@ WRONG_SETTINGS: dict[str, tuple[list[str], str]] = {
     ),
     "a preset for images": (
         ["train", "scans", "--out", "r", "--preset", "mean-teacher-digits", "--steps", "2"],
-        "network.name 'small' gives one answer per image; for scans choose vnet",
+        "--network 'small' gives one answer per image; for scans choose vnet",
     ),
-    "a size of images": ([*TRAIN, "--image-size", "32"], r"data\.image_size is for images with one class each"),
-    "padding of images": ([*TRAIN, "--resize", "pad"], r"data\.resize is for images with one class each"),
+    "a size of images": ([*TRAIN, "--image-size", "32"], r"--image-size is for images with one class each"),
+    "padding of images": ([*TRAIN, "--resize", "pad"], r"--resize is for images with one class each"),
     "squashing of images in a check": (
         ["check", "scans", "--data.resize", "squash"],
-        r"data\.resize is for images with one class each",
+        r"--resize is for images with one class each",
     ),
-    "a crop share": ([*TRAIN, "--data.crop-share", "0.9"], r"data\.crop_share is for images with one class each"),
-    "a filter of images": ([*TRAIN, "--data.interpolation", "bilinear"], r"data\.interpolation is for images"),
-    "augmentation of images": ([*TRAIN, "--augment.weak.flip", "false"], r"augment\.weak\.flip is for images"),
+    "a crop share": ([*TRAIN, "--data.crop-share", "0.9"], r"--data.crop-share is for images with one class each"),
+    "a filter of images": ([*TRAIN, "--data.interpolation", "bilinear"], r"--data.interpolation is for images"),
+    "augmentation of images": ([*TRAIN, "--augment.weak.flip", "false"], r"--augment.weak.flip is for images"),
     "a network for images": (
         [*TRAIN, "--network", "wrn-10-1"],
-        "network.width is not a setting|gives one answer per image",
+        "--network.width is not a setting|gives one answer per image",
     ),
     "a patch that the network cannot halve": (
         [*TRAIN[:-5], "--scan.patch-size", "20"],
         r"the patch size does not fit: .* multiples of \(16, 16, 16\), got \(20, 20, 20\)",
     ),
-    "a patch of four axes": ([*TRAIN[:-5], "--scan.patch-size", "16,16,16,16"], r"scan\.patch_size must be 1 to 3"),
+    "a patch of four axes": ([*TRAIN[:-5], "--scan.patch-size", "16,16,16,16"], r"--scan.patch-size must be 1 to 3"),
     "more labels than there are": (
         [*TRAIN, "--label-count", "5"],
         "asks for 5 labeled cases, but there are 4: lower it",
@@ -188,21 +188,21 @@ WRONG_SETTINGS: dict[str, tuple[list[str], str]] = {
     ),
     "one voxel for batch norm": (
         [*TRAIN, "--train.unlabeled-ratio", "0.5"],
-        r"scan\.patch_size 16 x 16 x 16 leaves one voxel at the coarsest level of 'vnet'",
+        r"--scan.patch-size 16 x 16 x 16 leaves one voxel at the coarsest level of 'vnet'",
     ),
     "pretraining": (["pretrain", "scans", "--out", "r", "--steps", "2"], "pretrains on images; scans are segmented"),
     "a sheet of views": (["show", "scans", "--out", "v.png"], "holds scans, and show draws images"),
     "a check of what is no data": (
         ["check", "scans", "--train.steps", "3"],
-        r"train\.steps has no effect in a check",
+        r"--steps has no effect in a check",
     ),
     "urpc with a network of one level": (
         ["train", "scans", "--out", "r", "--method", "urpc", "--network.deep-supervision", "false", *BRIEF],
-        r"set network\.deep_supervision",
+        r"set --network.deep-supervision",
     ),
     "supervised with deep supervision in mean-teacher": (
         [*TRAIN, "--network.deep-supervision", "true"],
-        r"network\.deep_supervision does nothing in mean-teacher",
+        r"--network.deep-supervision does nothing in mean-teacher",
     ),
 }
 
@@ -216,10 +216,10 @@ def test_settings_that_do_not_go_with_scans_are_refused(scans: Path, refused: An
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--scan.patch-size", "16"], r"scan\.patch_size is for scans to segment; digits holds images with one class"),
-        (["--segmentation.flips", "true"], r"segmentation\.flips is for scans to segment"),
+        (["--scan.patch-size", "16"], r"--scan.patch-size is for scans to segment; digits holds images with one class"),
+        (["--segmentation.flips", "true"], r"--segmentation.flips is for scans to segment"),
         (["--method", "ua-mt"], "ua-mt is for segmentation; these images have one class each"),
-        (["--network", "vnet"], "network.name 'vnet' is for segmentation"),
+        (["--network", "vnet"], "--network 'vnet' is for segmentation"),
     ],
 )
 def test_settings_of_scans_are_refused_for_images(

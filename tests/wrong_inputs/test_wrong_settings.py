@@ -42,82 +42,82 @@ def words(*command: str) -> Callable[[Any], list[str]]:
 
 
 VALUES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
-    "steps that are no integer": (flags("--steps", "1.5"), r"train.steps must be an integer, got '1.5'"),
-    "steps that are a word": (flags("--steps", "many"), r"train.steps must be an integer, got 'many'"),
-    "no steps": (flags("--steps", "0"), r"train.steps must be at least 1, got 0"),
-    "negative steps": (flags("--steps", "-5"), r"train.steps must be at least 1, got -5"),
+    "steps that are no integer": (flags("--steps", "1.5"), r"--steps must be an integer, got '1.5'"),
+    "steps that are a word": (flags("--steps", "many"), r"--steps must be an integer, got 'many'"),
+    "no steps": (flags("--steps", "0"), r"--steps must be at least 1, got 0"),
+    "negative steps": (flags("--steps", "-5"), r"--steps must be at least 1, got -5"),
     "steps without a value": (flags("--steps"), r"--steps.*(needs|requires) (a value|an argument)"),
     "steps followed by a flag": (flags("--steps", "--seed", "1"), r"--steps.*(needs|requires) (a value|an argument)"),
     "steps and a budget": (
         flags("--budget", "1m"),
-        r"train.steps and train.budget exclude each other: give one of them",
+        r"--steps and --budget exclude each other: give one of them",
     ),
     "a budget that is no time": (
         words("train", "photos", "--out", "runs/a", "--budget", "soon"),
-        r"train.budget must be a time such as 90s, 30m or 2h \(a bare number is minutes\), got 'soon'",
+        r"--budget must be a time such as 90s, 30m or 2h \(a bare number is minutes\), got 'soon'",
     ),
     "a budget too small for ten steps": (
         words("train", "photos", "--out", "runs/a", "--batch-size", "4", "--device", "cpu", "--budget", "0.001s"),
-        r"train.budget: 0.001s is too short .*at least 10 steps .* --budget \d+s would do",
+        r"--budget: 0.001s is too short .*at least 10 steps .* --budget \d+s would do",
     ),
-    "a learning rate that is NaN": (flags("--optimizer.lr", "nan"), r"optimizer.lr must be a number, got 'nan'"),
-    "a learning rate that is infinite": (flags("--optimizer.lr=inf"), r"optimizer.lr must be a number, got 'inf'"),
-    "a learning rate of zero": (flags("--optimizer.lr", "0"), r"optimizer.lr must be above 0, got 0"),
-    "a negative learning rate": (flags("--optimizer.lr", "-0.1"), r"optimizer.lr must be above 0, got -0.1"),
-    "a momentum of one": (flags("--optimizer.momentum", "1"), r"optimizer.momentum must be in \[0, 1\), got 1"),
+    "a learning rate that is NaN": (flags("--optimizer.lr", "nan"), r"--optimizer.lr must be a number, got 'nan'"),
+    "a learning rate that is infinite": (flags("--optimizer.lr=inf"), r"--optimizer.lr must be a number, got 'inf'"),
+    "a learning rate of zero": (flags("--optimizer.lr", "0"), r"--optimizer.lr must be above 0, got 0"),
+    "a negative learning rate": (flags("--optimizer.lr", "-0.1"), r"--optimizer.lr must be above 0, got -0.1"),
+    "a momentum of one": (flags("--optimizer.momentum", "1"), r"--optimizer.momentum must be in \[0, 1\), got 1"),
     "an optimizer that does not exist": (
         flags("--optimizer.name", "adma"),
-        r"optimizer.name must be one of sgd, adam, adamw, got 'adma'; did you mean 'adam'\?",
+        r"--optimizer.name must be one of sgd, adam, adamw, got 'adma'; did you mean 'adam'\?",
     ),
     "a setting that does nothing": (
         flags("--optimizer.rampdown", "0.2"),
-        r"optimizer.rampdown does nothing with optimizer.schedule = 'cosine-7-16'; it belongs to 'ramps'",
+        r"--optimizer.rampdown does nothing with --optimizer.schedule 'cosine-7-16'; it belongs to 'ramps'",
     ),
-    "a batch of nothing": (flags("--batch-size", "0"), r"train.batch_size must be at least 1, got 0"),
-    "a ratio of zero": (flags("--unlabeled-ratio", "0"), r"train.unlabeled_ratio must be above 0"),
-    "a ratio that is NaN": (flags("--unlabeled-ratio", "nan"), r"train.unlabeled_ratio must be a number, got 'nan'"),
-    "a ratio beyond all numbers": (flags("--unlabeled-ratio", "1e308"), r"unlabeled_ratio must be .*at most 1000"),
-    "a batch beyond all memory": (flags("--batch-size", "9999999999"), r"train.batch_size must be at most 1048576"),
-    "a negative seed": (flags("--seed", "-1"), r"train.seed must be in \[0, 2\^63\), got -1"),
-    "a seed that is too large": (flags("--seed", str(2**64)), r"train.seed must be in \[0, 2\^63\), got 18446744"),
-    "a thousand workers": (flags("--workers", "1000"), r"train.workers must be in \[0, 256\], got 1000"),
-    "evaluations every 0 steps": (flags("--eval-every", "0"), r"train.eval_every must be at least 1, got 0"),
-    "images of two pixels": (flags("--image-size", "2"), r"data.image_size must be in \[4, 4096\], got 2"),
-    "huge images": (flags("--image-size", "100000"), r"data.image_size must be in \[4, 4096\], got 100000"),
+    "a batch of nothing": (flags("--batch-size", "0"), r"--batch-size must be at least 1, got 0"),
+    "a ratio of zero": (flags("--unlabeled-ratio", "0"), r"--unlabeled-ratio must be above 0"),
+    "a ratio that is NaN": (flags("--unlabeled-ratio", "nan"), r"--unlabeled-ratio must be a number, got 'nan'"),
+    "a ratio beyond all numbers": (flags("--unlabeled-ratio", "1e308"), r"--unlabeled-ratio must be .*at most 1000"),
+    "a batch beyond all memory": (flags("--batch-size", "9999999999"), r"--batch-size must be at most 1048576"),
+    "a negative seed": (flags("--seed", "-1"), r"--seed must be in \[0, 2\^63\), got -1"),
+    "a seed that is too large": (flags("--seed", str(2**64)), r"--seed must be in \[0, 2\^63\), got 18446744"),
+    "a thousand workers": (flags("--workers", "1000"), r"--workers must be in \[0, 256\], got 1000"),
+    "evaluations every 0 steps": (flags("--eval-every", "0"), r"--eval-every must be at least 1, got 0"),
+    "images of two pixels": (flags("--image-size", "2"), r"--image-size must be in \[4, 4096\], got 2"),
+    "huge images": (flags("--image-size", "100000"), r"--image-size must be in \[4, 4096\], got 100000"),
     "a form of resizing that does not exist": (
         flags("--resize", "stretch"),
-        r"data.resize must be one of auto, crop, pad, squash, got 'stretch'",
+        r"--resize must be one of auto, crop, pad, squash, got 'stretch'",
     ),
     "a filter that does not exist": (
         flags("--data.interpolation", "nearest"),
-        r"data.interpolation must be one of auto, bicubic, bilinear, got 'nearest'",
+        r"--data.interpolation must be one of auto, bicubic, bilinear, got 'nearest'",
     ),
     "a crop of more than there is": (
         flags("--data.crop-share", "1.2"),
-        r"data.crop_share must be in \[0.1, 1\], got 1.2",
+        r"--data.crop-share must be in \[0.1, 1\], got 1.2",
     ),
     "a crop share without a crop": (
         flags("--data.crop-share", "0.9", "--resize", "squash"),
-        r"data.crop_share does nothing with data.resize = 'squash'; it belongs to 'crop'",
+        r"--data.crop-share does nothing with --resize 'squash'; it belongs to 'crop'",
     ),
     "a balance that does not exist": (
         flags("--label-balance", "even"),
-        r"data.label_balance must be one of balanced, proportional, got 'even'",
+        r"--label-balance must be one of balanced, proportional, got 'even'",
     ),
-    "everything held out": (flags("--data.val-share", "1"), r"data.val_share must be in \[0, 1\), got 1"),
+    "everything held out": (flags("--data.val-share", "1"), r"--data.val-share must be in \[0, 1\), got 1"),
     "a translation out of range": (
         flags("--augment.weak.translate", "0.9"),
-        r"augment.weak.translate must be in \[0, 0.5\], got 0.9",
+        r"--augment.weak.translate must be in \[0, 0.5\], got 0.9",
     ),
     "labels without a name": (flags("--labels", ""), r"--labels is empty: give it a value or leave it out"),
     "a decay above one": (
         flags("--method", "mean-teacher", "--method.ema-decay", "1.5"),
-        r"method.ema_decay must be in \[0, 1\), got 1.5",
+        r"--method.ema-decay must be in \[0, 1\), got 1.5",
     ),
     "a switch with a value": (flags("--compile=maybe"), r"--compile.*maybe"),
     "a dotted switch with a wrong value": (
         flags("--optimizer.nesterov", "maybe"),
-        r"optimizer.nesterov must be true or false, got 'maybe'",
+        r"--optimizer.nesterov must be true or false, got 'maybe'",
     ),
 }
 
@@ -128,10 +128,10 @@ MACHINE: dict[str, tuple[Callable[[Any], list[str]], str]] = {
         r"device must be auto, cpu, cuda, cuda:N or mps, got 'gpu'",
     ),
     "a device of another kind": (flags("--device", "meta"), r"device must be auto, cpu, cuda.*got 'meta'"),
-    "half precision on a CPU": (flags("--precision", "fp16"), r"train.precision fp16 is for GPUs; on a CPU use"),
+    "half precision on a CPU": (flags("--precision", "fp16"), r"--precision fp16 is for GPUs; on a CPU use"),
     "a precision that does not exist": (
         flags("--precision", "fp8"),
-        r"train.precision must be one of auto, fp32, bf16, fp16, got 'fp8'",
+        r"--precision must be one of auto, fp32, bf16, fp16, got 'fp8'",
     ),
 }
 
@@ -158,13 +158,13 @@ NAMES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     "a section instead of a setting": (flags("--augment.weak", "1"), r"unknown setting --augment.weak; did you mean"),
     "an unknown setting of the method": (
         flags("--method", "mean-teacher", "--method.ema-deacy", "0.9"),
-        r"unknown setting method.ema.deacy; did you mean 'ema_decay'\?",
+        r"unknown setting --method.ema-deacy; did you mean 'ema_decay'\?",
     ),
     "a setting of another method": (
         flags("--method", "supervised", "--method.consistency-weight", "1"),
-        r"unknown setting method.consistency.weight; known: .*ema.decay",
+        r"unknown setting --method.consistency-weight; known: .*ema.decay",
     ),
-    "a group where a value belongs": (flags("--method.name.x", "1"), r"method.name|name is a single value"),
+    "a group where a value belongs": (flags("--method.name.x", "1"), r"--method|name is a single value"),
     "a dotted setting without a value": (flags("--optimizer.lr"), r"--optimizer.lr needs a value"),
     "a dotted setting given twice": (
         flags("--optimizer.lr", "1", "--optimizer.lr", "2"),
@@ -192,7 +192,7 @@ NAMES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     ),
     "an unknown network": (
         flags("--network", "wrn28-2"),
-        r"network.name 'wrn28-2' is not known; did you mean 'wrn-28-2'\?",
+        r"--network 'wrn28-2' is not known; did you mean 'wrn-28-2'\?",
     ),
     "a network of impossible depth": (flags("--network", "wrn-27-2"), r"'wrn-27-...': the depth must be 6n \+ 4"),
     "a network that timm does not have": (
@@ -201,7 +201,7 @@ NAMES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     ),
     "a setting of another network": (
         flags("--network.input-noise", "0.1"),
-        r"network.input_noise is not a setting of the network 'wrn-10-1'; leave it out",
+        r"--network.input-noise is not a setting of the network 'wrn-10-1'; leave it out",
     ),
     "an unknown method or preset to explain": (
         words("methods", "mean-techer"),
@@ -239,18 +239,18 @@ FILES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
         r"my.toml: steps = 5 is outside of any section; put it below \[train\]",
     ),
     "a section that is a value in TOML": (toml("train = 5\n"), r"my.toml: train = 5 is outside of any section"),
-    "a float for an integer in TOML": (toml("[train]\nseed = 1.5\n"), r"train.seed must be an integer, got 1.5"),
-    "a switch for an integer in TOML": (toml("[train]\nseed = true\n"), r"train.seed must be an integer, got True"),
-    "a list for a number in TOML": (toml("[optimizer]\nlr = [1]\n"), r"optimizer.lr must be a number, got \[1\]"),
-    "NaN in TOML": (toml("[optimizer]\nlr = nan\n"), r"optimizer.lr must be a number, got nan"),
-    "a value out of range in TOML": (toml("[train]\nlog_every = 0\n"), r"train.log_every must be at least 1, got 0"),
+    "a float for an integer in TOML": (toml("[train]\nseed = 1.5\n"), r"--seed must be an integer, got 1.5"),
+    "a switch for an integer in TOML": (toml("[train]\nseed = true\n"), r"--seed must be an integer, got True"),
+    "a list for a number in TOML": (toml("[optimizer]\nlr = [1]\n"), r"--optimizer.lr must be a number, got \[1\]"),
+    "NaN in TOML": (toml("[optimizer]\nlr = nan\n"), r"--optimizer.lr must be a number, got nan"),
+    "a value out of range in TOML": (toml("[train]\nlog_every = 0\n"), r"--log-every must be at least 1, got 0"),
     "steps and a budget in TOML": (
         lambda w: last(
             w.photos(),
             w.write("my.toml", '[train]\nsteps = 5\nbudget = "1m"\n'),
             ["train", "photos", "--out", "a", "--config", "my.toml"],
         ),
-        r"train.steps and train.budget exclude each other",
+        r"--steps and --budget exclude each other",
     ),
 }
 
@@ -263,7 +263,7 @@ AGAINST_DATA: dict[str, tuple[Callable[[Any], list[str]], str]] = {
         flags("--label-count", "1"),
         r"label_count asks for 1 labels?, fewer than the 2 classes: raise it",
     ),
-    "no labels": (flags("--label-count", "0"), r"data.label_count must be at least 1, got 0"),
+    "no labels": (flags("--label-count", "0"), r"--label-count must be at least 1, got 0"),
     "labels that cannot be spread evenly": (
         lambda w: last(w.image(*(f"photos/cat/x{n}.png" for n in range(9))), flags("--label-count", "12")(w)),
         r"label_count asks for 12 labels spread evenly, but class 'dog' has 4 of 6: lower it to 8",
@@ -282,7 +282,7 @@ AGAINST_DATA: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     ),
     "images too small for the network": (
         flags("--network", "conv-large", "--image-size", "4", "--batch-size", "4", "--unlabeled-ratio", "1"),
-        r"'conv-large' needs images of at least \d+ pixels, got 4; choose 'small', or a larger data.image_size",
+        r"'conv-large' needs images of at least \d+ pixels, got 4; choose 'small', or a larger --image-size",
     ),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,6 +12,10 @@ from tutelage.config.network import is_own_network
 from tutelage.core.errors import ConfigError, did_you_mean, nearest
 
 SETTINGS = {option.name: option for name, cls in config.SECTIONS.items() for option in options.options(cls, f"{name}.")}
+
+_SHORT = {setting: flag for flag, setting in config.FLAGS.items() if setting != "data.path"}
+_NAMES = "|".join(re.escape(name) for name in SETTINGS if name != "data.path")
+_SETTING = re.compile(rf"(?<![\w./'\"-])({_NAMES}|method\.[a-z_]+)(?![\w.]*[\w(])( = )?")
 
 
 class Dotted:
@@ -75,6 +80,11 @@ def _names_own_network(tokens: Sequence[str]) -> bool:
 def is_dotted(token: str) -> bool:
     """Whether a token of the command line is a dotted setting."""
     return token.startswith("--") and "." in token.partition("=")[0]
+
+
+def with_flags(message: str) -> str:
+    """A message with its settings as flags: `train.budget must be ...` becomes `--budget must be ...`."""
+    return _SETTING.sub(lambda found: as_flag(_SHORT.get(found[1], found[1])) + (" " if found[2] else ""), message)
 
 
 def as_flag(name: str) -> str:

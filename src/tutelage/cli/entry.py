@@ -15,7 +15,7 @@ from cyclopts import CycloptsError
 
 from tutelage.cli import look_commands, pretrain_commands, representation_commands, run_commands, train_commands
 from tutelage.cli.application import app, dotted
-from tutelage.cli.dotted import is_dotted
+from tutelage.cli.dotted import is_dotted, with_flags
 from tutelage.cli.usage import TAKES_DOTTED, commands_of, flags_of, sentence, unknown_option
 from tutelage.core.errors import ConfigError, DataError, TutelageError, is_out_of_memory
 from tutelage.core.names import shown
@@ -50,7 +50,7 @@ def _run(tokens: list[str]) -> int:
         tokens = dotted.take(tokens)
         app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     except TutelageError as error:
-        return _fail(str(error), error.exit_code, lines=isinstance(error, DataError))
+        return _fail(with_flags(str(error)), error.exit_code, lines=isinstance(error, DataError))
     except CycloptsError as error:
         return _fail(sentence(error, app, tokens), 2)
     except KeyboardInterrupt:

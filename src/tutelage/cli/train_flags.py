@@ -35,6 +35,7 @@ _HELP = {
     "no_report": "do not write report.html at the end",
     "resume": "run folder to resume, exactly where the run stopped",
 }
+_BY_PRESET = {"network", "batch_size", "unlabeled_ratio"}  # flags whose default nearly every preset changes
 _CHOICES_IN_HELP = {"resize"}
 _FLAGS_ALONE = {"overwrite", "baseline", "no_report", "exclude_labeled", "skip_unreadable", "compile"}
 
@@ -50,7 +51,7 @@ def _flags(class_name: str, left_out: str = "", help_texts: Mapping[str, str] = 
     for group, names in _GROUPS.items():
         for name in (name for name in names.split() if name not in left_out.split()):
             option = SETTINGS.get(config.FLAGS.get(name, ""))
-            text = help_texts.get(name) or _HELP.get(name) or (option.help + _default_text(option) if option else "")
+            text = help_texts.get(name) or _HELP.get(name) or (_text(name, option) if option else "")
             kind = bool if name in _FLAGS_ALONE else str if name in _CHOICES_IN_HELP else _kind(option)
             parameter = Parameter(help=text, group=group, converter=None if kind is bool else _as_given)
             fields.append((name, Annotated[kind | None, parameter], dataclasses.field(default=None)))
@@ -64,10 +65,14 @@ def _kind(option: options.Option | None) -> Any:
     return str if option is None or get_origin(option.type) is tuple else option.type
 
 
-def _default_text(option: options.Option) -> str:
-    if isinstance(option.default, bool) or not isinstance(option.default, int | float | str):
-        return ""
-    return f" [default: {option.default:g}]" if isinstance(option.default, float) else f" [default: {option.default}]"
+def _text(name: str, option: options.Option) -> str:
+    """The help of a setting, with its default if that is a number or a word."""
+    default = "as in the preset" if name in _BY_PRESET else option.default
+    if isinstance(default, bool) or not isinstance(default, int | float | str):
+        return option.help
+    return (
+        f"{option.help} [default: {default:g}]" if isinstance(default, float) else f"{option.help} [default: {default}]"
+    )
 
 
 TrainFlags: Any = _flags("TrainFlags")
