@@ -108,6 +108,25 @@ def test_an_unreadable_image_is_reported_in_its_row_and_the_rest_is_done(
         assert bool(row["label"]) == bool(row["confidence"]) == bool(row["p_path"]) == (not row["error"])
 
 
+def test_a_prediction_of_nothing_is_an_error_and_the_table_has_the_reasons(
+    run: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "new").mkdir()
+    for name in ("0.png", "1.png"):
+        (tmp_path / "new" / name).write_bytes(b"")
+    out, page = tmp_path / "p.csv", tmp_path / "p.html"
+    command = ["predict", str(run), str(tmp_path / "new"), "--out", str(out), "--report", str(page)]
+    assert cli.run(command) == 2
+    said = capfd.readouterr()
+    assert (
+        said.err
+        == f"tutelage: no image could be predicted, of 2. 0.png: is empty (0 bytes); {out} lists the reason for each\n"
+    )
+    assert said.out == ""
+    assert [row["error"] for row in rows(out)] == ["is empty (0 bytes)"] * 2
+    assert not page.exists()
+
+
 def test_odd_names_come_through_and_read_back(run: Path, tmp_path: Path) -> None:
     new, out = write(tmp_path / "new", *ODD_NAMES), tmp_path / "p.csv"
     assert cli.run(["predict", str(run), str(new), "--out", str(out)]) == 0

@@ -196,6 +196,9 @@ def test_a_scan_that_cannot_be_read_is_named_in_the_table_and_the_others_are_seg
     assert rows["good"]["mask"] == "good.nii.gz" and rows["good"]["error"] == ""
     assert rows["two"]["mask"] == "" and "truncated" in rows["two"]["error"]
     assert "2 scans, 1 of them not segmented" in capsys.readouterr().out
+    (new / "good.nii.gz").unlink()
+    assert cli.run(["predict", str(finished), str(new), "--out", str(tmp_path / "none")]) == 2
+    assert "tutelage: no scan could be segmented, of 1. two: " in capsys.readouterr().err
 
 
 def test_evaluation_gives_what_training_told_of_the_test_cases(

@@ -75,7 +75,10 @@ def test_a_method_that_needs_features_is_refused_on_pixels_with_what_to_add(
 
 WITHOUT_FEATURES = [
     (["--method", "hybridnet"], "hybridnet cannot train a head on the features of a frozen network, since it rec"),
-    (["--method", "remixmatch"], r"remixmatch cannot .*, since it turns images, which --method.rotation-weight 0 leaves"),
+    (
+        ["--method", "remixmatch"],
+        r"remixmatch cannot .*, since it turns images, which --method.rotation-weight 0 leaves",
+    ),
     (
         ["--method", "fixmatch", "--augment.strong.policy", "ctaugment"],
         "fixmatch cannot train a head .*, since --augment.strong.policy ctaugment learns how to change images",
@@ -98,7 +101,9 @@ def test_a_pretraining_of_a_frozen_network_is_refused(method: type[Method], worl
     world.photos()
     frozen = ["--network", FROZEN["network.name"], "--train.freeze", "all", "--image-size", "32"]
     words = ["pretrain", "photos", "--out", "runs/a", "--steps", "4", "--method", method.name, *frozen]
-    refused(words, rf"{method.name} cannot train a head .*, since it trains the whole network: leave out --train.freeze")
+    refused(
+        words, rf"{method.name} cannot train a head .*, since it trains the whole network: leave out --train.freeze"
+    )
 
 
 @pytest.mark.parametrize("method", SEMI_SUPERVISED, ids=lambda m: m.name)

@@ -11,6 +11,7 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
+from PIL import Image
 
 from tutelage import cli
 
@@ -249,6 +250,12 @@ def test_what_cannot_be_done_with_a_run_on_scans_is_refused(trained: Path, scans
     refused(["predict", run, "scans", "--out", "full"], "full is not empty: give a new folder")
     refused(["predict", run, "scans", "--out", "full/mine.txt"], "is a file: give a folder for the masks")
     refused(["predict", run, "nowhere", "--out", "masks"], "no such file or folder")
+    Path("pictures").mkdir()
+    for number in range(2):
+        Image.new("L", (8, 8)).save(f"pictures/{number}.png")
+    refused(
+        ["predict", run, "pictures", "--out", "masks"], r"pictures holds pictures, such as 0.png; the model segments"
+    )
     Path("r.html").write_text("mine")
     refused(["predict", run, "scans", "--out", "m", "--report", "r.html"], r"r\.html exists; name another file")
     refused(["evaluate", run, "scans", "--report", "r.html"], r"r\.html exists; name another file")
