@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,14 @@ def test_the_report_has_scores_conventions_curves_and_pictures(run: Path, tmp_pa
     assert "unlabeled images" not in page and "accuracy" not in page.lower()
     assert "<i>" not in page.partition("<title>")[2].partition("</title>")[0]
     assert "predict runs/" in page.replace("&#39;", "") and "--out masks/" in page
+
+
+def test_a_run_that_is_not_finished_says_so(run: Path, tmp_path: Path) -> None:
+    begun = shutil.copytree(run, tmp_path / "begun")
+    (begun / "result.json").unlink()
+    write_report([begun], tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text()
+    assert "This run is not finished" in page and "Learning curves" in page
 
 
 @pytest.mark.long

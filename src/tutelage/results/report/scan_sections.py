@@ -85,7 +85,7 @@ def scores_section(scores: Mapping[str, Any] | None, part: str) -> Section | Non
     Args:
         part: the name of the scored part, e.g. "test".
     """
-    if scores is None or not scores["n"]:
+    if not scores or not scores["n"]:
         return None
     distances = {key: title for key, title in _DISTANCES.items() if key in scores}
     titles = ("class", "Dice", *distances.values(), "cases", "not found")
