@@ -27,7 +27,7 @@ class SoftThreshold(Method[tutelage.SemiSupervisedBatch]):
 
         unlabeled_weight: Annotated[float, "w"] = 1.0
         sharpness: Annotated[float, "s: 0 counts all alike, a large value counts only the most confident"] = 8.0
-        ema_decay: Annotated[float, "of the network that is evaluated"] = 0.99  # the images are few, the training short
+        ema_decay: Annotated[float, "decay of the evaluated average"] = 0.99  # the images are few, the training short
 
     cfg: Config
 

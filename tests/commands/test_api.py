@@ -121,7 +121,7 @@ def test_the_metrics_of_an_unfinished_run_say_how_to_go_on(run: tutelage.Run, tm
         ({"stpes": 5}, ConfigError, "unknown setting stpes; did you mean 'steps'?"),
         ({"steps": 1.5}, ConfigError, "train.steps must be an integer, got 1.5"),
         ({"steps": True}, ConfigError, "train.steps must be an integer, got True"),
-        ({"steps": 5, "budget": "1m"}, ConfigError, "train.steps and train.budget exclude each other"),
+        ({"steps": 5, "budget": "1m"}, ConfigError, "train.steps and train.budget are mutually exclusive"),
         ({"settings": {"optimizer.lrr": 1}}, ConfigError, "unknown setting optimizer.lrr; did you mean 'lr'?"),
         ({"settings": {"method.x": 1}, "method": "fixmatch"}, ConfigError, "unknown setting method.x"),
         ({"settings": {"steps": 1}}, ConfigError, "unknown setting steps; did you mean 'train.steps'?"),

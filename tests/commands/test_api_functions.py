@@ -158,7 +158,7 @@ def test_a_comparison_is_a_table(photos: Path, test_photos: Path, tmp_path: Path
     with pytest.raises(tutelage.ConfigError, match=r"^methods must be one or more names"):
         tutelage.compare(photos, methods=[], out=out, **given)
     with pytest.raises(
-        tutelage.ConfigError, match=r"label_count is not one setting in a comparison: give label_counts"
+        tutelage.ConfigError, match=r"label_count is not a single setting in a comparison: give label_counts"
     ):
         tutelage.compare(photos, methods=["supervised"], out=out, label_count=4, **given)
 

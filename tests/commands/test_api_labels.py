@@ -94,5 +94,7 @@ def test_wrong_labels_leave_nothing_behind(photos: Path, tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "scans" / "images").mkdir(parents=True)
     (tmp_path / "scans" / "images" / "a.nii.gz").touch()
-    with pytest.raises(tutelage.ConfigError, match="labels of scans are a folder of masks or a CSV file, got a dict"):
+    with pytest.raises(
+        tutelage.ConfigError, match="labels of scans must be a folder of masks or a CSV file, got a dict"
+    ):
         tutelage.train(tmp_path / "scans", labels=LABELS, out=tmp_path / "a", steps=1)

@@ -51,7 +51,7 @@ def test_a_file_decides_on_the_length_over_a_preset(tmp_path: Path) -> None:
     train = config.resolve({"data.path": "digits", "train.steps": 7}, preset=by_steps, file=file).train
     assert (train.steps, train.budget) == (7, None)
     file.write_text('[train]\nsteps = 7\nbudget = "5m"\n')
-    with pytest.raises(ConfigError, match="exclude each other"):
+    with pytest.raises(ConfigError, match="mutually exclusive"):
         config.resolve({"data.path": "digits"}, preset=by_steps, file=file)
 
 
@@ -73,7 +73,7 @@ def test_every_preset_is_valid_and_tells_its_source(name: str) -> None:
         ({"method.name": 3}, "method.name must be a string, got 3"),
         ({"train.batch_size": 0}, "train.batch_size must be at least 1, got 0"),
         ({"optimizer.lr": -1}, "optimizer.lr must be above 0, got -1.0"),
-        ({"train.steps": 5, "train.budget": "5m"}, "train.steps and train.budget exclude each other"),
+        ({"train.steps": 5, "train.budget": "5m"}, "train.steps and train.budget are mutually exclusive"),
         (
             {"train.budget": "soon"},
             "train.budget must be a time such as 90s, 30m or 2h (a bare number is minutes), got 'soon'",

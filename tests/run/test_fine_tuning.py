@@ -141,7 +141,7 @@ def test_a_resume_gives_the_bits_of_a_run_that_was_not_stopped(step: int, tuned:
             {"network.name": "timm:resnet18", "network.pretrained": False},
             "network.feature_dims does nothing without pretrained weights",
         ),
-        ({"train.freeze": "all"}, "train.trained_stages does nothing where train.freeze = all"),
+        ({"train.freeze": "all"}, "train.trained_stages does nothing if train.freeze = all"),
         ({"train.finetune": True}, "train.finetune does nothing without a frozen network"),
     ],
 )

@@ -514,7 +514,7 @@ def test_a_comparison_says_nothing_of_unlabeled_images_to_a_method_that_takes_no
     words = ["--label-counts", "40", "--seeds", "1", "--steps", "4", "--batch-size", "16", "--jobs", "2"]
     assert cli.run(["compare", "digits", "--methods", ",".join(["supervised", *own]), "--out", "c", *words]) == 0
     said, report = capsys.readouterr().out, Path("c/report.html").read_text()
-    assert f"{own[1]} takes no unlabeled images, so there is no verdict on them" in " ".join(said.split())
+    assert f"{own[1]} uses no unlabeled images, so there is no verdict on it" in " ".join(said.split())
     verdicts = [line for line in Path("c/results.md").read_text().splitlines() if line.startswith("- ")]
     assert verdicts and all(line.startswith(f"- {own[0]}, 40 labels: ") for line in verdicts)
     assert f"{own[0]}, 40 labels: " in report and f"{own[1]}, 40 labels: " not in report

@@ -129,7 +129,7 @@ def test_labels_too_few_to_be_held_out_judge_one_another(tmp_path: Path) -> None
 def test_images_that_score_nothing_are_named_and_a_source_that_is_not_there_is_refused(tmp_path: Path) -> None:
     photos, val = write_images(tmp_path / "photos", 5), write_images(tmp_path / "val", 3, 5)
     [warning] = take_image_inventory(DataConfig(path=str(photos), val=str(val)), needs_labels=False).warnings
-    assert "the val images score nothing, since labels are missing" in warning
+    assert "the val images cannot be scored, since labels are missing" in warning
     for given in ({"path": str(tmp_path / "none")}, {"path": str(photos), "val": str(tmp_path / "none")}):
         with pytest.raises(DataError, match="no such file or folder"):
             load_images(DataConfig(**given), seed=0, needs_labels=False)

@@ -291,7 +291,7 @@ def test_on_photos_a_head_is_chosen_on_features_and_the_run_says_so(
     said = capsys.readouterr().out
     assert "- the preset softmatch-features, since" in said
     assert "- head: " in said and "by cross-validated accuracy on 24 labels" in " ".join(said.split())
-    assert "images passed the frozen network once" in said
+    assert "images passed through the frozen network once" in said
     settings = settings_of(run)
     assert settings["network"]["name"] == "efficientnet-lite0" and settings["train"]["freeze"] == "all"
     assert settings["method"]["name"] in HEADS

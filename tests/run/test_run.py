@@ -465,7 +465,7 @@ def test_slow_averages_are_told_of_with_settings_that_help(
     assert "averages over" not in capsys.readouterr().out
     train(photos, tmp_path / "small", quiet=False)
     said = capsys.readouterr().out
-    assert "batch_norm_momentum" not in said and "may stay behind" not in said
+    assert "batch_norm_momentum" not in said and "may lag behind" not in said
     assert "- the teacher averages over 1 step (method.ema_decay 0)" in said
 
 

@@ -146,7 +146,7 @@ def test_the_backbone_has_its_own_learning_rate() -> None:
     ("given", "message"),
     [
         ({"freeze": 1.5, "init_from": "a"}, r"train.freeze must be in \[0, 1\], or the word all, got 1.5"),
-        ({"freeze": "all", "backbone_lr": 0.1, "init_from": "a"}, "train.backbone_lr does nothing where train.freeze"),
+        ({"freeze": "all", "backbone_lr": 0.1, "init_from": "a"}, "train.backbone_lr does nothing if train.freeze"),
         ({"backbone_lr": 0.0, "init_from": "a"}, "train.backbone_lr must be above 0"),
     ],
 )

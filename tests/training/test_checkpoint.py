@@ -121,5 +121,5 @@ def test_nan_is_never_saved(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").write_text("a file is in the way")
-    with pytest.raises(RunError, match="cannot make"):
+    with pytest.raises(RunError, match="cannot create"):
         save_checkpoint(tmp_path / "checkpoints", checkpoint(1))

@@ -60,5 +60,5 @@ def test_settings_of_a_view_that_the_method_does_not_have_are_named(
         settings=settings,
         quiet=False,
     )
-    assert "augment.strong.policy: nothing comes of it" in " ".join(capsys.readouterr().out.split())
+    assert "augment.strong.policy: no effect, since" in " ".join(capsys.readouterr().out.split())
     assert not any("policy" in name for name in load_checkpoint(run.path / "checkpoints").tensors)

@@ -80,27 +80,27 @@ PLACES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     ),
     "photos as the run folder": (
         use(nothing, "train", "data", "--out", "data", *TRAIN),
-        r"data exists and is not a run folder \(it holds 'cat'\); name a new folder",
+        r"data exists and is not a run folder \(it holds 'cat'\); choose a new folder",
     ),
     "photos as the run folder, to be replaced": (
         use(nothing, "train", "data", "--out", "data", "--overwrite", *TRAIN),
-        r"data exists and is not a run folder \(it holds 'cat'\); name a new folder",
+        r"data exists and is not a run folder \(it holds 'cat'\); choose a new folder",
     ),
     "a run folder with photos in it, to be replaced": (
         use(lambda w: w.image("run/cat.png"), "train", "data", "--out", "run", "--overwrite", *TRAIN),
-        r"run exists and is not a run folder \(it holds 'cat.png'\); name a new folder",
+        r"run exists and is not a run folder \(it holds 'cat.png'\); choose a new folder",
     ),
     "a file as the run folder": (
         use(lambda w: w.write("file", "x"), "train", "data", "--out", "file", "--overwrite", *TRAIN),
-        r"the run folder file is a file; name a new folder",
+        r"the run folder file is a file; choose a new folder",
     ),
     "a run folder below a file": (
         use(lambda w: w.write("file", "x"), "train", "data", "--out", "file/run", *TRAIN),
-        r"cannot make the run folder file/run: .*file is not a folder",
+        r"cannot create the run folder file/run: .*file is not a folder",
     ),
     "a run folder that cannot be made": (
         use(nothing, "train", "data", "--out", "/proc/run", *TRAIN, "--unlabeled-ratio", "0.1"),
-        r"cannot make the run folder /proc/run: ",
+        r"cannot create the run folder /proc/run: ",
     ),
     "a run that another process writes": (
         use(lock, "train", "data", "--out", "run", "--overwrite", *TRAIN, "--unlabeled-ratio", "0.1"),

@@ -50,7 +50,7 @@ VALUES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     "steps followed by a flag": (flags("--steps", "--seed", "1"), r"--steps.*(needs|requires) (a value|an argument)"),
     "steps and a budget": (
         flags("--budget", "1m"),
-        r"--steps and --budget exclude each other: give one of them",
+        r"--steps and --budget are mutually exclusive: give one of them",
     ),
     "a budget that is no time": (
         words("train", "photos", "--out", "runs/a", "--budget", "soon"),
@@ -250,7 +250,7 @@ FILES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
             w.write("my.toml", '[train]\nsteps = 5\nbudget = "1m"\n'),
             ["train", "photos", "--out", "a", "--config", "my.toml"],
         ),
-        r"--steps and --budget exclude each other",
+        r"--steps and --budget are mutually exclusive",
     ),
 }
 
@@ -316,7 +316,7 @@ SHEETS: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     "a demo without steps": (words("demo", "--steps", "0"), r"--steps must be at least 1, got 0"),
     "a demo in a file": (
         lambda w: ["demo", "--seeds", "1", "--steps", "1", "--out", w.write("runs", "x")],
-        r"cannot make the run folder runs/supervised-0: .*runs is not a folder",
+        r"cannot create the run folder runs/supervised-0: .*runs is not a folder",
     ),
     "findings of the check over others": (
         lambda w: ["check", w.photos(), "--out", w.write("report.json", "mine")],

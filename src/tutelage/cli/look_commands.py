@@ -124,7 +124,7 @@ def show(
     image_size
         Side in pixels to which images are resized. [default: as in train]
     resize
-        How images become square: crop, pad, squash. [default: auto]
+        How images are made square: crop, pad, squash. [default: auto]
     seed
         Seed of the random draws.
     overwrite

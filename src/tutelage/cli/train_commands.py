@@ -74,7 +74,7 @@ def compare(
     seeds
         Number of random draws of the labels; --seed is the first.
     presets
-        Presets, separated by commas; small or cpu: those of all methods with that suffix; none: the defaults.
+        Presets, separated by commas; small or cpu: the preset of each method with that suffix; none: the defaults.
     jobs
         Number of runs at the same time; they share the CPUs.
     list_
@@ -90,7 +90,7 @@ def compare(
     settings |= {"data.path": data} if data is not None else {}
     settings |= dotted.pop(given=settings)
     if list_ and collect:
-        raise ConfigError("--list and --collect exclude each other: give only one of them")
+        raise ConfigError("--list and --collect are mutually exclusive: give only one of them")
     if not collect and (data is None or methods is None):
         raise ConfigError(f"specify the {'data' if data is None else 'methods (--methods)'} to compare")
     if collect:

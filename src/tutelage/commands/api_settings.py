@@ -32,7 +32,7 @@ def settings_of(
     """
     labels = flags.get("labels")
     if is_in_memory(labels) and data is not None and recognize_kind(str(data)) == SCANS:
-        raise ConfigError(f"labels of scans are a folder of masks or a CSV file, got a {type(labels).__name__}")
+        raise ConfigError(f"labels of scans must be a folder of masks or a CSV file, got a {type(labels).__name__}")
     with label_file(labels) as table:
         yield _by_dotted_name(data, flags if table is None else {**flags, "labels": table}, settings)
 

@@ -72,7 +72,7 @@ def _with_own_labels(plan: Plan, out: Path) -> Plan:
     """
     own, content = out.absolute() / LABELS, Path(plan.settings["data.labels"]).read_bytes()
     if own.exists() and own.read_bytes() != content:
-        raise RunError(f"{out} holds a comparison with other labels; name a new folder")
+        raise RunError(f"{out} holds a comparison with other labels; choose a new folder")
     plan = dataclasses.replace(plan, settings={**plan.settings, "data.labels": str(own)})
     keep_plan(plan, out)
     write_atomically(own, content)
@@ -109,7 +109,7 @@ def collect_runs(
     judged = {verdict.method for verdict in verdicts}
     for method in dict.fromkeys(cell.method for cell in table.cells if cell.gain is not None):
         if method not in judged:
-            console.print(f"{method} takes no unlabeled {table.headline.pool}, so there is no verdict on them")
+            console.print(f"{method} uses no unlabeled {table.headline.pool}, so there is no verdict on it")
     faults = [[f"{one.name} failed: {reason}; see {LOGS}/{one.name}.log"] for one, reason in (failed or {}).items()]
     write_table(table, out, notes=[*(verdict.sentences() for verdict in verdicts), *faults])
     if report:

@@ -85,6 +85,6 @@ def _on_features(cfg: RunConfig) -> str:
     shares = {"weak": dropout.weak_dropout, "strong": dropout.strong_dropout}
     said = [f"{shares[view]:.0%} in the {view} view" for view in views_of(cfg) if view in shares]
     return (
-        f"- the network {cfg.network.name} stays as it is and sees each image once, without any view; the head sees "
-        f"its features, of which dropout leaves out {' and '.join(said) or 'none'}"
+        f"- the network {cfg.network.name} is frozen and sees each image once, without any view; the head sees "
+        f"its features, of which dropout zeroes {' and '.join(said) or 'none'}"
     )

@@ -25,7 +25,7 @@ class ScanConfig:
     ] = False
     assumed_spacing: Annotated[tuple[float, ...], "spacing in mm of files without one (.h5, .png); empty is 1 mm"] = ()
     ignore_label_header: Annotated[
-        bool, "use a label voxel by voxel, even if its header places it elsewhere than its image"
+        bool, "use a label voxel by voxel, even if its header disagrees with that of its image"
     ] = False
     labeled: Annotated[
         Literal["random", "first"], "which labels data.label_count keeps: random ones, or the first ones of the list"

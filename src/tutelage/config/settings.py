@@ -31,35 +31,35 @@ class DataConfig:
         str | None, "CSV with the columns path,label; images with an empty or missing label are unlabeled"
     ] = None
     unlabeled: Annotated[str | None, "another source of images, whose labels are ignored"] = None
-    val: Annotated[str | None, "source of validation images; without it a share of the labeled images is held out"] = (
+    val: Annotated[str | None, "source of validation images; without it, a share of the labeled images is held out"] = (
         None
     )
     test: Annotated[str | None, "source of test images, read once, after training"] = None
     label_count: Annotated[int | None, "use only this many labels and hide the others; by default all"] = None
     label_balance: Annotated[
         Literal["balanced", "proportional"],
-        "draw the labels of label_count balanced over classes, or by class frequency",
+        "draw the labels of label_count evenly over the classes, or in proportion to class frequency",
     ] = "balanced"
     exclude_labeled: Annotated[bool, "leave the labeled images out of the unlabeled stream"] = False
-    labeled_sampling: Annotated[Literal["rows", "classes"], "draw all labeled images equally often, or all classes"] = (
-        "rows"
-    )
+    labeled_sampling: Annotated[
+        Literal["rows", "classes"], "draw all labeled images, or all classes, equally often"
+    ] = "rows"
     val_share: Annotated[float, "share of the labeled images held out if there is no validation source"] = 0.1
     image_size: Annotated[int | None, "side in pixels to which images are resized; by default chosen from the data"] = (
         None
     )
     resize: Annotated[
         Literal["auto", "crop", "pad", "squash"],
-        "how images become square: take the middle, pad the whole image, or stretch it; auto pads wide ones",
+        "how images are made square: crop the middle, pad the whole image, or stretch it; auto pads wide ones",
     ] = "auto"
     crop_share: Annotated[float, "with resize=crop: side of the square as a share of the shorter side"] = 1.0
     interpolation: Annotated[
         Literal["auto", "bicubic", "bilinear"],
-        "filter of the resizing; auto is that of the pretrained weights, otherwise bicubic",
+        "resizing filter; auto is that of the pretrained weights, or else bicubic",
     ] = "auto"
     skip_unreadable: Annotated[bool, "skip images that cannot be read instead of stopping"] = False
     memory_limit_mb: Annotated[
-        int, "decoded images larger than this in total go to a memory-mapped cache in the run folder"
+        int, "decoded images that exceed this in total go to a memory-mapped cache in the run folder"
     ] = 4096
 
     def __post_init__(self) -> None:
@@ -98,7 +98,7 @@ class OptimizerConfig:
     ] = 0.0
     warmup_form: Annotated[
         Literal["multiply", "before"],
-        "multiply: the warm-up scales the schedule; before: it rises from 0, and the cosine starts after it",
+        "multiply: the warm-up scales the schedule; before: the rate rises from 0, and the cosine starts after that",
     ] = "multiply"
     cosine_length: Annotated[
         float, "with schedule=cosine: where it would reach 0, as a multiple of the training; at least 1"
@@ -109,7 +109,7 @@ class OptimizerConfig:
         tuple[float, ...], "with schedule=step: when the rate drops, as shares of the training, e.g. 0.5,0.75"
     ] = (0.8,)
     step_factor: Annotated[float, "with schedule=step: factor of each drop"] = 0.2
-    clip_norm: Annotated[float | None, "gradients are clipped to this norm; by default they are not"] = None
+    clip_norm: Annotated[float | None, "norm to which gradients are clipped; by default they are not"] = None
 
     def __post_init__(self) -> None:
         for name in ("momentum", "beta2"):
@@ -169,7 +169,7 @@ class OptimizerConfig:
 class TrainConfig:
     """Length, batches and device of the training. Everything is counted in optimizer steps."""
 
-    steps: Annotated[int | None, "optimizer steps; by default they fit the budget"] = None
+    steps: Annotated[int | None, "optimizer steps; by default as many as fit the budget"] = None
     budget: Annotated[
         str | None,
         "time for the whole command, e.g. 90s, 30m, 2h, or a number of minutes",
@@ -185,38 +185,38 @@ class TrainConfig:
     compile: Annotated[bool, "compile the networks with torch.compile"] = False
     workers: Annotated[int, "threads that decode images and load batches ahead"] = 2
     log_every: Annotated[int | None, "steps between log lines; by default up to 50"] = None
-    eval_every: Annotated[int | None, "steps between evaluations; by default 20 of them"] = None
-    checkpoint_every: Annotated[int | None, "steps between checkpoints; by default as eval_every"] = None
+    eval_every: Annotated[int | None, "steps between evaluations; by default there are 20"] = None
+    checkpoint_every: Annotated[int | None, "steps between checkpoints; by default the same as eval_every"] = None
     init_from: Annotated[str | None, "run folder whose network initializes this one, with its head if it fits"] = None
     backbone_lr: Annotated[float, "learning rate of a pretrained backbone, as a multiple of that of the head"] = 1.0
     freeze: Annotated[
-        Literal["all"] | float, "share of the training in which a pretrained backbone is frozen, or the word all"
+        Literal["all"] | float, "share of the training during which a pretrained backbone is frozen, or the word all"
     ] = 0.0
     finetune: Annotated[
         bool,
-        "after the head on a frozen network, use what is left of the budget to fine-tune it, and keep the better one",
+        "after training a head, use the rest of the budget to fine-tune the network, and keep the better of the two",
     ] = False
     trial_share: Annotated[
         float,
-        "with init_from a head: share of the budget for a trial on held-out labels, which ends the run if it loses",
+        "with init_from a head: share of the budget for a trial on held-out labels; the run ends if the head is better",
     ] = 0.0
     trained_stages: Annotated[
         int | None,
-        "train only the last stages of a pretrained backbone, and keep its batch-norm statistics; by default all train",
+        "train only this many of a backbone's last stages, and keep its batch-norm statistics; by default train all",
     ] = None
     metrics: Annotated[
         tuple[str, ...],
-        "further scores: your functions of (probs, labels), package.module:function, separated by commas",
+        "additional scores: your functions of (probs, labels), package.module:function, separated by commas",
     ] = ()
     baseline: Annotated[bool, "also train a supervised baseline, and report whether the unlabeled images helped"] = (
         False
     )
     baseline_share: Annotated[
-        float, "share of the training time of a budget for the baseline; with train.steps it takes as many steps"
+        float, "share of a budget's training time for the baseline; with train.steps, it takes as many steps as the run"
     ] = BASELINE_SHARE
-    baseline_steps: Annotated[int | None, "with train.steps: optimizer steps of the baseline; by default as many"] = (
-        None
-    )
+    baseline_steps: Annotated[
+        int | None, "with train.steps: optimizer steps of the baseline; by default as many as the run"
+    ] = None
 
     def __post_init__(self) -> None:
         for name in ("steps", "log_every", "eval_every", "checkpoint_every", "baseline_steps"):
@@ -239,16 +239,16 @@ class TrainConfig:
         require(0 < self.backbone_lr <= 1000, "train.backbone_lr", "above 0, at most 1000", self.backbone_lr)
         require(0.0 <= self.frozen_share <= 1.0, "train.freeze", "in [0, 1], or the word all", self.freeze)
         if self.frozen_share == 1.0 and self.backbone_lr != 1.0:
-            raise ConfigError("train.backbone_lr does nothing where train.freeze = all keeps the backbone frozen")
+            raise ConfigError("train.backbone_lr does nothing if train.freeze = all keeps the backbone frozen")
         require(0.0 <= self.trial_share < 1.0, "train.trial_share", "in [0, 1)", self.trial_share)
         if self.finetune and self.frozen_share < 1.0:
             raise ConfigError("train.finetune does nothing without a frozen network: it follows train.freeze all")
         stages = self.trained_stages
         require(stages is None or 1 <= stages <= 100, "train.trained_stages", "in [1, 100]", stages)
         if self.frozen_share == 1.0 and stages is not None:
-            raise ConfigError("train.trained_stages does nothing where train.freeze = all keeps the backbone frozen")
+            raise ConfigError("train.trained_stages does nothing if train.freeze = all keeps the backbone frozen")
         if self.steps is not None and self.budget is not None:
-            raise ConfigError("train.steps and train.budget exclude each other: give one of them")
+            raise ConfigError("train.steps and train.budget are mutually exclusive: give one of them")
         if self.budget is not None:
             seconds(self.budget)
 

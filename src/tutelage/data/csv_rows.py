@@ -45,7 +45,7 @@ def _lines(stream: BinaryIO) -> Iterator[str]:
         if b"\0" in raw:
             raise TableFault(f"line {number} holds a NUL byte: this is not a CSV file")
         if len(raw) == _LONGEST_LINE:
-            raise TableFault(f"line {number} is longer than {_LONGEST_LINE} bytes: this is no table of names")
+            raise TableFault(f"line {number} is longer than {_LONGEST_LINE} bytes: this is not a table of names")
         try:
             yield raw.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:

@@ -46,7 +46,8 @@ class Committee(SoftTargets):
         """Settings of `committee`."""
 
         votes: Annotated[
-            Literal["one-hot", "soft"], "what is averaged: the class that a head predicts, or its probabilities (ours)"
+            Literal["one-hot", "soft"],
+            "what is averaged: the class that each head predicts, or its probabilities (ours)",
         ] = "one-hot"
         soft_steps: Annotated[int, "training steps of each soft head"] = 150
 

@@ -22,9 +22,9 @@ class EMAConfig:
 
     slowest: ClassVar[float] = SLOWEST
     ema_decay: Annotated[
-        float | None, "of the network that is evaluated; by default its average covers a twelfth of the steps"
+        float | None, "decay of the evaluated average; by default it covers a twelfth of the steps"
     ] = None
-    ema_warmup: Annotated[bool, "average plainly over the first 1 / (1 - ema_decay) steps"] = True
+    ema_warmup: Annotated[bool, "use the plain mean over the first 1 / (1 - ema_decay) steps"] = True
 
     def __post_init__(self) -> None:
         given = self.ema_decay
@@ -41,7 +41,8 @@ class EvaluatedEMAConfig(EMAConfig):
     """The same, where the batch-norm statistics may be averages too."""
 
     ema_buffers: Annotated[
-        Literal["copy", "average"], "batch-norm statistics of the evaluated network: the student's, or averages too"
+        Literal["copy", "average"],
+        "batch-norm statistics of the evaluated network: copies of the student's, or averages",
     ] = "copy"
 
 
@@ -49,5 +50,9 @@ class EvaluatedEMAConfig(EMAConfig):
 class TeacherEMAConfig(EMAConfig):
     """A moving average that also makes the targets of the student."""
 
-    ema_decay: Annotated[float | None, "of the teacher; by default its average covers a twelfth of the steps"] = None
-    ema_buffers: Annotated[Literal["own", "copy"], "the teacher's batch-norm statistics: its own, or copies"] = "own"
+    ema_decay: Annotated[float | None, "decay of the teacher; by default it averages over a twelfth of the steps"] = (
+        None
+    )
+    ema_buffers: Annotated[
+        Literal["own", "copy"], "the teacher's batch-norm statistics: its own, or copies of the student's"
+    ] = "own"

@@ -45,12 +45,13 @@ class FixMatch(Method[SemiSupervisedBatch]):
         threshold: Annotated[float, "tau, the confidence that a pseudo-label needs"] = 0.95
         unlabeled_weight: Annotated[float, "lambda_u"] = 1.0
         alignment_steps: Annotated[
-            int, "steps whose mean prediction is aligned with the class frequencies of the labels; 0 aligns none"
+            int,
+            "steps whose mean prediction is aligned with the class frequencies of the labels; 0: no alignment",
         ] = 0
         passes: Annotated[
             Literal["joint", "separate", "kept"],
-            "joint: all rows in one pass; separate: the weak unlabeled rows in one of their own, without gradient; "
-            "kept: so, and strong rows below the threshold in none",
+            "joint: all rows in one pass; separate: a separate pass, without gradient, for the weak unlabeled rows; "
+            "kept: the same, and no pass for strong rows below the threshold",
         ] = "joint"
 
         def __post_init__(self) -> None:

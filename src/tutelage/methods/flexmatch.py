@@ -40,7 +40,7 @@ class FlexMatch(Method[SemiSupervisedBatch]):
         """Settings of `flexmatch`."""
 
         threshold: Annotated[float, "tau, the confidence that counts as learned, and the highest threshold"] = 0.95
-        count_unused: Annotated[bool, "n_none in the denominator: thresholds stay low while few rows are learned"] = (
+        count_unused: Annotated[bool, "n_none in the denominator: thresholds stay low until many rows are learned"] = (
             True
         )
         unlabeled_weight: Annotated[float, "lambda_u"] = 1.0

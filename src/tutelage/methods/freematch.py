@@ -45,7 +45,7 @@ class FreeMatch(Method[SemiSupervisedBatch]):
 
         unlabeled_weight: Annotated[float, "lambda_u"] = 1.0
         fairness_weight: Annotated[float, "w_f; 0.001 in the published recipes"] = 0.01
-        threshold_decay: Annotated[float, "of the moving averages tau, q and h"] = 0.999
+        threshold_decay: Annotated[float, "decay of the moving averages tau, q and h"] = 0.999
         threshold_min: Annotated[float, "tau is kept at or above this; SVHN: 0.9"] = 0.0
         threshold_max: Annotated[float, "tau is kept at or below this; SVHN: 0.95"] = 1.0
 

@@ -51,25 +51,27 @@ class HybridNet(Method[SemiSupervisedBatch]):
         ramp: Annotated[Literal["sigmoid", "linear"], "shape of the ramp-up r"] = "linear"
         rampup: Annotated[float, "length of the ramp-up r, as a share of training"] = 0.4
         class_loss_divisor: Annotated[
-            Literal["labeled", "batch"], "rows the class loss is averaged over; the official code takes the batch"
+            Literal["labeled", "batch"],
+            "rows that the class loss is averaged over; all of the batch in the official code",
         ] = "labeled"
         logit_distance_weight: Annotated[
             float | None, "two heads, for classes and consistency, tied by this weight; by default one head"
         ] = None
         balancing: Annotated[
-            Literal["sample", "batch"], "what the branch that reconstruction trains is chosen for; batch is the simpler"
+            Literal["sample", "batch"],
+            "choose the branch that reconstruction trains per sample, or per batch (simpler form)",
         ] = "sample"
-        reconstruction_weight: Annotated[float, "a, of the squared error averaged over pixels"] = 0.25
+        reconstruction_weight: Annotated[float, "a, weight of the squared error averaged over pixels"] = 0.25
         reconstruction_rampup: Annotated[float, "length of its sigmoid ramp-up, as a share of training"] = 5 / 300
         intermediate_weight: Annotated[
-            float | None, "b, of the maps between image and features; none, the simpler form, leaves them out"
+            float | None, "b, weight of the intermediate maps; none, as in the simpler form, leaves them out"
         ] = 0.5
         intermediate_rampup: Annotated[float, "length of its sigmoid ramp-up, as a share of training"] = (
             INTERMEDIATE_RAMPUP
         )
         rampdown: Annotated[
             Literal["cosine", "sigmoid"],
-            "ramp-down of both: a cosine over all of training, or the simpler form's last fifth",
+            "ramp-down of both: a cosine over the whole training, or a sigmoid over the last fifth (simpler form)",
         ] = "cosine"
 
         def __post_init__(self) -> None:

@@ -33,7 +33,7 @@ class Linear(Method[SupervisedBatch]):
         """Settings of `linear`."""
 
         class_weights: Annotated[
-            Literal["none", "balanced"], "weight labels by the inverse of the frequency of their class"
+            Literal["none", "balanced"], "balanced: weight each label by the inverse frequency of its class"
         ] = "none"
 
     cfg: Config

@@ -53,26 +53,27 @@ class MeanTeacher(Method[SemiSupervisedBatch]):
 
         consistency: Annotated[
             Literal["mse", "kl", "logit-mse"],
-            "cost between the two softmaxes; logit-mse compares raw logits, a known mistake, to show what it does",
+            "distance of the two softmaxes; logit-mse compares raw logits, a known mistake, to show its effect",
         ] = "mse"
         consistency_weight: Annotated[float, "w, after the ramp-up; 10 to 100 for mse, 1 to 10 for kl"] = 50.0
-        consistency_on: Annotated[Literal["all", "unlabeled"], "rows that consistency is asked of"] = "all"
+        consistency_on: Annotated[Literal["all", "unlabeled"], "rows that have a consistency loss"] = "all"
         ramp: Annotated[Literal["sigmoid", "linear"], "shape of the ramp-up r"] = "linear"
         rampup: Annotated[float, "length of the ramp-up, as a share of training"] = 0.4
         class_loss_divisor: Annotated[
-            Literal["labeled", "batch"], "rows the class loss is averaged over; the original's code takes the batch"
+            Literal["labeled", "batch"],
+            "rows that the class loss is averaged over; all of the batch in the original code",
         ] = "labeled"
         logit_distance_weight: Annotated[
             float | None, "two heads, tied by this weight; by default there is one head"
         ] = None
-        sntg_weight: Annotated[float | None, "SNTG's weight, as a multiple of w; by default it is left out"] = None
+        sntg_weight: Annotated[float | None, "weight of SNTG, as a multiple of w; by default SNTG is left out"] = None
         sntg_margin: Annotated[float, "SNTG's margin m between features of two classes"] = MARGIN
         sntg_distance: Annotated[
-            Literal["mean", "sum"], "SNTG's squared distance, over the features: the original's code takes the mean"
+            Literal["mean", "sum"], "SNTG's squared distance is the mean (as in the original code) or sum over features"
         ] = DISTANCE
-        teacher_mode: Annotated[Literal["train", "eval"], "train: dropout and batch statistics in the teacher too"] = (
-            "train"
-        )
+        teacher_mode: Annotated[
+            Literal["train", "eval"], "train: the teacher, too, uses dropout and batch statistics"
+        ] = "train"
 
         def __post_init__(self) -> None:
             super().__post_init__()

@@ -41,9 +41,11 @@ class MixMatch(Method[SemiSupervisedBatch]):
     class Config(EvaluatedEMAConfig):
         """Settings of `mixmatch`; the defaults are those of the paper for CIFAR-10."""
 
-        temperature: Annotated[float, "T, of sharpening the guesses; 1 leaves them"] = 0.5
-        mixup_alpha: Annotated[float, "alpha: near 0 hardly mixes, large halves"] = 0.75
-        mixup_draw: Annotated[Literal["row", "batch"], "a mixing share for each row, or one for all of a step"] = "row"
+        temperature: Annotated[float, "T, temperature of the sharpening; 1 does not sharpen"] = 0.5
+        mixup_alpha: Annotated[float, "alpha; near 0 hardly mixes, large values mix half and half"] = 0.75
+        mixup_draw: Annotated[Literal["row", "batch"], "one mixing share for each row, or one for the whole batch"] = (
+            "row"
+        )
         unlabeled_weight: Annotated[float, "w, after the ramp-up; for errors averaged over classes"] = 75.0
         rampup: Annotated[float, "length of the linear ramp-up, as a share of training"] = 1 / 64
 

@@ -37,19 +37,21 @@ class PiModel(Method[SemiSupervisedBatch]):
         """Settings of `pi-model`. Weights are for costs averaged over rows, as in the FixMatch code's baseline."""
 
         consistency_weight: Annotated[float, "w, after the ramp-up; the original's is 100 at 4,000 labels"] = 10.0
-        consistency_on: Annotated[Literal["all", "unlabeled"], "rows that consistency is asked of"] = "all"
+        consistency_on: Annotated[Literal["all", "unlabeled"], "rows that have a consistency loss"] = "all"
         gradient: Annotated[
-            Literal["both", "one"], "passes that consistency trains; the original's code both, FixMatch's one"
+            Literal["both", "one"],
+            "passes that get the gradient of the consistency loss; both in the original code, one in FixMatch's",
         ] = "both"
         ramp: Annotated[Literal["sigmoid", "linear"], "shape of the ramp-up r"] = "linear"
         rampup: Annotated[float, "length of the ramp-up, as a share of training"] = 0.4
         class_loss_divisor: Annotated[
-            Literal["labeled", "batch"], "rows the class loss is averaged over; the original's code takes the batch"
+            Literal["labeled", "batch"],
+            "rows that the class loss is averaged over; all of the batch in the original code",
         ] = "labeled"
-        sntg_weight: Annotated[float | None, "SNTG's weight, as a multiple of w; by default it is left out"] = None
+        sntg_weight: Annotated[float | None, "weight of SNTG, as a multiple of w; by default SNTG is left out"] = None
         sntg_margin: Annotated[float, "SNTG's margin m between features of two classes"] = MARGIN
         sntg_distance: Annotated[
-            Literal["mean", "sum"], "SNTG's squared distance, over the features: the original's code takes the mean"
+            Literal["mean", "sum"], "SNTG's squared distance is the mean (as in the original code) or sum over features"
         ] = DISTANCE
 
         def __post_init__(self) -> None:

@@ -37,9 +37,11 @@ class Prototypes(SoftTargets):
         """Settings of `prototypes`."""
 
         temperature: Annotated[float, "T, by which cosines are divided"] = 0.1
-        rounds: Annotated[int, "of soft k-means on the unlabeled images; 0: means of the labeled images alone"] = 10
-        neighbor_share: Annotated[float, "s, the share of the nearest labeled images in q"] = 0.0
-        neighbors: Annotated[int, "k, how many of them vote"] = 5
+        rounds: Annotated[
+            int, "rounds of soft k-means on the unlabeled images; 0: means of the labeled images alone"
+        ] = 10
+        neighbor_share: Annotated[float, "s, weight of the votes of the nearest labeled images in q"] = 0.0
+        neighbors: Annotated[int, "k, number of nearest labeled images that vote"] = 5
 
         def __post_init__(self) -> None:
             require(self.temperature >= 0.02, "method.temperature", "at least 0.02", self.temperature)

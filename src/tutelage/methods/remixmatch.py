@@ -49,13 +49,13 @@ class ReMixMatch(Method[SemiSupervisedBatch]):
         strong_views: Annotated[int, "K, strong views of each unlabeled image"] = 2
         alignment_steps: Annotated[
             int,
-            "steps whose mean prediction is aligned with the class frequencies of the labeled images; 0 aligns none",
+            "steps over which mean predictions are aligned with the class frequencies of the labels; 0: no alignment",
         ] = 128
-        temperature: Annotated[float, "T, of sharpening the guesses; 1 leaves them"] = 0.5
-        mixup_alpha: Annotated[float, "alpha: near 0 hardly mixes, large halves"] = 0.75
-        unlabeled_weight: Annotated[float, "w, of the mixed unlabeled rows, after the ramp-up"] = 1.5
-        strong_weight: Annotated[float, "w_1, of the first strong view as it is, after the ramp-up"] = 0.5
-        rotation_weight: Annotated[float, "w_rot, of telling quarter turns; 0 leaves them out"] = 0.5
+        temperature: Annotated[float, "T, temperature of the sharpening; 1 does not sharpen"] = 0.5
+        mixup_alpha: Annotated[float, "alpha; near 0 hardly mixes, large values mix half and half"] = 0.75
+        unlabeled_weight: Annotated[float, "w, weight of the mixed unlabeled rows, after the ramp-up"] = 1.5
+        strong_weight: Annotated[float, "w_1, weight of the unmixed first strong view, after the ramp-up"] = 0.5
+        rotation_weight: Annotated[float, "w_rot, weight of predicting rotations; 0 leaves them out"] = 0.5
         rampup: Annotated[float, "length of the linear ramp-up, as a share of training"] = 1 / 64
 
         def __post_init__(self) -> None:

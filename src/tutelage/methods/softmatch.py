@@ -55,18 +55,18 @@ class SoftMatch(Method[SemiSupervisedBatch]):
             Literal["uniform", "first-batch"], "q before the first step: uniform, or the mean of the first batch (USB)"
         ] = "uniform"
         aligned_labels: Annotated[
-            bool, "make the pseudo-label of a, not of p(weak u): ours, for few labels on frozen features"
+            bool, "take the pseudo-label from a, not from p(weak u); ours, for few labels on frozen features"
         ] = False
         statistics_start: Annotated[
             Literal["published", "first-batch"],
             "mu and sigma^2 before the first step: 1/K and 1, or those of the first batch (ours, for trained networks)",
         ] = "published"
-        sigmas: Annotated[float, "s: larger weighs unsure rows less"] = 2.0
+        sigmas: Annotated[float, "s; larger values give uncertain rows less weight"] = 2.0
         passes: Annotated[
             Literal["joint", "separate"],
-            "joint: all rows in one pass; separate: the weak unlabeled rows in one of their own, without gradient",
+            "joint: all rows in one pass; separate: a separate pass, without gradient, for the weak unlabeled rows",
         ] = "joint"
-        statistics_decay: Annotated[float, "of the moving averages mu, sigma^2, q and the labeled target"] = 0.999
+        statistics_decay: Annotated[float, "decay of the moving averages mu, sigma^2, q and the labeled target"] = 0.999
 
         def __post_init__(self) -> None:
             super().__post_init__()

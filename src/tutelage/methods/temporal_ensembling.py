@@ -47,16 +47,17 @@ class TemporalEnsembling(Method[SemiSupervisedBatch]):
         """Settings of `temporal-ensembling`. Weights are for costs averaged over rows."""
 
         consistency_weight: Annotated[float, "w, after the ramp-up"] = 30.0
-        ensemble_decay: Annotated[float, "a, of a row's earlier predictions"] = 0.6
+        ensemble_decay: Annotated[float, "a, decay of the average of a row's earlier predictions"] = 0.6
         ramp: Annotated[Literal["sigmoid", "linear"], "shape of the ramp-up r"] = "sigmoid"
         rampup: Annotated[float, "length of the ramp-up, as a share of training"] = 80 / 300
         class_loss_divisor: Annotated[
-            Literal["labeled", "batch"], "rows the class loss is averaged over; the original's code takes the batch"
+            Literal["labeled", "batch"],
+            "rows that the class loss is averaged over; all of the batch in the original code",
         ] = "labeled"
-        sntg_weight: Annotated[float | None, "SNTG's weight, as a multiple of w; by default it is left out"] = None
+        sntg_weight: Annotated[float | None, "weight of SNTG, as a multiple of w; by default SNTG is left out"] = None
         sntg_margin: Annotated[float, "SNTG's margin m between features of two classes"] = MARGIN
         sntg_distance: Annotated[
-            Literal["mean", "sum"], "SNTG's squared distance, over the features: the original's code takes the mean"
+            Literal["mean", "sum"], "SNTG's squared distance is the mean (as in the original code) or sum over features"
         ] = DISTANCE
 
         def __post_init__(self) -> None:

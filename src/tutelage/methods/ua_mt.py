@@ -43,14 +43,16 @@ class UAMT(Method[SemiSupervisedBatch]):
 
         consistency_weight: Annotated[float, "w, after the ramp-up"] = 0.1
         consistency_on: Annotated[
-            Literal["unlabeled", "all"], "rows that consistency is asked of; all is the other of the original's scripts"
+            Literal["unlabeled", "all"], "rows that have a consistency loss; all is the original's other script"
         ] = "unlabeled"
         rampup: Annotated[float, "length of the sigmoid ramp-up r, as a share of training"] = 1.0
         rampup_stairs: Annotated[
-            int | None, "number of stairs in which r rises (40 are 150 of 6,000 steps each); none is smooth"
+            int | None, "number of stairs in which r rises (40 means 150 of 6,000 steps each); none: a smooth rise"
         ] = 40
-        passes: Annotated[int, "T, the teacher's passes for its uncertainty; even, two go at once"] = 8
-        teacher_noise: Annotated[float, "std of the noise on the teacher's images, which is cut at twice that"] = 0.1
+        passes: Annotated[int, "T, teacher passes that estimate uncertainty; an even number, since two run at once"] = 8
+        teacher_noise: Annotated[
+            float, "standard deviation of the noise on the teacher's images, clipped at twice that"
+        ] = 0.1
         threshold_start: Annotated[float, "H at the start, as a share of ln K; it ends at 1"] = 0.75
         slowest: ClassVar[float] = 0.99
 

@@ -51,11 +51,11 @@ class UDA(Method[SemiSupervisedBatch]):
         """Settings of `uda`; the defaults are those of the paper for CIFAR-10."""
 
         threshold: Annotated[float, "beta, the confidence of the unsharpened prediction that a target needs"] = 0.8
-        temperature: Annotated[float, "T, of sharpening the target; 1 leaves it"] = 0.4
+        temperature: Annotated[float, "T, temperature of the sharpening; 1 does not sharpen"] = 0.4
         unlabeled_weight: Annotated[float, "lambda"] = 1.0
         signal_annealing: Annotated[
             Literal["off", "linear", "exp", "log"],
-            "leave out labeled images that are predicted well before their time",
+            "leave out labeled images that are predicted too well for the current stage of training",
         ] = "off"
 
         def __post_init__(self) -> None:

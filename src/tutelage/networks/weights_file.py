@@ -76,7 +76,7 @@ def _parse(file: Path, content: bytes) -> Any:
         except (UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
             if needed := re.search(r"GLOBAL (\S+)", str(error)):
                 raise CheckpointError(
-                    f"{file} can only be read with {needed[1]}, and code from a file is never run: where you trust the "
+                    f"{file} can only be read with {needed[1]}, and code from a file is never run: if you trust the "
                     "file, save only the state dict with torch.save(model.state_dict(), 'weights.pt')"
                 ) from None
             raise CheckpointError(

@@ -33,10 +33,12 @@ def check_baseline(cfg: RunConfig) -> None:
             f"train.baseline: {cfg.method} learns from no unlabeled images, so it has no supervised baseline"
         )
     if cfg.train.steps is not None and cfg.train.baseline_share != BASELINE_SHARE:
-        raise ConfigError("train.baseline_share is of train.budget; with train.steps the baseline takes as many steps")
+        raise ConfigError(
+            "train.baseline_share divides train.budget; with train.steps, the baseline takes as many steps as the run"
+        )
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ConfigError(
-            f"train.baseline is for one process; under torchrun train {option('method', 'supervised')} by itself"
+            f"train.baseline needs a single process; under torchrun, train {option('method', 'supervised')} separately"
         )
 
 

@@ -215,7 +215,7 @@ def budget_fault(budget: str, fault: TooShort, *, smaller: str, items: str, base
         parts += [f"and of the baseline {_text(costs.baseline_step)}"]
     steps = LEAST_STEPS * (costs.step + (costs.baseline_step or 0.0))
     cures: list[tuple[float, str]] = [
-        (steps, f"lower train.batch_size or {smaller}, or take a smaller network"),
+        (steps, f"lower train.batch_size or {smaller}, or choose a smaller network"),
         (costs.runs * costs.closing, f"score fewer {items} (--test)"),
         (costs.report, "leave out the report (--no-report)"),
         (costs.reading, f"give fewer {items}"),

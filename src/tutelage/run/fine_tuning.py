@@ -32,9 +32,9 @@ def check_finetune(cfg: RunConfig) -> None:
     if len(cfg.network.parts) > 1:
         raise ConfigError(f"train.finetune is for one network, and {cfg.network.name} joins several: leave it out")
     if cfg.train.budget is None:
-        raise ConfigError("train.finetune takes what is left of train.budget: give a budget, not steps")
+        raise ConfigError("train.finetune uses the rest of train.budget: give a budget, not steps")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise ConfigError("train.finetune is for one process: leave it out under torchrun")
+        raise ConfigError("train.finetune needs a single process: leave it out under torchrun")
 
 
 def seconds_left(record: RunRecord, elapsed: float) -> float:

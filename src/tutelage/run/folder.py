@@ -70,7 +70,7 @@ class RunFolder:
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise RunError(f"cannot make the run folder {path}: {error.strerror}") from None
+            raise RunError(f"cannot create the run folder {path}: {error.strerror}") from None
         run._acquire()
         try:
             refuse_existing(path, overwrite=overwrite)  # again, since another process may have been faster
@@ -194,10 +194,10 @@ def refuse_existing(path: Path, *, overwrite: bool) -> None:
     if not path.exists():
         parent = next(p for p in path.absolute().parents if p.exists())
         if not parent.is_dir():
-            raise RunError(f"cannot make the run folder {path}: {parent} is not a folder")
+            raise RunError(f"cannot create the run folder {path}: {parent} is not a folder")
         return
     if not path.is_dir():
-        raise RunError(f"the run folder {path} is a file; name a new folder")
+        raise RunError(f"the run folder {path} is a file; choose a new folder")
     entries = {entry.name for entry in path.iterdir()}
     inside = {name for name in entries - {".lock"} if TEMPORARY not in name}
     strange = sorted(inside - {*CONTENT, *FOLDERS})
@@ -205,7 +205,7 @@ def refuse_existing(path: Path, *, overwrite: bool) -> None:
         return  # empty, or a run that was killed before its first step
     if "config.json" not in inside or strange:
         other = strange or sorted(inside)
-        raise RunError(f"{path} exists and is not a run folder (it holds {other[0]!r}); name a new folder")
+        raise RunError(f"{path} exists and is not a run folder (it holds {other[0]!r}); choose a new folder")
     if not overwrite:
         raise RunError(
             f"{path} holds a run already; resume it with {option('resume', path)}, or "

@@ -176,7 +176,7 @@ class FrozenBackbone:
                 raise ConfigError(_no_time(len(missing), done, self.seconds, deadline, later))
         if console is not None and missing:
             seconds = time.perf_counter() - begin
-            console.print(f"- {len(missing)} images passed the frozen network once, in {seconds:.0f} s")
+            console.print(f"- {len(missing)} images passed through the frozen network once, in {seconds:.0f} s")
         return np.stack([known[digest] for digest in digests])
 
     def seconds_per_image(self, images: NDArray[np.uint8]) -> float:

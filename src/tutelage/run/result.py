@@ -80,7 +80,7 @@ def print_result(result: Mapping[str, Any], task: Task, console: Console) -> Non
             )
             return
         console.print(
-            f"No labeled {task.items} were left to score on, so there is no number for this model. "
+            f"No labeled {task.items} were left to score on, so there is no score for this model. "
             f"Give labeled test {task.items} with {option('test')}, or label more.",
             markup=False,
         )

@@ -152,7 +152,7 @@ class Session:
         rest = [("the final scores", costs.runs * costs.closing), ("the report", costs.report)]
         kept = [f"{clock(seconds)} for {what}" for what, seconds in rest if seconds >= 1.0]
         if kept:
-            self.console.print(f"- kept at the end: {' and '.join(kept)}")
+            self.console.print(f"- set aside for the end: {' and '.join(kept)}")
         if own.eval_every not in (None, eval_every):
             self.console.print(f"- an evaluation takes {clock(costs.evaluation)}: one every {own.eval_every} steps")
 

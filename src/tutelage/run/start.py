@@ -204,16 +204,16 @@ def _warn_of_slow_averages(training: Training, cfg: RunConfig, console: Console)
     better = slowest_decay(total)
     if teacher is not None and teacher.decay > better and (1.0 - teacher.decay) * total < SHORTEST_RUN:
         console.print(
-            f"- method.ema_decay {teacher.decay:g} averages over {1 / (1 - teacher.decay):.0f} steps, and there "
-            f"are {total}: the teacher may stay behind the student; try {option('method.ema_decay', better)}"
+            f"- method.ema_decay {teacher.decay:g} averages over {1 / (1 - teacher.decay):.0f} steps, but there "
+            f"are only {total}: the teacher may lag behind the student; try {option('method.ema_decay', better)}"
         )
     kinds = (nn.BatchNorm2d, WeightNormConv2d)
     norms = [module for module in training.method.student.modules() if isinstance(module, kinds)]
     slowest = min((norm.momentum for norm in norms if norm.momentum is not None), default=1.0)
     if slowest < BATCH_NORM_MOMENTUM and slowest * total < SHORTEST_RUN and "timm:" not in cfg.network.name:
         console.print(
-            f"- network.batch_norm_momentum {slowest:g} averages over {1 / slowest:.0f} steps, and there are {total}: "
-            "scores may stay far behind what the network learns; try "
+            f"- network.batch_norm_momentum {slowest:g} averages over {1 / slowest:.0f} steps, but there are only "
+            f"{total}: scores may lag far behind what the network learns; try "
             f"{option('network.batch_norm_momentum', BATCH_NORM_MOMENTUM)}"
         )
 
@@ -229,7 +229,7 @@ def _warn_of_unused_views(training: Training, cfg: RunConfig, module: DataModule
     views = {*training.method.labeled_views, *training.method.unlabeled_views}
     for view, changed in module.view_settings(cfg):
         if changed and view not in views:
-            module.console.print(f"- {', '.join(changed)}: nothing comes of it, since {cfg.method} has no {view} view")
+            module.console.print(f"- {', '.join(changed)}: no effect, since {cfg.method} has no {view} view")
 
 
 @contextmanager
@@ -246,5 +246,5 @@ def _name_batch(cfg: RunConfig, module: DataModule) -> Iterator[None]:
         unlabeled = [f"{train.unlabeled_batch} unlabeled"] if method.unlabeled_views else []
         raise TutelageError(
             f"out of memory with batches of {' and '.join([*labeled, *unlabeled])} {module.item} and the network "
-            f"'{cfg.network.name}': lower train.batch_size or {module.smaller}, or take a smaller network"
+            f"'{cfg.network.name}': lower train.batch_size or {module.smaller}, or choose a smaller network"
         ) from error

@@ -42,7 +42,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunError(f"cannot make {folder}: {error.strerror}") from None
+        raise RunError(f"cannot create {folder}: {error.strerror}") from None
     path = folder / f"step-{checkpoint.step:08d}.safetensors"
     size = sum(tensor.nbytes for tensor in checkpoint.tensors.values())
     require_space(path, 2 * size)  # leaves room for the log

@@ -138,7 +138,7 @@ def test_wide_images_are_padded_where_nothing_else_is_asked(sizes: list[tuple[in
 
 def test_python_is_told_which_keyword_frames_otherwise() -> None:
     few = framing_note(looks(*[(300, 100)] * 2, *[(400, 300)] * 10), FULL_CROP)
-    assert few is not None and "(resize='pad' keeps all of it)" in few
+    assert few is not None and "(resize='pad' keeps whole images)" in few
 
 
 @pytest.mark.usefixtures("by_flags")

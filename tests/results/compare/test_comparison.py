@@ -254,7 +254,7 @@ def test_a_run_of_another_combination_is_not_taken(
         ("few.npz --methods supervised", "nothing could be scored; give labeled images with --test"),
         ("digits --label-counts 20", "specify the methods (--methods) to compare"),
         ("--methods supervised", "specify the data to compare"),
-        ("digits --methods supervised --list --collect", "--list and --collect exclude each other"),
+        ("digits --methods supervised --list --collect", "--list and --collect are mutually exclusive"),
         ("digits --collect", "give only --out with it"),
         ("digits --methods supervised --method fixmatch", "unknown option --method"),
     ],

@@ -67,7 +67,7 @@ def test_a_setting_of_a_method_goes_to_the_methods_that_have_it() -> None:
         ({"settings": {"method.name": "fixmatch"}}, "give --methods"),
         ({"settings": {"data.label_count": 3}}, "give --label-counts"),
         ({"settings": {"train.baseline": True}}, "give supervised among --methods"),
-        ({"settings": {"method.queue": 3}}, "method.queue is a setting of none of supervised, fixmatch"),
+        ({"settings": {"method.queue": 3}}, "method.queue is not a setting of any of supervised, fixmatch"),
         ({"presets": ("mean-teacher-digits",)}, "which is not among --methods"),
         ({"presets": ("supervised-digits", "supervised-small")}, "two presets of supervised"),
         ({"presets": ("supervised-digit",)}, "did you mean 'supervised-digits'"),

@@ -47,7 +47,7 @@ def test_a_page_names_no_absolute_path(pair: Path, tmp_path: Path) -> None:
     for runs in ([pair], [pair, other], [other, pair / "baseline"]):
         page = page_of(runs, tmp_path)
         assert root not in page and str(tmp_path) not in page
-        assert "digits.npz" in page and "Type it in the folder that holds digits.npz." in page
+        assert "digits.npz" in page and "Run it in the folder that holds digits.npz." in page
     assert (tmp_path / "page.html").exists()
     write_report([pair, other], tmp_path / "page.md", format="md", most=10)
     assert root not in (tmp_path / "page.md").read_text()

@@ -178,7 +178,9 @@ def test_labels_that_teach_more_than_random_ones_would_are_not_called_wrong() ->
     run = fixmatch(0.35, label_fit=RANDOM_LABELS)
     assert names(run, record(0.35, labels=200)) == []
     (wrong,) = diagnose([Evidence(run, record(0.34, labels=200))])
-    assert wrong.evidence.startswith("the labels do not fit the images: supervised training is right on 34%")
+    assert wrong.evidence.startswith(
+        "the labels do not fit the images: supervised training classifies 34% of other images correctly"
+    )
 
 
 def test_few_labels_are_called_too_few_or_wrong() -> None:
@@ -206,9 +208,9 @@ def test_what_most_seeds_show_stands_first() -> None:
 def test_over_several_seeds_a_reason_says_in_how_many_it_was_found() -> None:
     few, well = fixmatch(logged=HEALTHY | {"pseudo/share": 0.0}), fixmatch(logged=HEALTHY)
     (reason,) = diagnose([Evidence(few, record()), Evidence(few, record()), Evidence(well, record())])
-    assert reason.evidence.endswith("(in 2 of 3 seeds; the numbers are of one)")
+    assert reason.evidence.endswith("(in 2 of 3 seeds; the numbers are from one of them)")
     (reason,) = diagnose([Evidence(few, record()), Evidence(few, record())])
-    assert reason.evidence.endswith("(in all 2 seeds; the numbers are of one)")
+    assert reason.evidence.endswith("(in all 2 seeds; the numbers are from one of them)")
     (reason,) = diagnose([Evidence(few, record())])
     assert "seeds" not in reason.evidence
 

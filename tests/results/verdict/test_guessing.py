@@ -32,8 +32,8 @@ def test_a_coin_is_no_better_and_a_network_that_learned_is() -> None:
     coin = found([100, 100], [98, 102])
     assert coin.no_better
     assert coin.sentence == (
-        "no better than guessing: 202 of 400 images are right (50.5%), by always naming 'cat' it would be 50.0% "
-        "(p = 0.44)"
+        "no better than guessing: 202 of 400 images are classified correctly (50.5%); always naming 'cat' would give "
+        "50.0% (p = 0.44)"
     )
     assert not found([160, 40], [50, 150]).no_better
     assert found([200, 0], [200, 0]).no_better  # one class for all
@@ -58,7 +58,7 @@ def test_the_balanced_accuracy_of_predictions_that_ignore_the_image_passes_as_se
 def test_few_images_cannot_tell() -> None:
     few = found([6, 4], [4, 6])
     assert few.no_better and few.few
-    assert few.sentence.startswith("perhaps no better than guessing: 12 of 20 images are right (60.0%)")
+    assert few.sentence.startswith("perhaps no better than guessing: 12 of 20 images are classified correctly (60.0%)")
     assert not found([100, 100], [98, 102]).few
 
 

@@ -105,8 +105,8 @@ def test_a_verdict_on_a_run_that_was_fine_tuned_says_that_it_compares_the_heads(
     verdict = judge([(copy, copy / "baseline")])
     assert verdict.gain == plain.gain
     assert verdict.notes[-1] == (
-        "these are the heads on the frozen network, with and without unlabeled images; the fine-tuned network that "
-        f"predicts ({score(copy / 'finetuned', 'teacher'):.1%}) has no supervised baseline of its own"
+        "this compares the heads on the frozen network, with and without unlabeled images; the fine-tuned network, "
+        f"which makes the predictions ({score(copy / 'finetuned', 'teacher'):.1%}), has no supervised baseline"
     )
     write_verdict(verdict, copy)
     assert read_verdict(copy) == verdict

@@ -147,7 +147,7 @@ def test_ten_more_labels_of_the_weakest_class_raise_its_recall(tmp_path: Path) -
     truth = digits(tmp_path / "digits.npz", [20, 20, 20, 20, 20, 20, 20, 20, 1, 20])
     before, verdict = verdict_on(tmp_path / "digits.npz", tmp_path / "before", steps=100)
     (advice,) = [cause for cause in verdict.causes if cause.name == "weak class"]
-    assert "images of '8' are recognized, from 1 labels" in advice.evidence
+    assert "images of '8' are recognized (number of labels: 1)" in advice.evidence
     assert advice.flag.startswith("label 10 more images of '8'; tutelage predict RUN DATA --out predictions.csv lists")
 
     # those that the model thinks the likeliest, as the advice says, looked at one after the other until ten are found

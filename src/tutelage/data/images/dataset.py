@@ -175,7 +175,7 @@ def load_images(
     kept = keep_labels(known, names, classes, count=config.label_count, balance=config.label_balance, seed=seed)
     if len(kept) < (known >= 0).sum():
         notes.append(
-            f"{len(kept)} of {(known >= 0).sum()} labels are used ({config.label_balance}), the rest is hidden"
+            f"{len(kept)} of {(known >= 0).sum()} labels are used ({config.label_balance}), the others are hidden"
         )
     val: ImageSubset | None = None
     held = copies = kept[:0]
@@ -232,7 +232,7 @@ def _found(inventory: ImageInventory) -> list[str]:
 
 def _held_note(held: int, kept: int, copies: int, share: float, *, needs_labels: bool) -> str:
     if held:
-        note = f"no validation images are given: {held} of the {kept} labels are held out to validate"
+        note = f"no validation images are given: {held} of the {kept} labels are held out for validation"
         return f"{note}, and {copies} byte-identical copies of these are left out" if copies else note
     instead = "there is no validation set" if needs_labels else "labeled images are scored against each other"
     if share == 0.0:

@@ -147,7 +147,7 @@ def _leave_out_useless_scores(listings: dict[str, ImageListing]) -> None:
     for role in ("val", "test"):
         if role in listings and listings[role].items and not (labeled["train"] and labeled[role]):
             part = listings.pop(role)
-            train.warnings.append(f"{shown(part.where)}: the {role} images score nothing, since labels are missing")
+            train.warnings.append(f"{shown(part.where)}: the {role} images cannot be scored, since labels are missing")
 
 
 def _bare(item: Item) -> Item:

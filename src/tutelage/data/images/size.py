@@ -60,14 +60,14 @@ def framing_note(looks: Sequence[ImageLook], framing: Framing) -> str | None:
     if framing.mode != "crop":
         done = "padded to squares with their mean color" if framing.mode == "pad" else "stretched to squares"
         much = _said(cuts, "at least", "a quarter of the images")
-        square = f"images are {done}: a centered square would leave out {much} ({option('resize', 'crop')} takes it)"
+        square = f"images are {done}: a centered square would leave out {much} ({option('resize', 'crop')} uses it)"
         return square if any(cuts) else None
     what = "the centered square"
     if framing.crop_share < 1.0:
         what += f" whose side is {framing.crop_share:g} of the shorter side (data.crop_share)"
     much_cut = sum(cut > _MUCH for cut in cuts)
     if much_cut:
-        whole = f"{option('resize', 'pad')} keeps all of it"
+        whole = f"{option('resize', 'pad')} keeps whole images"
         lost = f", and {much_cut} of {len(cuts)} lose more than a third of their area ({whole})"
     elif any(cuts):
         lost = f", which leaves out {_said(cuts, 'at most', 'three quarters of the images')}"

@@ -147,7 +147,7 @@ def load_scans(
     kept = keep_cases(known, train.names, count=data.label_count, choice=scan.labeled, seed=seed)
     if len(kept) < len(known):
         how = "the first listed" if scan.labeled == "first" else "drawn by the seed"
-        notes.append(f"{len(kept)} of {len(known)} labels are used ({how}), the rest is hidden")
+        notes.append(f"{len(kept)} of {len(known)} labels are used ({how}), the others are hidden")
     val: ScanSubset | None = None
     held = copies = kept[:0]
     if "val" in inventory.parts:
@@ -234,7 +234,7 @@ def _found(inventory: ScanInventory) -> list[str]:
 
 def _held_note(held: int, kept: int, share: float) -> str:
     if held:
-        return f"no validation cases are given: {held} of the {kept} labeled ones are held out to validate"
+        return f"no validation cases are given: {held} of the {kept} labeled ones are held out for validation"
     if share == 0.0:
         return "no validation cases are given and val_share is 0: nothing is held out, there is no validation"
     return (

@@ -46,7 +46,7 @@ class MaskFolder:
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise RunError(f"cannot make the folder {path}: {error.strerror}") from None
+            raise RunError(f"cannot create the folder {path}: {error.strerror}") from None
 
     @property
     def columns(self) -> list[str]:

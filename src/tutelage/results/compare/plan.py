@@ -78,7 +78,7 @@ class Plan:
         require(1 <= len(self.seeds) <= MOST_SEEDS, named("seeds"), f"in [1, {MOST_SEEDS}]", len(self.seeds))
         for name, (what, instead) in _OF_THE_COMPARISON.items():
             if name in self.settings:
-                raise ConfigError(f"{name} is not one setting in a comparison: give {what}{named(instead)}")
+                raise ConfigError(f"{name} is not a single setting in a comparison: give {what}{named(instead)}")
         for method in self.methods:
             if not learns_from_labels(method):
                 raise ConfigError(
@@ -99,7 +99,7 @@ class Plan:
         for name in self.settings:
             section, _, setting = name.partition(".")
             if section == "method" and not any(_has(method, setting) for method in self.methods):
-                raise ConfigError(f"{name} is a setting of none of {', '.join(self.methods)}")
+                raise ConfigError(f"{name} is not a setting of any of {', '.join(self.methods)}")
 
     @property
     def kind(self) -> DataKind:
@@ -200,20 +200,20 @@ def keep_plan(plan: Plan, out: Path) -> None:
         if any(runs.get(one) != _run(before, one) for one in started):
             raise RunError(
                 f"{out} holds another comparison: {'; '.join(_differences(before, plan))}. Methods, label counts and "
-                "seeds may be added; to change anything else, name a new folder"
+                "seeds may be added; to change anything else, choose a new folder"
             )
         if started and digest != read_json(out / FILE).get(_DIGEST, digest):
             raise RunError(
-                f"{plan.config_file} has changed since the first runs of {out}; undo the change, or name a new folder"
+                f"{plan.config_file} has changed since the first runs of {out}; undo the change, or choose a new folder"
             )
         write_json(out / FILE, values)
         return
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RunError(f"{out} exists and holds no comparison; name a new folder")
+        raise RunError(f"{out} exists and holds no comparison; choose a new folder")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunError(f"cannot make the folder {out}: {error.strerror}") from None
+        raise RunError(f"cannot create the folder {out}: {error.strerror}") from None
     write_json(out / FILE, values)
 
 
@@ -247,7 +247,7 @@ def read_plan(out: Path) -> Plan:
     values = read_json(out / FILE)
     try:
         if values.pop("format") != FORMAT:
-            raise RunError(f"{out / FILE} is of another version of tutelage")
+            raise RunError(f"{out / FILE} was written by another version of tutelage")
         values.pop(_DIGEST, None)
         given: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
         return Plan(**given)

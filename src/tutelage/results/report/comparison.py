@@ -172,7 +172,7 @@ def _table_of_runs(records: Sequence[RunRecord], names: Sequence[str]) -> Table:
 def _about_runs(records: Sequence[RunRecord]) -> str:
     """What the words of the table of runs mean."""
     pool = records[0].headline.pool
-    about = ["Steps are of the optimizer."]
+    about = ["Steps are optimizer steps."]
     if any(record.method == SUPERVISED for record in records):
         about.append(f"The method supervised learns from the labels alone, without unlabeled {pool}.")
     if any(record.headline.second.key == "ece" for record in records):

@@ -36,7 +36,7 @@ def score_sections(record: RunRecord, looked: Looked, prefix: str) -> list[Secti
         sections.append(mistakes_section(looked.scored, record.classes, looked.scored_part, prefix))
     if looked.unlabeled is not None:
         few = looked.unlabeled
-        about = f"Of {few.said} unlabeled images, those that the model is least sure of: good ones to label next."
+        about = f"Among {few.said} unlabeled images, the least certain ones; they are good candidates to label next."
         gallery = least_certain(few, record.classes, f"{prefix}least-certain")
         sections.append(Section("Least certain unlabeled images", (Text(about, muted=True), gallery)))
     return sections

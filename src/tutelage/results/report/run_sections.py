@@ -78,7 +78,7 @@ def run_sections(
         picture = Picture(
             f"{prefix}views",
             views.read_bytes(),
-            f"Training {record.headline.pool} as augmented for the views of the method.",
+            f"Training {record.headline.pool} under the random views of the method.",
         )
         sections.append(Section("Augmented views", (picture,)))
     return [*sections, *_how_it_was_made(record)]
@@ -102,7 +102,7 @@ def _summary(record: RunRecord, verdict: Verdict | None, alone: bool) -> Section
         pool = record.headline.pool
         none = f"No labeled {pool} were left to score on"
         if (estimate := record.estimate) is None:
-            blocks.append(Text(f"{none}, so there is no number for this model."))
+            blocks.append(Text(f"{none}, so there is no score for this model."))
         else:
             said = estimate.sentence
             blocks.append(Text(f"{said[:1].upper()}{said[1:]}."))
@@ -120,7 +120,7 @@ def _summary(record: RunRecord, verdict: Verdict | None, alone: bool) -> Section
         baseline = None if verdict is None or verdict.seeds > 1 else _baseline_score(verdict, score)
         blocks.append(SECTIONS[record.kind.name].score_tiles(record.scores, record.part, others, baseline))
         is_what = terms.NETWORKS[record.evaluated]
-        text = f"Scored is the {record.evaluated}, {is_what}, as it was after the last step; nothing was selected."
+        text = f"These are the scores of the {record.evaluated} ({is_what}) after the last step; nothing was selected."
         blocks.append(Text(text, muted=True))
     if (kept := RunRecord(record.home).kept) is not None:
         model = "the fine-tuned network" if kept["kept"] == "finetuned" else "the head on the frozen network"
@@ -175,7 +175,7 @@ def how_they_were_made(records: Sequence[RunRecord]) -> list[Section]:
 
 def _how_it_was_made(record: RunRecord) -> list[Section]:
     run = quoted(f"runs/{record.name}")
-    next_words = f"And this scores it, or predicts new {record.headline.pool}:"
+    next_words = f"To score it, or to predict new {record.headline.pool}:"
     out = SECTIONS[record.kind.name].OUT
     next_step = f"tutelage evaluate {run} DATA\ntutelage predict {run} NEW --out {out}"
     if record.pretrained:
@@ -185,7 +185,7 @@ def _how_it_was_made(record: RunRecord) -> list[Section]:
     repeat: tuple[Block, ...] = (
         *_typed_where(names),
         Text(
-            "With the same data and versions, this command trains the same way, for as long as the machine can:"
+            "With the same data and versions, this command trains in the same way, for as many steps as fit:"
             if record.home != record.path
             else "With the same data and versions, this command gives the same run:"
         ),
@@ -205,7 +205,7 @@ def _typed_where(names: Mapping[str, str]) -> tuple[Text, ...]:
     if not names:
         return ()
     inside = sorted({Path(name).parts[0] for name in names.values()})
-    return (Text(f"Type it in the folder that holds {enumerated([shown(name) for name in inside])}.", muted=True),)
+    return (Text(f"Run it in the folder that holds {enumerated([shown(name) for name in inside])}.", muted=True),)
 
 
 def _data_and_versions(record: RunRecord, *, notes: Sequence[object]) -> Section:
@@ -228,4 +228,4 @@ def _settings(record: RunRecord) -> Table:
         default = changed[name][1] if name in changed else None
         note = f"default {default}" if name in changed and default != value else ""
         rows.append((Cell(name, mono=True), Cell(shown(str(value)), mono=True), Cell(shown(note))))
-    return Table(("setting", "value", ""), tuple(rows), "The third column shows the default where it differs.", texts=3)
+    return Table(("setting", "value", ""), tuple(rows), "The third column shows the default if it differs.", texts=3)

@@ -23,7 +23,7 @@ OUT = "masks/"  # of `tutelage predict`
 LOGGED = {"mask_rate": "share of voxels certain enough to learn from"}  # titles of logged values
 _DISTANCES = {f"{name}_mm": heading for name, heading in DISTANCES.items()}
 CONVENTIONS = (
-    "Distances are in mm. Pooled HD95 and ASD to the reference follow medpy, as reported for UA-MT and its relatives. "
+    "Distances are in mm. Pooled HD95 and ASD to the reference follow medpy, as for UA-MT and similar methods. "
     "The larger of the two directed HD95 and the pooled ASSD follow MONAI. The score of a case is the mean over its "
     "classes. A class that is not found has a Dice of 0 and no distance."
 )

@@ -148,7 +148,7 @@ def calibration_section(examples: Examples, part: str, unlabeled: Examples | Non
     chance = 1.96 * math.sqrt(float((examples.confidence * (1.0 - examples.confidence)).mean()) / len(examples))
     verdict = "overconfident" if gap > 0.03 else "underconfident" if gap < -0.03 else "well calibrated"
     if chance > max(0.03, abs(gap)):  # if each image were right as often as its confidence says
-        verdict = f"on {len(examples):,} images, a gap of up to {100 * chance:.0f} points may be chance"
+        verdict = f"on {len(examples):,} images, a gap of up to {100 * chance:.0f} points may be due to chance"
     return Section(
         "Calibration",
         (
@@ -168,5 +168,5 @@ def mistakes_section(examples: Examples, classes: tuple[str, ...], part: str, pr
     title = "Most confident mistakes"
     if not gallery.thumbnails:
         return Section(title, (Text(f"None of {examples.said} {part} images is misclassified."),))
-    text = f"From {examples.said} {part} images. Some may be labeled wrongly, so check the labels too."
+    text = f"From {examples.said} {part} images. Some of the labels may be wrong, so check them too."
     return Section(title, (Text(text, muted=True), gallery))

@@ -48,7 +48,7 @@ def _strongest(reasons: Sequence[Reason], cases: int) -> Reason:
     if cases == 1:
         return reason
     seeds = f"{len(reasons)} of {cases} seeds" if len(reasons) < cases else f"all {cases} seeds"
-    return replace(reason, evidence=f"{reason.evidence} (in {seeds}; the numbers are of one)")
+    return replace(reason, evidence=f"{reason.evidence} (in {seeds}; the numbers are from one of them)")
 
 
 def short_baseline(cases: Sequence[Evidence]) -> Reason | None:
@@ -57,8 +57,8 @@ def short_baseline(cases: Sequence[Evidence]) -> Reason | None:
         if "planned_steps" in baseline.final:
             return Reason(
                 "short baseline",
-                f"the time of the supervised baseline was up after {baseline.final['step']} of "
-                f"{baseline.final['planned_steps']} steps, so the gain may only be a faster start",
+                f"the supervised baseline ran out of time after {baseline.final['step']} of "
+                f"{baseline.final['planned_steps']} steps, so the gain may only mean a faster start",
                 "a larger --budget",
                 DOUBT,
             )
@@ -71,7 +71,7 @@ def short_baseline(cases: Sequence[Evidence]) -> Reason | None:
     return Reason(
         "short baseline",
         f"supervised training had not learned its labels after {steps} steps (loss {sum(known) / len(known):.2f}; "
-        f"{first.clueless} gives {first.ignorance:.2f}), so the gain may only be a faster start",
+        f"{first.clueless} gives {first.ignorance:.2f}), so the gain may only mean a faster start",
         f"train longer, e.g. {option('steps', 3 * steps)} or a larger {named('budget')}",
         DOUBT,
     )
@@ -89,7 +89,7 @@ def lagging_baseline(cases: Sequence[Evidence], networks: Sequence[tuple[str, st
             return Reason(
                 "lagging baseline",
                 f"the {baseline.evaluated} of the supervised baseline lags behind its {other} ({baseline.score:.1%} to "
-                f"{baseline.score_of(other) or 0.0:.1%}), so the gain may be smaller",
+                f"{baseline.score_of(other) or 0.0:.1%}), so the true gain may be smaller",
                 f"a larger {named('budget')}, or {option('method.ema_decay', slowest_decay(baseline.steps))}",
                 DOUBT,
             )

@@ -57,10 +57,10 @@ class Guess:
     def sentence(self) -> str:
         """What was found, if it is no better."""
         known = "perhaps no better than guessing" if self.few else "no better than guessing"
-        so_few = ", and so few images cannot tell" if self.few else ""
+        so_few = ", which is inconclusive with so few images" if self.few else ""
         return (
-            f"{known}: {self.right} of {self.images} images are right ({self.accuracy:.1%}), by always naming "
-            f"'{shown(self.often)}' it would be {self.share:.1%} (p = {self.p:.2f}){so_few}"
+            f"{known}: {self.right} of {self.images} images are classified correctly ({self.accuracy:.1%}); always "
+            f"naming '{shown(self.often)}' would give {self.share:.1%} (p = {self.p:.2f}){so_few}"
         )
 
 

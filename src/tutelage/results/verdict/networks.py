@@ -49,6 +49,6 @@ def said_of(name: str, record: RunRecord, network: str) -> str:
         return ""
     score, own = record.score_of(network) or 0.0, record.score
     return (
-        f"{name} is compared by its {network} ({score:.1%}), since the {record.evaluated}, which predicts, lags behind "
-        f"({own:.1%})"
+        f"{name} is compared by its {network} ({score:.1%}), since its {record.evaluated}, which makes the "
+        f"predictions, lags behind ({own:.1%})"
     )

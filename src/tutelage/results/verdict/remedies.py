@@ -31,8 +31,8 @@ def from_scratch(case: Evidence) -> Reason | None:
     size = f" without {option('image_size')}" if shrunk else ""
     return Reason(
         "new network",
-        f"the network ({shown(name)}) was new and learned what images look like from {labels} labels; one that was "
-        "trained on photos knows that already",
+        f"the network ({shown(name)}) was trained from scratch, with {labels} labels; a network that was pretrained "
+        "on photos already knows what they look like",
         f"{option('network', PRETRAINED)}{size}{install}",
         0.97 if case.no_better else 0.79,
     )
@@ -77,10 +77,12 @@ def weak_class(case: Evidence) -> Reason | None:
         return None
     name, recall = shown(run.classes[weakest]), right[weakest] / counts[weakest]
     others = (right.sum() - right[weakest]) / max(counts.sum() - counts[weakest], 1)
-    has = "" if labels is None else f", from {labels[weakest]} labels"
-    seen = f"{recall:.0%} of the {run.part} images of '{name}' are recognized{has}; of the other classes {others:.0%}"
+    has = "" if labels is None else f" (number of labels: {labels[weakest]})"
+    seen = (
+        f"{recall:.0%} of the {run.part} images of '{name}' are recognized{has}; {others:.0%} of those of other classes"
+    )
     if run.settings["data"].get("label_count") is not None:  # labels are hidden for a trial
-        flag = f"{option('label_count', run.labels + MORE * len(counts))}, which is {MORE} more of each class"
+        flag = f"{option('label_count', run.labels + MORE * len(counts))}, which is {MORE} more per class"
     else:
         listed = command("predict", "RUN", "DATA", out="predictions.csv")
         flag = f"label {MORE} more images of '{name}'; {listed} lists likely ones: those with the highest p_{name}"

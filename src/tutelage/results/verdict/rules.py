@@ -33,11 +33,11 @@ def label_noise(case: Evidence) -> Reason | None:
     if accuracy > min(reached_by_chance(guess, labels, int(baseline.scores["n"])), guess + LEAST_SKILL * (1.0 - guess)):
         return None
     seen = (
-        f"supervised training is right on {accuracy:.0%} of other images; always guessing one class would be right on "
+        f"supervised training classifies {accuracy:.0%} of other images correctly; always naming one class would give "
         f"{guess:.0%}"
     )
     if fit is not None and fit["z"] < UNRELATED:
-        seen += f"; images that look alike share their label in {fit['agreement']:.0%} (by chance {fit['chance']:.0%})"
+        seen += f"; similar images share a label in {fit['agreement']:.0%} of cases ({fit['chance']:.0%} by chance)"
     elif (
         fit is not None or loss is None or loss > 0.5 * case.ignorance
     ):  # only training can tell that labels are too few
@@ -71,7 +71,7 @@ def distribution_gap(case: Evidence) -> Reason | None:
     return Reason(
         "other images",
         f"the unlabeled images differ in kind from the labeled ones: brightness, contrast and edges alone tell them "
-        f"apart (AUC {gap['auc']:.2f}; 0.5 means alike)",
+        f"apart (AUC {gap['auc']:.2f}; 0.5 means no difference)",
         f"fill {where} with images from the same source as the labeled ones ({command('show')} draws both)",
         0.93 if gap["auc"] > CLEAR_GAP else 0.7,
     )
@@ -154,7 +154,7 @@ def weak_unlabeled_loss(case: Evidence) -> Reason | None:
     if part >= WEAK:
         return None
     seen, flag = (
-        f"the unlabeled {case.headline.pool} add {part:.1%} of the loss",
+        f"the unlabeled {case.headline.pool} contribute {part:.1%} of the loss",
         "a larger weight of the unlabeled loss",
     )
     if weight := case.unlabeled_weight():
@@ -174,8 +174,8 @@ def strong_unlabeled_loss(case: Evidence) -> Reason | None:
     weight = case.unlabeled_weight()
     return Reason(
         "unlabeled loss too strong",
-        f"the unlabeled {case.headline.pool} keep the labels from being learned: their supervised loss ends at "
-        f"{mine:.2f}, without them at {theirs:.2f}",
+        f"the unlabeled {case.headline.pool} keep the labels from being learned: the supervised loss ends at "
+        f"{mine:.2f}, but at {theirs:.2f} without them",
         "a smaller weight of the unlabeled loss" if weight is None else _weight_flag(weight[0], weight[1] / 4),
         0.76,
     )
@@ -196,7 +196,7 @@ def slow_average(case: Evidence) -> Reason | None:
     return Reason(
         "slow average",
         f"the teacher lags behind the student ({teacher:.1%} to {student:.1%}): method.ema_decay {decay:g} averages "
-        f"over {1 / (1 - decay):.0f} steps, and there were only {steps}",
+        f"over {1 / (1 - decay):.0f} steps, but there were only {steps}",
         option("method.ema_decay", slowest_decay(steps)),
         0.8,
     )

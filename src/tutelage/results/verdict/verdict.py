@@ -173,7 +173,7 @@ def _guessing(found: Sequence[Guess | None]) -> str:
     if 2 * sum(guess.no_better for guess in known) <= len(known):
         return ""
     worse = [guess for guess in known if guess.no_better]
-    seeds = f" (one of {len(worse)} such seeds of {len(found)})" if len(found) > 1 else ""
+    seeds = f" (from one seed; {len(worse)} of {len(found)} seeds are no better)" if len(found) > 1 else ""
     return worse[len(worse) // 2].sentence + seeds
 
 
@@ -203,8 +203,8 @@ def _said_of_tuned(runs: Sequence[RunRecord]) -> str:
     scores = ", ".join(f"{record.score:.1%}" for record in tuned if record.scored)
     reached = f" ({scores})" if scores else ""
     return (
-        f"these are the heads on the frozen network, with and without unlabeled images; the fine-tuned network that "
-        f"predicts{reached} has no supervised baseline of its own"
+        f"this compares the heads on the frozen network, with and without unlabeled images; the fine-tuned network, "
+        f"which makes the predictions{reached}, has no supervised baseline"
     )
 
 
@@ -232,7 +232,10 @@ def _too_little_to_tell(half_width: float, seeds: int, outcome: Outcome, item: s
 
 def _few_draws(half_width: float, seeds: int) -> Reason:
     """A caveat for a gain that each seed shows, but with too few seeds to generalize."""
-    text = f"other draws of the labels may differ: over these {seeds} seeds the mean gain is ± {half_width:.0f} points"
+    text = (
+        f"other draws of the labels may differ: over these {seeds} seeds, the mean gain is known to within "
+        f"± {half_width:.0f} points"
+    )
     return Reason("few draws", text, f"more seeds: {option('seeds', 2 * seeds + 1)}", 0.3)
 
 
