@@ -38,7 +38,7 @@ class DataConfig:
     label_count: Annotated[int | None, "use only this many labels and hide the others; by default all"] = None
     label_balance: Annotated[
         Literal["balanced", "proportional"],
-        "draw the labels of label_count evenly over the classes, or in proportion to class frequency",
+        "draw label_count labels evenly over classes, or in proportion to class frequency",
     ] = "balanced"
     exclude_labeled: Annotated[bool, "leave the labeled images out of the unlabeled stream"] = False
     labeled_sampling: Annotated[
@@ -169,7 +169,7 @@ class OptimizerConfig:
 class TrainConfig:
     """Length, batches and device of the training. Everything is counted in optimizer steps."""
 
-    steps: Annotated[int | None, "optimizer steps; by default as many as fit the budget"] = None
+    steps: Annotated[int | None, "optimizer steps; by default what fits the budget"] = None
     budget: Annotated[
         str | None,
         "time for the whole command, e.g. 90s, 30m, 2h, or a number of minutes",
@@ -186,7 +186,7 @@ class TrainConfig:
     workers: Annotated[int, "threads that decode images and load batches ahead"] = 2
     log_every: Annotated[int | None, "steps between log lines; by default up to 50"] = None
     eval_every: Annotated[int | None, "steps between evaluations; by default there are 20"] = None
-    checkpoint_every: Annotated[int | None, "steps between checkpoints; by default the same as eval_every"] = None
+    checkpoint_every: Annotated[int | None, "steps between checkpoints; by default eval_every"] = None
     init_from: Annotated[str | None, "run folder whose network initializes this one, with its head if it fits"] = None
     backbone_lr: Annotated[float, "learning rate of a pretrained backbone, as a multiple of that of the head"] = 1.0
     freeze: Annotated[

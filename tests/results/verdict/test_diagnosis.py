@@ -187,7 +187,9 @@ def test_few_labels_are_called_too_few_or_wrong() -> None:
     run = fixmatch(0.36, label_fit=RANDOM_LABELS)
     (few,) = diagnose([Evidence(run, record(0.36, labels=50))])
     assert few.name == "labels"
-    assert few.evidence.startswith("the 50 labels are too few, or do not fit the images: supervised training is right")
+    assert few.evidence.startswith(
+        "the 50 labels are too few, or do not fit the images: supervised training classifies"
+    )
     assert few.flag.startswith("label more images")
 
 

@@ -110,7 +110,7 @@ def test_a_verdict_on_a_run_that_was_fine_tuned_says_that_it_compares_the_heads(
     )
     write_verdict(verdict, copy)
     assert read_verdict(copy) == verdict
-    assert verdict.remarks[-1].startswith("These are the heads")
+    assert verdict.remarks[-1].startswith("This compares the heads")
 
 
 def test_a_verdict_without_guessing_or_notes_reads_as_before() -> None:
