@@ -149,7 +149,7 @@ def test_a_baseline_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(ConfigError, match="share does nothing without"):
         settings(train__baseline=False, train__baseline_share=0.5)
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(ConfigError, match="for one process"):
+    with pytest.raises(ConfigError, match="needs a single process"):
         check_baseline(settings())
 
 

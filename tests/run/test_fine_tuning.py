@@ -153,7 +153,7 @@ def test_settings_without_meaning_are_refused(more: dict[str, Any], message: str
 
 def test_fine_tuning_afterwards_needs_a_budget(photos: Path, tmp_path: Path) -> None:
     given = settings(**{"train.steps": 5, "train.finetune": True})
-    with pytest.raises(ConfigError, match=r"takes what is left of train\.budget: give a budget, not steps"):
+    with pytest.raises(ConfigError, match=r"uses the rest of train\.budget: give a budget, not steps"):
         tutelage.train(photos, out=tmp_path / "run", preset="softmatch-features", settings=given)
 
 

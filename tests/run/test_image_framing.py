@@ -252,7 +252,7 @@ def test_show_says_that_a_head_sees_features_and_shows_the_prepared_images(
     shown = sheet(tmp_path / "a.png", str(tmp_path / "photos"), "--train.device", "cpu")
     said = " ".join(capsys.readouterr().out.split())
     assert "the preset softmatch-features" in said and "images are resized to 224 x 224" in said
-    assert "stays as it is" in said and "dropout leaves out 0% in the weak view and" in said
+    assert "is frozen and sees each image once" in said and "dropout zeroes 0% in the weak view and" in said
     assert "weak, strong:" not in said
     assert shown.shape[0] < 300 and shown.shape[1] > 4 * 224  # one row of four images
     views = sheet(tmp_path / "a.png", str(tmp_path / "photos"), "--views", "weak", "--draws", "1")

@@ -458,7 +458,7 @@ def test_slow_averages_are_told_of_with_settings_that_help(
     train(photos, tmp_path / "slow", quiet=False, network="wrn-10-1", settings={"method.ema_decay": 0.999})
     said = capsys.readouterr().out.replace("\n", " ")
     assert "try --method.ema-decay 0 " in said
-    assert "network.batch_norm_momentum 0.001 averages over 1000 steps, and there are 4" in said
+    assert "network.batch_norm_momentum 0.001 averages over 1000 steps, but there are only 4" in said
     assert "try --network.batch-norm-momentum 0.1" in said
     settings = {"method.ema_decay": 0.0, "network.batch_norm_momentum": 0.1}
     train(photos, tmp_path / "fast", quiet=False, network="wrn-10-1", settings=settings)

@@ -26,15 +26,15 @@ from tutelage.tasks.base import Task
 class MoCoSettings:
     """What both versions can be set to; they differ in the defaults of `temperature` and `head`."""
 
-    temperature: Annotated[float, "T, of the similarities; smaller looks at the nearest negatives more"]
-    head: Annotated[Literal["linear", "mlp"], "projection that the features pass before they are compared"]
+    temperature: Annotated[
+        float, "T, temperature of the similarities; smaller values weight the nearest negatives more"
+    ]
+    head: Annotated[Literal["linear", "mlp"], "projection of the features before they are compared"]
     projection_size: Annotated[int, "length of queries and keys"] = 128
-    queue_size: Annotated[int, "K, keys of earlier steps that serve as negatives; any number from a batch on"] = 65536
-    ema_decay: Annotated[float, "m, of the key encoder"] = 0.999
-    symmetric: Annotated[bool, "each view is query and key in turn, and the losses are added: twice the passes"] = False
-    shuffle: Annotated[bool, "keys are normalized with other rows than their queries, where batch norm has parts"] = (
-        True
-    )
+    queue_size: Annotated[int, "K, number of earlier keys that serve as negatives; at least those of one step"] = 65536
+    ema_decay: Annotated[float, "m, decay of the key encoder"] = 0.999
+    symmetric: Annotated[bool, "use each view as query and key in turn, and add the losses: twice the passes"] = False
+    shuffle: Annotated[bool, "normalize keys with other rows than their queries, if batch norm has parts"] = True
 
     def __post_init__(self) -> None:
         require(self.temperature > 0, "method.temperature", "above 0", self.temperature)
@@ -136,10 +136,10 @@ class MoCoV1(MoCo):
     class Config(MoCoSettings):
         """Settings of `moco-v1`: the paper's."""
 
-        temperature: Annotated[float, "T, of the similarities; smaller looks at the nearest negatives more"] = 0.07
-        head: Annotated[Literal["linear", "mlp"], "projection that the features pass before they are compared"] = (
-            "linear"
-        )
+        temperature: Annotated[
+            float, "T, temperature of the similarities; smaller values weight the nearest negatives more"
+        ] = 0.07
+        head: Annotated[Literal["linear", "mlp"], "projection of the features before they are compared"] = "linear"
 
 
 class MoCoV2(MoCo):
@@ -155,8 +155,10 @@ class MoCoV2(MoCo):
     class Config(MoCoSettings):
         """Settings of `moco-v2`: the paper's."""
 
-        temperature: Annotated[float, "T, of the similarities; smaller looks at the nearest negatives more"] = 0.2
-        head: Annotated[Literal["linear", "mlp"], "projection that the features pass before they are compared"] = "mlp"
+        temperature: Annotated[
+            float, "T, temperature of the similarities; smaller values weight the nearest negatives more"
+        ] = 0.2
+        head: Annotated[Literal["linear", "mlp"], "projection of the features before they are compared"] = "mlp"
 
 
 def projection(features: int, size: int, kind: Literal["linear", "mlp"]) -> nn.Module:
