@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from tutelage.config.network import NETWORK_NAMES, NetworkConfig, NetworkName
+from tutelage.config.network import NetworkConfig
+from tutelage.config.network_name import NETWORK_NAMES, NetworkName
 from tutelage.core.errors import ConfigError
 
 

@@ -55,12 +55,12 @@ with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
     training = session.build(cfg)
     assert "sklearn.metrics" not in sys.modules
     begin = time.perf_counter()
-    first = session.module.scoring_time(training, 5.0)
+    first = session.module.scoring.seconds_per_image(training, 5.0)
     whole = time.perf_counter() - begin
     assert "sklearn.metrics" in sys.modules
     rows = min(512, len(session.module.data.val))
     assert rows * first < whole / 2, (rows * first, whole)
-    again = min(session.module.scoring_time(training, 2.0) for _ in range(3))
+    again = min(session.module.scoring.seconds_per_image(training, 2.0) for _ in range(3))
     assert first < 10 * again, (first, again)
     training.loader.close()
 """

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tutelage import config
-from tutelage.config.network import NetworkName
+from tutelage.config.network_name import NetworkName
 from tutelage.config.segmentation import SegmentationConfig
 from tutelage.methods import METHODS
 from tutelage.run.budget import EVALUATIONS, LEAST_EVALUATIONS, evaluations_within

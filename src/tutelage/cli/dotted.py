@@ -8,7 +8,7 @@ from typing import Any
 
 from tutelage import config
 from tutelage.config import options
-from tutelage.config.network import is_own_network
+from tutelage.config.network_name import is_own_network
 from tutelage.core.errors import ConfigError, did_you_mean, nearest
 
 SETTINGS = {option.name: option for name, cls in config.SECTIONS.items() for option in options.options(cls, f"{name}.")}

@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 
 from tutelage.config import IMPORTED, RunConfig, options
-from tutelage.config.network import NetworkName
+from tutelage.config.network_name import NetworkName
 from tutelage.core.errors import ConfigError, maybe
 from tutelage.core.names import class_name_fault
 from tutelage.core.version import __version__

@@ -10,7 +10,8 @@ from typing import Any
 
 from tutelage.config import options
 from tutelage.config.dotted import lay, merge, nested
-from tutelage.config.network import is_own_network, takes
+from tutelage.config.network import takes
+from tutelage.config.network_name import is_own_network
 from tutelage.config.presets import read_preset
 from tutelage.config.run_config import AUTO, DEFAULT_BUDGET, DEFAULT_METHOD, NO_PRESET, SECTIONS, RunConfig
 from tutelage.core.errors import ConfigError, did_you_mean

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tutelage.config.network import EFFICIENTNET_LITE, JOINED, NetworkConfig, NetworkName, OwnNetworkConfig
+from tutelage.config.network import NetworkConfig, OwnNetworkConfig
+from tutelage.config.network_name import EFFICIENTNET_LITE, JOINED, NetworkName
 from tutelage.core.errors import ConfigError
 from tutelage.networks.base import Network
 from tutelage.networks.conv_large import ConvLarge

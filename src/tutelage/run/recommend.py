@@ -15,7 +15,7 @@ from tutelage.core.wording import option
 from tutelage.data.images.parts import ImageInventory
 from tutelage.data.images.size import choose_channels, choose_framing, choose_size
 from tutelage.networks.published import has_pretrained, relative_cost
-from tutelage.run.build import method_class
+from tutelage.run.build import learns_from_labels, method_class
 
 HEADS = ("softmatch", "linear")  # on frozen features, in the order of preference
 SMALLEST_PHOTO = 32  # pixels; what is smaller, or as small and gray, no network that was trained on photos knows
@@ -110,6 +110,15 @@ def situation(inventory: ImageInventory, cfg: RunConfig, device: str) -> Situati
         networks=len(cfg.network.parts) if network is not None else 1,
         passes=relative_cost(network) if network is not None else 1.0,
     )
+
+
+def recommend_for_images(inventory: ImageInventory, cfg: RunConfig, device: str) -> Recommendation | None:
+    """What is recommended for images that were found, on a device; None if the settings are complete."""
+    named = cfg.method != AUTO
+    if named and (cfg.preset is not None or not cfg.given or not learns_from_labels(cfg.method)):
+        return None
+    data = situation(inventory, cfg, device)
+    return recommend_named(cfg, data) if named else recommend(data)
 
 
 def recommend(s: Situation) -> Recommendation:

@@ -35,7 +35,7 @@ def scoring_time(exam: Exam, training: Training, seconds: float = 1.0) -> float:
 
 
 def evidence_time(data: ImageDataset) -> float:
-    """Seconds of the statistics of `ImageModule.evidence`."""
+    """Seconds of the statistics of `ImageScoring.evidence`."""
     few = data.train.images[:_TIMED_STATISTICS]
     begin = time.perf_counter()
     pixel_features(few)

@@ -22,11 +22,10 @@ from tutelage.core.wording import named, option
 from tutelage.data.check import check_for_training
 from tutelage.data.images.check import ImageCheckReport, check_images
 from tutelage.data.images.dataset import ImageDataset, load_images
-from tutelage.data.images.evidence import measure_gap, measure_label_fit
 from tutelage.data.images.framing import Mode
-from tutelage.data.images.image_set import ImageSubset, PixelCache
+from tutelage.data.images.image_set import PixelCache
 from tutelage.data.images.inventory import read_image_headers
-from tutelage.data.images.loader import Normalization, pixel_statistics, unchanged
+from tutelage.data.images.loader import Normalization, pixel_statistics
 from tutelage.data.images.parts import ImageInventory
 from tutelage.data.images.sample import ImageSample, sample_images
 from tutelage.data.kinds import IMAGES
@@ -37,22 +36,21 @@ from tutelage.run.build import build_predictor, build_task, check_streams, learn
 from tutelage.run.data_modules.base import DataModule
 from tutelage.run.data_modules.feature_streams import build_feature_training, new_head
 from tutelage.run.data_modules.image_checks import check_image_runs
-from tutelage.run.data_modules.image_costs import evidence_time, scoring_time
 from tutelage.run.data_modules.image_framing import framing_by_default, mode_of, settle_framing
+from tutelage.run.data_modules.image_scoring import ImageScoring
 from tutelage.run.data_modules.image_streams import Inputs, build_training
 from tutelage.run.data_modules.image_views import decide_domain, save_image_views
 from tutelage.run.data_modules.pretrained_start import PretrainedStart
 from tutelage.run.data_modules.trial import rows_to_hold
 from tutelage.run.estimate import KEY, Estimate
 from tutelage.run.frozen_networks import FrozenNetworks
-from tutelage.run.recommend import Recommendation, recommend, recommend_named, recommended, situation
+from tutelage.run.recommend import Recommendation, recommend_for_images, recommended
 from tutelage.run.resolve import absolute
 from tutelage.run.warm_start import warm_start
 from tutelage.tasks.classification import Classification
 from tutelage.tasks.own_metrics import own_metrics
-from tutelage.tasks.representation import FOLDS, Representation
-from tutelage.training.monitor import NeighborExam
-from tutelage.training.scoring import Exam, ImageExam
+from tutelage.tasks.representation import Representation
+from tutelage.training.scoring import Exam
 from tutelage.training.state import Training
 
 START_IMAGES = 64  # for a network that is initialized from data
@@ -104,7 +102,7 @@ class ImageModule(DataModule):
         lenient = dataclasses.replace(cfg.data, skip_unreadable=True)
         found = read_image_headers(lenient, workers=cfg.train.workers, needs_labels=learns_from_labels(cfg.method))
         if not found.faults:
-            choice = self._choice(cfg, found)
+            choice = recommend_for_images(found, cfg, self.device.type)
             if choice is not None:
                 choice.print(self.console)
             cfg = self._settled(cfg, choice, mode_of(found))
@@ -119,13 +117,17 @@ class ImageModule(DataModule):
                 workers=cfg.train.workers,
                 needs_labels=learns_from_labels(cfg.method),
                 cache=PixelCache(run / "cache", cfg.data.memory_limit_mb * 2**20),
-                settled=lambda found: self._settled(cfg, self._choice(cfg, found), mode_of(found)).data,
+                settled=lambda found: (
+                    self._settled(cfg, recommend_for_images(found, cfg, self.device.type), mode_of(found)).data
+                ),
             )
             check_for_training(report, self.console)
             self._inventory = report.inventory
         found = self._inventory
         chosen: tuple[Recommendation | None, Mode] = (None, "crop")
-        choice, mode = from_main(chosen if found is None else (self._choice(cfg, found), mode_of(found)))
+        choice, mode = from_main(
+            chosen if found is None else (recommend_for_images(found, cfg, self.device.type), mode_of(found))
+        )
         if choice is not None:
             choice.print(self.console)
             self.pretrained.heads = {
@@ -135,14 +137,6 @@ class ImageModule(DataModule):
         cfg = self._settled(cfg, choice, mode)
         self._by_default = framing_by_default(cfg, mode)
         return cfg
-
-    def _choice(self, cfg: RunConfig, found: ImageInventory) -> Recommendation | None:
-        """What is recommended for the data; None if the settings are complete."""
-        named = cfg.method != AUTO
-        if named and (cfg.preset is not None or not cfg.given or not learns_from_labels(cfg.method)):
-            return None
-        data = situation(found, cfg, self.device.type)
-        return recommend_named(cfg, data) if named else recommend(data)
 
     @staticmethod
     def _settled(cfg: RunConfig, choice: Recommendation | None, mode: Mode) -> RunConfig:
@@ -282,81 +276,26 @@ class ImageModule(DataModule):
         for stream, rows in training.loader.rows_at(step).items():
             yield stream, [self.data.train.names[row] for row in rows]
 
+    @property
+    def scoring(self) -> ImageScoring:
+        """What networks are scored on, as the module is now."""
+        return ImageScoring(self.data, self.task, self.normalization, self.pretrained, self.device, self.console)
+
     def costs(self, training: Training, seconds: float) -> tuple[float, float]:
-        """Measured by scoring some images."""
-        exam, test = self.validation(), self.data.test_count
-        validation, scored = 0 if exam is None else len(exam), test
-        if isinstance(self.task, Representation) and test:
-            scored += len(self.data.labeled_rows)  # the test images are compared with them
-        each = self.scoring_time(training, 0.7 * seconds) if validation + test else 0.0
-        reading = self.decoding * test
-        if self.pretrained.backbone is not None and test:
-            reading += test * self.pretrained.backbone.seconds_per_image(self.data.train.images)
-        statistics = evidence_time(self.data) if self._gives_evidence(training) else 0.0
-        return each * validation, each * (validation + scored) + reading + statistics
-
-    def scoring_time(self, training: Training, seconds: float = 1.0) -> float:
-        """Seconds to score one image with all networks of the method, measured in about `seconds`."""
-        part = self.data.val or ImageSubset(self.data.train, self.data.labeled_rows)
-        return scoring_time(self.exam(part), training, seconds)
-
-    def exam(self, part: ImageSubset) -> Exam:
-        """A part of the data, to score networks on."""
-        if isinstance(self.task, Representation):
-            own = ImageSubset(self.data.train, self.data.labeled_rows)
-            bank = None if part.images is self.data.train else own
-            return NeighborExam(self.task, part, bank, self.normalization, self.device)
-        rows, images, labels = part.rows, part.images.images, part.images.labels
-        if (backbone := self.pretrained.backbone) is None:
-            return ImageExam(self.task, images, rows, labels, self.normalization, self.device)
-        if images is self.data.train.images and (features := self.pretrained.features) is not None:
-            return ImageExam(self.task, features, rows, labels, unchanged, self.device)
-        features = backbone.transformed(backbone.raw_features(images[rows], self.console))
-        return ImageExam(self.task, features, np.arange(len(rows)), labels[rows], unchanged, self.device)
+        """See `DataModule`."""
+        return self.scoring.costs(training, seconds, decoding=self.decoding)
 
     def validation(self) -> Exam | None:
-        """What networks are scored on during training; features on all labels if none are held out."""
-        val, data = self.data.val, self.data
-        if not isinstance(self.task, Representation):
-            return None if val is None else self.exam(val)
-        if val is None and len(data.labeled_rows) >= FOLDS:
-            val = ImageSubset(data.train, data.labeled_rows)
-        exam = None if val is None else self.exam(val)
-        return exam.limited() if isinstance(exam, NeighborExam) else None
+        """See `DataModule`."""
+        return self.scoring.validation()
 
     def final_exams(self, training: Training, run: Path) -> dict[str, Callable[[], Exam]]:
         """See `DataModule`."""
-        exams: dict[str, Callable[[], Exam]] = {}
-        if (validation := self.validation()) is not None:
-            exams["validation"] = lambda: validation
-        if self.data.has_test:
-            exams["test"] = lambda: self.exam(self.data.load_test())
-        return exams
+        return self.scoring.final_exams()
 
     def evidence(self, training: Training) -> dict[str, Any]:
-        """How labeled and unlabeled images differ, and how well labels fit the images; None if there are too few.
-
-        Of a frozen network, the cross-validated score of the head, if there is one.
-        """
-        if (estimate := self.pretrained.estimate) is not None:
-            return {KEY: estimate.to_dict()}
-        if not self._gives_evidence(training):
-            return {}  # pixel statistics tell nothing of what a frozen network sees
-        images, rows, label = self.data.train.images, self.data.labeled_rows, self.data.train.labels
-        val = self.data.val
-        if val is not None and val.images.images is images:
-            rows, label = np.union1d(rows, val.rows), np.maximum(label, val.images.labels)
-        gap = measure_gap(images, rows, self.data.unlabeled_rows, seed=training.seed)
-        fit = measure_label_fit(images[rows], label[rows], seed=training.seed)
-        return {
-            "gap": None if gap is None else dataclasses.asdict(gap),
-            "label_fit": None if fit is None else dataclasses.asdict(fit),
-        }
-
-    def _gives_evidence(self, training: Training) -> bool:
-        return self.pretrained.backbone is None and bool(
-            training.method.labeled_views and training.method.unlabeled_views
-        )
+        """See `DataModule`."""
+        return self.scoring.evidence(training)
 
     def view_settings(self, cfg: RunConfig) -> Iterator[tuple[str, list[str]]]:
         """See `DataModule`."""

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from tutelage.config import AUTO, RunConfig, base_preset, preset_names
 from tutelage.config.intensity import StrongIntensityConfig
-from tutelage.config.network import NETWORK_NAMES, NetworkName
+from tutelage.config.network_name import NETWORK_NAMES, NetworkName
 from tutelage.core.distributed import rank, world_size
 from tutelage.core.errors import ConfigError
 from tutelage.core.names import shown
