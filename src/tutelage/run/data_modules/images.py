@@ -22,7 +22,6 @@ from tutelage.core.wording import named, option
 from tutelage.data.check import check_for_training
 from tutelage.data.images.check import ImageCheckReport, check_images
 from tutelage.data.images.dataset import ImageDataset, load_images
-from tutelage.data.images.framing import Mode
 from tutelage.data.images.image_set import PixelCache
 from tutelage.data.images.inventory import read_image_headers
 from tutelage.data.images.loader import Normalization, pixel_statistics
@@ -32,11 +31,12 @@ from tutelage.data.kinds import IMAGES
 from tutelage.networks.base import Network
 from tutelage.networks.build import require_weights, timm_name
 from tutelage.networks.timm_network import preparation
-from tutelage.run.build import build_predictor, build_task, check_streams, learns_from_labels, method_class, resolved
+from tutelage.run.build import build_predictor, build_task, check_streams, learns_from_labels, method_class
 from tutelage.run.data_modules.base import DataModule
 from tutelage.run.data_modules.feature_streams import build_feature_training, new_head
 from tutelage.run.data_modules.image_checks import check_image_runs
-from tutelage.run.data_modules.image_framing import framing_by_default, mode_of, settle_framing
+from tutelage.run.data_modules.image_choice import ImageChoice
+from tutelage.run.data_modules.image_framing import framing_by_default
 from tutelage.run.data_modules.image_scoring import ImageScoring
 from tutelage.run.data_modules.image_streams import Inputs, build_training
 from tutelage.run.data_modules.image_views import decide_domain, save_image_views
@@ -44,8 +44,6 @@ from tutelage.run.data_modules.pretrained_start import PretrainedStart
 from tutelage.run.data_modules.trial import rows_to_hold
 from tutelage.run.estimate import KEY, Estimate
 from tutelage.run.frozen_networks import FrozenNetworks
-from tutelage.run.recommend import Recommendation, recommend_for_images, recommended
-from tutelage.run.resolve import absolute
 from tutelage.run.warm_start import warm_start
 from tutelage.tasks.classification import Classification
 from tutelage.tasks.own_metrics import own_metrics
@@ -102,10 +100,9 @@ class ImageModule(DataModule):
         lenient = dataclasses.replace(cfg.data, skip_unreadable=True)
         found = read_image_headers(lenient, workers=cfg.train.workers, needs_labels=learns_from_labels(cfg.method))
         if not found.faults:
-            choice = recommend_for_images(found, cfg, self.device.type)
-            if choice is not None:
-                choice.print(self.console)
-            cfg = self._settled(cfg, choice, mode_of(found))
+            choice = ImageChoice.of(found, cfg, self.device.type)
+            choice.print(self.console)
+            cfg = choice.settings(cfg)
         sample = sample_images(cfg.data, found, count, workers=cfg.train.workers)
         return decide_domain(cfg, sample.flip_ok), sample
 
@@ -117,31 +114,17 @@ class ImageModule(DataModule):
                 workers=cfg.train.workers,
                 needs_labels=learns_from_labels(cfg.method),
                 cache=PixelCache(run / "cache", cfg.data.memory_limit_mb * 2**20),
-                settled=lambda found: (
-                    self._settled(cfg, recommend_for_images(found, cfg, self.device.type), mode_of(found)).data
-                ),
+                settled=lambda found: ImageChoice.of(found, cfg, self.device.type).settings(cfg).data,
             )
             check_for_training(report, self.console)
             self._inventory = report.inventory
         found = self._inventory
-        chosen: tuple[Recommendation | None, Mode] = (None, "crop")
-        choice, mode = from_main(
-            chosen if found is None else (recommend_for_images(found, cfg, self.device.type), mode_of(found))
-        )
-        if choice is not None:
-            choice.print(self.console)
-            self.pretrained.heads = {
-                head: self._settled(cfg, dataclasses.replace(choice, preset=f"{head}-features"), mode)
-                for head in choice.heads
-            }
-        cfg = self._settled(cfg, choice, mode)
-        self._by_default = framing_by_default(cfg, mode)
+        choice = from_main(ImageChoice() if found is None else ImageChoice.of(found, cfg, self.device.type))
+        choice.print(self.console)
+        self.pretrained.heads = choice.heads(cfg)
+        cfg = choice.settings(cfg)
+        self._by_default = framing_by_default(cfg, choice.mode)
         return cfg
-
-    @staticmethod
-    def _settled(cfg: RunConfig, choice: Recommendation | None, mode: Mode) -> RunConfig:
-        """The recommended settings, if there are any, with the framing decided."""
-        return settle_framing(cfg if choice is None else resolved(absolute(recommended(cfg, choice))), mode)
 
     def load(self, cfg: RunConfig, run: Path) -> None:
         """Decode training and validation images, unless `settle` has done so."""
