@@ -26,10 +26,10 @@ import torch
 from photos import prepare
 from tutelage import config
 from tutelage.data.images.dataset import ImageDataset, load_images
-from tutelage.run.build import resolved
 from tutelage.run.data_modules.feature_streams import Features, build_feature_training, new_head
 from tutelage.run.data_modules.head_choice import choose_head, predictor_of, train_unrecorded
 from tutelage.run.frozen_networks import FrozenNetworks
+from tutelage.run.method_by_name import resolved
 
 RESULTS = Path(__file__).parent / "results"
 CPU = torch.device("cpu")

@@ -25,9 +25,10 @@ import torch.nn.functional as F
 from tutelage import config
 from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import pixel_statistics
-from tutelage.run.build import build_predictor, resolved
+from tutelage.run.build import build_predictor
 from tutelage.run.data_modules.image_streams import Inputs, build_training
 from tutelage.run.folder import RunFolder
+from tutelage.run.method_by_name import resolved
 from tutelage.training.loop import fit
 from tutelage.training.optimizer import build_optimizer
 from tutelage.training.signals import StopFlag

@@ -28,8 +28,9 @@ from tutelage.core.batch import Batch, StepOutput
 from tutelage.core.contrast import info_nce
 from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import ImageLoader, pixel_statistics
-from tutelage.run.build import build_predictor, resolved
+from tutelage.run.build import build_predictor
 from tutelage.run.data_modules.image_streams import Inputs, build_training
+from tutelage.run.method_by_name import resolved
 from tutelage.run.resolve import resolve_pretraining
 from tutelage.training.health import Health
 from tutelage.training.loop import run_step

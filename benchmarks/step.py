@@ -33,8 +33,9 @@ from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import ImageLoader, pixel_statistics
 from tutelage.methods import CLASSIFIERS
 from tutelage.methods.base import Method
-from tutelage.run.build import build_predictor, resolved
+from tutelage.run.build import build_predictor
 from tutelage.run.data_modules.image_streams import Inputs, build_training
+from tutelage.run.method_by_name import resolved
 from tutelage.training.health import Health
 from tutelage.training.loop import run_step
 from tutelage.training.optimizer import build_optimizer

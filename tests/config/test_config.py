@@ -8,7 +8,7 @@ import pytest
 from tutelage import config
 from tutelage.config.settings import OptimizerConfig, TrainConfig, seconds
 from tutelage.core.errors import ConfigError
-from tutelage.run.build import method_settings, resolved
+from tutelage.run.method_by_name import method_settings, resolved
 
 
 def test_later_sources_win_preset_then_file_then_flags(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from tutelage import config
 from tutelage.config import presets
 from tutelage.core.errors import ConfigError
-from tutelage.run.build import method_class, resolved
+from tutelage.run.method_by_name import method_class, resolved
 
 SETTINGS: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("preset_settings.json").read_text())
 """All settings of each preset that are not the default, from when each was a file of its own."""

@@ -10,7 +10,7 @@ import pytest
 from tutelage import config
 from tutelage.data.images.dataset import load_images
 from tutelage.data.sampler import StreamSampler
-from tutelage.run.build import resolved
+from tutelage.run.method_by_name import resolved
 
 STEPS = 10  # an epoch of 100 rows per step of 1,000 images, the published 500 of 50,000 on a smaller scale
 EQUAL = (

@@ -10,7 +10,7 @@ from reference import consistency as reference
 from tutelage.core.errors import ConfigError
 from tutelage.core.losses import neighbor_cost
 from tutelage.methods.sntg import sntg_loss
-from tutelage.run.build import method_class
+from tutelage.run.method_by_name import method_class
 
 
 def rows(count: int) -> Tensor:

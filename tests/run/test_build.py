@@ -23,16 +23,9 @@ from tutelage.methods.base import Method, Problem
 from tutelage.methods.ema_config import EMAConfig
 from tutelage.networks.base import Network
 from tutelage.networks.staged import StagedNetwork
-from tutelage.run.build import (
-    build_predictor,
-    build_task,
-    compile_networks,
-    method_class,
-    method_settings,
-    set_length,
-    with_decay,
-)
+from tutelage.run.build import build_predictor, build_task, compile_networks, set_length, with_decay
 from tutelage.run.data_modules.image_streams import Inputs, build_training
+from tutelage.run.method_by_name import method_class, method_settings
 
 PROBLEM = Problem(
     num_classes=10,

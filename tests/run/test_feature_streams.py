@@ -17,8 +17,9 @@ from tutelage.core.errors import ConfigError
 from tutelage.data.images.dataset import ImageDataset, load_images
 from tutelage.methods import CLASSIFIERS
 from tutelage.methods.base import Method
-from tutelage.run.build import check_frozen, resolved
 from tutelage.run.data_modules.feature_streams import Features, build_feature_training, new_head
+from tutelage.run.method_by_name import resolved
+from tutelage.run.method_checks import check_frozen
 from tutelage.training.health import Health
 from tutelage.training.loop import run_step
 

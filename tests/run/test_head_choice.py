@@ -14,10 +14,10 @@ from rich.console import Console
 from support.features import clusters
 from tutelage.config import RunConfig, resolve
 from tutelage.data.images.dataset import ImageDataset, load_images
-from tutelage.run.build import resolved
 from tutelage.run.data_modules import head_choice
 from tutelage.run.data_modules.head_choice import HeadChoice, choose_head
 from tutelage.run.data_modules.pretrained_start import PretrainedStart
+from tutelage.run.method_by_name import resolved
 
 CPU = torch.device("cpu")
 

@@ -15,7 +15,7 @@ from tutelage import cli, config
 from tutelage.core.errors import ConfigError
 from tutelage.results.report.repeat import train_command
 from tutelage.run import recommend as module
-from tutelage.run.build import resolved
+from tutelage.run.method_by_name import resolved
 from tutelage.run.recommend import (
     HEADS,
     Situation,

@@ -14,7 +14,7 @@ from tutelage.config.network_name import NetworkName
 from tutelage.config.segmentation import SegmentationConfig
 from tutelage.methods import METHODS
 from tutelage.run.budget import EVALUATIONS, LEAST_EVALUATIONS, evaluations_within
-from tutelage.run.build import method_settings
+from tutelage.run.method_by_name import method_settings
 from tutelage.run.recommend import recommend_for_scans
 from tutelage.run.resolve import resolve_training
 from tutelage.tasks.sliding_window import count_windows, predict_windows

@@ -29,8 +29,8 @@ from tutelage.data.scans.reading import read_case
 from tutelage.data.scans.source import list_scans
 from tutelage.inference.scans.model import ScanModel
 from tutelage.run.budget import Deadline
-from tutelage.run.build import resolved
 from tutelage.run.data_modules.scans import ScanModule
+from tutelage.run.method_by_name import resolved
 from tutelage.run.resolve import absolute, resolve_training
 from tutelage.run.run_record import read_rows
 from tutelage.run.session import open_session

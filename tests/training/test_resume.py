@@ -18,7 +18,7 @@ from support.runs import cut_back, digests
 from support.starter import Starter
 from tutelage.core.errors import CheckpointError, RunError
 from tutelage.methods import CLASSIFIERS
-from tutelage.run.build import method_class
+from tutelage.run.method_by_name import method_class
 from tutelage.training import checkpoint
 
 STEPS = 12  # two epochs; a log line every 3, an evaluation every 4

@@ -14,9 +14,9 @@ from tutelage.config.settings import require
 from tutelage.core.devices import choose_device
 from tutelage.core.files import refuse_file
 from tutelage.core.wording import named
-from tutelage.run.build import learns_from_labels, resolved
 from tutelage.run.data_modules.image_views import draw_plain, draw_sheet, save_sheet, views_of
 from tutelage.run.data_modules.recognize import module_of
+from tutelage.run.method_by_name import learns_from_labels, resolved
 from tutelage.run.resolve import resolve_pretraining, resolve_training
 
 _USUAL = ("weak", "strong")  # where the method is not known, since the data cannot be trained on

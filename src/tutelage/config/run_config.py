@@ -1,7 +1,7 @@
 """All settings of a run as one value, and the flags that set them.
 
 Nothing heavy is imported here: the command line reports a wrong setting before torch is loaded. The settings of the
-method are checked later, in `run/build.py`, since their dataclass is part of the method's file.
+method are checked later, in `run/method_by_name.py`, since their dataclass is part of the method's file.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ FLAGS: dict[str, str] = {
 class RunConfig:
     """The settings of a run.
 
-    `method_settings` are the method's `Config`, or the plain values to make one of: only `run.build`, which knows the
+    `method_settings` are the method's `Config`, or the plain values to make one of: only `run.method_by_name`, which knows the
     classes of methods, builds it, once.
 
     `resolve` also keeps in `given` what was given, without defaults, and in `preset` the name of the preset. With the

@@ -13,7 +13,7 @@ from tutelage.config import AUTO, RunConfig
 from tutelage.config.settings import BASELINE_SHARE, TrainConfig, seconds
 from tutelage.core.errors import ConfigError
 from tutelage.core.wording import named, option
-from tutelage.run.build import method_class
+from tutelage.run.method_by_name import method_class
 
 SUPERVISED = "supervised"
 _LATEST = 1.5  # times the planned seconds of training

@@ -17,8 +17,9 @@ from tutelage.core.errors import ConfigError
 from tutelage.core.precision import float32_by_default
 from tutelage.core.seeding import own_random_state
 from tutelage.run.budget import Deadline
-from tutelage.run.build import check_frozen, resolved
 from tutelage.run.data_modules.recognize import module_of
+from tutelage.run.method_by_name import resolved
+from tutelage.run.method_checks import check_frozen
 from tutelage.run.resolve import absolute
 from tutelage.run.session import open_session
 from tutelage.run.warm_start import network_of_origin

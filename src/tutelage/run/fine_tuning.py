@@ -9,8 +9,8 @@ from tutelage import config
 from tutelage.config import RunConfig
 from tutelage.config.settings import seconds
 from tutelage.core.errors import ConfigError
-from tutelage.run.build import method_class
 from tutelage.run.frozen_networks import read_backbone
+from tutelage.run.method_by_name import method_class
 from tutelage.run.run_record import RunRecord
 
 LEAST = 90.0  # seconds that must be left

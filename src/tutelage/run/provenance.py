@@ -19,8 +19,8 @@ from tutelage.core.distributed import world_size
 from tutelage.core.errors import RunError
 from tutelage.core.version import __version__
 from tutelage.core.wording import named
-from tutelage.run.build import resolved
 from tutelage.run.data_modules.base import DataModule, RunData
+from tutelage.run.method_by_name import resolved
 from tutelage.run.resolve import absolute
 
 _FREE = ("train.workers", "scan.cache")  # settings that do not change the result

@@ -15,7 +15,7 @@ from tutelage.core.wording import option
 from tutelage.data.images.parts import ImageInventory
 from tutelage.data.images.size import choose_channels, choose_framing, choose_size
 from tutelage.networks.published import has_pretrained, relative_cost
-from tutelage.run.build import learns_from_labels, method_class
+from tutelage.run.method_by_name import learns_from_labels, method_class
 
 HEADS = ("softmatch", "linear")  # on frozen features, in the order of preference
 SMALLEST_PHOTO = 32  # pixels; what is smaller, or as small and gray, no network that was trained on photos knows

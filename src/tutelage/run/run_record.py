@@ -14,8 +14,8 @@ from tutelage.core.files import read_json
 from tutelage.core.headlines import NEIGHBORS, Headline, headline_of
 from tutelage.core.wording import option
 from tutelage.data.kinds import IMAGES, KINDS, DataKind, kind_of
-from tutelage.run.build import learns_from_labels, method_class
 from tutelage.run.estimate import Estimate
+from tutelage.run.method_by_name import learns_from_labels, method_class
 
 FORMAT = 1
 BASELINE_FOLDER = "baseline"  # in a run: the supervised run that it is compared with

@@ -25,11 +25,13 @@ from tutelage.core.wording import command, option
 from tutelage.networks.weight_norm import WeightNormConv2d
 from tutelage.run import baseline
 from tutelage.run.budget import Deadline
-from tutelage.run.build import check_frozen, check_goal, method_class, resolved, set_length, with_decay
+from tutelage.run.build import set_length, with_decay
 from tutelage.run.data_modules.base import DataModule
 from tutelage.run.data_modules.recognize import MODULES, module_of
 from tutelage.run.fine_tuning import check_finetune
 from tutelage.run.folder import LABELS, RunFolder, refuse_existing
+from tutelage.run.method_by_name import method_class, resolved
+from tutelage.run.method_checks import check_frozen, check_goal
 from tutelage.run.provenance import describe, refuse_changes, refuse_other_data, warn_of_changes
 from tutelage.run.recorder import restore_checkpoint, take_checkpoint
 from tutelage.run.resolve import absolute

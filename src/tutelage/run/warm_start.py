@@ -14,8 +14,8 @@ from tutelage.config import RunConfig
 from tutelage.config.network import NetworkConfig
 from tutelage.core.errors import ConfigError
 from tutelage.data.kinds import DataKind
-from tutelage.run.build import evaluated_network, learns_from_labels
 from tutelage.run.frozen_networks import read_backbone
+from tutelage.run.method_by_name import evaluated_network, learns_from_labels
 from tutelage.run.run_record import RunRecord
 from tutelage.run.weights import HEAD, backbone_misfits, load_backbone, misfit_text, weights_of
 from tutelage.training.checkpoint import load_checkpoint

@@ -21,8 +21,9 @@ from tutelage.data.images.loader import Normalization, unchanged
 from tutelage.data.kinds import IMAGES, DataKind, kind_of
 from tutelage.networks.base import Network
 from tutelage.networks.frozen import FeatureHead
-from tutelage.run.build import build_predictor, evaluated_network, learns_from_labels
+from tutelage.run.build import build_predictor
 from tutelage.run.frozen_networks import FrozenNetworks
+from tutelage.run.method_by_name import evaluated_network, learns_from_labels
 from tutelage.run.run_record import RunRecord
 from tutelage.training.checkpoint import load_checkpoint
 

@@ -15,7 +15,7 @@ from tutelage import cli, config
 from tutelage.config import RunConfig
 from tutelage.results.report.repeat import changed_settings, quoted, train_command, train_commands
 from tutelage.run import session as sessions
-from tutelage.run.build import resolved
+from tutelage.run.method_by_name import resolved
 from tutelage.run.resolve import resolve_pretraining, resolve_training
 from tutelage.run.run_record import RunRecord
 

@@ -23,7 +23,7 @@ from tutelage.results.report import write_report
 from tutelage.results.report.repeat import train_command
 from tutelage.results.report.scan_cases import read_segmented, worst_and_median
 from tutelage.results.verdict.verdict import judge
-from tutelage.run.build import resolved
+from tutelage.run.method_by_name import resolved
 from tutelage.run.run_record import RunRecord
 from tutelage.run.scored import write_scored
 from tutelage.tasks.segmentation_metrics import SegmentationMetrics

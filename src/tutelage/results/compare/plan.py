@@ -17,7 +17,7 @@ from tutelage.core.errors import ConfigError, RunError
 from tutelage.core.files import read_json, write_json
 from tutelage.core.wording import command, named, option
 from tutelage.data.kinds import DataKind, recognize_kind
-from tutelage.run.build import learns_from_labels, method_class, method_settings
+from tutelage.run.method_by_name import learns_from_labels, method_class, method_settings
 from tutelage.run.resolve import resolve_training
 
 FILE = "compare.json"

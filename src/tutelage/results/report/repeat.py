@@ -11,7 +11,7 @@ from tutelage import config
 from tutelage.config import RunConfig
 from tutelage.core.names import shown
 from tutelage.results.report.places import run_of_baseline
-from tutelage.run.build import learns_from_labels, resolved
+from tutelage.run.method_by_name import learns_from_labels, resolved
 from tutelage.run.recommend import SMALL_IMAGE
 from tutelage.run.resolve import resolve_pretraining
 from tutelage.run.run_record import RunRecord

@@ -16,7 +16,7 @@ from tutelage.data.check import check_for_training
 from tutelage.data.images.check import check_images
 from tutelage.data.images.parts import ImageInventory
 from tutelage.data.split import hold_out, keep_labels
-from tutelage.run.build import method_class
+from tutelage.run.method_by_name import method_class
 
 
 def check_image_runs(configs: Mapping[str, RunConfig], console: Console) -> None:

@@ -10,8 +10,8 @@ from rich.console import Console
 from tutelage.config import RunConfig
 from tutelage.data.images.framing import Mode
 from tutelage.data.images.parts import ImageInventory
-from tutelage.run.build import resolved
 from tutelage.run.data_modules.image_framing import mode_of, settle_framing
+from tutelage.run.method_by_name import resolved
 from tutelage.run.recommend import Recommendation, recommend_for_images, recommended
 from tutelage.run.resolve import absolute
 

@@ -20,7 +20,7 @@ from tutelage.config import RunConfig
 from tutelage.core.files import write_atomically
 from tutelage.core.names import shown
 from tutelage.data.images.dataset import ImageDataset
-from tutelage.run.build import method_class
+from tutelage.run.method_by_name import method_class
 
 DRAWS, IMAGES, COLUMNS = 6, 4, 7
 

@@ -31,7 +31,7 @@ from tutelage.data.kinds import IMAGES
 from tutelage.networks.base import Network
 from tutelage.networks.build import require_weights, timm_name
 from tutelage.networks.timm_network import preparation
-from tutelage.run.build import build_predictor, build_task, check_streams, learns_from_labels, method_class
+from tutelage.run.build import build_predictor, build_task
 from tutelage.run.data_modules.base import DataModule
 from tutelage.run.data_modules.feature_streams import build_feature_training, new_head
 from tutelage.run.data_modules.image_checks import check_image_runs
@@ -44,6 +44,8 @@ from tutelage.run.data_modules.pretrained_start import PretrainedStart
 from tutelage.run.data_modules.trial import rows_to_hold
 from tutelage.run.estimate import KEY, Estimate
 from tutelage.run.frozen_networks import FrozenNetworks
+from tutelage.run.method_by_name import learns_from_labels, method_class
+from tutelage.run.method_checks import check_streams
 from tutelage.run.warm_start import warm_start
 from tutelage.tasks.classification import Classification
 from tutelage.tasks.own_metrics import own_metrics

@@ -21,13 +21,13 @@ from tutelage.data.images.dataset import ImageDataset
 from tutelage.data.images.loader import Normalization
 from tutelage.networks.base import Network
 from tutelage.run.budget import Deadline
-from tutelage.run.build import method_class
 from tutelage.run.data_modules.feature_streams import start_of_network
 from tutelage.run.data_modules.head_choice import choose_head
 from tutelage.run.data_modules.trial import Trial, try_fine_tuning
 from tutelage.run.estimate import Estimate
 from tutelage.run.frozen import FrozenBackbone
 from tutelage.run.frozen_networks import FrozenNetworks
+from tutelage.run.method_by_name import method_class
 
 
 class PretrainedStart:

@@ -17,7 +17,7 @@ from tutelage.data.kinds import SCANS
 from tutelage.data.scans.check import check_scans
 from tutelage.data.scans.dataset import hold_out_cases, keep_cases
 from tutelage.data.scans.parts import ScanInventory
-from tutelage.run.build import check_streams
+from tutelage.run.method_checks import check_streams
 
 
 def check_scan_runs(configs: Mapping[str, RunConfig], console: Console) -> None:

@@ -15,8 +15,8 @@ from tutelage.core.batch import Samples
 from tutelage.core.files import write_atomically
 from tutelage.core.names import shown
 from tutelage.data.scans.dataset import ScanDataset
-from tutelage.run.build import method_class
 from tutelage.run.data_modules.scan_streams import scan_loader
+from tutelage.run.method_by_name import method_class
 
 STEPS = 4  # of which the first patch of each stream is shown
 _TINT = (230, 60, 60)  # of labels

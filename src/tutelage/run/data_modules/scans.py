@@ -33,11 +33,13 @@ from tutelage.networks.base import Network
 from tutelage.networks.build import is_dense
 from tutelage.networks.dense import DenseNetwork
 from tutelage.networks.vnet import VNet
-from tutelage.run.build import assemble, build_predictor, check_streams, learns_from_labels, method_class, resolved
+from tutelage.run.build import assemble, build_predictor
 from tutelage.run.data_modules.base import DataModule
 from tutelage.run.data_modules.scan_checks import check_scan_runs
 from tutelage.run.data_modules.scan_streams import scan_loader
 from tutelage.run.data_modules.scan_views import save_scan_views
+from tutelage.run.method_by_name import learns_from_labels, method_class, resolved
+from tutelage.run.method_checks import check_streams
 from tutelage.run.recommend import recommend_for_scans, recommended
 from tutelage.run.recorder import networks
 from tutelage.run.resolve import absolute

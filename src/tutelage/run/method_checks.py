@@ -1,0 +1,113 @@
+"""Whether a method goes with what is asked of it: with the command, the network, and the data."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tutelage.augment.feature_views import FEATURE_VIEWS
+from tutelage.config import RunConfig, preset_names
+from tutelage.core.distributed import local_rows, world_size
+from tutelage.core.errors import ConfigError
+from tutelage.core.wording import command, option
+from tutelage.methods import PRETRAINERS
+from tutelage.run.method_by_name import learns_from_labels, method_class, method_settings
+from tutelage.tasks.own_metrics import own_metrics
+
+
+def check_goal(cfg: RunConfig, *, pretraining: bool) -> None:
+    """Check that the method is for what is asked of it, and that what is imported by name is there.
+
+    Raises:
+        ConfigError: it pretrains and training is asked for, or the reverse; a pretraining asks for a baseline or for
+            metrics of class probabilities; or a metric of another package cannot be imported.
+    """
+    others = [method.name for method in PRETRAINERS]
+    if learns_from_labels(cfg.method) == pretraining:
+        raise ConfigError(
+            f"{cfg.method} learns from labels: use {command('train')}; to pretrain without labels use "
+            f"{' or '.join(others)}"
+            if pretraining
+            else f"{cfg.method} learns from no labels: use "
+            f"{command('pretrain', 'DATA', out='RUN', method=cfg.method)}, then {command('train')} with "
+            f"{option('init_from', 'RUN')}"
+        )
+    if pretraining and cfg.train.metrics:
+        raise ConfigError("train.metrics: a pretraining predicts no classes, so there is nothing to score by them")
+    own_metrics(cfg.train.metrics)
+    if pretraining and cfg.train.baseline:
+        raise ConfigError("train.baseline: a pretraining has no supervised baseline; compare what is trained from it")
+
+
+def check_frozen(cfg: RunConfig) -> None:
+    """Check that the method goes with a frozen pretrained network, if there is one, and has one if it needs one.
+
+    Raises:
+        ConfigError: it does not, or has none.
+    """
+    method = method_class(cfg.method)
+    if not cfg.frozen:
+        if len(cfg.network.parts) > 1:
+            raise ConfigError(
+                f"the networks {cfg.network.name} are joined by their features, and stay as they are: add "
+                f"{option('train.freeze', 'all')} without train.init_from, or choose one of them to train"
+            )
+        if method.needs_features:
+            preset = f"{cfg.method}-features"
+            also = f", or {option('preset', preset)}" if preset in preset_names() else ""
+            raise ConfigError(
+                f"{cfg.method} trains a head on the features of a frozen pretrained network: add "
+                f"{option('network', 'efficientnet-lite0')} {option('train.freeze', 'all')}{also}"
+            )
+        return
+    views = {*method.labeled_views, *method.unlabeled_views}
+    fault = method.features_fault(method_settings(cfg))
+    if not learns_from_labels(cfg.method):
+        fault = "it trains the whole network"
+    elif other := sorted(views - set(FEATURE_VIEWS)):
+        fault = f"features have no view '{other[0]}'"
+    elif cfg.augment.strong.policy == "ctaugment" and "strong" in views:
+        fault = "augment.strong.policy ctaugment learns how to change images"
+    if fault is not None:
+        raise ConfigError(
+            f"{cfg.method} cannot train a head on the features of a frozen network, since {fault}: leave out "
+            "train.freeze all, or choose another method, such as softmatch"
+        )
+
+
+def check_streams(cfg: RunConfig, unlabeled_rows: NDArray[np.int64], items: str = "images") -> None:
+    """Check the batches against the data.
+
+    Args:
+        items: what a row is, in the plural.
+
+    Raises:
+        ConfigError: a stream that the method needs is empty or smaller than its batch, or a batch cannot be shared by
+            the processes.
+    """
+    method = method_class(cfg.method)
+    local_rows(cfg.train.batch_size)
+    if not method.unlabeled_views:
+        return
+    local_rows(cfg.train.unlabeled_batch)
+    have, want = len(unlabeled_rows), cfg.train.unlabeled_batch
+    if have == 0:
+        raise ConfigError(
+            f"{cfg.method} learns from unlabeled {items}, and there are none; add some (a folder 'unlabeled', or "
+            f"{option('unlabeled')}), or use {option('method', 'supervised')}"
+        )
+    if want > have and not method.labeled_views:
+        raise ConfigError(
+            f"the batch of {want} (train.batch_size) is larger than the {have} {items} there are; lower it"
+        )
+    if want > have:
+        raise ConfigError(
+            f"the unlabeled batch of {want} (train.batch_size {cfg.train.batch_size} x train.unlabeled_ratio "
+            f"{cfg.train.unlabeled_ratio:g}) is larger than the unlabeled stream of {have} {items}; lower one of them"
+        )
+    splits = cfg.network.bn_splits
+    if splits is not None and not method.labeled_views and want // world_size() % splits:
+        raise ConfigError(
+            f"network.bn_splits {splits} does not divide the batch of {want // world_size()} images of each process "
+            "(train.batch_size): change one of them"
+        )
