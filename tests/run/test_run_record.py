@@ -12,7 +12,8 @@ import tutelage
 from tutelage.config import resolve
 from tutelage.core.errors import RunError
 from tutelage.core.headlines import ACCURACY, DICE, NEIGHBORS
-from tutelage.run.run_record import FORMAT, RunRecord
+from tutelage.run.run_files import FORMAT
+from tutelage.run.run_record import RunRecord
 
 SCORES = {"n": 10, "accuracy": 0.75}
 

@@ -32,7 +32,7 @@ from tutelage.run.budget import Deadline
 from tutelage.run.data_modules.scans import ScanModule
 from tutelage.run.method_by_name import resolved
 from tutelage.run.resolve import absolute, resolve_training
-from tutelage.run.run_record import read_rows
+from tutelage.run.run_files import read_rows
 from tutelage.run.session import open_session
 
 

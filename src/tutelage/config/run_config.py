@@ -74,8 +74,8 @@ FLAGS: dict[str, str] = {
 class RunConfig:
     """The settings of a run.
 
-    `method_settings` are the method's `Config`, or the plain values to make one of: only `run.method_by_name`, which knows the
-    classes of methods, builds it, once.
+    `method_settings` are the method's `Config`, or the plain values to make one of: only `run.method_by_name`, which
+    knows the classes of methods, builds it, once.
 
     `resolve` also keeps in `given` what was given, without defaults, and in `preset` the name of the preset. With the
     method "auto" the settings are not complete: `run/recommend.py` lays `given` over the preset that it chooses.

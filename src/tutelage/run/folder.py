@@ -15,7 +15,8 @@ from filelock import FileLock, Timeout
 from tutelage.core.errors import RunError
 from tutelage.core.files import TEMPORARY, remove_temporary, strict_json, write_atomically, write_json
 from tutelage.core.wording import option
-from tutelage.run.run_record import BASELINE_FOLDER, FORMAT, KEPT_FILE, TUNED_FOLDER, RunRecord, read_rows
+from tutelage.run.run_files import FORMAT, read_rows
+from tutelage.run.run_record import BASELINE_FOLDER, KEPT_FILE, TUNED_FOLDER, RunRecord
 
 LABELS = "labels.csv"  # of a run whose labels were given in Python
 CONTENT = (

@@ -1,35 +1,25 @@
-"""Reading a run folder: the one place that knows what its files hold."""
+"""A run as its folder tells of it: what it was trained on and how, and what came of it."""
 
 from __future__ import annotations
 
-import json
 import math
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from tutelage.config import IMPORTED, RunConfig
-from tutelage.core.errors import ConfigError, RunError
+from tutelage.core.errors import RunError
 from tutelage.core.files import read_json
 from tutelage.core.headlines import NEIGHBORS, Headline, headline_of
 from tutelage.core.wording import option
-from tutelage.data.kinds import IMAGES, KINDS, DataKind, kind_of
+from tutelage.data.kinds import DataKind, kind_of
 from tutelage.run.estimate import Estimate
 from tutelage.run.method_by_name import learns_from_labels, method_class
+from tutelage.run.run_files import Rows, read_config, read_rows, read_split
 
-FORMAT = 1
 BASELINE_FOLDER = "baseline"  # in a run: the supervised run that it is compared with
 TUNED_FOLDER = "finetuned"  # in a run on a frozen network: the run that fine-tuned it
 KEPT_FILE = "kept.json"  # which of the two predicts
-_CONFIG: dict[str, tuple[str, ...]] = {  # what config.json must hold
-    "settings": (),
-    "plan": ("steps",),
-    "data": ("classes", "channels", "fingerprint"),
-    "environment": ("tutelage",),
-}
-_SPLIT = ("labeled", "held_out", "unlabeled_images")
-
-Rows = list[dict[str, Any]]
 
 
 class RunRecord:
@@ -59,7 +49,7 @@ class RunRecord:
         Raises:
             RunError: this is not a run folder, or one of a newer format, or the file is damaged.
         """
-        return _checked_config(self.path)
+        return read_config(self.path)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -119,10 +109,7 @@ class RunRecord:
         Raises:
             RunError: the file is missing or damaged.
         """
-        split = read_json(self.path / "split.json")
-        if not isinstance(split, dict) or not set(_SPLIT) <= set(split):
-            raise RunError(f"{self.path / 'split.json'} is damaged: its keys are not those of a run")
-        return split
+        return read_split(self.path)
 
     @property
     def labels(self) -> int:
@@ -282,50 +269,3 @@ class RunRecord:
         networks = {} if self.result is None else self.result.get("validation", {})
         value = networks.get(self.evaluated, {}).get(self.headline.key)
         return None if value is None else float(value)
-
-
-def read_rows(path: Path) -> Rows:
-    """The complete lines of a `.jsonl` file: an incomplete last line is left out, and a missing file has no lines.
-
-    Raises:
-        RunError: a line is not JSON.
-    """
-    if not path.exists():
-        return []
-    rows = []
-    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
-        try:
-            rows.append(json.loads(line))
-        except ValueError as error:
-            raise RunError(f"{path} line {number} is damaged: {error}") from None
-    return rows
-
-
-def _checked_config(path: Path) -> dict[str, Any]:
-    file = path / "config.json"
-    if not path.is_dir():
-        raise RunError(f"{path} is not a run folder: there is no such folder")
-    if not file.exists():
-        raise RunError(f"{path} is not a run folder: it has no config.json")
-    config = read_json(file)
-    if not isinstance(config, dict) or not isinstance(config.get("format"), int):
-        raise RunError(f"{file} is damaged: its keys are not those of a run")
-    if config["format"] > FORMAT:
-        raise RunError(f"{path} was written by tutelage {config.get('version')}; this version cannot read it")
-    for section, names in _CONFIG.items():
-        if not isinstance(config.get(section), dict):
-            raise RunError(f"{file} is damaged: it has no {section}")
-        if missing := [name for name in names if name not in config[section]]:
-            raise RunError(f"{file} is damaged: its {section} have no {missing[0]}")
-    if config["data"].get("kind", IMAGES.name) not in KINDS:
-        raise RunError(
-            f"{file} is damaged, or of another version of tutelage: its data is of an unknown kind, expected "
-            f"{' or '.join(KINDS)}"
-        )
-    if missing := [name for name in kind_of(config["data"]).facts if name not in config["data"]]:
-        raise RunError(f"{file} is damaged: its data has no {missing[0]}")
-    try:
-        RunConfig.from_dict(config["settings"])
-    except ConfigError as error:
-        raise RunError(f"{file} is damaged, or of another version of tutelage: {error}") from None
-    return config

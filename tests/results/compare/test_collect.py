@@ -10,7 +10,7 @@ from tutelage.core.errors import RunError
 from tutelage.core.headlines import ACCURACY, DICE
 from tutelage.results.compare.collect import collect
 from tutelage.results.compare.plan import Plan
-from tutelage.run.run_record import FORMAT
+from tutelage.run.run_files import FORMAT
 
 PLAN = Plan(methods=("supervised", "ua-mt"), label_counts=(3,), seeds=(0, 1), settings={"data.path": "scans"})
 
