@@ -1,15 +1,12 @@
 """Processes that start at once: forks of one that has imported what training needs, which takes seconds otherwise.
 
 As a script it is the process that forks: `starter.py DESCRIPTOR`. It makes no tensor, so that a fork is as fresh as a
-process of its own. A request has the words after `python` and gets the number of the process; a number gets the exit
-code of that process, or None while it runs.
+process of its own. A request has the words after `python`, with the environment and the folder.
 """
 
 from __future__ import annotations
 
-import gc
 import importlib
-import json
 import os
 import runpy
 import signal
@@ -21,7 +18,9 @@ import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
+
+from tutelage.results.compare.forking import ask, import_all, serve
 
 LATE = (
     *("torch._dynamo", "sklearn.metrics", "tensorboard.summary"),
@@ -40,7 +39,7 @@ class Started:
     def poll(self) -> int | None:
         """The exit code, negative for a signal; None while it runs."""
         if self.returncode is None:
-            self.returncode = self.starter.ask(self.pid)
+            self.returncode = ask(self.starter.link, self.pid)
         return self.returncode
 
     def send_signal(self, number: int) -> None:
@@ -86,46 +85,11 @@ class Starter:
             "cwd": str(cwd or Path.cwd()),
             "strict": strict,
         }
-        return Started(self, self.ask(request, out.fileno(), error.fileno()), out, error)
-
-    def ask(self, request: Any, *descriptors: int) -> Any:
-        socket.send_fds(self.link, [json.dumps(request).encode() + b"\n"], descriptors)
-        answer = b""
-        while not answer.endswith(b"\n"):
-            part = self.link.recv(1 << 16)
-            assert part, "the process that forks has ended"
-            answer += part
-        return json.loads(answer)
+        return Started(self, ask(self.link, request, out.fileno(), error.fileno()), out, error)
 
     def close(self) -> None:
         self.link.close()
         self.process.wait(60)
-
-
-def serve(link: socket.socket) -> dict[str, Any] | None:
-    """Answers requests until the other side closes: then None. In a fork, what it was forked for."""
-    while True:
-        message, descriptors = b"", list[int]()
-        while not message.endswith(b"\n"):
-            part, more, _, _ = socket.recv_fds(link, 1 << 16, 2)
-            if not part:
-                return None
-            message, descriptors = message + part, descriptors + more
-        request = json.loads(message)
-        if isinstance(request, int):
-            pid, status = os.waitpid(request, os.WNOHANG)
-            answer = os.waitstatus_to_exitcode(status) if pid else None
-        else:
-            answer = os.fork()
-            if answer == 0:
-                link.close()
-                for number, descriptor in enumerate(descriptors, 1):
-                    os.dup2(descriptor, number)
-            for descriptor in descriptors:
-                os.close(descriptor)
-            if answer == 0:
-                return request
-        link.sendall(json.dumps(answer).encode() + b"\n")
 
 
 def become(words: list[str], env: dict[str, str], cwd: str, strict: bool) -> None:
@@ -154,11 +118,7 @@ def become(words: list[str], env: dict[str, str], cwd: str, strict: bool) -> Non
 
 
 if __name__ == "__main__":
-    gc.disable()  # a third of the time of importing
-    for name in LATE:
-        importlib.import_module(name)
-    gc.enable()
-    gc.freeze()  # so that collections in a fork do not go through, and copy, what is imported
+    import_all(LATE)
     asked = serve(socket.socket(fileno=int(sys.argv[1])))
     if asked is not None:
         become(**asked)

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import IO, Protocol
 
-from tutelage.results.compare.fork_server import POSSIBLE, ForkServer, ServerLostError
+from tutelage.results.compare.fork_server import POSSIBLE, ForkServer
+from tutelage.results.compare.forking import ServerLostError
 
 
 class Process(Protocol):
