@@ -9,31 +9,26 @@ import pytest
 import torch
 
 from reference import class_means, label_propagation
-from reference import logits_table as network
-from reference import losses as numeric
-from tutelage.core.batch import Batch, Progress, Samples, StepOutput
+from support.soft_targets import (
+    LABEL,
+    LABELED,
+    K,
+    bank_of,
+    check_labels_are_learned_beside,
+    check_loss_and_gradient,
+    check_soft_labels_follow_and_are_not_saved,
+    new_head,
+    stream_of,
+    without_labeled,
+)
 from tutelage.core.errors import ConfigError
 from tutelage.core.feature_bank import FeatureBank
 from tutelage.core.logistic import fit_logistic
 from tutelage.core.soft_head import fit_soft_head
-from tutelage.methods.base import Problem
 from tutelage.methods.committee import Committee
-from tutelage.tasks.classification import Classification
 
-K, X, U, N = 3, 2, 4, 40
-WIDTHS = (5, 4)
-LABELED, LABEL = [0, 1, 2, 3], [0, 1, 2, 0]
-HELD_OUT = [9, 20]  # in neither stream
-PROBLEM = Problem(
-    num_classes=K,
-    train_rows=N,
-    labeled_rows=4,
-    unlabeled_rows=N,
-    labeled_batch=X,
-    unlabeled_batch=U,
-    labeled_counts=(2, 1, 1),
-)
-STREAM = [row for row in range(N) if row not in HELD_OUT]
+N, WIDTHS = 40, (5, 4)
+STREAM = stream_of(N)
 
 
 def features() -> torch.Tensor:
@@ -48,10 +43,8 @@ def features() -> torch.Tensor:
 
 def build(unlabeled: list[int] = STREAM, widths: tuple[int, ...] = WIDTHS, **settings: Any) -> Committee:
     torch.manual_seed(0)
-    student = network.LogitsTable(X + U, K)
-    method = Committee(student, Classification("abc"), PROBLEM, Committee.Config(**{"soft_steps": 20, **settings}))
-    bank = FeatureBank(features(), torch.tensor(LABELED), torch.tensor(LABEL), torch.tensor(unlabeled), widths)
-    method.prepare(bank)
+    method = new_head(Committee, N, Committee.Config(**{"soft_steps": 20, **settings}))
+    method.prepare(bank_of(features(), unlabeled, widths))
     return method
 
 
@@ -88,7 +81,7 @@ def test_targets_are_the_mean_of_the_votes_of_all_heads_on_all_backbones(votes: 
     expected = soft_labels(method.seed, votes == "one-hot")
     np.testing.assert_allclose(method.soft.numpy(), expected, atol=1e-3)
     if votes == "one-hot":
-        counted = 8 * method.soft[[row for row in STREAM if row not in LABELED]]
+        counted = 8 * method.soft[without_labeled(STREAM)]
         torch.testing.assert_close(counted, counted.round(), rtol=0, atol=1e-5)
         assert len(counted.unique()) > 4  # they do not agree on all
 
@@ -99,56 +92,20 @@ def test_what_is_one_backbone_or_two_makes_a_difference() -> None:
     assert not torch.equal(one.soft, two.soft)
 
 
-def step(method: Committee, logits: np.ndarray, index: list[int]) -> tuple[StepOutput, np.ndarray]:
-    method.student.fill(logits)
-    numbers = torch.arange(X + U, dtype=torch.float64).view(-1, 1)
-    batch = Batch(
-        Samples((numbers[:X],), torch.tensor([0, 1]), torch.tensor([0, 1])),
-        Samples((numbers[X:],), torch.tensor(index)),
-    )
-    out = method(batch, Progress(0, 10))
-    out.loss.backward()
-    return out, method.student.table.grad.numpy()
-
-
-def naive_loss(logits: np.ndarray, q: np.ndarray) -> float:
-    """mean H(q(u), p(u))."""
-    total = 0.0
-    for row, target in zip(logits, q, strict=True):
-        log_probs = row - np.log(np.exp(row).sum())
-        total -= sum(float(t * value) for t, value in zip(target, log_probs, strict=True))
-    return total / len(q)
-
-
 def test_loss_and_gradient_are_those_of_the_formula() -> None:
-    method, draw = build(), np.random.default_rng(0)
-    logits, index = 2.0 * draw.standard_normal((X + U, K)), [5, 0, 23, 14]
-    q = soft_labels(method.seed)[index]
-    out, gradient = step(method, logits, index)
-    assert float(out.loss.detach()) == pytest.approx(naive_loss(logits[X:], q), abs=1e-4)
-    np.testing.assert_allclose(gradient, numeric.gradient(lambda values: naive_loss(values[X:], q), logits), atol=1e-4)
-    assert not gradient[:X].any()  # the labels are learned as part of q
-    assert out.unlabeled_loss is not None and float(out.unlabeled_loss) == float(out.loss.detach())
+    method = build()
+    check_loss_and_gradient(method, soft_labels(method.seed))
 
 
 def test_labels_are_learned_beside_an_unlabeled_stream_that_has_none_of_them() -> None:
-    rows = [row for row in STREAM if row not in LABELED]
-    method, logits, index = build(rows), 2.0 * np.random.default_rng(1).standard_normal((X + U, K)), [5, 10, 23, 14]
-    q = soft_labels(method.seed)[index]
-
-    def expected(values: np.ndarray) -> float:
-        unlabeled, labeled = naive_loss(values[X:], q), naive_loss(values[:X], np.eye(K)[[0, 1]])
-        return (len(rows) * unlabeled + len(LABELED) * labeled) / (len(rows) + len(LABELED))
-
-    out, gradient = step(method, logits, index)
-    assert float(out.loss.detach()) == pytest.approx(expected(logits), abs=1e-4)
-    np.testing.assert_allclose(gradient, numeric.gradient(expected, logits), atol=1e-4)
-    assert np.abs(gradient[:X]).max() > 0.01
+    rows = without_labeled(STREAM)
+    method = build(rows)
+    check_labels_are_learned_beside(method, soft_labels(method.seed), len(rows))
 
 
 def test_where_all_images_are_labeled_the_labels_are_the_targets() -> None:
     torch.manual_seed(0)
-    method = Committee(network.LogitsTable(X + U, K), Classification("abc"), PROBLEM, Committee.Config(soft_steps=2))
+    method = new_head(Committee, N, Committee.Config(soft_steps=2))
     rows, label = torch.arange(N), torch.arange(N) % K
     method.prepare(FeatureBank(features(), rows, label, rows, WIDTHS))
     assert torch.equal(method.soft.argmax(1), label) and bool((method.soft.amax(1) == 1.0).all())
@@ -156,8 +113,8 @@ def test_where_all_images_are_labeled_the_labels_are_the_targets() -> None:
 
 def test_the_votes_follow_from_the_seed_and_are_no_part_of_a_checkpoint() -> None:
     first, second = build(), build()
-    assert "soft" not in first.state_dict() and first.seed == second.seed
-    assert torch.equal(first.soft, second.soft)
+    assert first.seed == second.seed
+    check_soft_labels_follow_and_are_not_saved(first, second)
 
 
 def test_settings_out_of_range_are_refused() -> None:

@@ -9,29 +9,25 @@ import pytest
 import torch
 
 from reference import class_means as formula
-from reference import logits_table as network
-from reference import losses as numeric
 from reference import probes
-from tutelage.core.batch import Batch, Progress, Samples, StepOutput
-from tutelage.core.errors import ConfigError
-from tutelage.core.feature_bank import FeatureBank
-from tutelage.methods.base import Problem
-from tutelage.methods.prototypes import Prototypes
-from tutelage.tasks.classification import Classification
-
-K, X, U, N, D = 3, 2, 4, 24, 5
-LABELED, LABEL = [0, 1, 2, 3], [0, 1, 2, 0]
-HELD_OUT = [9, 20]  # in neither stream
-PROBLEM = Problem(
-    num_classes=K,
-    train_rows=N,
-    labeled_rows=4,
-    unlabeled_rows=N,
-    labeled_batch=X,
-    unlabeled_batch=U,
-    labeled_counts=(2, 1, 1),
+from support.soft_targets import (
+    HELD_OUT,
+    LABEL,
+    LABELED,
+    K,
+    bank_of,
+    check_labels_are_learned_beside,
+    check_loss_and_gradient,
+    check_soft_labels_follow_and_are_not_saved,
+    new_head,
+    stream_of,
+    without_labeled,
 )
-STREAM = [row for row in range(N) if row not in HELD_OUT]
+from tutelage.core.errors import ConfigError
+from tutelage.methods.prototypes import Prototypes
+
+N, D = 24, 5
+STREAM = stream_of(N)
 
 
 def features() -> torch.Tensor:
@@ -40,16 +36,15 @@ def features() -> torch.Tensor:
 
 
 def build(unlabeled: list[int] = STREAM, **settings: Any) -> Prototypes:
-    student = network.LogitsTable(X + U, K)
-    method = Prototypes(student, Classification("abc"), PROBLEM, Prototypes.Config(**settings))
-    method.prepare(FeatureBank(features(), torch.tensor(LABELED), torch.tensor(LABEL), torch.tensor(unlabeled)))
+    method = new_head(Prototypes, N, Prototypes.Config(**settings))
+    method.prepare(bank_of(features(), unlabeled))
     return method
 
 
 def soft_labels(temperature: float = 0.1, rounds: int = 10, share: float = 0.0, k: int = 5) -> np.ndarray:
     """(N, K): q of the rows of both streams, and uniform elsewhere."""
     rows = features().double().numpy()
-    unlabeled = [row for row in STREAM if row not in LABELED]
+    unlabeled = without_labeled(STREAM)
     means = formula.means(rows[LABELED], LABEL, rows[unlabeled], K, temperature, rounds)
     votes = probes.knn_scores(rows, rows[LABELED], np.array(LABEL), K, k, temperature)
     q = np.full((N, K), 1 / K)
@@ -58,27 +53,6 @@ def soft_labels(temperature: float = 0.1, rounds: int = 10, share: float = 0.0, 
         q[row] += share * votes[row] / votes[row].sum()
     q[LABELED] = np.eye(K)[LABEL]
     return q
-
-
-def step(method: Prototypes, logits: np.ndarray, index: list[int]) -> tuple[StepOutput, np.ndarray]:
-    method.student.fill(logits)
-    numbers = torch.arange(X + U, dtype=torch.float64).view(-1, 1)
-    batch = Batch(
-        Samples((numbers[:X],), torch.tensor([0, 1]), torch.tensor([0, 1])),
-        Samples((numbers[X:],), torch.tensor(index)),
-    )
-    out = method(batch, Progress(0, 10))
-    out.loss.backward()
-    return out, method.student.table.grad.numpy()
-
-
-def naive_loss(logits: np.ndarray, q: np.ndarray) -> float:
-    """mean H(q(u), p(u))."""
-    total = 0.0
-    for row, target in zip(logits, q, strict=True):
-        log_probs = row - np.log(np.exp(row).sum())
-        total -= sum(float(t * value) for t, value in zip(target, log_probs, strict=True))
-    return total / len(q)
 
 
 @pytest.mark.parametrize(
@@ -90,16 +64,7 @@ def naive_loss(logits: np.ndarray, q: np.ndarray) -> float:
     ],
 )
 def test_loss_and_gradient_are_those_of_the_formula(settings: dict[str, Any], own: dict[str, Any]) -> None:
-    method, draw = build(**settings), np.random.default_rng(0)
-    logits, index = 2.0 * draw.standard_normal((X + U, K)), [5, 0, 23, 14]
-    q = soft_labels(**own)[index]
-    out, gradient = step(method, logits, index)
-    assert float(out.loss.detach()) == pytest.approx(naive_loss(logits[X:], q), abs=1e-4)
-    expected = numeric.gradient(lambda values: naive_loss(values[X:], q), logits)
-    np.testing.assert_allclose(gradient, expected, atol=1e-4)
-    assert not gradient[:X].any()  # the labels are learned as part of q
-    assert out.unlabeled_loss is not None and float(out.unlabeled_loss) == float(out.loss.detach())
-    assert float(out.log["label_loss"]) == pytest.approx(naive_loss(logits[:X], np.eye(K)[[0, 1]]), rel=1e-6)
+    check_loss_and_gradient(build(**settings), soft_labels(**own))
 
 
 def test_rows_that_are_held_out_take_no_part_and_labels_stay_as_they_are() -> None:
@@ -111,26 +76,12 @@ def test_rows_that_are_held_out_take_no_part_and_labels_stay_as_they_are() -> No
 
 
 def test_labels_are_learned_beside_an_unlabeled_stream_that_has_none_of_them() -> None:
-    rows = [row for row in STREAM if row not in LABELED]
-    method, logits, index = build(rows), 2.0 * np.random.default_rng(1).standard_normal((X + U, K)), [5, 10, 23, 14]
-    q = soft_labels()[index]
-
-    def expected(values: np.ndarray) -> float:
-        unlabeled, labeled = naive_loss(values[X:], q), naive_loss(values[:X], np.eye(K)[[0, 1]])
-        return (len(rows) * unlabeled + len(LABELED) * labeled) / (len(rows) + len(LABELED))
-
-    out, gradient = step(method, logits, index)
-    assert float(out.loss.detach()) == pytest.approx(expected(logits), abs=1e-4)
-    np.testing.assert_allclose(gradient, numeric.gradient(expected, logits), atol=1e-4)
-    assert np.abs(gradient[:X]).max() > 0.01
-    assert out.unlabeled_loss is not None
-    assert float(out.unlabeled_loss) == pytest.approx(naive_loss(logits[X:], q) * len(rows) / len(STREAM), abs=1e-4)
+    rows = without_labeled(STREAM)
+    check_labels_are_learned_beside(build(rows), soft_labels(), len(rows))
 
 
 def test_the_soft_labels_are_no_part_of_a_checkpoint_since_they_follow_from_the_features() -> None:
-    first, second = build(), build()
-    assert "soft" not in first.state_dict()
-    assert torch.equal(first.soft, second.soft)
+    check_soft_labels_follow_and_are_not_saved(build(), build())
 
 
 @pytest.mark.parametrize(
