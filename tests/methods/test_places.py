@@ -24,7 +24,7 @@ from tutelage.methods import METHODS
 from tutelage.methods.base import Method, Problem
 from tutelage.methods.ema_config import EvaluatedEMAConfig
 from tutelage.networks.base import Network
-from tutelage.run import build
+from tutelage.run import method_by_name
 from tutelage.tasks.base import Task
 
 ROOT = Path(__file__).parents[2]
@@ -77,7 +77,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         if getattr(module, "METHODS", None) is known and module.__name__ != __name__:
             monkeypatch.setattr(module, "METHODS", (*known, Newcomer))
     monkeypatch.setattr(methods, "CLASSIFIERS", (*classifiers, Newcomer))
-    assert build.METHODS[-1] is catalog.METHODS[-1] is Newcomer
+    assert method_by_name.METHODS[-1] is catalog.METHODS[-1] is Newcomer
     yield
 
 
@@ -177,7 +177,7 @@ PASSES = {
 def test_the_passes_that_a_benchmark_compares_with_are_seen_in_the_method(name: str) -> None:
     contract = runpy.run_path(str(ROOT / "tests" / "methods" / "test_contract.py"))
     step = runpy.run_path(str(ROOT / "benchmarks" / "step.py"), run_name="step")
-    method = Newcomer if name == "newcomer" else build.method_class(name)
+    method = Newcomer if name == "newcomer" else method_by_name.method_class(name)
     contract["batch_of"].__globals__.update(X=2, U=32)
     made = contract["build"](method)
     assert str(step["passes_of"](made, contract["batch_of"](made, 0))) == PASSES[name]

@@ -30,7 +30,7 @@ from tutelage.core.errors import ConfigError, DataError, RunError
 from tutelage.data.images.dataset import ImageDataset
 from tutelage.data.images.image_set import ImageSubset
 from tutelage.methods.supervised import Supervised
-from tutelage.run import build
+from tutelage.run import method_by_name
 from tutelage.run import session as sessions
 
 pytestmark = pytest.mark.usefixtures("by_flags")
@@ -482,7 +482,7 @@ class Greedy(Supervised):
 def test_out_of_memory_names_the_batch_and_what_to_lower(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(build, "METHODS", (Greedy,))
+    monkeypatch.setattr(method_by_name, "METHODS", (Greedy,))
     tokens = ["train", str(photos), "--method=supervised", "--batch-size=4", "--steps=4", "--workers=0"]
     assert cli.run([*tokens, "--out", str(tmp_path / "run")]) == 2
     error = capsys.readouterr().err

@@ -22,7 +22,7 @@ from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import pixel_statistics
 from tutelage.methods import CLASSIFIERS
 from tutelage.methods.base import Method
-from tutelage.run import build
+from tutelage.run import build, method_by_name
 from tutelage.run.data_modules.image_streams import Inputs, build_training
 from tutelage.run.recorder import take_checkpoint
 from tutelage.training.checkpoint import load_checkpoint, save_checkpoint
@@ -147,7 +147,7 @@ def test_training_stops_in_time_names_the_place_and_keeps_only_what_is_finite(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(build, "METHODS", (poisoned(method, place, bad),))
+    monkeypatch.setattr(method_by_name, "METHODS", (poisoned(method, place, bad),))
     code = cli.run(settings(few_digits, tmp_path / "run", method))
     error = capsys.readouterr().err
     assert code == 2
@@ -171,7 +171,7 @@ def test_training_stops_in_time_names_the_place_and_keeps_only_what_is_finite(
 def test_what_is_finite_is_no_alarm(
     place: str, few_digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(build, "METHODS", (poisoned(CLASSIFIERS[0], place, 1.5),))
+    monkeypatch.setattr(method_by_name, "METHODS", (poisoned(CLASSIFIERS[0], place, 1.5),))
     assert cli.run(settings(few_digits, tmp_path / "run", CLASSIFIERS[0])) == 0
 
 
@@ -200,7 +200,7 @@ class Saver:
 def test_a_learning_rate_that_is_not_finite_moves_nothing(
     bad: float, optimizer: str, few_digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(build, "METHODS", (poisoned(CLASSIFIERS[0], "learning rate", bad),))
+    monkeypatch.setattr(method_by_name, "METHODS", (poisoned(CLASSIFIERS[0], "learning rate", bad),))
     name = CLASSIFIERS[0].name
     given = {"data.path": str(few_digits), "data.label_count": 40, "method.name": name, "network.name": "wrn-10-1"}
     lengths = {"train.steps": 6, "train.log_every": LOG_EVERY, "train.checkpoint_every": SAVE_EVERY}
