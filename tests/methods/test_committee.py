@@ -17,6 +17,7 @@ from support.soft_targets import (
     check_labels_are_learned_beside,
     check_loss_and_gradient,
     check_soft_labels_follow_and_are_not_saved,
+    clustered,
     new_head,
     stream_of,
     without_labeled,
@@ -34,11 +35,7 @@ STREAM = stream_of(N)
 def features() -> torch.Tensor:
     """Of two backbones side by side, which disagree about some rows."""
     draw = torch.Generator().manual_seed(0)
-    blocks = [
-        1.2 * torch.randn(K, width, generator=draw)[torch.arange(N) % K] + torch.randn(N, width, generator=draw)
-        for width in WIDTHS
-    ]
-    return torch.cat(blocks, 1)
+    return torch.cat([clustered(N, width, 1.2, draw) for width in WIDTHS], 1)
 
 
 def build(unlabeled: list[int] = STREAM, widths: tuple[int, ...] = WIDTHS, **settings: Any) -> Committee:

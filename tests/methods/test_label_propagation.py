@@ -18,6 +18,7 @@ from support.soft_targets import (
     check_labels_are_learned_beside,
     check_loss_and_gradient,
     check_soft_labels_follow_and_are_not_saved,
+    clustered,
     new_head,
     stream_of,
     without_labeled,
@@ -30,8 +31,7 @@ STREAM = stream_of(N)
 
 
 def features() -> torch.Tensor:
-    draw = torch.Generator().manual_seed(0)
-    return 2.0 * torch.randn(K, D, generator=draw)[torch.arange(N) % K] + torch.randn(N, D, generator=draw)
+    return clustered(N, D, 2.0, torch.Generator().manual_seed(0))
 
 
 def build(unlabeled: list[int] = STREAM, **settings: Any) -> LabelPropagation:

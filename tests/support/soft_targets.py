@@ -51,6 +51,11 @@ def new_head(method: type[Head], n: int, cfg: object) -> Head:
     return method(network.LogitsTable(X + U, K), Classification("abc"), problem, cfg)
 
 
+def clustered(n: int, width: int, distance: float, draw: torch.Generator) -> torch.Tensor:
+    """(n, width) float32: rows of a class lie around a place of its own, in turn."""
+    return distance * torch.randn(K, width, generator=draw)[torch.arange(n) % K] + torch.randn(n, width, generator=draw)
+
+
 def bank_of(features: torch.Tensor, unlabeled: Sequence[int], widths: tuple[int, ...] = ()) -> FeatureBank:
     """Features (N, D) with the rows of both streams."""
     return FeatureBank(features, torch.tensor(LABELED), torch.tensor(LABEL), torch.tensor(unlabeled), widths)
