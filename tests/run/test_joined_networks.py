@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import tutelage
-from support.pictures import SIZE, pictures
+from support.pictures import SIZE, all_kept, pictures, save_pictures
 from support.runs import cut_back, digests
 from tutelage import cli
 from tutelage.config import resolve
@@ -22,7 +23,6 @@ from tutelage.networks.published import relative_cost
 from tutelage.run import budget, frozen
 from tutelage.run.budget import Deadline
 from tutelage.run.frozen_networks import BACKBONE_FILE, FrozenNetworks
-from tutelage.training import checkpoint
 
 STEPS, CPU = 6, torch.device("cpu")
 TWO = "efficientnet-lite0+efficientnet-lite1"
@@ -32,8 +32,7 @@ TWO = "efficientnet-lite0+efficientnet-lite1"
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """36 training images, half of them without a label, and 9 to test."""
     folder = tmp_path_factory.mktemp("photos")
-    (x, y), (x_test, y_test) = pictures(36, 0), pictures(9, 1)
-    np.savez(folder / "train.npz", x=x, y=np.where(np.arange(36) < 18, y, -1), x_test=x_test, y_test=y_test)
+    save_pictures(folder / "train.npz", 36, labels=18, test=9)
     return folder
 
 
@@ -43,10 +42,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def of_this_file(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def of_this_file(cache: Path) -> Iterator[None]:
     """A cache of its own, and all checkpoints."""
-    monkeypatch.setenv(VARIABLE, str(cache))
-    monkeypatch.setattr(checkpoint, "KEEP", STEPS + 1)
+    with all_kept(cache, STEPS):
+        yield
 
 
 def train(photos: Path, out: Path, name: str = TWO, preset: str = "linear-features", **more: Any) -> tutelage.Run:
@@ -67,9 +66,7 @@ def train(photos: Path, out: Path, name: str = TWO, preset: str = "linear-featur
 @pytest.fixture(scope="module")
 def whole(photos: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run with all its checkpoints; not to be written to."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(VARIABLE, str(cache))
-        patch.setattr(checkpoint, "KEEP", STEPS + 1)
+    with all_kept(cache, STEPS):
         return train(photos, tmp_path_factory.mktemp("whole") / "run").path
 
 
