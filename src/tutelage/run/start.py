@@ -9,40 +9,36 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
-from torch import nn
 
 from tutelage.config import RunConfig
 from tutelage.core.devices import choose_device, choose_precision
 from tutelage.core.distributed import barrier, rank
-from tutelage.core.ema import SHORTEST_RUN, slowest_decay
 from tutelage.core.errors import RunError, TutelageError, is_out_of_memory
 from tutelage.core.files import write_atomically, write_json
-from tutelage.core.names import counted
 from tutelage.core.precision import float32_by_default
 from tutelage.core.seeding import own_random_state
 from tutelage.core.wording import command, option
-from tutelage.networks.weight_norm import WeightNormConv2d
 from tutelage.run import baseline
 from tutelage.run.budget import Deadline
-from tutelage.run.build import set_length, with_decay
 from tutelage.run.data_modules.base import DataModule
 from tutelage.run.data_modules.recognize import MODULES, module_of
+from tutelage.run.doubtful_settings import warn_of_slow_averages, warn_of_unused_views
 from tutelage.run.fine_tuning import check_finetune
 from tutelage.run.folder import LABELS, RunFolder, refuse_existing
 from tutelage.run.method_by_name import method_class, resolved
 from tutelage.run.method_checks import check_frozen, check_goal
+from tutelage.run.planning import plan_run
 from tutelage.run.provenance import describe, refuse_changes, refuse_other_data, warn_of_changes
 from tutelage.run.recorder import restore_checkpoint, take_checkpoint
 from tutelage.run.resolve import absolute
 from tutelage.run.run_record import RunRecord
-from tutelage.run.session import open_session
+from tutelage.run.session import Session, open_session
 from tutelage.run.warm_start import network_of_origin
 from tutelage.training.checkpoint import load_checkpoint, save_checkpoint
 from tutelage.training.state import Training
 from tutelage.training.window import Window
-
-BATCH_NORM_MOMENTUM = 0.1  # of most networks
 
 
 @float32_by_default()
@@ -76,74 +72,23 @@ def start_run(
     """
     begun = time.monotonic() if begun is None else begun
     cfg = resolved(absolute(cfg))
-    check_goal(cfg, pretraining=pretraining)
-    kind = module_of(cfg)
-    kind.refuse(cfg)
-    device = choose_device(cfg.train.device)
-    choose_precision(cfg.train.precision, device)
-    baseline.check_baseline(cfg)
-    check_finetune(cfg)
-    if rank() == 0:
-        refuse_existing(out, overwrite=overwrite)
+    kind, device = _accepted(cfg, out, pretraining=pretraining, overwrite=overwrite)
     with ExitStack() as stack:
         session = open_session(stack, device, console, kind, loaded=loaded)
-        cfg, module = network_of_origin(cfg, kind.kind, session.console), session.module
+        cfg = network_of_origin(cfg, kind.kind, session.console)
         folder = stack.enter_context(RunFolder.create(out, overwrite=overwrite)) if rank() == 0 else None
-        if loaded is None:
-            session.console.print(f"- reading the {kind.kind.name}")
-            cfg = session.settle(cfg, out)
-        module.deadline = deadline = None if cfg.train.budget is None else Deadline(begun, cfg.train.budget)
-        check_frozen(cfg)
-        baseline.check_baseline(cfg)
-        if loaded is None:
-            session.load(cfg, out)
-        cfg = module.decide(cfg)
-        split = module.data.split_record()
-        scored = split["val_images"] + split["test_images"] > 0
-        baseline.check_scored(cfg.train, scored, kind.kind.name)
-        if cfg.train.metrics and not scored:
-            session.console.print(
-                f"- train.metrics: no labeled {kind.kind.name} are left to score on, so these metrics are not computed "
-                f"in this run; {command('evaluate')} computes them"
-            )
-        stack.enter_context(_name_batch(cfg, module))
-        given = _decay(cfg)
+        cfg = _decided(session, cfg, out, begun=begun, read=loaded is None)
+        stack.enter_context(_name_batch(cfg, session.module))
         training = session.build(cfg, init_from=cfg.train.init_from)
-        plan: dict[str, Any] = {"steps": cfg.train.steps, "budget": cfg.train.budget}
-        if deadline is not None:
-            own, other, kept = session.plan(training, cfg, deadline, report=report)
-            plan |= {"steps": own.steps, "report": report}
-            eval_every, baseline_steps = own.eval_every or cfg.train.eval_every, cfg.train.baseline_steps
-            if other is not None:
-                plan["baseline_eval_every"] = other.eval_every or cfg.train.eval_every
-                plan |= {"baseline_seconds": round(other.seconds, 1), "kept_seconds": round(kept, 1)}
-                baseline_steps = other.steps
-            train = dataclasses.replace(
-                cfg.train, steps=own.steps, budget=None, eval_every=eval_every, baseline_steps=baseline_steps
-            )
-            cfg = dataclasses.replace(cfg, train=train)
-            set_length(training, cfg, own.steps)
-        cfg = with_decay(cfg, training.total)
-        if given is None and (decay := _decay(cfg)) is not None:
-            plan["ema_decay"] = decay
-            session.console.print(
-                f"- the teacher averages over {counted(round(1 / (1 - decay)), 'step')} (method.ema_decay {decay:g})"
-            )
-        _warn_of_slow_averages(training, cfg, session.console)
-        _warn_of_unused_views(training, cfg, module)
+        cfg, plan = plan_run(session, training, cfg, report=report)
+        warn_of_slow_averages(training, cfg, session.console)
+        warn_of_unused_views(training, cfg, session.module)
         session.stop.check()
         cfg, labels = _with_own_labels(cfg, out, keep_labels)
         if folder is not None:
-            folder.clear()
-            if labels is not None:
-                write_atomically(out / LABELS, labels)
-            write_json(out / "split.json", module.data.split_record())
-            module.save(out)
-            module.draw_views(cfg, out / "views.png")
-            save_checkpoint(folder.checkpoints, take_checkpoint(training, 0, Window()))
-            folder.declare(describe(cfg, module, session.device, plan))
+            _write_start(folder, session, training, cfg, plan, labels)
         session.train(training, folder, start=0, window=Window(), begun=begun, end=end)
-        return module
+        return session.module
 
 
 @float32_by_default()
@@ -187,6 +132,45 @@ def resume_run(run: Path, given: Mapping[str, Any], *, console: Console) -> None
         session.train(training, folder, start=checkpoint.step, window=window, begun=begun)
 
 
+def _accepted(
+    cfg: RunConfig, out: Path, *, pretraining: bool, overwrite: bool
+) -> tuple[type[DataModule], torch.device]:
+    """The module of the data and the device of a run; refuses at once what can be known to fail without the data."""
+    check_goal(cfg, pretraining=pretraining)
+    kind = module_of(cfg)
+    kind.refuse(cfg)
+    device = choose_device(cfg.train.device)
+    choose_precision(cfg.train.precision, device)
+    baseline.check_baseline(cfg)
+    check_finetune(cfg)
+    if rank() == 0:
+        refuse_existing(out, overwrite=overwrite)
+    return kind, device
+
+
+def _decided(session: Session, cfg: RunConfig, out: Path, *, begun: float, read: bool) -> RunConfig:
+    """The settings with all that depends on the data, which is read first, unless another run has read it."""
+    module = session.module
+    if read:
+        session.console.print(f"- reading the {module.kind.name}")
+        cfg = session.settle(cfg, out)
+    module.deadline = None if cfg.train.budget is None else Deadline(begun, cfg.train.budget)
+    check_frozen(cfg)
+    baseline.check_baseline(cfg)
+    if read:
+        session.load(cfg, out)
+    cfg = module.decide(cfg)
+    split = module.data.split_record()
+    scored = split["val_images"] + split["test_images"] > 0
+    baseline.check_scored(cfg.train, scored, module.kind.name)
+    if cfg.train.metrics and not scored:
+        session.console.print(
+            f"- train.metrics: no labeled {module.kind.name} are left to score on, so these metrics are not computed "
+            f"in this run; {command('evaluate')} computes them"
+        )
+    return cfg
+
+
 def _with_own_labels(cfg: RunConfig, out: Path, keep: bool) -> tuple[RunConfig, bytes | None]:
     """The settings with the label table of the run folder, and the table, if one is to be in that folder.
 
@@ -200,38 +184,28 @@ def _with_own_labels(cfg: RunConfig, out: Path, keep: bool) -> tuple[RunConfig, 
     return dataclasses.replace(cfg, data=dataclasses.replace(cfg.data, labels=str(own))), given.read_bytes()
 
 
-def _warn_of_slow_averages(training: Training, cfg: RunConfig, console: Console) -> None:
-    """Say so where an average would still be of values from early in the training at its end."""
-    teacher, total = training.method.teacher, training.total
-    better = slowest_decay(total)
-    if teacher is not None and teacher.decay > better and (1.0 - teacher.decay) * total < SHORTEST_RUN:
-        console.print(
-            f"- method.ema_decay {teacher.decay:g} averages over {1 / (1 - teacher.decay):.0f} steps, but there "
-            f"are only {total}: the teacher may lag behind the student; try {option('method.ema_decay', better)}"
-        )
-    kinds = (nn.BatchNorm2d, WeightNormConv2d)
-    norms = [module for module in training.method.student.modules() if isinstance(module, kinds)]
-    slowest = min((norm.momentum for norm in norms if norm.momentum is not None), default=1.0)
-    if slowest < BATCH_NORM_MOMENTUM and slowest * total < SHORTEST_RUN and "timm:" not in cfg.network.name:
-        console.print(
-            f"- network.batch_norm_momentum {slowest:g} averages over {1 / slowest:.0f} steps, but there are only "
-            f"{total}: scores may lag far behind what the network learns; try "
-            f"{option('network.batch_norm_momentum', BATCH_NORM_MOMENTUM)}"
-        )
+def _write_start(
+    folder: RunFolder,
+    session: Session,
+    training: Training,
+    cfg: RunConfig,
+    plan: Mapping[str, Any],
+    labels: bytes | None,
+) -> None:
+    """Write all that the folder holds before the first step; config.json comes last, which makes it a run.
 
-
-def _decay(cfg: RunConfig) -> float | None:
-    """The decay of the teacher's average, if there is one and its decay is known."""
-    decay: float | None = cfg.method_values.get("ema_decay")
-    return decay
-
-
-def _warn_of_unused_views(training: Training, cfg: RunConfig, module: DataModule) -> None:
-    """A comparison gives its settings to methods that have no such view too, so that they are named, not refused."""
-    views = {*training.method.labeled_views, *training.method.unlabeled_views}
-    for view, changed in module.view_settings(cfg):
-        if changed and view not in views:
-            module.console.print(f"- {', '.join(changed)}: no effect, since {cfg.method} has no {view} view")
+    Args:
+        labels: the label table, if it goes into the folder.
+    """
+    folder.clear()
+    module, out = session.module, folder.path
+    if labels is not None:
+        write_atomically(out / LABELS, labels)
+    write_json(out / "split.json", module.data.split_record())
+    module.save(out)
+    module.draw_views(cfg, out / "views.png")
+    save_checkpoint(folder.checkpoints, take_checkpoint(training, 0, Window()))
+    folder.declare(describe(cfg, module, session.device, plan))
 
 
 @contextmanager

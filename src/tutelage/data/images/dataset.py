@@ -20,6 +20,7 @@ from tutelage.data.images.inventory import take_image_inventory
 from tutelage.data.images.items import Item
 from tutelage.data.images.parts import ImageInventory, ImagePart
 from tutelage.data.images.size import choose_channels, choose_framing, choose_size, framing_note
+from tutelage.data.images.survey import ImageLook
 from tutelage.data.split import LEAST_HELD, LEAST_LEFT, copies_of, hold_out, keep_labels
 
 
@@ -160,44 +161,22 @@ def load_images(
     inventory = inventory or take_image_inventory(config, workers=workers, needs_labels=needs_labels, cache=cache)
     if inventory.faults:
         raise DataError(inventory.faults)
-    classes, notes = inventory.classes, _found(inventory)
+    notes = _found(inventory)
+    decoding = _choose_decoding(inventory, config, notes, workers=workers, cache=inventory.cache or cache)
     items = [item for role in inventory.learned for item in inventory.parts[role].items]
-    looks = [look for role in inventory.learned for look in inventory.parts[role].looks]
-    framing, channels = choose_framing(looks, config), choose_channels(looks)
-    size, note = choose_size(looks, config.image_size, framing.mode)
-    notes.append(f"{note}, {'grayscale' if channels == 1 else 'color'}")
-    if (note_of_shape := framing_note(looks, framing)) is not None:
-        notes.append(note_of_shape)
-    decoding = _Decoding(size, channels, framing, workers, inventory.cache or cache)
+    train = decoding(items, inventory.classes, inventory.array_name("train", decoding.framing))
 
-    train = decoding(items, classes, inventory.array_name("train", framing))
-    known, names = train.labels, train.names
-    kept = keep_labels(known, names, classes, count=config.label_count, balance=config.label_balance, seed=seed)
-    if len(kept) < (known >= 0).sum():
-        notes.append(
-            f"{len(kept)} of {(known >= 0).sum()} labels are used ({config.label_balance}), the others are hidden"
-        )
-    val: ImageSubset | None = None
-    held = copies = kept[:0]
-    if "val" in inventory.parts:
-        val = _labeled_part(inventory.parts["val"], classes, decoding, inventory.array_name("val", framing))
-    elif len(kept):
-        digests = [look.digest for look in looks]
-        held = hold_out(kept, known, names, len(classes), share=config.val_share, seed=seed, digests=digests)
-        copies = copies_of(held, digests)
-        if len(held):
-            val = ImageSubset(ImageSet(train.images, _only(known, held), names), held)
-        notes.append(_held_note(len(held), len(kept), len(copies), config.val_share, needs_labels=needs_labels))
-    not_learned = np.union1d(held, copies)
-    labeled = np.setdiff1d(kept, not_learned)
-    taken_out = np.union1d(not_learned, labeled) if config.exclude_labeled else not_learned
-    unlabeled = np.setdiff1d(np.arange(len(train)), taken_out)
-    hidden = known.copy()
+    kept = _kept_labels(train, inventory.classes, config, notes, seed=seed)
+    val, taken = _validation(train, kept, inventory, decoding, config, notes, seed=seed, needs_labels=needs_labels)
+    labeled = np.setdiff1d(kept, taken)
+    not_unlabeled = np.union1d(taken, labeled) if config.exclude_labeled else taken
+    unlabeled = np.setdiff1d(np.arange(len(train)), not_unlabeled)
+    hidden = train.labels.copy()
     hidden[kept] = -1
     return ImageDataset(
         config=config,
         inventory=inventory,
-        train=ImageSet(train.images, _only(known, labeled), names),
+        train=ImageSet(train.images, _only(train.labels, labeled), train.names),
         labeled_rows=labeled,
         unlabeled_rows=unlabeled,
         val=val,
@@ -205,6 +184,73 @@ def load_images(
         decoding=decoding,
         notes=notes,
     )
+
+
+def _looks(inventory: ImageInventory) -> list[ImageLook]:
+    """What is known of each training image."""
+    return [look for role in inventory.learned for look in inventory.parts[role].looks]
+
+
+def _choose_decoding(
+    inventory: ImageInventory, config: DataConfig, notes: list[str], *, workers: int, cache: PixelCache
+) -> _Decoding:
+    """Size, colors and framing that suit the training images; `notes` get what was chosen."""
+    looks = _looks(inventory)
+    framing, channels = choose_framing(looks, config), choose_channels(looks)
+    size, note = choose_size(looks, config.image_size, framing.mode)
+    notes.append(f"{note}, {'grayscale' if channels == 1 else 'color'}")
+    if (note_of_shape := framing_note(looks, framing)) is not None:
+        notes.append(note_of_shape)
+    return _Decoding(size, channels, framing, workers, cache)
+
+
+def _kept_labels(
+    train: ImageSet, classes: tuple[str, ...], config: DataConfig, notes: list[str], *, seed: int
+) -> NDArray[np.int64]:
+    """The sorted rows whose label may be used; `notes` get how many are hidden."""
+    balance, labels = config.label_balance, (train.labels >= 0).sum()
+    kept = keep_labels(train.labels, train.names, classes, count=config.label_count, balance=balance, seed=seed)
+    if len(kept) < labels:
+        notes.append(f"{len(kept)} of {labels} labels are used ({balance}), the others are hidden")
+    return kept
+
+
+def _validation(
+    train: ImageSet,
+    kept: NDArray[np.int64],
+    inventory: ImageInventory,
+    decoding: _Decoding,
+    config: DataConfig,
+    notes: list[str],
+    *,
+    seed: int,
+    needs_labels: bool,
+) -> tuple[ImageSubset | None, NDArray[np.int64]]:
+    """The validation images, and the training rows that are in no stream: those held out and their copies.
+
+    Labels are held out, and `notes` get how many, where no validation images are given.
+    """
+    if "val" in inventory.parts:
+        name = inventory.array_name("val", decoding.framing)
+        return _labeled_part(inventory.parts["val"], inventory.classes, decoding, name), kept[:0]
+    if not len(kept):
+        return None, kept
+    digests = [look.digest for look in _looks(inventory)]
+    held = hold_out(
+        kept,
+        train.labels,
+        train.names,
+        len(inventory.classes),
+        share=config.val_share,
+        seed=seed,
+        digests=digests,
+    )
+    copies = copies_of(held, digests)
+    notes.append(_held_note(len(held), len(kept), len(copies), config.val_share, needs_labels=needs_labels))
+    taken = np.union1d(held, copies)
+    if not len(held):
+        return None, taken
+    return ImageSubset(ImageSet(train.images, _only(train.labels, held), train.names), held), taken
 
 
 def _labeled_part(part: ImagePart, classes: tuple[str, ...], decoding: _Decoding, name: str) -> ImageSubset:

@@ -25,7 +25,7 @@ from tutelage.core.wording import named, option
 from tutelage.data.split import keep_labels
 from tutelage.inference.images.encoder import SETTLING_IMAGES, Encoder
 from tutelage.inference.images.probe.bench import Bench, View
-from tutelage.inference.images.probe.data import LabeledFeatures, list_labeled, read_labeled, split_off_test
+from tutelage.inference.images.probe.data import LabeledFeatures, Parts, list_labeled, read_labeled, split_off_test
 from tutelage.inference.images.probe.folds import deal, most_folds
 from tutelage.inference.model import Tell
 from tutelage.run.run_record import RunRecord
@@ -96,26 +96,10 @@ def probe(
     record = RunRecord(run)
     parts = list_labeled(data, labels=labels, test=test)
     encoder = Encoder.load(run, network=network, device=device)
-    encoders = [encoder]
-    if cfg.random:
-        few = [parts.train[k] for k in np.linspace(0, len(parts.train) - 1, SETTLING_IMAGES).astype(int)]
-        few = list({id(item): item for item in few}.values())
-        pixels = [image for image in encoder.read(few, workers=workers) if isinstance(image, np.ndarray)]
-        if len(pixels) > 1:  # unreadable images are all reported below
-            encoders.append(encoder.fresh(record.cfg, np.stack(pixels), seed=0))
+    encoders = [encoder, *_untrained(encoder, record, parts, workers)] if cfg.random else [encoder]
     if tell is not None:
         tell(f"computing the features of {len(parts.train) + len(parts.test or ())} images")
-    learn = read_labeled(parts.train, parts.classes, encoders, workers=workers, keep_pixels=cfg.augment)
-    folds = 0
-    if parts.test is None:
-        learn, scored = split_off_test(learn, parts.classes)
-        note = "no test images were given: a fifth of the labels is held out for scoring"
-        if not len(scored):
-            scored, folds = learn, _folds(learn, parts.classes, cfg, data)
-            note = _folds_note(len(learn), folds)
-    else:
-        scored = read_labeled(parts.test, parts.classes, encoders, workers=workers)
-        note = _copies_note(learn, scored)
+    learn, scored, folds, note = _features(parts, encoders, cfg, data, workers)
     notes = [text for text in (note, _seen_note(record, data, learn, scored)) if text]
     kinds = cfg.kinds or KINDS
     counts = [None] if folds else _counts(cfg, learn, parts.classes)
@@ -138,6 +122,31 @@ def probe(
         "notes": notes,
         "rows": rows,
     }
+
+
+def _untrained(encoder: Encoder, record: RunRecord, parts: Parts, workers: int) -> list[Encoder]:
+    """The same network with random weights, settled on some images; none where too few images can be read."""
+    few = [parts.train[k] for k in np.linspace(0, len(parts.train) - 1, SETTLING_IMAGES).astype(int)]
+    few = list({id(item): item for item in few}.values())
+    pixels = [image for image in encoder.read(few, workers=workers) if isinstance(image, np.ndarray)]
+    if len(pixels) <= 1:  # unreadable images are all reported later
+        return []
+    return [encoder.fresh(record.cfg, np.stack(pixels), seed=0)]
+
+
+def _features(
+    parts: Parts, encoders: Sequence[Encoder], cfg: ProbeConfig, data: str, workers: int
+) -> tuple[LabeledFeatures, LabeledFeatures, int, str]:
+    """What probes learn from and are scored on, the number of folds if these are the same, and what is said of it."""
+    learn = read_labeled(parts.train, parts.classes, encoders, workers=workers, keep_pixels=cfg.augment)
+    if parts.test is not None:
+        scored = read_labeled(parts.test, parts.classes, encoders, workers=workers)
+        return learn, scored, 0, _copies_note(learn, scored)
+    learn, scored = split_off_test(learn, parts.classes)
+    if len(scored):
+        return learn, scored, 0, "no test images were given: a fifth of the labels is held out for scoring"
+    folds = _folds(learn, parts.classes, cfg, data)
+    return learn, learn, folds, _folds_note(len(learn), folds)
 
 
 def _counts(cfg: ProbeConfig, learn: LabeledFeatures, classes: Sequence[str]) -> list[int | None]:
