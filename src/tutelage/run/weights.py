@@ -93,7 +93,7 @@ def load_network(
         made: Network = FeatureHead(backbone.dims, len(facts["classes"]))
     else:
         if kind == IMAGES:
-            normalization = Normalization(tuple(facts["mean"]), tuple(facts["std"]))
+            normalization = Normalization.recorded(facts)
         made = build_for_features(cfg, facts) if features_only else build_for_facts(cfg, facts)
     if not classifies and not features_only:
         made.head = nn.Identity()  # type: ignore[assignment]

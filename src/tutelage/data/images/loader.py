@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +27,11 @@ class Normalization:
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+    @classmethod
+    def recorded(cls, facts: Mapping[str, Any]) -> Normalization:
+        """That of a run whose config.json tells these facts about its data."""
+        return cls(tuple(facts["mean"]), tuple(facts["std"]))
 
     def __call__(self, images: Tensor) -> Tensor:
         """(B, C, H, W) uint8 to float32, on the same device."""

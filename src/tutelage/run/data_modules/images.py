@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import statistics
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -24,19 +23,19 @@ from tutelage.data.images.check import ImageCheckReport, check_images
 from tutelage.data.images.dataset import ImageDataset, load_images
 from tutelage.data.images.image_set import PixelCache
 from tutelage.data.images.inventory import read_image_headers
-from tutelage.data.images.loader import Normalization, pixel_statistics
+from tutelage.data.images.loader import Normalization
 from tutelage.data.images.parts import ImageInventory
 from tutelage.data.images.sample import ImageSample, sample_images
 from tutelage.data.kinds import IMAGES
 from tutelage.networks.base import Network
-from tutelage.networks.build import require_weights, timm_name
-from tutelage.networks.timm_network import preparation
+from tutelage.networks.build import require_weights
 from tutelage.run.build import build_predictor, build_task
 from tutelage.run.data_modules.base import DataModule
 from tutelage.run.data_modules.feature_streams import build_feature_training, new_head
 from tutelage.run.data_modules.image_checks import check_image_runs
 from tutelage.run.data_modules.image_choice import ImageChoice
 from tutelage.run.data_modules.image_framing import framing_by_default
+from tutelage.run.data_modules.image_normalization import choose_normalization
 from tutelage.run.data_modules.image_scoring import ImageScoring
 from tutelage.run.data_modules.image_streams import Inputs, build_training
 from tutelage.run.data_modules.image_views import decide_domain, save_image_views
@@ -139,7 +138,7 @@ class ImageModule(DataModule):
             needs_labels=learns_from_labels(cfg.method),
         )
         self.decoding = self.data.seconds_per_image
-        self.normalization = _normalization(cfg, self.data)
+        self.normalization = choose_normalization(cfg, self.data)
         extra = own_metrics(cfg.train.metrics)
         self.task = build_task(self.data.classes, cfg.method, extra)
 
@@ -196,7 +195,7 @@ class ImageModule(DataModule):
             self._take_normalization()
         self.pretrained.estimate = Estimate.in_facts(recorded)
         if cfg.train.init_from is not None:
-            self.normalization = Normalization(tuple(recorded["mean"]), tuple(recorded["std"]))
+            self.normalization = Normalization.recorded(recorded)
 
     def facts(self) -> dict[str, Any]:
         """Size and normalization of the images, how they would be framed if nothing were said of it, and estimates."""
@@ -240,7 +239,7 @@ class ImageModule(DataModule):
             return
         if origin is not None:
             facts = warm_start(network, origin, self.data.classes, self.console)
-            self.normalization = Normalization(tuple(facts["mean"]), tuple(facts["std"]))
+            self.normalization = Normalization.recorded(facts)
             return
         train = self.data.train
         pixels = train.images[np.linspace(0, len(train) - 1, START_IMAGES).astype(np.int64)]
@@ -287,13 +286,3 @@ class ImageModule(DataModule):
         given, default = dataclasses.asdict(cfg.augment), dataclasses.asdict(AugmentConfig())
         for part, view in (("strong", "strong"), ("ct", "strong"), ("contrastive", "contrastive")):
             yield view, [f"augment.{part}.{name}" for name, v in given[part].items() if v != default[part][name]]
-
-
-def _normalization(cfg: RunConfig, dataset: ImageDataset) -> Normalization:
-    """Statistics of the training images, or those that published weights were trained with."""
-    if not cfg.network.starts_pretrained:
-        return pixel_statistics(dataset.train.images)
-    prepared = preparation(timm_name(cfg.network.parts[0]))
-    if dataset.channels == 3:
-        return Normalization(prepared.mean, prepared.std)
-    return Normalization((statistics.fmean(prepared.mean),), (statistics.fmean(prepared.std),))
