@@ -156,7 +156,7 @@ def test_an_encoder_is_pretrained_gone_on_with_and_trained_from(tmp_path: Path) 
     assert run.config["settings"]["network"]["width"] == 4
     for words, message in (
         ({"method": "fixmatch"}, "fixmatch learns from labels: use tutelage.train; to pretrain without labels use "),
-        ({"baseline": True}, "a pretraining has no supervised baseline"),
+        ({"baseline": True}, "pretraining has no supervised baseline"),
         ({"out": None}, "specify the run folder to create: out='runs/moco'"),
     ):
         with pytest.raises(ConfigError, match=message):

@@ -234,7 +234,7 @@ def kept(run: Path) -> dict[str, str]:
 def test_what_wins_the_trial_is_trained_on_with_all_labels_and_predicts(sequence: Sequence) -> None:
     run, planned = sequence((0.8, 0.9))
     assert kept(run)["kept"] == "finetuned"
-    assert "90.0% against 80.0% of the head, accuracy on 22 labels" in kept(run)["reason"]
+    assert "90.0% against 80.0% for the head, accuracy on 22 labels" in kept(run)["reason"]
     assert planned[0].train.trial_share == fine_tuning.TRIAL_SHARE and planned[0].method == "softmatch"
     inner = RunRecord(run / TUNED_FOLDER)
     assert inner.finished and len(inner.split["labeled"]) == 90

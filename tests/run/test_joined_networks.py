@@ -207,10 +207,10 @@ def test_the_time_of_all_networks_counts_before_the_first_one_is_done(
 @pytest.mark.parametrize(
     ("name", "more", "message"),
     [
-        (TWO, {"train.freeze": 0.5}, "joined by their features, and stay as they are: add"),
+        (TWO, {"train.freeze": 0.5}, "joined by their features, and stay frozen: add"),
         (TWO, {"train.freeze": 0.0}, "or choose one of them to train"),
         (TWO, {"train.finetune": True, "train.budget": "3m", "train.steps": None}, "train.finetune is for one network"),
-        ("efficientnet-lite0+small", {}, "'small' is none: join efficientnet-lite0"),
+        ("efficientnet-lite0+small", {}, "'small' is not one: join efficientnet-lite0"),
         ("efficientnet-lite0+", {}, "'' is none"),
         ("efficientnet-lite0+efficientnet-lite0", {}, "names a network twice"),
         (TWO, {"network.weights": "a.pth"}, "network.weights is not a setting of the network"),
@@ -225,7 +225,7 @@ def test_what_cannot_be_joined_or_trained_is_refused_at_once(
 
 
 def test_training_that_starts_from_such_a_run_is_refused(whole: Path, photos: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="joined by their features, and stay as they are"):
+    with pytest.raises(ConfigError, match="joined by their features and stay frozen"):
         train(photos, tmp_path / "run", preset="softmatch-finetuned", **{"train.init_from": str(whole)})
 
 

@@ -503,7 +503,7 @@ def test_a_class_that_cannot_be_imported_is_refused_with_what_to_do(tmp_path: Pa
 def test_a_pretraining_takes_no_metrics_of_classes(code: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["pretrain", "digits", "--out", "a", "--steps", "2", "--train.metrics", f"{MODULE}:brier"]
     assert cli.run(words) == 2
-    assert "a pretraining predicts no classes" in capsys.readouterr().err
+    assert "pretraining predicts no classes" in capsys.readouterr().err
 
 
 @pytest.mark.long

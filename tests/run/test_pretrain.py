@@ -145,7 +145,7 @@ def test_images_that_score_nothing_are_named_and_a_source_that_is_not_there_is_r
             {"method.name": "fixmatch", "method.queue_size": None},
             "fixmatch learns from labels: use tutelage train; to pretrain without labels use ",
         ),
-        ({"train.baseline": True}, "a pretraining has no supervised baseline"),
+        ({"train.baseline": True}, "pretraining has no supervised baseline"),
     ],
 )
 @pytest.mark.usefixtures("by_flags")

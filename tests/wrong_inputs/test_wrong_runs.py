@@ -141,7 +141,7 @@ RESUMED: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     ),
     "a config.json with an unknown setting": (
         resume(recorded(lambda c: c["settings"]["train"].update(stpes=4))),
-        r"run/config.json is damaged, or of another version of tutelage: unknown setting train.stpes",
+        r"run/config.json is damaged, or was written by another version of tutelage: unknown setting train.stpes",
     ),
     "a config.json without a fact of the data": (
         resume(recorded(lambda c: c["data"].pop("fingerprint"))),

@@ -155,11 +155,11 @@ def test_a_thin_volume_is_padded_and_said(scans: Path, capsys: pytest.CaptureFix
 WRONG_SETTINGS: dict[str, tuple[list[str], str]] = {
     "a method for images": (
         ["train", "scans", "--out", "r", "--method", "fixmatch", *BRIEF],
-        "fixmatch gives one class per image; for scans choose supervised, mean-teacher, ua-mt",
+        "fixmatch predicts one class per image; for scans, choose supervised, mean-teacher, ua-mt",
     ),
     "a preset for images": (
         ["train", "scans", "--out", "r", "--preset", "mean-teacher-digits", "--steps", "2"],
-        "--network 'small' gives one answer per image; for scans choose vnet",
+        "--network 'small' makes one prediction per image; for scans, choose vnet",
     ),
     "a size of images": ([*TRAIN, "--image-size", "32"], r"--image-size is for images with one class each"),
     "padding of images": ([*TRAIN, "--resize", "pad"], r"--resize is for images with one class each"),
@@ -172,7 +172,7 @@ WRONG_SETTINGS: dict[str, tuple[list[str], str]] = {
     "augmentation of images": ([*TRAIN, "--augment.weak.flip", "false"], r"--augment.weak.flip is for images"),
     "a network for images": (
         [*TRAIN, "--network", "wrn-10-1"],
-        "--network.width is not a setting|gives one answer per image",
+        "--network.width is not a setting|makes one prediction per image",
     ),
     "a patch that the network cannot halve": (
         [*TRAIN[:-5], "--scan.patch-size", "20"],

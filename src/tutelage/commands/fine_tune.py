@@ -75,7 +75,7 @@ def _outcome(head: RunRecord, tuned: RunRecord) -> tuple[bool, str]:
         return True, f"{head.labels} labels are too few to compare on; on the photos that we tried, it was better"
     return (
         scores[0] > scores[1],
-        f"fine-tuning reached {100 * scores[0]:.1f}% against {100 * scores[1]:.1f}% of the head, on "
+        f"fine-tuning reached {100 * scores[0]:.1f}% against {100 * scores[1]:.1f}% for the head, on "
         f"{head.split['val_images']} validation images",
     )
 

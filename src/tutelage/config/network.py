@@ -39,7 +39,8 @@ class NetworkConfig:
 
     name: Annotated[str, f"{', '.join(NETWORK_NAMES)}, A+B, or package.module:Class"] = "small"
     pretrained: Annotated[
-        bool | None, "for timm: start from published weights, of its hub or cache, which is the default, or at random"
+        bool | None,
+        "for timm: start from published weights, from its hub or cache (the default), or from random weights",
     ] = None
     weights: Annotated[
         str | None, "start from the weights in this .pth or .safetensors file (efficientnet-lite and timm)"
@@ -51,7 +52,7 @@ class NetworkConfig:
     ] = None
     wiring: Annotated[
         WiringName | None,
-        "for wrn: original is that of FixMatch's code, the others are those of ports with known differences",
+        "for wrn: original is FixMatch's wiring, the others are those of ports with known differences",
     ] = None
     normalization: Annotated[
         Literal["batch", "mean-only"] | None, "for conv-large: batch norm, or weight norm with mean-only batch norm"
@@ -74,7 +75,7 @@ class NetworkConfig:
     ] = None
     stem: Annotated[
         Literal["small", "large"] | None,
-        "for resnet: small keeps the size of the image, large divides it by 4; by default by the size of the image",
+        "for resnet: small keeps the size of the image, large divides it by 4; the default depends on the image size",
     ] = None
     bn_splits: Annotated[
         int | None, "batch norm over this many parts of a batch, as on several GPUs; for MoCo's shuffling on one device"

@@ -28,15 +28,15 @@ def check_goal(cfg: RunConfig, *, pretraining: bool) -> None:
             f"{cfg.method} learns from labels: use {command('train')}; to pretrain without labels use "
             f"{' or '.join(others)}"
             if pretraining
-            else f"{cfg.method} learns from no labels: use "
+            else f"{cfg.method} uses no labels: use "
             f"{command('pretrain', 'DATA', out='RUN', method=cfg.method)}, then {command('train')} with "
             f"{option('init_from', 'RUN')}"
         )
     if pretraining and cfg.train.metrics:
-        raise ConfigError("train.metrics: a pretraining predicts no classes, so there is nothing to score by them")
+        raise ConfigError("train.metrics: pretraining predicts no classes, so there is nothing to score")
     own_metrics(cfg.train.metrics)
     if pretraining and cfg.train.baseline:
-        raise ConfigError("train.baseline: a pretraining has no supervised baseline; compare what is trained from it")
+        raise ConfigError("train.baseline: pretraining has no supervised baseline; compare runs that start from it")
 
 
 def check_frozen(cfg: RunConfig) -> None:
@@ -49,7 +49,7 @@ def check_frozen(cfg: RunConfig) -> None:
     if not cfg.frozen:
         if len(cfg.network.parts) > 1:
             raise ConfigError(
-                f"the networks {cfg.network.name} are joined by their features, and stay as they are: add "
+                f"the networks {cfg.network.name} are joined by their features and stay frozen: add "
                 f"{option('train.freeze', 'all')} without train.init_from, or choose one of them to train"
             )
         if method.needs_features:

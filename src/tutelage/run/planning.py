@@ -31,7 +31,8 @@ def plan_run(session: Session, training: Training, cfg: RunConfig, *, report: bo
     cfg = with_decay(cfg, training.total)
     if given is None and (decay := _decay(cfg)) is not None:
         plan["ema_decay"] = decay
-        session.console.print(f"- the teacher averages over {counted(round(1 / (1 - decay)), 'step')} (method.ema_decay {decay:g})")
+        steps = counted(round(1 / (1 - decay)), "step")
+        session.console.print(f"- the teacher averages over {steps} (method.ema_decay {decay:g})")
     return cfg, plan
 
 

@@ -43,18 +43,18 @@ def read_config(path: Path) -> dict[str, Any]:
         if not isinstance(config.get(section), dict):
             raise RunError(f"{file} is damaged: it has no {section}")
         if missing := [name for name in names if name not in config[section]]:
-            raise RunError(f"{file} is damaged: its {section} have no {missing[0]}")
+            raise RunError(f"{file} is damaged: its {section} lack {missing[0]}")
     if config["data"].get("kind", IMAGES.name) not in KINDS:
         raise RunError(
-            f"{file} is damaged, or of another version of tutelage: its data is of an unknown kind, expected "
-            f"{' or '.join(KINDS)}"
+            f"{file} is damaged, or was written by another version of tutelage: its data is of an unknown kind, "
+            f"expected {' or '.join(KINDS)}"
         )
     if missing := [name for name in kind_of(config["data"]).facts if name not in config["data"]]:
         raise RunError(f"{file} is damaged: its data has no {missing[0]}")
     try:
         RunConfig.from_dict(config["settings"])
     except ConfigError as error:
-        raise RunError(f"{file} is damaged, or of another version of tutelage: {error}") from None
+        raise RunError(f"{file} is damaged, or was written by another version of tutelage: {error}") from None
     return config
 
 

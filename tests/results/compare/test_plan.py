@@ -59,7 +59,7 @@ def test_a_setting_of_a_method_goes_to_the_methods_that_have_it() -> None:
     ("changes", "message"),
     [
         ({"methods": ("fixmtch",), "settings": {"method.threshold": 1}}, "did you mean 'fixmatch'"),
-        ({"methods": ("supervised", "moco-v2")}, "moco-v2 learns from no labels, so there is nothing to compare"),
+        ({"methods": ("supervised", "moco-v2")}, "moco-v2 uses no labels, so there is nothing to compare"),
         ({"methods": ()}, "--methods must be one or more names"),
         ({"methods": ("fixmatch", "fixmatch")}, "--methods names fixmatch twice"),
         ({"label_counts": (20, 20)}, "--label-counts names 20 twice"),

@@ -82,7 +82,7 @@ class Plan:
         for method in self.methods:
             if not learns_from_labels(method):
                 raise ConfigError(
-                    f"{named('methods')}: {method} learns from no labels, so there is nothing to compare: "
+                    f"{named('methods')}: {method} uses no labels, so there is nothing to compare: "
                     f"{command('pretrain', 'DATA', out='RUN', method=method)}, then compare others that start from it, "
                     f"{option('init_from', 'RUN')}"
                 )

@@ -147,7 +147,7 @@ class ImageModule(DataModule):
         unasked = cfg.data.image_size is None and isinstance(self.task, Representation)
         if unasked and self.data.image_size > LARGE_FOR_CPU and self.device.type == "cpu":
             self.console.print(
-                f"- images of {self.data.image_size} pixels make slow steps without a GPU: "
+                f"- steps with images of {self.data.image_size} pixels are slow without a GPU: "
                 f"{option('preset', 'moco-v2-cpu')} shrinks them, and so does {named('image_size')}"
             )
         cfg = self.pretrained.decide(cfg, self.data, deadline=self.deadline)

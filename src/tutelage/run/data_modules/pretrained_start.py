@@ -86,7 +86,7 @@ class PretrainedStart:
             barrier()
         if not backbone.fitted:
             for name, loaded in backbone.loaded.items():
-                self.console.print(f"- the network {name}: {loaded}; it stays as it is")
+                self.console.print(f"- the network {name}: {loaded}; it stays frozen")
             backbone.fit_transform(raw, cfg.network.feature_dims)
         self.features = backbone.transformed(raw)
 
@@ -105,7 +105,7 @@ class PretrainedStart:
         self.trial, self.weights = try_fine_tuning(cfg, data, network, normalization, self.device, self.console)
         if not self.trial.better:
             raise NotBetter(f"fine-tuning reached {self.trial.said}")
-        self.console.print(f"- fine-tuning is kept: it reached {self.trial.said}; it goes on with all labels")
+        self.console.print(f"- fine-tuning won the trial: it reached {self.trial.said}; it continues with all labels")
 
     def _start_at_head(self, cfg: RunConfig, data: ImageDataset) -> RunConfig:
         """Pass all training images once, to start the network at a head on its features; the settings with their D."""

@@ -82,11 +82,11 @@ class ScanModule(DataModule):
         if not learns_from_labels(cfg.method):
             raise ConfigError(f"{cfg.method} pretrains on images; scans are segmented: choose {', '.join(able)}")
         if cfg.method != AUTO and "segmentation" not in method_class(cfg.method).tasks:
-            raise ConfigError(f"{cfg.method} gives one class per image; for scans choose {', '.join(able)}")
+            raise ConfigError(f"{cfg.method} predicts one class per image; for scans, choose {', '.join(able)}")
         ScanModule.refuse_foreign(cfg)
         if not is_dense(cfg.network):
             raise ConfigError(
-                f"network.name '{cfg.network.name}' gives one answer per image; for scans choose {_DENSE}"
+                f"network.name '{cfg.network.name}' makes one prediction per image; for scans, choose {_DENSE}"
             )
 
     @staticmethod
@@ -118,7 +118,7 @@ class ScanModule(DataModule):
         elif cfg.given and cfg.preset is None:
             own = base_preset(cfg.method)
             start = own if own in preset_names() else base_preset("supervised")
-            self.console.print(f"- what is not given is set as in the preset {start}")
+            self.console.print(f"- settings that are not given come from the preset {start}")
         if rank() == 0:
             report = check_scans(cfg.data, cfg.scan, workers=cfg.train.workers, cache_dir=_cache(cfg, run))
             check_for_training(report, self.console)
@@ -288,7 +288,7 @@ def _check_coarsest(cfg: RunConfig, network: DenseNetwork, patch: tuple[int, ...
     if coarsest * rows == 1:
         raise ConfigError(
             f"scan.patch_size {' x '.join(map(str, patch))} leaves one voxel at the coarsest level of "
-            f"'{cfg.network.name}', too few to normalize by: give larger patches or batches"
+            f"'{cfg.network.name}', too few for normalization: use larger patches or batches"
         )
 
 

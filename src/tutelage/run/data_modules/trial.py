@@ -62,7 +62,7 @@ class Trial:
     def said(self) -> str:
         """The outcome in words."""
         return (
-            f"{100 * self.tuned:.1f}% against {100 * self.head:.1f}% of the head, {self.metric} on {self.labels} "
+            f"{100 * self.tuned:.1f}% against {100 * self.head:.1f}% for the head, {self.metric} on {self.labels} "
             "labels that were held out for this"
         )
 
