@@ -42,8 +42,8 @@ def _check_run(cfg: RunConfig, inventory: ScanInventory) -> None:
         held = hold_out_cases(kept, names, share=data.val_share, seed=cfg.train.seed)
     if not len(held) and not {"val", "test"} & set(inventory.parts):
         raise ConfigError(
-            f"{shown(data.path)} has no test cases, and none of the {len(kept)} labeled ones is held out: nothing could "
-            f"be scored; give labeled scans with {option('test')}"
+            f"{shown(data.path)} has no test cases, and none of the {len(kept)} labeled ones is held out: nothing "
+            f"could be scored; give labeled scans with {option('test')}"
         )
     taken_out = np.union1d(held, kept) if data.exclude_labeled else held
     check_streams(cfg, np.setdiff1d(np.arange(len(cases)), taken_out), SCANS.name)
