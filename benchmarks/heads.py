@@ -127,7 +127,7 @@ def outcome(
         training = build_feature_training(cfg, data, features, CPU, start, steps=cfg.train.steps, widths=widths)
         train_unrecorded(training)
         predict = predictor_of(training.method.predictor.eval(), scored, CPU)
-        found["test"][head] = float((predict(np.arange(len(truth))) == truth).mean())
+        found["test"][head] = float((predict(np.arange(len(truth))).argmax(1) == truth).mean())
         found["seconds"][head] = time.process_time() - begin
     return found
 

@@ -20,11 +20,12 @@ from support.runs import cut_back, digests
 from tutelage.commands import fine_tune
 from tutelage.config import RunConfig, resolve
 from tutelage.core.errors import ConfigError, Interrupted
+from tutelage.data.images.dataset import load_images
 from tutelage.run import fine_tuning
 from tutelage.run.budget import Lengths
 from tutelage.run.data_modules import head_choice
 from tutelage.run.data_modules import trial as trials
-from tutelage.run.data_modules.trial import Trial, rows_to_hold, without
+from tutelage.run.data_modules.trial import Trial, judged, rows_to_hold, without
 from tutelage.run.estimate import KEY, Estimate
 from tutelage.run.run_record import KEPT_FILE, TUNED_FOLDER, RunRecord
 
@@ -190,7 +191,7 @@ def sequence(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S
     """Runs `train --budget` with few steps in place of what is left of the budget, and a trial of that outcome."""
 
     def run(
-        outcome: tuple[float, float] | None = None, left: float = 500.0, estimate: float | None = None
+        outcome: tuple[float, ...] | None = None, left: float = 500.0, estimate: float | None = None
     ) -> tuple[Path, list[RunConfig]]:
         planned: list[RunConfig] = []
         config_of = fine_tuning.fine_tuning_config
@@ -203,7 +204,8 @@ def sequence(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S
 
         def tried(cfg: Any, data: Any, network: Any, *rest: Any, **more: Any) -> Any:
             assert outcome is not None
-            return Trial(22, "accuracy", outcome[0], outcome[1], 7), network.state_dict()
+            losses = outcome[2:] or (0.5, 0.5)
+            return Trial(22, "accuracy", *outcome[:2], *losses, 7), network.state_dict()
 
         monkeypatch.setattr(fine_tune, "fine_tuning_config", short)
 
@@ -251,6 +253,7 @@ def test_what_wins_the_trial_is_trained_on_with_all_labels_and_predicts(sequence
 def test_what_loses_or_draws_is_not_trained_on_and_the_head_predicts(sequence: Sequence) -> None:
     run, _ = sequence((0.9, 0.9))
     assert kept(run)["kept"] == "head" and "90.0% against 90.0%" in kept(run)["reason"]
+    assert kept(run)["reason"].endswith("held out for this, and a log loss of 0.500 against 0.500")
     assert RunRecord(run).best.path == run and not (run / TUNED_FOLDER).exists()
     outer, own = tutelage.Run(run), RunRecord(run)
     assert outer.metrics == own.final and outer.history() == own.rows and outer.kept == kept(run)
@@ -261,6 +264,22 @@ def test_what_loses_or_draws_is_not_trained_on_and_the_head_predicts(sequence: S
 def test_without_a_trial_it_is_said_that_nothing_was_compared(sequence: Sequence) -> None:
     run, _ = sequence(None)
     assert kept(run)["kept"] == "finetuned" and "90 labels are too few to compare on" in kept(run)["reason"]
+
+
+@pytest.mark.parametrize(
+    ("head", "tuned", "better"),
+    [
+        ((0.9, 0.1), (0.95, 0.9), True),
+        ((0.9, 0.9), (0.85, 0.1), False),
+        ((0.9, 0.2), (0.9, 0.1), True),
+        ((0.9, 0.1), (0.9, 0.2), False),
+    ],
+    ids=["higher accuracy", "lower accuracy", "equal, lower loss", "equal, higher loss"],
+)
+def test_the_log_loss_decides_a_trial_of_equal_accuracy(
+    head: tuple[float, float], tuned: tuple[float, float], better: bool
+) -> None:
+    assert Trial(36, "accuracy", head[0], tuned[0], head[1], tuned[1], 7).better == better
 
 
 @pytest.mark.long
@@ -325,6 +344,26 @@ def test_an_interrupt_names_the_outer_run(sequence: Sequence, monkeypatch: pytes
 
 
 # The trial itself
+
+
+def test_a_trial_is_judged_by_the_accuracy_and_the_log_loss_of_the_held_out_labels(photos: Path) -> None:
+    data = load_images(resolve(settings(**{"data.path": str(photos)})).data, seed=0, workers=1)
+    label = data.train.labels[data.labeled_rows]
+    held = np.array([0, 1, 5])
+
+    def probs(rows: np.ndarray, right: float) -> np.ndarray:
+        """The true class has the probability `right`, and that of the first row is wrong."""
+        assert (rows == data.labeled_rows[held]).all()
+        found = np.full((3, 3), (1 - right) / 2)
+        found[np.arange(3), label[held]] = right
+        found[0] = np.roll(found[0], 1)
+        return np.log(found)
+
+    trial = judged(data, held, head=lambda rows: probs(rows, 0.8), tuned=lambda rows: probs(rows, 0.5), steps=7)
+    assert trial.head == trial.tuned == pytest.approx(2 / 3)
+    assert trial.head_loss == pytest.approx(-(2 * np.log(0.8) + np.log(0.1)) / 3)
+    assert trial.tuned_loss == pytest.approx(-(2 * np.log(0.5) + np.log(0.25)) / 3)
+    assert trial.better == (trial.tuned_loss < trial.head_loss)
 
 
 @pytest.mark.long

@@ -110,7 +110,7 @@ def choose_head(
             held.append(fold)
             for name, cfg in configs.items():
                 predict = predictor_of(train_head(cfg, part, features, device, widths), features, device)
-                right[name].append(predict(data.labeled_rows[fold]) == label[fold])
+                right[name].append(predict(data.labeled_rows[fold]).argmax(1) == label[fold])
     weight = row_weights(label, unbalanced)
     rows = np.concatenate(held)
     shares = {name: _per_label(np.concatenate(hits), rows, len(label)) for name, hits in right.items()}
@@ -162,13 +162,16 @@ def train_unrecorded(training: Training) -> None:
         training.loader.close()
 
 
-def predictor_of(head: nn.Module, features: Features, device: torch.device) -> Callable[[Rows], Rows]:
-    """A function from rows of `features` to the classes that a head predicts for them."""
+def predictor_of(
+    head: nn.Module, features: Features, device: torch.device
+) -> Callable[[NDArray[np.int64]], NDArray[np.float64]]:
+    """A function from rows of `features` to the log-probabilities (n, K) that a head gives them."""
 
-    def predict(rows: Rows) -> Rows:
+    def predict(rows: NDArray[np.int64]) -> NDArray[np.float64]:
         with torch.no_grad():
-            predicted: Rows = head(torch.from_numpy(features[rows]).to(device)).argmax(1).cpu().numpy()
-        return predicted
+            logits = head(torch.from_numpy(features[rows]).to(device)).double()
+            found: NDArray[np.float64] = logits.log_softmax(1).cpu().numpy()
+        return found
 
     return predict
 

@@ -30,6 +30,7 @@ from tutelage.run.run_record import RunRecord
 from tutelage.training.plan import TRIAL_LENGTH, step_time
 
 Rows = NDArray[np.int64]
+LogProbs = NDArray[np.float64]
 
 _BATCH = 64
 HELD_SHARE = 0.25  # of the labels of each class
@@ -44,6 +45,7 @@ class Trial:
         labels: that were held out.
         metric: "accuracy" or "balanced accuracy".
         head, tuned: scores in [0, 1] of the head on frozen features, and of the network fine-tuned from it.
+        head_loss, tuned_loss: their log loss, the mean of -log p of the true class.
         steps: that it was fine-tuned for.
     """
 
@@ -51,20 +53,25 @@ class Trial:
     metric: str
     head: float
     tuned: float
+    head_loss: float
+    tuned_loss: float
     steps: int
 
     @property
     def better(self) -> bool:
-        """Whether fine-tuning is to be kept."""
-        return self.tuned > self.head
+        """Whether fine-tuning is to be kept: by the score, or if that is the same, by the log loss."""
+        return (self.tuned, -self.tuned_loss) > (self.head, -self.head_loss)
 
     @property
     def said(self) -> str:
         """The outcome in words."""
-        return (
+        said = (
             f"{100 * self.tuned:.1f}% against {100 * self.head:.1f}% for the head, {self.metric} on {self.labels} "
             "labels that were held out for this"
         )
+        if self.tuned != self.head:
+            return said
+        return f"{said}, and a log loss of {self.tuned_loss:.3f} against {self.head_loss:.3f}"
 
 
 def rows_to_hold(label: Rows, *, seed: int) -> Rows:
@@ -89,36 +96,39 @@ def judged(
     data: ImageDataset,
     held: Rows,
     *,
-    head: Callable[[Rows], Rows],
-    tuned: Callable[[Rows], Rows],
+    head: Callable[[Rows], LogProbs],
+    tuned: Callable[[Rows], LogProbs],
     steps: int,
 ) -> Trial:
     """The scores of both on the held-out labels.
 
     Args:
-        head, tuned: from rows (n,) of the training images to predicted classes (n,).
+        head, tuned: from rows (n,) of the training images to the logarithms of their class probabilities (n, K).
     """
     rows = data.labeled_rows[held]
     label = data.train.labels[data.labeled_rows]
     unbalanced = is_unbalanced(label, len(data.classes))
     weight = row_weights(label[held], unbalanced)
-    scores = [float(weight @ (predict(rows) == label[held]) / weight.sum()) for predict in (head, tuned)]
+    weight /= weight.sum()
+    found = [predict(rows) for predict in (head, tuned)]
+    scores = [float(weight @ (log_probs.argmax(1) == label[held])) for log_probs in found]
+    losses = [-float(weight @ log_probs[np.arange(len(rows)), label[held]]) for log_probs in found]
     metric = "balanced accuracy" if unbalanced else "accuracy"
-    return Trial(len(held), metric, scores[0], scores[1], steps)
+    return Trial(len(held), metric, *scores, *losses, steps)
 
 
 def predictor_of_images(
     network: nn.Module, images: NDArray[np.uint8], normalization: Normalization, device: torch.device
-) -> Callable[[Rows], Rows]:
-    """A function from rows of `images` (N, C, S, S) to the classes that a network predicts for them."""
+) -> Callable[[Rows], LogProbs]:
+    """A function from rows of `images` (N, C, S, S) to the log-probabilities (n, K) that a network gives them."""
 
-    def predict(rows: Rows) -> Rows:
+    def predict(rows: Rows) -> LogProbs:
         network.eval()
         with torch.no_grad():
             blocks = np.array_split(rows, max(1, len(rows) // _BATCH))
             pixels = (normalization(torch.from_numpy(images[block]).to(device)) for block in blocks)
-            predicted: Rows = torch.cat([network(part).argmax(1).cpu() for part in pixels]).numpy()
-        return predicted
+            found: LogProbs = torch.cat([network(part).double().log_softmax(1).cpu() for part in pixels]).numpy()
+        return found
 
     return predict
 
