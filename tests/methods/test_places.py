@@ -103,7 +103,7 @@ def test_a_new_method_trains_by_its_flags_and_gets_a_verdict(
     words = ["train", "digits", "--out", str(tmp_path / "run"), "--method", "newcomer", "--steps", "4", "--baseline"]
     words += ["--label-count", "40", "--workers", "0", "--no-report", "--method.agreement-weight"]
     assert cli.run([*words, "much"]) == 2
-    assert "method.agreement_weight must be a number, got 'much'" in capsys.readouterr().err
+    assert "--method.agreement-weight must be a number, got 'much'" in capsys.readouterr().err
     assert cli.run([*words, "3"]) == 0
     settings = json.loads((tmp_path / "run" / "config.json").read_text())["settings"]["method"]
     assert (settings["name"], settings["agreement_weight"], settings["ema_decay"]) == ("newcomer", 3.0, 0.0)

@@ -208,5 +208,5 @@ def test_a_baseline_is_refused_where_nothing_could_be_scored(
         "--method=mean-teacher",
     ]
     assert cli.run(command) == 2
-    assert "train.baseline: no labeled images are left to score on" in capsys.readouterr().err
+    assert "--baseline: no labeled images are left to score on" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()

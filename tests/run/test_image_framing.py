@@ -102,9 +102,9 @@ def test_a_wrong_word_ends_with_a_message_and_exit_code_2(
 ) -> None:
     for command in (["train", str(wide), "--out", str(tmp_path / "r")], ["show", str(wide), "--out", "x.png"]):
         assert cli.run([*command, "--resize", "stretch"]) == 2
-        assert "data.resize must be one of auto, crop, pad, squash, got 'stretch'" in capsys.readouterr().err
+        assert "--resize must be one of auto, crop, pad, squash, got 'stretch'" in capsys.readouterr().err
     assert cli.run(["train", str(wide), "--out", str(tmp_path / "r"), "--data.crop-share", "2"]) == 2
-    assert "data.crop_share must be in [0.1, 1], got 2.0" in capsys.readouterr().err
+    assert "--data.crop-share must be in [0.1, 1], got 2.0" in capsys.readouterr().err
     assert not (tmp_path / "r").exists()
 
 

@@ -207,11 +207,11 @@ def test_the_time_of_all_networks_counts_before_the_first_one_is_done(
 @pytest.mark.parametrize(
     ("name", "more", "message"),
     [
-        (TWO, {"train.freeze": 0.5}, "joined by their features, and stay frozen: add"),
+        (TWO, {"train.freeze": 0.5}, "joined by their features and stay frozen: add"),
         (TWO, {"train.freeze": 0.0}, "or choose one of them to train"),
         (TWO, {"train.finetune": True, "train.budget": "3m", "train.steps": None}, "train.finetune is for one network"),
         ("efficientnet-lite0+small", {}, "'small' is not one: join efficientnet-lite0"),
-        ("efficientnet-lite0+", {}, "'' is none"),
+        ("efficientnet-lite0+", {}, "'' is not one"),
         ("efficientnet-lite0+efficientnet-lite0", {}, "names a network twice"),
         (TWO, {"network.weights": "a.pth"}, "network.weights is not a setting of the network"),
     ],

@@ -387,7 +387,7 @@ WRONG = [
     (["--method", f"{MODULE}:Unscored"], "must have a class attribute `evaluated`"),
     (["--method", f"{MODULE}:Formless"], "must define forward"),
     (["--method", f"{MODULE}:Loose"], "its Config must be decorated with @dataclass"),
-    (["--method", f"{MODULE}:Mine", "--method.wieght", "1"], "unknown setting method.wieght; did you mean 'weight'?"),
+    (["--method", f"{MODULE}:Mine", "--method.wieght", "1"], "unknown setting --method.wieght; did you mean 'weight'?"),
     (["--method", f"{MODULE}:Mine", "--method.weight", "much"], "method.weight must be a number, got 'much'"),
     (
         ["--method", f"a/b:{MODULE}"],
@@ -403,7 +403,7 @@ WRONG = [
     (["--network", f"{MODULE}:Headless"], "does not work: AttributeError"),
     (["--network", f"{MODULE}:Crooked"], "does not work: RuntimeError"),
     (["--network.depth", "1"], "unknown setting --network.depth"),
-    (["--metrics", "brier"], "train.metrics must be an import path such as package.module:Name, got 'brier'"),
+    (["--metrics", "brier"], "--metrics must be an import path such as package.module:Name, got 'brier'"),
     (["--metrics", f"{MODULE}:constant"], "is not a function of (probs, labels)"),
     (["--metrics", f"{MODULE}:accuracy"], "a score named 'accuracy' already exists; rename the function"),
     (["--metrics", f"{MODULE}:brier,{MODULE}:brier"], "names two functions 'brier'; rename one"),
@@ -446,7 +446,7 @@ def test_a_metric_that_fails_is_one_line_before_training(
 ) -> None:
     assert cli.run(flags("a", "--method", "supervised", "--metrics", f"{MODULE}:brier,{name}")) == 2
     said = capsys.readouterr()
-    assert f"tutelage: train.metrics: {message}" in said.err and "before training" in said.err
+    assert f"tutelage: --metrics: {message}" in said.err and "before training" in said.err
     assert len(said.err.splitlines()) == 1 and "supervised" not in said.out
     assert not Path("a").exists()
 

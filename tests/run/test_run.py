@@ -487,7 +487,7 @@ def test_out_of_memory_names_the_batch_and_what_to_lower(
     assert cli.run([*tokens, "--out", str(tmp_path / "run")]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert "out of memory with batches of 4 labeled images and the network 'small': lower train.batch_size" in error
+    assert "out of memory with batches of 4 labeled images and the network 'small': lower --batch-size" in error
 
 
 # ---- warm start

@@ -108,7 +108,7 @@ def _joined(name: str) -> tuple[str, ...]:
     for part in parts:
         if not part or NetworkName.parse(part).family not in ("timm", EFFICIENTNET_LITE):
             raise ConfigError(
-                f"network.name '{name}' joins pretrained networks, and '{part}' is none: join efficientnet-lite0, "
+                f"network.name '{name}' joins pretrained networks, but '{part}' is not one: join efficientnet-lite0, "
                 "efficientnet-lite1, efficientnet-lite2 and timm:NAME"
             )
     if len(set(parts)) < len(parts):

@@ -158,4 +158,4 @@ def test_the_command_checks_with_the_flags_of_training(tmp_path: Path, capfd: py
     assert cli.run(["check", str(tmp_path), "--label-balance", "proportional"]) == 2
     assert "broken.png is empty" in capfd.readouterr().out
     assert cli.run([*command, "--label-balance", "proportionl"]) == 2
-    assert "data.label_balance must be one of balanced, proportional" in capfd.readouterr().err
+    assert "--label-balance must be one of balanced, proportional" in capfd.readouterr().err
