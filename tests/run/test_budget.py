@@ -114,7 +114,7 @@ def fault(seconds: float, found: Costs, **more: Any) -> str:
 
 def test_the_error_names_costs_a_budget_that_would_do_and_what_to_lower_the_most_expensive_first() -> None:
     said = fault(20.0, costs(step=3.0))
-    assert said.startswith("train.budget: 20s is too short for the whole command: reading the data 5.0 s, timing 3.0 s")
+    assert said.startswith("train.budget 20s is too short for the whole command: reading the data 5.0 s, timing 3.0 s")
     assert (
         "each of at least 10 steps 3.0 s. --budget 80s would do; or lower train.batch_size or data.image_size" in said
     )

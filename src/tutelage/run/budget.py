@@ -225,7 +225,7 @@ def budget_fault(budget: str, fault: TooShort, *, smaller: str, items: str, base
     told = [cure for took, cure in sorted(cures, key=lambda pair: -pair[0]) if took >= 0.05 * fault.needed]
     or_else = f"; or {', or '.join(told[:_MOST_CURES])}" if told else ""
     return (
-        f"train.budget: {budget} is too short for the whole command: {', '.join(parts)}. "
+        f"train.budget {budget} is too short for the whole command: {', '.join(parts)}. "
         f"--budget {budget_text(fault.needed)} would do{or_else}"
     )
 

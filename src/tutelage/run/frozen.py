@@ -227,7 +227,7 @@ class FrozenBackbone:
 def _no_time(missing: int, done: int, each: float, deadline: Deadline, later: float) -> str:
     needed = deadline.spent() + (missing - done) * each + later + _AFTERWARDS
     return (
-        f"train.budget: {deadline.text} is too short to pass {missing} images through the frozen network, which take "
+        f"train.budget {deadline.text} is too short to pass {missing} images through the frozen network, which take "
         f"{missing * each + later:.0f} s. --budget {budget_text(1.2 * needed)} would do; or lower data.image_size. "
         f"{done} of them are cached, so a rerun starts from there"
     )

@@ -278,6 +278,6 @@ def test_a_budget_that_is_too_short_is_found_once_for_all_methods_before_the_fir
     assert cli.run(["compare", *words, *more, "--out", str(tmp_path / "cmp")]) == 2
     error = capsys.readouterr().err
     for method in ("supervised", "fixmatch"):
-        assert error.count(f"{method}-20-0: train.budget: 1s is too short for the whole command") == 1
+        assert error.count(f"{method}-20-0: --budget 1s is too short for the whole command") == 1
     assert error.count("would do") == 2
     assert not (tmp_path / "cmp").exists()
