@@ -58,7 +58,7 @@ VALUES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     ),
     "a budget too small for ten steps": (
         words("train", "photos", "--out", "runs/a", "--batch-size", "4", "--device", "cpu", "--budget", "0.001s"),
-        r"--budget: 0.001s is too short .*at least 10 steps .* --budget \d+s would do",
+        r"--budget 0.001s is too short .*at least 10 steps .* --budget \d+s would do",
     ),
     "a learning rate that is NaN": (flags("--optimizer.lr", "nan"), r"--optimizer.lr must be a number, got 'nan'"),
     "a learning rate that is infinite": (flags("--optimizer.lr=inf"), r"--optimizer.lr must be a number, got 'inf'"),
