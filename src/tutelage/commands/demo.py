@@ -25,7 +25,7 @@ from tutelage.run.progress import clock
 BASELINE = "supervised"
 METHODS = (BASELINE, "mean-teacher", "fixmatch")
 LABELS_PER_CLASS = 2
-SEEDS, STEPS = 4, 400
+SEEDS, STEPS = 4, 200
 
 
 def run_demo(
