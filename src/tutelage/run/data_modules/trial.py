@@ -110,11 +110,11 @@ def judged(
     unbalanced = is_unbalanced(label, len(data.classes))
     weight = row_weights(label[held], unbalanced)
     weight /= weight.sum()
-    found = [predict(rows) for predict in (head, tuned)]
-    scores = [float(weight @ (log_probs.argmax(1) == label[held])) for log_probs in found]
-    losses = [-float(weight @ log_probs[np.arange(len(rows)), label[held]]) for log_probs in found]
+    found = {"head": head(rows), "tuned": tuned(rows)}
+    scores = {name: float(weight @ (log_probs.argmax(1) == label[held])) for name, log_probs in found.items()}
+    losses = {f"{name}_loss": -float(weight @ x[np.arange(len(rows)), label[held]]) for name, x in found.items()}
     metric = "balanced accuracy" if unbalanced else "accuracy"
-    return Trial(len(held), metric, *scores, *losses, steps)
+    return Trial(labels=len(held), metric=metric, steps=steps, **scores, **losses)
 
 
 def predictor_of_images(
