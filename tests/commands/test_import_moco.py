@@ -155,6 +155,9 @@ def test_code_in_a_file_is_never_run(tmp_path: Path, capfd: pytest.CaptureFixtur
     ("words", "message"),
     [
         (["--format", "usb"], "--format usb: the encoder_q in {file} comes from moco"),
+        (["--format", "laseg"], "--format laseg: the encoder_q in {file} comes from moco"),
+        (["--patch-size", "32"], "--patch-size is for networks on scans, and {file} contains an encoder of images"),
+        (["--intensity", "none"], "--intensity is for networks on scans, and {file} contains an encoder of images"),
         (["--which", "model"], "--which model: the encoders in {file} are query and key"),
         (["--trained-on", "cifar10"], "--trained-on cifar10 is for classifiers"),
         (["--classes", "names.txt"], "--classes names.txt: the encoder in {file} has no classes to name"),

@@ -178,9 +178,12 @@ def test_names_mean_deviation_and_size_can_be_given(tmp_path: Path) -> None:
     [
         (
             ["--format", "tochssl"],
-            "--format must be one of auto, fixmatch-pytorch, torchssl, usb, moco, got 'tochssl'; ",
+            "--format must be one of auto, fixmatch-pytorch, torchssl, usb, moco, ua-mt, laseg, got 'tochssl'; ",
         ),
         (["--format", "usb"], "--format usb: the biases in {file} are those of torchssl"),
+        (["--format", "ua-mt"], "--format ua-mt: no V-Net in the file"),
+        (["--patch-size", "32"], "--patch-size is for networks on scans, and {file} contains a classifier"),
+        (["--intensity", "none"], "--intensity is for networks on scans, and {file} contains a classifier"),
         (["--which", "best"], "--which must be one of auto, ema, model"),
         (["--trained-on", "cifar"], "--trained-on must be one of auto, cifar10, cifar100, svhn, stl10, got 'cifar'"),
         (["--mean", "0.5,0.5,0.5"], "--mean and --std go together"),

@@ -129,18 +129,21 @@ def import_weights(
     mean: str | None = None,
     std: str | None = None,
     image_size: Integer | None = None,
+    patch_size: str | None = None,
+    intensity: str | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Import a network trained by a FixMatch port or MoCo, to use it or to start training from it.
+    """Import a network trained by a FixMatch port, MoCo, or UA-MT, to use it or to start training from it.
 
     Parameters
     ----------
     file
-        Checkpoint of a wide residual network from a FixMatch port, or of a ResNet from MoCo. No code in it is run.
+        Checkpoint of a wide residual network from a FixMatch port, a ResNet from MoCo, or a V-Net from UA-MT or LASeg.
+        No code in it is run.
     out
         Run folder to create.
     form
-        Code that wrote the checkpoint: auto, fixmatch-pytorch, torchssl, usb, moco.
+        Code that wrote the checkpoint: auto, fixmatch-pytorch, torchssl, usb, moco, ua-mt, laseg.
     which
         Weights to import: ema, model, or auto (ema if present). MoCo: query (auto) or key.
     trained_on
@@ -153,12 +156,14 @@ def import_weights(
         Standard deviation per channel of images in [0, 1]; give it together with --mean.
     image_size
         Side of the images in pixels. [default: that of the data set]
+    patch_size
+        Of a V-Net: size of its patches in voxels along each axis, e.g. 112,112,80. [default: that of UA-MT]
+    intensity
+        Of a V-Net: how scans are standardized, a value of scan.intensity. [default: zscore]
     overwrite
         Replace an existing run.
     """
-    commands.import_file(
-        Path(file),
-        Path(out),
+    options = commands.ImportOptions(
         form=form,
         which=which,
         trained_on=trained_on,
@@ -166,6 +171,7 @@ def import_weights(
         mean=mean,
         std=std,
         image_size=image_size,
-        overwrite=overwrite,
-        console=screen(),
+        patch_size=patch_size,
+        intensity=intensity,
     )
+    commands.import_file(Path(file), Path(out), options, overwrite=overwrite, console=screen())

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tutelage.commands.embed import embed_run
     from tutelage.commands.evaluate import evaluate_run
     from tutelage.commands.import_weights import import_file
+    from tutelage.commands.other_code.base import ImportOptions
     from tutelage.commands.predict import predict_run
     from tutelage.commands.probe import ProbeConfig, parse_counts, probe_run
     from tutelage.commands.report import report_after_training, report_runs
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from tutelage.run.resolve import resolve_pretraining, resolve_training
 
 _HOMES = {
+    "ImportOptions": "tutelage.commands.other_code.base",
     "ProbeConfig": "tutelage.commands.probe",
     "check_source": "tutelage.commands.check",
     "collect_runs": "tutelage.commands.compare",
@@ -49,6 +51,7 @@ _HOMES = {
     "train_run": "tutelage.commands.train",
 }
 __all__ = [
+    "ImportOptions",
     "ProbeConfig",
     "check_source",
     "collect_runs",

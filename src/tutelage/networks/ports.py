@@ -39,13 +39,18 @@ class Ported:
     left_out: dict[str, str]
 
 
+def is_port(weights: Mapping[str, Tensor]) -> bool:
+    """Whether these tensors have the names of a wide residual network of a port."""
+    return "conv1.weight" in weights and "block1.layer.0.conv1.weight" in weights
+
+
 def recognize(weights: Mapping[str, Tensor], where: str) -> WiringName:
     """The port that a state dict comes from, inferred from its biases.
 
     Raises:
         CheckpointError: it comes from none of them. The message names `where`.
     """
-    if "conv1.weight" not in weights or "block1.layer.0.conv1.weight" not in weights:
+    if not is_port(weights):
         raise CheckpointError(
             f"{where} does not contain a wide residual network of a known port: expected conv1.weight, "
             f"block1.layer.0.conv1.weight and so on, got {', '.join(list(weights)[:4]) or 'nothing'}"

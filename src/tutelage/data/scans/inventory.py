@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -103,8 +104,7 @@ def _class_values(train: ScanPart, inventory: ScanInventory) -> dict[str, int]:
     values = scan.class_values() or train.listing.values
     if not values:
         seen = sorted({0, *(v for look in train.looks for v in look.label_counts)} - {scan.ignore_label})
-        names = ["background", "foreground"] if len(seen) == 2 else ["background", *map(str, seen[1:])]
-        values = dict(zip(names, seen, strict=True))
+        values = dict(zip(names_of_values(seen), seen, strict=True))
         if len(values) > 1:
             listed = ", ".join(f"{value} {name}{_share_of(value, train)}" for name, value in values.items())
             inventory.warnings.append(f"{where} names no classes; taken from its labels: {listed}")
@@ -116,6 +116,11 @@ def _class_values(train: ScanPart, inventory: ScanInventory) -> dict[str, int]:
     elif len(values) < 2:
         inventory.faults.append(f"{where} has only one class, the background: expected labels of something")
     return {name: value for name, value in values.items() if value != scan.ignore_label}
+
+
+def names_of_values(values: Sequence[int]) -> list[str]:
+    """Names for classes of which only the label values are known; the first is the background."""
+    return ["background", "foreground"] if len(values) == 2 else ["background", *map(str, values[1:])]
 
 
 def _share_of(value: int, train: ScanPart) -> str:
