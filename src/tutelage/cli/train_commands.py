@@ -133,13 +133,12 @@ def import_weights(
     intensity: str | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Import a network trained by a FixMatch port, MoCo, or UA-MT, to use it or to start training from it.
+    """Import a network trained by a FixMatch port, MoCo, or UA-MT, as a run.
 
     Parameters
     ----------
     file
-        Checkpoint of a wide residual network from a FixMatch port, a ResNet from MoCo, or a V-Net from UA-MT or LASeg.
-        No code in it is run.
+        Checkpoint of a FixMatch port's wide residual network, MoCo's ResNet, or a V-Net of UA-MT. No code in it is run.
     out
         Run folder to create.
     form
@@ -147,7 +146,7 @@ def import_weights(
     which
         Weights to import: ema, model, or auto (ema if present). MoCo: query (auto) or key.
     trained_on
-        Data set that sets how images are standardized: auto (by number of classes), cifar10, cifar100, svhn, stl10.
+        Data set that sets how images are standardized: auto, cifar10, cifar100, svhn, stl10.
     classes
         Text file with one class name per line, in the order of the outputs, or a JSON list. [default: known names]
     mean
@@ -157,9 +156,9 @@ def import_weights(
     image_size
         Side of the images in pixels. [default: that of the data set]
     patch_size
-        Of a V-Net: size of its patches in voxels along each axis, e.g. 112,112,80. [default: that of UA-MT]
+        V-Net: patch size in voxels. [default: 112,112,80]
     intensity
-        Of a V-Net: how scans are standardized, a value of scan.intensity. [default: zscore]
+        V-Net: value of scan.intensity. [default: zscore]
     overwrite
         Replace an existing run.
     """

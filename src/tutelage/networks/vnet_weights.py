@@ -17,6 +17,7 @@ from tutelage.config.network import NetworkConfig
 from tutelage.core.errors import CheckpointError
 from tutelage.networks.build import build_network
 from tutelage.networks.ports import Ported
+from tutelage.networks.vnet import VNet
 
 FORMS = ("ua-mt", "laseg")
 _STAGES = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -43,6 +44,11 @@ def spatial_dims(ported: Ported) -> int:
     return ported.weights["head.weight"].ndim - 2
 
 
+def size_fault(ported: Ported, size: tuple[int, ...]) -> str | None:
+    """What is wrong with a patch size, and the nearest valid one; None if it is valid."""
+    return _empty(ported.network, ported.num_classes, ported.channels, spatial_dims(ported)).size_fault(size)
+
+
 def translate_vnet(weights: Mapping[str, Tensor], where: str) -> Ported:
     """The state dict of a V-Net, renamed to match this package's network; width, channels and classes from its shapes.
 
@@ -63,7 +69,7 @@ def translate_vnet(weights: Mapping[str, Tensor], where: str) -> Ported:
             f"{where} has one output per voxel; expected one for each class, the background included, as in UA-MT"
         )
     config = NetworkConfig(name="vnet-laseg" if vnet_form(weights) == "laseg" else "vnet", width=width)
-    own = _empty(config, num_classes, channels, dims)
+    own = _empty(config, num_classes, channels, dims).state_dict()
     _require_shapes(weights, own, where)
     counter = torch.zeros((), dtype=torch.int64)  # where the file lacks it
     renamed = {name: weights.get(_theirs(name), counter).to(value.dtype) for name, value in own.items()}
@@ -72,11 +78,12 @@ def translate_vnet(weights: Mapping[str, Tensor], where: str) -> Ported:
     return Ported(config, num_classes, channels, renamed, left_out)
 
 
-def _empty(config: NetworkConfig, num_classes: int, channels: int, dims: int) -> dict[str, Tensor]:
-    """The network's state dict, with shapes but without memory, whatever the file says of its size."""
+def _empty(config: NetworkConfig, num_classes: int, channels: int, dims: int) -> VNet:
+    """The network with shapes but without memory, however large the file says it is."""
     with torch.device("meta"):
         network = build_network(config, num_classes=num_classes, channels=channels, image_size=(16,) * dims)
-    return network.state_dict()
+    assert isinstance(network, VNet)
+    return network
 
 
 def _theirs(own: str) -> str:
@@ -91,7 +98,7 @@ def _theirs(own: str) -> str:
 
 def _require_all(weights: Mapping[str, Tensor], where: str) -> None:
     """Raise `CheckpointError` if a tensor is missing; both forms have the same names."""
-    own = _empty(NetworkConfig(name="vnet", width=1), 2, 1, 3)
+    own = _empty(NetworkConfig(name="vnet", width=1), 2, 1, 3).state_dict()
     wanted = [_theirs(name) for name in own if not name.endswith(_COUNTER)]
     missing = [name for name in wanted if name not in weights]
     if not missing:

@@ -22,10 +22,9 @@ from tutelage.config.scan import ScanConfig
 from tutelage.core.errors import ConfigError
 from tutelage.data.kinds import SCANS
 from tutelage.data.scans.inventory import names_of_values
-from tutelage.networks.build import build_network
 from tutelage.networks.moco_weights import ENCODERS
 from tutelage.networks.ports import Ported
-from tutelage.networks.vnet_weights import FORMS, is_vnet, spatial_dims, translate_vnet, vnet_form
+from tutelage.networks.vnet_weights import FORMS, is_vnet, size_fault, spatial_dims, translate_vnet, vnet_form
 
 PATCH_SIZE = (112, 112, 80)  # of UA-MT and LASeg on the left atrium
 _FOR_IMAGES = ("--mean", "--std", "--image-size", "--trained-on")
@@ -74,8 +73,8 @@ def _patch_size(ported: Ported, given: ImportOptions) -> tuple[int, ...]:
         size = size * axes if len(size) == 1 else size
     if len(size) != axes or min(size) < 1:
         raise ConfigError(f"--patch-size must be {axes} numbers of voxels, or one for all axes, got {given.patch_size}")
-    shape: dict[str, Any] = {"num_classes": ported.num_classes, "channels": ported.channels}
-    build_network(ported.network, **shape, image_size=size)  # which refuses sizes that it cannot halve
+    if fault := size_fault(ported, size):
+        raise ConfigError(f"--patch-size {given.patch_size}: {ported.network.name} {fault}")
     return size
 
 
