@@ -131,8 +131,8 @@ def of_photos(**changes: object) -> Situation:
 @pytest.mark.parametrize("device", ["cpu", "cuda", "mps"])
 def test_photos_get_heads_on_the_features_of_a_pretrained_network(device: str) -> None:
     choice = recommend(of_photos(device=device))
-    assert (choice.preset, choice.heads, choice.image_size) == (f"{HEADS[0]}-features", HEADS, 224)
-    assert any("224 pixels" in reason for reason in choice.reasons)
+    assert (choice.preset, choice.heads, choice.image_size) == (f"{HEADS[0]}-features", HEADS, 256)
+    assert any("256 pixels" in reason for reason in choice.reasons)
     for head in choice.heads:
         cfg = resolved(config.resolve({"data.path": "x"}, preset=f"{head}-features"))
         assert (cfg.method, cfg.frozen) == (head, True)
@@ -164,16 +164,18 @@ def test_tiny_images_small_gray_ones_and_a_missing_network_are_trained_from_scra
 
 def test_small_photos_are_enlarged_less_than_large_ones() -> None:
     assert feature_size(of_photos(image_size=95)) == 160
-    assert feature_size(of_photos(image_size=96)) == 224
+    assert feature_size(of_photos(image_size=96)) == feature_size(of_photos(image_size=223)) == 224
+    assert feature_size(of_photos(image_size=224)) == 256
+    assert feature_size(of_photos(image_size=224, lite=False)) == 224  # a ViT takes no other size
 
 
 def test_a_budget_too_short_for_the_largest_size_lowers_it_on_a_processor() -> None:
     budgets = (3600.0, 120.0, 60.0, 35.0, 1.0)
     sizes = [feature_size(of_photos(unlabeled=3000, budget=budget)) for budget in budgets]
-    assert sizes == sorted(sizes, reverse=True) and sizes[0] == 224 and sizes[-1] == 96 and len(set(sizes)) == 4
+    assert sizes == sorted(sizes, reverse=True) and sizes[0] == 256 and sizes[-1] == 96 and len(set(sizes)) == 4
     for size, budget in zip(sizes, budgets, strict=True):
         assert size == 96 or 3040 * size**2 <= module._SHARE_FOR_FEATURES * budget * module._PASSES
-    assert feature_size(of_photos(unlabeled=3000, budget=1.0, device="cuda")) == 224
+    assert feature_size(of_photos(unlabeled=3000, budget=1.0, device="cuda")) == 256
     assert recommend(of_photos(unlabeled=3000, budget=60.0)).image_size == sizes[2]
 
 
@@ -226,7 +228,7 @@ def test_settings_that_were_given_win_over_the_preset_of_a_named_method() -> Non
     full = resolved(recommended(cfg, choice))
     assert (full.data.image_size, full.optimizer.lr, full.method_settings.sigmas) == (96, 0.07, 3.0)
     assert (full.network.name, full.frozen) == ("efficientnet-lite0", True)
-    assert recommended(named("softmatch"), choice).data.image_size == 224
+    assert recommended(named("softmatch"), choice).data.image_size == 256
 
 
 def test_preset_none_is_the_defaults_for_a_named_method() -> None:

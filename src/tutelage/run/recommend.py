@@ -14,12 +14,13 @@ from tutelage.core.distributed import world_size
 from tutelage.core.wording import option
 from tutelage.data.images.parts import ImageInventory
 from tutelage.data.images.size import choose_channels, choose_framing, choose_size
-from tutelage.networks.published import has_pretrained, relative_cost
+from tutelage.networks.published import WHEELS, has_pretrained, relative_cost
 from tutelage.run.method_by_name import learns_from_labels, method_class
 
 HEADS = ("softmatch", "linear")  # on frozen features, in the order of preference
 SMALLEST_PHOTO = 32  # pixels; what is smaller, or as small and gray, no network that was trained on photos knows
 FEATURE_SIZES = (224, 160, 128, 96)  # pixels; with 224 a network trained on ImageNet knows the most
+_LITE_SIZE = 256  # pixels, for EfficientNet-Lite: a network knows more at a somewhat larger size than it was trained at
 _SMALL_PHOTO_SIZE = 160  # pixels, to which photos of less than 96 are enlarged
 _PASSES = 60.0 * 224**2  # pixels that pass the default network in a second on one core of a CPU
 _SHARE_FOR_FEATURES = 0.4  # of the budget
@@ -44,6 +45,7 @@ class Situation:
         timed: whether that budget was asked for, and is not a default.
         networks: the pretrained ones that images pass, more than one if they are joined.
         passes: the time of an image in all of them, where it is 1 in the default network.
+        lite: whether all of them are EfficientNet-Lites.
     """
 
     labeled: int
@@ -57,6 +59,7 @@ class Situation:
     timed: bool = False
     networks: int = 1
     passes: float = 1.0
+    lite: bool = True
 
     @property
     def photos(self) -> bool:
@@ -109,6 +112,7 @@ def situation(inventory: ImageInventory, cfg: RunConfig, device: str) -> Situati
         timed="budget" in cfg.given.get("train", {}),
         networks=len(cfg.network.parts) if network is not None else 1,
         passes=relative_cost(network) if network is not None else 1.0,
+        lite=network is None or all(part.name in WHEELS for part in cfg.network.parts),
     )
 
 
@@ -189,9 +193,15 @@ def _recommend_features(s: Situation, facts: str) -> Recommendation:
 
 
 def feature_size(s: Situation) -> int:
-    """The side in pixels at which photos pass a pretrained network: 224, or less if the budget is short of that."""
-    largest = FEATURE_SIZES[0] if s.image_size >= FEATURE_SIZES[-1] else _SMALL_PHOTO_SIZE
-    sizes = [size for size in FEATURE_SIZES if size <= largest]
+    """The side in pixels at which photos pass a pretrained network: 224, or less if the budget is short of that.
+
+    Large photos pass EfficientNet-Lites, which were trained at 224 pixels, at 256. Objects look larger in the random
+    crops of a training than in the whole image, which a larger size makes up for (arXiv:1906.06423); docs/pretrained.md
+    has what that gained here.
+    """
+    known = (_LITE_SIZE, *FEATURE_SIZES) if s.lite and s.image_size >= FEATURE_SIZES[0] else FEATURE_SIZES
+    largest = known[0] if s.image_size >= FEATURE_SIZES[-1] else _SMALL_PHOTO_SIZE
+    sizes = [size for size in known if size <= largest]
     if s.budget is None or s.device != "cpu":
         return sizes[0]
     images = s.labeled + s.unlabeled
