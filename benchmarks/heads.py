@@ -1,6 +1,6 @@
 """Heads on the features of one or several frozen networks: test accuracy, and what cross-validation says of them.
 
-    python benchmarks/heads.py DATA --out runs/heads [--only flowers-12-36] [--draws 5] [--validate]
+    python benchmarks/heads.py DATA --out runs/heads [--only flowers-12-36] [--draws 5] [--size 224] [--validate]
 
 DATA holds photos/cats-dogs, photos/flowers-12 and cifar10 (JPEG copies), of which 5,000 images are the unlabeled ones
 and 2,000 the test. Each draw of the labels is balanced over classes. Heads have their presets. Images pass each
@@ -48,10 +48,10 @@ SIZES = {"cifar10": 160}
 POOL, TEST = 5000, 2000  # images of CIFAR-10
 
 
-def loaded(name: str, data: Path, out: Path) -> tuple[ImageDataset, np.ndarray, np.ndarray]:
+def loaded(name: str, data: Path, out: Path, size: int) -> tuple[ImageDataset, np.ndarray, np.ndarray]:
     """All training images, the rows that are used, and the rows of the test images."""
     train, test = prepare(data, name, out)
-    given = {"data.path": str(train), "data.image_size": SIZES.get(name, 224), "data.interpolation": "bicubic"}
+    given = {"data.path": str(train), "data.image_size": SIZES.get(name, size), "data.interpolation": "bicubic"}
     cfg = config.resolve(given | ({} if test is None else {"data.test": str(test)}), preset="linear-features")
     found = load_images(cfg.data, seed=0, workers=1)
     pool, tested = np.arange(len(found.train)), found.load_test().rows
@@ -92,13 +92,13 @@ def cells(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
     names = dict.fromkeys(name for name, count in ROWS if not given.only or f"{name}-{count}" in given.only.split(","))
     for name in names:
         counts = [n for other, n in ROWS if other == name and (not given.only or f"{name}-{n}" in given.only)]
-        data, pool, tested = loaded(name, given.data, given.out)
+        data, pool, tested = loaded(name, given.data, given.out, given.size)
         truth = data.load_test().labels if name != "cifar10" else data.load_test().images.labels[tested]
         for networks in NETWORKS:
             backbone, features, scored = passed(networks, data, pool, tested)
             for count in counts:
                 for seed in range(given.draws):
-                    file = given.out / f"{name}-{count}-{networks}-{seed}.json"
+                    file = given.out / f"{name}-{count}-{networks}-{data.image_size}-{seed}.json"
                     if not file.exists():
                         part = drawn(data, pool, count, seed)
                         found = outcome(part, networks, seed, features, scored, truth, backbone.widths)
@@ -176,6 +176,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="rows such as flowers-12-36, separated by commas")
     parser.add_argument("--validate", action="store_true", help="cross-validate as well")
     parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--size", type=int, default=224, help="side of photos in pixels; CIFAR-10 has 160")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
@@ -184,7 +185,7 @@ def main() -> None:
         "# Heads on frozen features\n\nTest accuracy in %, mean (standard deviation) over draws of the labels, "
         "balanced over classes. Cross-validated: accuracy on the labels, in folds, as `tutelage train` chooses among "
         "heads.\nMade by `python benchmarks/heads.py DATA --out runs/heads`. CIFAR-10 is a set of JPEG copies, of "
-        "which 5,000 images are unlabeled and 2,000 the test, at 160 pixels.\n\n" + text
+        f"which 5,000 images are unlabeled and 2,000 the test, at 160 pixels; photos have {given.size}.\n\n" + text
     )
     print(text)
 
