@@ -79,8 +79,8 @@ ON_SCANS = (
     "train scans/ --out runs/la --budget 15m",
     "predict runs/la new/ --out masks/",
 )
-FOREIGN = {"--nproc-per-node"}
-"""Flags of other programs that the pages mention."""
+FOREIGN = {"--nproc-per-node", "--size"}
+"""Flags of other programs, such as the benchmarks, that the pages mention."""
 
 EXAMPLES = ("own_method:SoftThreshold", "own_network:PlainNet")
 FILES = {"--train.list", "--data.npz"}
