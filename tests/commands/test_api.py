@@ -130,7 +130,7 @@ def test_the_metrics_of_an_unfinished_run_say_how_to_go_on(run: tutelage.Run, tm
         ({"config_file": "nowhere.toml"}, ConfigError, "cannot read the settings file nowhere.toml"),
         ({"out": None}, ConfigError, "specify the run folder to create: out='runs/a'"),
         ({"resume": "runs/a"}, ConfigError, "resume uses the settings of the run; it cannot be combined with out"),
-        ({"label_count": 100}, DataError, "label_count asks for 100 labels, but there are 8"),
+        ({"label_count": 100}, DataError, "label_count must be at most the number of labels, 8, got 100"),
         ({"data": None}, ConfigError, "no data: name a folder"),
     ],
 )

@@ -55,7 +55,7 @@ def test_check_returns_what_is_in_the_data_and_what_is_wrong(photos: Path, tmp_p
     assert found.ok and found.parts["train"].images == 30 and found.parts["train"].classes == {"cat": 10, "dog": 10}
     assert repr(found) == "<check: train: 30 images, 20 labeled; 0 faults, 0 warnings; ready to train on>"
     wrong = tutelage.check(photos, label_count=500, out=tmp_path / "report.json")
-    assert not wrong.ok and "label_count asks for 500 labels, but there are 20" in wrong.faults[0]
+    assert not wrong.ok and "label_count must be at most the number of labels, 20, got 500" in wrong.faults[0]
     assert repr(wrong).endswith(f"not ready to train on>\n  fault: {wrong.faults[0]}")
     assert json.loads((tmp_path / "report.json").read_text())["faults"] == wrong.faults
     with pytest.raises(tutelage.RunError, match=r"report.json exists; .*, or replace it with overwrite=True"):

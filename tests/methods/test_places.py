@@ -1,4 +1,4 @@
-"""Adding a method takes its file, one line in `METHODS`, its test and its docs page: everything else follows."""
+"""A new method is its file, a line in `methods/__init__.py`, its test and its docs page: everything else follows."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Newcomer(Method[SemiSupervisedBatch]):
 
 @pytest.fixture
 def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """As after one line in `METHODS`: the lists that follow from it are made again."""
+    """As after one line in `methods/__init__.py`: the lists that follow from it are made again."""
     known, classifiers = METHODS, methods.CLASSIFIERS
     for module in list(sys.modules.values()):
         if getattr(module, "METHODS", None) is known and module.__name__ != __name__:

@@ -132,12 +132,12 @@ def test_settings_beside_the_weights_are_named_as_what_the_file_would_need(tmp_p
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.pth", b"no weights", "is not a file of torch.save, or is damaged"),
-        ("a.pth", b"", "is not a file of torch.save, or is damaged"),
+        ("a.pth", b"no weights", "was not written by torch.save, or is damaged"),
+        ("a.pth", b"", "was not written by torch.save, or is damaged"),
         (
             "a.pth",
             pickle.dumps([1, 2]),
-            "is not a file of torch.save, or is damaged|must contain a state dict, got a l",
+            "was not written by torch.save, or is damaged|must contain a state dict, got a l",
         ),
         ("a.safetensors", b"no weights", "is not a safetensors file"),
         ("b.pth", None, r"cannot read .*a.pth: No such file"),

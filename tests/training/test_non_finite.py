@@ -26,6 +26,7 @@ from tutelage.run import build, method_by_name
 from tutelage.run.data_modules.image_streams import Inputs, build_training
 from tutelage.run.recorder import take_checkpoint
 from tutelage.training.checkpoint import load_checkpoint, save_checkpoint
+from tutelage.training.finiteness import in_evaluation
 from tutelage.training.loop import fit
 from tutelage.training.signals import StopFlag
 from tutelage.training.state import Training
@@ -215,3 +216,15 @@ def test_a_learning_rate_that_is_not_finite_moves_nothing(
     training.loader.close()
     assert_no_update_since_the_bad_step()
     assert load_checkpoint(tmp_path).step == SAVE_EVERY
+
+
+def test_predictions_that_overflow_name_the_step_and_what_to_try() -> None:
+    with (
+        pytest.raises(NonFiniteError) as caught,
+        in_evaluation(done=6, saved=4),
+    ):
+        raise NonFiniteError("3 of 5 predictions contain NaN or infinity")
+    assert str(caught.value).startswith(
+        "in the evaluation after step 6, 3 of 5 predictions contain NaN or infinity; the checkpoint of step 4 is good. "
+        "Try a smaller optimizer.lr"
+    )

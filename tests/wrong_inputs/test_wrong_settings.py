@@ -257,16 +257,16 @@ FILES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
 AGAINST_DATA: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     "more labels than there are": (
         flags("--label-count", "100"),
-        r"label_count asks for 100 labels, but there are 8: lower it or leave it out",
+        r"--label-count must be at most the number of labels, 8, got 100",
     ),
     "fewer labels than classes": (
         flags("--label-count", "1"),
-        r"label_count asks for 1 labels?, fewer than the 2 classes: raise it",
+        r"--label-count must be at least 2, one label per class, got 1",
     ),
     "no labels": (flags("--label-count", "0"), r"--label-count must be at least 1, got 0"),
     "labels that cannot be spread evenly": (
         lambda w: last(w.image(*(f"photos/cat/x{n}.png" for n in range(9))), flags("--label-count", "12")(w)),
-        r"label_count asks for 12 labels spread evenly, but class 'dog' has 4 of 6: lower it to 8",
+        r"--label-count 12 cannot be spread evenly: class 'dog' has 4 of 6; lower it to 8, or set --label-balance to",
     ),
     "a batch larger than the unlabeled images": (
         flags("--method", "mean-teacher", "--batch-size", "8", "--unlabeled-ratio", "2"),

@@ -17,7 +17,7 @@ _COMMON = Group("Common settings", sort_key=1)
 _DATA = Group("Data", sort_key=2)
 _MACHINE = Group("Device and logging", sort_key=3)
 _RUN = Group("Run", sort_key=4)
-_GROUPS = {
+_GROUPS = {  # what is not listed stands in the group of its section
     _COMMON: "method preset network image_size resize label_count batch_size unlabeled_ratio steps budget seed",
     _DATA: "labels unlabeled val test label_balance exclude_labeled skip_unreadable",
     _MACHINE: "device precision compile workers log_every eval_every checkpoint_every",
@@ -48,8 +48,8 @@ def _as_given(kind: Any, tokens: Sequence[Token]) -> str:
 def _flags(class_name: str, left_out: str = "", help_texts: Mapping[str, str] = MappingProxyType({})) -> type:
     """A dataclass of flags, derived from the settings they set, without those in `left_out`."""
     fields: list[tuple[str, Any, Any]] = []
-    for group, names in _GROUPS.items():
-        for name in (name for name in names.split() if name not in left_out.split()):
+    for group, names in _grouped().items():
+        for name in (name for name in names if name not in left_out.split()):
             option = SETTINGS.get(config.FLAGS.get(name, ""))
             text = help_texts.get(name) or _HELP.get(name) or (_text(name, option) if option else "")
             kind = bool if name in _FLAGS_ALONE else str if name in _CHOICES_IN_HELP else _kind(option)
@@ -58,6 +58,16 @@ def _flags(class_name: str, left_out: str = "", help_texts: Mapping[str, str] = 
     flags = dataclasses.make_dataclass(class_name, fields, frozen=True)
     flags.__module__ = __name__  # where the parser resolves its annotations
     return flags
+
+
+def _grouped() -> dict[Group, list[str]]:
+    """The names of all flags by their group, in the order of the help."""
+    groups = {group: names.split() for group, names in _GROUPS.items()}
+    listed = {"data", *(name for names in groups.values() for name in names)}
+    for name, setting in config.FLAGS.items():
+        if name not in listed:
+            groups[_DATA if setting.startswith("data.") else _COMMON].append(name)
+    return groups
 
 
 def _kind(option: options.Option | None) -> Any:

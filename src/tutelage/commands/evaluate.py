@@ -47,8 +47,10 @@ def evaluate_run(
     scores.print(console)
     if out is not None:
         write_json(out, scores.metrics)
+        console.print(f"the metrics are in {out}", markup=False)
     if csv is not None:
         write_atomically(csv, scores.case_table())
+        console.print(f"the scores of each case are in {csv}", markup=False)
     if report is not None:
         write_page(evaluation_page(run, data, model, scores), report)
         console.print(f"the report is {report}", markup=False)

@@ -80,7 +80,7 @@ def _parse(file: Path, content: bytes) -> Any:
                     "file, save only the state dict with torch.save(model.state_dict(), 'weights.pt')"
                 ) from None
             raise CheckpointError(
-                f"{file} is not a file of torch.save, or is damaged ({type(error).__name__})"
+                f"{file} was not written by torch.save, or is damaged ({type(error).__name__})"
             ) from None
 
 

@@ -18,8 +18,8 @@ BATCH_NORM_MOMENTUM = 0.1  # of most networks
 def warn_of_slow_averages(training: Training, cfg: RunConfig, console: Console) -> None:
     """Say so where an average would still be of values from early in the training at its end."""
     teacher, total = training.method.teacher, training.total
-    better = slowest_decay(total)
-    if teacher is not None and teacher.decay > better and (1.0 - teacher.decay) * total < SHORTEST_RUN:
+    better, scored = slowest_decay(total), training.method.evaluated == "teacher"
+    if teacher is not None and scored and teacher.decay > better and (1.0 - teacher.decay) * total < SHORTEST_RUN:
         console.print(
             f"- method.ema_decay {teacher.decay:g} averages over {1 / (1 - teacher.decay):.0f} steps, but there "
             f"are only {total}: the teacher may lag behind the student; try {option('method.ema_decay', better)}"

@@ -169,9 +169,7 @@ def recommend(s: Situation) -> Recommendation:
 def _recommend_features(s: Situation, facts: str) -> Recommendation:
     size, heads = feature_size(s), HEADS if s.unlabeled else ("linear",)
     tunes = s.timed and s.networks == 1
-    known = (
-        "a network that was trained on ImageNet tells" if s.networks == 1 else f"{s.networks} pretrained networks tell"
-    )
+    known = "a network pretrained on ImageNet does" if s.networks == 1 else f"{s.networks} pretrained networks do"
     passed = "that network once" if s.networks == 1 else "these networks once each"
     return Recommendation(
         unlabeled=s.unlabeled,
@@ -180,7 +178,7 @@ def _recommend_features(s: Situation, facts: str) -> Recommendation:
         heads=heads,
         finetune=tunes and world_size() == 1,
         reasons=(
-            f"{facts}: {known} photos apart that a new one cannot learn from so few labels",
+            f"{facts}: {known} much better with so few labels than one trained from scratch",
             f"each image passes {passed}, at {size} pixels, and a head is trained on its features in seconds",
             "which head suits these labels is decided by cross-validation",
             *(
@@ -226,9 +224,10 @@ def recommend_for_scans(*, labeled: int, unlabeled: int) -> Recommendation:
             f"{facts}: a teacher's consistency gained 3 to 4 points of Dice on the left atrium at 8 and 16 labels in "
             "long trainings (published, UA-MT against its supervised V-Net)",
             "in ten minutes without a GPU it gained 0.4 points on hippocampi with 16 labels, and lost 1.7 on left "
-            f"atria with 4, whose patches are five times as large: {option('baseline', True)} tells on your scans",
-            "UA-MT's further passes of the teacher take about as long again as a step of Mean Teacher, in which more "
-            "steps fit a budget",
+            "atria with 4, whose patches are five times as large: use "
+            f"{option('baseline', True)} to find out for your scans",
+            "UA-MT runs the teacher several more times, so its steps take about twice as long and fewer of them fit "
+            "into a budget",
         ),
     )
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from tutelage.core.distributed import any_rank
 from tutelage.core.errors import NonFiniteError
 from tutelage.training.checkpoint import first_non_finite
@@ -40,6 +43,20 @@ def require_finite(training: Training, health: Health, *, done: int, saved: int)
         )
     where = broken or "another process"
     raise NonFiniteError(f"NaN or infinity in {where} at or before step {done}; {keep}. {_ADVICE}")
+
+
+@contextmanager
+def in_evaluation(*, done: int, saved: int) -> Iterator[None]:
+    """Names the step if predictions are not finite: finite weights can still be so large that these overflow.
+
+    Args:
+        done, saved: as in `require_finite`.
+    """
+    try:
+        yield
+    except NonFiniteError as error:
+        kept = f"the checkpoint of step {saved} is good"
+        raise NonFiniteError(f"in the evaluation after step {done}, {error}; {kept}. {_ADVICE}") from None
 
 
 def _is_stalled(training: Training, health: Health) -> bool:

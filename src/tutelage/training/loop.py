@@ -11,7 +11,7 @@ import time
 from tutelage.core.batch import Progress, StepOutput
 from tutelage.core.distributed import barrier, from_main, rank, share_statistics
 from tutelage.core.seeding import derived_seed, seed_globally
-from tutelage.training.finiteness import require_finite
+from tutelage.training.finiteness import in_evaluation, require_finite
 from tutelage.training.health import Health
 from tutelage.training.policy import learn_policy
 from tutelage.training.protocols import Recorder
@@ -94,7 +94,8 @@ def fit(
         if to_log:
             recorder.log(done, window.means())
         if to_evaluate and not signal_number:
-            recorder.evaluate(done)
+            with in_evaluation(done=done, saved=saved):
+                recorder.evaluate(done)
             training.method.train()
             signal_number = stop.asked()
         if to_save or signal_number:

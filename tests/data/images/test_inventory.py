@@ -138,7 +138,7 @@ def test_classes_without_test_image_and_test_images_without_label_are_mentioned(
     shutil.rmtree(photos / "test/dog")
     write_digits(photos / "test", "unlabeled/1.png", first=40)
     missing, without = take_image_inventory(DataConfig(path=str(photos))).warnings
-    assert "no test image of 1 classes: dog" in missing
+    assert "no test images of 1 class: dog" in missing
     assert "1 test images without a label are not used" in without
 
 

@@ -53,7 +53,7 @@ def test_good_scans_have_no_faults_and_their_classes_are_those_of_their_labels(s
     inventory = take(scans)
     assert not inventory.faults
     assert inventory.values == {"background": 0, "1": 1, "2": 2}
-    assert "names no classes; taken from its labels: 0 background, 1 1, 2 2" in only(inventory.warnings)
+    assert "names no classes, so the label values are used: 0 (background), 1, 2" in only(inventory.warnings)
     part = inventory.parts["train"]
     assert (len(part.cases), part.labeled) == (4, 3)
     assert part.looks[3].label_counts == {} and sum(part.looks[0].label_counts.values()) == 720
@@ -172,7 +172,7 @@ def test_small_thin_and_oddly_spaced_volumes_are_said(scans: Path) -> None:
     text = "\n".join(take(scans, {"classes": ("background", "1", "2")}).warnings)
     assert "1 case (c8 (1 x 1 x 3 mm)) with a spacing far from the median of 1 x 1 x 1 mm: set scan.spacing" in text
     assert "1 case (c7 (9 x 9 x 2 voxels)) thinner than 4 voxels" in text
-    assert "1 case (c7 (9 x 9 x 2 voxels)) smaller than the patch of 8 x 8 x 8: padded with 0" in text
+    assert "1 case (c7 (9 x 9 x 2 voxels)) smaller than the patch of 8 x 8 x 8 and padded with 0" in text
 
 
 def test_cases_of_other_axes_or_channels_do_not_go_together(scans: Path) -> None:

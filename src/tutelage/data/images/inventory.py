@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tutelage.config.settings import DataConfig
-from tutelage.core.names import shown
+from tutelage.core.names import counted, shown
 from tutelage.data.images.image_set import PixelCache
 from tutelage.data.images.items import ImageListing, Item, Unreadable
 from tutelage.data.images.parts import ImageInventory, ImagePart, Looks, SinglePass
@@ -212,7 +212,9 @@ def check_scored_classes(role: str, part: ImagePart, inventory: ImageInventory) 
         return
     missing = [shown(name) for name in inventory.classes if not counts[name]]
     if missing:
-        inventory.warnings.append(f"{where}: no {role} image of {len(missing)} classes: {', '.join(missing[:10])}")
+        inventory.warnings.append(
+            f"{where}: no {role} images of {counted(len(missing), 'class', 'classes')}: {', '.join(missing[:10])}"
+        )
     without = sum(item.label is None for item in part.items)
     if without:
         inventory.warnings.append(f"{where}: {without} {role} images without a label are not used")

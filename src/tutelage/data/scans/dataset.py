@@ -184,7 +184,7 @@ def keep_cases(known: Rows, names: Sequence[str], *, count: int | None, choice: 
     if count is None:
         return known
     if count > len(known):
-        raise DataError(f"label_count asks for {count} labeled cases, but there are {len(known)}: lower it")
+        raise DataError(f"data.label_count must be at most the number of labeled cases, {len(known)}, got {count}")
     order = known if choice == "first" else known[_order(known, names, seed, "label")]
     return np.sort(order[:count])
 

@@ -12,7 +12,7 @@ import numpy as np
 from tutelage.config.scan import ScanConfig
 from tutelage.config.settings import DataConfig
 from tutelage.core.errors import ConfigError
-from tutelage.core.names import class_name_fault, shown
+from tutelage.core.names import class_name_fault, counted, shown
 from tutelage.data.scans.items import Case, ScanListing
 from tutelage.data.scans.parts import ScanInventory, ScanPart
 from tutelage.data.scans.scan_set import ScanLook, VolumeCache
@@ -106,8 +106,11 @@ def _class_values(train: ScanPart, inventory: ScanInventory) -> dict[str, int]:
         seen = sorted({0, *(v for look in train.looks for v in look.label_counts)} - {scan.ignore_label})
         values = dict(zip(names_of_values(seen), seen, strict=True))
         if len(values) > 1:
-            listed = ", ".join(f"{value} {name}{_share_of(value, train)}" for name, value in values.items())
-            inventory.warnings.append(f"{where} names no classes; taken from its labels: {listed}")
+            listed = ", ".join(
+                f"{value}{'' if name == str(value) else f' ({name})'}{_share_of(value, train)}"
+                for name, value in values.items()
+            )
+            inventory.warnings.append(f"{where} names no classes, so the label values are used: {listed}")
     inventory.faults += [f"{where}: {fault}" for name in values if (fault := class_name_fault(name))]
     outside = [name for name, value in values.items() if not 0 <= value <= 255]
     inventory.faults += [f"{where}: the value of class '{shown(name)}' is not in 0..255" for name in outside]
@@ -198,7 +201,9 @@ def check_grids(inventory: ScanInventory) -> None:
         if any(s < p for s, p in zip(shape, patch, strict=True))
     ]
     if small:
-        inventory.warnings.append(f"{_counted(small, 'case')} smaller than the patch of {_times(patch)}: padded with 0")
+        inventory.warnings.append(
+            f"{_counted(small, 'case')} smaller than the patch of {_times(patch)} and padded with 0"
+        )
 
 
 def check_copies(inventory: ScanInventory) -> None:
@@ -230,4 +235,4 @@ def _times(numbers: Any) -> str:
 
 def _counted(names: list[str], what: str) -> str:
     more = ", ..." if len(names) > _SHOWN else ""
-    return f"{len(names)} {what}{'s' if len(names) > 1 else ''} ({', '.join(map(shown, names[:_SHOWN]))}{more})"
+    return f"{counted(len(names), what)} ({', '.join(map(shown, names[:_SHOWN]))}{more})"

@@ -158,8 +158,8 @@ def _counts(cfg: ProbeConfig, learn: LabeledFeatures, classes: Sequence[str]) ->
         try:
             _draw(learn, classes, count, cfg, 0)
         except DataError as error:
-            text = str(error).replace("label_count asks", f"{named('label_counts')} asks", 1)
-            raise DataError(text.replace("set label_balance to", f"take {named('label_balance')}")) from None
+            text = str(error).replace("data.label_count", named("label_counts"), 1)
+            raise DataError(text.replace("set data.label_balance to", f"take {named('label_balance')}")) from None
     return list(cfg.label_counts)
 
 
