@@ -75,9 +75,9 @@ def test_every_image_is_chosen_equally_often() -> None:
 @pytest.mark.parametrize(
     ("count", "message"),
     [
-        (101, "asks for 101 labels, but there are 100"),
-        (2, "fewer than the 3 classes"),
-        (33, "class 'owl' has 10 of 11: lower it to 30"),
+        (101, "label_count must be at most the number of labels, 100, got 101"),
+        (2, "label_count must be at least 3, one label per class, got 2"),
+        (33, "label_count 33 cannot be spread evenly: class 'owl' has 10 of 11; lower it to 30"),
     ],
 )
 def test_a_count_that_cannot_be_kept_says_what_can(count: int, message: str) -> None:

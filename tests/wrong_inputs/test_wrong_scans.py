@@ -181,7 +181,7 @@ WRONG_SETTINGS: dict[str, tuple[list[str], str]] = {
     "a patch of four axes": ([*TRAIN[:-5], "--scan.patch-size", "16,16,16,16"], r"--scan.patch-size must be 1 to 3"),
     "more labels than there are": (
         [*TRAIN, "--label-count", "5"],
-        "asks for 5 labeled cases, but there are 4: lower it",
+        "--label-count must be at most the number of labeled cases, 4, got 5",
     ),
     "an unlabeled batch that is too large": (
         [*TRAIN, "--unlabeled-ratio", "3"],
@@ -270,7 +270,10 @@ def test_what_cannot_be_done_with_a_run_on_scans_is_refused(trained: Path, scans
 
 def test_a_start_that_fails_leaves_the_earlier_run_alone(trained: Path, scans: Path, refused: Any) -> None:
     shutil.copytree(trained, "runs/a")
-    refused([*TRAIN, "--overwrite", "--label-count", "5"], "asks for 5 labeled cases")
+    refused(
+        [*TRAIN, "--overwrite", "--label-count", "5"],
+        "--label-count must be at most the number of labeled cases, 4, got 5",
+    )
 
 
 def test_flags_of_scans_are_refused_for_a_run_on_images(world: Any, refused: Any) -> None:

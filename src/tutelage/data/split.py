@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
 from tutelage.core.seeding import derived_seed
+from tutelage.core.wording import named
 
 Labels = NDArray[np.int64]
 Rows = NDArray[np.int64]
@@ -45,17 +46,17 @@ def keep_labels(
         return np.flatnonzero(labels >= 0)
     there = np.bincount(labels[labels >= 0], minlength=len(classes))
     if count > there.sum():
-        raise DataError(f"data.label_count must be at most the number of labels, {there.sum()}, got {count}")
+        raise DataError(f"{named('label_count')} must be at most the number of labels, {there.sum()}, got {count}")
     if count < len(classes):
-        raise DataError(f"data.label_count must be at least {len(classes)}, one label per class, got {count}")
+        raise DataError(f"{named('label_count')} must be at least {len(classes)}, one label per class, got {count}")
     order = np.argsort([derived_seed(seed, "class", name) for name in classes])  # of the classes that get one more
     quota = _equal(count, order, there) if balance == "balanced" else _proportional(count, there)
     short = [f"'{shown(classes[c])}' has {there[c]} of {quota[c]}" for c in range(len(classes)) if quota[c] > there[c]]
     if short:
         most = int(there.min()) * len(classes)
         raise DataError(
-            f"data.label_count {count} cannot be spread evenly: class {', '.join(short)}; "
-            f"lower it to {most}, or set data.label_balance to proportional"
+            f"{named('label_count')} {count} cannot be spread evenly: class {', '.join(short)}; "
+            f"lower it to {most}, or set {named('label_balance')} to proportional"
         )
     chosen = [_first(np.flatnonzero(labels == c), names, quota[c], seed, "label") for c in range(len(classes))]
     return np.sort(np.concatenate(chosen))

@@ -70,13 +70,13 @@ def test_faults_are_collected_and_raised_together(tmp_path: Path) -> None:
     assert len(error.value.faults) == 3
     assert "stray.png" in error.value.faults[0]
     assert "2.png is empty" in error.value.faults[1]
-    assert "asks for 9 labels, but there are 2" in error.value.faults[2]
+    assert "--label-count must be at most the number of labels, 2, got 9" in error.value.faults[2]
 
 
 @pytest.mark.parametrize("label_count", [5, 1500])
 def test_a_label_count_that_cannot_be_kept_is_found_before_training(label_count: int) -> None:
     [fault] = check_images(DataConfig(path="digits", label_count=label_count)).faults
-    assert f"asks for {label_count} labels" in fault
+    assert fault.startswith("--label-count must be ") and fault.endswith(f", got {label_count}")
 
 
 def test_the_printed_report_has_counts_warnings_and_faults(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_the_command_checks_with_the_flags_of_training(tmp_path: Path, capfd: py
     (tmp_path / "dog" / "broken.png").write_bytes(b"")
     command = ["check", str(tmp_path), "--skip-unreadable", "--label-count", "6"]
     assert cli.run(command) == 2
-    assert "set label_balance to proportional" in capfd.readouterr().out
+    assert "set --label-balance to proportional" in capfd.readouterr().out
     assert cli.run([*command, "--label-balance", "proportional"]) == 0
     assert "can be trained" in capfd.readouterr().out
     assert cli.run(["check", str(tmp_path), "--label-balance", "proportional"]) == 2

@@ -125,7 +125,7 @@ def test_without_test_images_loading_them_is_an_error(tmp_path: Path) -> None:
 def test_faults_stop_loading() -> None:
     with pytest.raises(DataError, match="no/folder: no such file"):
         load_images(DataConfig(path="no/folder"), seed=0)
-    with pytest.raises(DataError, match="asks for 2000 labels, but there are 1442"):
+    with pytest.raises(DataError, match="--label-count must be at most the number of labels, 1442, got 2000"):
         digits(label_count=2000)
 
 

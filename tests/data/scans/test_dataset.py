@@ -77,7 +77,7 @@ def test_kept_cases_follow_from_the_seed_and_fewer_are_among_more() -> None:
     other = keep_cases(known, names, count=4, choice="random", seed=2)
     assert set(other) != set(picks[0])
     assert keep_cases(known, names, count=4, choice="first", seed=1).tolist() == [3, 4, 5, 6]
-    with pytest.raises(DataError, match="asks for 31 labeled cases, but there are 30"):
+    with pytest.raises(DataError, match="label_count must be at most the number of labeled cases, 30, got 31"):
         keep_cases(known, names, count=31, choice="first", seed=1)
 
 

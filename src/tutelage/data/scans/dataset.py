@@ -14,7 +14,7 @@ from tutelage.config.settings import DataConfig
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
 from tutelage.core.seeding import derived_seed
-from tutelage.core.wording import option
+from tutelage.core.wording import named, option
 from tutelage.data.scans.inventory import take_scan_inventory
 from tutelage.data.scans.parts import ScanInventory, ScanPart
 from tutelage.data.scans.scan_set import Rows, ScanSet, ScanSubset, VolumeCache
@@ -184,7 +184,9 @@ def keep_cases(known: Rows, names: Sequence[str], *, count: int | None, choice: 
     if count is None:
         return known
     if count > len(known):
-        raise DataError(f"data.label_count must be at most the number of labeled cases, {len(known)}, got {count}")
+        raise DataError(
+            f"{named('label_count')} must be at most the number of labeled cases, {len(known)}, got {count}"
+        )
     order = known if choice == "first" else known[_order(known, names, seed, "label")]
     return np.sort(order[:count])
 

@@ -158,8 +158,7 @@ def _counts(cfg: ProbeConfig, learn: LabeledFeatures, classes: Sequence[str]) ->
         try:
             _draw(learn, classes, count, cfg, 0)
         except DataError as error:
-            text = str(error).replace("data.label_count", named("label_counts"), 1)
-            raise DataError(text.replace("set data.label_balance to", f"take {named('label_balance')}")) from None
+            raise DataError(str(error).replace(named("label_count"), named("label_counts"), 1)) from None
     return list(cfg.label_counts)
 
 
