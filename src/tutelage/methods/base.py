@@ -47,7 +47,7 @@ class Method(nn.Module, ABC, Generic[B]):
     batch-norm statistics that a forward pass in training mode moves.
 
     Attributes:
-        name: by which it is asked for.
+        name: what users pass to `--method`.
         Config: a frozen dataclass of its settings, from which the flags `--method.*` follow.
         tasks: names of the kinds of answer that the method can learn.
         deep_supervision: whether it learns from the coarser maps of a network that has them.
@@ -100,7 +100,7 @@ class Method(nn.Module, ABC, Generic[B]):
         return None
 
     def guess(self, probs: Tensor) -> Tensor:
-        """(B, K): what a pseudo-label is the largest of: `probs`, or what the method makes of them first."""
+        """(B, K): the scores whose largest is the pseudo-label: `probs`, or what the method makes of them."""
         return probs
 
     @property

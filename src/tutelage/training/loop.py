@@ -65,7 +65,7 @@ def fit(
         recorder: writes log lines, scores and checkpoints.
         stop: tells whether a signal asked the run to end.
         window: in a resumed run, the sums since its last log line.
-        end: in seconds of `time.monotonic`: no step begins after it, but for the first.
+        end: in seconds of `time.monotonic`: no step starts after it, except the first.
 
     Raises:
         NonFiniteError: a value was NaN or infinite, at most one log interval ago; nothing has been saved since.
