@@ -15,7 +15,7 @@ SETTINGS = {option.name: option for name, cls in config.SECTIONS.items() for opt
 
 _SHORT = {setting: flag for flag, setting in config.FLAGS.items() if setting != "data.path"}
 _NAMES = "|".join(re.escape(name) for name in SETTINGS if name != "data.path")
-_SETTING = re.compile(rf"(?<![\w./'\"-])({_NAMES}|method\.[a-z_]+)(?![\w.]*[\w(])( = )?")
+_SETTING = re.compile(rf"(?<![\w./'\"-])({_NAMES}|method\.[a-z_]+)(?!\.?[\w(])( = )?")
 
 
 class Dotted:
