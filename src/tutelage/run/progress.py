@@ -63,10 +63,10 @@ class ProgressLine:
 
     def log(self, done: int, means: Mapping[str, float], rate: float) -> None:
         """Show the averages since the last line."""
-        text = f"loss {means.get('loss', float('nan')):.4f}  {rate:,.0f} {self.inputs}/s{self._scores}"
+        text = f"loss {means.get('loss', float('nan')):.4f}  {rate:,.0f} {self.inputs}/s"
         text += "".join(f"  {form.format(means[name])}" for name, form in _SHOWN.items() if name in means)
         if self.live:
-            self._bar.update(self._task, completed=done, text=text)
+            self._bar.update(self._task, completed=done, text=text + self._scores)
         else:
             left = (self.total - done) * self.images_per_step / max(rate, 1e-9)
             self.console.print(f"step {done}/{self.total}  {text}  {clock(left)} left")

@@ -44,16 +44,17 @@ def accuracy_curves(record: RunRecord, name: str) -> Plot | None:
 
 
 def loss_curves(record: RunRecord, prefix: str, titles: Mapping[str, str]) -> list[Plot]:
-    """One plot of each logged value that is no pseudo-label figure.
+    """One plot of each logged value that is no pseudo-label figure; of two that are always equal, only the first.
 
     Args:
         titles: of values whose names do not say what they are.
     """
-    plots = []
+    plots, drawn = [], []
     for number, key in enumerate(_training_keys(record)):
         steps, values = _training_curve(record, key)
-        if len(steps) < 2:
+        if len(steps) < 2 or (steps, values) in drawn:
             continue
+        drawn.append((steps, values))
         name = f"{prefix}training-{number}"
         with style(name):
             figure = new_figure(height=2.2)
