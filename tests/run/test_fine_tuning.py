@@ -191,7 +191,10 @@ def sequence(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S
     """Runs `train --budget` with few steps in place of what is left of the budget, and a trial of that outcome."""
 
     def run(
-        outcome: tuple[float, ...] | None = None, left: float = 500.0, estimate: float | None = None
+        outcome: tuple[float, ...] | None = None,
+        left: float = 500.0,
+        estimate: float | None = None,
+        data: Path = photos,
     ) -> tuple[Path, list[RunConfig]]:
         planned: list[RunConfig] = []
         config_of = fine_tuning.fine_tuning_config
@@ -224,7 +227,7 @@ def sequence(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S
         monkeypatch.setattr("tutelage.run.session.step_time", lambda *args, **more: 1.0)  # it would take 20 s
         given = settings(**{"train.finetune": True, "train.budget": "30m"})
         out = tmp_path / "run"
-        return tutelage.train(photos, out=out, preset="softmatch-features", settings=given).path, planned
+        return tutelage.train(data, out=out, preset="softmatch-features", settings=given).path, planned
 
     return run
 
@@ -280,6 +283,30 @@ def test_the_log_loss_decides_a_trial_of_equal_accuracy(
     head: tuple[float, float], tuned: tuple[float, float], better: bool
 ) -> None:
     assert Trial(36, "accuracy", head[0], tuned[0], head[1], tuned[1], 7).better == better
+
+
+@pytest.mark.long
+def test_without_test_images_the_score_of_a_fine_tuned_network_is_that_of_the_trial(
+    sequence: Sequence, tmp_path: Path
+) -> None:
+    run = tutelage.Run(sequence((0.8, 0.9), data=save_pictures(tmp_path / "no_test.npz", 150, labels=90))[0])
+    assert run.score is not None
+    assert (run.score.part, run.score.value, run.score.n) == ("trial", 0.9, 22)
+    assert run.score.standard_error == pytest.approx((0.9 * 0.1 / 22) ** 0.5)
+    assert str(run.score) == "accuracy 90.0% (22 labels by a trial of the fine-tuning, an estimate)"
+    assert set(run.metrics) >= {"cross_validation", "gap", "label_fit"}
+
+
+@pytest.mark.long
+def test_without_a_trial_it_is_that_of_the_head_by_cross_validation(sequence: Sequence, tmp_path: Path) -> None:
+    run = tutelage.Run(sequence(data=save_pictures(tmp_path / "no_test.npz", 150, labels=90))[0])
+    head = RunRecord(run.path).estimate
+    assert head is not None and run.kept is not None and run.kept["kept"] == "finetuned"
+    assert run.score is not None and (run.score.part, run.score.value) == ("cross_validation", head.value)
+    assert (
+        "by cross-validation of the head that fine-tuning started from on 90 labels"
+        in (RunRecord(run.path / TUNED_FOLDER).estimate or head).sentence
+    )
 
 
 @pytest.mark.long

@@ -12,7 +12,7 @@ from tutelage.core.names import shown
 from tutelage.inference.images.model import Model
 from tutelage.inference.load import load_model
 from tutelage.inference.scans.model import ScanModel
-from tutelage.run.estimate import KEY
+from tutelage.run.estimate import BY_TRIAL, KEY
 from tutelage.run.run_record import RunRecord
 
 
@@ -23,21 +23,23 @@ class Score:
     Attributes:
         name: of the metric, e.g. "accuracy", "balanced accuracy", "Dice".
         value: in [0, 1].
-        part: what it was computed on. "cross_validation" is an estimate from the labels that the run learned from.
+        part: what it was computed on. "cross_validation" and "trial" are estimates from labels that it learned from.
         n: the number of images, labels or scans.
-        standard_error: of a cross-validated value; None of others.
+        standard_error: of an estimate; None of others.
+        by: what computed an estimate, in words.
     """
 
     name: str
     value: float
-    part: Literal["test", "validation", "cross_validation"]
+    part: Literal["test", "validation", "cross_validation", "trial"]
     n: int
     standard_error: float | None = None
+    by: str | None = None
 
     def __str__(self) -> str:
         where = f"{self.part} set of {self.n}"
-        if self.part == KEY:
-            where = f"{self.n} labels by cross-validation, an estimate"
+        if self.by is not None:
+            where = f"{self.n} labels by {self.by}, an estimate"
         return f"{self.name} {self.value:.1%} ({where})"
 
 
@@ -71,7 +73,7 @@ class Run:
 
     @property
     def score(self) -> Score | None:
-        """The test score; without one, the validation score; without one, the cross-validated one; else None.
+        """The test score; without one, the validation score; without one, an estimate from the labels; else None.
 
         Raises:
             RunError: the run is not finished.
@@ -83,7 +85,8 @@ class Run:
             part: Any = record.part
             return Score(record.headline.words, value, part, int(record.scores["n"]))
         if (found := record.estimate) is not None:
-            return Score(found.metric, found.value, "cross_validation", found.labels, found.standard_error)
+            part = "trial" if found.by == BY_TRIAL else KEY
+            return Score(found.metric, found.value, part, found.labels, found.standard_error, found.by)
         return None
 
     def history(self) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""How good a head on frozen features is by cross-validation on its labels, where nothing else tells."""
+"""How good a model is by labels that it learns from, where nothing else tells: by cross-validation, or by a trial."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ from dataclasses import dataclass
 from typing import Any
 
 KEY = "cross_validation"  # in result.json, and in the facts on the data in config.json
+BY_TRIAL = "a trial of the fine-tuning"
+BY_HEAD = "cross-validation of the head that fine-tuning started from"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A cross-validated score. It is no test score: the labels are those that the run learns from.
+    """A score on labels that the run learns from. It is no test score.
 
     Attributes:
-        method: the head that was scored.
+        method: what was scored.
         metric: "accuracy" or "balanced accuracy".
-        value: in [0, 1]; each label was predicted by heads that were trained without it.
+        value: in [0, 1]; each label was predicted by models that were trained without it.
         standard_error: of `value`, as a share; over the labels.
         labels: the number of labels that were predicted.
         how: how it was computed, in words.
+        by: what computed it: cross-validation, `BY_TRIAL`, or `BY_HEAD`.
     """
 
     method: str
@@ -29,6 +32,7 @@ class Estimate:
     standard_error: float
     labels: int
     how: str
+    by: str = "cross-validation"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -50,6 +54,6 @@ class Estimate:
         """What it says, in words that nobody takes for a test score."""
         error = "no mistake" if self.perfect else f"standard error {100 * self.standard_error:.1f} points"
         return (
-            f"about {100 * self.value:.0f}% {self.metric} by cross-validation on {self.labels} labels ({error}): "
+            f"about {100 * self.value:.0f}% {self.metric} by {self.by} on {self.labels} labels ({error}): "
             "an estimate, not a test score"
         )

@@ -95,19 +95,19 @@ class ImageScoring:
     def evidence(self, training: Training) -> dict[str, Any]:
         """How labeled and unlabeled images differ, and how well labels fit the images; None if there are too few.
 
-        Of a frozen network, the cross-validated score of the head, if there is one.
+        Where nothing else scores the run, also the score by cross-validation or by a trial, if there is one.
         """
-        if (estimate := self.pretrained.estimate) is not None:
-            return {KEY: estimate.to_dict()}
+        estimate = self.pretrained.estimate
+        found: dict[str, Any] = {} if estimate is None else {KEY: estimate.to_dict()}
         if not self._gives_evidence(training):
-            return {}  # pixel statistics tell nothing of what a frozen network sees
+            return found  # pixel statistics tell nothing of what a frozen network sees
         images, rows, label = self.data.train.images, self.data.labeled_rows, self.data.train.labels
         val = self.data.val
         if val is not None and val.images.images is images:
             rows, label = np.union1d(rows, val.rows), np.maximum(label, val.images.labels)
         gap = measure_gap(images, rows, self.data.unlabeled_rows, seed=training.seed)
         fit = measure_label_fit(images[rows], label[rows], seed=training.seed)
-        return {
+        return found | {
             "gap": None if gap is None else dataclasses.asdict(gap),
             "label_fit": None if fit is None else dataclasses.asdict(fit),
         }

@@ -41,10 +41,11 @@ from tutelage.run.data_modules.image_streams import Inputs, build_training
 from tutelage.run.data_modules.image_views import decide_domain, save_image_views
 from tutelage.run.data_modules.pretrained_start import PretrainedStart
 from tutelage.run.data_modules.trial import rows_to_hold
-from tutelage.run.estimate import KEY, Estimate
+from tutelage.run.estimate import BY_HEAD, KEY, Estimate
 from tutelage.run.frozen_networks import FrozenNetworks
 from tutelage.run.method_by_name import learns_from_labels, method_class
 from tutelage.run.method_checks import check_streams
+from tutelage.run.run_record import RunRecord
 from tutelage.run.warm_start import warm_start
 from tutelage.tasks.classification import Classification
 from tutelage.tasks.own_metrics import own_metrics
@@ -169,10 +170,12 @@ class ImageModule(DataModule):
 
     def _try_fine_tuning(self, cfg: RunConfig) -> None:
         """See `PretrainedStart.try_fine_tuning`; none with too few labels."""
+        assert cfg.train.init_from is not None
         if not len(rows_to_hold(self.data.train.labels[self.data.labeled_rows], seed=cfg.train.seed)):
             self.console.print("- no trial on held-out labels: there are too few labels to hold some out")
+            if (head := RunRecord(cfg.train.init_from).estimate) is not None:
+                self.pretrained.estimate = dataclasses.replace(head, by=BY_HEAD)
             return
-        assert cfg.train.init_from is not None
         network = self.network(cfg, published=False)
         self.start(network, Path(cfg.train.init_from))
         self.pretrained.try_fine_tuning(cfg, self.data, network, self.normalization)

@@ -37,7 +37,7 @@ class PretrainedStart:
         heads: the settings of those to choose among, by the name of the method.
         backbone: the frozen networks, if only a head is trained.
         features: (N, D) of the training images, if the backbone is frozen.
-        estimate: the cross-validated score of the head, if there is one.
+        estimate: the score by cross-validation or by the trial, if nothing else will score the run.
         trial: of fine-tuning against the head that it starts from, if there was one.
         weights: tensors that the network starts with, if it starts at a head on its features or after a trial.
     """
@@ -105,6 +105,8 @@ class PretrainedStart:
         self.trial, self.weights = try_fine_tuning(cfg, data, network, normalization, self.device, self.console)
         if not self.trial.better:
             raise NotBetter(f"fine-tuning reached {self.trial.said}")
+        if data.val is None and not data.has_test:
+            self.estimate = self.trial.estimate(cfg.method)
         self.console.print(f"- fine-tuning won the trial: it reached {self.trial.said}; it continues with all labels")
 
     def _start_at_head(self, cfg: RunConfig, data: ImageDataset) -> RunConfig:

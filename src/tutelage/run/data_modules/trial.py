@@ -25,6 +25,7 @@ from tutelage.run.budget import LEAST_STEPS, timing_limit
 from tutelage.run.build import set_length
 from tutelage.run.data_modules.head_choice import is_unbalanced, predictor_of, row_weights, train_head, train_unrecorded
 from tutelage.run.data_modules.image_streams import Inputs, build_training
+from tutelage.run.estimate import BY_TRIAL, Estimate
 from tutelage.run.frozen_networks import FrozenNetworks
 from tutelage.run.run_record import RunRecord
 from tutelage.training.plan import TRIAL_LENGTH, step_time
@@ -61,6 +62,20 @@ class Trial:
     def better(self) -> bool:
         """Whether fine-tuning is to be kept: by the score, or if that is the same, by the log loss."""
         return (self.tuned, -self.tuned_loss) > (self.head, -self.head_loss)
+
+    def estimate(self, method: str) -> Estimate:
+        """The score of the fine-tuned network as an estimate for the run that continues from it."""
+        error = (self.tuned * (1.0 - self.tuned) / self.labels) ** 0.5
+        how = "trained without these labels, before training continued with all of them"
+        return Estimate(
+            method=method,
+            metric=self.metric,
+            value=self.tuned,
+            standard_error=error,
+            labels=self.labels,
+            how=how,
+            by=BY_TRIAL,
+        )
 
     @property
     def said(self) -> str:
