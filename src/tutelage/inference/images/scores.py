@@ -33,7 +33,7 @@ class ImageScores(Scores):
         """Print the totals, then one row per class."""
         for name, score in SCORES.items():
             if self.metrics.get(name) is not None:
-                console.print(f"{score.heading:>18}  {score.precise_form.format(self.metrics[name])}")
+                console.print(f"{name.replace('_', ' '):>18}  {score.precise_form.format(self.metrics[name])}")
         for name, value in self.own_values.items():
             console.print(f"{name:>18}  {value}", markup=False)
         console.print(f"{'images':>18}  {self.metrics['n']}")
