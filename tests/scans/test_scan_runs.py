@@ -267,7 +267,7 @@ def test_a_budget_keeps_time_for_evaluations_and_for_the_final_scores(make: Any,
         own, baseline, kept = session.plan(training, cfg, Deadline(time.monotonic(), budget), report=False)
         assert own.steps >= 10 and (own.eval_every is None or own.eval_every < own.steps) and baseline is None
         assert kept == pytest.approx(closing, rel=0.9)
-        with pytest.raises(ConfigError, match=r"train\.budget: .* scan\.patch_size"):
+        with pytest.raises(ConfigError, match=r"train\.budget .* scan\.patch_size"):
             session.plan(training, cfg, Deadline(time.monotonic(), f"{0.9 * closing}s"), report=False)
         training.loader.close()
 

@@ -245,7 +245,7 @@ def test_a_run_of_another_combination_is_not_taken(
     [
         ("digits --methods supervised,fixmtch --label-counts 20", "did you mean 'fixmatch'"),
         ("digits --methods supervised --label-counts 20,4000", "--label-count must be at most"),
-        ("digits --methods supervised --label-counts 20,5", "fewer than the 10 classes"),
+        ("digits --methods supervised --label-counts 20,5", "--label-count must be at least 10, one label per class"),
         ("digits --methods supervised --label-counts 20,x", "--label-counts must be an integer, got 'x'"),
         ("digits --methods supervised --label-counts ,", "--label-counts must be numbers above 0"),
         ("digits --methods supervised --seeds 0", "--seeds must be at least 1"),
