@@ -71,7 +71,7 @@ def test_the_demo_keeps_nothing_unless_asked(tmp_path: Path, monkeypatch: pytest
 def test_the_demo_refuses_wrong_numbers_and_runs_in_the_way(done: tuple[Path, dict[str, Any], str]) -> None:
     console = Console(file=io.StringIO())
     with pytest.raises(ConfigError, match="--seeds"):
-        run_demo(seeds=0, steps=None, out=None, overwrite=False, console=console)
+        run_demo(seeds=0, steps=1, out=None, overwrite=False, console=console)
     with pytest.raises(RunError, match="holds a run already"):
         run_demo(seeds=1, steps=1, out=done[0], overwrite=False, console=console)
 

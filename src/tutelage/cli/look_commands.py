@@ -165,7 +165,7 @@ def methods(name: str | None = None, /) -> None:
 
 
 @app.command(sort_key=7, usage="Usage: tutelage demo [OPTIONS]", help_epilogue="Example: tutelage demo --seeds 8")
-def demo(*, seeds: Integer = 4, steps: Integer = 400, out: str | None = None, overwrite: bool = False) -> None:
+def demo(*, seeds: Integer = 4, steps: Integer = 200, out: str | None = None, overwrite: bool = False) -> None:
     """Compare trainings with few labels on bundled photos and digits, in minutes.
 
     Parameters

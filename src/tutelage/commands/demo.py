@@ -25,13 +25,12 @@ from tutelage.run.progress import clock
 BASELINE = "supervised"
 METHODS = (BASELINE, "mean-teacher", "fixmatch")
 LABELS_PER_CLASS = 2
-SEEDS, STEPS = 4, 200
 
 
 def run_demo(
     *,
     seeds: int,
-    steps: int | None,
+    steps: int,
     out: Path | None,
     overwrite: bool,
     console: Console,
@@ -47,8 +46,7 @@ def run_demo(
         TutelageError: a number is out of range, or a run folder already exists.
     """
     require(1 <= seeds <= 100, "--seeds", "in [1, 100]", seeds)
-    require(steps is None or steps >= 1, "--steps", "at least 1", steps)
-    steps = steps or STEPS
+    require(steps >= 1, "--steps", "at least 1", steps)
     begun = time.monotonic()
     accuracy: dict[str, list[float]] = {method: [] for method in METHODS}
     with ExitStack() as stack:
