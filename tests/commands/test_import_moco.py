@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from torchvision import models
 
 import tutelage
+from support.imports import MakesFolder, imported
 from tutelage import cli
 from tutelage.core.errors import ConfigError
 from tutelage.inference.images.encoder import Encoder
@@ -45,10 +45,6 @@ def checkpoint(file: Path, version: int = 2, depth: int = 50) -> dict[str, nn.Mo
     optimizer = torch.optim.SGD([nn.Parameter(torch.ones(2))], 0.03, momentum=0.9).state_dict()
     torch.save({"epoch": 200, "arch": f"resnet{depth}", "state_dict": state, "optimizer": optimizer}, file)
     return networks
-
-
-def imported(file: Path, out: Path, *words: str) -> int:
-    return cli.run(["import-weights", str(file), "--out", str(out), *words])
 
 
 @torch.no_grad()
@@ -132,20 +128,10 @@ def test_it_embeds_and_refuses_to_predict(small: Path, tmp_path: Path, capfd: py
         tutelage.load(small, device="cpu").predict(tmp_path / "data.npz")
 
 
-class Runs:
-    """Unpickling it without care makes a folder."""
-
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.mkdir, (self.mark,)
-
-
 def test_code_in_a_file_is_never_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     _, tensors = published(1, 0, 18)
     state = {f"module.encoder_q.{name}": value for name, value in tensors.items()}
-    torch.save({"state_dict": state, "args": Runs(tmp_path / "mark")}, tmp_path / "c.pth")
+    torch.save({"state_dict": state, "args": MakesFolder(tmp_path / "mark")}, tmp_path / "c.pth")
     assert imported(tmp_path / "c.pth", tmp_path / "run") == 2
     assert "code from a file is never run" in capfd.readouterr().err
     assert not (tmp_path / "mark").exists() and not (tmp_path / "run").exists()

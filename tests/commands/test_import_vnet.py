@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
-from typing import Any
 
 import nibabel
 import numpy as np
@@ -15,12 +13,9 @@ from safetensors.torch import save_file
 
 import tutelage
 from reference.vnet import NaiveVNet, trained
+from support.imports import MakesFolder, imported
 from tutelage import cli
 from tutelage.data.scans.phantoms import write_phantoms
-
-
-def imported(file: Path, out: Path, *words: str) -> int:
-    return cli.run(["import-weights", str(file), "--out", str(out), *words])
 
 
 @pytest.fixture(scope="module")
@@ -212,18 +207,8 @@ def test_other_networks_are_refused_and_leave_nothing(tmp_path: Path, capfd: pyt
         assert not (tmp_path / "run").exists()
 
 
-class Runs:
-    """Unpickling it without care makes a folder."""
-
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.mkdir, (self.mark,)
-
-
 def test_code_in_a_file_is_never_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    torch.save({"state_dict": trained().state_dict(), "args": Runs(tmp_path / "mark")}, tmp_path / "c.pth")
+    torch.save({"state_dict": trained().state_dict(), "args": MakesFolder(tmp_path / "mark")}, tmp_path / "c.pth")
     assert imported(tmp_path / "c.pth", tmp_path / "run") == 2
     assert "code from a file is never run" in capfd.readouterr().err
     assert not (tmp_path / "mark").exists() and not (tmp_path / "run").exists()

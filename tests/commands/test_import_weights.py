@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +15,7 @@ from torch import Tensor
 
 import tutelage
 from reference import fixmatch_ports as ports
+from support.imports import MakesFolder, imported
 from tutelage import cli
 
 
@@ -43,10 +42,6 @@ def photos(root: Path, classes: tuple[str, ...] = ("cat", "dog"), each: int = 3)
             pixels = np.random.default_rng(10 * label + number).integers(0, 256, (32, 32, 3), np.uint8)
             Image.fromarray(pixels).save(root / name / f"{number}.png")
     return root
-
-
-def imported(file: Path, out: Path, *words: str) -> int:
-    return cli.run(["import-weights", str(file), "--out", str(out), *words])
 
 
 @pytest.mark.parametrize(
@@ -128,18 +123,8 @@ def test_an_imported_model_is_no_run_to_go_on_with(tmp_path: Path, capfd: pytest
     assert "was imported, not trained here: start a training from it with --init-from" in capfd.readouterr().err
 
 
-class Runs:
-    """Unpickling it without care makes a folder."""
-
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.mkdir, (self.mark,)
-
-
 def test_code_in_a_file_is_never_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    torch.save({"state_dict": state(), "args": Runs(tmp_path / "mark")}, tmp_path / "c.pth")
+    torch.save({"state_dict": state(), "args": MakesFolder(tmp_path / "mark")}, tmp_path / "c.pth")
     assert imported(tmp_path / "c.pth", tmp_path / "run") == 2
     assert "mkdir, and code from a file is never run" in capfd.readouterr().err
     assert not (tmp_path / "mark").exists()

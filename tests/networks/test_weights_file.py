@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from support.imports import MakesFolder
 from tutelage.core.errors import CheckpointError
 from tutelage.networks.weights_file import match_weights, read_weights
 
@@ -104,18 +105,8 @@ def test_the_moving_average_is_taken_unless_the_model_is_asked_for(tmp_path: Pat
         assert torch.equal(read_weights(tmp_path / "both.pth", which).weights["0.weight"], filled(seed)["0.weight"])
 
 
-class Harmful:
-    """Writes a file when it is unpickled."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (Path.touch, (self.file,))
-
-
 def test_code_in_a_file_is_refused_and_never_run(tmp_path: Path) -> None:
-    torch.save({"state_dict": filled(), "args": Harmful(tmp_path / "ran")}, tmp_path / "bad.pth")
+    torch.save({"state_dict": filled(), "args": MakesFolder(tmp_path / "ran")}, tmp_path / "bad.pth")
     with pytest.raises(CheckpointError, match=r"bad.pth can only be read with .*, and code from a file is never run"):
         read_weights(tmp_path / "bad.pth")
     assert not (tmp_path / "ran").exists()

@@ -208,7 +208,7 @@ def sequence(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S
         def tried(cfg: Any, data: Any, network: Any, *rest: Any, **more: Any) -> Any:
             assert outcome is not None
             losses = outcome[2:] or (0.5, 0.5)
-            return Trial(22, "accuracy", *outcome[:2], *losses, 7), network.state_dict()
+            return Trial(22, "accuracy", *outcome[:2], *losses, 0.06, 7), network.state_dict()
 
         monkeypatch.setattr(fine_tune, "fine_tuning_config", short)
 
@@ -282,7 +282,7 @@ def test_without_a_trial_it_is_said_that_nothing_was_compared(sequence: Sequence
 def test_the_log_loss_decides_a_trial_of_equal_accuracy(
     head: tuple[float, float], tuned: tuple[float, float], better: bool
 ) -> None:
-    assert Trial(36, "accuracy", head[0], tuned[0], head[1], tuned[1], 7).better == better
+    assert Trial(36, "accuracy", head[0], tuned[0], head[1], tuned[1], 0.1, 7).better == better
 
 
 @pytest.mark.long
@@ -292,7 +292,7 @@ def test_without_test_images_the_score_of_a_fine_tuned_network_is_that_of_the_tr
     run = tutelage.Run(sequence((0.8, 0.9), data=save_pictures(tmp_path / "no_test.npz", 150, labels=90))[0])
     assert run.score is not None
     assert (run.score.part, run.score.value, run.score.n) == ("trial", 0.9, 22)
-    assert run.score.standard_error == pytest.approx((0.9 * 0.1 / 22) ** 0.5)
+    assert run.score.standard_error == 0.06
     assert str(run.score) == "accuracy 90.0% (22 labels by a trial of the fine-tuning, an estimate)"
     assert set(run.metrics) >= {"cross_validation", "gap", "label_fit"}
 
@@ -390,6 +390,7 @@ def test_a_trial_is_judged_by_the_accuracy_and_the_log_loss_of_the_held_out_labe
     assert trial.head == trial.tuned == pytest.approx(2 / 3)
     assert trial.head_loss == pytest.approx(-(2 * np.log(0.8) + np.log(0.1)) / 3)
     assert trial.tuned_loss == pytest.approx(-(2 * np.log(0.5) + np.log(0.25)) / 3)
+    assert trial.error == pytest.approx((2 / 3 * 1 / 3 / 3) ** 0.5)
     assert trial.better == (trial.tuned_loss < trial.head_loss)
 
 
@@ -398,7 +399,7 @@ def test_a_trial_trains_without_the_held_out_labels_and_scores_both_on_them(
     photos: Path, head: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: dict[str, Any] = {}
-    monkeypatch.setattr(trials, "step_time", lambda *args, **more: 27.0)
+    monkeypatch.setattr(trials, "step_time", lambda *args, **more: 25.0)
     monkeypatch.setattr(trials, "LEAST_STEPS", STEPS)
     train_head = trials.train_head
 

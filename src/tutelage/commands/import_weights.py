@@ -82,7 +82,7 @@ def _record(file: Path, found: WeightsFile, imported: Imported) -> dict[str, Any
             **imported.facts,
             "fingerprint": None,
             "parts": {},
-            "notes": [f"imported from {file.name}: the data it was trained on are not known"],
+            "notes": [f"imported from {file.name}: the data it was trained on is not known"],
         },
         "environment": environment(torch.device("cpu")),
         "imported": {

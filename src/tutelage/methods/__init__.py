@@ -1,6 +1,6 @@
 """The methods, in the order in which they are listed. A new one is a file, a line here, a test, and a docs page."""
 
-# ruff: noqa: F401, I001
+# ruff: noqa: F401, I001 - METHODS follows from the imports, in their order
 from typing import Any
 
 from tutelage.methods.base import Method

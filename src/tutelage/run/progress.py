@@ -23,9 +23,7 @@ class ProgressLine:
         inputs: what is counted, such as images or patches.
     """
 
-    def __init__(
-        self, console: Console, *, start: int, total: int, images_per_step: int, inputs: str = "images"
-    ) -> None:
+    def __init__(self, console: Console, *, start: int, total: int, images_per_step: int, inputs: str) -> None:
         self.console, self.total, self.images_per_step, self.inputs = console, total, images_per_step, inputs
         self.live = console.is_terminal
         self._scores = ""

@@ -100,7 +100,7 @@ def _check(probs: Tensor, label: Tensor, num_classes: int) -> None:
         raise DataError(f"labels must be in 0..{num_classes - 1} (or -1 for none), got {unknown[:5]}")
     broken = int((~probs.isfinite()).any(1).sum())
     if broken:
-        raise NonFiniteError(f"{broken} of {len(probs)} predictions contain NaN or infinity")
+        raise NonFiniteError(f"{broken} of {len(probs)} predictions contain NaN or infinity: the network is broken")
 
 
 def _scores(scored: Scored, classes: tuple[str, ...]) -> dict[str, Any]:

@@ -62,7 +62,7 @@ class SegmentationMetrics(Metrics):
             NonFiniteError: a probability is NaN or infinite.
         """
         if probs.ndim == label.ndim + 1 and not bool(probs.isfinite().all()):
-            raise NonFiniteError("a predicted probability is NaN or infinite")
+            raise NonFiniteError("a predicted probability is NaN or infinite: the network is broken")
         predicted = self.decide(probs) if probs.ndim == label.ndim + 1 else probs
         if predicted.shape != label.shape:
             raise DataError(f"predictions {tuple(predicted.shape)} and labels {tuple(label.shape)} differ in shape")

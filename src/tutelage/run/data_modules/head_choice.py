@@ -23,6 +23,7 @@ from tutelage.training.loop import run_step
 from tutelage.training.state import Training
 
 Rows = NDArray[np.int64]
+LogProbs = NDArray[np.float64]
 
 _FOLDS, _REPEATS = 4, 3
 _STEPS = {"linear": 1}  # a head starts at its logistic regression
@@ -115,10 +116,10 @@ def choose_head(
     rows = np.concatenate(held)
     shares = {name: _per_label(np.concatenate(hits), rows, len(label)) for name, hits in right.items()}
     tested = np.unique(rows)
-    scores = {name: _mean(share[tested], weight[tested]) for name, share in shares.items()}
+    scores = {name: weighted_mean(share[tested], weight[tested]) for name, share in shares.items()}
     chosen = names[0]
     for name in names[1:]:
-        ahead, error = _mean((shares[name] - shares[chosen])[tested], weight[tested])
+        ahead, error = weighted_mean((shares[name] - shares[chosen])[tested], weight[tested])
         if ahead > _MARGIN * error and ahead > 0.0:
             chosen = name
     listed = ", ".join(f"{name} {100 * score:.1f}%" for name, (score, _) in scores.items())
@@ -162,15 +163,13 @@ def train_unrecorded(training: Training) -> None:
         training.loader.close()
 
 
-def predictor_of(
-    head: nn.Module, features: Features, device: torch.device
-) -> Callable[[NDArray[np.int64]], NDArray[np.float64]]:
+def predictor_of(head: nn.Module, features: Features, device: torch.device) -> Callable[[Rows], LogProbs]:
     """A function from rows of `features` to the log-probabilities (n, K) that a head gives them."""
 
-    def predict(rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    def predict(rows: Rows) -> LogProbs:
         with torch.no_grad():
             logits = head(torch.from_numpy(features[rows]).to(device)).double()
-            found: NDArray[np.float64] = logits.log_softmax(1).cpu().numpy()
+            found: LogProbs = logits.log_softmax(1).cpu().numpy()
         return found
 
     return predict
@@ -197,7 +196,7 @@ def _per_label(hits: NDArray[np.bool_], rows: NDArray[np.int64], count: int) -> 
     return shares
 
 
-def _mean(values: NDArray[np.float64], weights: NDArray[np.float64]) -> tuple[float, float]:
+def weighted_mean(values: NDArray[np.float64], weights: NDArray[np.float64]) -> tuple[float, float]:
     """The weighted mean and its standard error."""
     weights = weights / weights.sum()
     mean = float(weights @ values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,17 +22,23 @@ from tutelage.core.seeding import derived_seed
 from tutelage.data.images.dataset import ImageDataset
 from tutelage.data.images.loader import Normalization
 from tutelage.networks.base import Network
-from tutelage.run.budget import LEAST_STEPS, timing_limit
+from tutelage.run.budget import LEAST_STEPS, timing_limit, timing_patience
 from tutelage.run.build import set_length
-from tutelage.run.data_modules.head_choice import is_unbalanced, predictor_of, row_weights, train_head, train_unrecorded
+from tutelage.run.data_modules.head_choice import (
+    LogProbs,
+    Rows,
+    is_unbalanced,
+    predictor_of,
+    row_weights,
+    train_head,
+    train_unrecorded,
+    weighted_mean,
+)
 from tutelage.run.data_modules.image_streams import Inputs, build_training
 from tutelage.run.estimate import BY_TRIAL, Estimate
 from tutelage.run.frozen_networks import FrozenNetworks
 from tutelage.run.run_record import RunRecord
 from tutelage.training.plan import TRIAL_LENGTH, step_time
-
-Rows = NDArray[np.int64]
-LogProbs = NDArray[np.float64]
 
 _BATCH = 64
 HELD_SHARE = 0.25  # of the labels of each class
@@ -47,6 +54,7 @@ class Trial:
         metric: "accuracy" or "balanced accuracy".
         head, tuned: scores in [0, 1] of the head on frozen features, and of the network fine-tuned from it.
         head_loss, tuned_loss: their log loss, the mean of -log p of the true class.
+        error: the standard error of `tuned`.
         steps: that it was fine-tuned for.
     """
 
@@ -56,6 +64,7 @@ class Trial:
     tuned: float
     head_loss: float
     tuned_loss: float
+    error: float
     steps: int
 
     @property
@@ -65,13 +74,12 @@ class Trial:
 
     def estimate(self, method: str) -> Estimate:
         """The score of the fine-tuned network as an estimate for the run that continues from it."""
-        error = (self.tuned * (1.0 - self.tuned) / self.labels) ** 0.5
         how = "trained without these labels, before training continued with all of them"
         return Estimate(
             method=method,
             metric=self.metric,
             value=self.tuned,
-            standard_error=error,
+            standard_error=self.error,
             labels=self.labels,
             how=how,
             by=BY_TRIAL,
@@ -123,13 +131,16 @@ def judged(
     rows = data.labeled_rows[held]
     label = data.train.labels[data.labeled_rows]
     unbalanced = is_unbalanced(label, len(data.classes))
-    weight = row_weights(label[held], unbalanced)
-    weight /= weight.sum()
-    found = {"head": head(rows), "tuned": tuned(rows)}
-    scores = {name: float(weight @ (log_probs.argmax(1) == label[held])) for name, log_probs in found.items()}
-    losses = {f"{name}_loss": -float(weight @ x[np.arange(len(rows)), label[held]]) for name, x in found.items()}
+    weight, truth = row_weights(label[held], unbalanced), label[held]
+
+    def scored(log_probs: LogProbs) -> tuple[float, float, float]:
+        """Accuracy, its standard error, and log loss."""
+        loss, _ = weighted_mean(-log_probs[np.arange(len(truth)), truth], weight)
+        return *weighted_mean((log_probs.argmax(1) == truth).astype(np.float64), weight), loss
+
+    (of_head, _, head_loss), (of_tuned, error, tuned_loss) = scored(head(rows)), scored(tuned(rows))
     metric = "balanced accuracy" if unbalanced else "accuracy"
-    return Trial(labels=len(held), metric=metric, steps=steps, **scores, **losses)
+    return Trial(len(held), metric, of_head, of_tuned, head_loss, tuned_loss, error, steps)
 
 
 def predictor_of_images(
@@ -171,8 +182,8 @@ def try_fine_tuning(
         ConfigError: fewer than ten steps fit.
     """
     assert cfg.train.init_from is not None and cfg.train.budget is not None
-    origin, available = RunRecord(Path(cfg.train.init_from)), cfg.train.trial_share * seconds(cfg.train.budget)
-    timing = timing_limit(available)
+    begun, budget = time.monotonic(), seconds(cfg.train.budget)
+    origin, available = RunRecord(Path(cfg.train.init_from)), cfg.train.trial_share * budget
     console.print(f"- a trial of fine-tuning on held-out labels, for about {available:.0f} s")
     held = rows_to_hold(data.train.labels[data.labeled_rows], seed=cfg.train.seed)
     part = without(data, held)
@@ -182,8 +193,10 @@ def try_fine_tuning(
         head = train_head(origin.cfg, part, features, device)
     network.head.load_state_dict(head.head.state_dict())  # type: ignore[union-attr]
     training = build_training(cfg, part, Inputs(data.train.images, normalization), device, network, steps=TRIAL_LENGTH)
-    each = step_time(training, timing, patience=2.0 * timing)
-    steps = int((available - timing) / each)
+    tuned = predictor_of_images(training.method.predictor, data.train.images, normalization, device)
+    tuned(part.labeled_rows[:1])  # makes the engine of its first stages, which is no part of a step's time
+    each = step_time(training, timing_limit(available), patience=timing_patience(budget))
+    steps = int((available - (time.monotonic() - begun)) / each)
     if steps < LEAST_STEPS:
         training.loader.close()
         raise ConfigError(
@@ -191,12 +204,5 @@ def try_fine_tuning(
         )
     set_length(training, cfg, steps)
     train_unrecorded(training)
-    tuned = training.method.predictor
-    trial = judged(
-        data,
-        held,
-        head=predictor_of(head, features, device),
-        tuned=predictor_of_images(tuned, data.train.images, normalization, device),
-        steps=steps,
-    )
-    return trial, {name: value.detach().cpu() for name, value in tuned.state_dict().items()}
+    trial = judged(data, held, head=predictor_of(head, features, device), tuned=tuned, steps=steps)
+    return trial, {name: value.detach().cpu() for name, value in training.method.predictor.state_dict().items()}
