@@ -7,8 +7,9 @@ but the labels and, in some rows, a budget: it passes all images through the net
 the test images once, and fine-tunes the network with what is left of the budget.
 Each draw of labels starts with an empty cache, so that its time is that of a first command. The rows of scikit-learn
 see the same transformed features and labels as the run, and the last column fine-tunes the whole network on the labels
-alone, for as many CPU seconds as the run took, but for no more than 100 epochs or 500 steps. Finished runs are skipped:
-rerun to resume. The table is written to benchmarks/results/photos.md.
+alone, for as many CPU seconds as the run took, but for no more than 100 epochs or 500 steps; `--timm-draws 2` does so
+for the first two draws only. Finished runs are skipped: rerun to resume. The table is written to
+benchmarks/results/photos.md.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ def prepare(data: Path, name: str, out: Path) -> tuple[Path, Path | None]:
 def train(row: Row, seed: int, data: Path, out: Path) -> Path:
     """One command on one core with an empty cache; its CPU seconds are written beside the run."""
     run = out / f"{row.name}-{seed}"
-    if (run / "result.json").exists() and (out / f"{run.name}.json").exists():
+    if _facts(run):
         return run
     shutil.rmtree(run, ignore_errors=True)
     train_part, test_part = prepare(data, row.data, out)
@@ -105,14 +106,35 @@ def train(row: Row, seed: int, data: Path, out: Path) -> Path:
     subprocess.run(command, check=True, env=os.environ | own)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    (out / f"{run.name}.json").write_text(json.dumps({"cpu_seconds": seconds, "peers": peers(run, cache, seconds)}))
+    _write(run, {"cpu_seconds": seconds, "peers": {}})
     return run
 
 
-def peers(run: Path, cache: Path, seconds: float) -> dict[str, float]:
-    """Test accuracy of classifiers of scikit-learn on the run's features, labels and unlabeled images, and of a plain
-    fine-tuning of timm's model on the labels for as many CPU seconds as the run took; see there.
-    """
+def score_peers(run: Path, cache: Path, *, with_timm: bool) -> None:
+    """Adds to the facts of a run what the others score on its labels, unless that is there."""
+    facts = _facts(run)
+    if not facts["peers"]:
+        _write(run, facts | {"peers": scikit_learn(run, cache)})
+    facts = _facts(run)
+    if with_timm and TIMM not in facts["peers"]:
+        _write(run, facts | {"peers": facts["peers"] | {TIMM: timm(run, facts["cpu_seconds"])}})
+
+
+def _facts(run: Path) -> dict[str, Any]:
+    """The CPU seconds of a finished run and the scores of the others; empty if there is no such run."""
+    path = run.parent / f"{run.name}.json"
+    if not (run / "result.json").exists() or not path.exists():
+        return {}
+    facts: dict[str, Any] = json.loads(path.read_text())
+    return facts
+
+
+def _write(run: Path, facts: dict[str, Any]) -> None:
+    (run.parent / f"{run.name}.json").write_text(json.dumps(facts))
+
+
+def scikit_learn(run: Path, cache: Path) -> dict[str, float]:
+    """Test accuracy of classifiers of scikit-learn on the run's features, labels and unlabeled images."""
     os.environ["TUTELAGE_CACHE"] = str(cache)
     record = RunRecord(run)
     data = load_images(record.cfg.data, seed=record.cfg.train.seed, workers=2)
@@ -134,11 +156,19 @@ def peers(run: Path, cache: Path, seconds: float) -> dict[str, float]:
         if len(pool) <= 15_000:  # its graph takes hours beyond
             fitted["LabelSpreading"] = LabelSpreading(kernel="knn", n_neighbors=10).fit(features[pool], partly[pool])
         fitted["SelfTrainingClassifier"] = SelfTrainingClassifier(logistic()).fit(features[pool], partly[pool])
-    scores = {name: float((model.predict(scored) == test.labels).mean()) for name, model in fitted.items()}
+    return {name: float((model.predict(scored) == test.labels).mean()) for name, model in fitted.items()}
+
+
+def timm(run: Path, seconds: float) -> float:
+    """Test accuracy of a plain fine-tuning of timm's model on the labels, for as many CPU seconds as the run took."""
+    record = RunRecord(run)
+    data = load_images(record.cfg.data, seed=record.cfg.train.seed, workers=2)
+    test, rows = data.load_test(), data.labeled_rows
     torch.set_num_threads(1)
     images, shown = data.train.images[rows], test.images.images[test.rows]
+    label = data.train.labels[rows]
     plain = fine_tune(images, label, shown, len(data.classes), cpu_seconds=seconds, seed=record.cfg.train.seed)
-    return scores | {TIMM: float((plain == test.labels).mean())}
+    return float((plain == test.labels).mean())
 
 
 def table(rows: list[Row], draws: int, out: Path) -> str:
@@ -150,10 +180,10 @@ def table(rows: list[Row], draws: int, out: Path) -> str:
         "|---" * 12 + "|",
     ]
     for row in rows:
-        runs = [out / f"{row.name}-{seed}" for seed in range(draws) if (out / f"{row.name}-{seed}.json").exists()]
+        runs = [run for seed in range(draws) if _facts(run := out / f"{row.name}-{seed}")]
         if not runs:
             continue
-        facts = [json.loads((out / f"{run.name}.json").read_text()) for run in runs]
+        facts = [_facts(run) for run in runs]
         records = [RunRecord(run) for run in runs]
         scores = [_test_accuracy(record.best) for record in records]
         first = [_test_accuracy(record) for record in records]
@@ -179,7 +209,8 @@ def _spread(scores: list[float | None]) -> str:
     if not known:
         return "-"
     spread = f" ({statistics.stdev(known):.1f})" if len(known) > 1 else ""
-    return f"{statistics.mean(known):.1f}{spread}"
+    count = f", n = {len(known)}" if len(known) < len(scores) else ""
+    return f"{statistics.mean(known):.1f}{spread}{count}"
 
 
 def main() -> None:
@@ -188,13 +219,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--only", default="", help="names of rows, separated by commas")
     parser.add_argument("--draws", type=int, default=5)
+    parser.add_argument("--timm-draws", type=int, help="draws for which timm is fine-tuned too (default: all)")
     given = parser.parse_args()
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # one core, for the runs too
     given.out.mkdir(parents=True, exist_ok=True)
     rows = [row for row in ROWS if not given.only or row.name in given.only.split(",")]
     for seed in range(given.draws):
         for row in rows:
-            train(row, seed, given.data, given.out)
+            run = train(row, seed, given.data, given.out)
+            with_timm = given.timm_draws is None or seed < given.timm_draws
+            score_peers(run, given.out / "cache", with_timm=with_timm)
     text = table(list(ROWS), given.draws, given.out)
     (RESULTS / "photos.md").write_text(
         "# Photos with few labels\n\n"
