@@ -51,14 +51,14 @@ def photos(tmp_path: Path) -> Path:
 def decoded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
     """How often each content is decoded."""
     counts: Counter[str] = Counter()
-    original = survey.open_image
+    original = survey.decode_image
 
     def counted(content: Any, *, at_least: int) -> Any:
         counts[hashlib.sha256(content).hexdigest()] += 1
         return original(content, at_least=at_least)
 
     for module in (survey, reading):
-        monkeypatch.setattr(module, "open_image", counted)
+        monkeypatch.setattr(module, "decode_image", counted)
     yield counts
 
 
