@@ -13,9 +13,11 @@ from tutelage.config.settings import DataConfig
 from tutelage.core.errors import ConfigError
 from tutelage.data.images.dataset import load_images
 from tutelage.data.images.framing import FULL_CROP, Framing
-from tutelage.data.images.image_set import PixelCache, decode
+from tutelage.data.images.image_cache import ImageCache
+from tutelage.data.images.image_set import decode
 from tutelage.data.images.inventory import take_image_inventory
 from tutelage.data.images.items import Files, Item
+from tutelage.data.images.reader import ImageReader
 from tutelage.data.images.size import choose_framing, choose_mode, choose_size, framing_note
 from tutelage.data.images.survey import ImageLook, read_images, read_pixels
 
@@ -186,14 +188,14 @@ def test_loading_frames_every_part_and_says_so(tmp_path: Path) -> None:
 def test_a_single_pass_keeps_what_loading_takes(tmp_path: Path) -> None:
     root = folder_of(tmp_path / "photos", (36, 12))
     for resize in ("auto", "crop", "squash"):
-        config = DataConfig(path=str(root), resize=resize)  # type: ignore[arg-type]
-        cache = PixelCache(tmp_path / resize, 10**9)
-        data = load_images(config, seed=0, inventory=take_image_inventory(config, cache=cache))
-        assert cache.rows == 12  # decoded once
+        config, reader = DataConfig(path=str(root), resize=resize), ImageReader()  # type: ignore[arg-type]
+        inventory = take_image_inventory(config, reader=reader, decode=True)
+        data = load_images(config, seed=0, reader=reader, inventory=inventory)
+        assert reader.rows == 12  # decoded once
         np.testing.assert_array_equal(data.train.images, load_images(config, seed=0).train.images)
 
 
-def test_cached_pixels_of_another_framing_are_not_taken(tmp_path: Path) -> None:
+def test_cached_pixels_of_another_framing_are_not_taken(tmp_path: Path, cache: ImageCache) -> None:
     root = folder_of(tmp_path / "photos", (36, 12))
     seen: list[NDArray[np.uint8]] = []
     for changes in (
@@ -203,14 +205,14 @@ def test_cached_pixels_of_another_framing_are_not_taken(tmp_path: Path) -> None:
         {"resize": "crop", "crop_share": 0.5},
         {"resize": "squash", "interpolation": "bilinear"},
     ):
-        config = DataConfig(path=str(root), image_size=10, memory_limit_mb=0, **changes)  # type: ignore[arg-type]
-        cached = load_images(config, seed=0, cache_dir=tmp_path / "cache").train.images
+        config = DataConfig(path=str(root), image_size=10, **changes)  # type: ignore[arg-type]
+        cached = load_images(config, seed=0, reader=ImageReader(cache=cache)).train.images
         assert isinstance(cached, np.memmap)
         plain = load_images(config, seed=0).train.images
         np.testing.assert_array_equal(cached, plain)
         assert not any((cached == other).all() for other in seen)
         seen.append(plain)
-    assert len(list((tmp_path / "cache").iterdir())) == len(seen)
+    assert len(list(cache.folder.glob("*.npy"))) == len(seen)
 
 
 def test_decoding_takes_the_framing(tmp_path: Path) -> None:

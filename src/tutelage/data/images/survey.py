@@ -37,7 +37,10 @@ class ImageLook:
     digest: bytes
 
 
-def read_headers(items: Sequence[Item], *, workers: int = 1) -> list[ImageLook | Unreadable]:
+Looks = list[ImageLook | Unreadable]
+
+
+def read_headers(items: Sequence[Item], *, workers: int = 1) -> Looks:
     """Size and mode of each image, in order; no pixel is decoded, so damaged images are not noticed."""
 
     def look(content: Content) -> ImageLook | Unreadable:
@@ -47,7 +50,7 @@ def read_headers(items: Sequence[Item], *, workers: int = 1) -> list[ImageLook |
     return list(_map_contents(look, items, workers, headers=True))
 
 
-def survey_images(items: Sequence[Item], *, workers: int = 1) -> list[ImageLook | Unreadable]:
+def survey_images(items: Sequence[Item], *, workers: int = 1) -> Looks:
     """What each image is, in order. Each is decoded in full, so that damage is noticed before training."""
 
     def look(content: Content) -> ImageLook | Unreadable:
