@@ -65,7 +65,7 @@ class ImageCache:
         """What `keep_looks` kept of `count` images."""
         file = self.folder / f"{key}.npz"
         try:
-            with np.load(file, allow_pickle=False) as found:
+            with file.open("rb") as stream, np.load(stream, allow_pickle=False) as found:
                 sizes, modes = found["sizes"].tolist(), found["modes"].tolist()
                 digests, reasons = found["digests"].tobytes(), found["reasons"].tolist()
         except _BROKEN:
@@ -94,10 +94,10 @@ class ImageCache:
                     reasons=np.array([look.reason if isinstance(look, Unreadable) else "" for look in looks], str),
                 )
 
-    def pixels(self, name: str) -> Pixels | None:
-        """The array of that name, mapped into memory; a damaged one is deleted."""
+    def pixels(self, name: str, row: tuple[int, int, int]) -> Pixels | None:
+        """The array of that name, with rows of shape `row`, mapped into memory; a damaged one is deleted."""
         file = self.folder / f"{name}.npy"
-        found = read_pixel_file(file)
+        found = read_pixel_file(file, row)
         if found is not None:
             mark_used(file)
         return found

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import math
 import os
 import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -16,7 +19,6 @@ from tutelage.data.images.framing import Pixels
 Shape = tuple[int, int, int, int]  # (N, C, size, size)
 _END = struct.Struct("<QI")  # rows, CRC-32 of all pixels
 _BLOCK = 1 << 24  # bytes
-_BROKEN = (OSError, ValueError, struct.error, EOFError, SyntaxError)
 
 
 def write_pixel_file(file: Path, rows: Iterator[Pixels], shape: Shape) -> Pixels:
@@ -43,33 +45,39 @@ def write_pixel_file(file: Path, rows: Iterator[Pixels], shape: Shape) -> Pixels
         temporary.replace(file)
     finally:
         temporary.unlink(missing_ok=True)
-    return _map(file)
+    return np.load(file, mmap_mode="r")
 
 
-def read_pixel_file(file: Path) -> Pixels | None:
-    """The array of `write_pixel_file`, mapped into memory; None if there is none. A damaged file is deleted."""
-    if not file.exists():
-        return None
+def read_pixel_file(file: Path, row: tuple[int, int, int]) -> Pixels | None:
+    """The array of `write_pixel_file` with rows of shape `row`, mapped into memory; None if there is none.
+
+    A file with another header, length or checksum is damaged, and is deleted.
+    """
     try:
-        pixels = _map(file)
-        size = file.stat().st_size
         with file.open("rb") as stream:
-            stream.seek(size - _END.size)
-            rows, expected = _END.unpack(stream.read(_END.size))
-            begin, end = size - _END.size - pixels.nbytes, size - _END.size
-            stream.seek(begin)
-            checksum = 0
-            while begin < end:
-                block = stream.read(min(_BLOCK, end - begin))
-                if not block:
-                    raise EOFError
-                checksum, begin = zlib.crc32(block, checksum), begin + len(block)
-        if (rows, expected) == (len(pixels), checksum) and pixels.dtype == np.uint8 and pixels.ndim == 4:
-            return pixels
-    except _BROKEN:
-        pass
-    file.unlink(missing_ok=True)
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(max(size - _END.size, 0))
+            end = stream.read()
+            count, expected = _END.unpack(end) if len(end) == _END.size else (0, -1)
+            header = _header((count, *row))
+            stream.seek(0)
+            length = size - len(header) - _END.size
+            whole = length == count * math.prod(row) and stream.read(len(header)) == header
+            if whole and _checksum(stream, length) == expected:
+                return np.load(file, mmap_mode="r")  # of an empty array, too, which a bare mapping refuses
+    except OSError:
+        return None
+    with contextlib.suppress(OSError):
+        file.unlink()
     return None
+
+
+def _checksum(stream: BinaryIO, count: int) -> int:
+    """CRC-32 of the next `count` bytes."""
+    checksum = 0
+    while block := stream.read(min(_BLOCK, count)):
+        checksum, count = zlib.crc32(block, checksum), count - len(block)
+    return checksum
 
 
 def _header(shape: Shape) -> bytes:
@@ -77,7 +85,3 @@ def _header(shape: Shape) -> bytes:
     stream = io.BytesIO()
     np.lib.format.write_array_header_1_0(stream, {"descr": "|u1", "fortran_order": False, "shape": shape})
     return stream.getvalue()
-
-
-def _map(file: Path) -> Pixels:
-    return np.load(file, mmap_mode="r")

@@ -82,7 +82,7 @@ class ImageReader:
         with self._locked(key):
             looks = self._known(key, len(items))
             if key is not None and looks is not None and self.cache is not None:
-                pixels = self.cache.pixels(f"{key}-{decoding.key}")
+                pixels = self.cache.pixels(f"{key}-{decoding.key}", shape[1:])
                 if pixels is not None:
                     self.found += len(pixels)
                     return looks, pixels
