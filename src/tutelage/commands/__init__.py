@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tutelage.commands.cache import clear_cache, print_cache
     from tutelage.commands.catalog import print_catalog
     from tutelage.commands.check import check_source
     from tutelage.commands.compare import collect_runs, compare_runs, list_runs, plan_of
@@ -29,6 +30,7 @@ _HOMES = {
     "ImportOptions": "tutelage.commands.other_code.base",
     "ProbeConfig": "tutelage.commands.probe",
     "check_source": "tutelage.commands.check",
+    "clear_cache": "tutelage.commands.cache",
     "collect_runs": "tutelage.commands.compare",
     "compare_runs": "tutelage.commands.compare",
     "embed_run": "tutelage.commands.embed",
@@ -38,6 +40,7 @@ _HOMES = {
     "parse_counts": "tutelage.commands.probe",
     "plan_of": "tutelage.commands.compare",
     "predict_run": "tutelage.commands.predict",
+    "print_cache": "tutelage.commands.cache",
     "print_catalog": "tutelage.commands.catalog",
     "probe_run": "tutelage.commands.probe",
     "report_after_training": "tutelage.commands.report",
@@ -54,6 +57,7 @@ __all__ = [
     "ImportOptions",
     "ProbeConfig",
     "check_source",
+    "clear_cache",
     "collect_runs",
     "compare_runs",
     "embed_run",
@@ -63,6 +67,7 @@ __all__ = [
     "parse_counts",
     "plan_of",
     "predict_run",
+    "print_cache",
     "print_catalog",
     "probe_run",
     "report_after_training",
