@@ -57,6 +57,11 @@ class DataConfig:
         Literal["auto", "bicubic", "bilinear"],
         "resizing filter; auto is that of the pretrained weights, or else bicubic",
     ] = "auto"
+    intensity_range: Annotated[
+        tuple[float, ...],
+        "with images of more than 8 bits: the values that become black and white, e.g. 0,4095; by default found over "
+        "the training images",
+    ] = ()
     skip_unreadable: Annotated[bool, "skip images that cannot be read instead of stopping"] = False
     memory_limit_mb: Annotated[
         int, "decoded images that may be kept in memory, in MB, where the cache folder has no room for them"
@@ -73,6 +78,9 @@ class DataConfig:
         require(0.1 <= self.crop_share <= 1.0, "data.crop_share", "in [0.1, 1]", self.crop_share)
         if self.crop_share < 1.0 and self.resize not in ("auto", "crop"):
             raise ConfigError(f"data.crop_share does nothing with data.resize = {self.resize!r}; it belongs to 'crop'")
+        levels = self.intensity_range
+        rising = len(levels) == 2 and levels[0] < levels[1]
+        require(not levels or rising, "data.intensity_range", "two numbers, the lower one first", levels)
         require(self.memory_limit_mb >= 0, "data.memory_limit_mb", "at least 0", self.memory_limit_mb)
 
 

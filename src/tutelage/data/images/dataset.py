@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from tutelage.data.images.image_set import ImageSet, ImageSubset, class_indices,
 from tutelage.data.images.inventory import take_image_inventory
 from tutelage.data.images.parts import ImageInventory
 from tutelage.data.images.reader import Decoding, ImageReader
-from tutelage.data.images.size import choose_channels, choose_framing, choose_size, framing_note
+from tutelage.data.images.size import choose_channels, choose_framing, choose_size, framing_note, levels_note
 from tutelage.data.images.survey import ImageLook
 from tutelage.data.split import LEAST_HELD, LEAST_LEFT, copies_of, hold_out, keep_labels
 
@@ -131,7 +132,7 @@ def load_images(
     if inventory.faults:
         raise DataError(inventory.faults)
     notes = _found(inventory)
-    decoding = _choose_decoding(inventory, config, notes)
+    decoding = _choose_decoding(inventory, config, reader, notes)
     if inventory.decoding != decoding:  # an unreadable image seemed to ask for another size
         inventory.decoding, inventory.pixels = decoding, {}
     train = _image_set("train", inventory, reader)
@@ -161,14 +162,17 @@ def _looks(inventory: ImageInventory) -> list[ImageLook]:
     return [look for role in inventory.learned for look in inventory.parts[role].looks]
 
 
-def _choose_decoding(inventory: ImageInventory, config: DataConfig, notes: list[str]) -> Decoding:
+def _choose_decoding(inventory: ImageInventory, config: DataConfig, reader: ImageReader, notes: list[str]) -> Decoding:
     """Size, colors and framing that suit the training images; `notes` get what was chosen."""
-    looks = _looks(inventory)
-    framing, channels = choose_framing(looks, config), choose_channels(looks)
+    looks, before = _looks(inventory), inventory.decoding
+    levels = reader.levels(config, inventory.items_of("train"), looks) if before is None else before.framing.levels
+    framing, channels = replace(choose_framing(looks, config), levels=levels), choose_channels(looks)
     size, note = choose_size(looks, config.image_size, framing.mode)
     notes.append(f"{note}, {'grayscale' if channels == 1 else 'color'}")
     if (note_of_shape := framing_note(looks, framing)) is not None:
         notes.append(note_of_shape)
+    if (note_of_levels := levels_note(looks, levels)) is not None:
+        notes.append(note_of_levels)
     return Decoding(size, channels, framing)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tutelage.config.settings import DataConfig
+from tutelage.data.images.levels import Range
 
 Mode = Literal["crop", "pad", "squash"]
 Filter = Literal["bicubic", "bilinear"]
@@ -28,11 +29,14 @@ class Framing:
             color; "squash" stretches the whole image.
         crop_share: side of the centered square, as a share of the shorter side; in (0, 1].
         interpolation: "bicubic" or "bilinear".
+        levels: of images of more than 8 bits: the values that become black and white. None takes all that they could
+            have.
     """
 
     mode: Mode = "crop"
     crop_share: float = 1.0
     interpolation: Filter = "bicubic"
+    levels: Range | None = None
 
     @staticmethod
     def of(data: DataConfig, chosen: Mode = "crop") -> Framing:
@@ -47,12 +51,14 @@ class Framing:
             auto if data.resize == "auto" else data.resize,
             data.crop_share,
             "bicubic" if data.interpolation == "auto" else data.interpolation,
+            (data.intensity_range[0], data.intensity_range[1]) if data.intensity_range else None,
         )
 
     @property
     def key(self) -> str:
         """Part of the name of a cache file; it changes with the pixels."""
-        return f"{self.mode}-{self.crop_share:g}-{self.interpolation}"
+        levels = "" if self.levels is None else f"-{self.levels[0]:g}-{self.levels[1]:g}"
+        return f"{self.mode}-{self.crop_share:g}-{self.interpolation}{levels}"
 
     def short_side(self, size: int) -> int:
         """Pixels that the shorter side of an image should have before it is resized to `size`."""

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from tutelage.config.settings import DataConfig
 from tutelage.core.names import counted, shown
-from tutelage.data.images.framing import Pixels
+from tutelage.data.images.framing import Framing, Pixels
 from tutelage.data.images.items import ImageListing, Item, Unreadable
-from tutelage.data.images.parts import ImageInventory, ImagePart, read_parts
+from tutelage.data.images.levels import COLOR_16
+from tutelage.data.images.parts import LEARNED, ImageInventory, ImagePart, read_parts
 from tutelage.data.images.reader import Decoding, ImageReader
 from tutelage.data.images.size import choose_channels, choose_framing, choose_size
 from tutelage.data.images.source import find_table, list_image_splits, list_images
@@ -44,7 +45,9 @@ def take_image_inventory(
     decoding = _decoding(config, listings, reader, needs_labels=needs_labels, settled=settled) if decode else None
     pixels: dict[str, Pixels] = {}
     if decoding is None:
-        looks = {role: reader.survey(listing.items) for role, listing in listings.items()}
+        learned = [item for role in LEARNED if role in listings for item in listings[role].items]
+        levels = reader.levels(config, learned, reader.headers(learned))
+        looks = {role: reader.survey(listing.items, levels) for role, listing in listings.items()}
     else:
         looks, pixels = read_parts(listings, decoding, reader)
     inventory = _assemble(config, listings, looks, needs_labels=needs_labels)
@@ -68,7 +71,8 @@ def _decoding(
     if not seen or first.faults:
         return None
     decided = config if settled is None else settled(first)
-    framing = choose_framing(seen, decided)
+    levels = reader.levels(decided, first.items_of("train"), seen)
+    framing = replace(choose_framing(seen, decided), levels=levels)
     size, _ = choose_size(seen, decided.image_size, framing.mode)
     return Decoding(size, choose_channels(seen), framing)
 
@@ -84,7 +88,8 @@ def read_image_headers(
 def _from_headers(
     config: DataConfig, listings: Mapping[str, ImageListing], reader: ImageReader, *, needs_labels: bool
 ) -> ImageInventory:
-    headers = {role: reader.headers(listing.items) for role, listing in listings.items()}
+    given = Framing.of(config).levels
+    headers = {role: reader.headers(listing.items, given) for role, listing in listings.items()}
     return _assemble(config, listings, headers, needs_labels=needs_labels)
 
 
@@ -179,6 +184,12 @@ def _part(listing: ImageListing, looks: Looks, skip: bool, inventory: ImageInven
             inventory.warnings.append(f"left out: {_sentence(item, look)}")
         else:
             inventory.faults.append(_sentence(item, look))
+    color_16 = [item for item, look in zip(part.items, part.looks, strict=True) if look.mode == COLOR_16]
+    if color_16:
+        inventory.warnings.append(
+            f"{counted(len(color_16), 'color image')} of 16 bits: only the upper 8 bits are read, so save them with 8 bits "
+            f"over the range that they use (first: {shown(color_16[0].place)})"
+        )
     tiny = [item for item, look in zip(part.items, part.looks, strict=True) if min(look.size) < _TINY]
     if tiny:
         inventory.warnings.append(

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -46,7 +45,7 @@ class Stamp(NamedTuple):
         return Stamp(path, found.st_size, found.st_mtime_ns, found.st_ctime_ns, part)
 
 
-Content = bytes | Path | NDArray[np.uint8] | Unreadable  # an array is (H, W) or (H, W, C)
+Content = bytes | Path | NDArray[Any] | Unreadable  # an array is (H, W) or (H, W, C), uint8 or of more bits
 
 
 class Store(ABC):

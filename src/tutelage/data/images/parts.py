@@ -111,5 +111,5 @@ def read_parts(
         if role in listings and (role == "val" or reader.cache is not None):
             looks[role], pixels[role] = reader.read(listings[role].items, decoding)
         elif role in listings:
-            looks[role] = reader.survey(listings[role].items)
+            looks[role] = reader.survey(listings[role].items, decoding.framing.levels)
     return looks, pixels

@@ -10,14 +10,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tutelage.config.settings import DataConfig
 from tutelage.core.errors import RunError
 from tutelage.core.names import counted
 from tutelage.core.wording import named
 from tutelage.data.images.framing import FULL_CROP, Framing, Pixels
 from tutelage.data.images.image_cache import ImageCache
 from tutelage.data.images.items import Item, Unreadable
+from tutelage.data.images.levels import Range
 from tutelage.data.images.pixel_file import Shape
-from tutelage.data.images.survey import Looks, read_headers, read_images, survey_images
+from tutelage.data.images.survey import ImageLook, Looks, find_levels, read_headers, read_images, survey_images
 
 _WORTH_KEEPING = 1 << 20  # bytes of pixels; fewer are decoded again as fast
 
@@ -57,18 +59,36 @@ class ImageReader:
     rows: int = field(default=0, init=False)
     found: int = field(default=0, init=False)
 
-    def headers(self, items: Sequence[Item]) -> Looks:
-        """Size and mode of each image, in order, without decoding it: damage is not noticed, unless it is known."""
-        known = self._known(self._key(items), len(items))
+    def headers(self, items: Sequence[Item], levels: Range | None = None) -> Looks:
+        """Size and mode of each image, in order, without decoding it: damage is not noticed, unless it is known.
+
+        Args:
+            levels: as in `survey`.
+        """
+        known = self._known(self._key(items, levels), len(items))
         return read_headers(items, workers=self.workers) if known is None else known
 
-    def survey(self, items: Sequence[Item]) -> Looks:
-        """What each image is, in order. Each is decoded in full, so that damage is noticed before training."""
-        key = self._key(items)
+    def levels(
+        self, config: DataConfig, items: Sequence[Item], looks: Sequence[ImageLook | Unreadable]
+    ) -> Range | None:
+        """The values of images of more than 8 bits that become black and white; None if there are no such images.
+
+        They are those that settings give, or else the range that the images use.
+        """
+        given = Framing.of(config).levels
+        return find_levels(items, looks, workers=self.workers) if given is None else given
+
+    def survey(self, items: Sequence[Item], levels: Range | None = None) -> Looks:
+        """What each image is, in order. Each is decoded in full, so that damage is noticed before training.
+
+        Args:
+            levels: of images of more than 8 bits: the values that become black and white.
+        """
+        key = self._key(items, levels)
         with self._locked(key):
             known = self._known(key, len(items))
             if known is None:
-                known = survey_images(items, workers=self.workers)
+                known = survey_images(items, workers=self.workers, levels=levels)
                 self._keep(key, known)
         return known
 
@@ -79,7 +99,7 @@ class ImageReader:
             RunError: there is no room for them.
         """
         shape = (len(items), decoding.channels, decoding.size, decoding.size)
-        key = self._key(items) if math.prod(shape) >= _WORTH_KEEPING else None
+        key = self._key(items, decoding.framing.levels) if math.prod(shape) >= _WORTH_KEEPING else None
         with self._locked(key):
             looks = self._known(key, len(items))
             if key is not None and looks is not None and self.cache is not None:
@@ -133,8 +153,8 @@ class ImageReader:
             if not isinstance(found, Unreadable):
                 yield found[1]
 
-    def _key(self, items: Sequence[Item]) -> str | None:
-        return None if self.cache is None else self.cache.key(items)
+    def _key(self, items: Sequence[Item], levels: Range | None) -> str | None:
+        return None if self.cache is None else self.cache.key(items, levels)
 
     def _known(self, key: str | None, count: int) -> Looks | None:
         return None if key is None or self.cache is None else self.cache.looks(key, count)

@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from tutelage.core.names import shown
 from tutelage.data.images.jpeg import decode_jpeg, jpeg_header, may_be_turned
+from tutelage.data.images.levels import COLOR_16, Range, to_eight_bits
 
 Size = tuple[int, int]  # width and height, in pixels
 MAX_PIXELS = 89_478_485  # per image; above it Pillow suspects a decompression bomb
@@ -54,7 +55,7 @@ def read_header(content: bytes | Path | NDArray[np.uint8]) -> tuple[Size, str] |
     An image with a good header may still be damaged: only `decode_image` tells whether it can be read.
     """
     if isinstance(content, np.ndarray):
-        return (content.shape[1], content.shape[0]), _ARRAY_MODES[content.shape[2:]]
+        return (content.shape[1], content.shape[0]), _mode_of_array(content)
     try:
         if isinstance(content, Path):
             with content.open("rb") as file:
@@ -66,24 +67,32 @@ def read_header(content: bytes | Path | NDArray[np.uint8]) -> tuple[Size, str] |
             return known
         with Image.open(content if isinstance(content, Path) else io.BytesIO(content), formats=FORMATS) as image:
             _check_pixels(image)
-            return image.size, image.mode
+            return image.size, _mode(image)
     except Exception:  # `decode_image` says what is wrong
         return None
 
 
-def decode_image(content: bytes | NDArray[np.uint8], *, at_least: int) -> tuple[NDArray[np.uint8], Size, str]:
+def decode_image(
+    content: bytes | NDArray, *, at_least: int, levels: Range | None = None
+) -> tuple[NDArray[np.uint8], Size, str]:
     """The first frame of an image, upright: (H, W) uint8 if it is gray, else (H, W, 3); its original size and mode.
 
-    The size is (width, height) in the file, the mode one of Pillow's. Transparent images are composited over white.
-    16-bit gray is scaled by 1/257, floating point by 255. A JPEG is decoded at the smallest scale of 1/8, 1/4, 1/2, 1
-    that leaves both sides at twice `at_least` pixels or more.
+    The size is (width, height) in the file, the mode one of Pillow's, or `levels.COLOR_16`. Transparent images are
+    composited over white. A JPEG is decoded at the smallest scale of 1/8, 1/4, 1/2, 1 that leaves both sides at twice
+    `at_least` pixels or more.
+
+    Args:
+        levels: the values of gray images of more than 8 bits that become 0 and 255. By default 0 and 65,535, or 0 and 1
+            of floating point, which must not have other values. Of color images of 16 bits Pillow takes the upper 8.
 
     Raises:
         ImageFault: the content cannot be decoded, or would unpack to more than `MAX_PIXELS`.
     """
     if isinstance(content, np.ndarray):
-        size, mode = (content.shape[1], content.shape[0]), _ARRAY_MODES[content.shape[2:]]
-        return content if mode != "RGBA" else np.array(_to_eight_bits(Image.fromarray(content))), size, mode
+        size, mode = (content.shape[1], content.shape[0]), _mode_of_array(content)
+        if mode == "RGBA":
+            return np.array(_plain(Image.fromarray(content))), size, mode
+        return (content if mode in ("L", "RGB") else _scaled(content, mode, levels)), size, mode
     if not content:
         raise ImageFault("is empty (0 bytes)")
     header = jpeg_header(content)
@@ -91,23 +100,45 @@ def decode_image(content: bytes | NDArray[np.uint8], *, at_least: int) -> tuple[
         pixels = decode_jpeg(content, at_least=at_least)
         if pixels is not None:
             return pixels, *header
-    return _decode_with_pillow(content, at_least)
+    return _decode_with_pillow(content, at_least, levels)
 
 
-def _decode_with_pillow(content: bytes, at_least: int) -> tuple[NDArray[np.uint8], Size, str]:
+def _decode_with_pillow(
+    content: bytes, at_least: int, levels: Range | None = None
+) -> tuple[NDArray[np.uint8], Size, str]:
     """As `decode_image`, for every format; the reference for faster decoders."""
+    with _opened(content) as image:
+        size, mode, turn = image.size, _mode(image), _turn(image)
+        if image.format == "JPEG":
+            pixels = decode_jpeg(content, at_least=at_least)
+            if pixels is not None:
+                return pixels if turn is None else np.array(Image.fromarray(pixels).transpose(turn)), size, mode
+            image.draft(image.mode, (2 * at_least, 2 * at_least))
+        image.load()
+        values = np.array(_plain(_upright(image)))
+        return (values if values.dtype == np.uint8 else _scaled(values, mode, levels)), size, mode
+
+
+def read_values(content: bytes | NDArray) -> NDArray:
+    """(H, W) or (H, W, 3): the values of an image as they are in the file, for gray images of more than 8 bits.
+
+    Raises:
+        ImageFault: the content cannot be decoded.
+    """
+    if isinstance(content, np.ndarray):
+        return content
+    with _opened(content) as image:
+        image.load()
+        return np.array(_plain(_upright(image)))
+
+
+@contextmanager
+def _opened(content: bytes) -> Iterator[Image.Image]:
+    """The image in a file; errors of Pillow, also such as come later, become an ImageFault."""
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             _check_pixels(image)
-            size, mode = image.size, image.mode
-            if image.format == "JPEG":
-                pixels, turn = decode_jpeg(content, at_least=at_least), _turn(image)
-                if pixels is not None:
-                    upright = pixels if turn is None else np.array(Image.fromarray(pixels).transpose(turn))
-                    return upright, size, mode
-                image.draft(mode, (2 * at_least, 2 * at_least))
-            image.load()
-            return np.array(_to_eight_bits(_upright(image))), size, mode
+            yield image
     except ImageFault:
         raise
     except UnidentifiedImageError:
@@ -118,19 +149,41 @@ def _decode_with_pillow(content: bytes, at_least: int) -> tuple[NDArray[np.uint8
         raise ImageFault(f"cannot be decoded: {shown(str(error))}") from error
 
 
-def pixels_of(image: Image.Image) -> NDArray[np.uint8]:
-    """(H, W) or (H, W, 3) uint8 of an image in memory, upright and converted as `decode_image` does it.
+def pixels_of(image: Image.Image) -> NDArray:
+    """(H, W) or (H, W, 3) of an image in memory, upright; uint8, unless it has more than 8 bits.
 
     Raises:
         ImageFault: it cannot be decoded, or has more than `MAX_PIXELS`.
     """
     _check_pixels(image)
     try:
-        return np.array(_to_eight_bits(_upright(image)))
+        return np.array(_plain(_upright(image)))
     except ImageFault:
         raise
     except Exception as error:  # the file behind it may be damaged, or closed
         raise ImageFault(f"cannot be decoded: {shown(str(error))}") from error
+
+
+def _mode(image: Image.Image) -> str:
+    """The mode of Pillow, or `COLOR_16`; to be asked before the image is loaded."""
+    if image.mode not in ("RGB", "RGBA") or image.format not in ("PNG", "TIFF"):
+        return image.mode
+    tiles = getattr(image, "tile", None)  # how the pixels are stored
+    return COLOR_16 if tiles and ";16" in str(tiles[0].args) else image.mode
+
+
+def _mode_of_array(content: NDArray) -> str:
+    mode = _ARRAY_MODES[content.shape[2:]]
+    if content.dtype == np.uint8:
+        return mode
+    return "F" if content.dtype.kind == "f" else "I"
+
+
+def _scaled(values: NDArray, mode: str, levels: Range | None) -> NDArray[np.uint8]:
+    try:
+        return to_eight_bits(values, mode, levels)
+    except ValueError as error:
+        raise ImageFault(str(error)) from None
 
 
 def is_gray(mode: str) -> bool:
@@ -157,21 +210,13 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
         return None
 
 
-def _to_eight_bits(image: Image.Image) -> Image.Image:
+def _plain(image: Image.Image) -> Image.Image:
+    """In mode L or RGB, over white where it is transparent; an image of more than 8 bits as it is."""
     gray = is_gray(image.mode)
     if image.mode.startswith("I") or image.mode == "F":
-        return _scaled(image)
+        return image
     if "transparency" in image.info or image.mode in ("LA", "La", "PA", "RGBA", "RGBa"):
         front = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", front.size, "white"), front)
     wanted = "L" if gray else "RGB"
     return image if image.mode == wanted else image.convert(wanted)
-
-
-def _scaled(image: Image.Image) -> Image.Image:
-    values = np.asarray(image).astype(np.float64)
-    low, high = float(values.min()), float(values.max())
-    full = 1.0 if image.mode == "F" else 65535.0
-    if not (low >= 0.0 and high <= full):  # also true of NaN
-        raise ImageFault(f"holds values from {low:g} to {high:g}: expected 0 to {full:g} in mode {image.mode}")
-    return Image.fromarray(np.rint(values * (255.0 / full)).astype(np.uint8))

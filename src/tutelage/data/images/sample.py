@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from tutelage.core.errors import DataError
 from tutelage.data.images.image_set import decode
 from tutelage.data.images.parts import ImageInventory
 from tutelage.data.images.reader import ImageReader
-from tutelage.data.images.size import choose_channels, choose_framing, choose_size, framing_note
+from tutelage.data.images.size import choose_channels, choose_framing, choose_size, framing_note, levels_note
 
 _UNKNOWN = 1  # pixels; no image can be read, and decoding will say so
 
@@ -54,12 +54,14 @@ def sample_images(
     places = np.linspace(0, len(listing.items) - 1, min(count, len(listing.items))).astype(np.int64)
     items = [listing.items[place] for place in places]
     looks = [look for role in found.learned for look in found.parts[role].looks]
-    framing, channels = choose_framing(looks, config), choose_channels(looks)
+    reader = reader or ImageReader()
+    levels = reader.levels(config, found.items_of("train"), looks)
+    framing, channels = replace(choose_framing(looks, config), levels=levels), choose_channels(looks)
     size, note = choose_size(looks, config.image_size, framing.mode) if looks else (_UNKNOWN, "")
-    shaped = framing_note(looks, framing)
+    notes = [note, framing_note(looks, framing), levels_note(looks, levels)]
     return ImageSample(
         decode(items, listing.classes, size=size, channels=channels, framing=framing, reader=reader).images,
         [item.label for item in items],
         listing.flip_ok,
-        [note] if shaped is None else [note, shaped],
+        [said for said in notes if said is not None],
     )

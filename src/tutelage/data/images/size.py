@@ -6,8 +6,10 @@ import statistics
 from collections.abc import Sequence
 
 from tutelage.config.settings import DataConfig
+from tutelage.core.names import counted
 from tutelage.core.wording import option
 from tutelage.data.images.framing import Framing, Mode
+from tutelage.data.images.levels import Range, is_deep
 from tutelage.data.images.reading import is_gray
 from tutelage.data.images.survey import ImageLook
 
@@ -74,6 +76,17 @@ def framing_note(looks: Sequence[ImageLook], framing: Framing) -> str | None:
     else:
         lost = ""
     return f"images are cropped to {what}{lost}" if lost or framing.crop_share < 1.0 else None
+
+
+def levels_note(looks: Sequence[ImageLook], levels: Range | None) -> str | None:
+    """A sentence on the values of images of more than 8 bits; None if there are no such images."""
+    deep = sum(is_deep(look.mode) for look in looks)
+    if not deep or levels is None:
+        return None
+    return (
+        f"of {counted(deep, 'image')} with more than 8 bits, values from {levels[0]:g} to {levels[1]:g} are scaled to "
+        f"black to white (change it with {option('data.intensity_range', f'{levels[0]:g},{levels[1]:g}')})"
+    )
 
 
 def _cut_shares(looks: Sequence[ImageLook]) -> list[float]:

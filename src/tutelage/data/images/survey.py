@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from tutelage.data.images.framing import FULL_CROP, Framing, Pixels
 from tutelage.data.images.items import Content, Item, Unreadable
-from tutelage.data.images.reading import ImageFault, Size, decode_image, quiet_pillow, read_header
+from tutelage.data.images.levels import Range, is_deep, used_range
+from tutelage.data.images.reading import ImageFault, Size, decode_image, quiet_pillow, read_header, read_values
 
 T = TypeVar("T")
 _BLOCK = 32  # items in flight per worker: enough to keep it busy, few enough to hold in memory
+_MOST_DEEP = 500  # images of more than 8 bits whose values are looked at
 _GROUP = 8  # items that a worker takes at once, since handing over takes longer than decoding a tiny image
 
 
@@ -50,13 +52,17 @@ def read_headers(items: Sequence[Item], *, workers: int = 1) -> Looks:
     return list(_map_contents(look, items, workers, headers=True))
 
 
-def survey_images(items: Sequence[Item], *, workers: int = 1) -> Looks:
-    """What each image is, in order. Each is decoded in full, so that damage is noticed before training."""
+def survey_images(items: Sequence[Item], *, workers: int = 1, levels: Range | None = None) -> Looks:
+    """What each image is, in order. Each is decoded in full, so that damage is noticed before training.
+
+    Args:
+        levels: as in `decode_image`.
+    """
 
     def look(content: Content) -> ImageLook | Unreadable:
         try:
             loaded = _load(content)
-            _, size, mode = decode_image(loaded, at_least=1)
+            _, size, mode = decode_image(loaded, at_least=1, levels=levels)
             return ImageLook(size, mode, _digest(loaded))
         except ImageFault as fault:
             return Unreadable(str(fault))
@@ -72,7 +78,7 @@ def read_images(
     def read(content: Content) -> tuple[ImageLook, Pixels] | Unreadable:
         try:
             loaded = _load(content)
-            pixels, original, mode = decode_image(loaded, at_least=framing.short_side(size))
+            pixels, original, mode = decode_image(loaded, at_least=framing.short_side(size), levels=framing.levels)
             return ImageLook(original, mode, _digest(loaded)), framing.to_square(pixels, size, channels)
         except ImageFault as fault:
             return Unreadable(str(fault))
@@ -87,7 +93,7 @@ def read_pixels(
 
     def read(content: Content) -> Pixels | Unreadable:
         try:
-            pixels, _, _ = decode_image(_load(content), at_least=framing.short_side(size))
+            pixels, _, _ = decode_image(_load(content), at_least=framing.short_side(size), levels=framing.levels)
             return framing.to_square(pixels, size, channels)
         except ImageFault as fault:
             return Unreadable(str(fault))
@@ -95,12 +101,26 @@ def read_pixels(
     return _map_contents(read, items, workers)
 
 
-def _digest(loaded: bytes | NDArray[np.uint8]) -> bytes:
+def find_levels(items: Sequence[Item], looks: Sequence[ImageLook | Unreadable], *, workers: int = 1) -> Range | None:
+    """The range of values that images of more than 8 bits use, of at most 500 of them; None if there are none."""
+    deep = [item for item, look in zip(items, looks, strict=True) if isinstance(look, ImageLook) and is_deep(look.mode)]
+    chosen = [deep[place] for place in np.linspace(0, len(deep) - 1, min(len(deep), _MOST_DEEP)).astype(int)]
+
+    def read(content: Content) -> NDArray | None:
+        try:
+            return read_values(_load(content))
+        except ImageFault:  # it is a fault where the image is decoded
+            return None
+
+    return used_range(values for values in _map_contents(read, chosen, workers) if values is not None)
+
+
+def _digest(loaded: bytes | NDArray) -> bytes:
     data = loaded if isinstance(loaded, bytes) else repr(loaded.shape).encode() + loaded.tobytes()
     return hashlib.blake2b(data, digest_size=16).digest()
 
 
-def _load(content: Content) -> bytes | NDArray[np.uint8]:
+def _load(content: Content) -> bytes | NDArray:
     if isinstance(content, Unreadable):
         raise ImageFault(content.reason)
     if not isinstance(content, Path):

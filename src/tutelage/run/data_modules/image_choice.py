@@ -9,6 +9,7 @@ from rich.console import Console
 
 from tutelage.config import RunConfig
 from tutelage.data.images.framing import Mode
+from tutelage.data.images.levels import Range
 from tutelage.data.images.parts import ImageInventory
 from tutelage.run.data_modules.image_framing import mode_of, settle_framing
 from tutelage.run.method_by_name import resolved
@@ -18,15 +19,22 @@ from tutelage.run.resolve import absolute
 
 @dataclass(frozen=True)
 class ImageChoice:
-    """What is recommended for images, None where the settings are complete, and how `auto` frames them."""
+    """What is recommended for images, None where the settings are complete, and how they are prepared by default.
+
+    Attributes:
+        mode: how `auto` frames them.
+        levels: of images of more than 8 bits: the values that become black and white.
+    """
 
     recommendation: Recommendation | None = None
     mode: Mode = "crop"
+    levels: Range | None = None
 
     @classmethod
     def of(cls, found: ImageInventory, cfg: RunConfig, device: str) -> ImageChoice:
         """The choice for images that were found, on "cpu", "cuda" or "mps"."""
-        return cls(recommend_for_images(found, cfg, device), mode_of(found))
+        levels = None if found.decoding is None else found.decoding.framing.levels
+        return cls(recommend_for_images(found, cfg, device), mode_of(found), levels)
 
     def print(self, console: Console) -> None:
         """Say what is recommended, and why."""
@@ -46,4 +54,5 @@ class ImageChoice:
         }
 
     def _settled(self, cfg: RunConfig, choice: Recommendation | None) -> RunConfig:
-        return settle_framing(cfg if choice is None else resolved(absolute(recommended(cfg, choice))), self.mode)
+        full = cfg if choice is None else resolved(absolute(recommended(cfg, choice)))
+        return settle_framing(full, self.mode, self.levels)

@@ -131,7 +131,7 @@ class ImageModule(DataModule):
         choice.print(self.console)
         self.pretrained.heads = choice.heads(cfg)
         cfg = choice.settings(cfg)
-        self._by_default = framing_by_default(cfg, choice.mode)
+        self._by_default = framing_by_default(cfg, choice.mode, choice.levels)
         return cfg
 
     def load(self, cfg: RunConfig, run: Path) -> None:

@@ -66,6 +66,7 @@ class ScanModule(DataModule):
         "data.resize",
         "data.crop_share",
         "data.interpolation",
+        "data.intensity_range",
         "data.label_balance",
         "data.labeled_sampling",
         "data.memory_limit_mb",
