@@ -46,6 +46,18 @@ def read_headers(items: Sequence[Item], *, workers: int = 1) -> list[ImageLook |
     return list(_map_contents(look, items, workers, headers=True))
 
 
+def read_digests(items: Sequence[Item], *, workers: int = 1) -> list[bytes | Unreadable]:
+    """A 16-byte hash of the file or array of each image, in order, as in `ImageLook`; nothing is decoded."""
+
+    def digest(content: Content) -> bytes | Unreadable:
+        try:
+            return _digest(_load(content))
+        except ImageFault as fault:
+            return Unreadable(str(fault))
+
+    return list(_map_contents(digest, items, workers))
+
+
 def survey_images(items: Sequence[Item], *, workers: int = 1) -> list[ImageLook | Unreadable]:
     """What each image is, in order. Each is decoded in full, so that damage is noticed before training."""
 
