@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tutelage.config.settings import DataConfig
 from tutelage.core.names import counted, shown
+from tutelage.data.images.copies import check_copies
 from tutelage.data.images.image_set import PixelCache
 from tutelage.data.images.items import ImageListing, Item, Unreadable
 from tutelage.data.images.parts import ImageInventory, ImagePart, Looks, SinglePass
@@ -27,6 +28,7 @@ def take_image_inventory(
     needs_labels: bool = True,
     cache: PixelCache | None = None,
     settled: Callable[[ImageInventory], DataConfig] | None = None,
+    similar: bool = False,
 ) -> ImageInventory:
     """List all sources of `config`, read every image once, and collect all faults and warnings.
 
@@ -37,6 +39,7 @@ def take_image_inventory(
             again; see `SinglePass`. Headers are read first, since they determine the size to decode to.
         settled: returns the settings of size and framing to use instead of those of `config`, given what the headers
             say; digests are empty there.
+        similar: also warn of copies that are not byte-identical; has no effect together with `cache`.
     """
     listings = list_image_parts(config, needs_labels=needs_labels)
     single_pass = None
@@ -49,11 +52,14 @@ def take_image_inventory(
             size, _ = choose_size(seen, decided.image_size, framing.mode)
             single_pass = SinglePass(size, choose_channels(seen), framing, cache, workers)
     if single_pass is None:
-        looks = {role: survey_images(listing.items, workers=workers) for role, listing in listings.items()}
+        looks = {
+            role: survey_images(listing.items, workers=workers, thumbnails=similar)
+            for role, listing in listings.items()
+        }
     else:
         looks = single_pass.read(listings)
     inventory = _assemble(config, listings, looks, needs_labels=needs_labels)
-    check_copies(inventory)
+    check_copies(inventory, similar=similar and single_pass is None, workers=workers)
     if single_pass is not None:
         single_pass.finish(inventory)
         inventory.cache = cache
@@ -218,26 +224,3 @@ def check_scored_classes(role: str, part: ImagePart, inventory: ImageInventory) 
     without = sum(item.label is None for item in part.items)
     if without:
         inventory.warnings.append(f"{where}: {without} {role} images without a label are not used")
-
-
-def check_copies(inventory: ImageInventory) -> None:
-    """Byte-identical images: within the training images, and between those and the images that score."""
-    first: dict[bytes, tuple[str, Item]] = {}
-    groups: dict[str, list[tuple[Item, Item]]] = {}
-    for role, part in inventory.parts.items():
-        group = "train" if role == "unlabeled" else role
-        for item, look in zip(part.items, part.looks, strict=True):
-            before_group, before = first.setdefault(look.digest, (group, item))
-            if before is not item:
-                groups.setdefault(" and ".join(sorted({before_group, group})), []).append((before, item))
-    for group, pairs in groups.items():
-        example = f"{shown(pairs[0][0].place)} = {shown(pairs[0][1].place)}"
-        meaning = "within" if " and " not in group else "between"
-        inventory.warnings.append(f"{len(pairs)} byte-identical copies {meaning} {group} (first: {example})")
-        mixed = [(a, b) for a, b in pairs if None not in (a.label, b.label) and a.label != b.label]
-        if mixed:
-            a, b = mixed[0]
-            inventory.warnings.append(
-                f"{len(mixed)} of these copies carry different labels (first: {shown(a.place)} is "
-                f"'{shown(str(a.label))}', {shown(b.place)} is '{shown(str(b.label))}')"
-            )

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from tutelage.data.images.framing import FULL_CROP, Framing, Pixels
 from tutelage.data.images.items import Content, Item, Unreadable
-from tutelage.data.images.reading import ImageFault, Size, open_image, quiet_pillow, read_header
+from tutelage.data.images.perceptual_hash import SIDE, gray_thumbnail
+from tutelage.data.images.reading import MAX_PIXELS, ImageFault, Size, open_image, quiet_pillow, read_header
 
 T = TypeVar("T")
 _BLOCK = 32  # items in flight per worker: enough to keep it busy, few enough to hold in memory
@@ -29,11 +30,13 @@ class ImageLook:
         size: (width, height) in its file.
         mode: of Pillow.
         digest: 16-byte hash of its file or array; empty where only the header was read.
+        thumbnail: the bytes of `gray_thumbnail`; empty unless they were asked for.
     """
 
     size: Size
     mode: str
     digest: bytes
+    thumbnail: bytes = b""
 
 
 def read_headers(items: Sequence[Item], *, workers: int = 1) -> list[ImageLook | Unreadable]:
@@ -58,18 +61,32 @@ def read_digests(items: Sequence[Item], *, workers: int = 1) -> list[bytes | Unr
     return list(_map_contents(digest, items, workers))
 
 
-def survey_images(items: Sequence[Item], *, workers: int = 1) -> list[ImageLook | Unreadable]:
+def survey_images(items: Sequence[Item], *, workers: int = 1, thumbnails: bool = False) -> list[ImageLook | Unreadable]:
     """What each image is, in order. Each is decoded in full, so that damage is noticed before training."""
 
     def look(content: Content) -> ImageLook | Unreadable:
         try:
             loaded = _load(content)
-            _, size, mode = open_image(loaded, at_least=1)
-            return ImageLook(size, mode, _digest(loaded))
+            image, size, mode = open_image(loaded, at_least=SIDE if thumbnails else 1)
+            small = gray_thumbnail(image).tobytes() if thumbnails else b""
+            return ImageLook(size, mode, _digest(loaded), small)
         except ImageFault as fault:
             return Unreadable(str(fault))
 
     return list(_map_contents(look, items, workers))
+
+
+def pixel_digests(items: Sequence[Item], *, workers: int = 1) -> list[bytes | Unreadable]:
+    """A 16-byte hash of the size and colors of each image as it is seen, in order; equal in every lossless format."""
+
+    def digest(content: Content) -> bytes | Unreadable:
+        try:
+            image, _, _ = open_image(_load(content), at_least=MAX_PIXELS)  # a JPEG is not scaled
+            return _digest(np.asarray(image.convert("RGB")))
+        except ImageFault as fault:
+            return Unreadable(str(fault))
+
+    return list(_map_contents(digest, items, workers))
 
 
 def read_images(

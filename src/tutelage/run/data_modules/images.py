@@ -90,7 +90,7 @@ class ImageModule(DataModule):
     @staticmethod
     def check(cfg: RunConfig, *, workers: int) -> ImageCheckReport:
         """See `DataModule`."""
-        return check_images(cfg.data, workers=workers)
+        return check_images(cfg.data, workers=workers, similar=True)
 
     @staticmethod
     def check_runs(configs: Mapping[str, RunConfig], console: Console) -> None:
