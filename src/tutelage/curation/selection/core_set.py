@@ -20,7 +20,7 @@ def core_set(features: NDArray[np.float32], labeled: NDArray[np.bool_], count: i
         count: at most the number of unlabeled rows.
     """
     nearest = np.full(len(features), -np.inf)  # cosine to the nearest labeled or chosen row
-    for row in np.flatnonzero(labeled):
+    for row in np.flatnonzero(labeled).tolist():
         nearest = np.maximum(nearest, features @ features[row])
     taken, picks = labeled.copy(), []
     if not labeled.any() and count:

@@ -9,7 +9,7 @@ _BLOCK = 1024  # rows at a time
 
 
 def distinct_rows(features: NDArray[np.float32], labeled: NDArray[np.bool_], alike: float) -> NDArray[np.bool_]:
-    """(N,): the labeled rows, and each other one whose cosine to all of these and to earlier ones kept is below `alike`.
+    """(N,): the labeled rows, and others whose cosine to all of these and to earlier ones kept is below `alike`.
 
     So of a group of near-duplicates the first is kept, or none if one of them has a label.
 

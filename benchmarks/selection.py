@@ -1,12 +1,12 @@
 """Which images to label: accuracy with labels chosen by each strategy of `tutelage select`, and with random ones.
 
-    python benchmarks/select.py DATA --out runs/select [--only cats-dogs,flowers-12,cifar10] [--draws 5]
+    python benchmarks/selection.py DATA --out runs/select [--only cats-dogs,flowers-12,cifar10] [--draws 5]
 
-DATA holds photos/cats-dogs, photos/flowers-12 and cifar10 (JPEG copies), of which 5,000 training images are the pool and
-2,000 test images are scored on. Each image passes the frozen EfficientNet-Lite0 once: photos at 256 pixels, CIFAR-10 at
-160. Principal components are fitted to the pool; test images are never used to choose. Labels are chosen from none, at
-once or in rounds (10, then 30 more, then 60 more, which continue from those before). Heads on the features: logistic
-regression, and SoftMatch's head, which learns from the unlabeled images too. The table is written to
+DATA holds photos/cats-dogs, photos/flowers-12 and cifar10 (JPEG copies), of which 5,000 training images are the pool,
+and 2,000 test images are scored on. Each image passes the frozen EfficientNet-Lite0 once: photos at 256 pixels, CIFAR-10
+at 160. Principal components are fitted to the pool; test images are never used to choose. Labels are chosen from none:
+at once, or in rounds of 10, 30 and 60 more, each of which continues from the labels before. Heads on the features:
+logistic regression, and SoftMatch's head, which learns from the unlabeled images too. The table is written to
 benchmarks/results/select.md.
 """
 
@@ -172,7 +172,7 @@ def main() -> None:
             "# Which images to label\n\nTest accuracy in %: mean (standard deviation; worst) of "
             f"{given.draws} draws (seeds), by data set and number of labels. Labels are chosen from none: at once, or "
             "in rounds of 10, 30 and 60 more. In rounds, `margin` and `entropy` begin with `typiclust`, since there is "
-            "no model yet.\nMade by `python benchmarks/select.py DATA --out runs/select`. CIFAR-10 is a set of JPEG "
+            "no model yet.\nMade by `python benchmarks/selection.py DATA --out runs/select`. CIFAR-10 is a set of JPEG "
             f"copies; its pool is {POOL:,} training images, and {TEST:,} test images are scored on.\n\n{tables}\n"
         )
 
