@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tutelage.commands.api import pretrain, train
     from tutelage.commands.api_compare import compare
     from tutelage.commands.api_data import check, show
+    from tutelage.commands.api_label import select
     from tutelage.commands.api_use import embed, evaluate, load, predict, probe, report
     from tutelage.commands.run import Run, Score
     from tutelage.core import losses
@@ -127,6 +128,7 @@ __all__ = [
     "pretrain",
     "probe",
     "report",
+    "select",
     "show",
     "train",
 ]
@@ -137,6 +139,7 @@ _MODULES = {
     "commands.api": ("pretrain", "train"),
     "commands.api_compare": ("compare",),
     "commands.api_data": ("check", "show"),
+    "commands.api_label": ("select",),
     "commands.api_use": ("embed", "evaluate", "load", "predict", "probe", "report"),
     "commands.run": ("Run", "Score"),
     "core.batch": (

@@ -13,7 +13,14 @@ from pathlib import Path
 
 from cyclopts import CycloptsError
 
-from tutelage.cli import look_commands, pretrain_commands, representation_commands, run_commands, train_commands
+from tutelage.cli import (
+    label_commands,
+    look_commands,
+    pretrain_commands,
+    representation_commands,
+    run_commands,
+    train_commands,
+)
 from tutelage.cli.application import app, dotted
 from tutelage.cli.dotted import is_dotted, with_flags
 from tutelage.cli.usage import TAKES_DOTTED, commands_of, flags_of, sentence, unknown_option
@@ -24,7 +31,7 @@ from tutelage.core.wording import as_flags
 PACKAGE = Path(__file__).parents[1]
 
 # importing these modules registers their commands
-COMMANDS = (train_commands, pretrain_commands, run_commands, representation_commands, look_commands)
+COMMANDS = (train_commands, pretrain_commands, run_commands, representation_commands, label_commands, look_commands)
 
 
 def main(tokens: Sequence[str] | None = None) -> None:

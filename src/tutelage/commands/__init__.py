@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tutelage.commands.predict import predict_run
     from tutelage.commands.probe import ProbeConfig, parse_counts, probe_run
     from tutelage.commands.report import report_after_training, report_runs
+    from tutelage.commands.select import SelectConfig, select_images
     from tutelage.commands.show import show_views
     from tutelage.commands.train import resume_training, train_run
     from tutelage.run.resolve import resolve_pretraining, resolve_training
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "ImportOptions": "tutelage.commands.other_code.base",
     "ProbeConfig": "tutelage.commands.probe",
+    "SelectConfig": "tutelage.commands.select",
     "check_source": "tutelage.commands.check",
     "collect_runs": "tutelage.commands.compare",
     "compare_runs": "tutelage.commands.compare",
@@ -47,12 +49,14 @@ _HOMES = {
     "resume_training": "tutelage.commands.train",
     "run_demo": "tutelage.commands.demo",
     "run_scan_demo": "tutelage.commands.demo_scans",
+    "select_images": "tutelage.commands.select",
     "show_views": "tutelage.commands.show",
     "train_run": "tutelage.commands.train",
 }
 __all__ = [
     "ImportOptions",
     "ProbeConfig",
+    "SelectConfig",
     "check_source",
     "collect_runs",
     "compare_runs",
@@ -72,6 +76,7 @@ __all__ = [
     "resume_training",
     "run_demo",
     "run_scan_demo",
+    "select_images",
     "show_views",
     "train_run",
 ]

@@ -29,7 +29,7 @@ Array = NDArray[np.float32]
 _PRESET = "softmatch-features"  # what `train` recommends for photos, whose network and framing are taken
 _DEFAULT = "efficientnet-lite0"
 _PIXEL_DIMS = 64
-_ALIKE, _ALIKE_TRAINED, _ALIKE_PIXELS = 0.95, 0.999, 0.99  # cosines; docs/select.md says how they were chosen
+_ALIKE, _ALIKE_TRAINED, _ALIKE_PIXELS = 0.9, 0.999, 0.99  # cosines; docs/select.md says how they were chosen
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from tutelage.core.cache_folder import cache_folder
 from tutelage.core.devices import choose_device
-from tutelage.core.errors import DataError
+from tutelage.core.errors import ConfigError, DataError
 from tutelage.core.names import counted, shown
 from tutelage.core.precision import float32_by_default
 from tutelage.core.seeding import own_random_state
@@ -101,6 +101,7 @@ def gather(
     *,
     run: Path | None = None,
     ignore_folders: bool = False,
+    unlabeled: int = 0,
     workers: int = 1,
     console: Console,
 ) -> Pile:
@@ -114,9 +115,11 @@ def gather(
             those of the run, if it was trained on the same source.
         run: whose features are taken, and whose probabilities.
         ignore_folders: see `list_pile`.
+        unlabeled: number of images without a label that are needed.
 
     Raises:
-        TutelageError: a setting, the source or the run is invalid, or photos lack the pretrained network.
+        TutelageError: a setting, the source or the run is invalid, photos lack the pretrained network, or fewer images
+            have no label.
     """
     cfg = resolve_training(dict(settings) | _labels_of_run(settings, run, console))
     if recognize_kind(cfg.data.path, cfg.data.labels) != IMAGES:
@@ -124,6 +127,7 @@ def gather(
     listing = list_pile(cfg.data, ignore_folders=ignore_folders)
     for warning in listing.warnings:
         console.print(f"- {warning}", markup=False)
+    _require_unlabeled(listing.items, unlabeled, listing)
     part = _readable(listing, workers=workers, console=console)
     if run is None:
         found = ImageInventory(parts={"train": part})
@@ -131,6 +135,7 @@ def gather(
     else:
         encoding = encoding_of_run(run)
     items, digests, raw = _raw_features(part.items, encoding, workers=workers, console=console)
+    _require_unlabeled(items, unlabeled, listing)
     features, probs = encoding.finish(raw)
     return Pile(
         items=items,
@@ -166,6 +171,22 @@ def _labels_of_run(settings: Mapping[str, Any], run: Path | None, console: Conso
         )
     console.print(f"- labels: those that {run} was trained with, {data.labels}", markup=False)
     return {"data.labels": data.labels}
+
+
+def _require_unlabeled(items: Sequence[Item], needed: int, listing: ImageListing) -> None:
+    """Check that so many images have no label.
+
+    Raises:
+        ConfigError: there are fewer.
+    """
+    there = sum(item.label is None for item in items)
+    if there >= needed:
+        return
+    hint = ""
+    if listing.kind == "class folders" and not there:
+        hint = f"; its folders are taken as classes ({option('ignore_folders', True)} takes them as plain folders)"
+    has = f"{shown(listing.where)} has {counted(there, 'image')} without a label"
+    raise ConfigError(f"{has}, fewer than {option('count', needed)}{hint}")
 
 
 def _readable(listing: ImageListing, *, workers: int, console: Console) -> ImagePart:
