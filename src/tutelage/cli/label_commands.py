@@ -66,3 +66,46 @@ def select(
         workers=threads(workers),
     )
     commands.select_images(cfg, out=Path(out), overwrite=overwrite, console=screen())
+
+
+@app.command(
+    sort_key=1.7,
+    usage="Usage: tutelage clean DATA [OPTIONS]",
+    help_epilogue="Example: tutelage clean photos/ --labels labels.csv --out faults.csv --cleaned cleaned.csv",
+)
+def clean(
+    data: str,
+    /,
+    *,
+    labels: str | None = None,
+    val: str | None = None,
+    test: str | None = None,
+    run: str | None = None,
+    out: str | None = None,
+    cleaned: str | None = None,
+    workers: Workers = 2,
+    overwrite: bool = False,
+) -> None:
+    """Find copies, wrong labels, and images that do not belong. No image is deleted, moved, or changed.
+
+    Parameters
+    ----------
+    data
+        Images with or without labels: any source that train accepts, or a folder without any label.
+    labels
+        CSV with the columns path,label. [default: labels in DATA, or those of the run]
+    val
+        Source of validation images, to find copies of them. [default: validation split of DATA]
+    test
+        Source of test images, to find copies of them. [default: test split of DATA]
+    run
+        Run whose features are used. [default: features of the pretrained network]
+    out
+        CSV file for all faults; a page with pictures is written beside it. [default: only a summary is printed]
+    cleaned
+        CSV file for the cleaned list, which train takes as --labels. [default: none]
+    overwrite
+        Replace files that exist.
+    """
+    cfg = commands.CleanConfig(data=data, labels=labels, val=val, test=test, run=path(run), workers=threads(workers))
+    commands.clean_images(cfg, out=path(out), cleaned=path(cleaned), overwrite=overwrite, console=screen())

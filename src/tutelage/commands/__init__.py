@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tutelage.commands.catalog import print_catalog
     from tutelage.commands.check import check_source
+    from tutelage.commands.clean import CleanConfig, clean_images
     from tutelage.commands.compare import collect_runs, compare_runs, list_runs, plan_of
     from tutelage.commands.demo import run_demo
     from tutelage.commands.demo_scans import run_scan_demo
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
     from tutelage.run.resolve import resolve_pretraining, resolve_training
 
 _HOMES = {
+    "CleanConfig": "tutelage.commands.clean",
     "ImportOptions": "tutelage.commands.other_code.base",
     "ProbeConfig": "tutelage.commands.probe",
     "SelectConfig": "tutelage.commands.select",
     "check_source": "tutelage.commands.check",
+    "clean_images": "tutelage.commands.clean",
     "collect_runs": "tutelage.commands.compare",
     "compare_runs": "tutelage.commands.compare",
     "embed_run": "tutelage.commands.embed",
@@ -54,10 +57,12 @@ _HOMES = {
     "train_run": "tutelage.commands.train",
 }
 __all__ = [
+    "CleanConfig",
     "ImportOptions",
     "ProbeConfig",
     "SelectConfig",
     "check_source",
+    "clean_images",
     "collect_runs",
     "compare_runs",
     "embed_run",
