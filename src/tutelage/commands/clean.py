@@ -19,10 +19,11 @@ from tutelage.curation.cleaning.cleaned_list import cleaned_list
 from tutelage.curation.cleaning.faults import Fault, fault_table, summary
 from tutelage.curation.cleaning.find import find_faults
 from tutelage.curation.cleaning.page import cleaning_page, page_beside
-from tutelage.curation.cleaning.pictures import Pictures, look_at_all
+from tutelage.curation.cleaning.pictures import Pictures, look_at_all, look_at_scored
 from tutelage.curation.listing import list_pile
 from tutelage.curation.pile import gather
 from tutelage.data.images.shards import is_shard
+from tutelage.data.kinds import IMAGES, recognize_kind
 from tutelage.results.report.write import write_page
 from tutelage.run.resolve import resolve_training
 
@@ -92,13 +93,16 @@ def examined(cfg: CleanConfig, console: Console) -> Cleaning:
         TutelageError: a setting, the data or the run is invalid.
     """
     settings: Mapping[str, Any] = cfg.settings
-    pile = gather(settings, run=cfg.run, workers=cfg.workers, console=console)
     data = resolve_training(settings).data
-    pictures = look_at_all(data, pile, list_pile(data).items, workers=cfg.workers)
+    if recognize_kind(data.path, data.labels) != IMAGES:
+        raise DataError(f"{shown(data.path)} holds scans: expected images")
+    scored = look_at_scored(data, workers=cfg.workers)
+    pile = gather(settings, run=cfg.run, further=scored.items, workers=cfg.workers, console=console)
+    pictures = look_at_all(data, scored, pile, list_pile(data).items, workers=cfg.workers)
     labeled = int((pile.labels >= 0).sum())
-    scored = f", and {counted(pictures.learned, 'image')} that score" if pictures.learned else ""
+    more = f", and {counted(pictures.learned, 'image')} that score" if pictures.learned else ""
     console.print(
-        f"- {counted(len(pile), 'image')}, {labeled:,} labeled{scored}; compared by {pile.described}", markup=False
+        f"- {counted(len(pile), 'image')}, {labeled:,} labeled{more}; compared by {pile.described}", markup=False
     )
     return Cleaning(find_faults(pile, pictures, workers=cfg.workers, console=console), pictures, pile.described)
 

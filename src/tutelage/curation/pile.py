@@ -52,6 +52,7 @@ class Pile:
         alike: the cosine of two rows of features from which on two images are near-duplicates.
         probs: (N, K) float32, class probabilities of the run; None without one.
         probs_classes: K names.
+        further: (M, D) float32, features of images that do not belong to the pile, if they were asked for.
     """
 
     items: list[Item]
@@ -66,6 +67,7 @@ class Pile:
     alike: float
     probs: NDArray[np.float32] | None = None
     probs_classes: tuple[str, ...] = ()
+    further: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.items)
@@ -102,6 +104,7 @@ def gather(
     run: Path | None = None,
     ignore_folders: bool = False,
     unlabeled: int = 0,
+    further: Sequence[Item] = (),
     workers: int = 1,
     console: Console,
 ) -> Pile:
@@ -116,6 +119,7 @@ def gather(
         run: whose features are taken, and whose probabilities.
         ignore_folders: see `list_pile`.
         unlabeled: number of images without a label that are needed.
+        further: images that can be read and whose features are needed, too, though they do not belong to the pile.
 
     Raises:
         TutelageError: a setting, the source or the run is invalid, photos lack the pretrained network, or fewer images
@@ -136,20 +140,23 @@ def gather(
         encoding = encoding_of_run(run)
     items, digests, raw = _raw_features(part.items, encoding, workers=workers, console=console)
     _require_unlabeled(items, unlabeled, listing)
+    if further:
+        raw = np.concatenate([raw, _raw_features(list(further), encoding, workers=workers, console=console)[2]])
     features, probs = encoding.finish(raw)
     return Pile(
         items=items,
         classes=listing.classes,
         labels=class_indices(items, listing.classes),
-        features=features,
+        features=features[: len(items)],
         described=encoding.described,
         digests=digests,
         size=encoding.size,
         channels=encoding.channels,
         framing=encoding.framing,
         alike=encoding.alike,
-        probs=probs,
+        probs=None if probs is None else probs[: len(items)],
         probs_classes=encoding.classes,
+        further=features[len(items) :] if further else None,
     )
 
 

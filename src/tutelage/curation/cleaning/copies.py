@@ -30,24 +30,21 @@ class Link:
     score: float
 
 
-def find_links(pictures: Pictures, features: NDArray[np.float32] | None, *, workers: int) -> list[Link]:
+def find_links(pictures: Pictures, features: NDArray[np.float32], *, workers: int) -> list[Link]:
     """All pairs that were found, the surest kind first; a pair is named once.
 
     Args:
-        features: (n, D) of the images of the pile, rows of norm 1, in which cropped copies are found; None if the
-            features do not tell a crop.
+        features: (N, D) of all pictures, rows of norm 1, in which candidates for cropped copies are found.
     """
     found = exact_copies(pictures.looks)
     found += similar_copies(pictures.items, pictures.looks, mirrored=True, workers=workers)
     links = [Link(_KINDS[copy.kind], copy.first, copy.second, copy.score) for copy in found]
-    if features is None:
-        return links
     group = groups_of(len(pictures.items), links)
-    large = [row for row in range(pictures.learned, len(group)) if min(pictures.looks[row].size) >= SMALLEST]
+    large = [row for row in range(len(group)) if min(pictures.looks[row].size) >= SMALLEST]
     firsts = np.array(sorted({int(group[row]): row for row in reversed(large)}.values()), np.int64)  # one of each group
     if len(firsts) > 1:
         joined = np.frombuffer(b"".join(pictures.looks[row].thumbnail for row in firsts), np.uint8)
-        pairs, scores = cropped_pairs(features[firsts - pictures.learned], joined.reshape(-1, SIDE, SIDE))
+        pairs, scores = cropped_pairs(features[firsts], joined.reshape(-1, SIDE, SIDE))
         links += [
             Link(Kind.CROPPED, int(firsts[a]), int(firsts[b]), float(score))
             for (a, b), score in zip(pairs, scores, strict=True)

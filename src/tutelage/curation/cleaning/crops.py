@@ -13,7 +13,7 @@ from tutelage.data.images.perceptual_hash import SIDE, Thumbnails
 COSINE = 0.75  # of features, from which on a pair is looked at
 NEAREST = 5  # of each image, at most
 MOST_PAIRS = 10_000  # that are looked at, which takes a millisecond or two each
-CORRELATION = 0.87  # of the part and the whole, at least; docs/clean.md says how these were chosen
+CORRELATION = 0.9  # of the part and the whole, at least; docs/clean.md says how these were chosen
 _WORTH_REFINING = 0.7
 _SIDES = (32, 30, 28, 26, 24)  # to which a part is shrunk: it shows 75% of the whole or more in each direction
 _BLOCK = 512  # rows of features, or pairs, in memory at a time

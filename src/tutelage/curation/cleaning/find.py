@@ -27,7 +27,8 @@ _SIDES = (32, 256)  # pixels to which images are resized to be measured, at leas
 def find_faults(pile: Pile, pictures: Pictures, *, workers: int, console: Console) -> list[Fault]:
     """All faults, the surest of each kind first; what could not be judged is printed."""
     faults = [Fault(path, Kind.UNREADABLE, suggestion=f"leave out: {why}") for path, why in pictures.unreadable]
-    links = find_links(pictures, pile.features, workers=workers)
+    features = pile.features if pile.further is None else np.concatenate([pile.further, pile.features])
+    links = find_links(pictures, features, workers=workers)
     faults += copy_faults(pictures, links)
     paths = pictures.paths[pictures.learned :]
     faults += label_faults(pile, paths, groups_of(len(pictures.items), links)[pictures.learned :], console)

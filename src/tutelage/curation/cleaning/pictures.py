@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tutelage.config.settings import DataConfig
 from tutelage.core.errors import DataError
+from tutelage.core.names import shown
 from tutelage.curation.pile import Pile
 from tutelage.data.images.items import Files, ImageListing, Item, Unreadable
 from tutelage.data.images.source import list_image_splits, list_images
@@ -38,36 +39,68 @@ class Pictures:
     unreadable: list[tuple[str, str]]
 
 
-def look_at_all(config: DataConfig, pile: Pile, listed: Sequence[Item], *, workers: int) -> Pictures:
-    """The pile and the images that score, each decoded once.
+@dataclass(frozen=True)
+class Scored:
+    """Images that score: the readable ones with what they are, and the unreadable ones with the reason."""
+
+    items: list[Item]
+    splits: list[str]
+    looks: list[ImageLook]
+    unreadable: list[tuple[Item, Unreadable]]
+
+
+def look_at_scored(config: DataConfig, *, workers: int) -> Scored:
+    """The test and the validation images.
+
+    Raises:
+        DataError: they cannot be listed.
+    """
+    listed = [(split, item) for split, listing in _scored(config).items() for item in listing.items]
+    looks = survey_images([item for _, item in listed], workers=workers, thumbnails=True)
+    found = Scored([], [], [], [])
+    for (split, item), look in zip(listed, looks, strict=True):
+        if isinstance(look, Unreadable):
+            found.unreadable.append((item, look))
+            continue
+        found.items.append(item)
+        found.splits.append(split)
+        found.looks.append(look)
+    return found
+
+
+def look_at_all(config: DataConfig, scored: Scored, pile: Pile, listed: Sequence[Item], *, workers: int) -> Pictures:
+    """The images that score and the pile.
 
     Args:
         listed: the images of the pile before those that cannot be read were left out.
 
     Raises:
-        DataError: the images that score cannot be listed, or an image of the pile cannot be read any more.
+        DataError: an image of the pile cannot be read any more.
     """
-    scored = [(split, item) for split, listing in _scored(config).items() for item in listing.items]
-    looks = survey_images([item for _, item in scored], workers=workers, thumbnails=True)
-    own = survey_images(pile.items, workers=workers, thumbnails=True)
-    gone = [f"{item.place} {look.reason}" for item, look in zip(pile.items, own, strict=True) if _bad(look)]  # type: ignore[union-attr]
+    root, names = Path(config.path).expanduser(), {item.name for item in pile.items}
+    looks: list[ImageLook] = []
+    gone: list[str] = []
+    for item, look in zip(pile.items, survey_images(pile.items, workers=workers, thumbnails=True), strict=True):
+        if isinstance(look, Unreadable):
+            gone.append(f"{shown(item.place)} {look.reason}")
+        else:
+            looks.append(look)
     if gone:
         raise DataError(gone)
-    root = Path(config.path).expanduser()
-    readable = [(split, item, look) for (split, item), look in zip(scored, looks, strict=True) if not _bad(look)]
-    names = {item.name for item in pile.items}
     lost = [item for item in listed if item.name not in names]
-    faults = survey_images(lost, workers=workers)
-    unreadable = [(item, look) for item, look in zip(lost, faults, strict=True)]
-    unreadable += [(item, look) for (_, item), look in zip(scored, looks, strict=True) if _bad(look)]
-    items = [item for _, item, _ in readable] + pile.items
+    reasons = [
+        (item, look)
+        for item, look in zip(lost, survey_images(lost, workers=workers), strict=True)
+        if isinstance(look, Unreadable)
+    ]
+    items = scored.items + pile.items
     return Pictures(
         items=items,
-        looks=[look for look in [*(look for _, _, look in readable), *own] if isinstance(look, ImageLook)],
-        splits=[split for split, _, _ in readable] + [""] * len(pile.items),
+        looks=scored.looks + looks,
+        splits=scored.splits + [""] * len(pile.items),
         paths=[path_of(item, root) for item in items],
-        learned=len(readable),
-        unreadable=[(path_of(item, root), look.reason) for item, look in unreadable if isinstance(look, Unreadable)],
+        learned=len(scored.items),
+        unreadable=[(path_of(item, root), look.reason) for item, look in reasons + scored.unreadable],
     )
 
 
@@ -94,7 +127,3 @@ def _scored(config: DataConfig) -> dict[str, ImageListing]:
     if faults:
         raise DataError(faults)
     return {split: found[split] for split in SCORED if split in found}
-
-
-def _bad(look: ImageLook | Unreadable) -> bool:
-    return isinstance(look, Unreadable)
