@@ -3,10 +3,11 @@
     python benchmarks/selection.py DATA --out runs/select [--only cats-dogs,flowers-12,cifar10] [--draws 5]
 
 DATA holds photos/cats-dogs, photos/flowers-12 and cifar10 (JPEG copies), of which 5,000 training images are the pool,
-and 2,000 test images are scored on. Each image passes the frozen EfficientNet-Lite0 once: photos at 256 pixels, CIFAR-10
-at 160. Principal components are fitted to the pool; test images are never used to choose. Labels are chosen from none:
-at once, or in rounds of 10, 30 and 60 more, each of which continues from the labels before. Heads on the features:
-logistic regression, and SoftMatch's head, which learns from the unlabeled images too. The table is written to
+and 2,000 test images are scored on. Each image passes the frozen EfficientNet-Lite0 once: photos at 256 pixels, those
+of CIFAR-10 at 160. Principal components are fitted to the pool; test images are never used to choose. Labels are chosen
+from none: at once, or in rounds of 10, 30 and 60 more, each of which continues from the labels before. Heads on the
+features: logistic regression, and SoftMatch's head, which learns from the unlabeled images too. In a last table, labels
+of CIFAR-10 are doubled by each strategy; `--strategy auto` switches by what that gave. All tables are written to
 benchmarks/results/select.md.
 """
 
@@ -44,6 +45,12 @@ ONCE = ("typiclust", "medoids", "core-set")
 ROUNDS = ("typiclust", "medoids", "core-set", "margin", "entropy", "auto")
 ROWS = ("random", "random, balanced", *ONCE, *(f"{name}, in rounds" for name in ROUNDS))
 HEADS = ("logistic", "softmatch")
+LATER, LATER_SET = (100, 200, 400), "cifar10"  # labels, which are doubled; `auto` switches by what this gave
+LATER_TITLE = (
+    "## Later rounds, CIFAR-10 (JPEG copies)\n\nLabels that `typiclust` chose from none, and as many more by each "
+    "strategy; test accuracy in %, as above."
+)
+LATER_ROWS = ("random", "typiclust", "medoids", "margin", "entropy")
 
 
 def features_of(name: str, data: Path, out: Path) -> dict[str, np.ndarray]:
@@ -99,6 +106,15 @@ def chosen(strategy: str, have: np.ndarray, known: dict[str, np.ndarray], count:
     return np.concatenate([have, [pick.row for pick in found.picks]]).astype(np.int64)
 
 
+def doubled(strategy: str, known: dict[str, np.ndarray], count: int, seed: int) -> np.ndarray:
+    """The rows that have labels once as many as TypiClust chose from none were chosen by another strategy."""
+    have = chosen("typiclust", np.zeros(0, np.int64), known, count, seed)
+    if strategy != "random":
+        return chosen(strategy, have, known, count, seed)
+    rest = np.setdiff1d(np.arange(len(known["label"])), have)
+    return np.concatenate([have, np.random.default_rng(2000 + seed).choice(rest, count, replace=False)])
+
+
 def scores(rows: np.ndarray, known: dict[str, np.ndarray], seed: int) -> dict[str, float]:
     """Test accuracy of each head that is trained on the labels of `rows`."""
     pool, test = (torch.from_numpy(known[part]) * known[part].shape[1] ** 0.5 for part in ("pool", "test"))
@@ -130,6 +146,26 @@ def cells(name: str, known: dict[str, np.ndarray], draws: int, rows: Sequence[st
                 found[row][count].append(scores(have, known, seed) | {"classes": classes, "labels": len(have)})
         print(name, row, {c: said([v["logistic"] for v in found[row][c]]) for c in COUNTS}, flush=True)
     return found
+
+
+def later(known: dict[str, np.ndarray], draws: int) -> dict[str, Any]:
+    """As `cells`, of labels that are doubled."""
+    found: dict[str, Any] = {row: {} for row in LATER_ROWS}
+    for count in LATER:
+        for row in LATER_ROWS:
+            own = [scores(doubled(row, known, count, seed), known, seed) for seed in range(draws)]
+            found[row][str(count)] = own
+            print("doubled", row, count, {head: said([v[head] for v in own]) for head in HEADS}, flush=True)
+    return found
+
+
+def later_table(found: dict[str, Any]) -> str:
+    columns = [(head, count) for head in HEADS for count in LATER]
+    lines = [f"| strategy | {' | '.join(f'{head}, {count} + {count}' for head, count in columns)} |"]
+    lines += ["|---" * (len(columns) + 1) + "|"]
+    for row in LATER_ROWS:
+        lines.append(f"| {row} | {' | '.join(said([d[head] for d in found[row][str(c)]]) for head, c in columns)} |")
+    return "\n".join(lines)
 
 
 def said(values: Sequence[float]) -> str:
@@ -165,6 +201,9 @@ def main() -> None:
             if not file.exists():
                 file.write_text(json.dumps(cells(name, known, given.draws, ROWS)))
             found[name] = json.loads(file.read_text())
+    more = given.out / "later.json"
+    if not given.features_only and not more.exists() and LATER_SET in found:
+        more.write_text(json.dumps(later(features_of(LATER_SET, given.data, given.out), given.draws)))
     if found:
         titles = {"logistic": "Logistic regression", "softmatch": "SoftMatch's head"}
         tables = "\n\n".join(f"## {titles[head]}\n\n{table(found, head)}" for head in HEADS)
@@ -174,6 +213,7 @@ def main() -> None:
             "in rounds of 10, 30 and 60 more. In rounds, `margin` and `entropy` begin with `typiclust`, since there is "
             "no model yet.\nMade by `python benchmarks/selection.py DATA --out runs/select`. CIFAR-10 is a set of JPEG "
             f"copies; its pool is {POOL:,} training images, and {TEST:,} test images are scored on.\n\n{tables}\n"
+            + (f"\n{LATER_TITLE}\n\n{later_table(json.loads(more.read_text()))}\n" if more.exists() else "")
         )
 
 

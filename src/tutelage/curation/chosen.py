@@ -28,8 +28,10 @@ def label_table(pile: Pile, choice: Choice) -> pd.DataFrame:
     """
     import pandas as pd
 
-    table = pd.DataFrame(_rows(pile, choice), columns=list(COLUMNS))
-    return table.astype({"path": object, "label": object, "rank": "Int64", "reason": object})
+    rows = _rows(pile, choice)
+    kinds: dict[str, Any] = {"path": object, "label": object, "rank": "Int64", "reason": object}
+    columns = {name: pd.Series([row[name] for row in rows], dtype=kind) for name, kind in kinds.items()}
+    return pd.DataFrame(columns)
 
 
 def label_csv(pile: Pile, choice: Choice) -> bytes:

@@ -125,8 +125,9 @@ def settled(strategy: Strategy, labels: NDArray[np.int64], *, has_run: bool) -> 
     if seen >= 2 and len(known) >= FEW * seen:
         taken, why = settled("margin", labels, has_run=has_run)
         return taken, f"{why}, since there are {FEW} labels per class or more"
-    found = counted(len(known), "label") if len(known) else "no labels"
-    return "typiclust", f"{said['typiclust']} (typiclust), since there are {found}, fewer than {FEW} per class"
+    found = f"fewer than {FEW} labels per class: {len(known)} labels of {counted(seen, 'class', 'classes')}"
+    since = f"there are {found}" if len(known) else "there are no labels yet"
+    return "typiclust", f"{said['typiclust']} (typiclust), since {since}"
 
 
 def head_probabilities(
