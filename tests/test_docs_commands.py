@@ -46,6 +46,7 @@ SEEN_IN_MINUTES = {
 
 ON_PHOTOS = (
     "check photos/ --labels labels.csv",
+    "clean photos/ --labels labels.csv --out faults.csv --cleaned cleaned.csv",
     "show photos/ --labels labels.csv --out views.png",
     "train photos/ --labels labels.csv --test photos-test/ --out runs/a --budget 30m --baseline",
     "train --resume runs/a",
