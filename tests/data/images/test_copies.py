@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from tutelage.config.settings import DataConfig
@@ -74,3 +75,16 @@ def test_the_check_names_test_images_that_were_saved_again_in_the_training_set(t
     [mixed] = [warning for warning in warnings if "different labels" in warning]
     assert mixed.startswith("2 of these copies")
     assert not [w for w in check_images(DataConfig(path=str(tmp_path))).warnings if "saved again" in w]
+
+
+def test_too_many_images_are_not_compared_and_the_check_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("cat/1.png", "cat/2.bmp", "dog/3.png", "dog/4.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        picture(1 if name < "dog" else ord(name[4])).save(tmp_path / name)
+    config = DataConfig(path=str(tmp_path))
+    assert ["equal pixels" in warning for warning in check_images(config, similar=True).warnings] == [True]
+    monkeypatch.setattr("tutelage.data.images.copies.MOST_COMPARED", 3)
+    [warning] = check_images(config, similar=True).warnings
+    assert warning.startswith("4 images are too many to find copies among them")

@@ -32,11 +32,6 @@ class Kind(StrEnum):
     BLURRED = "blurred"
     ODD_SIZE = "odd size"
 
-    @property
-    def is_copy(self) -> bool:
-        """Whether it names another image that shows the same picture."""
-        return self in COPIES
-
 
 COPIES = (Kind.EXACT, Kind.PIXELS, Kind.RESAVED, Kind.MIRRORED, Kind.CROPPED)
 MEANS = {
@@ -106,12 +101,16 @@ def fault_table(faults: Sequence[Fault]) -> bytes:
     )
 
 
+def ranked(faults: Sequence[Fault]) -> list[Fault]:
+    """Copies of test and validation images first, then in the order of the kinds, and the surest of each first."""
+    order = {kind: place for place, kind in enumerate(Kind)}
+    return sorted(faults, key=lambda fault: (not fault.split, fault.split, order[fault.kind], -fault.score))
+
+
 def by_name(faults: Sequence[Fault]) -> dict[str, list[Fault]]:
-    """The faults of each name; copies of test and validation images first, then in the order of the kinds."""
-    order = list(Kind)
-    ranked = sorted(faults, key=lambda fault: (not fault.split, order.index(fault.kind)))
+    """The faults of each name, in the order in which the first of each comes."""
     groups: dict[str, list[Fault]] = {}
-    for fault in ranked:
+    for fault in faults:
         groups.setdefault(fault.name, []).append(fault)
     return groups
 

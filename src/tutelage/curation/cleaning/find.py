@@ -11,7 +11,7 @@ from rich.console import Console
 from tutelage.core.names import counted
 from tutelage.curation.cleaning import quality
 from tutelage.curation.cleaning.copies import copy_faults, find_links, groups_of
-from tutelage.curation.cleaning.faults import Fault, Kind
+from tutelage.curation.cleaning.faults import Fault, Kind, ranked
 from tutelage.curation.cleaning.pictures import Pictures
 from tutelage.curation.cleaning.unlike import LEAST, far_from_all, far_from_own_class, of_no_class
 from tutelage.curation.cleaning.wrong_labels import find_wrong_labels
@@ -25,7 +25,7 @@ _SIDES = (32, 256)  # pixels to which images are resized to be measured, at leas
 
 
 def find_faults(pile: Pile, pictures: Pictures, *, workers: int, console: Console) -> list[Fault]:
-    """All faults, the surest of each kind first; what could not be judged is printed."""
+    """All faults, in the order of `ranked`; what could not be judged is printed."""
     faults = [Fault(path, Kind.UNREADABLE, suggestion=f"leave out: {why}") for path, why in pictures.unreadable]
     features = pile.features if pile.further is None else np.concatenate([pile.further, pile.features])
     links = find_links(pictures, features, workers=workers)
@@ -33,7 +33,7 @@ def find_faults(pile: Pile, pictures: Pictures, *, workers: int, console: Consol
     paths = pictures.paths[pictures.learned :]
     faults += label_faults(pile, paths, groups_of(len(pictures.items), links)[pictures.learned :], console)
     faults += quality_faults(measured(pile, pictures, workers=workers), pictures)
-    return faults
+    return ranked(faults)
 
 
 def label_faults(pile: Pile, paths: list[str], groups: NDArray[np.int64], console: Console) -> list[Fault]:

@@ -93,21 +93,24 @@ def look_at_all(config: DataConfig, scored: Scored, pile: Pile, listed: Sequence
         for item, look in zip(lost, survey_images(lost, workers=workers), strict=True)
         if isinstance(look, Unreadable)
     ]
-    items = scored.items + pile.items
+    items, splits = scored.items + pile.items, scored.splits + [""] * len(pile.items)
     return Pictures(
         items=items,
         looks=scored.looks + looks,
-        splits=scored.splits + [""] * len(pile.items),
-        paths=[path_of(item, root) for item in items],
+        splits=splits,
+        paths=[path_of(item, root, split) for item, split in zip(items, splits, strict=True)],
         learned=len(scored.items),
         unreadable=[(path_of(item, root), look.reason) for item, look in reasons + scored.unreadable],
     )
 
 
-def path_of(item: Item, root: Path) -> str:
-    """The path of an item relative to the source, if it is a file below it; else where it is."""
+def path_of(item: Item, root: Path, split: str = "") -> str:
+    """The path of an item relative to the source, if it is a file below it; else where it is.
+
+    Arrays of several splits have rows of the same names, so that the split is named, too.
+    """
     if not isinstance(item.store, Files):
-        return item.name
+        return f"{split} {item.name}".strip()
     path = Path(os.path.relpath(item.place, root)).as_posix()
     return item.place if path.startswith("../") else path
 

@@ -16,6 +16,7 @@ from tutelage.data.images.perceptual_hash import SIDE, Thumbnails
 from tutelage.data.images.resaved import SMALLEST, resaved_pairs
 from tutelage.data.images.survey import ImageLook, pixel_digests
 
+MOST_COMPARED = 200_000  # images; comparing all pairs then takes minutes
 Kind = Literal["exact", "pixels", "resaved", "mirrored"]
 _SAID: dict[Kind, tuple[str, str]] = {
     "exact": ("byte-identical copies", "byte-identical copies"),  # as it has always been said
@@ -80,7 +81,12 @@ def check_copies(inventory: ImageInventory, *, similar: bool = False, workers: i
     items = [item for part in inventory.parts.values() for item in part.items]
     looks = [look for part in inventory.parts.values() for look in part.looks]
     found = exact_copies(looks)
-    if similar:
+    if similar and len(items) > MOST_COMPARED:
+        inventory.warnings.append(
+            f"{counted(len(items), 'image')} are too many to find copies among them that were saved again: only "
+            "byte-identical ones were looked for"
+        )
+    elif similar:
         found += similar_copies(items, looks, workers=workers)
     where: dict[tuple[Kind, str], list[tuple[Item, Item]]] = defaultdict(list)
     for copy in found:
