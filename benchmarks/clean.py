@@ -1,6 +1,7 @@
 """What `tutelage clean` finds of faults that were planted in photos.
 
     python benchmarks/clean.py DATA --out runs/clean [--count 200] [--draws 3]
+    python benchmarks/clean.py --speed
 
 DATA holds photos/cats-dogs and photos/flowers-12 (training and test photos together). A pile of links to the photos is
 made for each kind of fault:
@@ -11,13 +12,15 @@ made for each kind of fault:
 - foreign images: COUNT photos of the other set, without a label, with a random label, or in a pile without any label.
 
 Copies that a set has already are counted apart: they are what the command finds before anything is planted. The table
-is written to benchmarks/results/clean.md.
+is written to benchmarks/results/clean.md. With --speed, the searches for copies are timed on 20,000 made-up images with
+so many similar features that the largest number of pairs is searched for crops; nothing is written.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import resource
 import shutil
 import statistics
 import time
@@ -31,7 +34,10 @@ from PIL import Image
 from rich.console import Console
 
 from tutelage.commands.clean import CleanConfig, examined
+from tutelage.curation.cleaning.crops import cropped_pairs
 from tutelage.curation.cleaning.faults import COPIES, Fault, Kind
+from tutelage.data.images.perceptual_hash import SIDE
+from tutelage.data.images.resaved import resaved_pairs
 
 RESULTS = Path(__file__).parent / "results"
 SETS = ("cats-dogs", "flowers-12")
@@ -185,13 +191,38 @@ def foreign(name: str, data: Path, out: Path, count: int) -> list[str]:
     return rows
 
 
+def speed(count: int = 20_000) -> None:
+    """Print the CPU seconds of the searches for copies among so many images, and the peak of memory."""
+    draw = np.random.default_rng(0)
+    centers = draw.normal(size=(200, 256))
+    features = (centers[draw.integers(0, 200, count)] + draw.normal(scale=0.5, size=(count, 256))).astype(np.float32)
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    thumbnails = draw.integers(0, 256, (count, SIDE, SIDE), np.uint8)
+    searches: dict[str, Callable[[], object]] = {
+        "saved again": lambda: resaved_pairs(thumbnails),
+        "mirrored": lambda: resaved_pairs(thumbnails, mirrored=True),
+        "cropped": lambda: cropped_pairs(features, thumbnails),
+    }
+    for name, search in searches.items():
+        begin = time.process_time()
+        search()
+        print(f"{name}: {time.process_time() - begin:.1f} CPU s for {count} images", flush=True)
+    print(f"peak: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("data", type=Path, nargs="?")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--speed", action="store_true")
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--draws", type=int, default=3)
     args = parser.parse_args()
+    if args.speed:
+        speed()
+        return
+    if args.data is None or args.out is None:
+        parser.error("name DATA and --out")
     parts: dict[str, list[str]] = {"copies": [], "labels": [], "foreign": []}
     for name in SETS:
         parts["copies"] += copies(name, args.data, args.out, args.count)
