@@ -147,15 +147,14 @@ def test_a_cell_that_is_emptied_brings_an_image_back(photos: Path) -> None:
 
 
 def test_test_images_elsewhere_are_compared_too(photos: Path, tmp_path: Path) -> None:
-    (tmp_path / "own").mkdir()
-    picture(1, 2).save(tmp_path / "own" / "a.png")
-    picture(1, 555).save(tmp_path / "own" / "b.png")
     (tmp_path / "more" / "upright").mkdir(parents=True)
     picture(1, 109).save(tmp_path / "more" / "upright" / "leaked.bmp")
-    found = tutelage.clean("photos/train", test="more")
+    found = tutelage.clean("photos/train", test="more", cleaned="list.csv")
     leaks = found[found["fault"].str.endswith("of a test image")]
     assert leaks["path"].tolist() == ["upright/9.png"]
-    assert leaks["other"].iloc[0].endswith("more/upright/leaked.bmp")
+    assert leaks["other"].tolist() == ["more/upright/leaked.bmp"]
+    assert not [row for row in rows_of("list.csv") if row["path"].startswith("more")]
+    assert run("check", "photos/train", "--labels", "list.csv", "--test", "more")[0] == 0
 
 
 def test_in_python_the_same_table_is_returned_and_nothing_is_printed(

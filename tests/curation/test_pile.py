@@ -16,6 +16,7 @@ from support.pictures import all_kept, pictures
 from tutelage.core.errors import DataError, MissingExtra
 from tutelage.curation import encoding, pile
 from tutelage.curation.pile import Pile, gather
+from tutelage.data.images.items import Files, Item
 
 
 def saved(root: Path, images: np.ndarray, names: str = "{}.png") -> Path:
@@ -114,3 +115,15 @@ def test_a_run_has_features_probabilities_and_labels(tmp_path: Path, frozen: boo
     table.unlink()
     with pytest.raises(DataError, match="are no longer there: name a table with labels"):
         gathered(root, run=run.path)
+
+
+def test_further_images_get_comparable_features_and_stay_out_of_the_pile(tiny: Path, tmp_path: Path) -> None:
+    again = Item("a.png", None, Files(tiny), "05.png")
+    own = saved(tmp_path / "more", pictures(3, 9)[0][:, :16, :16])
+    found, _ = gathered(tiny, further=[again, *(Item(n, None, Files(own), n) for n in ("00.png", "01.png"))])
+    assert len(found) == len(found.features) == 24
+    assert found.further is not None and found.further.shape == (3, found.features.shape[1])
+    np.testing.assert_allclose(found.further[0], found.features[5], atol=1e-5)
+    assert gathered(tiny)[0].further is None
+    with pytest.raises(DataError, match="1 image that score cannot be read any more"):
+        gathered(tiny, further=[again, Item("gone.png", None, Files(own), "gone.png")])

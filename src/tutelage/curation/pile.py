@@ -141,7 +141,10 @@ def gather(
     items, digests, raw = _raw_features(part.items, encoding, workers=workers, console=console)
     _require_unlabeled(items, unlabeled, listing)
     if further:
-        raw = np.concatenate([raw, _raw_features(list(further), encoding, workers=workers, console=console)[2]])
+        read, _, more = _raw_features(list(further), encoding, workers=workers, console=console)
+        if len(read) < len(further):
+            raise DataError(f"{counted(len(further) - len(read), 'image')} that score cannot be read any more")
+        raw = np.concatenate([raw, more])
     features, probs = encoding.finish(raw)
     return Pile(
         items=items,

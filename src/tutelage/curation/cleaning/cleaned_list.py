@@ -8,7 +8,6 @@ from tutelage.core.names import to_cell
 from tutelage.core.tables import csv_bytes
 from tutelage.curation.cleaning.faults import COPIES, Fault, Kind
 from tutelage.curation.cleaning.pictures import Pictures
-from tutelage.data.images.items import Files
 from tutelage.data.images.tables import LEAVE_OUT
 
 COLUMNS = ("path", "label", LEAVE_OUT, "note")
@@ -42,7 +41,11 @@ def cleaned_list(pictures: Pictures, faults: Sequence[Fault]) -> bytes:
             "note": f"was {item.label}; {doubted[path]}" if path in doubted else None,
         }
         for path, item in zip(pictures.paths, pictures.items, strict=True)
-        if isinstance(item.store, Files) and not path.startswith("/")
+        if path in pictures.below
     ]
-    rows += [{"path": to_cell(path), LEAVE_OUT: "cannot be read"} for path, _ in pictures.unreadable if path[0] != "/"]
+    rows += [
+        {"path": to_cell(path), LEAVE_OUT: "cannot be read"}
+        for path, _ in pictures.unreadable
+        if path in pictures.below
+    ]
     return csv_bytes(sorted(rows, key=lambda row: str(row["path"])), COLUMNS)

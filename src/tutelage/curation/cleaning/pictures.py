@@ -28,7 +28,8 @@ class Pictures:
         splits: of each; "" for images of the pile.
         paths: of each, relative to the source.
         learned: the number of images that score: the row of the first image of the pile.
-        unreadable: path and reason of images of the source that cannot be read.
+        unreadable: path and reason of images that cannot be read.
+        below: the paths, of all of these, that are files below the source.
     """
 
     items: list[Item]
@@ -37,6 +38,7 @@ class Pictures:
     paths: list[str]
     learned: int
     unreadable: list[tuple[str, str]]
+    below: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,11 @@ def look_at_all(config: DataConfig, scored: Scored, pile: Pile, listed: Sequence
         paths=[path_of(item, root, split) for item, split in zip(items, splits, strict=True)],
         learned=len(scored.items),
         unreadable=[(path_of(item, root), look.reason) for item, look in reasons + scored.unreadable],
+        below=frozenset(
+            path_of(item, root)
+            for item in (*items, *lost, *(item for item, _ in scored.unreadable))
+            if _is_below(item, root)
+        ),
     )
 
 
@@ -111,8 +118,12 @@ def path_of(item: Item, root: Path, split: str = "") -> str:
     """
     if not isinstance(item.store, Files):
         return f"{split} {item.name}".strip()
-    path = Path(os.path.relpath(item.place, root)).as_posix()
-    return item.place if path.startswith("../") else path
+    return Path(os.path.relpath(item.place, root)).as_posix() if _is_below(item, root) else item.place
+
+
+def _is_below(item: Item, root: Path) -> bool:
+    """Whether an item is a file below a folder."""
+    return isinstance(item.store, Files) and not os.path.relpath(item.place, root).startswith(os.pardir + os.sep)
 
 
 def _scored(config: DataConfig) -> dict[str, ImageListing]:
