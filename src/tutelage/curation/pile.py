@@ -25,6 +25,7 @@ from tutelage.curation.encoding import Encoding, default_encoding, encoding_of_r
 from tutelage.curation.listing import list_pile
 from tutelage.data.images.feature_store import FeatureStore
 from tutelage.data.images.framing import Framing
+from tutelage.data.images.image_cache import VERSION
 from tutelage.data.images.image_set import class_indices
 from tutelage.data.images.items import ImageListing, Item, Unreadable
 from tutelage.data.images.parts import ImageInventory, ImagePart
@@ -249,7 +250,7 @@ def _blocks(
 def _store(encoding: Encoding) -> FeatureStore | None:
     if encoding.key is None:
         return None
-    name = f"files-{encoding.key}-{encoding.size}x{encoding.channels}-{encoding.framing.key}.sqlite"
+    name = f"files-{VERSION}-{encoding.key}-{encoding.size}x{encoding.channels}-{encoding.framing.key}.sqlite"
     return FeatureStore(cache_folder() / "features" / name, encoding.width)
 
 
