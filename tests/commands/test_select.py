@@ -94,16 +94,16 @@ def test_later_rounds_keep_the_labels_and_choose_others(photos: Path, capsys: py
     assert kept == {row["path"]: kind(row["path"]) for row in first}
     assert {row["reason"] for row in second[4:]} == {"labeled before"} and {row["rank"] for row in second[4:]} == {""}
     assert (
-        "typiclust), since there are fewer than 10 labels per class: 3 labels of 3 classes" in capsys.readouterr().out
+        "typiclust), since there are fewer than 40 labels per class: 3 labels of 3 classes" in capsys.readouterr().out
     )
 
 
 def test_with_many_labels_images_are_chosen_that_a_head_on_the_features_wavers_on(photos: Path) -> None:
     draw = np.random.default_rng(0)  # r and g alone, mixed, so that there is something to be unsure of
-    for number in range(40):
+    for number in range(100):
         pixels = draw.integers(0, 255, (16, 16, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(photos / "a" / "b" / f"{100 + number}.png")
-    table = [f"a/b/{100 + k}.png,{'xy'[k % 2]}" for k in range(20)]
+    table = [f"a/b/{100 + k}.png,{'xy'[k % 2]}" for k in range(80)]
     Path("labels.csv").write_text("\n".join(["path,label", *table]) + "\n")
     found = select("--count", "4", "--labels", "labels.csv")
     assert all(re.match(r"the model (wavers between|holds) [xy] \(\d+%\)", row["reason"]) for row in found[:4])

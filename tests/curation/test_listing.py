@@ -77,3 +77,10 @@ def test_a_faulty_table_and_a_folder_without_images_are_errors(tmp_path: Path) -
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="no images"):
         listed(tmp_path / "empty")
+
+
+def test_a_table_of_images_that_are_all_for_scoring_leaves_nothing_to_label(tmp_path: Path) -> None:
+    root = folder(tmp_path / "p", "test/1.png", "test/2.png")
+    (root / "labels.csv").write_text("path,label\ntest/1.png,cat\n")
+    with pytest.raises(DataError, match="no images to learn from; it has test"):
+        listed(root)

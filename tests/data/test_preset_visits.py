@@ -29,7 +29,7 @@ def visits(preset: str, images: int, labels: int, steps: int, folder: Path) -> t
     np.savez(folder / "images.npz", x=pixels, y=np.arange(images) % 10)
     given = {"data.path": str(folder / "images.npz"), "data.label_count": labels}
     cfg = resolved(config.resolve(given, preset=preset))
-    data = load_images(cfg.data, seed=0, workers=0)
+    data = load_images(cfg.data, seed=0)
     assert len(data.labeled_rows) == labels
     seen = np.zeros(images, dtype=int)
     for stream, rows, batch in (

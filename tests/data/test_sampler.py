@@ -84,7 +84,7 @@ def test_the_setting_chooses_how_the_labeled_stream_is_drawn_and_leaves_the_unla
         cfg = config.resolve(
             {"data.path": "digits", "data.labeled_sampling": sampling, "train.steps": 5, "method.name": "mean-teacher"}
         )
-        dataset = load_images(cfg.data, seed=0, workers=0)
+        dataset = load_images(cfg.data, seed=0)
         student = build_predictor(cfg, num_classes=10, channels=1, image_size=8)
         inputs = Inputs(dataset.train.images, Normalization((0.0,), (1.0,)))
         training = build_training(cfg, dataset, inputs, torch.device("cpu"), student)

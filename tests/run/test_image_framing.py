@@ -48,7 +48,7 @@ def trained(wide: Path, out: Path, *flags: str) -> RunRecord:
 
 def framed(root: Path, framing: Framing, size: int) -> np.ndarray:
     files = sorted(root.rglob("*.png"))
-    return np.stack([framing.to_square(Image.open(file), size, 3) for file in files])
+    return np.stack([framing.to_square(np.array(Image.open(file)), size, 3) for file in files])
 
 
 @pytest.fixture(scope="module")

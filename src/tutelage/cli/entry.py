@@ -14,6 +14,7 @@ from pathlib import Path
 from cyclopts import CycloptsError
 
 from tutelage.cli import (
+    cache_command,
     label_commands,
     look_commands,
     pretrain_commands,
@@ -22,6 +23,7 @@ from tutelage.cli import (
     train_commands,
 )
 from tutelage.cli.application import app, dotted
+from tutelage.cli.cache_command import take_cache
 from tutelage.cli.dotted import is_dotted, with_flags
 from tutelage.cli.usage import TAKES_DOTTED, commands_of, flags_of, sentence, unknown_option
 from tutelage.core.errors import ConfigError, DataError, TutelageError, is_out_of_memory
@@ -31,7 +33,15 @@ from tutelage.core.wording import as_flags
 PACKAGE = Path(__file__).parents[1]
 
 # importing these modules registers their commands
-COMMANDS = (train_commands, pretrain_commands, run_commands, representation_commands, label_commands, look_commands)
+COMMANDS = (
+    train_commands,
+    pretrain_commands,
+    run_commands,
+    representation_commands,
+    label_commands,
+    look_commands,
+    cache_command,
+)
 
 
 def main(tokens: Sequence[str] | None = None) -> None:
@@ -53,6 +63,7 @@ def run(tokens: list[str]) -> int:
 
 def _run(tokens: list[str]) -> int:
     try:
+        tokens = take_cache(tokens)
         _refuse_stray(tokens)
         tokens = dotted.take(tokens)
         app(tokens, exit_on_error=False, print_error=False, result_action="return_value")

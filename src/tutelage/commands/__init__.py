@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tutelage.commands.cache import clear_cache, print_cache
     from tutelage.commands.catalog import print_catalog
     from tutelage.commands.check import check_source
     from tutelage.commands.clean import CleanConfig, clean_images
@@ -34,6 +35,7 @@ _HOMES = {
     "SelectConfig": "tutelage.commands.select",
     "check_source": "tutelage.commands.check",
     "clean_images": "tutelage.commands.clean",
+    "clear_cache": "tutelage.commands.cache",
     "collect_runs": "tutelage.commands.compare",
     "compare_runs": "tutelage.commands.compare",
     "embed_run": "tutelage.commands.embed",
@@ -43,6 +45,7 @@ _HOMES = {
     "parse_counts": "tutelage.commands.probe",
     "plan_of": "tutelage.commands.compare",
     "predict_run": "tutelage.commands.predict",
+    "print_cache": "tutelage.commands.cache",
     "print_catalog": "tutelage.commands.catalog",
     "probe_run": "tutelage.commands.probe",
     "report_after_training": "tutelage.commands.report",
@@ -63,6 +66,7 @@ __all__ = [
     "SelectConfig",
     "check_source",
     "clean_images",
+    "clear_cache",
     "collect_runs",
     "compare_runs",
     "embed_run",
@@ -72,6 +76,7 @@ __all__ = [
     "parse_counts",
     "plan_of",
     "predict_run",
+    "print_cache",
     "print_catalog",
     "probe_run",
     "report_after_training",

@@ -42,7 +42,7 @@ def select(
         labels: those that are known, as in `train`.
         run: a trained run, whose features and probabilities are used; its labels are taken if it was trained on `data`.
         features: a run whose features alone are used, such as one of `pretrain`.
-        strategy: "auto" takes "typiclust" below ten labels per class, and "margin" from there on.
+        strategy: "auto" takes "typiclust" below 40 labels per class, and "margin" from there on.
         seed: of the clusters and of random choices.
         ignore_folders: folders are no classes, so that their images have no label.
         out: CSV file to write, beside which a page with pictures is written (.html).

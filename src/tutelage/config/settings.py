@@ -59,7 +59,7 @@ class DataConfig:
     ] = "auto"
     skip_unreadable: Annotated[bool, "skip images that cannot be read instead of stopping"] = False
     memory_limit_mb: Annotated[
-        int, "decoded images that exceed this in total go to a memory-mapped cache in the run folder"
+        int, "decoded images that may be kept in memory, in MB, where the cache folder has no room for them"
     ] = 4096
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ from sklearn.decomposition import PCA
 
 from tutelage.config import RunConfig
 from tutelage.core.errors import MissingExtra
+from tutelage.core.names import shown
 from tutelage.data.images.framing import Framing
 from tutelage.data.images.parts import ImageInventory
 from tutelage.data.images.size import choose_channels, choose_framing
@@ -68,7 +69,7 @@ def encoding_of_run(run: Path) -> Encoding:
     """
     model, encoder = Model.load(run), Encoder.load(run)
     classes = () if isinstance(model.task, Representation) else model.task.classes
-    described = f"the features of {run}"
+    described = f"the features of the run {shown(run.name)}"
     frozen = model.normalization
     if isinstance(frozen, FrozenNetworks):
 

@@ -31,7 +31,8 @@ def list_pile(config: DataConfig, *, ignore_folders: bool = False) -> ImageListi
     splits = list_image_splits(config.path, config.labels)
     root = Path(config.path).expanduser()
     has_table = root.is_dir() and find_table(root, config.labels) is not None
-    listing, parts = splits.get("train"), [splits[role] for role in _LEARNED if role in splits]
+    parts = [splits[role] for role in _LEARNED if role in splits]
+    listing = splits.get("train", next(iter(parts), None))
     no_classes = listing is not None and (listing.kind == "folder of images" or _is_nested(listing))
     items = [
         _bare(item) if role == "unlabeled" else item
@@ -40,17 +41,16 @@ def list_pile(config: DataConfig, *, ignore_folders: bool = False) -> ImageListi
         for item in splits[role].items
     ]
     only_class = len({item.label for item in items}) == 1 and not has_table
-    if not has_table and (no_classes or only_class or ignore_folders or listing is None):
+    if not has_table and (no_classes or only_class or ignore_folders or "train" not in splits):
         found = list_images(config.path, role="unlabeled")
         if found.faults:
             raise DataError(found.faults)
         return replace(found, items=[_from_root(item, root) for item in found.items])
-    assert listing is not None
-    faults = [fault for part in parts for fault in part.faults]
+    faults = [fault for part in (parts or splits.values()) for fault in part.faults]
     if faults:
         raise DataError(faults)
-    if not items:
-        raise DataError(f"{shown(config.path)} holds no images")
+    if listing is None or not items:
+        raise DataError(f"{shown(config.path)} holds no images to learn from; it has {', '.join(splits)}")
     warnings = [warning for part in parts for warning in part.warnings]
     return replace(listing, items=[_from_root(item, root) for item in items], warnings=warnings)
 

@@ -25,6 +25,7 @@ from tutelage.curation.encoding import Encoding, default_encoding, encoding_of_r
 from tutelage.curation.listing import list_pile
 from tutelage.data.images.feature_store import FeatureStore
 from tutelage.data.images.framing import Framing
+from tutelage.data.images.image_cache import VERSION
 from tutelage.data.images.image_set import class_indices
 from tutelage.data.images.items import ImageListing, Item, Unreadable
 from tutelage.data.images.parts import ImageInventory, ImagePart
@@ -47,7 +48,6 @@ class Pile:
         labels: (N,) int64, -1 where unknown.
         features: (N, D) float32, rows of norm 1.
         described: what the features are, in words.
-        digests: (N,) 16-byte hashes of the files.
         size, channels, framing: how images are decoded.
         alike: the cosine of two rows of features from which on two images are near-duplicates.
         probs: (N, K) float32, class probabilities of the run; None without one.
@@ -60,7 +60,6 @@ class Pile:
     labels: NDArray[np.int64]
     features: NDArray[np.float32]
     described: str
-    digests: list[bytes]
     size: int
     channels: int
     framing: Framing
@@ -138,10 +137,10 @@ def gather(
         encoding = default_encoding(found, cfg, choose_device(cfg.train.device))
     else:
         encoding = encoding_of_run(run)
-    items, digests, raw = _raw_features(part.items, encoding, workers=workers, console=console)
+    items, raw = _raw_features(part.items, encoding, workers=workers, console=console)
     _require_unlabeled(items, unlabeled, listing)
     if further:
-        read, _, more = _raw_features(list(further), encoding, workers=workers, console=console)
+        read, more = _raw_features(list(further), encoding, workers=workers, console=console)
         if len(read) < len(further):
             raise DataError(f"{counted(len(further) - len(read), 'image')} that score cannot be read any more")
         raw = np.concatenate([raw, more])
@@ -152,7 +151,6 @@ def gather(
         labels=class_indices(items, listing.classes),
         features=features[: len(items)],
         described=encoding.described,
-        digests=digests,
         size=encoding.size,
         channels=encoding.channels,
         framing=encoding.framing,
@@ -215,8 +213,8 @@ def _readable(listing: ImageListing, *, workers: int, console: Console) -> Image
 
 def _raw_features(
     items: list[Item], encoding: Encoding, *, workers: int, console: Console
-) -> tuple[list[Item], list[bytes], NDArray[np.float32]]:
-    """The images that can be decoded, the hashes of their files, and (N, F) what the first step of `encoding` gives."""
+) -> tuple[list[Item], NDArray[np.float32]]:
+    """The images that can be decoded, and what the first step of `encoding` gives of them, (N, F)."""
     digests = read_digests(items, workers=max(workers, 1))
     store = _store(encoding)
     known = {} if store is None else store.get([digest for digest in digests if isinstance(digest, bytes)])
@@ -237,7 +235,7 @@ def _raw_features(
     if not good:
         raise DataError(f"no image can be read: {shown(items[0].place)} {faults[0].reason}")
     kept = [digest for row in good if isinstance(digest := digests[row], bytes)]
-    return [items[row] for row in good], kept, np.stack([known[digest] for digest in kept])
+    return [items[row] for row in good], np.stack([known[digest] for digest in kept])
 
 
 def _blocks(
@@ -262,7 +260,7 @@ def _blocks(
 def _store(encoding: Encoding) -> FeatureStore | None:
     if encoding.key is None:
         return None
-    name = f"files-{encoding.key}-{encoding.size}x{encoding.channels}-{encoding.framing.key}.sqlite"
+    name = f"files-{VERSION}-{encoding.key}-{encoding.size}x{encoding.channels}-{encoding.framing.key}.sqlite"
     return FeatureStore(cache_folder() / "features" / name, encoding.width)
 
 

@@ -14,7 +14,7 @@ def picture(seed: int) -> Image.Image:
 
 
 def thumbnails(*images: Image.Image) -> np.ndarray:
-    return np.stack([gray_thumbnail(image) for image in images])
+    return np.stack([gray_thumbnail(np.asarray(image)) for image in images])
 
 
 @pytest.mark.parametrize("box", [(10, 8, 190, 142), (0, 0, 170, 150), (30, 20, 200, 140), (24, 18, 176, 132)])

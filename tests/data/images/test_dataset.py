@@ -11,7 +11,9 @@ from tutelage.config.settings import DataConfig
 from tutelage.core.errors import DataError
 from tutelage.data.images.arrays import DIGITS, list_digits
 from tutelage.data.images.dataset import ImageDataset, load_images
+from tutelage.data.images.image_cache import ImageCache
 from tutelage.data.images.inventory import take_image_inventory
+from tutelage.data.images.reader import ImageReader
 
 pytestmark = pytest.mark.usefixtures("by_flags")
 
@@ -172,18 +174,17 @@ def test_images_of_different_sizes_get_the_median_of_their_short_sides(tmp_path:
     assert load_images(DataConfig(path=str(tmp_path), image_size=20), seed=0).image_size == 20
 
 
-def test_above_the_memory_limit_images_lie_in_the_cache(tmp_path: Path) -> None:
-    folder, cache = write_folder(tmp_path / "a"), tmp_path / "run" / "cache"
-    plain = load_images(DataConfig(path=str(folder)), seed=0, cache_dir=cache)
-    assert not cache.exists()
-    config = DataConfig(path=str(folder), memory_limit_mb=0, test=str(folder))
-    mapped = load_images(config, seed=0, cache_dir=cache)
+def test_with_a_cache_images_are_mapped_into_memory(tmp_path: Path, cache: ImageCache) -> None:
+    folder = write_folder(tmp_path / "a")
+    plain = load_images(DataConfig(path=str(folder)), seed=0)
+    config = DataConfig(path=str(folder), test=str(folder))
+    mapped = load_images(config, seed=0, reader=ImageReader(cache=cache))
     assert isinstance(mapped.train.images, np.memmap)
     np.testing.assert_array_equal(mapped.train.images, plain.train.images)
     assert isinstance(mapped.load_test().images.images, np.memmap)
-    assert len(list(cache.iterdir())) == 2
+    assert len(list(cache.folder.glob("*.npy"))) == 1  # the test images are the same
     shutil.copy(folder / "0" / "0.png", folder / "0" / "new.png")
-    assert len(load_images(config, seed=0, cache_dir=cache).train) == 41
+    assert len(load_images(config, seed=0, reader=ImageReader(cache=cache)).train) == 41
 
 
 def test_an_inventory_made_before_gives_the_same_data() -> None:
@@ -192,10 +193,10 @@ def test_an_inventory_made_before_gives_the_same_data() -> None:
     assert again.split_record() == digits(label_count=40).split_record()
 
 
-def test_nothing_is_written_beside_the_images(tmp_path: Path) -> None:
+def test_nothing_is_written_beside_the_images(tmp_path: Path, cache: ImageCache) -> None:
     folder = write_folder(tmp_path / "a")
     before = sorted((path, path.stat().st_mtime_ns) for path in folder.rglob("*"))
-    load_images(DataConfig(path=str(folder), memory_limit_mb=0), seed=0, cache_dir=tmp_path / "cache").split_record()
+    load_images(DataConfig(path=str(folder)), seed=0, reader=ImageReader(cache=cache)).split_record()
     assert sorted((path, path.stat().st_mtime_ns) for path in folder.rglob("*")) == before
 
 
@@ -206,7 +207,7 @@ def test_photos_in_shards_load_with_few_labels(tmp_path: Path) -> None:
         pytest.skip("CIFAR-10 shards are not here: set TUTELAGE_DATA to the folder that holds cifar10/")
     shutil.copy(source / "train-0000.tar.gz", tmp_path)
     shutil.copy(source / "classes.json", tmp_path)
-    data = load_images(DataConfig(path=str(tmp_path), label_count=250), seed=0, workers=2)
+    data = load_images(DataConfig(path=str(tmp_path), label_count=250), seed=0)
     assert data.train.images.shape == (5000, 3, 32, 32)
     assert np.bincount(data.train.labels[data.labeled_rows]).tolist() == [25] * 10
     assert (data.flip_ok, data.val) == (True, None)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tutelage.core.errors import DataError, RunError
+from tutelage.core.errors import DataError
 from tutelage.data.images.arrays import list_digits
-from tutelage.data.images.image_set import PixelCache, decode
+from tutelage.data.images.image_set import decode
 from tutelage.data.images.items import Files, Item, Unreadable
 from tutelage.data.images.shards import list_shards
 from tutelage.data.images.survey import ImageLook, read_pixels, survey_images
@@ -83,36 +83,6 @@ def test_all_unreadable_images_are_named_at_once(tmp_path: Path) -> None:
 def test_a_label_that_is_no_class_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="'b' is not a class"):
         decode(write_items(tmp_path, 2), ("a",), size=8, channels=1)
-
-
-def test_the_cache_holds_the_same_images_and_is_used_again(tmp_path: Path) -> None:
-    items = write_items(tmp_path, 5)
-    plain = decode(items, ("a", "b"), size=8, channels=3)
-    cache = PixelCache(tmp_path / "run" / "cache", 0)
-    mapped = decode(items, ("a", "b"), size=8, channels=3, cache=cache, name="train")
-    assert isinstance(mapped.images, np.memmap)
-    np.testing.assert_array_equal(mapped.images, plain.images)
-    for item in items:
-        (tmp_path / item.name).unlink()
-    again = decode(items, ("a", "b"), size=8, channels=3, cache=cache, name="train")
-    np.testing.assert_array_equal(again.images, plain.images)
-    assert [path.name for path in (tmp_path / "run" / "cache").iterdir()] == ["train-3x8.npy"]
-
-
-def test_a_failed_decoding_leaves_no_cache(tmp_path: Path) -> None:
-    items = write_items(tmp_path, 3)
-    (tmp_path / "1.png").write_bytes(b"")
-    with pytest.raises(DataError):
-        decode(items, ("a", "b"), size=8, channels=1, cache=PixelCache(tmp_path / "cache", 0), name="train")
-    assert list((tmp_path / "cache").iterdir()) == []
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_full_disk_is_a_clear_error(tmp_path: Path) -> None:
-    (tmp_path / f"train-1x8.npy.tmp-{os.getpid()}").symlink_to("/dev/full")
-    with pytest.raises(RunError, match=r"cannot write the cache .*train-1x8\.npy"):
-        decode(write_items(tmp_path, 3), ("a", "b"), size=8, channels=1, cache=PixelCache(tmp_path, 0), name="train")
-    assert not (tmp_path / "train-1x8.npy").exists()
 
 
 def test_real_photos_decode_from_a_shard() -> None:

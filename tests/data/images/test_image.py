@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from tutelage.data.images.reading import ImageFault, is_gray, open_image, quiet_pillow
+from tutelage.data.images.reading import ImageFault, decode_image, is_gray, quiet_pillow
 
 
 def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
@@ -19,7 +19,7 @@ def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 def pixels_of(content: bytes) -> NDArray[np.uint8]:
     with quiet_pillow():
-        return np.asarray(open_image(content, at_least=1000)[0])
+        return decode_image(content, at_least=1000)[0]
 
 
 def ramp() -> NDArray[np.uint8]:
@@ -104,10 +104,10 @@ def test_of_an_animation_the_first_frame_is_taken() -> None:
 
 def test_the_original_size_and_mode_are_told() -> None:
     content = encode(Image.new("RGB", (640, 480)), "JPEG")
-    image, size, mode = open_image(content, at_least=30)
+    image, size, mode = decode_image(content, at_least=30)
     assert (size, mode) == ((640, 480), "RGB")
-    assert image.size == (80, 60)  # decoded at 1/8: still twice 30 or more
-    assert open_image(content, at_least=31)[0].size == (160, 120)
+    assert image.shape == (60, 80, 3)  # decoded at 1/8: still twice 30 or more
+    assert decode_image(content, at_least=31)[0].shape == (120, 160, 3)
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def photos() -> tuple[np.ndarray, np.ndarray]:
     shard = DATA / "cifar10" / "train-0000.tar.gz"
     if not shard.exists():
         pytest.skip("CIFAR-10 shards are not here: set TUTELAGE_DATA to the folder that holds cifar10/")
-    part = load_images(DataConfig(path=str(shard)), seed=0, workers=2).train
+    part = load_images(DataConfig(path=str(shard)), seed=0).train
     known = part.labels >= 0
     return part.images[known], part.labels[known]
 

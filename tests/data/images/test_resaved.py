@@ -30,7 +30,7 @@ def jpeg(image: Image.Image, quality: int) -> Image.Image:
 
 
 def thumbnails(*images: Image.Image) -> np.ndarray:
-    return np.stack([gray_thumbnail(image) for image in images])
+    return np.stack([gray_thumbnail(np.asarray(image)) for image in images])
 
 
 def naive_hash(thumbnail: np.ndarray) -> int:

@@ -20,8 +20,9 @@ from tutelage.core.errors import DataError
 from tutelage.data.images import reading, survey
 from tutelage.data.images.check import check_images
 from tutelage.data.images.dataset import ImageDataset, load_images
-from tutelage.data.images.image_set import PixelCache
+from tutelage.data.images.image_cache import ImageCache
 from tutelage.data.images.inventory import take_image_inventory
+from tutelage.data.images.reader import ImageReader
 from tutelage.run.data_modules.images import ImageModule
 
 SIZES = [(40, 52), (64, 48), (90, 70)]
@@ -51,14 +52,14 @@ def photos(tmp_path: Path) -> Path:
 def decoded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
     """How often each content is decoded."""
     counts: Counter[str] = Counter()
-    original = survey.open_image
+    original = survey.decode_image
 
     def counted(content: Any, *, at_least: int) -> Any:
         counts[hashlib.sha256(content).hexdigest()] += 1
         return original(content, at_least=at_least)
 
     for module in (survey, reading):
-        monkeypatch.setattr(module, "open_image", counted)
+        monkeypatch.setattr(module, "decode_image", counted)
     yield counts
 
 
@@ -68,13 +69,9 @@ def counts_of(decoded: Counter[str], folder: Path) -> set[int]:
     return {decoded[hashlib.sha256(path.read_bytes()).hexdigest()] for path in files}
 
 
-def cache_of(config: DataConfig, folder: Path) -> PixelCache:
-    return PixelCache(folder, config.memory_limit_mb * 2**20)
-
-
-def looked_at_first(config: DataConfig, folder: Path) -> ImageDataset:
+def looked_at_first(config: DataConfig) -> ImageDataset:
     """Surveyed without pixels, then decoded."""
-    return load_images(config, seed=0, cache_dir=folder, inventory=take_image_inventory(config))
+    return load_images(config, seed=0, inventory=take_image_inventory(config))
 
 
 def assert_same(a: ImageDataset, b: ImageDataset) -> None:
@@ -86,31 +83,40 @@ def assert_same(a: ImageDataset, b: ImageDataset) -> None:
     np.testing.assert_array_equal(a.val.labels, b.val.labels)
 
 
-@pytest.mark.parametrize("memory_limit_mb", [4096, 0])
-def test_training_and_validation_images_are_decoded_once(
-    photos: Path, tmp_path: Path, decoded: Counter[str], memory_limit_mb: int
-) -> None:
-    config = DataConfig(path=str(photos), memory_limit_mb=memory_limit_mb)
-    report = check_images(config, workers=2, cache=cache_of(config, tmp_path / "cache"))
+def test_without_a_cache_all_but_test_images_are_decoded_once(photos: Path, decoded: Counter[str]) -> None:
+    config, reader = DataConfig(path=str(photos)), ImageReader(2)
+    report = check_images(config, reader=reader, decode=True)
     report.raise_faults()
-    data = load_images(config, seed=0, workers=2, cache_dir=tmp_path / "cache", inventory=report.inventory)
-    assert isinstance(data.train.images, np.memmap) == (memory_limit_mb == 0)
+    data = load_images(config, seed=0, reader=reader, inventory=report.inventory)
     for part in ("train", "unlabeled", "val"):
         assert counts_of(decoded, photos / part) == {1}
     assert counts_of(decoded, photos / "test") == {1}  # for their faults
+    assert data.seconds_per_image > 0.0
     data.load_test()
     assert counts_of(decoded, photos / "test") == {2}
-    assert data.seconds_per_image > 0.0
-    assert_same(data, looked_at_first(config, tmp_path / "other"))
+    assert_same(data, looked_at_first(config))
+
+
+def test_with_a_cache_every_image_is_decoded_once_for_all_commands(
+    photos: Path, cache: ImageCache, decoded: Counter[str]
+) -> None:
+    config = DataConfig(path=str(photos))
+    for seed in (0, 1):  # two commands
+        report = check_images(config, reader=ImageReader(2, cache), decode=True)
+        data = load_images(config, seed=seed, reader=ImageReader(2, cache), inventory=report.inventory)
+        data.load_test()
+        for part in ("train", "unlabeled", "val", "test"):
+            assert counts_of(decoded, photos / part) == {1}
+        assert isinstance(data.train.images, np.memmap) and data.seconds_per_image == 0.0
+    assert_same(load_images(config, seed=0, reader=ImageReader(1, cache)), looked_at_first(config))
 
 
 def test_a_training_decodes_each_image_once(photos: Path, tmp_path: Path, decoded: Counter[str]) -> None:
     given = {"data.path": str(photos), "method.name": "fixmatch", "train.workers": 2, "train.steps": 1}
     module = ImageModule(screen(quiet=True), torch.device("cpu"))
     module.load(module.settle(resolve(given), tmp_path / "run"), tmp_path / "run")
-    for part in ("train", "unlabeled", "val"):
+    for part in ("train", "unlabeled", "val", "test"):
         assert counts_of(decoded, photos / part) == {1}
-    assert module.decoding > 0.0
 
 
 def test_a_method_that_is_chosen_with_an_image_size_of_its_own_decodes_once(
@@ -126,73 +132,53 @@ def test_a_method_that_is_chosen_with_an_image_size_of_its_own_decodes_once(
     assert counts_of(decoded, tmp_path / "photos") == {1}
 
 
-def test_without_a_check_before_it_loading_decodes_once(photos: Path, tmp_path: Path, decoded: Counter[str]) -> None:
-    config = DataConfig(path=str(photos), memory_limit_mb=0)
-    first = load_images(config, seed=0, cache_dir=tmp_path)
-    assert counts_of(decoded, photos) == {1}
-    written = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.npy")}
-    assert len(written) == 2
-    again = load_images(config, seed=0, cache_dir=tmp_path)  # as a resumed run, or another rank, does
-    assert counts_of(decoded, photos) == {2}
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.npy")} == written
-    assert_same(first, again)
-
-
-def test_the_cache_of_other_images_is_not_taken(photos: Path, tmp_path: Path) -> None:
-    config = DataConfig(path=str(photos), memory_limit_mb=0)
-    before = load_images(config, seed=0, cache_dir=tmp_path / "cache")
+def test_the_cache_of_other_images_is_not_taken(photos: Path, cache: ImageCache) -> None:
+    config = DataConfig(path=str(photos))
+    before = load_images(config, seed=0, reader=ImageReader(cache=cache))
     write_image(photos / "train" / "cat" / "0.jpg", (64, 48), 7777)
     (photos / "train" / "cat" / "0.png").unlink(missing_ok=True)
-    after = load_images(config, seed=0, cache_dir=tmp_path / "cache")
+    after = load_images(config, seed=0, reader=ImageReader(cache=cache))
     assert after.fingerprint != before.fingerprint
-    assert_same(after, looked_at_first(config, tmp_path / "other"))
+    assert_same(after, looked_at_first(config))
 
 
-@pytest.mark.parametrize("memory_limit_mb", [4096, 0])
+@pytest.mark.parametrize("cached", [False, True])
 @pytest.mark.parametrize(("size", "mode", "base"), [((400, 400), "L", "L"), ((32, 32), "RGB", "L")])
 def test_an_unreadable_image_that_is_left_out_changes_neither_size_nor_channels(
-    tmp_path: Path, memory_limit_mb: int, size: tuple[int, int], mode: str, base: str
+    tmp_path: Path, cached: bool, cache: ImageCache, size: tuple[int, int], mode: str, base: str
 ) -> None:
     root = tmp_path / "photos"
     for number in range(60):
         write_image(root / "ab"[number % 2] / f"{number}.png", (32, 32), number, base)
-    plain = DataConfig(path=str(root), memory_limit_mb=memory_limit_mb, skip_unreadable=True)
-    whole = load_images(plain, seed=0, cache_dir=tmp_path / "whole")
+    plain = DataConfig(path=str(root), skip_unreadable=True)
+    whole = load_images(plain, seed=0)
     odd = root / "a" / "odd.png"
     write_image(odd, size, 99, mode)
     odd.write_bytes(odd.read_bytes()[:-400])  # its header is fine
-    data = load_images(plain, seed=0, cache_dir=tmp_path / "cache")
-    np.testing.assert_array_equal(data.train.images, whole.train.images)
-    assert data.split_record() == whole.split_record()
-    assert any("1 unreadable ones left out" in note for note in data.notes)
-    if memory_limit_mb == 0:
-        assert [p.name for p in (tmp_path / "cache").iterdir()] == [p.name for p in (tmp_path / "whole").iterdir()]
+    for _ in range(2):
+        data = load_images(plain, seed=0, reader=ImageReader(1, cache if cached else None))
+        np.testing.assert_array_equal(data.train.images, whole.train.images)
+        assert data.split_record() == whole.split_record()
+        assert any("1 unreadable ones left out" in note for note in data.notes)
 
 
-def test_faults_are_those_of_a_survey_and_leave_nothing_in_the_cache(photos: Path, tmp_path: Path) -> None:
+def test_faults_are_those_of_a_survey_the_second_time_too(photos: Path, cache: ImageCache) -> None:
     for number, name in enumerate(["train/cat/0", "train/dog/3", "val/cat/1", "unlabeled/2", "test/dog/0"]):
         [path] = photos.glob(f"{name}.*")
         content = path.read_bytes()
         path.write_bytes(content[: len(content) // 2] if number % 2 == 0 else b"")
-    config = DataConfig(path=str(photos), memory_limit_mb=0)
+    config = DataConfig(path=str(photos))
     plain = take_image_inventory(config)
-    kept = take_image_inventory(config, cache=cache_of(config, tmp_path / "cache"))
     assert len(plain.faults) == 5
-    assert (kept.faults, kept.warnings) == (plain.faults, plain.warnings)
-    with pytest.raises(DataError) as error:
-        load_images(config, seed=0, cache_dir=tmp_path / "cache")
-    assert error.value.faults == plain.faults
-    assert not list((tmp_path / "cache").glob("*"))
-
-
-def test_a_fault_behind_a_good_header_drops_the_pixels(photos: Path, tmp_path: Path) -> None:
-    [path] = (photos / "train" / "cat").glob("0.*")
-    path.write_bytes(path.read_bytes()[:-500])
-    config = DataConfig(path=str(photos), memory_limit_mb=0)
-    found = take_image_inventory(config, cache=cache_of(config, tmp_path / "cache"))
-    assert found.faults == take_image_inventory(config).faults
-    assert len(found.faults) == 1
-    assert not list((tmp_path / "cache").glob("*"))
+    for _ in range(2):
+        kept = take_image_inventory(config, reader=ImageReader(cache=cache), decode=True)
+        assert (kept.faults, kept.warnings, kept.pixels) == (plain.faults, plain.warnings, {})
+        with pytest.raises(DataError) as error:
+            load_images(config, seed=0, reader=ImageReader(cache=cache))
+        assert error.value.faults == plain.faults
+    [path] = photos.glob("train/cat/0.*")
+    write_image(path, (40, 52), 5)  # mended
+    assert len(take_image_inventory(config, reader=ImageReader(cache=cache), decode=True).faults) == 4
 
 
 def test_arrays_and_shards_tell_their_sizes_without_their_pixels(tmp_path: Path) -> None:
@@ -205,8 +191,8 @@ def test_arrays_and_shards_tell_their_sizes_without_their_pixels(tmp_path: Path)
         sizes.append({(look.size, look.mode, look.digest) for look in found.parts["train"].looks})
         return config
 
-    inventory = take_image_inventory(config, cache=cache_of(config, tmp_path), settled=settled)
+    inventory = take_image_inventory(config, decode=True, settled=settled)
     assert sizes == [{((20, 20), "RGB", b"")}]
     data = load_images(config, seed=0, inventory=inventory)
     assert data.train.images.shape == (60, 3, 20, 20)
-    assert data.fingerprint == looked_at_first(config, tmp_path).fingerprint
+    assert data.fingerprint == looked_at_first(config).fingerprint

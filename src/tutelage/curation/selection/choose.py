@@ -26,7 +26,7 @@ from tutelage.curation.selection.uncertain import uncertain
 Strategy = Literal["auto", "typiclust", "medoids", "core-set", "random", "margin", "entropy"]
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 UNCERTAIN = ("margin", "entropy")
-FEW = 10  # labels per class, below which typical images are chosen; see docs/select.md
+FEW = 40  # labels per class, below which typical images are chosen; see docs/select.md
 _STEPS, _L2 = 150, 0.08  # of the head that stands in for a run, as where `train` compares heads
 
 

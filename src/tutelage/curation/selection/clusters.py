@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans, MiniBatchKMeans
+from threadpoolctl import threadpool_limits
 
 MOST = 500  # clusters, as in TypiClust
 _EXACT = 50  # clusters up to which all rows are used at every step, as in the authors' code of TypiClust
@@ -35,7 +36,8 @@ def fit_clusters(
     """
     kind = KMeans if count <= _EXACT else MiniBatchKMeans
     more = {} if count <= _EXACT else {"batch_size": 4096}
-    found = kind(count, n_init=_STARTS, random_state=seed, **more).fit(features, sample_weight=weights)
+    with threadpool_limits(1):  # several threads would add up in any order
+        found = kind(count, n_init=_STARTS, random_state=seed, **more).fit(features, sample_weight=weights)
     return found.labels_.astype(np.int64), found.cluster_centers_.astype(np.float32)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.core.names import class_name_fault, shown
-from tutelage.data.images.items import Content, ImageListing, Item, Store, Unreadable, sort_classes
+from tutelage.data.images.items import Content, ImageListing, Item, Stamp, Store, Unreadable, sort_classes
 
 DIGITS = Path(__file__).with_name("digits.npz")
 # raised for damaged zip files and headers
@@ -45,6 +45,10 @@ class Rows(Store):
             return
         outline = _channels_last(np.broadcast_to(np.uint8(0), shape[1:]))
         yield from (outline for _ in keys)
+
+    def stamps(self, keys: Sequence[int]) -> Iterator[Stamp | None]:
+        whole = Stamp.of(str(self.path.absolute()))
+        return (whole._replace(part=(self.array, key)) for key in keys)
 
     def place(self, name: str) -> str:
         return f"{self.where} {name}" if name.startswith(self.array) else f"{self.where} {self.array} {name}"

@@ -15,9 +15,9 @@ from tutelage.core.console import name_column
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
 from tutelage.data.check import CheckReport, most_common
-from tutelage.data.images.image_set import PixelCache
 from tutelage.data.images.inventory import take_image_inventory
 from tutelage.data.images.parts import ImageInventory, ImagePart
+from tutelage.data.images.reader import ImageReader
 from tutelage.data.images.size import choose_framing, framing_note
 from tutelage.data.split import keep_labels
 
@@ -105,9 +105,9 @@ class ImageCheckReport(CheckReport):
 def check_images(
     config: DataConfig,
     *,
-    workers: int = 1,
+    reader: ImageReader | None = None,
     needs_labels: bool = True,
-    cache: PixelCache | None = None,
+    decode: bool = False,
     settled: Callable[[ImageInventory], DataConfig] | None = None,
     similar: bool = False,
 ) -> ImageCheckReport:
@@ -118,11 +118,11 @@ def check_images(
 
     Args:
         needs_labels: if False, missing labels are not a fault; see `take_image_inventory`.
-        cache, settled: if a training follows, so that each image is decoded once; see `take_image_inventory`.
+        decode, settled: if a training follows, so that each image is decoded once; see `take_image_inventory`.
         similar: also warn of copies that are not byte-identical; see `take_image_inventory`.
     """
     inventory = take_image_inventory(
-        config, workers=workers, needs_labels=needs_labels, cache=cache, settled=settled, similar=similar
+        config, reader=reader, needs_labels=needs_labels, decode=decode, settled=settled, similar=similar
     )
     faults = list(inventory.faults)
     train = inventory.parts.get("train")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,38 +11,13 @@ from tutelage.config.settings import DataConfig
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
 from tutelage.core.wording import option
-from tutelage.data.images.framing import Framing
-from tutelage.data.images.image_set import ImageSet, ImageSubset, PixelCache, decode
+from tutelage.data.images.image_set import ImageSet, ImageSubset, class_indices, decode
 from tutelage.data.images.inventory import take_image_inventory
-from tutelage.data.images.items import Item
-from tutelage.data.images.parts import ImageInventory, ImagePart
+from tutelage.data.images.parts import ImageInventory
+from tutelage.data.images.reader import Decoding, ImageReader
 from tutelage.data.images.size import choose_channels, choose_framing, choose_size, framing_note
 from tutelage.data.images.survey import ImageLook
 from tutelage.data.split import LEAST_HELD, LEAST_LEFT, copies_of, hold_out, keep_labels, leave_out
-
-
-@dataclass(frozen=True)
-class _Decoding:
-    """How every part of a run is decoded."""
-
-    size: int
-    channels: int
-    framing: Framing
-    workers: int
-    cache: PixelCache
-
-    def __call__(self, items: Sequence[Item], classes: tuple[str, ...], name: str) -> ImageSet:
-        """The decoded items; those that the cache holds under `name` are not decoded again."""
-        return decode(
-            items,
-            classes,
-            size=self.size,
-            channels=self.channels,
-            framing=self.framing,
-            workers=self.workers,
-            cache=self.cache,
-            name=name,
-        )
 
 
 class ImageDataset:
@@ -74,16 +46,15 @@ class ImageDataset:
         unlabeled_rows: NDArray[np.int64],
         val: ImageSubset | None,
         hidden_labels: NDArray[np.int64],
-        decoding: _Decoding,
+        reader: ImageReader,
         notes: list[str],
     ) -> None:
         self.classes, self.train, self.val = inventory.classes, train, val
         self.labeled_rows, self.unlabeled_rows, self.hidden_labels = labeled_rows, unlabeled_rows, hidden_labels
         self.notes, self.fingerprint, self.facts = notes, inventory.fingerprint(), inventory.facts()
         self.flip_ok = inventory.parts["train"].listing.flip_ok
-        self._config, self._decoding = config, decoding
+        self._config, self._inventory, self._reader = config, inventory, reader
         self._test = inventory.parts.get("test")
-        self._test_name = inventory.array_name("test", decoding.framing) if self._test is not None else ""
 
     @property
     def has_test(self) -> bool:
@@ -104,18 +75,18 @@ class ImageDataset:
 
     @property
     def seconds_per_image(self) -> float:
-        """Time to decode one image, as measured so far."""
-        return self._decoding.cache.seconds / max(self._decoding.cache.rows, 1)
+        """Time to decode one image that is not decoded yet, as measured so far."""
+        return 0.0 if "test" in self._inventory.pixels else self._reader.seconds / max(self._reader.rows, 1)
 
     def load_test(self) -> ImageSubset:
-        """Decode the test images now. Call it once, at the end, when nothing depends on them any more.
+        """The test images. Call it once, at the end, when nothing depends on them any more.
 
         Raises:
             DataError: there are none.
         """
         if self._test is None:
             raise DataError(f"there are no test images: name a source with {option('test')}")
-        return _labeled_part(self._test, self.classes, self._decoding, self._test_name)
+        return _labeled_part("test", self._inventory, self._reader)
 
     def split_record(self) -> dict[str, Any]:
         """The role of each image, by name, ready for JSON."""
@@ -139,8 +110,7 @@ def load_images(
     config: DataConfig,
     *,
     seed: int,
-    workers: int = 1,
-    cache_dir: Path | None = None,
+    reader: ImageReader | None = None,
     inventory: ImageInventory | None = None,
     needs_labels: bool = True,
 ) -> ImageDataset:
@@ -148,26 +118,26 @@ def load_images(
 
     Args:
         seed: chooses the kept and the held-out labels, together with the names of the images.
-        workers: threads that decode; the result does not depend on their number.
-        cache_dir: where image sets above `config.memory_limit_mb` are kept; None keeps them in memory.
-        inventory: from an earlier check. The sources are then not listed again, and images in its cache are not
+        reader: None reads with one thread and without a cache.
+        inventory: from an earlier check. The sources are then not listed again, and images that it decoded are not
             decoded again.
         needs_labels: if False, there may be no labels at all; see `take_image_inventory`.
 
     Raises:
         DataError: with all faults of all sources.
     """
-    cache = PixelCache(cache_dir, config.memory_limit_mb * 2**20)
-    inventory = inventory or take_image_inventory(config, workers=workers, needs_labels=needs_labels, cache=cache)
+    reader = reader or ImageReader()
+    inventory = inventory or take_image_inventory(config, reader=reader, needs_labels=needs_labels, decode=True)
     if inventory.faults:
         raise DataError(inventory.faults)
     notes = _found(inventory)
-    decoding = _choose_decoding(inventory, config, notes, workers=workers, cache=inventory.cache or cache)
-    items = [item for role in inventory.learned for item in inventory.parts[role].items]
-    train = decoding(items, inventory.classes, inventory.array_name("train", decoding.framing))
+    decoding = _choose_decoding(inventory, config, notes)
+    if inventory.decoding != decoding:  # an unreadable image seemed to ask for another size
+        inventory.decoding, inventory.pixels = decoding, {}
+    train = _image_set("train", inventory, reader)
 
     kept = _kept_labels(train, inventory.classes, config, notes, seed=seed)
-    val, taken = _validation(train, kept, inventory, decoding, config, notes, seed=seed, needs_labels=needs_labels)
+    val, taken = _validation(train, kept, inventory, reader, config, notes, seed=seed, needs_labels=needs_labels)
     labeled = np.setdiff1d(kept, taken)
     unlabeled = np.setdiff1d(np.arange(len(train)), taken)
     if config.exclude_labeled:
@@ -182,7 +152,7 @@ def load_images(
         unlabeled_rows=unlabeled,
         val=val,
         hidden_labels=hidden,
-        decoding=decoding,
+        reader=reader,
         notes=notes,
     )
 
@@ -192,9 +162,7 @@ def _looks(inventory: ImageInventory) -> list[ImageLook]:
     return [look for role in inventory.learned for look in inventory.parts[role].looks]
 
 
-def _choose_decoding(
-    inventory: ImageInventory, config: DataConfig, notes: list[str], *, workers: int, cache: PixelCache
-) -> _Decoding:
+def _choose_decoding(inventory: ImageInventory, config: DataConfig, notes: list[str]) -> Decoding:
     """Size, colors and framing that suit the training images; `notes` get what was chosen."""
     looks = _looks(inventory)
     framing, channels = choose_framing(looks, config), choose_channels(looks)
@@ -202,7 +170,18 @@ def _choose_decoding(
     notes.append(f"{note}, {'grayscale' if channels == 1 else 'color'}")
     if (note_of_shape := framing_note(looks, framing)) is not None:
         notes.append(note_of_shape)
-    return _Decoding(size, channels, framing, workers, cache)
+    return Decoding(size, channels, framing)
+
+
+def _image_set(part: str, inventory: ImageInventory, reader: ImageReader) -> ImageSet:
+    """The images of a part, which are decoded unless they have been."""
+    items, decoding = inventory.items_of(part), inventory.decoding
+    assert decoding is not None
+    if part in inventory.pixels:
+        names = [item.name for item in items]
+        return ImageSet(inventory.pixels[part], class_indices(items, inventory.classes), names)
+    size, channels, framing = decoding.size, decoding.channels, decoding.framing
+    return decode(items, inventory.classes, size=size, channels=channels, framing=framing, reader=reader)
 
 
 def _kept_labels(
@@ -220,7 +199,7 @@ def _validation(
     train: ImageSet,
     kept: NDArray[np.int64],
     inventory: ImageInventory,
-    decoding: _Decoding,
+    reader: ImageReader,
     config: DataConfig,
     notes: list[str],
     *,
@@ -232,8 +211,7 @@ def _validation(
     Labels are held out, and `notes` get how many, where no validation images are given.
     """
     if "val" in inventory.parts:
-        name = inventory.array_name("val", decoding.framing)
-        return _labeled_part(inventory.parts["val"], inventory.classes, decoding, name), kept[:0]
+        return _labeled_part("val", inventory, reader), kept[:0]
     if not len(kept):
         return None, kept
     digests = [look.digest for look in _looks(inventory)]
@@ -254,9 +232,9 @@ def _validation(
     return ImageSubset(ImageSet(train.images, _only(train.labels, held), train.names), held), taken
 
 
-def _labeled_part(part: ImagePart, classes: tuple[str, ...], decoding: _Decoding, name: str) -> ImageSubset:
-    images = decoding([item for item in part.items if item.label is not None], classes, name)
-    return ImageSubset(images, np.arange(len(images)))
+def _labeled_part(part: str, inventory: ImageInventory, reader: ImageReader) -> ImageSubset:
+    images = _image_set(part, inventory, reader)
+    return ImageSubset(images, np.flatnonzero(images.labels >= 0))
 
 
 def _only(labels: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:

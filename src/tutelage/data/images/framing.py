@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -15,7 +17,6 @@ from tutelage.config.settings import DataConfig
 Mode = Literal["crop", "pad", "squash"]
 Filter = Literal["bicubic", "bilinear"]
 Pixels = NDArray[np.uint8]  # (channels, size, size)
-FILTERS: dict[Filter, Image.Resampling] = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,33 +58,44 @@ class Framing:
         """Pixels that the shorter side of an image should have before it is resized to `size`."""
         return math.ceil(size / self.crop_share)
 
-    def to_square(self, image: Image.Image, size: int, channels: int) -> Pixels:
-        """(channels, size, size) uint8 of an image in mode L or RGB."""
-        mode = "L" if channels == 1 else "RGB"
-        if image.mode != mode:
-            image = image.convert(mode)
-        if image.width != image.height or self.crop_share < 1.0:
+    def to_square(self, image: NDArray[np.uint8], size: int, channels: int) -> Pixels:
+        """(channels, size, size) uint8 of an image (H, W) or (H, W, 3) uint8."""
+        if channels == 1 and image.ndim == 3:
+            image = np.asarray(Image.fromarray(image).convert("L"))
+        if image.shape[0] != image.shape[1] or self.crop_share < 1.0:
             image = {"crop": self._cropped, "pad": self._padded, "squash": self._resized}[self.mode](image, size)
-        pixels = np.asarray(self._resized(image, size))
-        return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
+        square = self._resized(image, size)
+        if square.ndim == 3:
+            return square.transpose(2, 0, 1)
+        return np.broadcast_to(square, (channels, size, size))
 
-    def _cropped(self, image: Image.Image, size: int) -> Image.Image:
-        width, height = image.size
+    def _cropped(self, image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+        height, width = image.shape[:2]
         side = max(1, round(min(width, height) * self.crop_share))
         left, top = (width - side) // 2, (height - side) // 2
-        return image.crop((left, top, left + side, top + side))
+        return image[top : top + side, left : left + side]
 
-    def _padded(self, image: Image.Image, size: int) -> Image.Image:
-        scale = size / max(image.size)
-        width, height = (max(1, round(side * scale)) for side in image.size)
-        small = image if image.size == (width, height) else image.resize((width, height), FILTERS[self.interpolation])
-        mean = np.rint(np.asarray(small).reshape(width * height, -1).mean(0)).astype(int).tolist()
-        square = Image.new(image.mode, (size, size), mean[0] if len(mean) == 1 else tuple(mean))
-        square.paste(small, ((size - width) // 2, (size - height) // 2))
+    def _padded(self, image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+        scale = size / max(image.shape[:2])
+        height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+        small = self._to_shape(image, height, width)
+        square = np.empty((size, size, *image.shape[2:]), np.uint8)
+        square[:] = np.rint(small.mean((0, 1)))
+        left, top = (size - width) // 2, (size - height) // 2
+        square[top : top + height, left : left + width] = small
         return square
 
-    def _resized(self, image: Image.Image, size: int) -> Image.Image:
-        return image if image.size == (size, size) else image.resize((size, size), FILTERS[self.interpolation])
+    def _resized(self, image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+        return self._to_shape(image, size, size)
+
+    def _to_shape(self, image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+        """Resized with an antialiased filter; levels differ from Pillow's by 2 at most."""
+        if image.shape[:2] == (height, width):
+            return image
+        pixels = torch.from_numpy(np.require(image, requirements=["C", "W"]))
+        batch = pixels[None, None] if image.ndim == 2 else pixels.permute(2, 0, 1)[None]  # channels come last in memory
+        resized = F.interpolate(batch, (height, width), mode=self.interpolation, antialias=True)[0]
+        return resized[0].numpy() if image.ndim == 2 else resized.permute(1, 2, 0).numpy()
 
 
 FULL_CROP = Framing()

@@ -9,12 +9,13 @@ from pathlib import Path
 from tutelage.config.settings import DataConfig
 from tutelage.core.names import counted, shown
 from tutelage.data.images.copies import check_copies
-from tutelage.data.images.image_set import PixelCache
+from tutelage.data.images.framing import Pixels
 from tutelage.data.images.items import ImageListing, Item, Unreadable
-from tutelage.data.images.parts import ImageInventory, ImagePart, Looks, SinglePass
+from tutelage.data.images.parts import ImageInventory, ImagePart, read_parts
+from tutelage.data.images.reader import Decoding, ImageReader
 from tutelage.data.images.size import choose_channels, choose_framing, choose_size
 from tutelage.data.images.source import find_table, list_image_splits, list_images
-from tutelage.data.images.survey import ImageLook, read_headers, survey_images
+from tutelage.data.images.survey import ImageLook, Looks
 
 _TINY = 4  # pixels
 _IMBALANCE = 10  # ratio of largest to smallest class that causes a warning
@@ -24,58 +25,69 @@ ROLES = ("train", "unlabeled", "val", "test")
 def take_image_inventory(
     config: DataConfig,
     *,
-    workers: int = 1,
+    reader: ImageReader | None = None,
     needs_labels: bool = True,
-    cache: PixelCache | None = None,
+    decode: bool = False,
     settled: Callable[[ImageInventory], DataConfig] | None = None,
     similar: bool = False,
 ) -> ImageInventory:
     """List all sources of `config`, read every image once, and collect all faults and warnings.
 
     Args:
+        reader: None reads with one thread and without a cache.
         needs_labels: if False, labels are used where they exist, but missing ones are not a fault; see
             `list_image_parts`.
-        cache: keeps the pixels of the training and validation images, so that `load_images` does not decode them
-            again; see `SinglePass`. Headers are read first, since they determine the size to decode to.
+        decode: keep the pixels of the images, so that `load_images` does not decode them again. Headers are read first,
+            since they determine the size to decode to.
         settled: returns the settings of size and framing to use instead of those of `config`, given what the headers
             say; digests are empty there.
-        similar: also warn of copies that are not byte-identical; has no effect together with `cache`.
+        similar: also warn of copies that are not byte-identical; has no effect together with `decode`.
     """
-    listings = list_image_parts(config, needs_labels=needs_labels)
-    single_pass = None
-    if cache is not None:
-        first = _from_headers(config, listings, workers=workers, needs_labels=needs_labels)
-        seen = [look for role in first.learned for look in first.parts[role].looks]
-        if seen and not first.faults:
-            decided = config if settled is None else settled(first)
-            framing = choose_framing(seen, decided)
-            size, _ = choose_size(seen, decided.image_size, framing.mode)
-            single_pass = SinglePass(size, choose_channels(seen), framing, cache, workers)
-    if single_pass is None:
-        looks = {
-            role: survey_images(listing.items, workers=workers, thumbnails=similar)
-            for role, listing in listings.items()
-        }
+    reader, listings = reader or ImageReader(), list_image_parts(config, needs_labels=needs_labels)
+    decoding = _decoding(config, listings, reader, needs_labels=needs_labels, settled=settled) if decode else None
+    pixels: dict[str, Pixels] = {}
+    if decoding is None:
+        looks = {role: reader.survey(listing.items, thumbnails=similar) for role, listing in listings.items()}
     else:
-        looks = single_pass.read(listings)
+        looks, pixels = read_parts(listings, decoding, reader)
     inventory = _assemble(config, listings, looks, needs_labels=needs_labels)
-    check_copies(inventory, similar=similar and single_pass is None, workers=workers)
-    if single_pass is not None:
-        single_pass.finish(inventory)
-        inventory.cache = cache
+    check_copies(inventory, similar=similar and decoding is None, workers=reader.workers)
+    if not inventory.faults:
+        inventory.pixels, inventory.decoding = pixels, decoding
     return inventory
 
 
-def read_image_headers(config: DataConfig, *, workers: int = 1, needs_labels: bool = True) -> ImageInventory:
+def _decoding(
+    config: DataConfig,
+    listings: Mapping[str, ImageListing],
+    reader: ImageReader,
+    *,
+    needs_labels: bool,
+    settled: Callable[[ImageInventory], DataConfig] | None,
+) -> Decoding | None:
+    """What images are decoded to, by their headers; None where these have faults already."""
+    first = _from_headers(config, listings, reader, needs_labels=needs_labels)
+    seen = [look for role in first.learned for look in first.parts[role].looks]
+    if not seen or first.faults:
+        return None
+    decided = config if settled is None else settled(first)
+    framing = choose_framing(seen, decided)
+    size, _ = choose_size(seen, decided.image_size, framing.mode)
+    return Decoding(size, choose_channels(seen), framing)
+
+
+def read_image_headers(
+    config: DataConfig, *, reader: ImageReader | None = None, needs_labels: bool = True
+) -> ImageInventory:
     """As `take_image_inventory`, but without decoding a pixel: damaged images and copies are not noticed."""
     listings = list_image_parts(config, needs_labels=needs_labels)
-    return _from_headers(config, listings, workers=workers, needs_labels=needs_labels)
+    return _from_headers(config, listings, reader or ImageReader(), needs_labels=needs_labels)
 
 
 def _from_headers(
-    config: DataConfig, listings: Mapping[str, ImageListing], *, workers: int, needs_labels: bool
+    config: DataConfig, listings: Mapping[str, ImageListing], reader: ImageReader, *, needs_labels: bool
 ) -> ImageInventory:
-    headers = {role: read_headers(listing.items, workers=workers) for role, listing in listings.items()}
+    headers = {role: reader.headers(listing.items) for role, listing in listings.items()}
     return _assemble(config, listings, headers, needs_labels=needs_labels)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+
+DOUBTFUL = 2.0  # seconds; a file that changed so shortly ago may change again without another time of change
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,28 @@ class Unreadable:
     """Takes the place of an image that cannot be read. `reason` completes a sentence that starts with the file name."""
 
     reason: str
+
+
+class Stamp(NamedTuple):
+    """What the system tells of a file without reading it: path, bytes, and times of change in ns.
+
+    `part` is what an item takes of it.
+    """
+
+    path: str
+    size: int
+    modified: int
+    changed: int
+    part: Any = None
+
+    @staticmethod
+    def of(path: str, part: Any = None) -> Stamp:
+        """Of a file; a size of -1 if there is none. Paths are text, since this is done for each image."""
+        try:
+            found = os.stat(path)  # noqa: PTH116
+        except OSError:
+            return Stamp(path, -1, 0, 0, part)
+        return Stamp(path, found.st_size, found.st_mtime_ns, found.st_ctime_ns, part)
 
 
 Content = bytes | Path | NDArray[np.uint8] | Unreadable  # an array is (H, W) or (H, W, C)
@@ -35,6 +60,10 @@ class Store(ABC):
         """Contents from which size and mode of `keys` can be read, in their order; the pixels may be missing."""
         return self.read(keys)
 
+    def stamps(self, keys: Sequence[Any]) -> Iterator[Stamp | None]:
+        """For each key what changes when its content may have changed; None where that cannot be told."""
+        return (None for _ in keys)
+
     @abstractmethod
     def place(self, name: str) -> str:
         """The location of the item `name`, for messages."""
@@ -48,6 +77,10 @@ class Files(Store):
 
     def read(self, keys: Sequence[str]) -> Iterator[Content]:
         return (self.root / key for key in keys)
+
+    def stamps(self, keys: Sequence[str]) -> Iterator[Stamp | None]:
+        root = str(self.root.absolute())
+        return (Stamp.of(os.path.join(root, key)) for key in keys)  # noqa: PTH118
 
     def place(self, name: str) -> str:
         return str(self.root / name)

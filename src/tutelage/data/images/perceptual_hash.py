@@ -14,8 +14,13 @@ Thumbnails = NDArray[np.uint8]  # (N, SIDE, SIDE)
 Hashes = NDArray[np.uint64]  # (N,)
 
 
-def gray_thumbnail(image: Image.Image) -> NDArray[np.uint8]:
-    """(SIDE, SIDE) uint8: the whole image in gray, stretched to a square; each pixel is the mean of what it covers."""
+def gray_thumbnail(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(SIDE, SIDE) uint8: the whole image in gray, stretched to a square; each pixel is the mean of what it covers.
+
+    Args:
+        pixels: (H, W) or (H, W, 3).
+    """
+    image = Image.fromarray(pixels)
     gray = image if image.mode == "L" else image.convert("L")
     return np.asarray(gray.resize((SIDE, SIDE), Image.Resampling.BOX, reducing_gap=2.0))
 

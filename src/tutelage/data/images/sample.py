@@ -11,6 +11,7 @@ from tutelage.config.settings import DataConfig
 from tutelage.core.errors import DataError
 from tutelage.data.images.image_set import decode
 from tutelage.data.images.parts import ImageInventory
+from tutelage.data.images.reader import ImageReader
 from tutelage.data.images.size import choose_channels, choose_framing, choose_size, framing_note
 
 _UNKNOWN = 1  # pixels; no image can be read, and decoding will say so
@@ -33,7 +34,9 @@ class ImageSample:
     notes: list[str]
 
 
-def sample_images(config: DataConfig, found: ImageInventory, count: int, *, workers: int = 1) -> ImageSample:
+def sample_images(
+    config: DataConfig, found: ImageInventory, count: int, *, reader: ImageReader | None = None
+) -> ImageSample:
     """Up to `count` evenly spaced training images.
 
     Args:
@@ -55,7 +58,7 @@ def sample_images(config: DataConfig, found: ImageInventory, count: int, *, work
     size, note = choose_size(looks, config.image_size, framing.mode) if looks else (_UNKNOWN, "")
     shaped = framing_note(looks, framing)
     return ImageSample(
-        decode(items, listing.classes, size=size, channels=channels, framing=framing, workers=workers).images,
+        decode(items, listing.classes, size=size, channels=channels, framing=framing, reader=reader).images,
         [item.label for item in items],
         listing.flip_ok,
         [note] if shaped is None else [note, shaped],

@@ -11,11 +11,21 @@ import tarfile
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO, cast
 
 from tutelage.core.names import class_name_fault, shown
-from tutelage.data.images.items import IMAGE_SUFFIXES, Content, ImageListing, Item, Store, Unreadable, sort_classes
+from tutelage.data.images.items import (
+    IMAGE_SUFFIXES,
+    Content,
+    ImageListing,
+    Item,
+    Stamp,
+    Store,
+    Unreadable,
+    sort_classes,
+)
+from tutelage.data.images.shard_index import ShardIndex, keep_index, known_index
 
 SHARD_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 CLASS_NAMES = "classes.json"
@@ -41,6 +51,10 @@ class Shard(Store):
         except _BROKEN as error:
             for _ in keys[done:]:
                 yield Unreadable(f"cannot be read from its shard: {shown(str(error))}")
+
+    def stamps(self, keys: Sequence[tuple[int, int]]) -> Iterator[Stamp | None]:
+        whole = Stamp.of(str(self.path.absolute()))
+        return (whole._replace(part=key) for key in keys)
 
     def place(self, name: str) -> str:
         return str(self.path.parent / name)
@@ -77,61 +91,74 @@ def list_shards(paths: Sequence[Path], where: str) -> ImageListing:
 
 
 def _list_shard(path: Path, listing: ImageListing) -> None:
+    index = known_index(path)
+    if index is None:
+        index = _search(path)
+        keep_index(path, index)
     store = Shard(path)
-    samples: dict[str, _Sample] = {}
-    place = shown(str(path))
+    listing.faults += index.faults
+    listing.items += [
+        Item(f"{path.name}/{image}", label, store, (offset, size)) for image, label, offset, size in index.samples
+    ]
+
+
+def _search(path: Path) -> ShardIndex:
+    """Read a shard from start to end; of its members, only labels are unpacked."""
+    index, samples, place = ShardIndex(), dict[str, _Sample](), shown(str(path))
     try:
         with _open(path) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
             for member in tar:
                 if member.isfile():
-                    _add_member(tar, member, samples, place, listing)
+                    _add_member(stream, member, samples, place, index.faults)
             stream.seek(tar.offset)
             if not stream.read(1):
-                listing.faults.append(f"{place} has no end marker: it is truncated after {len(samples)} samples")
+                index.faults.append(f"{place} has no end marker: it is truncated after {len(samples)} samples")
             while stream.read(1 << 20):
                 pass  # up to the end, where gzip verifies its checksum
     except _BROKEN as error:
-        listing.faults.append(
+        index.faults.append(
             f"{place} is damaged or not a tar file ({len(samples)} samples could be found): {shown(str(error))}"
         )
     for key, sample in samples.items():
         if sample.image is None:
-            listing.faults.append(f"{place}: sample '{shown(key)}' has a label and no image")
+            index.faults.append(f"{place}: sample '{shown(key)}' has a label and no image")
         else:
-            listing.items.append(Item(f"{path.name}/{sample.image}", sample.label, store, sample.span))
-    if not samples and not any(fault.startswith(place) for fault in listing.faults):
-        listing.faults.append(f"{place} holds no images")
+            index.samples.append((sample.image, sample.label, *sample.span))
+    if not samples and not index.faults:
+        index.faults.append(f"{place} holds no images")
+    return index
 
 
 def _add_member(
-    tar: tarfile.TarFile, member: tarfile.TarInfo, samples: dict[str, _Sample], place: str, listing: ImageListing
+    stream: BinaryIO, member: tarfile.TarInfo, samples: dict[str, _Sample], place: str, faults: list[str]
 ) -> None:
-    path = PurePosixPath(member.name)
-    stem, _, extension = path.name.partition(".")  # a key ends at the first dot of the file name
+    folder, slash, name = member.name.rpartition("/")
+    stem, _, extension = name.partition(".")  # a key ends at the first dot of the file name
     suffix = f".{extension.lower()}"
     if not stem or (suffix != ".cls" and suffix not in IMAGE_SUFFIXES):
         return
-    key = str(path.with_name(stem))
+    key = f"{folder}{slash}{stem}"
     sample = samples.setdefault(key, _Sample())
     if suffix == ".cls":
         if sample.label is not None:
-            listing.faults.append(f"{place}: sample '{shown(key)}' has two labels")
-        sample.label = _read_label(tar, member, place, listing)
+            faults.append(f"{place}: sample '{shown(key)}' has two labels")
+        sample.label = _read_label(stream, member, place, faults)
     elif sample.image is not None:
-        listing.faults.append(f"{place}: sample '{shown(key)}' has two images, {shown(member.name)} is the second")
+        faults.append(f"{place}: sample '{shown(key)}' has two images, {shown(member.name)} is the second")
     else:
         sample.image, sample.span = member.name, (member.offset_data, member.size)
 
 
-def _read_label(tar: tarfile.TarFile, member: tarfile.TarInfo, place: str, listing: ImageListing) -> str | None:
-    stream = tar.extractfile(member)
-    raw = stream.read(_LONGEST_LABEL + 1) if stream else b""
+def _read_label(stream: BinaryIO, member: tarfile.TarInfo, place: str, faults: list[str]) -> str | None:
+    """The text of a label, whose bytes come next; the tar file is read on from where it is told to be."""
+    stream.seek(member.offset_data)
+    raw = stream.read(min(member.size, _LONGEST_LABEL + 1))
     try:
         text = raw.decode("utf-8").strip()
     except UnicodeDecodeError:
         text = ""
     if not text or len(raw) > _LONGEST_LABEL:
-        listing.faults.append(f"{place}: {shown(member.name)} holds no class index and no class name")
+        faults.append(f"{place}: {shown(member.name)} holds no class index and no class name")
     return None if text in ("", "-1") else text
 
 

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from tutelage.data.images.framing import FULL_CROP, Framing, Pixels
 from tutelage.data.images.items import Content, Item, Unreadable
 from tutelage.data.images.perceptual_hash import SIDE, gray_thumbnail
-from tutelage.data.images.reading import MAX_PIXELS, ImageFault, Size, open_image, quiet_pillow, read_header
+from tutelage.data.images.reading import MAX_PIXELS, ImageFault, Size, decode_image, quiet_pillow, read_header
 
 T = TypeVar("T")
 _BLOCK = 32  # items in flight per worker: enough to keep it busy, few enough to hold in memory
+_GROUP = 8  # items that a worker takes at once, since handing over takes longer than decoding a tiny image
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,10 @@ class ImageLook:
     thumbnail: bytes = b""
 
 
-def read_headers(items: Sequence[Item], *, workers: int = 1) -> list[ImageLook | Unreadable]:
+Looks = list[ImageLook | Unreadable]
+
+
+def read_headers(items: Sequence[Item], *, workers: int = 1) -> Looks:
     """Size and mode of each image, in order; no pixel is decoded, so damaged images are not noticed."""
 
     def look(content: Content) -> ImageLook | Unreadable:
@@ -61,14 +65,14 @@ def read_digests(items: Sequence[Item], *, workers: int = 1) -> list[bytes | Unr
     return list(_map_contents(digest, items, workers))
 
 
-def survey_images(items: Sequence[Item], *, workers: int = 1, thumbnails: bool = False) -> list[ImageLook | Unreadable]:
+def survey_images(items: Sequence[Item], *, workers: int = 1, thumbnails: bool = False) -> Looks:
     """What each image is, in order. Each is decoded in full, so that damage is noticed before training."""
 
     def look(content: Content) -> ImageLook | Unreadable:
         try:
             loaded = _load(content)
-            image, size, mode = open_image(loaded, at_least=SIDE if thumbnails else 1)
-            small = gray_thumbnail(image).tobytes() if thumbnails else b""
+            pixels, size, mode = decode_image(loaded, at_least=SIDE if thumbnails else 1)
+            small = gray_thumbnail(pixels).tobytes() if thumbnails else b""
             return ImageLook(size, mode, _digest(loaded), small)
         except ImageFault as fault:
             return Unreadable(str(fault))
@@ -81,8 +85,8 @@ def pixel_digests(items: Sequence[Item], *, workers: int = 1) -> list[bytes | Un
 
     def digest(content: Content) -> bytes | Unreadable:
         try:
-            image, _, _ = open_image(_load(content), at_least=MAX_PIXELS)  # a JPEG is not scaled
-            return _digest(np.asarray(image.convert("RGB")))
+            pixels, _, _ = decode_image(_load(content), at_least=MAX_PIXELS)  # a JPEG is not scaled
+            return _digest(np.stack([pixels] * 3, axis=2) if pixels.ndim == 2 else pixels)
         except ImageFault as fault:
             return Unreadable(str(fault))
 
@@ -97,8 +101,8 @@ def read_images(
     def read(content: Content) -> tuple[ImageLook, Pixels] | Unreadable:
         try:
             loaded = _load(content)
-            image, original, mode = open_image(loaded, at_least=framing.short_side(size))
-            return ImageLook(original, mode, _digest(loaded)), framing.to_square(image, size, channels)
+            pixels, original, mode = decode_image(loaded, at_least=framing.short_side(size))
+            return ImageLook(original, mode, _digest(loaded)), framing.to_square(pixels, size, channels)
         except ImageFault as fault:
             return Unreadable(str(fault))
 
@@ -112,8 +116,8 @@ def read_pixels(
 
     def read(content: Content) -> Pixels | Unreadable:
         try:
-            image, _, _ = open_image(_load(content), at_least=framing.short_side(size))
-            return framing.to_square(image, size, channels)
+            pixels, _, _ = decode_image(_load(content), at_least=framing.short_side(size))
+            return framing.to_square(pixels, size, channels)
         except ImageFault as fault:
             return Unreadable(str(fault))
 
@@ -141,12 +145,18 @@ def _load(content: Content) -> bytes | NDArray[np.uint8]:
 def _map_contents(
     function: Callable[[Content], T], items: Sequence[Item], workers: int, *, headers: bool = False
 ) -> Iterator[T]:
-    contents = _contents(items, headers)
-    with ThreadPoolExecutor(max(workers, 1)) as pool:  # threads, since Pillow releases the GIL while it decodes
-        while block := list(islice(contents, _BLOCK * max(workers, 1))):
+    contents, workers = _contents(items, headers), max(workers, 1)
+
+    def several(group: list[Content]) -> list[T]:
+        return [function(content) for content in group]
+
+    with ThreadPoolExecutor(workers) as pool:  # threads, since decoders release the GIL
+        while block := list(islice(contents, _BLOCK * workers)):
             with quiet_pillow():  # per block, so that the caller's own warnings show between blocks
-                results = list(pool.map(function, block) if workers > 1 else map(function, block))
-            yield from results
+                groups = [block[start : start + _GROUP] for start in range(0, len(block), _GROUP)]
+                results = list(pool.map(several, groups) if workers > 1 else map(several, groups))
+            for group in results:
+                yield from group
 
 
 def _contents(items: Sequence[Item], headers: bool) -> Iterator[Content]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, get_args
 
 from tutelage.config import RunConfig
-from tutelage.data.images.framing import FILTERS, Framing, Mode
+from tutelage.data.images.framing import Filter, Framing, Mode
 from tutelage.data.images.parts import ImageInventory
 from tutelage.data.images.size import choose_mode
 from tutelage.networks.build import timm_name
@@ -37,7 +37,9 @@ def settle_framing(cfg: RunConfig, mode: Mode) -> RunConfig:
     data = cfg.data
     if data.interpolation == "auto" and cfg.network.starts_pretrained:
         own = preparation(timm_name(cfg.network.parts[0])).interpolation
-        data = dataclasses.replace(data, interpolation=next((name for name in FILTERS if name == own), "bicubic"))
+        data = dataclasses.replace(
+            data, interpolation=next((name for name in get_args(Filter) if name == own), "bicubic")
+        )
     framing = Framing.of(data, mode)
     data = dataclasses.replace(data, resize=framing.mode, interpolation=framing.interpolation)
     return dataclasses.replace(cfg, data=data)

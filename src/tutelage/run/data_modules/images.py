@@ -21,10 +21,11 @@ from tutelage.core.wording import named, option
 from tutelage.data.check import check_for_training
 from tutelage.data.images.check import ImageCheckReport, check_images
 from tutelage.data.images.dataset import ImageDataset, load_images
-from tutelage.data.images.image_set import PixelCache
+from tutelage.data.images.image_cache import ImageCache
 from tutelage.data.images.inventory import read_image_headers
 from tutelage.data.images.loader import Normalization
 from tutelage.data.images.parts import ImageInventory
+from tutelage.data.images.reader import ImageReader
 from tutelage.data.images.sample import ImageSample, sample_images
 from tutelage.data.kinds import IMAGES
 from tutelage.networks.base import Network
@@ -68,6 +69,7 @@ class ImageModule(DataModule):
     normalization: Normalization
     decoding = 0.0  # seconds per image
     _inventory: ImageInventory | None = None
+    _reader: ImageReader | None = None
     _by_default: Mapping[str, Any] = MappingProxyType({})  # settings of the framing
 
     def __init__(self, console: Console, device: torch.device) -> None:
@@ -90,7 +92,7 @@ class ImageModule(DataModule):
     @staticmethod
     def check(cfg: RunConfig, *, workers: int) -> ImageCheckReport:
         """See `DataModule`."""
-        return check_images(cfg.data, workers=workers, similar=True)
+        return check_images(cfg.data, reader=ImageReader(workers, ImageCache()), similar=True)
 
     @staticmethod
     def check_runs(configs: Mapping[str, RunConfig], console: Console) -> None:
@@ -100,22 +102,24 @@ class ImageModule(DataModule):
     def preview(self, cfg: RunConfig, count: int) -> tuple[RunConfig, ImageSample]:
         """See `DataModule`. Only headers are read of images that are not shown, and unreadable ones are no fault."""
         lenient = dataclasses.replace(cfg.data, skip_unreadable=True)
-        found = read_image_headers(lenient, workers=cfg.train.workers, needs_labels=learns_from_labels(cfg.method))
+        reader = ImageReader(cfg.train.workers, ImageCache())
+        found = read_image_headers(lenient, reader=reader, needs_labels=learns_from_labels(cfg.method))
         if not found.faults:
             choice = ImageChoice.of(found, cfg, self.device.type)
             choice.print(self.console)
             cfg = choice.settings(cfg)
-        sample = sample_images(cfg.data, found, count, workers=cfg.train.workers)
+        sample = sample_images(cfg.data, found, count, reader=reader)
         return decide_domain(cfg, sample.flip_ok), sample
 
     def settle(self, cfg: RunConfig, run: Path) -> RunConfig:
         """The settings, with what is recommended for the data where it was not given; rank 0 looks and chooses."""
+        self._reader = _reader(cfg)
         if rank() == 0:
             report = check_images(
                 cfg.data,
-                workers=cfg.train.workers,
+                reader=self._reader,
                 needs_labels=learns_from_labels(cfg.method),
-                cache=PixelCache(run / "cache", cfg.data.memory_limit_mb * 2**20),
+                decode=True,
                 settled=lambda found: ImageChoice.of(found, cfg, self.device.type).settings(cfg).data,
             )
             check_for_training(report, self.console)
@@ -133,8 +137,7 @@ class ImageModule(DataModule):
         self.data = load_images(
             cfg.data,
             seed=cfg.train.seed,
-            workers=cfg.train.workers,
-            cache_dir=run / "cache",
+            reader=self._reader or _reader(cfg),
             inventory=self._inventory,
             needs_labels=learns_from_labels(cfg.method),
         )
@@ -289,3 +292,7 @@ class ImageModule(DataModule):
         given, default = dataclasses.asdict(cfg.augment), dataclasses.asdict(AugmentConfig())
         for part, view in (("strong", "strong"), ("ct", "strong"), ("contrastive", "contrastive")):
             yield view, [f"augment.{part}.{name}" for name, v in given[part].items() if v != default[part][name]]
+
+
+def _reader(cfg: RunConfig) -> ImageReader:
+    return ImageReader(cfg.train.workers, ImageCache(), cfg.data.memory_limit_mb << 20)
