@@ -46,6 +46,7 @@ SEEN_IN_MINUTES = {
 
 ON_PHOTOS = (
     "check photos/ --labels labels.csv",
+    "clean photos/ --labels labels.csv --out faults.csv --cleaned cleaned.csv",
     "show photos/ --labels labels.csv --out views.png",
     "train photos/ --labels labels.csv --test photos-test/ --out runs/a --budget 30m --baseline",
     "train --resume runs/a",
@@ -79,7 +80,7 @@ ON_SCANS = (
     "train scans/ --out runs/la --budget 15m",
     "predict runs/la new/ --out masks/",
 )
-FOREIGN = {"--nproc-per-node", "--size"}
+FOREIGN = {"--nproc-per-node", "--size", "--speed"}
 """Flags of other programs, such as the benchmarks, that the pages mention."""
 
 EXAMPLES = ("own_method:SoftThreshold", "own_network:PlainNet")

@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from tutelage.augment.ct_augment import CTAugment
     from tutelage.augment.rand_augment import RandAugment
     from tutelage.commands.api import pretrain, train
+    from tutelage.commands.api_clean import clean
     from tutelage.commands.api_compare import compare
     from tutelage.commands.api_data import check, show
+    from tutelage.commands.api_label import select
     from tutelage.commands.api_use import embed, evaluate, load, predict, probe, report
     from tutelage.commands.run import Run, Score
     from tutelage.core import losses
@@ -118,6 +120,7 @@ __all__ = [
     "__version__",
     "at_least_float32",
     "check",
+    "clean",
     "compare",
     "embed",
     "evaluate",
@@ -127,6 +130,7 @@ __all__ = [
     "pretrain",
     "probe",
     "report",
+    "select",
     "show",
     "train",
 ]
@@ -135,8 +139,10 @@ _MODULES = {
     "augment.ct_augment": ("CTAugment",),
     "augment.rand_augment": ("RandAugment",),
     "commands.api": ("pretrain", "train"),
+    "commands.api_clean": ("clean",),
     "commands.api_compare": ("compare",),
     "commands.api_data": ("check", "show"),
+    "commands.api_label": ("select",),
     "commands.api_use": ("embed", "evaluate", "load", "predict", "probe", "report"),
     "commands.run": ("Run", "Score"),
     "core.batch": (

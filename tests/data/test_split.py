@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tutelage.core.errors import DataError
-from tutelage.data.split import copies_of, hold_out, keep_labels
+from tutelage.data.split import copies_of, hold_out, keep_labels, leave_out
 
 CLASSES = ("cat", "dog", "owl")
 LABELS = np.repeat([0, 1, 2, -1], [60, 30, 10, 50])
@@ -162,3 +162,12 @@ def test_an_image_with_two_labels_is_not_held_out() -> None:
     assert len(held) == 50
     assert {labels[row] for row in held} == {0, 1}
     assert not {digests[row] for row in held} & {bytes([row]) for row in range(50)}
+
+
+def test_labeled_rows_and_their_copies_leave_the_unlabeled_stream() -> None:
+    digests, notes = [b"a", b"b", b"a", b"c", b"a", b"d"], list[str]()
+    unlabeled = np.array([0, 1, 2, 3, 5])  # row 4 is held out
+    assert leave_out(unlabeled, np.array([0, 3]), digests, notes).tolist() == [1, 5]
+    assert notes == ["1 exact copy of labeled data is left out of the unlabeled stream"]
+    assert leave_out(unlabeled, np.array([1]), digests, notes).tolist() == [0, 2, 3, 5]
+    assert len(notes) == 1

@@ -342,7 +342,7 @@ def test_a_backbone_that_is_saved_gives_the_features_that_it_gave(
     one.save(tmp_path / "run")
     facts = {"image_size": SIZE, "mean": [127.5] * 3, "std": [127.5] * 3}
     again = FrozenNetworks.of_run(tmp_path / "run", cfg, facts, CPU)
-    assert again.parts[0]._key == one.parts[0]._key
+    assert again.parts[0].key == one.parts[0].key
     images = torch.from_numpy(some_images())
     assert torch.equal(again(images), one(images))
 

@@ -15,6 +15,7 @@ from cyclopts import CycloptsError
 
 from tutelage.cli import (
     cache_command,
+    label_commands,
     look_commands,
     pretrain_commands,
     representation_commands,
@@ -37,6 +38,7 @@ COMMANDS = (
     pretrain_commands,
     run_commands,
     representation_commands,
+    label_commands,
     look_commands,
     cache_command,
 )

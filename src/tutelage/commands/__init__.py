@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tutelage.commands.cache import clear_cache, print_cache
     from tutelage.commands.catalog import print_catalog
     from tutelage.commands.check import check_source
+    from tutelage.commands.clean import CleanConfig, clean_images
     from tutelage.commands.compare import collect_runs, compare_runs, list_runs, plan_of
     from tutelage.commands.demo import run_demo
     from tutelage.commands.demo_scans import run_scan_demo
@@ -22,14 +23,18 @@ if TYPE_CHECKING:
     from tutelage.commands.predict import predict_run
     from tutelage.commands.probe import ProbeConfig, parse_counts, probe_run
     from tutelage.commands.report import report_after_training, report_runs
+    from tutelage.commands.select import SelectConfig, select_images
     from tutelage.commands.show import show_views
     from tutelage.commands.train import resume_training, train_run
     from tutelage.run.resolve import resolve_pretraining, resolve_training
 
 _HOMES = {
+    "CleanConfig": "tutelage.commands.clean",
     "ImportOptions": "tutelage.commands.other_code.base",
     "ProbeConfig": "tutelage.commands.probe",
+    "SelectConfig": "tutelage.commands.select",
     "check_source": "tutelage.commands.check",
+    "clean_images": "tutelage.commands.clean",
     "clear_cache": "tutelage.commands.cache",
     "collect_runs": "tutelage.commands.compare",
     "compare_runs": "tutelage.commands.compare",
@@ -50,13 +55,17 @@ _HOMES = {
     "resume_training": "tutelage.commands.train",
     "run_demo": "tutelage.commands.demo",
     "run_scan_demo": "tutelage.commands.demo_scans",
+    "select_images": "tutelage.commands.select",
     "show_views": "tutelage.commands.show",
     "train_run": "tutelage.commands.train",
 }
 __all__ = [
+    "CleanConfig",
     "ImportOptions",
     "ProbeConfig",
+    "SelectConfig",
     "check_source",
+    "clean_images",
     "clear_cache",
     "collect_runs",
     "compare_runs",
@@ -77,6 +86,7 @@ __all__ = [
     "resume_training",
     "run_demo",
     "run_scan_demo",
+    "select_images",
     "show_views",
     "train_run",
 ]

@@ -40,7 +40,7 @@ class DataConfig:
         Literal["balanced", "proportional"],
         "draw label_count labels evenly over classes, or in proportion to class frequency",
     ] = "balanced"
-    exclude_labeled: Annotated[bool, "leave the labeled images out of the unlabeled stream"] = False
+    exclude_labeled: Annotated[bool, "no labeled images or copies in the unlabeled stream"] = False
     labeled_sampling: Annotated[
         Literal["rows", "classes"], "draw all labeled images, or all classes, equally often"
     ] = "rows"

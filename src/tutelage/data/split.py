@@ -102,6 +102,22 @@ def copies_of(rows: Rows, digests: Sequence[bytes]) -> Rows:
     return np.setdiff1d(alike, rows)
 
 
+def leave_out(unlabeled: Rows, labeled: Rows, digests: Sequence[bytes], notes: list[str]) -> Rows:
+    """Those of the `unlabeled` rows that are neither `labeled` nor a copy of a labeled one.
+
+    Args:
+        digests: (N,) equal for copies.
+        notes: get how many copies there were.
+    """
+    copies = np.intersect1d(copies_of(labeled, digests), unlabeled)
+    if len(copies):
+        what = (
+            "1 exact copy of labeled data is" if len(copies) == 1 else f"{len(copies)} exact copies of labeled data are"
+        )
+        notes.append(f"{what} left out of the unlabeled stream")
+    return np.setdiff1d(unlabeled, np.union1d(labeled, copies))
+
+
 def _first(rows: Rows, names: Sequence[str], number: int, seed: int, purpose: str) -> Rows:
     keys = [derived_seed(seed, purpose, names[row]) for row in rows]
     return rows[np.argsort(keys, kind="stable")[:number]]

@@ -207,7 +207,7 @@ class FrozenBackbone:
 
     @cached_property
     def _fast(self) -> Engine:
-        cache = cache_folder() / "engines" / f"{self._key}.openvino"
+        cache = cache_folder() / "engines" / f"{self.key}.openvino"
         return fast_engine(self.trunk, self.image_size, self.device, cache=cache)
 
     @cached_property
@@ -216,11 +216,11 @@ class FrozenBackbone:
 
     @cached_property
     def _store(self) -> FeatureStore:
-        return FeatureStore(cache_folder() / "features" / f"{self._key}.sqlite", self.width)
+        return FeatureStore(cache_folder() / "features" / f"{self.key}.sqlite", self.width)
 
     @cached_property
-    def _key(self) -> str:
-        """Changes with everything that features depend on besides the image."""
+    def key(self) -> str:
+        """32 hexadecimal digits that change with everything that features depend on besides the image."""
         return network_key(self.trunk, (_VERSION, self.image_size, self.normalization))
 
 

@@ -57,9 +57,19 @@ class FrozenNetworks:
         return all(part.transform is not None for part in self.parts)
 
     @property
+    def key(self) -> str:
+        """Changes with everything that the raw features depend on besides the image."""
+        return "-".join(part.key for part in self.parts)
+
+    @property
     def widths(self) -> tuple[int, ...]:
         """The number of coordinates that a head sees of each network."""
         return tuple(part.dims for part in self.parts)
+
+    @property
+    def raw_width(self) -> int:
+        """F, the number of raw features of all networks."""
+        return sum(part.width for part in self.parts)
 
     @property
     def dims(self) -> int:

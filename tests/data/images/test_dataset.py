@@ -230,3 +230,18 @@ def test_copies_of_a_held_out_image_are_in_neither_stream(tmp_path: Path) -> Non
         assert len(rows) == 240 - 24
         assert not held & {data.train.images[row].tobytes() for row in rows}
     assert "12 byte-identical copies of these are left out" in " ".join(data.notes)
+
+
+def test_copies_of_labeled_images_leave_the_unlabeled_stream_with_them(tmp_path: Path) -> None:
+    write_folder(tmp_path, size=(16, 16))
+    (tmp_path / "unlabeled").mkdir()
+    copied = sorted(tmp_path.glob("[01]/*.png"))[:6]
+    for number, path in enumerate(copied):
+        shutil.copy(path, tmp_path / "unlabeled" / f"copy-{number}.png")
+    Image.new("L", (16, 16), 77).save(tmp_path / "unlabeled" / "own.png")
+    kept = load_images(DataConfig(path=str(tmp_path)), seed=0)
+    assert len(kept.unlabeled_rows) == 47
+    without = load_images(DataConfig(path=str(tmp_path), exclude_labeled=True), seed=0)
+    assert [without.train.names[row] for row in without.unlabeled_rows] == ["unlabeled/own.png"]
+    assert len(without.labeled_rows) == 40
+    assert any(note.startswith("6 exact copies of labeled data are left out") for note in without.notes)

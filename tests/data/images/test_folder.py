@@ -178,3 +178,16 @@ def test_a_list_names_images_relative_to_itself(photos: Path, file: str, text: s
     [item] = list_named_images(photos / file, file).items
     assert item.name == "cat/1.png"
     assert Path(item.place) == photos / "cat/1.png"
+
+
+def test_images_that_a_table_leaves_out_are_not_listed_and_are_counted(photos: Path) -> None:
+    listing = by_table(photos, "path,label,leave_out\ncat/1.png,cat,\ncat/2.png,cat,a copy\ndog/1.PNG,dog,\n")
+    assert labels_of(listing) == {"cat/1.png": "cat", "dog/1.PNG": "dog", "unlabeled/x/9.png": None}
+    assert listing.faults == []
+    assert any("1 image left out, as the table says" in warning for warning in listing.warnings)
+
+
+def test_an_image_that_is_left_out_in_one_row_and_used_in_another_is_a_fault(photos: Path) -> None:
+    listing = by_table(photos, "path,label,leave_out\ncat/1.png,cat,\ncat/1.png,cat,a copy\n")
+    [fault] = listing.faults
+    assert "'cat/1.png' is left out here or in line 2, and used in the other: keep one row" in fault

@@ -54,9 +54,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
     counts: Counter[str] = Counter()
     original = survey.decode_image
 
-    def counted(content: Any, *, at_least: int) -> Any:
+    def counted(content: Any, **given: Any) -> Any:
         counts[hashlib.sha256(content).hexdigest()] += 1
-        return original(content, at_least=at_least)
+        return original(content, **given)
 
     for module in (survey, reading):
         monkeypatch.setattr(module, "decode_image", counted)

@@ -51,6 +51,7 @@ def test_lines_are_counted_across_blank_lines_and_quoted_line_ends(tmp_path: Pat
         (b"path;label\na.png;cat\n", "line 1: columns are separated by semicolons"),
         (b"path\tlabel\na.png\tcat\n", "line 1: columns are separated by tabs"),
         (b"path,label,label\na.png,cat,cat\n", "line 1: the column 'label' appears twice"),
+        (b"path,label,leave_out,leave_out\na.png,cat,,\n", "line 1: the column 'leave_out' appears twice"),
         (b"path,label\na.png\n", "line 2: expected 2 cells as in the header, got 1"),
         (b"path,label\na,b.png,cat\n", "line 2: expected 2 cells as in the header, got 3"),
         (b"path,label\n,cat\n", "line 2: the path is empty"),
@@ -88,3 +89,13 @@ def test_a_list_of_paths_needs_no_labels(tmp_path: Path) -> None:
     file = tmp_path / "new.csv"
     file.write_text("path\na.png\n")
     assert read_table(file, needs_label=False) == ([Row(2, "a.png", None)], [])
+
+
+def test_a_row_with_text_in_leave_out_is_left_out_and_has_no_label(tmp_path: Path) -> None:
+    file = tmp_path / "labels.csv"
+    file.write_text("path,label,leave_out\na.png,cat,\nb.png,cat,a copy\nc.png,,  \n")
+    assert [(row.path, row.label, row.left_out) for row in read_table(file)[0]] == [
+        ("a.png", "cat", False),
+        ("b.png", None, True),
+        ("c.png", None, False),
+    ]

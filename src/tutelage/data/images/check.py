@@ -109,6 +109,7 @@ def check_images(
     needs_labels: bool = True,
     decode: bool = False,
     settled: Callable[[ImageInventory], DataConfig] | None = None,
+    similar: bool = False,
 ) -> ImageCheckReport:
     """List and read everything that a run with `config` would use, and collect all faults and warnings.
 
@@ -118,8 +119,11 @@ def check_images(
     Args:
         needs_labels: if False, missing labels are not a fault; see `take_image_inventory`.
         decode, settled: if a training follows, so that each image is decoded once; see `take_image_inventory`.
+        similar: also warn of copies that are not byte-identical; see `take_image_inventory`.
     """
-    inventory = take_image_inventory(config, reader=reader, needs_labels=needs_labels, decode=decode, settled=settled)
+    inventory = take_image_inventory(
+        config, reader=reader, needs_labels=needs_labels, decode=decode, settled=settled, similar=similar
+    )
     faults = list(inventory.faults)
     train = inventory.parts.get("train")
     if train is not None and all(train.class_counts()[name] for name in inventory.classes):

@@ -18,7 +18,7 @@ from tutelage.data.images.parts import ImageInventory
 from tutelage.data.images.reader import Decoding, ImageReader
 from tutelage.data.images.size import choose_channels, choose_framing, choose_size, framing_note, levels_note
 from tutelage.data.images.survey import ImageLook
-from tutelage.data.split import LEAST_HELD, LEAST_LEFT, copies_of, hold_out, keep_labels
+from tutelage.data.split import LEAST_HELD, LEAST_LEFT, copies_of, hold_out, keep_labels, leave_out
 
 
 class ImageDataset:
@@ -140,8 +140,9 @@ def load_images(
     kept = _kept_labels(train, inventory.classes, config, notes, seed=seed)
     val, taken = _validation(train, kept, inventory, reader, config, notes, seed=seed, needs_labels=needs_labels)
     labeled = np.setdiff1d(kept, taken)
-    not_unlabeled = np.union1d(taken, labeled) if config.exclude_labeled else taken
-    unlabeled = np.setdiff1d(np.arange(len(train)), not_unlabeled)
+    unlabeled = np.setdiff1d(np.arange(len(train)), taken)
+    if config.exclude_labeled:
+        unlabeled = leave_out(unlabeled, labeled, [look.digest for look in _looks(inventory)], notes)
     hidden = train.labels.copy()
     hidden[kept] = -1
     return ImageDataset(

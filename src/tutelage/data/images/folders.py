@@ -8,7 +8,7 @@ import unicodedata
 from collections import Counter
 from pathlib import Path
 
-from tutelage.core.names import class_name_fault, from_cell, shown
+from tutelage.core.names import class_name_fault, counted, from_cell, shown
 from tutelage.data.images.items import IMAGE_SUFFIXES, Files, ImageListing, Item, sort_classes
 from tutelage.data.images.tables import Row, read_table
 
@@ -76,7 +76,10 @@ def list_class_folders(root: Path, where: str) -> ImageListing:
 
 
 def list_table_folder(root: Path, where: str, table: Path) -> ImageListing:
-    """A folder of images at any depth with labels in a CSV file; images that the file does not name are unlabeled."""
+    """A folder of images at any depth with labels in a CSV file.
+
+    Images that the file does not name are unlabeled; those that it says to leave out are not listed.
+    """
     rows, faults = read_table(table)
     called = "labels given in Python" if rows and rows[0].given_as else f"the label table {shown(table.name)}"
     listing = ImageListing(f"folder with {called}", where)
@@ -86,7 +89,11 @@ def list_table_folder(root: Path, where: str, table: Path) -> ImageListing:
     named = _match_rows(rows, images, root, table, listing)
     labels = {path: row.label for path, row in named.items()}
     store = Files(root)
-    listing.items = [Item(name, labels.get(name), store, name) for name in images]
+    left_out = {path for path, row in named.items() if row.left_out}
+    listing.items = [Item(name, labels.get(name), store, name) for name in images if name not in left_out]
+    if left_out:
+        said = counted(len(left_out), "image")
+        listing.warnings.append(f"{_called(table, next(iter(named.values())))}: {said} left out, as the table says")
     listing.classes = sort_classes({label for label in labels.values() if label is not None})
     _check_class_names(listing)
     return listing
@@ -137,7 +144,9 @@ def _match_rows(rows: list[Row], images: list[str], root: Path, table: Path, lis
             listing.faults.append(f"{place} {_missing(path, root, folded)}")
             continue
         before = named.setdefault(path, row)
-        if before.label != row.label:
+        if before.left_out != row.left_out:
+            listing.faults.append(f"{place} is left out here or in {before.spot}, and used in the other: keep one row")
+        elif before.label != row.label:
             listing.faults.append(
                 f"{place} is labeled '{shown(row.label or '')}' here and '{shown(before.label or '')}' in {before.spot}"
             )

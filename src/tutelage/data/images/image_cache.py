@@ -26,7 +26,7 @@ from tutelage.data.images.pixel_file import Shape, read_pixel_file, write_pixel_
 from tutelage.data.images.survey import ImageLook, Looks
 
 FOLDER = "images"
-_VERSION = 1  # of what is kept; raise it when decoding or resizing gives other pixels
+VERSION = 1  # of what is kept; raise it when decoding or resizing gives other pixels
 _FEW = 256  # images; fewer are read again faster than they are looked up
 _BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
@@ -56,7 +56,7 @@ class ImageCache:
         """
         if len(items) < _FEW:
             return None
-        digest, newest = hashlib.blake2b(repr((_VERSION, levels)).encode(), digest_size=16), 0
+        digest, newest = hashlib.blake2b(repr((VERSION, levels)).encode(), digest_size=16), 0
         for _, group in groupby(items, key=lambda item: id(item.store)):
             run = list(group)
             for stamp in run[0].store.stamps([item.key for item in run]):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tutelage.config.settings import DataConfig
 from tutelage.core.names import counted, shown
+from tutelage.data.images.copies import check_copies
 from tutelage.data.images.framing import Framing, Pixels
 from tutelage.data.images.items import ImageListing, Item, Unreadable
 from tutelage.data.images.levels import COLOR_16
@@ -29,6 +30,7 @@ def take_image_inventory(
     needs_labels: bool = True,
     decode: bool = False,
     settled: Callable[[ImageInventory], DataConfig] | None = None,
+    similar: bool = False,
 ) -> ImageInventory:
     """List all sources of `config`, read every image once, and collect all faults and warnings.
 
@@ -40,6 +42,7 @@ def take_image_inventory(
             since they determine the size to decode to.
         settled: returns the settings of size and framing to use instead of those of `config`, given what the headers
             say; digests are empty there.
+        similar: also warn of copies that are not byte-identical; has no effect together with `decode`.
     """
     reader, listings = reader or ImageReader(), list_image_parts(config, needs_labels=needs_labels)
     decoding = _decoding(config, listings, reader, needs_labels=needs_labels, settled=settled) if decode else None
@@ -47,11 +50,11 @@ def take_image_inventory(
     if decoding is None:
         learned = [item for role in LEARNED if role in listings for item in listings[role].items]
         levels = reader.levels(config, learned, reader.headers(learned))
-        looks = {role: reader.survey(listing.items, levels) for role, listing in listings.items()}
+        looks = {role: reader.survey(listing.items, levels, thumbnails=similar) for role, listing in listings.items()}
     else:
         looks, pixels = read_parts(listings, decoding, reader)
     inventory = _assemble(config, listings, looks, needs_labels=needs_labels)
-    check_copies(inventory)
+    check_copies(inventory, similar=similar and decoding is None, workers=reader.workers)
     if not inventory.faults:
         inventory.pixels, inventory.decoding = pixels, decoding
     return inventory
@@ -187,8 +190,8 @@ def _part(listing: ImageListing, looks: Looks, skip: bool, inventory: ImageInven
     color_16 = [item for item, look in zip(part.items, part.looks, strict=True) if look.mode == COLOR_16]
     if color_16:
         inventory.warnings.append(
-            f"{counted(len(color_16), 'color image')} of 16 bits: only the upper 8 bits are read, so save them with 8 bits "
-            f"over the range that they use (first: {shown(color_16[0].place)})"
+            f"{counted(len(color_16), 'color image')} of 16 bits: only the upper 8 bits are read, so save them with 8 "
+            f"bits over the range that they use (first: {shown(color_16[0].place)})"
         )
     tiny = [item for item, look in zip(part.items, part.looks, strict=True) if min(look.size) < _TINY]
     if tiny:
@@ -244,26 +247,3 @@ def check_scored_classes(role: str, part: ImagePart, inventory: ImageInventory) 
     without = sum(item.label is None for item in part.items)
     if without:
         inventory.warnings.append(f"{where}: {without} {role} images without a label are not used")
-
-
-def check_copies(inventory: ImageInventory) -> None:
-    """Byte-identical images: within the training images, and between those and the images that score."""
-    first: dict[bytes, tuple[str, Item]] = {}
-    groups: dict[str, list[tuple[Item, Item]]] = {}
-    for role, part in inventory.parts.items():
-        group = "train" if role == "unlabeled" else role
-        for item, look in zip(part.items, part.looks, strict=True):
-            before_group, before = first.setdefault(look.digest, (group, item))
-            if before is not item:
-                groups.setdefault(" and ".join(sorted({before_group, group})), []).append((before, item))
-    for group, pairs in groups.items():
-        example = f"{shown(pairs[0][0].place)} = {shown(pairs[0][1].place)}"
-        meaning = "within" if " and " not in group else "between"
-        inventory.warnings.append(f"{len(pairs)} byte-identical copies {meaning} {group} (first: {example})")
-        mixed = [(a, b) for a, b in pairs if None not in (a.label, b.label) and a.label != b.label]
-        if mixed:
-            a, b = mixed[0]
-            inventory.warnings.append(
-                f"{len(mixed)} of these copies carry different labels (first: {shown(a.place)} is "
-                f"'{shown(str(a.label))}', {shown(b.place)} is '{shown(str(b.label))}')"
-            )

@@ -78,17 +78,18 @@ class ImageReader:
         given = Framing.of(config).levels
         return find_levels(items, looks, workers=self.workers) if given is None else given
 
-    def survey(self, items: Sequence[Item], levels: Range | None = None) -> Looks:
+    def survey(self, items: Sequence[Item], levels: Range | None = None, *, thumbnails: bool = False) -> Looks:
         """What each image is, in order. Each is decoded in full, so that damage is noticed before training.
 
         Args:
             levels: of images of more than 8 bits: the values that become black and white.
+            thumbnails: they are not cached, so that all images are decoded again.
         """
         key = self._key(items, levels)
         with self._locked(key):
-            known = self._known(key, len(items))
+            known = None if thumbnails else self._known(key, len(items))
             if known is None:
-                known = survey_images(items, workers=self.workers, levels=levels)
+                known = survey_images(items, workers=self.workers, levels=levels, thumbnails=thumbnails)
                 self._keep(key, known)
         return known
 

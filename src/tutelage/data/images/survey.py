@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 from tutelage.data.images.framing import FULL_CROP, Framing, Pixels
 from tutelage.data.images.items import Content, Item, Unreadable
 from tutelage.data.images.levels import Range, is_deep, used_range
-from tutelage.data.images.reading import ImageFault, Size, decode_image, quiet_pillow, read_header, read_values
+from tutelage.data.images.perceptual_hash import SIDE, gray_thumbnail
+from tutelage.data.images.reading import (
+    MAX_PIXELS,
+    ImageFault,
+    Size,
+    decode_image,
+    quiet_pillow,
+    read_header,
+    read_values,
+)
 
 T = TypeVar("T")
 _BLOCK = 32  # items in flight per worker: enough to keep it busy, few enough to hold in memory
@@ -32,11 +41,13 @@ class ImageLook:
         size: (width, height) in its file.
         mode: of Pillow.
         digest: 16-byte hash of its file or array; empty where only the header was read.
+        thumbnail: the bytes of `gray_thumbnail`; empty unless they were asked for.
     """
 
     size: Size
     mode: str
     digest: bytes
+    thumbnail: bytes = b""
 
 
 Looks = list[ImageLook | Unreadable]
@@ -52,22 +63,51 @@ def read_headers(items: Sequence[Item], *, workers: int = 1) -> Looks:
     return list(_map_contents(look, items, workers, headers=True))
 
 
-def survey_images(items: Sequence[Item], *, workers: int = 1, levels: Range | None = None) -> Looks:
+def read_digests(items: Sequence[Item], *, workers: int = 1) -> list[bytes | Unreadable]:
+    """A 16-byte hash of the file or array of each image, in order, as in `ImageLook`; nothing is decoded."""
+
+    def digest(content: Content) -> bytes | Unreadable:
+        try:
+            return _digest(_load(content))
+        except ImageFault as fault:
+            return Unreadable(str(fault))
+
+    return list(_map_contents(digest, items, workers))
+
+
+def survey_images(
+    items: Sequence[Item], *, workers: int = 1, levels: Range | None = None, thumbnails: bool = False
+) -> Looks:
     """What each image is, in order. Each is decoded in full, so that damage is noticed before training.
 
     Args:
         levels: as in `decode_image`.
+        thumbnails: whether looks have thumbnails.
     """
 
     def look(content: Content) -> ImageLook | Unreadable:
         try:
             loaded = _load(content)
-            _, size, mode = decode_image(loaded, at_least=1, levels=levels)
-            return ImageLook(size, mode, _digest(loaded))
+            pixels, size, mode = decode_image(loaded, at_least=SIDE if thumbnails else 1, levels=levels)
+            small = gray_thumbnail(pixels).tobytes() if thumbnails else b""
+            return ImageLook(size, mode, _digest(loaded), small)
         except ImageFault as fault:
             return Unreadable(str(fault))
 
     return list(_map_contents(look, items, workers))
+
+
+def pixel_digests(items: Sequence[Item], *, workers: int = 1) -> list[bytes | Unreadable]:
+    """A 16-byte hash of the size and colors of each image as it is seen, in order; equal in every lossless format."""
+
+    def digest(content: Content) -> bytes | Unreadable:
+        try:
+            pixels, _, _ = decode_image(_load(content), at_least=MAX_PIXELS)  # a JPEG is not scaled
+            return _digest(np.stack([pixels] * 3, axis=2) if pixels.ndim == 2 else pixels)
+        except ImageFault as fault:
+            return Unreadable(str(fault))
+
+    return list(_map_contents(digest, items, workers))
 
 
 def read_images(

@@ -8,6 +8,7 @@ from pathlib import Path
 from tutelage.core.names import shown
 from tutelage.data.csv_rows import TableFault, read_rows
 
+LEAVE_OUT = "leave_out"  # a column: where its cell is not empty, the image is left out
 GIVEN_AS = "given as"  # a column of tables that Python code handed over: what its row was there
 
 
@@ -18,12 +19,14 @@ class Row:
     Attributes:
         label: None where the cell is empty or the table has no label column.
         given_as: what the row was in the labels that Python code handed over; "" in other tables.
+        left_out: whether the image is not to be used at all.
     """
 
     line: int
     path: str
     label: str | None
     given_as: str = ""
+    left_out: bool = False
 
     @property
     def spot(self) -> str:
@@ -38,8 +41,8 @@ class Row:
 def read_table(file: Path, *, needs_label: bool = True) -> tuple[list[Row], list[str]]:
     """The rows of a table, and its faults, each naming file and line.
 
-    The header must name `path` and, unless `needs_label` is False, `label`; further columns are ignored. See
-    `read_rows` for what the file may hold.
+    The header must name `path` and, unless `needs_label` is False, `label`; further columns are ignored, except for
+    `leave_out`. See `read_rows` for what the file may hold.
     """
     name = shown(str(file))
     if file.is_dir():
@@ -72,7 +75,7 @@ def _header(cells: list[str] | None, needs_label: bool) -> dict[str, int]:
     for separator, word in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
         if len(names) == 1 and separator in names[0]:
             raise TableFault(f"line 1: columns are separated by {word}: save the table with commas")
-    for column in ("path", "label"):
+    for column in ("path", "label", LEAVE_OUT):
         if names.count(column) > 1:
             raise TableFault(f"line 1: the column '{column}' appears twice: '{got}'")
     missing = [column for column in expected.split(",") if column not in names]
@@ -83,6 +86,7 @@ def _header(cells: list[str] | None, needs_label: bool) -> dict[str, int]:
         "path": names.index("path"),
         "label": names.index("label") if "label" in names else -1,
         "given as": names.index(GIVEN_AS) if GIVEN_AS in names else -1,
+        LEAVE_OUT: names.index(LEAVE_OUT) if LEAVE_OUT in names else -1,
     }
 
 
@@ -98,8 +102,9 @@ def _row(cells: list[str], header: dict[str, int], line: int) -> Row | str:
     spot = given_as or f"line {line}"
     if not path.strip():
         return f"{spot}: the path is empty"
-    if header["label"] < 0 or not cells[header["label"]]:
-        return Row(line, path, None, given_as)
+    left_out = header[LEAVE_OUT] >= 0 and bool(cells[header[LEAVE_OUT]].strip())
+    if left_out or header["label"] < 0 or not cells[header["label"]]:
+        return Row(line, path, None, given_as, left_out)
     label = cells[header["label"]].strip()
     if not label:
         return f"{spot}: the label is only white space: leave it empty for an unlabeled image"

@@ -19,7 +19,7 @@ from tutelage.data.scans.inventory import take_scan_inventory
 from tutelage.data.scans.parts import ScanInventory, ScanPart
 from tutelage.data.scans.scan_set import Rows, ScanSet, ScanSubset, VolumeCache
 from tutelage.data.scans.survey import fill_cache
-from tutelage.data.split import copies_of
+from tutelage.data.split import copies_of, leave_out
 
 LEAST_LABELED = 4  # labeled cases, below which none is held out
 
@@ -159,13 +159,15 @@ def load_scans(
         notes.append(_held_note(len(held), len(kept), data.val_share))
     not_learned = np.union1d(held, copies)
     labeled = np.setdiff1d(kept, not_learned)
-    taken_out = np.union1d(not_learned, labeled) if data.exclude_labeled else not_learned
+    unlabeled = np.setdiff1d(np.arange(len(train)), not_learned)
+    if data.exclude_labeled:
+        unlabeled = leave_out(unlabeled, labeled, [look.digest.encode() for look in looks], notes)
     return ScanDataset(
         data=data,
         inventory=inventory,
         train=train,
         labeled_rows=labeled,
-        unlabeled_rows=np.setdiff1d(np.arange(len(train)), taken_out),
+        unlabeled_rows=unlabeled,
         hidden_rows=np.setdiff1d(known, np.union1d(kept, copies)),
         val=val,
         notes=notes,

@@ -80,7 +80,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """A small picture (PNG) with lines below it; the first is set in bold."""
+    """A small picture (PNG or JPEG) with lines below it; the first is set in bold."""
 
     png: bytes
     lines: tuple[str, ...]

@@ -17,7 +17,7 @@ from tutelage.data.images.check import check_images
 from tutelage.data.images.image_cache import ImageCache
 from tutelage.data.images.parts import ImageInventory
 from tutelage.data.images.reader import ImageReader
-from tutelage.data.split import hold_out, keep_labels
+from tutelage.data.split import hold_out, keep_labels, leave_out
 from tutelage.run.method_by_name import method_class
 
 
@@ -65,7 +65,11 @@ def _check_run(cfg: RunConfig, inventory: ImageInventory) -> None:
             f"{shown(data.path)} has no test images, and {len(kept)} labels are too few to hold some out: nothing "
             f"could be scored; give labeled images with {option('test')}"
         )
-    want, have = cfg.train.unlabeled_batch, len(items) - len(held) - (len(kept) if data.exclude_labeled else 0)
+    digests = [look.digest for role in inventory.learned for look in inventory.parts[role].looks]
+    stream = np.setdiff1d(np.arange(len(items)), held)
+    if data.exclude_labeled:
+        stream = leave_out(stream, kept, digests, [])
+    want, have = cfg.train.unlabeled_batch, len(stream)
     if method_class(cfg.method).unlabeled_views and want > have:
         raise ConfigError(
             f"the unlabeled batch of {want} (train.batch_size {cfg.train.batch_size} x train.unlabeled_ratio "

@@ -92,7 +92,7 @@ class ImageModule(DataModule):
     @staticmethod
     def check(cfg: RunConfig, *, workers: int) -> ImageCheckReport:
         """See `DataModule`."""
-        return check_images(cfg.data, reader=ImageReader(workers, ImageCache()))
+        return check_images(cfg.data, reader=ImageReader(workers, ImageCache()), similar=True)
 
     @staticmethod
     def check_runs(configs: Mapping[str, RunConfig], console: Console) -> None:

@@ -17,6 +17,7 @@ from tutelage.data.kinds import SCANS
 from tutelage.data.scans.check import check_scans
 from tutelage.data.scans.dataset import hold_out_cases, keep_cases
 from tutelage.data.scans.parts import ScanInventory
+from tutelage.data.split import leave_out
 from tutelage.run.method_checks import check_streams
 
 
@@ -45,5 +46,10 @@ def _check_run(cfg: RunConfig, inventory: ScanInventory) -> None:
             f"{shown(data.path)} has no test cases, and none of the {len(kept)} labeled ones is held out: nothing "
             f"could be scored; give labeled scans with {option('test')}"
         )
-    taken_out = np.union1d(held, kept) if data.exclude_labeled else held
-    check_streams(cfg, np.setdiff1d(np.arange(len(cases)), taken_out), SCANS.name)
+    stream = np.setdiff1d(np.arange(len(cases)), held)
+    if data.exclude_labeled:
+        looks = [
+            look for role in ("train", "unlabeled") if role in inventory.parts for look in inventory.parts[role].looks
+        ]
+        stream = leave_out(stream, kept, [look.digest.encode() for look in looks], [])
+    check_streams(cfg, stream, SCANS.name)

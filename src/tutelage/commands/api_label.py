@@ -1,0 +1,77 @@
+"""The functions of the Python API that help with labeling: `select`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tutelage.commands.run import Run
+from tutelage.commands.select import SelectConfig, chosen, refuse_outputs, write_chosen
+from tutelage.core.console import screen
+from tutelage.curation.chosen import label_table
+from tutelage.curation.selection.choose import Strategy
+from tutelage.data.images.given_labels import Labels, label_file
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def select(
+    data: str | Path,
+    *,
+    count: int,
+    labels: Labels | None = None,
+    run: str | Path | Run | None = None,
+    features: str | Path | Run | None = None,
+    strategy: Strategy = "auto",
+    seed: int = 0,
+    ignore_folders: bool = False,
+    out: str | Path | None = None,
+    workers: int = 2,
+    overwrite: bool = False,
+    quiet: bool = True,
+) -> pd.DataFrame:
+    """Which images to label next: a table of `path, label, rank, reason`, the first one first.
+
+    The table begins with the chosen images, whose label is None, and goes on with the images that have a label. Once
+    it is filled in, `train` takes it as `labels`.
+
+    Args:
+        data: folder of images: with class folders, a label table, or no label at all.
+        count: number of images to choose.
+        labels: those that are known, as in `train`.
+        run: a trained run, whose features and probabilities are used; its labels are taken if it was trained on `data`.
+        features: a run whose features alone are used, such as one of `pretrain`.
+        strategy: "auto" takes "typiclust" below 40 labels per class, and "margin" from there on.
+        seed: of the clusters and of random choices.
+        ignore_folders: folders are no classes, so that their images have no label.
+        out: CSV file to write, beside which a page with pictures is written (.html).
+        workers: threads that decode images.
+        overwrite: replace files that exist.
+        quiet: print nothing; otherwise, what was chosen, and why.
+
+    Raises:
+        TutelageError: a setting, the data, the run or `out` is invalid.
+    """
+    file = None if out is None else Path(out)
+    refuse_outputs(file, overwrite=overwrite)
+    with label_file(labels) as table:
+        cfg = SelectConfig(
+            data=str(data),
+            count=count,
+            labels=table,
+            run=_path(run),
+            features=_path(features),
+            strategy=strategy,
+            seed=seed,
+            ignore_folders=ignore_folders,
+            workers=workers,
+        )
+        pile, choice = chosen(cfg, screen(quiet=quiet))
+    if file is not None:
+        write_chosen(pile, choice, cfg, file)
+    return label_table(pile, choice)
+
+
+def _path(run: str | Path | Run | None) -> Path | None:
+    return run.path if isinstance(run, Run) else None if run is None else Path(run)

@@ -1,0 +1,150 @@
+"""The command select: which images to label next, as a table to fill in and a page with pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from tutelage.config.settings import require
+from tutelage.core.errors import ConfigError, DataError
+from tutelage.core.files import refuse_file, write_atomically
+from tutelage.core.names import counted, shown
+from tutelage.core.precision import float32_by_default
+from tutelage.core.seeding import own_random_state
+from tutelage.core.wording import command, named, option
+from tutelage.curation.chosen import contact_page, label_csv
+from tutelage.curation.pile import Pile, gather
+from tutelage.curation.selection.choose import STRATEGIES, Choice, Strategy, choose
+from tutelage.data.images.shards import is_shard
+from tutelage.results.report.write import write_page
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectConfig:
+    """What is asked for.
+
+    Attributes:
+        data: a folder of images.
+        labels: a label table; None takes the one in `data`, or the one that the run was trained with.
+        run: a trained run, whose features and probabilities are used.
+        features: a run whose features alone are used.
+        ignore_folders: folders are no classes.
+    """
+
+    data: str
+    count: int
+    labels: str | None = None
+    run: Path | None = None
+    features: Path | None = None
+    strategy: str = "auto"
+    seed: int = 0
+    ignore_folders: bool = False
+    workers: int = 2
+
+    def __post_init__(self) -> None:
+        require(self.count >= 1, named("count"), "at least 1", self.count)
+        require(self.strategy in STRATEGIES, named("strategy"), f"one of {', '.join(STRATEGIES)}", self.strategy)
+        if self.run is not None and self.features is not None:
+            raise ConfigError(
+                f"{named('run')} and {named('features')} are mutually exclusive: {named('run')} uses the features of "
+                "a run and what it predicts, the other its features alone"
+            )
+
+
+def select_images(cfg: SelectConfig, *, out: Path, overwrite: bool = False, console: Console) -> None:
+    """Write the table of the images to label next to `out`, and a page with their pictures beside it.
+
+    Raises:
+        TutelageError: a setting, the data, the run or a file is invalid.
+    """
+    refuse_outputs(out, overwrite=overwrite)
+    pile, choice = chosen(cfg, console)
+    write_chosen(pile, choice, cfg, out)
+    console.print(
+        f"{counted(len(choice.picks), 'image')} to label: {out}, with pictures in {page_beside(out)}", markup=False
+    )
+    console.print(f"fill in the column label, then: {command('train', cfg.data, labels=out, out='RUN')}", markup=False)
+
+
+def page_beside(out: Path) -> Path:
+    """The page that belongs to a table."""
+    return out.with_suffix(".html")
+
+
+def refuse_outputs(out: Path | None, *, overwrite: bool) -> None:
+    """Check that the table and its page may be written.
+
+    Raises:
+        ConfigError: the name does not end in .csv.
+        RunError: a file exists and `overwrite` is off, or there is no such folder.
+    """
+    if out is not None:
+        refuse_file(out, overwrite=overwrite, endings=(".csv",))
+        refuse_file(page_beside(out), overwrite=overwrite)
+
+
+def write_chosen(pile: Pile, choice: Choice, cfg: SelectConfig, out: Path) -> None:
+    """Write the table to `out` (.csv) and the page beside it (.html)."""
+    source = Path(cfg.data).expanduser().absolute().name
+    write_atomically(out, label_csv(pile, choice))
+    write_page(contact_page(pile, choice, source, workers=cfg.workers), page_beside(out))
+
+
+@own_random_state()
+@float32_by_default()
+def chosen(cfg: SelectConfig, console: Console) -> tuple[Pile, Choice]:
+    """The images of a folder, and which of them to label next; what was decided is printed.
+
+    Raises:
+        TutelageError: a setting, the data or the run is invalid, or fewer images have no label.
+    """
+    _require_folder(cfg.data)
+    settings = {"data.path": cfg.data, "train.seed": cfg.seed}
+    pile = gather(
+        settings if cfg.labels is None else settings | {"data.labels": cfg.labels},
+        run=cfg.run or cfg.features,
+        ignore_folders=cfg.ignore_folders,
+        unlabeled=cfg.count,
+        workers=cfg.workers,
+        console=console,
+    )
+    labeled = int((pile.labels >= 0).sum())
+    console.print(f"- {counted(len(pile), 'image')}, {labeled:,} labeled; compared by {pile.described}", markup=False)
+    strategy: Strategy = cfg.strategy  # type: ignore[assignment]
+    choice = choose(
+        pile.features,
+        pile.labels,
+        pile.classes,
+        count=cfg.count,
+        strategy=strategy,
+        alike=pile.alike,
+        probs=pile.probs if cfg.run is not None else None,
+        probs_classes=pile.probs_classes,
+        seed=cfg.seed,
+    )
+    console.print(f"- chosen: {choice.why}", markup=False)
+    if choice.near_duplicates:
+        said = counted(choice.near_duplicates, "near-duplicate")
+        console.print(f"- left out: {said} of other images (a cosine of {pile.alike:g} or more)")
+    if not choice.picks:
+        raise DataError(f"{shown(cfg.data)}: every image without a label is a near-duplicate of one with a label")
+    if len(choice.picks) < cfg.count:
+        console.print(f"- {len(choice.picks)} instead of {cfg.count} images, since the others are near-duplicates")
+    return pile, choice
+
+
+def _require_folder(data: str) -> None:
+    """Check that labels in a table would be taken for this source.
+
+    Raises:
+        DataError: it is an archive or a file.
+    """
+    root = Path(data).expanduser()
+    archive = data == "digits" or root.is_file() or (root.is_dir() and any(map(is_shard, root.iterdir())))
+    if archive:
+        raise DataError(
+            f"{shown(data)} is no folder of images: a label table, which this writes, is for a folder "
+            f"({option('labels')} of training)"
+        )

@@ -1,0 +1,72 @@
+"""The images of a folder that is being labeled, with the labels that are there already."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from tutelage.config.settings import DataConfig
+from tutelage.core.errors import DataError
+from tutelage.core.names import shown
+from tutelage.data.images.items import Files, ImageListing, Item
+from tutelage.data.images.source import find_table, list_image_splits, list_images
+
+_LEARNED = ("train", "unlabeled")
+
+
+def list_pile(config: DataConfig, *, ignore_folders: bool = False) -> ImageListing:
+    """The images that labels are wanted for, with those that are known; splits to score on are left out.
+
+    A folder may have class folders, a label table, or no label at all, at any depth. Class folders are not taken as
+    such if all images lie in deeper folders, or if there is one class folder and nothing else. Paths of files are
+    relative to the source.
+
+    Args:
+        ignore_folders: the folders are no classes; only a label table tells labels.
+
+    Raises:
+        DataError: with all faults.
+    """
+    splits = list_image_splits(config.path, config.labels)
+    root = Path(config.path).expanduser()
+    has_table = root.is_dir() and find_table(root, config.labels) is not None
+    parts = [splits[role] for role in _LEARNED if role in splits]
+    listing = splits.get("train", next(iter(parts), None))
+    no_classes = listing is not None and (listing.kind == "folder of images" or _is_nested(listing))
+    items = [
+        _bare(item) if role == "unlabeled" else item
+        for role in _LEARNED
+        if role in splits
+        for item in splits[role].items
+    ]
+    only_class = len({item.label for item in items}) == 1 and not has_table
+    if not has_table and (no_classes or only_class or ignore_folders or "train" not in splits):
+        found = list_images(config.path, role="unlabeled")
+        if found.faults:
+            raise DataError(found.faults)
+        return replace(found, items=[_from_root(item, root) for item in found.items])
+    faults = [fault for part in (parts or splits.values()) for fault in part.faults]
+    if faults:
+        raise DataError(faults)
+    if listing is None or not items:
+        raise DataError(f"{shown(config.path)} holds no images to learn from; it has {', '.join(splits)}")
+    warnings = [warning for part in parts for warning in part.warnings]
+    return replace(listing, items=[_from_root(item, root) for item in items], warnings=warnings)
+
+
+def _is_nested(listing: ImageListing) -> bool:
+    """Whether all images of class folders lie in deeper folders."""
+    return listing.kind == "class folders" and all(item.name.count("/") > 1 for item in listing.items)
+
+
+def _bare(item: Item) -> Item:
+    return replace(item, label=None)
+
+
+def _from_root(item: Item, root: Path) -> Item:
+    """The item with a path relative to `root`, if it is a file below it."""
+    if not isinstance(item.store, Files) or item.store.root == root:
+        return item
+    name = Path(os.path.relpath(item.place, root)).as_posix()
+    return Item(name, item.label, Files(root), name)

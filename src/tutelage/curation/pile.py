@@ -1,0 +1,273 @@
+"""A pile of images that is being labeled: what is known of each image, and its features."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from tutelage.core.cache_folder import cache_folder
+from tutelage.core.devices import choose_device
+from tutelage.core.errors import ConfigError, DataError
+from tutelage.core.names import counted, shown
+from tutelage.core.precision import float32_by_default
+from tutelage.core.seeding import own_random_state
+from tutelage.core.wording import option
+from tutelage.curation.encoding import Encoding, default_encoding, encoding_of_run
+from tutelage.curation.listing import list_pile
+from tutelage.data.images.feature_store import FeatureStore
+from tutelage.data.images.framing import Framing
+from tutelage.data.images.image_cache import VERSION
+from tutelage.data.images.image_set import class_indices
+from tutelage.data.images.items import ImageListing, Item, Unreadable
+from tutelage.data.images.parts import ImageInventory, ImagePart
+from tutelage.data.images.survey import ImageLook, read_digests, read_headers, read_pixels
+from tutelage.data.kinds import IMAGES, recognize_kind
+from tutelage.run.resolve import resolve_training
+from tutelage.run.run_record import RunRecord
+
+_BLOCK = 256  # images in memory at a time
+_SHOWN = 5  # unreadable images that are named
+
+
+@dataclass(frozen=True)
+class Pile:
+    """Images, with the labels that are known.
+
+    Attributes:
+        items: in the order of their names; names of files are relative to the source.
+        classes: names, in the order of their indices.
+        labels: (N,) int64, -1 where unknown.
+        features: (N, D) float32, rows of norm 1.
+        described: what the features are, in words.
+        size, channels, framing: how images are decoded.
+        alike: the cosine of two rows of features from which on two images are near-duplicates.
+        probs: (N, K) float32, class probabilities of the run; None without one.
+        probs_classes: K names.
+        further: (M, D) float32, features of images that do not belong to the pile, if they were asked for.
+    """
+
+    items: list[Item]
+    classes: tuple[str, ...]
+    labels: NDArray[np.int64]
+    features: NDArray[np.float32]
+    described: str
+    size: int
+    channels: int
+    framing: Framing
+    alike: float
+    probs: NDArray[np.float32] | None = None
+    probs_classes: tuple[str, ...] = ()
+    further: NDArray[np.float32] | None = None
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @cached_property
+    def images(self) -> NDArray[np.uint8]:
+        """(N, C, S, S): all images, decoded when they are asked for; see `pixels`."""
+        return self.pixels(range(len(self)))
+
+    def pixels(self, rows: Sequence[int], *, workers: int = 1) -> NDArray[np.uint8]:
+        """(n, C, S, S): some images, in the order of `rows`.
+
+        Raises:
+            DataError: an image cannot be read any more.
+        """
+        order = sorted(range(len(rows)), key=rows.__getitem__)  # shards are read in sequence
+        items = [self.items[rows[place]] for place in order]
+        found = read_pixels(
+            items, size=self.size, channels=self.channels, framing=self.framing, workers=max(workers, 1)
+        )
+        images = np.empty((len(rows), self.channels, self.size, self.size), np.uint8)
+        for place, item, image in zip(order, items, found, strict=True):
+            if isinstance(image, Unreadable):
+                raise DataError(f"{shown(item.place)} {image.reason}")
+            images[place] = image
+        return images
+
+
+@own_random_state()
+@float32_by_default()
+def gather(
+    settings: Mapping[str, Any],
+    *,
+    run: Path | None = None,
+    ignore_folders: bool = False,
+    unlabeled: int = 0,
+    further: Sequence[Item] = (),
+    workers: int = 1,
+    console: Console,
+) -> Pile:
+    """The images of a source with their labels and features. Images that cannot be read are left out, with a warning.
+
+    Features are those that `train` starts from on such images, or the encoder's of a run. Those of frozen networks are
+    cached by the content of files, so that nothing is decoded again.
+
+    Args:
+        settings: of a training, by dotted name; `data.path` and `data.labels` matter. Labels that are not given are
+            those of the run, if it was trained on the same source.
+        run: whose features are taken, and whose probabilities.
+        ignore_folders: see `list_pile`.
+        unlabeled: number of images without a label that are needed.
+        further: images that can be read and whose features are needed, too, though they do not belong to the pile.
+
+    Raises:
+        TutelageError: a setting, the source or the run is invalid, photos lack the pretrained network, or fewer images
+            have no label.
+    """
+    cfg = resolve_training(dict(settings) | _labels_of_run(settings, run, console))
+    if recognize_kind(cfg.data.path, cfg.data.labels) != IMAGES:
+        raise DataError(f"{shown(cfg.data.path)} holds scans: expected images")
+    listing = list_pile(cfg.data, ignore_folders=ignore_folders)
+    for warning in listing.warnings:
+        console.print(f"- {warning}", markup=False)
+    _require_unlabeled(listing.items, unlabeled, listing)
+    part = _readable(listing, workers=workers, console=console)
+    if run is None:
+        found = ImageInventory(parts={"train": part})
+        encoding = default_encoding(found, cfg, choose_device(cfg.train.device))
+    else:
+        encoding = encoding_of_run(run)
+    items, raw = _raw_features(part.items, encoding, workers=workers, console=console)
+    _require_unlabeled(items, unlabeled, listing)
+    if further:
+        read, more = _raw_features(list(further), encoding, workers=workers, console=console)
+        if len(read) < len(further):
+            raise DataError(f"{counted(len(further) - len(read), 'image')} that score cannot be read any more")
+        raw = np.concatenate([raw, more])
+    features, probs = encoding.finish(raw)
+    return Pile(
+        items=items,
+        classes=listing.classes,
+        labels=class_indices(items, listing.classes),
+        features=features[: len(items)],
+        described=encoding.described,
+        size=encoding.size,
+        channels=encoding.channels,
+        framing=encoding.framing,
+        alike=encoding.alike,
+        probs=None if probs is None else probs[: len(items)],
+        probs_classes=encoding.classes,
+        further=features[len(items) :] if further else None,
+    )
+
+
+def _labels_of_run(settings: Mapping[str, Any], run: Path | None, console: Console) -> dict[str, str]:
+    """The label table that a run was trained with, if none is given and it is of the same source.
+
+    Raises:
+        DataError: the table is no longer there.
+    """
+    if run is None or settings.get("data.labels") is not None:
+        return {}
+    data = RunRecord(run).best.cfg.data
+    here, there = (Path(str(path)).expanduser().resolve() for path in (settings.get("data.path", ""), data.path))
+    if data.labels is None or here != there:
+        return {}
+    if not Path(data.labels).is_file():
+        raise DataError(
+            f"the labels of {run}, {data.labels}, are no longer there: name a table with {option('labels')}"
+        )
+    console.print(f"- labels: those that {run} was trained with, {data.labels}", markup=False)
+    return {"data.labels": data.labels}
+
+
+def _require_unlabeled(items: Sequence[Item], needed: int, listing: ImageListing) -> None:
+    """Check that so many images have no label.
+
+    Raises:
+        ConfigError: there are fewer.
+    """
+    there = sum(item.label is None for item in items)
+    if there >= needed:
+        return
+    hint = ""
+    if listing.kind == "class folders" and not there:
+        hint = f"; its folders are taken as classes ({option('ignore_folders', True)} takes them as plain folders)"
+    has = f"{shown(listing.where)} has {counted(there, 'image')} without a label"
+    raise ConfigError(f"{has}, fewer than {option('count', needed)}{hint}")
+
+
+def _readable(listing: ImageListing, *, workers: int, console: Console) -> ImagePart:
+    """The images whose headers can be read; others are named as warnings.
+
+    Raises:
+        DataError: there is none.
+    """
+    looks = read_headers(listing.items, workers=max(workers, 1))
+    _warn(listing.items, looks, console)
+    good = [(item, look) for item, look in zip(listing.items, looks, strict=True) if isinstance(look, ImageLook)]
+    if not good:
+        raise DataError(f"{shown(listing.where)}: no image can be read")
+    return ImagePart(listing, [item for item, _ in good], [look for _, look in good])
+
+
+def _raw_features(
+    items: list[Item], encoding: Encoding, *, workers: int, console: Console
+) -> tuple[list[Item], NDArray[np.float32]]:
+    """The images that can be decoded, and what the first step of `encoding` gives of them, (N, F)."""
+    digests = read_digests(items, workers=max(workers, 1))
+    store = _store(encoding)
+    known = {} if store is None else store.get([digest for digest in digests if isinstance(digest, bytes)])
+    missing = [row for row, digest in enumerate(digests) if digest not in known]
+    faults: dict[int, Unreadable] = {row: fault for row, fault in enumerate(digests) if isinstance(fault, Unreadable)}
+    if missing:
+        console.print(f"- computing {encoding.described}, of {counted(len(missing), 'image')}", markup=False)
+    begin = time.perf_counter()
+    for rows, images in _blocks(items, missing, encoding, faults, workers=workers):
+        found = {bytes(digests[row]): out for row, out in zip(rows, encoding.raw(images), strict=True)}  # type: ignore[arg-type]
+        if store is not None:
+            store.put(found.items())
+        known |= found
+    if missing:
+        console.print(f"- that took {time.perf_counter() - begin:.0f} s")
+    _warn(items, [faults.get(row) for row in range(len(items))], console)
+    good = [row for row in range(len(items)) if row not in faults]
+    if not good:
+        raise DataError(f"no image can be read: {shown(items[0].place)} {faults[0].reason}")
+    kept = [digest for row in good if isinstance(digest := digests[row], bytes)]
+    return [items[row] for row in good], np.stack([known[digest] for digest in kept])
+
+
+def _blocks(
+    items: list[Item], rows: list[int], encoding: Encoding, faults: dict[int, Unreadable], *, workers: int
+) -> Iterator[tuple[list[int], NDArray[np.uint8]]]:
+    """Some rows with their pixels, at a time; `faults` get those that cannot be decoded."""
+    stream = read_pixels(
+        [items[row] for row in rows],
+        size=encoding.size,
+        channels=encoding.channels,
+        framing=encoding.framing,
+        workers=max(workers, 1),
+    )
+    for start in range(0, len(rows), _BLOCK):
+        block = list(zip(rows[start : start + _BLOCK], islice(stream, _BLOCK), strict=False))
+        faults |= {row: image for row, image in block if isinstance(image, Unreadable)}
+        good = [(row, image) for row, image in block if not isinstance(image, Unreadable)]
+        if good:
+            yield [row for row, _ in good], np.stack([image for _, image in good])
+
+
+def _store(encoding: Encoding) -> FeatureStore | None:
+    if encoding.key is None:
+        return None
+    name = f"files-{VERSION}-{encoding.key}-{encoding.size}x{encoding.channels}-{encoding.framing.key}.sqlite"
+    return FeatureStore(cache_folder() / "features" / name, encoding.width)
+
+
+def _warn(items: Sequence[Item], found: Sequence[object], console: Console) -> None:
+    """Name the images that cannot be read."""
+    bad = [(item, look) for item, look in zip(items, found, strict=True) if isinstance(look, Unreadable)]
+    for item, look in bad[:_SHOWN]:
+        console.print(f"- left out: {shown(item.place)} {look.reason}", markup=False)
+    if len(bad) > _SHOWN:
+        console.print(f"- and {len(bad) - _SHOWN} more that cannot be read")

@@ -1,0 +1,86 @@
+"""Which images of a folder have a label already, in the forms that a folder that is being labeled may have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tutelage.config.settings import DataConfig
+from tutelage.core.errors import DataError
+from tutelage.curation.listing import list_pile
+
+
+def folder(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(root / name)
+    return root
+
+
+def listed(root: Path, labels: str | None = None, **more: bool) -> dict[str, str | None]:
+    return {item.name: item.label for item in list_pile(DataConfig(path=str(root), labels=labels), **more).items}
+
+
+@pytest.mark.parametrize("names", [("1.png", "2.png"), ("a/1.png",), ("2020/05/1.png", "2021/06/2.png")])
+def test_a_folder_without_labels_has_none_at_any_depth(tmp_path: Path, names: tuple[str, ...]) -> None:
+    assert listed(folder(tmp_path / "p", *names)) == dict.fromkeys(names)
+
+
+def test_class_folders_are_labels_and_unlabeled_images_have_none(tmp_path: Path) -> None:
+    root = folder(tmp_path / "p", "cat/1.png", "dog/2.png", "unlabeled/x/3.png")
+    assert listed(root) == {"cat/1.png": "cat", "dog/2.png": "dog", "unlabeled/x/3.png": None}
+
+
+def test_one_class_counts_if_there_are_images_without_a_label(tmp_path: Path) -> None:
+    assert listed(folder(tmp_path / "p", "cat/1.png", "unlabeled/2.png")) == {
+        "cat/1.png": "cat",
+        "unlabeled/2.png": None,
+    }
+
+
+def test_folders_can_be_taken_as_plain_folders(tmp_path: Path) -> None:
+    root = folder(tmp_path / "p", "may/1.png", "june/2.png")
+    assert listed(root, ignore_folders=True) == {"june/2.png": None, "may/1.png": None}
+
+
+def test_a_table_beside_the_images_covers_some_of_them_even_if_of_one_class(tmp_path: Path) -> None:
+    root = folder(tmp_path / "p", "1.png", "2.png", "a/3.png")
+    (root / "labels.csv").write_text("path,label,rank\n1.png,cat,1\n2.png,,2\n")
+    assert listed(root) == {"1.png": "cat", "2.png": None, "a/3.png": None}
+
+
+def test_a_given_table_counts_instead_of_class_folders(tmp_path: Path) -> None:
+    root = folder(tmp_path / "p", "cat/1.png", "dog/2.png")
+    (tmp_path / "mine.csv").write_text("path,label\ndog/2.png,wolf\n")
+    assert listed(root, str(tmp_path / "mine.csv")) == {"cat/1.png": None, "dog/2.png": "wolf"}
+
+
+def test_images_to_score_on_are_left_out_and_names_are_those_of_the_source(tmp_path: Path) -> None:
+    root = folder(tmp_path / "p", "train/cat/1.png", "train/dog/2.png", "test/cat/3.png", "unlabeled/4.png")
+    assert listed(root) == {"train/cat/1.png": "cat", "train/dog/2.png": "dog", "unlabeled/4.png": None}
+    (root / "labels.csv").write_text("path,label\ntrain/cat/1.png,cat\ntest/cat/3.png,cat\n")
+    assert listed(root) == {"train/cat/1.png": "cat", "train/dog/2.png": None, "unlabeled/4.png": None}
+
+
+def test_images_beside_class_folders_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="beside the class folders"):
+        listed(folder(tmp_path / "p", "cat/1.png", "dog/2.png", "3.png"))
+
+
+def test_a_faulty_table_and_a_folder_without_images_are_errors(tmp_path: Path) -> None:
+    root = folder(tmp_path / "p", "1.png")
+    (root / "labels.csv").write_text("path,label\nnone.png,cat\n")
+    with pytest.raises(DataError, match=r"labels.csv line 2: 'none.png' is not a file"):
+        listed(root)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="no images"):
+        listed(tmp_path / "empty")
+
+
+def test_a_table_of_images_that_are_all_for_scoring_leaves_nothing_to_label(tmp_path: Path) -> None:
+    root = folder(tmp_path / "p", "test/1.png", "test/2.png")
+    (root / "labels.csv").write_text("path,label\ntest/1.png,cat\n")
+    with pytest.raises(DataError, match="no images to learn from; it has test"):
+        listed(root)
