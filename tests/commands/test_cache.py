@@ -57,9 +57,9 @@ def test_what_is_kept_is_shown(folder: Path) -> None:
 
 def test_one_kind_or_all_are_deleted(folder: Path) -> None:
     fill(folder)
-    assert "1 files deleted, 3.0 MB freed" in said_by(commands.clear_cache, "images")
+    assert "1 file deleted, 3.0 MB freed" in said_by(commands.clear_cache, "images")
     assert not (folder / "images" / "a.npy").exists() and (folder / "features" / "b.sqlite").exists()
-    assert "1 files deleted, 500 bytes freed" in said_by(commands.clear_cache, "all")
+    assert "1 file deleted, 500 bytes freed" in said_by(commands.clear_cache, "all")
     assert "0 files deleted" in said_by(commands.clear_cache, "all")
     with pytest.raises(ConfigError, match="there is no 'image' in the cache; did you mean 'images'"):
         said_by(commands.clear_cache, "image")
@@ -110,4 +110,4 @@ def test_a_command_with_the_flag_keeps_images_there(
     assert len(list((tmp_path / "kept" / "images").glob("*.npz"))) == 1
     assert run(["cache", "--cache", str(tmp_path / "kept"), "--clear", "all"]) == 0
     assert not list((tmp_path / "kept").rglob("*.npz"))
-    assert "1 files deleted" in capsys.readouterr().out
+    assert "1 file deleted" in capsys.readouterr().out

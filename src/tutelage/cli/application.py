@@ -52,7 +52,8 @@ app = App(
     suppress_keyboard_interrupt=False,
     default_parameter=Parameter(negative="", show_default=_default_shown),
     help_epilogue="Example: tutelage train photos/ --labels labels.csv --out runs/a\n"
-    "Help for a command: tutelage COMMAND --help",
+    "Help for a command: tutelage COMMAND --help\n"
+    "Every command takes --cache DIR, the folder of what is kept for later commands.",
 )
 
 

@@ -15,6 +15,7 @@ from tutelage.core.cache_folder import cache_folder
 from tutelage.core.cache_room import cache_limit
 from tutelage.core.console import name_column
 from tutelage.core.errors import ConfigError, did_you_mean
+from tutelage.core.names import counted
 
 KINDS = {
     "images": "decoded images, and what is known of their files",
@@ -74,7 +75,7 @@ def clear_cache(kind: str, console: Console) -> None:
                 path.unlink()
                 files, freed = files + 1, freed + size
     console.print(
-        f"{files:,} files deleted, {size_text(freed)} freed in {cache_folder()}", markup=False, soft_wrap=True
+        f"{counted(files, 'file')} deleted, {size_text(freed)} freed in {cache_folder()}", markup=False, soft_wrap=True
     )
 
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from tutelage.tasks.confusion import confusion_counts
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 ECE_BINS = 15
 
@@ -37,17 +43,14 @@ class Scored:
         return self.probs.argmax(1)
 
     @cached_property
-    def confusion(self) -> NDArray[np.int64]:
+    def confusion(self) -> csr_array:
         """(K, K): counts, with one row per true class and one column per predicted class."""
-        from sklearn.metrics import confusion_matrix  # takes a second to import, here and below
-
-        counts: NDArray[np.int64] = confusion_matrix(self.label, self.predicted, labels=range(self.num_classes))
-        return counts
+        return confusion_counts(self.label.numpy(), self.predicted.numpy(), self.num_classes)
 
     @cached_property
     def by_class(self) -> dict[str, NDArray[np.float64]]:
         """(K,) of each of "precision", "recall" and "f1"; 0 where it is undefined."""
-        from sklearn.metrics import precision_recall_fscore_support
+        from sklearn.metrics import precision_recall_fscore_support  # takes a second to import, here and below
 
         classes = range(self.num_classes)
         found = precision_recall_fscore_support(self.label, self.predicted, labels=classes, zero_division=0.0)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from tutelage.core.errors import DataError, NonFiniteError
 from tutelage.tasks.base import Metrics, Task
 from tutelage.tasks.class_scores import SCORES, Scored, scores_for
+from tutelage.tasks.confusion import confusion_counts, confusion_to_json
 from tutelage.tasks.own_metrics import OwnMetric
 
 
@@ -76,7 +78,8 @@ class ClassificationMetrics(Metrics):
             n: number of rows that were scored.
             accuracy, nll, ...: each of `class_scores.SCORES`; top5_accuracy only with more than five classes.
             per_class: for each class, its precision, recall, f1, and support (number of rows).
-            confusion_matrix: counts, with one row per true class and one column per predicted class.
+            confusion_matrix: counts, with one row per true class and one column per predicted class; with more than
+                200 classes `confusion`, the counts that are not zero.
             Each of `own_metrics`, by name.
 
         Raises:
@@ -118,7 +121,7 @@ def _scores(scored: Scored, classes: tuple[str, ...]) -> dict[str, Any]:
             }
             for c, name in enumerate(classes)
         },
-        "confusion_matrix": scored.confusion.tolist(),
+        **confusion_to_json(scored.confusion),
     }
 
 
@@ -128,5 +131,5 @@ def _no_scores(classes: tuple[str, ...]) -> dict[str, Any]:
         "n": 0,
         **dict.fromkeys(scores_for(len(classes))),
         "per_class": {name: dict(absent) for name in classes},
-        "confusion_matrix": [[0] * len(classes) for _ in classes],
+        **confusion_to_json(confusion_counts(np.zeros(0, np.int64), np.zeros(0, np.int64), len(classes))),
     }

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import tracemalloc
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 from sklearn.metrics import roc_auc_score
 
 from tutelage.data.images.arrays import DIGITS
-from tutelage.data.images.evidence import LEAST_FOR_GAP, measure_gap, pixel_features
+from tutelage.data.images.evidence import LEAST_FOR_GAP, measure_gap, measure_label_fit, pixel_features
 
 
 def digits() -> np.ndarray:
@@ -44,7 +47,7 @@ def test_too_few_images_say_nothing() -> None:
 
 def test_each_image_is_judged_by_a_classifier_that_has_not_seen_it() -> None:
     images = digits()[:40]
-    x, side = pixel_features(images), np.repeat([0.0, 1.0], [10, 30])
+    x, side = pixel_features(images, np.arange(len(images))), np.repeat([0.0, 1.0], [10, 30])
     weight = np.where(side == 1, 1 / 60, 1 / 20) * 10
     mean = np.average(x, axis=0, weights=weight)
     spread = np.sqrt(np.average((x - mean) ** 2, axis=0, weights=weight))
@@ -62,7 +65,20 @@ def test_each_image_is_judged_by_a_classifier_that_has_not_seen_it() -> None:
 def test_the_features_are_statistics_of_each_channel() -> None:
     images = np.zeros((1, 2, 8, 8), np.uint8)
     images[:, 1, :4] = 255
-    features = pixel_features(images)
+    features = pixel_features(images, np.arange(len(images)))
     assert features.shape == (1, 46)
     assert features[0, :4].tolist() == [0.0, 0.5, 0.0, 0.5]  # means, spreads
     assert features[0, -32:][1::2].tolist() == [1.0] * 8 + [0.0] * 8  # the coarse picture of the second channel
+
+
+def test_statistics_take_no_more_memory_than_some_images(tmp_path: Path) -> None:
+    """Of 4,000 images that lie in a file, all labeled or not: never a copy of all of them."""
+    images = np.lib.format.open_memmap(tmp_path / "a.npy", "w+", np.uint8, (4000, 3, 64, 64))
+    images[:] = np.random.default_rng(0).integers(0, 256, (3, 64, 64), np.uint8)
+    rows = np.arange(4000)
+    tracemalloc.start()
+    measure_gap(images, rows[:2000], rows[2000:], seed=0)
+    measure_label_fit(images, rows, rows % 7, seed=0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < images.nbytes / 2

@@ -11,10 +11,25 @@ from sklearn.linear_model import LogisticRegression
 from tutelage.config.settings import DataConfig
 from tutelage.data.images.arrays import DIGITS
 from tutelage.data.images.dataset import load_images
-from tutelage.data.images.evidence import LEAST_FOR_FIT, MOST, measure_label_fit, pixel_features, reached_by_chance
+from tutelage.data.images.evidence import (
+    LEAST_FOR_FIT,
+    MOST,
+    LabelFit,
+    measure_label_fit,
+    pixel_features,
+    reached_by_chance,
+)
 from tutelage.results.verdict.rules import UNRELATED
 
 DATA = Path(os.environ.get("TUTELAGE_DATA") or Path(__file__).parents[4] / "shared" / "data")
+
+
+def fit_of(images: np.ndarray, label: np.ndarray) -> LabelFit | None:
+    """Of images that are all labeled, beside as many that are not."""
+    rows = np.arange(len(images)) * 2
+    among, known = np.repeat(images, 2, axis=0), np.full(2 * len(images), -1)
+    among[rows + 1], known[rows] = 0, label
+    return measure_label_fit(among, rows, known, seed=0)
 
 
 def digits(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -25,7 +40,7 @@ def digits(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("count", [LEAST_FOR_FIT, 100, 400])
 def test_right_labels_fit(count: int) -> None:
-    fit = measure_label_fit(*digits(count), seed=0)
+    fit = fit_of(*digits(count))
     assert fit is not None
     assert fit.z > 2 * UNRELATED
     assert fit.images == count
@@ -36,7 +51,7 @@ def test_right_labels_fit(count: int) -> None:
 def test_shuffled_labels_do_not_fit(count: int) -> None:
     images, label = digits(count)
     rng = np.random.default_rng(1)
-    fits = [measure_label_fit(images, rng.permutation(label), seed=0) for _ in range(100)]
+    fits = [fit_of(images, rng.permutation(label)) for _ in range(100)]
     scores = np.array([fit.z for fit in fits if fit is not None])
     assert (scores > UNRELATED).mean() <= 0.03
     assert abs(scores.mean()) < 0.5
@@ -45,15 +60,15 @@ def test_shuffled_labels_do_not_fit(count: int) -> None:
 def test_the_agreement_is_that_with_the_nearest_neighbor() -> None:
     images = np.repeat(np.arange(0, 240, 8, dtype=np.uint8), 2)[:, None, None, None] * np.ones((1, 1, 8, 8), np.uint8)
     label = np.arange(60) // 2 % 3  # pairs of one picture and one label
-    fit = measure_label_fit(images, label, seed=0)
+    fit = fit_of(images, label)
     assert fit is not None
     assert fit.agreement == 1.0
     assert fit.chance == pytest.approx(3 * 20 * 19 / (60 * 59))
 
 
 def test_too_few_images_say_nothing_and_many_are_thinned() -> None:
-    assert measure_label_fit(*digits(LEAST_FOR_FIT - 1), seed=0) is None
-    fit = measure_label_fit(*digits(MOST + 100), seed=0)
+    assert fit_of(*digits(LEAST_FOR_FIT - 1)) is None
+    fit = fit_of(*digits(MOST + 100))
     assert fit is not None
     assert fit.images == MOST
 
@@ -85,7 +100,7 @@ def test_right_labels_teach_more_than_chance_and_shuffled_ones_seldom_do(
     kind: str, count: int, scored: int, passing: float
 ) -> None:
     images, label = digits(1797) if kind == "digits" else photos()
-    features = pixel_features(images)
+    features = pixel_features(images, np.arange(len(images)))
     features = (features - features.mean(0)) / np.maximum(features.std(0), 1e-9)
     guess = np.bincount(label).max() / len(label)
     above: dict[str, list[bool]] = {"right": [], "shuffled": []}

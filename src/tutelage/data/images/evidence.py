@@ -54,17 +54,20 @@ def measure_gap(images: np.ndarray, labeled: Rows, unlabeled: Rows, *, seed: int
         return None
     rows = np.concatenate(own)
     side = np.repeat([0.0, 1.0], sizes)
-    auc = _auc(_left_out_scores(pixel_features(images[rows]), side, sizes), side)
+    auc = _auc(_left_out_scores(pixel_features(images, rows), side, sizes), side)
     error = math.sqrt(
         (sum(sizes) + 1) / (12 * sizes[0] * sizes[1])
     )  # standard error of the AUC of two samples from one source
     return Gap(auc, max(0.75, 0.5 + 4 * error), *sizes)
 
 
-def pixel_features(images: np.ndarray) -> NDArray[np.float64]:
-    """(N, 23 C) statistics of images (N, C, H, W) uint8: mean, spread, quantiles, edges, a coarse picture."""
-    parts = [_features(images[start : start + _AT_ONCE]) for start in range(0, len(images), _AT_ONCE)]
-    return np.concatenate(parts) if parts else _features(images)
+def pixel_features(images: np.ndarray, rows: Rows) -> NDArray[np.float64]:
+    """(R, 23 C) statistics of some rows (R,) of images (N, C, H, W) uint8; only a few images are in memory at a time.
+
+    They are mean, spread, quantiles, edges, and a coarse picture.
+    """
+    parts = [_features(images[rows[start : start + _AT_ONCE]]) for start in range(0, len(rows), _AT_ONCE)]
+    return np.concatenate(parts) if parts else _features(images[:0])
 
 
 def _features(images: np.ndarray) -> NDArray[np.float64]:
@@ -118,21 +121,22 @@ class LabelFit:
     images: int
 
 
-def measure_label_fit(images: np.ndarray, label: NDArray[np.int64], *, seed: int) -> LabelFit | None:
+def measure_label_fit(images: np.ndarray, rows: Rows, label: NDArray[np.int64], *, seed: int) -> LabelFit | None:
     """How often the nearest neighbor of an image, by coarse pixel statistics, has the same label.
 
     Args:
         images: (N, C, H, W) uint8.
+        rows: the labeled ones.
         label: (N,) class of each image.
-        seed: selects images if there are more than 1,000.
+        seed: selects rows if there are more than 1,000.
     """
-    n = len(images)
-    if n < LEAST_FOR_FIT:
+    if len(rows) < LEAST_FOR_FIT:
         return None
-    if n > MOST:
-        chosen = np.sort(np.random.default_rng(derived_seed(seed, "label fit")).choice(n, MOST, replace=False))
-        images, label, n = images[chosen], label[chosen], MOST
-    x = pixel_features(images)
+    if len(rows) > MOST:
+        draw = np.random.default_rng(derived_seed(seed, "label fit"))
+        rows = rows[np.sort(draw.choice(len(rows), MOST, replace=False))]
+    label, n = label[rows], len(rows)
+    x = pixel_features(images, rows)
     x = (x - x.mean(0)) / np.maximum(x.std(0), 1e-9)
     square = (x**2).sum(1)
     distance = square[:, None] + square - 2.0 * x @ x.T

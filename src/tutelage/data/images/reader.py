@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tutelage.core.errors import RunError
+from tutelage.core.names import counted
 from tutelage.core.wording import named
 from tutelage.data.images.framing import FULL_CROP, Framing, Pixels
 from tutelage.data.images.image_cache import ImageCache
@@ -91,6 +92,13 @@ class ImageReader:
             self.seconds, self.rows = self.seconds + time.perf_counter() - begin, self.rows + len(items)
             self._keep(key, looks)
         return looks, pixels
+
+    def said(self) -> str | None:
+        """How many images were read so far, and in what time; None if there were none."""
+        parts = [f"{counted(self.rows, 'image')} read and decoded in {self.seconds:.0f} s"] if self.rows else []
+        if self.found:
+            parts.append(f"the pixels of {counted(self.found, 'image')} come from the cache")
+        return ", ".join(parts) or None
 
     def _decode(self, items: Sequence[Item], decoding: Decoding, shape: Shape, key: str | None) -> tuple[Looks, Pixels]:
         """Into the cache if there is room, else into memory."""

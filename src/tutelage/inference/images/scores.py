@@ -20,6 +20,7 @@ from tutelage.data.images.source import list_images
 from tutelage.inference.images.prediction import Classifier, Prediction
 from tutelage.inference.model import Scores
 from tutelage.tasks.class_scores import SCORES
+from tutelage.tasks.confusion import confusion_of
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -40,10 +41,13 @@ class ImageScores(Scores):
         table = Table(name_column("class"))
         for heading in ("precision", "recall", "F1", "images", "most often confused with"):
             table.add_column(heading, justify="right")
+        counts = confusion_of(self.metrics)
+        assert counts is not None
         for number, name in enumerate(self.classes):
             row = self.metrics["per_class"][name]
-            wrong = [0 if k == number else n for k, n in enumerate(self.metrics["confusion_matrix"][number])]
-            worst = max(range(len(self.classes)), key=wrong.__getitem__)
+            wrong = counts[[number]].toarray()[0]
+            wrong[number] = 0
+            worst = int(wrong.argmax())
             confused = f"{shown(self.classes[worst])} ({wrong[worst]})" if wrong[worst] else ""
             scores = ["-" if row[key] is None else f"{row[key]:.1%}" for key in ("precision", "recall", "f1")]
             table.add_row(Text(shown(name)), *scores, str(row["support"]), Text(confused))

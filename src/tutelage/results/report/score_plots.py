@@ -20,9 +20,8 @@ _WRITTEN = 12  # classes; with more, a cell of the confusion matrix has no room 
 _NAMED = 40  # classes; with more, the axes have no room for names
 
 
-def confusion_plot(matrix: Sequence[Sequence[int]], classes: Sequence[str], name: str) -> Plot:
-    """The confusion matrix; each row is a true class, with shades in proportion to its share of the row."""
-    counts = np.array(matrix, float)
+def confusion_plot(counts: np.ndarray, classes: Sequence[str], name: str) -> Plot:
+    """The confusion matrix (K, K); each row is a true class, with shades in proportion to its share of the row."""
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1.0)
     k = len(classes)
     side = min(9.0, max(4.6, 0.30 * min(k, _NAMED)))

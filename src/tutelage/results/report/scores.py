@@ -15,6 +15,7 @@ from tutelage.results.report.examples import Examples
 from tutelage.results.report.galleries import confident_mistakes
 from tutelage.results.report.score_plots import confidence_plot, confusion_plot, reliability_plot
 from tutelage.tasks.class_scores import SCORES
+from tutelage.tasks.confusion import confusion_of
 
 _MOST_CLASSES = 200  # in the table of classes and in the confusion matrix
 _PAIRS = 8
@@ -82,20 +83,18 @@ def _share_tile(label: str, share: float, n: int) -> Tile:
 
 def class_section(scores: Mapping[str, Any], classes: tuple[str, ...], prefix: str) -> Section:
     """The confusion matrix, the most confused pairs of classes, and one row per class, the weakest first."""
-    matrix = scores["confusion_matrix"]
+    counts = confusion_of(scores)
+    assert counts is not None
     blocks: list[Block] = []
     if len(classes) <= _MOST_CLASSES:
-        blocks.append(confusion_plot(matrix, classes, f"{prefix}confusion"))
-    pairs = [
-        (matrix[true][taken], true, taken)
-        for true in range(len(classes))
-        for taken in range(len(classes))
-        if true != taken and matrix[true][taken]
-    ]
+        blocks.append(confusion_plot(counts.toarray(), classes, f"{prefix}confusion"))
+    found, totals = counts.tocoo(), counts.sum(1).tolist()
+    occurring = zip(found.data.tolist(), found.row.tolist(), found.col.tolist(), strict=True)
+    pairs = [(count, true, taken) for count, true, taken in occurring if true != taken and count]
     pairs.sort(key=lambda pair: (-pair[0], pair[1], pair[2]))
     if pairs:
         rows = [
-            (Cell(shown(classes[true])), Cell(shown(classes[taken])), _share_of(count, sum(matrix[true])))
+            (Cell(shown(classes[true])), Cell(shown(classes[taken])), _share_of(count, totals[true]))
             for count, true, taken in pairs[:_PAIRS]
         ]
         columns = ("true class", "predicted as", "images")

@@ -10,6 +10,7 @@ from tutelage.core.headlines import Headline
 from tutelage.results.verdict.guessing import guess_of
 from tutelage.run.recommend import SMALLEST_PHOTO
 from tutelage.run.run_record import RunRecord
+from tutelage.tasks.confusion import confusion_of
 
 _UNLEARNED = 0.7  # of the loss of a guess that knows nothing
 SYMBOLS = "symbols"  # the domain of images that mirroring changes
@@ -44,10 +45,11 @@ class Evidence:
     @property
     def guess(self) -> float | None:
         """The accuracy of always naming the most frequent class of the scored images; None for scans."""
-        if "confusion_matrix" not in self.run.scores:
+        confused = confusion_of(self.run.scores)
+        if confused is None:
             return None
-        counts = [sum(row) for row in self.run.scores["confusion_matrix"]]
-        return max(counts) / max(sum(counts), 1)
+        counts = confused.sum(1)
+        return float(counts.max() / max(counts.sum(), 1))
 
     @property
     def unlearned(self) -> float | None:

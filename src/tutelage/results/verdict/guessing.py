@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from tutelage.core.names import shown
 from tutelage.run.run_record import RunRecord
+from tutelage.tasks.confusion import confusion_of
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 SIGNIFICANT = 0.05
 _FEW = 0.1  # of accuracy: where as much above guessing would not be noticed, so few images cannot tell
@@ -79,9 +81,9 @@ def guess(scores: Mapping[str, Any], classes: Sequence[str]) -> Guess | None:
     """How a classifier with these metrics compares with guessing; None without a confusion matrix."""
     from scipy import stats  # takes a second to import
 
-    if not scores.get("n") or "confusion_matrix" not in scores:
+    matrix = confusion_of(scores)
+    if not scores.get("n") or matrix is None:
         return None
-    matrix = np.asarray(scores["confusion_matrix"], np.int64)  # (K, K), a row is a true class
     counts, images, right = matrix.sum(1), int(matrix.sum()), int(matrix.trace())
     often = int(counts.argmax())
     share = float(counts[often]) / images
@@ -89,7 +91,7 @@ def guess(scores: Mapping[str, Any], classes: Sequence[str]) -> Guess | None:
     return Guess(right, images, classes[often], share, p, _balanced_p(matrix))
 
 
-def _balanced_p(matrix: np.ndarray) -> float:
+def _balanced_p(matrix: csr_array) -> float:
     """The p-value of the balanced accuracy if predictions do not depend on the true class, by a normal approximation.
 
     Each class is then named as often in its own row as in all others, so the mean recall is the share of predictions

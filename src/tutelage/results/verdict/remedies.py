@@ -12,6 +12,7 @@ from tutelage.networks.published import has_pretrained
 from tutelage.results.verdict.evidence import Evidence
 from tutelage.results.verdict.reason import CEILING, Reason
 from tutelage.run.recommend import FEATURE_SIZES
+from tutelage.tasks.confusion import confusion_of
 
 PRETRAINED = "efficientnet-lite0"  # the network that photos start from
 MORE = 10  # labels of a class to add
@@ -61,19 +62,19 @@ def shrunk_images(case: Evidence) -> Reason | None:
 def weak_class(case: Evidence) -> Reason | None:
     """A class that is recognized less often than the others, or has the fewest labels, gains the most from labels."""
     run = case.run
-    if "confusion_matrix" not in run.scores or run.score >= CEILING:
+    confused = confusion_of(run.scores)
+    if confused is None or run.score >= CEILING:
         return None
     if case.no_better or case.unlearned is not None:
         return None  # what is weak at first says nothing
-    matrix = np.asarray(run.scores["confusion_matrix"], np.int64)
-    counts, right = matrix.sum(1), matrix.diagonal()
+    counts, right = confused.sum(1), confused.diagonal()
     known = [k for k in range(len(counts)) if counts[k] >= _LEAST]
     if len(known) < 2:
         return None
     weakest = min(known, key=lambda k: right[k] / counts[k])
     labels = run.split.get("labeled_counts")
     fewest = labels is not None and 2 * labels[weakest] <= statistics.median(labels)
-    if not fewest and not _is_weaker(matrix, weakest, len(known)):
+    if not fewest and not _is_weaker(right, counts, weakest, len(known)):
         return None
     name, recall = shown(run.classes[weakest]), right[weakest] / counts[weakest]
     others = (right.sum() - right[weakest]) / max(counts.sum() - counts[weakest], 1)
@@ -89,11 +90,10 @@ def weak_class(case: Evidence) -> Reason | None:
     return Reason("weak class", seen, flag, 0.5)
 
 
-def _is_weaker(matrix: np.ndarray, weakest: int, classes: int) -> bool:
+def _is_weaker(right: np.ndarray, counts: np.ndarray, weakest: int, classes: int) -> bool:
     """Whether the recall of a class is below that of the others beyond chance, if it is the lowest of `classes`."""
     from scipy import stats  # takes a second to import
 
-    right, counts = matrix.diagonal(), matrix.sum(1)
     own = [right[weakest], counts[weakest] - right[weakest]]
     others = [right.sum() - own[0], counts.sum() - right.sum() - own[1]]
     return bool(stats.fisher_exact([own, others], alternative="less").pvalue * classes < _SIGNIFICANT)

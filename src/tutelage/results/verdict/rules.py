@@ -10,6 +10,7 @@ from tutelage.data.images.evidence import FEW_LABELS, reached_by_chance
 from tutelage.results.verdict.evidence import Evidence
 from tutelage.results.verdict.reason import CEILING, Reason
 from tutelage.results.verdict.remedies import from_scratch, shrunk_images, weak_class
+from tutelage.tasks.confusion import confusion_of
 
 LEAST_SKILL = 0.15  # of the way from guessing to perfect; below it a network has learned nothing general
 UNRELATED = 3.0  # standard errors above chance, below which labels are unrelated to how images look
@@ -104,9 +105,9 @@ def one_class(case: Evidence) -> Reason | None:
     if rows:
         shares, what = [sum(column) / len(rows) for column in zip(*rows, strict=True)], "pseudo-labels"
     else:
-        matrix = case.run.scores["confusion_matrix"]
-        total = max(sum(map(sum, matrix)), 1)
-        shares, what = [sum(column) / total for column in zip(*matrix, strict=True)], "predictions"
+        confused = confusion_of(case.run.scores)
+        assert confused is not None  # as there is a guess
+        shares, what = (confused.sum(0) / max(confused.sum(), 1)).tolist(), "predictions"
     largest = max(range(len(shares)), key=shares.__getitem__)
     if shares[largest] <= case.guess + ONE_CLASS * (1.0 - case.guess):
         return None

@@ -106,7 +106,7 @@ class ImageScoring:
         if val is not None and val.images.images is images:
             rows, label = np.union1d(rows, val.rows), np.maximum(label, val.images.labels)
         gap = measure_gap(images, rows, self.data.unlabeled_rows, seed=training.seed)
-        fit = measure_label_fit(images[rows], label[rows], seed=training.seed)
+        fit = measure_label_fit(images, rows, label, seed=training.seed)
         return found | {
             "gap": None if gap is None else dataclasses.asdict(gap),
             "label_fit": None if fit is None else dataclasses.asdict(fit),

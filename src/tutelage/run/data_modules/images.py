@@ -123,6 +123,8 @@ class ImageModule(DataModule):
                 settled=lambda found: ImageChoice.of(found, cfg, self.device.type).settings(cfg).data,
             )
             check_for_training(report, self.console)
+            if (said := self._reader.said()) is not None:
+                self.console.print(f"- {said}")
             self._inventory = report.inventory
         found = self._inventory
         choice = from_main(ImageChoice() if found is None else ImageChoice.of(found, cfg, self.device.type))
