@@ -50,7 +50,7 @@ LATER_TITLE = (
     "## Later rounds, CIFAR-10 (JPEG copies)\n\nLabels that `typiclust` chose from none, and as many more by each "
     "strategy; test accuracy in %, as above."
 )
-LATER_ROWS = ("random", "typiclust", "medoids", "core-set", "margin", "entropy")
+LATER_ROWS = ("random", "typiclust", "medoids", "margin", "entropy")
 
 
 def features_of(name: str, data: Path, out: Path) -> dict[str, np.ndarray]:
