@@ -35,7 +35,7 @@ def embed_run(
     for file, endings in ((out, SUFFIXES), (report, ENDINGS["html"])):
         refuse_file(file, overwrite=overwrite, endings=endings)
     write = writer(out)
-    items = list_to_embed(data, labels)
+    items = list_to_embed(data, labels, lambda line: console.print(line, markup=False))
     encoder = Encoder.load(run, network=network, device=device)
     unreadable: list[str] = []
     count = width = 0

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import unicodedata
 from collections import Counter
 from pathlib import Path
 
 from tutelage.core.names import class_name_fault, counted, from_cell, shown
-from tutelage.data.images.items import IMAGE_SUFFIXES, Files, ImageListing, Item, sort_classes
+from tutelage.data.images.items import HEIF_SUFFIXES, IMAGE_SUFFIXES, Files, ImageListing, Item, sort_classes
 from tutelage.data.images.tables import Row, read_table
 
 UNLABELED = ("unlabeled", "unlabelled")
 LABEL_TABLE = "labels.csv"
+_JOINT = re.compile(r"[,;|+&]")  # what people put between the classes of an image
 _SILENT = (".csv", ".json", ".txt", ".md", ".ini", ".db")  # files that are expected beside images
 
 
@@ -39,7 +41,11 @@ def find_images(root: Path, listing: ImageListing, under: str = "", *, deep: boo
     _walk(root, under, deep, above, found, ignored, listing)
     if ignored:
         kinds = ", ".join(f"{count} {shown(suffix) or 'without suffix'}" for suffix, count in ignored.most_common(5))
-        listing.warnings.append(f"{shown(str(root / under))}: files that are not images were skipped: {kinds}")
+        heif = any(suffix in HEIF_SUFFIXES for suffix in ignored)
+        listing.warnings.append(
+            f"{shown(str(root / under))}: files that are not images were skipped: {kinds}"
+            + (" (HEIC photos can be read after: pip install 'tutelage[heic]')" if heif else "")
+        )
     return sorted(found)
 
 
@@ -96,7 +102,22 @@ def list_table_folder(root: Path, where: str, table: Path) -> ImageListing:
         listing.warnings.append(f"{_called(table, next(iter(named.values())))}: {said} left out, as the table says")
     listing.classes = sort_classes({label for label in labels.values() if label is not None})
     _check_class_names(listing)
+    _warn_joint(list(named.values()), table, listing)
     return listing
+
+
+def _warn_joint(rows: list[Row], table: Path, listing: ImageListing) -> None:
+    """A warning where labels such as `cat,dog` or `cat|dog` join the names of other classes."""
+    classes = set(listing.classes)
+    parts = {name: {part.strip() for part in _JOINT.split(name)} for name in classes if _JOINT.search(name)}
+    joint = [row for row in rows if row.label is not None and parts.get(row.label, set()) & classes]
+    if joint:
+        spots = ", ".join(row.spot for row in joint[:5]) + (", ..." if len(joint) > 5 else "")
+        such = f"{counted(len(joint), 'label')} such as '{shown(str(joint[0].label))}' ({spots})"
+        listing.warnings.append(
+            f"{shown(str(table))}: {such} join the names of other classes, and count as classes of their own: an image "
+            "has one class here"
+        )
 
 
 def list_all_images(root: Path, where: str) -> ImageListing:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -38,10 +38,13 @@ class InMemory(Store):
         return name
 
 
-def list_given(images: Images) -> list[Item]:
+def list_given(images: Images, tell: Callable[[str], None] = lambda line: None) -> list[Item]:
     """The images to predict, in order: those of a source, or those handed over.
 
     A file is named by its path, an image in memory `image 0`, `image 1`, ..., by its place.
+
+    Args:
+        tell: receives one line on each kind of file that is left out.
 
     Raises:
         DataError: a source does not exist or has no images; or an image is of another type, shape or range.
@@ -50,6 +53,8 @@ def list_given(images: Images) -> list[Item]:
         listing = list_images(str(images), role="predict")
         if listing.faults:
             raise DataError(listing.faults)
+        for warning in listing.warnings:
+            tell(f"warning: {warning}")
         return listing.items
     names: list[str] = []
     contents: list[Path | Image.Image | NDArray[np.uint8]] = []

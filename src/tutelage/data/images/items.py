@@ -6,12 +6,19 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+HAS_HEIF = find_spec("pillow_heif") is not None  # of the extra heic
+HEIF_SUFFIXES = (".heic", ".heif")
+IMAGE_SUFFIXES = (
+    *(".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff"),
+    ".webp",
+    *(HEIF_SUFFIXES if HAS_HEIF else ()),
+)
 
 DOUBTFUL = 2.0  # seconds; a file that changed so shortly ago may change again without another time of change
 

@@ -13,12 +13,21 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from tutelage.core.names import shown
+from tutelage.data.images.items import HAS_HEIF
 from tutelage.data.images.jpeg import decode_jpeg, jpeg_header, may_be_turned
 from tutelage.data.images.levels import COLOR_16, Range, to_eight_bits
 
+if HAS_HEIF:
+    import pillow_heif
+
 Size = tuple[int, int]  # width and height, in pixels
 MAX_PIXELS = 89_478_485  # per image; above it Pillow suspects a decompression bomb
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+if HAS_HEIF:
+    pillow_heif.register_heif_opener()
+Image.init()
+FORMATS = tuple(
+    name for name in ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP") if name in Image.OPEN
+)
 _ARRAY_MODES = {(): "L", (3,): "RGB", (4,): "RGBA"}  # by the axes after height and width
 _HEADER = 1 << 16  # bytes of a file in which the size of a JPEG image mostly lies
 _ORIENTATION = 0x0112  # EXIF tag

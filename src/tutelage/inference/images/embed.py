@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from itertools import islice
@@ -38,8 +38,13 @@ class Embedded:
     features: NDArray[np.float32]
 
 
-def list_to_embed(source: Images, labels: str | None = None) -> list[Item]:
+def list_to_embed(
+    source: Images, labels: str | None = None, tell: Callable[[str], None] = lambda line: None
+) -> list[Item]:
     """All images of a source, from all splits and unlabeled folders, with their labels if known; or those handed over.
+
+    Args:
+        tell: receives one line on each kind of file that is left out.
 
     Raises:
         DataError: the source does not exist or has no images, or the given labels cannot be read.
@@ -52,6 +57,8 @@ def list_to_embed(source: Images, labels: str | None = None) -> list[Item]:
     listing = list_images(source, role="predict")
     if listing.faults:
         raise DataError(listing.faults)
+    for warning in listing.warnings:
+        tell(f"warning: {warning}")
     splits = list_image_splits(source, labels)
     faults = [fault for split in splits.values() for fault in split.faults]
     if faults and labels is not None:

@@ -161,7 +161,7 @@ class Model(TrainedModel):
         """Write the table of `predict` as CSV; see `TrainedModel.predict_into`."""
         self.require_classes()
         refuse_file(out, overwrite=overwrite, endings=(".csv",))
-        return write_predictions(self, list_given(data), out, workers=workers, keep=keep)
+        return write_predictions(self, list_given(data, tell or (lambda line: None)), out, workers=workers, keep=keep)
 
     @float32_by_default()
     def score(self, data: str, *, labels: str | None = None, workers: int = 2, tell: Tell | None = None) -> ImageScores:
@@ -172,7 +172,7 @@ class Model(TrainedModel):
         """
         self.require_classes()
         task = self.task.also_scored_by(own_metrics(self.own_metrics))
-        return score_images(replace(self, task=task), data, labels=labels, workers=workers)
+        return score_images(replace(self, task=task), data, labels=labels, workers=workers, tell=tell)
 
     def embed(self, images: Images, *, labels: Labels | None = None, workers: int = 2) -> pd.DataFrame:
         """A table of `path, label, f0, f1, ...`: the features of each image; the label is None if unknown.

@@ -18,7 +18,7 @@ from tutelage.core.names import shown
 from tutelage.data.images.items import Item
 from tutelage.data.images.source import list_images
 from tutelage.inference.images.prediction import Classifier, Prediction
-from tutelage.inference.model import Scores
+from tutelage.inference.model import Scores, Tell
 from tutelage.tasks.class_scores import SCORES
 from tutelage.tasks.confusion import confusion_of
 
@@ -54,7 +54,9 @@ class ImageScores(Scores):
         console.print(table)
 
 
-def score_images(model: Classifier, data: str, *, labels: str | None, workers: int) -> ImageScores:
+def score_images(
+    model: Classifier, data: str, *, labels: str | None, workers: int, tell: Tell | None = None
+) -> ImageScores:
     """Score a classifier on the labeled images of a source; images without a label are skipped.
 
     If the source has splits, its test images are used.
@@ -62,7 +64,7 @@ def score_images(model: Classifier, data: str, *, labels: str | None, workers: i
     Raises:
         DataError: lists all problems: unreadable images, labels that are not classes of the model, no labels.
     """
-    items = _labeled(model, data, labels)
+    items = _labeled(model, data, labels, tell or (lambda line: None))
     predictions = list(model.predictions(items, workers=workers))
     faults = [f"{shown(item.place)} {p.error}" for item, p in zip(items, predictions, strict=True) if p.probs is None]
     if faults:
@@ -71,8 +73,10 @@ def score_images(model: Classifier, data: str, *, labels: str | None, workers: i
     return ImageScores(model.classes, _metrics(model, items, predictions), own, items, predictions)
 
 
-def _labeled(model: Classifier, data: str, labels: str | None) -> list[Item]:
+def _labeled(model: Classifier, data: str, labels: str | None, tell: Tell) -> list[Item]:
     listing = list_images(data, labels, role="test")
+    for warning in listing.warnings:
+        tell(f"warning: {warning}")
     faults = list(listing.faults)
     items = [item for item in listing.items if item.label is not None]
     classes = set(model.classes)
