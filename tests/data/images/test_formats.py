@@ -49,20 +49,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(BLOBS // (1 + number % 2)).save(file)
     (root / "photos" / "a" / "film.mov").write_bytes(b"?")
-    flags = [
-        "--method",
-        "supervised",
-        "--network",
-        "small",
-        "--steps",
-        "1",
-        "--no-report",
-        "--preset",
-        "none",
-        "--image-size",
-        "8",
-    ]
-    assert run(["train", str(root / "photos"), "--out", str(root / "run"), *flags, "--image-size", "8"]) == 0
+    flags = ["--method=supervised", "--network=small", "--steps=1", "--no-report", "--preset=none", "--image-size=8"]
+    assert run(["train", str(root / "photos"), "--out", str(root / "run"), *flags]) == 0
     return root
 
 
