@@ -216,3 +216,18 @@ def test_without_batch_norm_two_processes_have_the_losses_of_one(
         assert row.keys() == other.keys()
         for name, value in row.items():
             assert other[name] == pytest.approx(value, rel=1e-6, abs=1e-12), f"{name} at step {step}"
+
+
+@pytest.mark.slow
+def test_a_lost_process_under_max_restarts_changes_nothing(whole: Path, tmp_path: Path) -> None:
+    """The second process is killed after the first checkpoint; torchrun starts both again."""
+    run = tmp_path / "run"
+    process = torchrun("--max-restarts=2", *train(run))
+    while process.poll() is None and not (run / "config.json").exists():
+        time.sleep(0.002)
+    ranks = subprocess.check_output(["pgrep", "-P", str(process.pid)]).split()
+    os.kill(int(ranks[-1]), signal.SIGKILL)
+    code, out, error = finish(process)
+    assert code == 0, error
+    assert "continuing after step" in out
+    assert content(run) == content(whole)

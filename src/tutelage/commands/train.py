@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from tutelage import config
 from tutelage.commands.fine_tune import finish_fine_tuning
 from tutelage.commands.run import Run
-from tutelage.config import RunConfig
+from tutelage.config import AUTO, RunConfig
+from tutelage.core.devices import choose_device
+from tutelage.core.distributed import from_main, process_group, restarted
 from tutelage.core.errors import Interrupted
 from tutelage.core.wording import option
 from tutelage.results.verdict.verdict import judge, print_guess, print_verdict, write_verdict
@@ -34,6 +38,8 @@ def train_run(
 ) -> Run:
     """Train in a new run folder, then train the baseline if the settings ask for one; see `start_run`.
 
+    Where torchrun has started the processes again, since one was lost, the run goes on from its newest checkpoint.
+
     Args:
         report: whether the caller writes a report within the budget.
         begun: when the command began, in seconds of `time.monotonic`.
@@ -42,16 +48,22 @@ def train_run(
         TutelageError: as in `start_run`.
     """
     begun = time.monotonic() if begun is None else begun
-    data = start_run(
-        cfg,
-        out,
-        overwrite=overwrite,
-        console=console,
-        pretraining=pretraining,
-        report=report,
-        begun=begun,
-        keep_labels=keep_labels,
-    )
+    with process_group(choose_device(cfg.train.device)) if restarted() else nullcontext():
+        if restarted() and from_main((out / "config.json").exists()):
+            given = config.flat(cfg.given)
+            if given.get("method.name") == AUTO:
+                del given["method.name"]
+            return resume_training(out, given, console=console)
+        data = start_run(
+            cfg,
+            out,
+            overwrite=overwrite,
+            console=console,
+            pretraining=pretraining,
+            report=report,
+            begun=begun,
+            keep_labels=keep_labels,
+        )
     _finish_baseline(out, console, data, begun=begun)
     finish_fine_tuning(RunRecord(out), data, begun=begun, report=report, console=console)
     _conclude(RunRecord(out), console)

@@ -15,11 +15,13 @@ import torch
 import torch.distributed as dist
 import torch.distributed.nn  # before there is a group: see `leave_group`
 from torch import Tensor, nn
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from tutelage.core.errors import ConfigError, RunError
 
 T = TypeVar("T")
+_RESTARTS = "TORCHELASTIC_RESTART_COUNT"
 _PATIENCE = timedelta(hours=24)  # for one process to check or decode the data; a process that died is noticed sooner
 _LOST = ("closed by peer", "reset by peer", "pair closure", "Broken pipe")  # in gloo's error when a process died
 
@@ -44,7 +46,7 @@ def process_group(device: torch.device) -> Iterator[torch.device]:
     Raises:
         RunError: another process ended while this one waited for it; its own message says why.
     """
-    if "WORLD_SIZE" not in os.environ or dist.is_initialized():
+    if "WORLD_SIZE" not in os.environ:
         yield device
         return
     backend = "gloo"
@@ -55,7 +57,13 @@ def process_group(device: torch.device) -> Iterator[torch.device]:
         device = torch.device("cuda", local_rank)
         torch.cuda.set_device(device)
         backend = "cpu:gloo,cuda:nccl"
-    dist.init_process_group(backend, timeout=_PATIENCE)
+    if dist.is_initialized():  # by a caller, who also leaves it
+        yield device
+        return
+    store, own, count = next(iter(rendezvous("env://", timeout=_PATIENCE)))
+    if restarted():  # the store may still hold addresses of processes that were lost
+        store = dist.PrefixStore(f"restart {os.environ[_RESTARTS]}", store)
+    dist.init_process_group(backend, store=store, rank=own, world_size=count, timeout=_PATIENCE)
     try:
         yield device
     except RuntimeError as error:
@@ -75,6 +83,11 @@ def leave_group() -> None:
     """
     dist.destroy_process_group()
     atexit.register(gc.collect)  # not yet: the caller may still hold its models
+
+
+def restarted() -> bool:
+    """Whether torchrun has started the processes again, since one was lost (`--max-restarts`)."""
+    return os.environ.get(_RESTARTS, "0") not in ("", "0")
 
 
 def any_rank(number: int) -> int:
