@@ -69,6 +69,16 @@ def test_a_flat_folder_without_any_label_is_learned_from(tmp_path: Path) -> None
     assert [row["queue_age"] for row in lines] == [0.5, 2.25, 2.5]  # 0, 1; 2, 2.5; 2.5, 2.5
 
 
+def test_without_labels_the_end_says_what_to_do_with_the_encoder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = write_images(tmp_path / "photos", 12)
+    brief = ["--steps", "2", "--batch-size", "8", "--device", "cpu", "--no-report", "--method.queue-size", "16"]
+    assert cli.run(["pretrain", str(photos), "--out", str(tmp_path / "run"), *brief]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Without labels an encoder has no score: tutelage probe RUN DATA measures its features" in said
+
+
 def test_labels_where_there_are_any_score_the_features_and_are_not_learned_from(tmp_path: Path) -> None:
     run = pretrain("digits", tmp_path / "run", **{"data.label_count": 100})
     other = pretrain("digits", tmp_path / "other", **{"data.label_count": 50, "data.val_share": 0.0})

@@ -11,11 +11,12 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from tutelage.core.console import name_column
-from tutelage.core.wording import option
+from tutelage.core.wording import command, option
 from tutelage.run.estimate import Estimate
 from tutelage.run.recorder import networks
 from tutelage.run.scored import of_network
 from tutelage.tasks.base import Task
+from tutelage.tasks.representation import Representation
 from tutelage.training.scoring import Exam
 from tutelage.training.state import Training
 
@@ -77,6 +78,13 @@ def print_result(result: Mapping[str, Any], task: Task, console: Console) -> Non
         if estimate is not None:
             console.print(
                 f"{estimate.sentence}; for a test score, give labeled {task.items} with {option('test')}", markup=False
+            )
+            return
+        if isinstance(task, Representation):
+            console.print(
+                f"Without labels an encoder has no score: {command('probe', 'RUN', 'DATA')} measures its features, and "
+                f"{option('init_from', 'RUN')} starts a training from it.",
+                markup=False,
             )
             return
         console.print(

@@ -56,7 +56,7 @@ def test_images_are_decoded_once(items: list[Item], cache: ImageCache) -> None:
     assert isinstance(pixels, np.memmap) and isinstance(mapped, np.memmap)
     np.testing.assert_array_equal(pixels, plain)
     np.testing.assert_array_equal(mapped, plain)
-    assert first.said() == "9 images read and decoded in 0 s"
+    assert first.said() == "9 images read and decoded in 0 s, their pixels are kept in the cache for later commands"
     assert again.said() == "the pixels of 8 images come from the cache"
     assert ImageReader().said() is None
     assert ImageReader(cache=cache).headers(items) == survey_images(items)  # nothing is opened: digests are known

@@ -50,6 +50,7 @@ class ImageReader:
     Attributes:
         seconds, rows: time that decoding took so far, and for how many images.
         found: images whose pixels came from the cache.
+        kept: images whose pixels were written to it.
     """
 
     workers: int = 1
@@ -58,6 +59,7 @@ class ImageReader:
     seconds: float = field(default=0.0, init=False)
     rows: int = field(default=0, init=False)
     found: int = field(default=0, init=False)
+    kept: int = field(default=0, init=False)
 
     def headers(self, items: Sequence[Item], levels: Range | None = None) -> Looks:
         """Size and mode of each image, in order, without decoding it: damage is not noticed, unless it is known.
@@ -117,6 +119,8 @@ class ImageReader:
     def said(self) -> str | None:
         """How many images were read so far, and in what time; None if there were none."""
         parts = [f"{counted(self.rows, 'image')} read and decoded in {self.seconds:.0f} s"] if self.rows else []
+        if self.kept:
+            parts.append("their pixels are kept in the cache for later commands")
         if self.found:
             parts.append(f"the pixels of {counted(self.found, 'image')} come from the cache")
         return ", ".join(parts) or None
@@ -129,6 +133,7 @@ class ImageReader:
             try:
                 pixels = self.cache.fill(f"{key}-{decoding.key}", self._rows(items, decoding, looks), shape)
                 if pixels is not None:
+                    self.kept += len(pixels)
                     return looks, pixels
                 why = ", and the cache has no room for them"
             except OSError as error:
