@@ -161,7 +161,8 @@ class Model(TrainedModel):
         """Write the table of `predict` as CSV; see `TrainedModel.predict_into`."""
         self.require_classes()
         refuse_file(out, overwrite=overwrite, endings=(".csv",))
-        return write_predictions(self, list_given(data, tell or (lambda line: None)), out, workers=workers, keep=keep)
+        say: Tell = tell or (lambda line: None)
+        return write_predictions(self, list_given(data, say), out, workers=workers, keep=keep, tell=say)
 
     @float32_by_default()
     def score(self, data: str, *, labels: str | None = None, workers: int = 2, tell: Tell | None = None) -> ImageScores:

@@ -12,7 +12,8 @@ from tutelage.core.names import shown, to_cell
 from tutelage.core.tables import csv_bytes
 from tutelage.data.images.items import Item
 from tutelage.inference.images.prediction import Classifier, Prediction, row_of
-from tutelage.inference.model import Written
+from tutelage.inference.model import Tell, Written
+from tutelage.inference.progress import Progress
 
 _BLOCK = 256  # rows that are written at once
 
@@ -26,7 +27,13 @@ class WrittenTable(Written):
 
 
 def write_predictions(
-    model: Classifier, items: list[Item], out: Path, *, workers: int = 2, keep: bool = False
+    model: Classifier,
+    items: list[Item],
+    out: Path,
+    *,
+    workers: int = 2,
+    keep: bool = False,
+    tell: Tell = lambda line: None,
 ) -> WrittenTable:
     """Write `path, label, confidence, p_<class>..., error`, one row per image.
 
@@ -34,17 +41,21 @@ def write_predictions(
 
     Args:
         keep: keep all predictions in memory; otherwise memory use does not grow with the number of images.
+        tell: receives lines that say how many images are done.
     """
     columns = ["path", "label", "confidence", *(f"p_{name}" for name in model.classes), "error"]
     predictions = model.predictions(items, workers=workers)
     unreadable, first = 0, ""
     kept: list[Prediction] = []
+    progress, done = Progress(len(items), "images", tell), 0
     with atomic_file(out) as stream:
         while block := list(islice(predictions, _BLOCK)):
             rows = [_cells(prediction, model.classes) for prediction in block]
             stream.write(csv_bytes(rows, columns, header=stream.tell() == 0))
             failed = [f"{shown(one.name)}: {one.error}" for one in block if one.probs is None]
             unreadable, first = unreadable + len(failed), first or next(iter(failed), "")
+            done += len(block)
+            progress.done(done)
             if keep:
                 kept += block
     said = f", {unreadable} of them unreadable (see the column error)" if unreadable else ""

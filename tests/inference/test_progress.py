@@ -1,0 +1,54 @@
+"""Lines that say how far a long prediction is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tutelage.data.images.given import list_given
+from tutelage.inference import progress
+from tutelage.inference.images.predict import write_predictions
+from tutelage.inference.images.prediction import Prediction
+from tutelage.inference.progress import Progress
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, which a test sets."""
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_lines_come_now_and_then_and_tell_the_time_left(clock: list[float]) -> None:
+    said: list[str] = []
+    line = Progress(10_000, "images", said.append)
+    for seconds, done in ((1, 100), (5, 500), (6, 600), (19, 1900), (20, 2000), (100, 10_000)):
+        clock[0] = 100.0 + seconds
+        line.done(done)
+    assert said == ["- 500 of 10,000 images, 1:35 left", "- 2,000 of 10,000 images, 1:20 left"]
+
+
+def test_short_passes_say_nothing(clock: list[float]) -> None:
+    line = Progress(3, "images", lambda text: pytest.fail(text))
+    for done in (0, 1, 2, 3):
+        line.done(done)
+
+
+def test_predictions_say_it(clock: list[float], tmp_path: Path) -> None:
+    class Slow:
+        classes = ("cat", "dog")
+        task = None
+
+        def predictions(self, items: list[object], *, workers: int = 2, batch: int = 256) -> object:
+            for _ in items:
+                clock[0] += 0.05
+                yield Prediction("a.png", np.array([0.2, 0.8]))
+
+    said: list[str] = []
+    items = list_given(np.zeros((600, 8, 8, 3), np.uint8))
+    write_predictions(Slow(), items, tmp_path / "p.csv", tell=said.append)  # type: ignore[arg-type]
+    assert said == ["- 256 of 600 images, 0:17 left"]
+    assert len((tmp_path / "p.csv").read_text().splitlines()) == 601
