@@ -79,10 +79,6 @@ def _in_brackets(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-class _TooLarge(Exception):
-    """A body goes on after it should have ended."""
-
-
 @dataclass(frozen=True)
 class Guard:
     """An ASGI application that hands to `app` only what passes all checks.
@@ -98,23 +94,18 @@ class Guard:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
             return
-        started = False
 
         async def send_shut(message: Message) -> None:
-            nonlocal started
             if message["type"] == "http.response.start":
-                started = True
                 message = {**message, "headers": _shut(message.get("headers", []))}
             await send(message)
 
-        if refusal := self._refusal(scope):
-            await _refuse(send_shut, *refusal)
-            return
-        try:
-            await self.app(scope, _limited(receive), send_shut)
-        except _TooLarge:
-            if not started:
-                await _refuse(send_shut, *_TOO_LARGE)
+        refusal = self._refusal(scope)
+        body = b"" if refusal else await _whole_body(receive)
+        if refusal or body is None:
+            await _refuse(send_shut, *(refusal or _TOO_LARGE))
+        else:
+            await self.app(scope, _given(body, receive), send_shut)
 
     def _refusal(self, scope: Message) -> tuple[int, str] | None:
         """The status and the reason of a refusal; None for a request of the page."""
@@ -155,19 +146,26 @@ def _body_refusal(given: dict[str, list[str]], method: str) -> tuple[int, str] |
     return None
 
 
-def _limited(receive: Receive) -> Receive:
-    """`receive`, which ends with an error after `LARGEST_BODY` bytes: a body may come without a length."""
-    size = 0
-
-    async def counted() -> Message:
-        nonlocal size
+async def _whole_body(receive: Receive) -> bytes | None:
+    """The body of a request; None if it has more than `LARGEST_BODY` bytes, since it may come without its length."""
+    body = b""
+    while True:
         message = await receive()
-        size += len(message.get("body", b""))
-        if size > LARGEST_BODY:
-            raise _TooLarge
-        return message
+        body += message.get("body", b"")
+        if len(body) > LARGEST_BODY:
+            return None
+        if not message.get("more_body", False):
+            return body
 
-    return counted
+
+def _given(body: bytes, receive: Receive) -> Receive:
+    """What an application receives: a body that is there already, and then what happens to the connection."""
+    waiting = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def received() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return received
 
 
 def _shut(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

@@ -24,13 +24,15 @@ export class Grid {
   }
 
   // How many images fit without scrolling.
-  static capacity() {
-    const phone = innerWidth < 720;
-    const tile = phone ? 108 : 148;
-    const width = (phone ? innerWidth : innerWidth - 360) - 32;
-    const height = innerHeight - (phone ? 330 : 260);
-    const columns = Math.max(2, Math.floor(width / tile));
-    return Math.min(96, columns * Math.max(2, Math.floor(height / tile)));
+  capacity() {
+    const {left, right, top} = this.list.getBoundingClientRect();
+    const phone = innerWidth < 820;
+    const [least, gap] = phone ? [96, 8] : [132, 10];
+    const columns = Math.max(2, Math.floor((right - left - 6 + gap) / (least + gap)));
+    const tile = (right - left - 6 + gap) / columns;
+    const bar = this.tiles.length ? 0 : 70; // the buttons are not there yet
+    const rows = Math.floor((innerHeight - top - scrollY - bar - 6) / tile);
+    return Math.min(96, columns * Math.max(2, rows));
   }
 
   show(items, className, heading) {

@@ -35,7 +35,7 @@ export async function openGroup(name = null, focus = false) {
   buttons.show();
   if (chosen === null) return grid.show([], null, "There is no class yet. Label a few images one by one first.");
   try {
-    const group = await get("group", {class: chosen, start: 0, count: Grid.capacity()});
+    const group = await get("group", {class: chosen, start: 0, count: grid.capacity()});
     grid.show(group.items, chosen, heading(group));
     if (focus) grid.focus(0);
   } catch (error) {

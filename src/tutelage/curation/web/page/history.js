@@ -3,7 +3,7 @@
 import {small} from "./pictures.js";
 import {by, classColor, make} from "./store.js";
 
-const MOST = 6;
+const MOST = 5;
 
 export function addAnswer(item, label, open) {
   const image = make("img", {alt: "", width: 40, height: 40});

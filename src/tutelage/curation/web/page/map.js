@@ -191,7 +191,7 @@ function select(isIn) {
 
 async function showRegion() {
   buttons.show();
-  const shown = region.slice(0, Grid.capacity());
+  const shown = region.slice(0, grid.capacity());
   try {
     const items = (await itemsOf(shown)).filter((item) => !item.answered);
     const all = region.length > shown.length ? `${shown.length} of ` : "";

@@ -42,7 +42,7 @@ export function classColor(name) {
 }
 
 export function percent(share) {
-  return `${share > 0.995 && share < 1 ? ">99" : Math.round(100 * share)}%`;
+  return share > 0.995 ? ">99%" : `${Math.round(100 * share)}%`;
 }
 
 export function counted(number, one, many = one + "s") {
