@@ -150,15 +150,15 @@ async function failed(item, label, error) {
     Object.assign(item, now);
     if (item === current()) show();
   }
-  const again = error.status === 0 || error.status >= 500 ? () => { jump(item); answer(label); } : null;
+  const again = error.status === 0 || error.status >= 500 ? async () => { await jump(item); answer(label); } : null;
   showTrouble(error, again, "Not saved. ");
 }
 
 function jump(item) {
   const found = seen.indexOf(item);
-  if (found < 0) return;
+  if (found < 0) return null;
   place = found;
-  show();
+  return show();
 }
 
 export function back() {
