@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from scipy import stats
 
-from tutelage.core.intervals import share_interval
-from tutelage.core.logistic import fit_logistic
-
-LEAST = 5  # labels, of two classes
-_FOLDS, _L2 = 5, 0.08
+LEAST = 5  # labels
 HOW = (
-    "each label is compared with what a model says that was trained without it; the labeled images were chosen and "
-    "not drawn at random, so the share among the others may differ"
+    "each label is compared with what a model says that was trained without it and a fifth of the others; a label "
+    "counts for as many images as it is the nearest one of. Labeled images were chosen, not drawn at random, so that "
+    "the share among the others may lie outside of the interval"
 )
 
 
@@ -30,22 +28,36 @@ class Estimate:
     confused: tuple[tuple[int, int, int], ...]
 
 
-def estimate_accuracy(features: NDArray[np.float32], labels: NDArray[np.int64]) -> Estimate | None:
-    """From labels (n,) of images with features (n, D); None if there are fewer than five, or all of one class."""
-    classes, label = np.unique(labels, return_inverse=True)
-    if len(labels) < LEAST or len(classes) < 2:
+def estimate_accuracy(
+    label: NDArray[np.int64], told: NDArray[np.int64], weight: NDArray[np.float64]
+) -> Estimate | None:
+    """The weighted share of labels that are right, and Wilson's interval for the effective number of labels.
+
+    That number is (sum w)^2 / sum w^2 (Kish 1965), and at most the number of labels.
+
+    Args:
+        label: (n,) classes.
+        told: (n,) those that a model said which was trained without the label.
+        weight: (n,) at least 0.
+
+    Returns:
+        None with fewer than five labels, or if all of them are of one class.
+    """
+    if len(label) < LEAST or len(np.unique(label)) < 2:
         return None
-    fold = np.empty(len(label), np.int64)
-    fold[np.argsort(label, kind="stable")] = np.arange(len(label)) % _FOLDS
-    rows, told = torch.from_numpy(features) * features.shape[1] ** 0.5, np.empty(len(label), np.int64)
-    for number in range(_FOLDS):
-        kept = torch.from_numpy(fold != number)
-        weight, bias = fit_logistic(rows[kept], torch.from_numpy(label)[kept], len(classes), l2=_L2)
-        told[fold == number] = (rows[~kept] @ weight.T + bias).argmax(1).numpy()
-    wrong = np.flatnonzero(told != label)
+    right = told == label
+    share = float((weight * right).sum() / weight.sum())
+    effective = float(weight.sum() ** 2 / np.square(weight).sum())
+    wrong = np.flatnonzero(~right)
     pairs, counts = np.unique(np.sort(np.stack([told[wrong], label[wrong]], 1), axis=1), axis=0, return_counts=True)
     order = np.argsort(-counts, kind="stable")
-    found = zip(classes[pairs[order]].tolist(), counts[order].tolist(), strict=True)
-    confused = tuple((a, b, count) for (a, b), count in found)
-    share = 1.0 - len(wrong) / len(label)
-    return Estimate(share, *share_interval(share, len(label)), len(label), confused)
+    found = zip(pairs[order].tolist(), counts[order].tolist(), strict=True)
+    return Estimate(share, *_wilson(share, effective), len(label), tuple((a, b, count) for (a, b), count in found))
+
+
+def _wilson(share: float, n: float) -> tuple[float, float]:
+    """Wilson's 95% interval of a share of n items, which need not be whole."""
+    z = float(stats.norm.ppf(0.975))
+    center = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return max(center - half, 0.0), min(center + half, 1.0)
