@@ -25,7 +25,8 @@ class Belief:
         probs: (N, K); None before two classes have a label.
         guess, confidence: (N,) the most probable class, -1 without a model, and its probability.
         settled: (N,) images without an answer whose class the model is sure of: it has a probability of 0.9 or more,
-            and the nearest image with a label is of that class.
+            and the nearest image with a label is of that class. None while questions are about typical images, since
+            there may be classes without a label.
         estimate: None with few labels.
         questions: what is asked next.
     """
@@ -78,8 +79,7 @@ class Thinker:
             probs[rows, out] = 0.0
             probs[rows] /= np.maximum(probs[rows].sum(1, keepdims=True), 1e-12)
         guess, confidence = probs.argmax(1), probs.max(1)
-        settled = ~answered & (confidence >= SURE) & (labels[self._nearest.near] == guess)
-        weight = self._nearest.counts()[known].astype(np.float64)
-        estimate = estimate_accuracy(labels[known], learned.told, weight)
         questions = self._asker.choose(labels, answered, self._nearest, probs, classes)
+        settled = ~answered & (confidence >= SURE) & (labels[self._nearest.near] == guess) & (not questions.typical)
+        estimate = estimate_accuracy(labels[known], learned.told, learned.sureness, confidence[~answered])
         return Belief(probs, guess, confidence, settled, estimate, questions)

@@ -35,10 +35,6 @@ class NearestLabels:
         self._compare(np.arange(len(labeled)), added)
         self._labeled = labeled.copy()
 
-    def counts(self) -> NDArray[np.int64]:
-        """(N,): how many images each image with a label is the nearest one of, itself included; 0 for the others."""
-        return np.bincount(self.near[self.near >= 0], minlength=len(self.near))
-
     def _compare(self, rows: NDArray[np.int64], others: NDArray[np.int64]) -> None:
         own = self._features[rows] if len(rows) < len(self._features) else self._features
         for start in range(0, len(others), _BLOCK):

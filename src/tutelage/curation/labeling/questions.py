@@ -30,10 +30,17 @@ _CANDIDATES = 400  # uncertain images among which different ones are chosen
 
 @dataclass(frozen=True)
 class Questions:
-    """What is asked next: (row, why) in their order, and the reason of all in one sentence."""
+    """What is asked next.
+
+    Attributes:
+        queue: (row, why), in their order.
+        asking: the reason of all, in one sentence.
+        typical: whether they are about typical images, since there are few labels.
+    """
 
     queue: tuple[tuple[int, str], ...]
     asking: str
+    typical: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,7 @@ class Asker:
         seen = len(np.unique(labels[labels >= 0]))
         few = int((labels >= 0).sum()) < max(_PER_CLASS * max(seen, len(classes)), _FIRST)
         if (few or probs is None) and (found := self._typical(rows, answered)):
-            return Questions(found, "typical images of groups that look alike and have no label yet")
+            return Questions(found, "typical images of groups that look alike and have no label yet", True)
         if probs is None:
             order = rows[np.argsort(nearest.cosine[rows], kind="stable")][:AHEAD]
             return Questions(
