@@ -1,77 +1,50 @@
-"""A small pile to label, its session, and the page of it behind a real server."""
+"""Piles that can be labeled without a picture or a network, and a process that answers in a loop.
+
+As a script it is that process: `labeling.py FOLDER COUNT` answers for the images of `planted_pile` until COUNT have an
+answer, and prints each answer once it is confirmed.
+"""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+import sys
 from pathlib import Path
 
-import uvicorn
-from PIL import Image
-from rich.console import Console
+import numpy as np
 
-from support.pictures import pictures
+from support.blobs import blobs
 from tutelage.curation.labeling.journal import Journal
 from tutelage.curation.labeling.session import Session
-from tutelage.curation.pile import gather
-from tutelage.curation.web.actions import Actions
-from tutelage.curation.web.app import labeling_app
-from tutelage.curation.web.guard import Address
-from tutelage.curation.web.server import listen
+from tutelage.curation.pile import Pile
+from tutelage.data.images.framing import Framing
+from tutelage.data.images.items import Files, Item
 
-TOKEN = "the-token-of-the-tests"
-CLASSES = ("red", "green", "blue")
+CLASSES = ("ant", "bee", "cat")
 
 
-def write_photos(folder: Path, count: int, *, names: Sequence[str] = ()) -> Path:
-    """Pictures of three kinds, called 00-red.png, ... where `names` gives no other name; a folder."""
-    folder.mkdir(parents=True)
-    for number, image in enumerate(pictures(count, 0)[0][:, :16, :16]):
-        name = names[number] if number < len(names) else f"{number:02d}-{CLASSES[number % 3]}.png"
-        Image.fromarray(image).save(folder / name)
-    return folder
+def planted_pile(root: Path, sizes: tuple[int, ...] = (60, 50, 40), *, spread: float = 0.15) -> tuple[Pile, list[str]]:
+    """A pile with a cluster for each class, and the class of each row."""
+    features, own = blobs(sizes, spread=spread)
+    store = Files(root)
+    names = [f"{number:03d}.png" for number in range(len(own))]
+    items = [Item(name, None, store, name) for name in names]
+    pile = Pile(items, (), np.full(len(own), -1), features, "planted rows", 32, 3, Framing(), 0.9999)
+    return pile, [CLASSES[k] for k in own]
 
 
-def open_session(folder: Path, table: Path, classes: Sequence[str] = CLASSES) -> Session:
-    """The session of a folder of images; it has the table open until it is closed."""
-    pile = gather({"data.path": str(folder)}, console=Console(quiet=True))
-    return Session(pile, Journal(table), classes=classes, data=str(folder))
+def main() -> None:
+    root, count = Path(sys.argv[1]), int(sys.argv[2])
+    pile, truth = planted_pile(root)
+    session = Session(pile, Journal(root / "labels.csv"), classes=CLASSES)
+    while session.state()["labeled"] < count:
+        asked = session.next()
+        assert asked is not None
+        session.answer(asked["index"], truth[asked["index"]])
+        print(asked["name"], truth[asked["index"]], flush=True)
+        if asked["index"] % 7 == 0:  # a correction writes the whole table
+            session.answer(asked["index"], "ant")
+            print(asked["name"], "ant", flush=True)
+    session.close()
 
 
-@dataclass(frozen=True)
-class Served:
-    """A page that is served."""
-
-    session: Session
-    address: Address
-    table: Path
-
-    @property
-    def url(self) -> str:
-        return self.address.url(TOKEN)
-
-
-@contextmanager
-def serving(session: Session, table: Path) -> Iterator[Served]:
-    """The page of a session, served in a thread."""
-    bound, address = listen("127.0.0.1", None)
-    app = labeling_app(Actions(session, table), address, TOKEN)
-    config = uvicorn.Config(
-        app,  # type: ignore[arg-type]
-        ws="none",
-        lifespan="off",
-        log_level="warning",
-        access_log=False,
-        timeout_graceful_shutdown=1,
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
-    thread.start()
-    try:
-        yield Served(session, address, table)
-    finally:
-        server.should_exit = True
-        thread.join(10)
-        bound.close()
+if __name__ == "__main__":
+    main()

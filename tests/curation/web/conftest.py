@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.browser import Browser, open_browser
-from support.labeling import Served, open_session, serving, write_photos
+from support.label_page import Served, open_session, serving, write_photos
 from tutelage.curation.labeling.session import Session
 
 

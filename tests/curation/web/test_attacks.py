@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from support.labeling import TOKEN, Served
+from support.label_page import TOKEN, Served
 from tutelage.curation.labeling.session import Session
 from tutelage.curation.web.actions import Actions
 from tutelage.curation.web.app import labeling_app, page_files

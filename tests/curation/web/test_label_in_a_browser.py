@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from support.browser import Browser
-from support.labeling import CLASSES, Served, open_session, serving, write_photos
+from support.label_page import CLASSES, Served, open_session, serving, write_photos
 
 pytestmark = pytest.mark.long
 

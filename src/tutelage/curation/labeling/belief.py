@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.curation.labeling.estimate import Estimate, estimate_accuracy
-from tutelage.curation.labeling.learner import class_probabilities
+from tutelage.curation.labeling.learner import learn
+from tutelage.curation.labeling.nearest import NearestLabels
 from tutelage.curation.labeling.questions import Asker, Questions
 from tutelage.curation.pile import Pile
 
-SURE = 0.9  # of the probability, from which on the model is sure of a class
+SURE = 0.9  # the probability from which on the model is sure of a class
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,9 @@ class Belief:
     Attributes:
         probs: (N, K); None before two classes have a label.
         guess, confidence: (N,) the most probable class, -1 without a model, and its probability.
-        settled: (N,) unlabeled images whose class the model is sure of.
+        settled: (N,) images without an answer whose class the model is sure of: it has a probability of 0.9 or more,
+            and the nearest image with a label is of that class. None while questions are about typical images, since
+            there may be classes without a label.
         estimate: None with few labels.
         questions: what is asked next.
     """
@@ -41,10 +44,12 @@ class Thinker:
 
     Args:
         pile: whose features are used.
+        seed: of the clusters and of the model.
     """
 
     def __init__(self, pile: Pile, *, seed: int) -> None:
         self._features, self._seed = pile.features, seed
+        self._nearest = NearestLabels(pile.features)
         self._asker = Asker(pile.features, alike=pile.alike, seed=seed)
 
     def think(
@@ -54,27 +59,27 @@ class Thinker:
         classes: Sequence[str],
         rejected: Sequence[tuple[int, int]],
     ) -> Belief:
-        """The belief after answers.
+        """The belief after an answer.
 
         Args:
             labels: (N,), -1 where unknown.
             answered: (N,), whether an image has an answer, which may be "not sure".
             classes: K names.
-            rejected: (row, class), which a person said it is not.
+            rejected: (row, class) that a person said the image is not of.
         """
-        probs = class_probabilities(self._features, labels, len(classes), seed=self._seed)
-        if probs is not None and rejected:
+        known = labels >= 0
+        self._nearest.update(known)
+        learned = learn(self._features, labels, len(classes), seed=self._seed)
+        if learned is None:
+            nothing = np.full(len(labels), -1), np.zeros(len(labels), np.float32), np.zeros(len(labels), bool)
+            return Belief(None, *nothing, None, self._asker.choose(labels, answered, self._nearest, None, classes))
+        probs = learned.probs
+        if rejected:
             rows, out = np.array(rejected).T
             probs[rows, out] = 0.0
-            probs /= np.maximum(probs.sum(1, keepdims=True), 1e-12)
-        known = labels >= 0
-        guess = np.full(len(labels), -1) if probs is None else probs.argmax(1)
-        confidence = np.zeros(len(labels), np.float32) if probs is None else probs.max(1)
-        return Belief(
-            probs,
-            guess,
-            confidence,
-            (confidence >= SURE) & ~answered,
-            estimate_accuracy(self._features[known], labels[known]),
-            self._asker.choose(np.flatnonzero(~answered), known, probs, classes),
-        )
+            probs[rows] /= np.maximum(probs[rows].sum(1, keepdims=True), 1e-12)
+        guess, confidence = probs.argmax(1), probs.max(1)
+        questions = self._asker.choose(labels, answered, self._nearest, probs, classes)
+        settled = ~answered & (confidence >= SURE) & (labels[self._nearest.near] == guess) & (not questions.typical)
+        estimate = estimate_accuracy(labels[known], learned.told, learned.sureness, confidence[~answered])
+        return Belief(probs, guess, confidence, settled, estimate, questions)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from scipy import stats
 
-from tutelage.core.intervals import share_interval
-from tutelage.core.logistic import fit_logistic
-
-LEAST = 5  # labels, of two classes
-_FOLDS, _L2 = 5, 0.08
+LEAST = 5  # labels
+_BIN, _MOST_BINS = 10, 5  # labels in a bin, and bins
 HOW = (
-    "each label is compared with what a model says that was trained without it; the labeled images were chosen and "
-    "not drawn at random, so the share among the others may differ"
+    "each label is compared with what a model says that was trained without it and a fifth of the labels; labels are "
+    "weighted so that this model is as sure of them as the model is of the images without a label. Labeled images were "
+    "chosen, not drawn at random, so that the true share may lie outside of the interval"
 )
 
 
@@ -30,22 +29,52 @@ class Estimate:
     confused: tuple[tuple[int, int, int], ...]
 
 
-def estimate_accuracy(features: NDArray[np.float32], labels: NDArray[np.int64]) -> Estimate | None:
-    """From labels (n,) of images with features (n, D); None if there are fewer than five, or all of one class."""
-    classes, label = np.unique(labels, return_inverse=True)
-    if len(labels) < LEAST or len(classes) < 2:
+def estimate_accuracy(
+    label: NDArray[np.int64], told: NDArray[np.int64], sureness: NDArray[np.float32], rest: NDArray[np.float32]
+) -> Estimate | None:
+    """The share of the model's labels of the other images that are right, with Wilson's interval.
+
+    The share is a weighted one of the labels, see `weights`, and the interval is that for the effective number of
+    labels, (sum w)^2 / sum w^2 (Kish 1965).
+
+    Args:
+        label: (n,) classes.
+        told: (n,) those that a model said which was trained without the label.
+        sureness: (n,) the probability that it gave them.
+        rest: (m,) the probability that the model gives its labels of the images without an answer.
+
+    Returns:
+        None with fewer than five labels, if all of them are of one class, or if every image has an answer.
+    """
+    if len(label) < LEAST or len(np.unique(label)) < 2 or not len(rest):
         return None
-    fold = np.empty(len(label), np.int64)
-    fold[np.argsort(label, kind="stable")] = np.arange(len(label)) % _FOLDS
-    rows, told = torch.from_numpy(features) * features.shape[1] ** 0.5, np.empty(len(label), np.int64)
-    for number in range(_FOLDS):
-        kept = torch.from_numpy(fold != number)
-        weight, bias = fit_logistic(rows[kept], torch.from_numpy(label)[kept], len(classes), l2=_L2)
-        told[fold == number] = (rows[~kept] @ weight.T + bias).argmax(1).numpy()
-    wrong = np.flatnonzero(told != label)
+    weight = weights(sureness, rest)
+    right = told == label
+    share = float((weight * right).sum() / weight.sum())
+    effective = float(weight.sum() ** 2 / np.square(weight).sum())
+    wrong = np.flatnonzero(~right)
     pairs, counts = np.unique(np.sort(np.stack([told[wrong], label[wrong]], 1), axis=1), axis=0, return_counts=True)
     order = np.argsort(-counts, kind="stable")
-    found = zip(classes[pairs[order]].tolist(), counts[order].tolist(), strict=True)
-    confused = tuple((a, b, count) for (a, b), count in found)
-    share = 1.0 - len(wrong) / len(label)
-    return Estimate(share, *share_interval(share, len(label)), len(label), confused)
+    found = zip(pairs[order].tolist(), counts[order].tolist(), strict=True)
+    return Estimate(share, *_wilson(share, effective), len(label), tuple((a, b, count) for (a, b), count in found))
+
+
+def weights(sureness: NDArray[np.float32], rest: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(n,) of labels: post-stratification by how sure a model is, so that labels stand for the images without one.
+
+    Bins have ten labels or more, and there are five at most. The labels of a bin share the number of images in it.
+    """
+    count = int(np.clip(len(sureness) // _BIN, 1, _MOST_BINS))
+    edges = np.quantile(sureness, np.arange(1, count) / count)
+    own, others = np.digitize(sureness, edges), np.digitize(rest, edges)
+    there = np.maximum(np.bincount(own, minlength=count), 1)
+    found: NDArray[np.float64] = (np.bincount(others, minlength=count) / there)[own]
+    return found if found.any() else np.ones(len(own))
+
+
+def _wilson(share: float, n: float) -> tuple[float, float]:
+    """Wilson's 95% interval of a share of n items, which need not be whole."""
+    z = float(stats.norm.ppf(0.975))
+    center = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return max(center - half, 0.0), min(center + half, 1.0)

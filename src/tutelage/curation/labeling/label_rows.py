@@ -11,7 +11,7 @@ from typing import Literal
 from tutelage.core.errors import DataError
 from tutelage.core.names import from_cell, to_cell
 from tutelage.core.tables import csv_bytes
-from tutelage.data.csv_rows import read_rows
+from tutelage.data.csv_rows import TableFault, read_rows
 from tutelage.data.images.tables import read_table
 
 COLUMNS = ("path", "label", "by", "confidence", "time")
@@ -55,9 +55,9 @@ class LabelRows:
         if not file.exists():
             return
         rows, faults = read_table(file)
-        lines = [cells for _, cells in read_rows(file) if cells]
-        if faults and len(lines) != 1:
+        if faults and not _has_only_a_header(file):
             raise DataError(faults)
+        lines = [cells for _, cells in read_rows(file) if cells]
         columns = [name.strip().lower() for name in lines[0]]
         self._columns = columns + [name for name in COLUMNS if name not in columns]
         for row, cells in zip(rows, lines[1:], strict=True):
@@ -104,6 +104,15 @@ class LabelRows:
         cells = {"label": said.label or "", "by": said.by, "confidence": confidence, "time": said.time}
         self._cells[name] = {"path": to_cell(name)} | self._cells.get(name, {}) | cells
         self.said[name] = said
+
+
+def _has_only_a_header(file: Path) -> bool:
+    """Whether a table names its columns and has no row: a fault for `train`, but not for a table to be filled."""
+    try:
+        lines = [cells for _, cells in read_rows(file) if cells]
+    except TableFault:
+        return False
+    return len(lines) == 1 and {"path", "label"} <= {name.strip().lower() for name in lines[0]}
 
 
 def _said(cells: Mapping[str, str]) -> Said | None:

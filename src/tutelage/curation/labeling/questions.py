@@ -1,4 +1,9 @@
-"""Which image to ask about next, and why."""
+"""Which image to ask about next, and why.
+
+While there are few labels, typical images of clusters that have none: first of ten clusters, then of twice as many,
+and so on (TypiClust; Hacohen et al. 2022, arXiv:2202.02794, with clusters that are made once). Later, images that the
+model is unsure of, and that differ from each other.
+"""
 
 from __future__ import annotations
 
@@ -9,70 +14,121 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.core.names import counted
+from tutelage.core.seeding import derived_seed
+from tutelage.curation.labeling.nearest import NearestLabels
 from tutelage.curation.selection.clusters import fit_clusters
 from tutelage.curation.selection.typiclust import typicality
 from tutelage.curation.selection.uncertain import uncertainty, wavering
 
-_AHEAD = 20  # questions that are ready
-_LEVELS = (10, 20, 40, 80)
+AHEAD = 20  # questions that are ready
+_FIRST, _GROWTH = 10, 2  # clusters, and how many times as many there are in the next level
+_LEAST = 5  # images of a cluster that is asked about
+_PER_CLASS = 3  # labels per class, from which on uncertain images are asked about
+_MOST = 400  # clusters
+_CANDIDATES = 400  # uncertain images among which different ones are chosen
 
 
 @dataclass(frozen=True)
 class Questions:
-    """What is asked next: (row, why) in their order, and the reason of all in one sentence."""
+    """What is asked next.
+
+    Attributes:
+        queue: (row, why), in their order.
+        asking: the reason of all, in one sentence.
+        typical: whether they are about typical images, since there are few labels.
+    """
 
     queue: tuple[tuple[int, str], ...]
     asking: str
+    typical: bool = False
+
+
+@dataclass(frozen=True)
+class _Level:
+    """Clusters of all images: the cluster (N,) of each, how typical (N,) it is of it, and sizes (C,)."""
+
+    cluster: NDArray[np.int64]
+    typical: NDArray[np.float64]
+    sizes: NDArray[np.int64]
 
 
 class Asker:
-    """Chooses questions; clusters are made once, at the start.
+    """Chooses questions. Clusters are made once, at the start, so that the next question is there at once.
 
     Args:
         features: (N, D), rows of norm 1.
-        alike: cosine from which on two images are near-duplicates.
+        alike: cosine from which on two images are near-duplicates; those of images with a label are asked about last.
     """
 
     def __init__(self, features: NDArray[np.float32], *, alike: float, seed: int) -> None:
         self._features, self._alike = features, alike
-        self._levels = []
-        for count in _LEVELS:
-            if count * 3 <= len(features):
-                cluster, _ = fit_clusters(features, count, seed=seed % 2**32)
-                self._levels.append((cluster, typicality(features, cluster)))
+        self._levels: list[_Level] = []
+        count = min(_FIRST, len(features))
+        while count <= min(_MOST, max(len(features) // _LEAST, 1)):
+            cluster, _ = fit_clusters(features, count, seed=derived_seed(seed, "label", "clusters") % 2**32)
+            self._levels.append(_Level(cluster, typicality(features, cluster), np.bincount(cluster, minlength=count)))
+            count *= _GROWTH
 
     def choose(
         self,
-        open_rows: NDArray[np.int64],
-        labeled: NDArray[np.bool_],
+        labels: NDArray[np.int64],
+        answered: NDArray[np.bool_],
+        nearest: NearestLabels,
         probs: NDArray[np.float32] | None,
         classes: Sequence[str],
     ) -> Questions:
-        """The next questions among `open_rows`."""
-        if not len(open_rows):
+        """The next questions.
+
+        Args:
+            labels: (N,), -1 where unknown.
+            answered: (N,), whether an image has an answer.
+            probs: (N, K), None without a model.
+        """
+        fresh = ~answered & (nearest.cosine < self._alike)
+        rows = np.flatnonzero(fresh if fresh.any() else ~answered)
+        if not len(rows):
             return Questions((), "every image has an answer")
-        is_open = np.zeros(len(labeled), bool)
-        is_open[open_rows] = True
-        for cluster, typical in self._levels:
-            sizes = np.bincount(cluster)
-            empty = np.setdiff1d(np.unique(cluster[is_open]), cluster[labeled])
-            if len(empty):
-                order = empty[np.argsort(-sizes[empty], kind="stable")][:_AHEAD]
-                queue = []
-                for k in order:
-                    own = open_rows[cluster[open_rows] == k]
-                    row = int(own[typical[own].argmax()])
-                    queue.append(
-                        (row, f"most typical of a cluster of {counted(int(sizes[k]), 'image')} without a label")
-                    )
-                return Questions(tuple(queue), "typical images of clusters that have no label yet")
+        seen = len(np.unique(labels[labels >= 0]))
+        few = int((labels >= 0).sum()) < max(_PER_CLASS * max(seen, len(classes)), _FIRST)
+        if (few or probs is None) and (found := self._typical(rows, answered)):
+            return Questions(found, "typical images of groups that look alike and have no label yet", True)
         if probs is None:
+            order = rows[np.argsort(nearest.cosine[rows], kind="stable")][:AHEAD]
             return Questions(
-                tuple((int(row), "no class is known yet that it could be told from") for row in open_rows[:_AHEAD]),
-                "any image, since all labels so far are of one class",
+                tuple((row, "unlike the images with a label") for row in order.tolist()),
+                "images unlike those with a label, since all labels so far are of one class",
             )
-        score = uncertainty(probs[open_rows], "margin")
-        rows = open_rows[np.argsort(-score, kind="stable")][:_AHEAD]
-        return Questions(
-            tuple((int(row), wavering(probs[row], classes)) for row in rows), "images that the model is unsure of"
-        )
+        return Questions(self._uncertain(rows, probs, classes), "different images that the model is unsure of")
+
+    def _typical(self, rows: NDArray[np.int64], answered: NDArray[np.bool_]) -> tuple[tuple[int, str], ...]:
+        """The most typical of `rows` in each cluster without an answer, largest clusters first; the coarsest level."""
+        for level in self._levels:
+            empty = np.bincount(level.cluster[answered], minlength=len(level.sizes)) == 0
+            order = np.argsort(-level.sizes, kind="stable")
+            found: list[tuple[int, str]] = []
+            for k in order[empty[order] & (level.sizes[order] >= _LEAST)].tolist():
+                own = rows[level.cluster[rows] == k]
+                if len(own) and len(found) < AHEAD:
+                    why = (
+                        f"typical of {counted(int(level.sizes[k]), 'image')} that look alike, none of which has a label"
+                    )
+                    found.append((int(own[level.typical[own].argmax()]), why))
+            if found:
+                return tuple(found)
+        return ()
+
+    def _uncertain(
+        self, rows: NDArray[np.int64], probs: NDArray[np.float32], classes: Sequence[str]
+    ) -> tuple[tuple[int, str], ...]:
+        """The most uncertain of `rows`, each chosen with those before it in mind: their likeness counts against it."""
+        score = uncertainty(probs[rows], "margin")
+        order = np.argsort(-score, kind="stable")[:_CANDIDATES]
+        rows, score = rows[order], score[order]
+        features, like = self._features[rows], np.zeros(len(rows), np.float32)
+        found = []
+        for _ in range(min(AHEAD, len(rows))):
+            place = int((score * (1.0 - like)).argmax())
+            found.append((int(rows[place]), wavering(probs[rows[place]], classes)))
+            score[place] = -1.0
+            like = np.maximum(like, np.clip(features @ features[place], 0.0, 1.0))
+        return tuple(found)

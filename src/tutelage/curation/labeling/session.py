@@ -85,7 +85,7 @@ class Session:
         """The whole state.
 
         `version` rises with each change. `images`, `labeled` and `unsure` are counts, the last of answers "not sure".
-        `settled` is the number of unlabeled images whose most probable class has a probability of 0.9 or more.
+        `settled` is the number of images without an answer whose class the model is sure of; see `Belief`.
         `classes`: `name`, `key`, `human` (number of labels), `model` (unlabeled images that the model takes for it).
         `estimate`: null with few labels, else `accuracy`, `low` and `high` (95%), `labels` and `how`, the share of the
         model's labels that are right. `confused`: `a`, `b`, `count` of labels that a model trained without them got
@@ -197,6 +197,13 @@ class Session:
         """What is known of some images: `index`, `name`, `label`, `by`, `guess`, `confidence`, `answered`."""
         with self._lock:
             return [described_item(self._answers.row(index), self._answers, self._belief) for index in indexes]
+
+    @property
+    def settled(self) -> list[int]:
+        """The images without an answer whose class the model is sure of; see `state`."""
+        with self._lock:
+            found: list[int] = np.flatnonzero(self._belief.settled).tolist()
+            return found
 
     def map(self) -> dict[str, Any]:
         """All images in the plane: `x` and `y` in [0, 1], `class` (of the label or the guess, or -1), `confidence`,
