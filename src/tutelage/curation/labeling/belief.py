@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tutelage.curation.labeling.estimate import Estimate, estimate_accuracy
+from tutelage.curation.labeling.estimate import Estimate, estimate_accuracy, with_rejected
 from tutelage.curation.labeling.learner import learn
 from tutelage.curation.labeling.nearest import NearestLabels
 from tutelage.curation.labeling.questions import Asker, Questions
@@ -84,5 +84,10 @@ class Thinker:
         guess, confidence = probs.argmax(1), probs.max(1)
         questions = self._asker.choose(labels, answered, self._nearest, probs, classes)
         settled = ~answered & (confidence >= SURE) & (labels[self._nearest.near] == guess) & (not questions.typical)
-        estimate = estimate_accuracy(label, told, sureness, confidence[~answered])
+        again = np.zeros(len(labels), bool)
+        again[rows] = True  # a person rejected a label of the model
+        rest = confidence[~answered & ~again]
+        estimate = estimate_accuracy(label, told, sureness, rest)
+        if estimate is not None and again.any():
+            estimate = with_rejected(estimate, len(rest), confidence[again])
         return Belief(probs, guess, confidence, settled, estimate, questions)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,9 @@ LEAST = 5  # labels
 _BIN, _MOST_BINS = 5, 5  # labels in a bin at least, and bins at most
 HOW = (
     "each label is compared with what a model says that was trained without it and a fifth of the labels; labels are "
-    "weighted so that this model is as sure of them as the model is of the images without a label. Labeled images were "
-    "chosen, not drawn at random, so that the true share may lie outside of the interval"
+    "weighted so that this model is as sure of them as the model is of the images without a label. The lower end of the "
+    "interval is at most the mean probability that the model gives its labels. Labeled images were chosen, not drawn "
+    "at random, so that the true share may still lie outside of the interval"
 )
 
 
@@ -35,7 +36,8 @@ def estimate_accuracy(
     """The share of the model's labels of the other images that are right, with Wilson's interval.
 
     The share is a weighted one of the labels, see `weights`, and the interval is that for the effective number of
-    labels, (sum w)^2 / sum w^2 (Kish 1965).
+    labels, (sum w)^2 / sum w^2 (Kish 1965). It is widened down to the mean probability that the model gives its labels:
+    images that were confirmed in groups are easier than those that are left.
 
     Args:
         label: (n,) classes; -1 for an image of which it is only known that it is not of the class that was told.
@@ -57,7 +59,24 @@ def estimate_accuracy(
     pairs, counts = np.unique(np.sort(np.stack([told[wrong], label[wrong]], 1), axis=1), axis=0, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     found = zip(pairs[order].tolist(), counts[order].tolist(), strict=True)
-    return Estimate(share, *_wilson(share, effective), known, tuple((a, b, count) for (a, b), count in found))
+    low, high = _wilson(share, effective)
+    confused = tuple((a, b, count) for (a, b), count in found)
+    return Estimate(share, min(low, float(rest.mean())), high, known, confused)
+
+
+def with_rejected(found: Estimate, rest: int, sureness: NDArray[np.float32]) -> Estimate:
+    """The estimate for images without an answer if some had a label of the model that a person rejected.
+
+    Nothing tells how often the model is right about these at the second try: the share counts its probabilities, the
+    lower end none of them, and the upper end all.
+
+    Args:
+        rest: number of the other images without an answer, which `found` is about.
+        sureness: (r,) the probability of the second try.
+    """
+    part = len(sureness) / max(rest + len(sureness), 1)
+    share = (1 - part) * found.accuracy + (part * float(sureness.mean()) if part else 0.0)
+    return replace(found, accuracy=share, low=(1 - part) * found.low, high=(1 - part) * found.high + part)
 
 
 def weights(sureness: NDArray[np.float32], rest: NDArray[np.float32]) -> NDArray[np.float64]:
