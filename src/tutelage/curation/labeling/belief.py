@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tutelage.curation.labeling.estimate import Estimate, estimate_accuracy
+from tutelage.curation.labeling.estimate import Estimate, estimate_accuracy, with_rejected
 from tutelage.curation.labeling.learner import learn
 from tutelage.curation.labeling.nearest import NearestLabels
 from tutelage.curation.labeling.questions import Asker, Questions
@@ -74,12 +74,20 @@ class Thinker:
             nothing = np.full(len(labels), -1), np.zeros(len(labels), np.float32), np.zeros(len(labels), bool)
             return Belief(None, *nothing, None, self._asker.choose(labels, answered, self._nearest, None, classes))
         probs = learned.probs
-        if rejected:
-            rows, out = np.array(rejected).T
-            probs[rows, out] = 0.0
-            probs[rows] /= np.maximum(probs[rows].sum(1, keepdims=True), 1e-12)
+        rows, out = np.array([pair for pair in rejected if not answered[pair[0]]], np.int64).reshape(-1, 2).T
+        missed = probs[rows].argmax(1) == out  # wrong labels of the model, of images that still have none
+        told = np.concatenate([learned.told, out[missed]])
+        sureness = np.concatenate([learned.sureness, probs[rows].max(1)[missed]])
+        label = np.concatenate([labels[known], np.full(int(missed.sum()), -1)])
+        probs[rows, out] = 0.0
+        probs[rows] /= np.maximum(probs[rows].sum(1, keepdims=True), 1e-12)
         guess, confidence = probs.argmax(1), probs.max(1)
         questions = self._asker.choose(labels, answered, self._nearest, probs, classes)
         settled = ~answered & (confidence >= SURE) & (labels[self._nearest.near] == guess) & (not questions.typical)
-        estimate = estimate_accuracy(labels[known], learned.told, learned.sureness, confidence[~answered])
+        again = np.zeros(len(labels), bool)
+        again[rows] = True  # a person rejected a label of the model
+        rest = confidence[~answered & ~again]
+        estimate = estimate_accuracy(label, told, sureness, rest)
+        if estimate is not None and again.any():
+            estimate = with_rejected(estimate, len(rest), confidence[again])
         return Belief(probs, guess, confidence, settled, estimate, questions)

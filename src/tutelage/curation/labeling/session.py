@@ -181,7 +181,7 @@ class Session:
         """
         with self._lock:
             number = self._answers.number(class_name)
-            if start < 0 or not 1 <= count <= 1000:
+            if not isinstance(start, int) or not isinstance(count, int) or start < 0 or not 1 <= count <= 1000:
                 raise ConfigError(f"expected a start of at least 0 and a count in 1..1000, got {start} and {count}")
             rows = np.flatnonzero((self._belief.guess == number) & ~self._answers.answered)
             rows = rows[np.argsort(-self._belief.confidence[rows], kind="stable")]
