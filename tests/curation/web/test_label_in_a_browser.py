@@ -59,7 +59,7 @@ def test_ten_images_are_labeled_by_keys_and_nothing_is_asked_for_elsewhere(page:
     assert len(set(names)) == 10
     assert rows(served.table) == {name: Path(name).stem.partition("-")[2] for name in names}
     assert page.value("document.querySelector('#settled-parts').textContent").startswith("10 by you")
-    assert page.value("document.querySelector('#estimate b').textContent").startswith("about ")
+    assert page.value("document.querySelector('#estimate').textContent").startswith("Of the model's labels, ")
     page.wait(f"{SAVED} === 5")
     assert all(a.startswith(("data:", f"http://127.0.0.1:{served.address.port}/")) for a in page.requests())
     assert "#" not in page.value("location.href")

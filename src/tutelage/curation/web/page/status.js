@@ -31,8 +31,10 @@ function showEstimate(estimate) {
     by("estimate").textContent = "Not known yet: a few labels of two classes or more are needed.";
     return;
   }
-  const share = make("b", {textContent: `about ${percent(estimate.accuracy)}`});
-  const between = `, between ${percent(estimate.low)} and ${percent(estimate.high)}, going by ${counted(estimate.labels, "label")}.`;
+  const about = estimate.accuracy > 0.995 ? "nearly all" : `about ${percent(estimate.accuracy)}`;
+  const share = make("b", {textContent: about});
+  const [low, high] = [estimate.low, estimate.high].map((bound) => Math.round(100 * bound));
+  const between = `: between ${low}% and ${high}%, going by ${counted(estimate.labels, "label")}.`;
   by("estimate").replaceChildren("Of the model's labels, ", share, " are right", between);
   how.querySelector("p").textContent = estimate.how;
 }
