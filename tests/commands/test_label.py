@@ -197,26 +197,25 @@ def served(starter: Starter, *words: str) -> tuple[Started, Client]:
 @pytest.mark.long
 def test_no_confirmed_answer_is_lost_when_the_server_is_killed(photos: Path, starter: Starter) -> None:
     confirmed: list[str] = []
-    for _ in range(8):
+    for kill in range(5):
         process, client = served(starter)
-        late = threading.Timer(0.15 + 0.05 * len(confirmed) % 0.2, process.kill)
-        late.start()
-        while len(confirmed) < PICTURES - 1:
+        late = threading.Timer(0.011 * kill, process.kill)
+        for answer in range(PICTURES):
+            if answer == 2:
+                late.start()
             try:
                 confirmed.append(client.answer())
             except (OSError, ValueError):
                 break
         late.join()
         process.communicate()
-        if len(confirmed) >= PICTURES - 1:
-            break
     process, client = served(starter)
     process.kill()
     process.communicate()
     found = rows()
-    assert len(confirmed) >= 8 and len(set(confirmed)) == len(confirmed)
+    assert len(confirmed) >= 10 and len(set(confirmed)) == len(confirmed)
     assert all(found[name]["label"] == "red" for name in confirmed)
-    assert len(found) - len(confirmed) in range(9)  # a kill may come after an answer and before its confirmation
+    assert len(found) - len(confirmed) in range(6)  # a kill may come after an answer and before its confirmation
 
 
 @pytest.mark.long

@@ -117,7 +117,8 @@ class Actions:
         rejected = [(self._index(index), _one_of(known, body.get("class"))) for index in out]
         if len({index for index, _ in pairs + rejected}) < len(pairs) + len(rejected):
             raise Refused("an image is answered twice")
-        self._refuse_conflicts({index: None if was is None else _one_of(known, was) for index, _, was in rows})
+        shown_before = [None if was is None else _one_of(known, was) for _, _, was in rows]
+        self._refuse_conflicts({index: was for (index, _), was in zip(pairs, shown_before, strict=True)})
         return self._shut(self.session.answer_all(pairs, rejected=rejected))
 
     def undo(self, body: Mapping[str, Any]) -> Any:

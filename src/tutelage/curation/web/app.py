@@ -104,7 +104,7 @@ def labeling_app(actions: Actions, address: Address, token: str) -> Application:
     ]
     inner = Starlette(routes=routes, exception_handlers={404: nothing, 405: nothing})
     inner.router.redirect_slashes = False
-    return Guard(inner, address, token)  # type: ignore[arg-type]
+    return Guard(inner, address, token)
 
 
 def _told(error: Exception) -> str:

@@ -78,7 +78,7 @@ def serve(app: Application, bound: socket.socket, *, started: Callable[[], None]
     import uvicorn
 
     config = uvicorn.Config(
-        app,  # type: ignore[arg-type]
+        app,
         http="h11",
         ws="none",
         loop="asyncio",
