@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import support.answering
 import support.labeling
 from tutelage.core.errors import DataError, RunError
 from tutelage.curation.labeling.journal import Journal
@@ -245,13 +246,13 @@ def test_classes_keep_their_order(tmp_path: Path) -> None:
         assert journal.classes == ["dog", "cat", "ant"] and journal.can_undo
 
 
-def killed(root: Path, kills: int) -> None:
+def killed(root: Path, kills: int, script: str) -> None:
     """Kill a process that answers in a loop, again and again; each answer that it confirmed must be there."""
     confirmed: dict[str, str] = {}
     draw = np.random.default_rng(0)
     env = os.environ | {"PYTHONPATH": os.pathsep.join([*sys.path, os.environ.get("PYTHONPATH", "")])}
     for number in range(kills):
-        words = [sys.executable, support.labeling.__file__, str(root), str(len(confirmed) + 1000)]
+        words = [sys.executable, script, str(root), str(len(confirmed) + 1000)]
         process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=env)
         assert process.stdout is not None
         for _ in range(int(draw.integers(1, 5))):
@@ -289,9 +290,10 @@ def killed(root: Path, kills: int) -> None:
 
 
 def test_no_confirmed_answer_is_lost_in_three_kills(tmp_path: Path) -> None:
-    killed(tmp_path, 3)
+    killed(tmp_path, 3, support.answering.__file__)
 
 
 @pytest.mark.slow
-def test_no_confirmed_answer_is_lost_in_25_kills(tmp_path: Path) -> None:
-    killed(tmp_path, 25)
+@pytest.mark.parametrize("script", [support.answering.__file__, support.labeling.__file__], ids=["journal", "session"])
+def test_no_confirmed_answer_is_lost_in_25_kills(tmp_path: Path, script: str) -> None:
+    killed(tmp_path, 25, script)
