@@ -1,4 +1,4 @@
-"""A process that answers in a loop, without a model: `answering.py FOLDER COUNT` prints each answer once it is confirmed.
+"""A process that answers in a loop, without a model: `answering.py FOLDER COUNT` prints what is confirmed.
 
 It imports the journal only, so that it is at work in a moment.
 """
@@ -14,7 +14,7 @@ from tutelage.curation.labeling.label_rows import Said
 
 def main() -> None:
     root, count = Path(sys.argv[1]), int(sys.argv[2])
-    names = [f"{number:03d}.png" for number in range(150)]
+    names = [f"{number:03d}.png" for number in range(5000)]
     with Journal(root / "labels.csv") as journal:
         journal.adopt(names, root, {})
         for row, name in enumerate(names):

@@ -274,7 +274,7 @@ def killed(root: Path, kills: int, script: str) -> None:
             name: label for name, label in confirmed.items() if name not in last
         }
         journal = Journal(root / "labels.csv")
-        journal.adopt([f"{row:03d}.png" for row in range(150)], root, {})
+        journal.adopt([f"{row:03d}.png" for row in range(5000)], root, {})
         now = {name: one.label for name, one in journal.said.items()}
         assert {name: now[name] for name in confirmed if name not in last} == {
             name: label for name, label in confirmed.items() if name not in last
