@@ -16,6 +16,7 @@ import pytest
 import support.answering
 import support.labeling
 from tutelage.core.errors import DataError, RunError
+from tutelage.core.files import TEMPORARY
 from tutelage.curation.labeling.journal import Journal
 from tutelage.curation.labeling.label_rows import Said
 from tutelage.data.images.tables import read_table
@@ -211,6 +212,31 @@ def test_an_answer_that_cannot_be_written_is_not_said(tmp_path: Path) -> None:
         journal.say({"b.png": Said("cow")})
         journal.undo()
     assert table(file) == {"a.png": "cat"}
+
+
+def test_no_answer_is_lost_if_another_program_replaces_the_table_meanwhile(tmp_path: Path) -> None:
+    file = tmp_path / "labels.csv"
+    with opened(file) as journal:
+        journal.say({"a.png": Said("cat")})
+        (tmp_path / "edited.csv").write_text("path,label\n")
+        (tmp_path / "edited.csv").replace(file)
+        journal.say({"b.png": Said("dog")})
+        assert table(file) == {"a.png": "cat", "b.png": "dog"}
+        with file.open("a") as stream:
+            stream.write("half a line")
+        journal.say({"d/e.png": Said("cow")})
+    assert table(file) == {"a.png": "cat", "b.png": "dog", "d/e.png": "cow"}
+
+
+def test_a_table_that_could_not_be_written_anew_is_so_with_the_next_answer(tmp_path: Path) -> None:
+    file = tmp_path / "labels.csv"
+    with opened(file, {"a.png": "cat"}) as journal:
+        (tmp_path / f"labels.csv{TEMPORARY}{os.getpid()}").mkdir()  # in the way
+        with pytest.raises(RunError, match="cannot write"):
+            journal.say({"b.png": Said("dog")})
+        (tmp_path / f"labels.csv{TEMPORARY}{os.getpid()}").rmdir()
+        journal.say({"b.png": Said("cow")})
+    assert table(file) == {"a.png": "cat", "b.png": "cow"}
 
 
 def test_hostile_and_undecodable_names_come_back(tmp_path: Path) -> None:

@@ -98,8 +98,11 @@ class LabelRows:
 
     def table(self) -> bytes:
         """The whole table as CSV."""
-        self._whole = False
         return csv_bytes(list(self._cells.values()), self._columns)
+
+    def is_written(self) -> None:
+        """The file is `table` now, so that lines can be added to it."""
+        self._whole = False
 
     def _set(self, name: str, said: Said) -> None:
         confidence = "" if said.confidence is None else f"{said.confidence:.4f}"
