@@ -13,8 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import support.answering
 import support.labeling
 from tutelage.core.errors import DataError, RunError
+from tutelage.core.files import TEMPORARY
 from tutelage.curation.labeling.journal import Journal
 from tutelage.curation.labeling.label_rows import Said
 from tutelage.data.images.tables import read_table
@@ -212,6 +214,31 @@ def test_an_answer_that_cannot_be_written_is_not_said(tmp_path: Path) -> None:
     assert table(file) == {"a.png": "cat"}
 
 
+def test_no_answer_is_lost_if_another_program_replaces_the_table_meanwhile(tmp_path: Path) -> None:
+    file = tmp_path / "labels.csv"
+    with opened(file) as journal:
+        journal.say({"a.png": Said("cat")})
+        (tmp_path / "edited.csv").write_text("path,label\n")
+        (tmp_path / "edited.csv").replace(file)
+        journal.say({"b.png": Said("dog")})
+        assert table(file) == {"a.png": "cat", "b.png": "dog"}
+        with file.open("a") as stream:
+            stream.write("half a line")
+        journal.say({"d/e.png": Said("cow")})
+    assert table(file) == {"a.png": "cat", "b.png": "dog", "d/e.png": "cow"}
+
+
+def test_a_table_that_could_not_be_written_anew_is_so_with_the_next_answer(tmp_path: Path) -> None:
+    file = tmp_path / "labels.csv"
+    with opened(file, {"a.png": "cat"}) as journal:
+        (tmp_path / f"labels.csv{TEMPORARY}{os.getpid()}").mkdir()  # in the way
+        with pytest.raises(RunError, match="cannot write"):
+            journal.say({"b.png": Said("dog")})
+        (tmp_path / f"labels.csv{TEMPORARY}{os.getpid()}").rmdir()
+        journal.say({"b.png": Said("cow")})
+    assert table(file) == {"a.png": "cat", "b.png": "cow"}
+
+
 def test_hostile_and_undecodable_names_come_back(tmp_path: Path) -> None:
     names = [
         "=1+1.png",
@@ -245,13 +272,13 @@ def test_classes_keep_their_order(tmp_path: Path) -> None:
         assert journal.classes == ["dog", "cat", "ant"] and journal.can_undo
 
 
-def killed(root: Path, kills: int) -> None:
+def killed(root: Path, kills: int, script: str) -> None:
     """Kill a process that answers in a loop, again and again; each answer that it confirmed must be there."""
     confirmed: dict[str, str] = {}
     draw = np.random.default_rng(0)
     env = os.environ | {"PYTHONPATH": os.pathsep.join([*sys.path, os.environ.get("PYTHONPATH", "")])}
     for number in range(kills):
-        words = [sys.executable, support.labeling.__file__, str(root), str(len(confirmed) + 1000)]
+        words = [sys.executable, script, str(root), str(len(confirmed) + 1000)]
         process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=env)
         assert process.stdout is not None
         for _ in range(int(draw.integers(1, 5))):
@@ -273,7 +300,7 @@ def killed(root: Path, kills: int) -> None:
             name: label for name, label in confirmed.items() if name not in last
         }
         journal = Journal(root / "labels.csv")
-        journal.adopt([f"{row:03d}.png" for row in range(150)], root, {})
+        journal.adopt([f"{row:03d}.png" for row in range(5000)], root, {})
         now = {name: one.label for name, one in journal.said.items()}
         assert {name: now[name] for name in confirmed if name not in last} == {
             name: label for name, label in confirmed.items() if name not in last
@@ -289,9 +316,10 @@ def killed(root: Path, kills: int) -> None:
 
 
 def test_no_confirmed_answer_is_lost_in_three_kills(tmp_path: Path) -> None:
-    killed(tmp_path, 3)
+    killed(tmp_path, 3, support.answering.__file__)
 
 
 @pytest.mark.slow
-def test_no_confirmed_answer_is_lost_in_25_kills(tmp_path: Path) -> None:
-    killed(tmp_path, 25)
+@pytest.mark.parametrize("script", [support.answering.__file__, support.labeling.__file__], ids=["journal", "session"])
+def test_no_confirmed_answer_is_lost_in_25_kills(tmp_path: Path, script: str) -> None:
+    killed(tmp_path, 25, script)

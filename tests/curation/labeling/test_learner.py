@@ -157,13 +157,23 @@ def asked(asker: Asker, features: np.ndarray, labels: np.ndarray, probs: np.ndar
     return [row for row, _ in asker.choose(labels, labels >= 0, nearest, probs, ["a", "b"]).queue]
 
 
-def test_first_questions_are_about_one_image_of_each_cluster_the_largest_first() -> None:
+def test_first_questions_reach_every_cluster() -> None:
     features, own = blobs((50, 40, 30, 20, 20, 20, 20, 20), spread=0.02)
     asker = Asker(features, alike=0.99999, seed=0)
     rows = asked(asker, features, np.full(len(own), -1), None)
-    assert set(own[rows]) == set(range(8))
+    assert set(own[rows]) == set(range(8)) and len(set(rows)) == len(rows)
     labels = np.where(own == 0, 0, -1)
     assert 0 not in own[asked(asker, features, labels, None)]
+
+
+@pytest.mark.parametrize("count", [1, 3, 12, 40])
+def test_small_piles_and_piles_of_copies_are_asked_about(count: int) -> None:
+    features = np.tile(unit(np.ones((1, 4))), (count, 1))
+    labels = np.full(count, -1)
+    rows = asked(Asker(features, alike=0.9, seed=0), features, labels, None)
+    assert rows and rows == asked(Asker(features, alike=0.9, seed=0), features, labels, None)
+    labels[0] = 0
+    assert asked(Asker(features, alike=0.9, seed=0), features, labels, None) or count == 1
 
 
 def test_later_questions_are_about_different_images_that_the_model_is_unsure_of() -> None:

@@ -13,9 +13,9 @@ LEAST = 5  # labels
 _BIN, _MOST_BINS = 5, 5  # labels in a bin at least, and bins at most
 HOW = (
     "each label is compared with what a model says that was trained without it and a fifth of the labels; labels are "
-    "weighted so that this model is as sure of them as the model is of the images without a label. The lower end of the "
-    "interval is at most the mean probability that the model gives its labels. Labeled images were chosen, not drawn "
-    "at random, so that the true share may still lie outside of the interval"
+    "weighted so that this model is as sure of them as the model is of the images without a label. The lower end of "
+    "the interval is at most the mean probability that the model gives its labels. Labeled images were chosen, not "
+    "drawn at random, so that the true share may still lie outside of the interval"
 )
 
 

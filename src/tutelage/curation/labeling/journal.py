@@ -54,6 +54,7 @@ class Journal:
             self._steps, self._unfinished = found.steps, {} if found.closed else found.last
             self.classes, self._pending = found.classes, b""
             self._rows = LabelRows(self.path)
+            self._written = self._identity()
         except BaseException:
             self._lock.release()
             raise
@@ -154,16 +155,26 @@ class Journal:
         self._pending = b""
 
     def _put(self, rows: Mapping[str, Said | None]) -> None:
-        """Bring the table up to date: by lines at its end where that is enough."""
+        """Bring the table up to date: by lines at its end, or as a whole where another program wrote to it."""
         lines = self._rows.put(rows)
-        if lines is not None and self.path.exists():
+        if lines is not None and self._identity() == self._written:
             if lines:
                 self._append(self.path, lines)
-            return
-        if (stream := self._files.pop(self.path, None)) is not None:
-            stream.close()
-        with atomic_file(self.path) as file:
-            file.write(self._rows.table())
+        else:
+            if (stream := self._files.pop(self.path, None)) is not None:
+                stream.close()
+            with atomic_file(self.path) as file:
+                file.write(self._rows.table())
+            self._rows.is_written()
+        self._written = self._identity()
+
+    def _identity(self) -> tuple[int, int] | None:
+        """What tells that the table is as it was left: its file and size; None if there is none."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_size
 
     def _append(self, file: Path, content: bytes) -> int:
         """Add bytes to the end of a file, all or none, and wait until they are on the disk; its size before."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from tutelage.core.errors import DataError
-from tutelage.core.names import from_cell, to_cell
+from tutelage.core.names import from_cell, shown, to_cell
 from tutelage.core.tables import csv_bytes
 from tutelage.data.csv_rows import TableFault, read_rows
 from tutelage.data.images.tables import read_table
@@ -59,6 +59,8 @@ class LabelRows:
             raise DataError(faults)
         lines = [cells for _, cells in read_rows(file) if cells]
         columns = [name.strip().lower() for name in lines[0]]
+        if twice := [name for name in columns if columns.count(name) > 1]:
+            raise DataError(f"{shown(str(file))} line 1: the column '{shown(twice[0])}' appears twice: rename one")
         self._columns = columns + [name for name in COLUMNS if name not in columns]
         for row, cells in zip(rows, lines[1:], strict=True):
             self._cells[row.path] = dict(zip(columns, cells, strict=True))
@@ -96,8 +98,11 @@ class LabelRows:
 
     def table(self) -> bytes:
         """The whole table as CSV."""
-        self._whole = False
         return csv_bytes(list(self._cells.values()), self._columns)
+
+    def is_written(self) -> None:
+        """The file is `table` now, so that lines can be added to it."""
+        self._whole = False
 
     def _set(self, name: str, said: Said) -> None:
         confidence = "" if said.confidence is None else f"{said.confidence:.4f}"

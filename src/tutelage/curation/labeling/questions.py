@@ -7,11 +7,13 @@ model is unsure of, and that differ from each other.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
 
 from tutelage.core.names import counted
 from tutelage.core.seeding import derived_seed
@@ -63,11 +65,15 @@ class Asker:
     def __init__(self, features: NDArray[np.float32], *, alike: float, seed: int) -> None:
         self._features, self._alike = features, alike
         self._levels: list[_Level] = []
-        count = min(_FIRST, len(features))
-        while count <= min(_MOST, max(len(features) // _LEAST, 1)):
-            cluster, _ = fit_clusters(features, count, seed=derived_seed(seed, "label", "clusters") % 2**32)
-            self._levels.append(_Level(cluster, typicality(features, cluster), np.bincount(cluster, minlength=count)))
-            count *= _GROWTH
+        most = max(len(features) // _LEAST, 1)
+        count = min(_FIRST, most)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # of copies, which leave clusters empty
+            while count <= min(_MOST, most):
+                cluster, _ = fit_clusters(features, count, seed=derived_seed(seed, "label", "clusters") % 2**32)
+                sizes = np.bincount(cluster, minlength=count)
+                self._levels.append(_Level(cluster, typicality(features, cluster), sizes))
+                count *= _GROWTH
 
     def choose(
         self,
@@ -101,21 +107,19 @@ class Asker:
         return Questions(self._uncertain(rows, probs, classes), "different images that the model is unsure of")
 
     def _typical(self, rows: NDArray[np.int64], answered: NDArray[np.bool_]) -> tuple[tuple[int, str], ...]:
-        """The most typical of `rows` in each cluster without an answer, largest clusters first; the coarsest level."""
+        """The most typical of `rows` in each cluster without an answer, coarse levels and large clusters first."""
+        taken, found = answered.copy(), list[tuple[int, str]]()
         for level in self._levels:
-            empty = np.bincount(level.cluster[answered], minlength=len(level.sizes)) == 0
+            empty = np.bincount(level.cluster[taken], minlength=len(level.sizes)) == 0
             order = np.argsort(-level.sizes, kind="stable")
-            found: list[tuple[int, str]] = []
             for k in order[empty[order] & (level.sizes[order] >= _LEAST)].tolist():
                 own = rows[level.cluster[rows] == k]
                 if len(own) and len(found) < AHEAD:
-                    why = (
-                        f"typical of {counted(int(level.sizes[k]), 'image')} that look alike, none of which has a label"
-                    )
-                    found.append((int(own[level.typical[own].argmax()]), why))
-            if found:
-                return tuple(found)
-        return ()
+                    said = counted(int(level.sizes[k]), "image")
+                    row = int(own[level.typical[own].argmax()])
+                    found.append((row, f"typical of {said} that look alike, none of which has a label"))
+                    taken[row] = True
+        return tuple(found)
 
     def _uncertain(
         self, rows: NDArray[np.int64], probs: NDArray[np.float32], classes: Sequence[str]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -10,11 +11,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tutelage.core.errors import RunError, TutelageError
+from tutelage.core.errors import ConfigError, RunError, TutelageError
 from tutelage.core.files import read_json
 from tutelage.core.names import shown
 from tutelage.run.run_files import read_rows
 
+_ERROR = "tutelage: "  # how the command line begins an error
+_SHORT = 300  # characters of an output without one
 _LAST = 4000  # bytes of the output in which an error is looked for
 _PATIENCE = 20.0  # seconds that a training which is to stop has to write its checkpoint
 
@@ -104,11 +107,14 @@ class BackgroundTraining:
         return max((int(row.get("step", 0)) for row in rows), default=0), total
 
     def _said(self) -> str:
-        """What the command printed last, on one line."""
-        said = self._log.read_bytes()[-_LAST:].decode(errors="replace").strip().splitlines()
-        return shown(" ".join(line.strip() for line in said[-3:]))
+        """The error that the command printed, or its last lines, on one line."""
+        said = self._log.read_bytes()[-_LAST:].decode(errors="replace").strip()
+        _, found, error = said.rpartition(_ERROR)
+        return shown(" ".join((error if found else said[-_SHORT:]).split()))
 
 
 def _flag(name: str, value: Any) -> list[str]:
+    if not re.fullmatch(r"[a-z][a-z0-9._-]*", name):
+        raise ConfigError(f"expected a name of a setting, got '{shown(name)}'")
     words = f"--{name.replace('_', '-')}"
     return [words] if value is True else [f"{words}={value}"]
