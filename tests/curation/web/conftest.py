@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from support.browser import Browser, open_browser
+from support.guarded_page import PORT, Page
 from support.label_page import Served, open_session, serving, write_photos
 from tutelage.curation.labeling.session import Session
+from tutelage.curation.web.guard import Address
 
 
 @pytest.fixture
@@ -32,3 +34,8 @@ def browser() -> Iterator[Browser]:
     """A headless Chromium, where there is one."""
     with open_browser() as found:
         yield found
+
+
+@pytest.fixture
+def page(session: Session, tmp_path: Path) -> Page:
+    return Page(session, tmp_path / "labels.csv", Address("127.0.0.1", PORT))

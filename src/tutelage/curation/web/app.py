@@ -43,68 +43,85 @@ def labeling_app(actions: Actions, address: Address, token: str) -> Application:
     Only the names in `page_files` are files that it serves, and pictures have a number: no path is ever looked up.
     """
     from starlette.applications import Starlette
-    from starlette.concurrency import run_in_threadpool
-    from starlette.responses import Response
     from starlette.routing import Route
 
     served = page_files()
-
-    def page_file(name: str) -> Callable[[Request], Awaitable[Response]]:
-        content, kind = served[name]
-
-        async def answer(request: Request) -> Response:
-            return Response(content, media_type=kind)
-
-        return answer
-
-    def as_json(value: Any, status: int = 200) -> Response:
-        return Response(strict_json(value), status, media_type="application/json")
-
-    async def done(request: Request, action: Callable[[], Any]) -> Any:
-        """What an action gives, or the response that says why not."""
-        try:
-            return await run_in_threadpool(action)
-        except Refused as refused:
-            return as_json({"error": str(refused)}, refused.status)
-        except Exception as error:
-            return as_json({"error": _told(error)}, 400 if isinstance(error, ConfigError) else 500)
-
-    async def read(request: Request) -> Response:
-        name, query = request.path_params["name"], dict(request.query_params)
-        if name not in actions.reading:
-            return as_json({"error": "there is nothing here"}, 404)
-        found = await done(request, lambda: actions.reading[name](query))
-        return found if isinstance(found, Response) else as_json(found)
-
-    async def write(request: Request) -> Response:
-        name, body = request.path_params["name"], await request.body()
-        if name not in actions.writing:
-            return as_json({"error": "there is nothing here"}, 404)
-        try:
-            value = json.loads(body)
-        except (ValueError, RecursionError):
-            return as_json({"error": "the request is not JSON"}, 400)
-        found = await done(request, lambda: actions.write(name, value))
-        return found if isinstance(found, Response) else as_json(found)
-
-    async def picture(request: Request) -> Response:
-        index, side = request.path_params["index"], request.path_params["side"]
-        found = await done(request, lambda: actions.picture(index, side))
-        return found if isinstance(found, Response) else Response(found, media_type="image/jpeg")
-
-    async def nothing(request: Request, error: Exception) -> Response:
-        return as_json({"error": "there is nothing here"}, getattr(error, "status_code", 404))
-
-    routes = [Route(f"/page/{name}", page_file(name), methods=["GET"]) for name in served if name != "index.html"]
-    routes += [
-        Route("/", page_file("index.html"), methods=["GET"]),
-        Route("/api/picture/{index:int}/{side:int}", picture, methods=["GET"]),
-        Route("/api/{name}", read, methods=["GET"]),
-        Route("/api/{name}", write, methods=["POST"]),
+    routes = [
+        Route("/" if name == "index.html" else f"/page/{name}", _page_file(content, kind), methods=["GET"])
+        for name, (content, kind) in served.items()
     ]
-    inner = Starlette(routes=routes, exception_handlers={404: nothing, 405: nothing})
+    routes += [
+        Route("/api/picture/{index:int}/{side:int}", _picture, methods=["GET"]),
+        Route("/api/{name}", _read, methods=["GET"]),
+        Route("/api/{name}", _write, methods=["POST"]),
+    ]
+    inner = Starlette(routes=routes, exception_handlers={404: _nothing, 405: _nothing})
     inner.router.redirect_slashes = False
+    inner.state.actions = actions
     return Guard(inner, address, token)
+
+
+def _page_file(content: bytes, kind: str) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        return _response(content, kind)
+
+    return answer
+
+
+async def _read(request: Request) -> Response:
+    action = request.app.state.actions.reading.get(request.path_params["name"])
+    if action is None:
+        return _refusal("there is nothing here", 404)
+    query = dict(request.query_params)
+    return await _done(lambda: _json(action(query)))
+
+
+async def _write(request: Request) -> Response:
+    actions: Actions = request.app.state.actions
+    name = request.path_params["name"]
+    if name not in actions.writing:
+        return _refusal("there is nothing here", 404)
+    try:
+        value = json.loads(await request.body())
+    except (ValueError, RecursionError):
+        return _refusal("the request is not JSON", 400)
+    return await _done(lambda: _json(actions.write(name, value)))
+
+
+async def _picture(request: Request) -> Response:
+    actions: Actions = request.app.state.actions
+    index, side = request.path_params["index"], request.path_params["side"]
+    return await _done(lambda: _response(actions.picture(index, side), "image/jpeg"))
+
+
+async def _nothing(request: Request, error: Exception) -> Response:
+    return _refusal("there is nothing here", getattr(error, "status_code", 404))
+
+
+async def _done(action: Callable[[], Response]) -> Response:
+    """What an action gives, run in a thread, or the response that says why not."""
+    from starlette.concurrency import run_in_threadpool
+
+    try:
+        return await run_in_threadpool(action)
+    except Refused as refused:
+        return _refusal(str(refused), refused.status)
+    except Exception as error:
+        return _refusal(_told(error), 400 if isinstance(error, ConfigError) else 500)
+
+
+def _response(content: bytes | str, kind: str, status: int = 200) -> Response:
+    from starlette.responses import Response
+
+    return Response(content, status, media_type=kind)
+
+
+def _json(value: Any) -> Response:
+    return _response(strict_json(value), "application/json")
+
+
+def _refusal(reason: str, status: int) -> Response:
+    return _response(strict_json({"error": reason}), "application/json", status)
 
 
 def _told(error: Exception) -> str:
