@@ -175,7 +175,7 @@ def test_a_history_without_its_table_is_not_taken_for_an_empty_one(tmp_path: Pat
     Journal(file).close()
 
 
-@pytest.mark.parametrize("line", ["{", "[]", '{"undo": true}', '{"before": {}, "after": {"a": 3}, "rejected": {}}'])
+@pytest.mark.parametrize("line", ["{", "[]", '{"undo": true}', '{"before": {}, "after": {"a": 3}, "rejected": []}'])
 def test_a_damaged_history_is_an_error_that_names_the_line(tmp_path: Path, line: str) -> None:
     (tmp_path / "labels.csv.journal").write_text(line + "\n")
     with pytest.raises(DataError, match=r"labels\.csv\.journal line 1 is damaged"):

@@ -121,6 +121,17 @@ def test_a_group_is_sorted_and_confirmed_in_one_step(tmp_path: Path) -> None:
     session.close()
 
 
+def test_an_image_that_is_of_no_known_class_has_no_guess(tmp_path: Path) -> None:
+    session, truth = started(tmp_path)
+    answer_questions(session, truth, 12)
+    row = next(item["index"] for item in session.group("bee")["items"])
+    state = session.answer_all([], rejected=[(row, name) for name in CLASSES])
+    found = session.items([row])[0]
+    assert found["guess"] is None and found["confidence"] == 0 and found["by"] is None
+    assert sum(one["human"] + one["model"] for one in state["classes"]) == 149
+    session.close()
+
+
 def test_a_restart_finds_everything_as_it_was_and_undoes_the_last_answer(tmp_path: Path) -> None:
     session, truth = started(tmp_path, classes=("cat", "bee"))
     session.add_class("ant")

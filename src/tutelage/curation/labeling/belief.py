@@ -23,7 +23,7 @@ class Belief:
 
     Attributes:
         probs: (N, K); None before two classes have a label.
-        guess, confidence: (N,) the most probable class, -1 without a model, and its probability.
+        guess, confidence: (N,) the most probable class, -1 if there is none, and its probability.
         settled: (N,) images without an answer whose class the model is sure of: it has a probability of 0.9 or more,
             and the nearest image with a label is of that class. None while questions are about typical images, since
             there may be classes without a label.
@@ -81,7 +81,8 @@ class Thinker:
         label = np.concatenate([labels[known], np.full(int(missed.sum()), -1)])
         probs[rows, out] = 0.0
         probs[rows] /= np.maximum(probs[rows].sum(1, keepdims=True), 1e-12)
-        guess, confidence = probs.argmax(1), probs.max(1)
+        confidence = probs.max(1)
+        guess = np.where(confidence > 0, probs.argmax(1), -1)  # none is left if a person rejected all classes
         questions = self._asker.choose(labels, answered, self._nearest, probs, classes)
         settled = ~answered & (confidence >= SURE) & (labels[self._nearest.near] == guess) & (not questions.typical)
         again = np.zeros(len(labels), bool)

@@ -22,12 +22,12 @@ class Transaction:
 
     Attributes:
         before, after: what is said of each image, by name; None is nothing.
-        rejected: classes that images are not of, by name.
+        rejected: names of images, each with a class that it is not of.
     """
 
     before: Rows
     after: Rows
-    rejected: dict[str, str]
+    rejected: tuple[tuple[str, str], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """As an object of JSON."""
@@ -94,7 +94,9 @@ def _take(line: Mapping[str, Any], found: History) -> None:
     if line == UNDO:
         found.last = found.steps.pop().before
         return
-    step = Transaction(_rows(line["before"]), _rows(line["after"]), dict(line["rejected"]))
+    step = Transaction(
+        _rows(line["before"]), _rows(line["after"]), tuple((str(name), str(label)) for name, label in line["rejected"])
+    )
     found.steps.append(step)
     found.last = step.after
 

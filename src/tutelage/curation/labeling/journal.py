@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -85,7 +85,7 @@ class Journal:
     @property
     def rejected(self) -> Iterator[tuple[str, str]]:
         """Names of images, each with a class that it is not of."""
-        return (pair for step in self._steps for pair in step.rejected.items())
+        return (pair for step in self._steps for pair in step.rejected)
 
     @property
     def can_undo(self) -> bool:
@@ -117,17 +117,17 @@ class Journal:
             self._pending = b""
         self.classes = list(classes)
 
-    def say(self, answers: Mapping[str, Said], rejected: Mapping[str, str] | None = None) -> None:
+    def say(self, answers: Mapping[str, Said], rejected: Iterable[tuple[str, str]] = ()) -> None:
         """Write answers, by the name of the image, as one transaction: they are on the disk when this returns.
 
         Args:
-            rejected: classes that images are not of, by name; these are in the history only.
+            rejected: names of images, each with a class that it is not of; these are in the history only.
 
         Raises:
             RunError: the disk is full, or a file cannot be written; then nothing is said.
         """
         before = {name: self._rows.said.get(name) for name in answers}
-        step = Transaction(before, dict(answers), dict(rejected or {}))
+        step = Transaction(before, dict(answers), tuple(rejected))
         self._do(as_line(step.as_json()), step.after, step.before)
         self._steps.append(step)
 

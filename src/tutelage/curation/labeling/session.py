@@ -137,10 +137,10 @@ class Session:
                 self._answers.row(index): None if label is None else self._answers.number(label)
                 for index, label in answers
             }
-            outs = {
-                self._answers.names[self._answers.row(index)]: self._answers.classes[self._answers.number(label)]
+            outs = [
+                (self._answers.names[self._answers.row(index)], self._answers.classes[self._answers.number(label)])
                 for index, label in rejected
-            }
+            ]
             if numbers or outs:
                 rows = {self._answers.names[row]: self._said(row, number, by) for row, number in numbers.items()}
                 self._journal.say(rows, outs)
@@ -158,7 +158,9 @@ class Session:
             step = self._journal.undo()
             self._answers.take(step.before)
             self._belief = self._think()
-            rows = [self._answers.rows[name] for name in (*step.before, *step.rejected) if name in self._answers.rows]
+            rows = [
+                self._answers.rows[name] for name in (*step.before, *dict(step.rejected)) if name in self._answers.rows
+            ]
             return {"state": self.state(), "index": rows[0] if rows else None}
 
     def add_class(self, name: str) -> dict[str, Any]:
