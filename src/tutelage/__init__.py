@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tutelage.commands.api_clean import clean
     from tutelage.commands.api_compare import compare
     from tutelage.commands.api_data import check, show
-    from tutelage.commands.api_label import select
+    from tutelage.commands.api_label import label, select
     from tutelage.commands.api_use import embed, evaluate, load, predict, probe, report
     from tutelage.commands.run import Run, Score
     from tutelage.core import losses
@@ -124,6 +124,7 @@ __all__ = [
     "compare",
     "embed",
     "evaluate",
+    "label",
     "load",
     "losses",
     "predict",
@@ -142,7 +143,7 @@ _MODULES = {
     "commands.api_clean": ("clean",),
     "commands.api_compare": ("compare",),
     "commands.api_data": ("check", "show"),
-    "commands.api_label": ("select",),
+    "commands.api_label": ("label", "select"),
     "commands.api_use": ("embed", "evaluate", "load", "predict", "probe", "report"),
     "commands.run": ("Run", "Score"),
     "core.batch": (

@@ -69,6 +69,63 @@ def select(
 
 
 @app.command(
+    sort_key=1.6,
+    usage="Usage: tutelage label DATA [OPTIONS]",
+    help_epilogue="Example: tutelage label photos/ --labels labels.csv --classes cat,dog",
+)
+def label(
+    data: str,
+    /,
+    *,
+    labels: str = "labels.csv",
+    classes: str | None = None,
+    run: str | None = None,
+    port: Integer | None = None,
+    host: str = "127.0.0.1",
+    no_browser: bool = False,
+    ignore_folders: bool = False,
+    seed: Integer = 0,
+    workers: Workers = 2,
+) -> None:
+    """Label images on a page in the browser, while a model learns from each answer and sorts the rest.
+
+    Parameters
+    ----------
+    data
+        Folder of images: without any label, with class folders and a folder unlabeled, or with a label table.
+    labels
+        CSV file of labels to write, and to go on with if it exists. Every answer is in it before it is shown as saved.
+    classes
+        Names of classes, separated by commas. More can be typed on the page. [default: those of known labels]
+    run
+        Run whose features are used. [default: features of the pretrained network]
+    port
+        Port of the page. [default: 8765, or one that is free]
+    host
+        Address at which the page is served. Other machines can reach any other than the default.
+    no_browser
+        Do not open the page in a browser.
+    ignore_folders
+        Take the folders in DATA as plain folders, not as classes.
+    seed
+        Seed of the clusters from which questions are chosen, and of the model.
+    """
+    cfg = commands.LabelConfig(
+        data=data,
+        labels=Path(labels),
+        classes=_names(classes),
+        run=path(run),
+        port=port,
+        host=host,
+        browser=not no_browser,
+        ignore_folders=ignore_folders,
+        seed=seed,
+        workers=threads(workers),
+    )
+    commands.label_images(cfg, console=screen())
+
+
+@app.command(
     sort_key=1.7,
     usage="Usage: tutelage clean DATA [OPTIONS]",
     help_epilogue="Example: tutelage clean photos/ --labels labels.csv --out faults.csv --cleaned cleaned.csv",
@@ -109,3 +166,7 @@ def clean(
     """
     cfg = commands.CleanConfig(data=data, labels=labels, val=val, test=test, run=path(run), workers=threads(workers))
     commands.clean_images(cfg, out=path(out), cleaned=path(cleaned), overwrite=overwrite, console=screen())
+
+
+def _names(words: str | None) -> tuple[str, ...]:
+    return () if words is None else tuple(word.strip() for word in words.split(","))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tutelage.commands.embed import embed_run
     from tutelage.commands.evaluate import evaluate_run
     from tutelage.commands.import_weights import import_file
+    from tutelage.commands.label import LabelConfig, label_images
     from tutelage.commands.other_code.base import ImportOptions
     from tutelage.commands.predict import predict_run
     from tutelage.commands.probe import ProbeConfig, parse_counts, probe_run
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "CleanConfig": "tutelage.commands.clean",
     "ImportOptions": "tutelage.commands.other_code.base",
+    "LabelConfig": "tutelage.commands.label",
     "ProbeConfig": "tutelage.commands.probe",
     "SelectConfig": "tutelage.commands.select",
     "check_source": "tutelage.commands.check",
@@ -41,6 +43,7 @@ _HOMES = {
     "embed_run": "tutelage.commands.embed",
     "evaluate_run": "tutelage.commands.evaluate",
     "import_file": "tutelage.commands.import_weights",
+    "label_images": "tutelage.commands.label",
     "list_runs": "tutelage.commands.compare",
     "parse_counts": "tutelage.commands.probe",
     "plan_of": "tutelage.commands.compare",
@@ -62,6 +65,7 @@ _HOMES = {
 __all__ = [
     "CleanConfig",
     "ImportOptions",
+    "LabelConfig",
     "ProbeConfig",
     "SelectConfig",
     "check_source",
@@ -72,6 +76,7 @@ __all__ = [
     "embed_run",
     "evaluate_run",
     "import_file",
+    "label_images",
     "list_runs",
     "parse_counts",
     "plan_of",

@@ -1,10 +1,12 @@
-"""The functions of the Python API that help with labeling: `select`."""
+"""The functions of the Python API that help with labeling: `select` and `label`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tutelage.commands.label import LabelConfig, label_images
 from tutelage.commands.run import Run
 from tutelage.commands.select import SelectConfig, chosen, refuse_outputs, write_chosen
 from tutelage.core.console import screen
@@ -71,6 +73,58 @@ def select(
     if file is not None:
         write_chosen(pile, choice, cfg, file)
     return label_table(pile, choice)
+
+
+def label(
+    data: str | Path,
+    *,
+    labels: str | Path = "labels.csv",
+    classes: Sequence[str] = (),
+    run: str | Path | Run | None = None,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    browser: bool = True,
+    ignore_folders: bool = False,
+    seed: int = 0,
+    workers: int = 2,
+    quiet: bool = False,
+) -> Path:
+    """Label images on a page in the browser; the label table, which `train` takes as `labels`.
+
+    It returns when it is interrupted (Ctrl+C, or "interrupt" in a notebook). Each answer is in the table before the
+    page shows it as saved. The extra `web` must be installed.
+
+    Args:
+        data: folder of images: with class folders, a label table, or no label at all.
+        labels: CSV file to write, and to go on with if it exists.
+        classes: names of classes to begin with; more can be typed on the page.
+        run: a trained run, whose features are used instead of those of the pretrained network.
+        host: address to listen at. Other machines can reach any other than "127.0.0.1", with the key in the address.
+        port: 8765, or one that is free, unless given.
+        browser: open the page in a browser.
+        ignore_folders: folders are no classes, so that their images have no label.
+        seed: of the clusters from which questions are chosen, and of the model.
+        workers: threads that decode images.
+        quiet: do not print the address of the page.
+
+    Raises:
+        TutelageError: a setting, the data or the run is invalid, the port is in use, or another process has `labels`
+            open.
+    """
+    cfg = LabelConfig(
+        data=str(data),
+        labels=Path(labels),
+        classes=tuple(classes),
+        run=_path(run),
+        host=host,
+        port=port,
+        browser=browser,
+        ignore_folders=ignore_folders,
+        seed=seed,
+        workers=workers,
+    )
+    label_images(cfg, console=screen(quiet=quiet))
+    return cfg.labels
 
 
 def _path(run: str | Path | Run | None) -> Path | None:

@@ -100,7 +100,7 @@ def chosen(cfg: SelectConfig, console: Console) -> tuple[Pile, Choice]:
     Raises:
         TutelageError: a setting, the data or the run is invalid, or fewer images have no label.
     """
-    _require_folder(cfg.data)
+    require_folder(cfg.data)
     settings = {"data.path": cfg.data, "train.seed": cfg.seed}
     pile = gather(
         settings if cfg.labels is None else settings | {"data.labels": cfg.labels},
@@ -135,7 +135,7 @@ def chosen(cfg: SelectConfig, console: Console) -> tuple[Pile, Choice]:
     return pile, choice
 
 
-def _require_folder(data: str) -> None:
+def require_folder(data: str) -> None:
     """Check that labels in a table would be taken for this source.
 
     Raises:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
-import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from support.browser import Browser, open_browser
 from tutelage import cli
 
 IMAGE = "<img src=x onerror=alert(1)>"
@@ -53,85 +47,8 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-class Browser:
-    """Chromium, driven over WebDriver."""
-
-    def __init__(self, address: str, session: str) -> None:
-        self.address = f"{address}/session/{session}"
-
-    def open(self, page: Path) -> None:
-        """Load a file, and forget what was logged before."""
-        self.logs("browser"), self.logs("performance")
-        _post(f"{self.address}/url", {"url": page.resolve().as_uri()})
-
-    def value(self, expression: str) -> Any:
-        """What an expression in JavaScript gives in the page."""
-        return _post(f"{self.address}/execute/sync", {"script": f"return {expression}", "args": []})
-
-    def logs(self, kind: str) -> list[dict[str, Any]]:
-        """What was logged since the last time: "browser" is the console, "performance" what was asked for."""
-        found: list[dict[str, Any]] = _post(f"{self.address}/se/log", {"type": kind})
-        return found
-
-    def requests(self) -> list[str]:
-        """The addresses that were asked for since the last time."""
-        events = [json.loads(entry["message"])["message"] for entry in self.logs("performance")]
-        return [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
-
-    def set_scheme(self, scheme: str) -> None:
-        """Ask for "light" or "dark"."""
-        features = [{"name": "prefers-color-scheme", "value": scheme}]
-        self._tell("Emulation.setEmulatedMedia", {"features": features})
-
-    def set_width(self, width: int) -> None:
-        """The width of the window in pixels."""
-        metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600}
-        self._tell("Emulation.setDeviceMetricsOverride", metrics)
-
-    def dialog(self) -> str | None:
-        """The text of an open dialog."""
-        try:
-            with urllib.request.urlopen(f"{self.address}/alert/text", timeout=30) as answer:
-                return str(json.load(answer)["value"])
-        except urllib.error.HTTPError:
-            return None
-
-    def _tell(self, command: str, parameters: dict[str, Any]) -> None:
-        _post(f"{self.address}/goog/cdp/execute", {"cmd": command, "params": parameters})
-
-
-def _post(address: str, body: dict[str, Any]) -> Any:
-    request = urllib.request.Request(address, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return json.load(answer)["value"]
-
-
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """A headless Chromium, where there is one."""
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.skip("no chromium and chromedriver (Debian: apt-get install chromium chromium-driver)")
-    with (
-        tempfile.TemporaryDirectory() as profile,
-        subprocess.Popen([driver, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process,
-    ):
-        assert process.stdout is not None
-        said = next(line for line in process.stdout if "started successfully on port" in line)
-        address = f"http://127.0.0.1:{said.rstrip().rstrip('.').rpartition(' ')[2]}"
-        quiet = ["background-networking", "component-update", "default-apps", "extensions", "gpu", "quic", "sync"]
-        flags = ["headless", "no-sandbox", "no-first-run", f"user-data-dir={profile}"]
-        options = {"binary": chromium, "args": [*flags, *(f"disable-{name}" for name in quiet)]}
-        logging = {"browser": "ALL", "performance": "ALL"}
-        wanted = {
-            "goog:chromeOptions": options,
-            "goog:loggingPrefs": logging,
-            "unhandledPromptBehavior": "ignore",
-        }
-        try:
-            session = _post(f"{address}/session", {"capabilities": {"alwaysMatch": wanted}})["sessionId"]
-            yield Browser(address, session)
-            urllib.request.urlopen(urllib.request.Request(f"{address}/session/{session}", method="DELETE")).close()
-        finally:
-            process.terminate()
-            process.stdout.close()
+    with open_browser() as found:
+        yield found

@@ -1,0 +1,124 @@
+"""The command label: a page in the browser on which a person labels images, and a model sorts the rest."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from tutelage.commands.select import require_folder
+from tutelage.config.settings import require
+from tutelage.core.console import screen
+from tutelage.core.files import require_ending
+from tutelage.core.names import counted
+from tutelage.core.wording import command, named
+from tutelage.curation.labeling.journal import Journal
+from tutelage.curation.labeling.session import Session
+from tutelage.curation.pile import Pile, gather
+from tutelage.curation.web.actions import Actions
+from tutelage.curation.web.app import labeling_app
+from tutelage.curation.web.server import listen, open_browser, require_packages, serve
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelConfig:
+    """What is labeled, and where the page is.
+
+    Attributes:
+        data: a folder of images.
+        labels: the label table to write and to go on with.
+        classes: names to begin with, beside those of labels that are known.
+        run: whose features are used; None takes those of the pretrained network.
+        host, port: where the page is served; port None is 8765, or one that is free.
+        browser: open the page.
+        ignore_folders: folders are no classes.
+    """
+
+    data: str
+    labels: Path = Path("labels.csv")
+    classes: Sequence[str] = ()
+    run: Path | None = None
+    host: str = "127.0.0.1"
+    port: int | None = None
+    browser: bool = True
+    ignore_folders: bool = False
+    seed: int = 0
+    workers: int = 2
+
+    def __post_init__(self) -> None:
+        require(self.port is None or 1 <= self.port <= 65535, named("port"), "in [1, 65535]", self.port)
+        require_ending(self.labels, (".csv",))
+
+
+def label_images(cfg: LabelConfig, *, console: Console) -> None:
+    """Serve the page until Ctrl+C. Each answer is in the label table before the page shows it as saved.
+
+    Raises:
+        TutelageError: a setting, the data or the run is invalid, the port is in use, or another process has the table
+            open.
+        Interrupted: SIGTERM.
+    """
+    require_packages()
+    require_folder(cfg.data)
+    bound, address = listen(cfg.host, cfg.port)
+    with bound, Journal(cfg.labels) as journal:
+        session = _session(cfg, journal, console)
+        try:
+            token = secrets.token_urlsafe(24)
+            url = address.url(token)
+            app = labeling_app(Actions(session, journal.path), address, token)
+            _say_where(cfg, session, url, local=address.is_local, console=console)
+            serve(app, bound, started=_opener(url) if cfg.browser else _nothing)
+        finally:
+            session.close()
+    _say_what_next(cfg, session, console)
+
+
+def _session(cfg: LabelConfig, journal: Journal, console: Console) -> Session:
+    settings = {"data.path": cfg.data, "train.seed": cfg.seed}
+    if journal.said:
+        settings["data.labels"] = str(cfg.labels)
+
+    def gathered(run: Path | None, console: Console) -> Pile:
+        return gather(settings, run=run, ignore_folders=cfg.ignore_folders, workers=cfg.workers, console=console)
+
+    pile = gathered(cfg.run, console)
+    console.print(f"- {counted(len(pile), 'image')}; compared by {pile.described}", markup=False)
+    return Session(
+        pile,
+        journal,
+        classes=cfg.classes,
+        seed=cfg.seed,
+        data=cfg.data,
+        gather=lambda run: gathered(run, screen(quiet=True)),
+    )
+
+
+def _say_where(cfg: LabelConfig, session: Session, url: str, *, local: bool, console: Console) -> None:
+    known = session.state()["labeled"]
+    console.print(f"- labels: {cfg.labels}" + (f", which has {known:,}" if known else ""), markup=False)
+    if not local:
+        console.print(
+            f"- other machines can reach this page, as {named('host')} is {cfg.host}; who has the address can label, "
+            "and whoever listens in on the network can see it",
+            markup=False,
+        )
+    console.print(f"label here, and end with Ctrl+C: {url}", markup=False)
+
+
+def _say_what_next(cfg: LabelConfig, session: Session, console: Console) -> None:
+    state = session.state()
+    console.print(f"{counted(state['labeled'], 'label')} in {cfg.labels}", markup=False)
+    if state["labeled"]:
+        console.print(f"Next: {command('train', cfg.data, labels=cfg.labels, out='RUN')}", markup=False)
+
+
+def _opener(url: str) -> Callable[[], None]:
+    return lambda: open_browser(url)
+
+
+def _nothing() -> None:
+    """Nobody wants a browser."""

@@ -1,0 +1,291 @@
+"""A session of labeling: the one object that a page talks to. Everything it returns can be written as JSON."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tutelage.core.errors import ConfigError, RunError
+from tutelage.curation.labeling.answers import Answers
+from tutelage.curation.labeling.belief import Belief, Thinker
+from tutelage.curation.labeling.classes import checked_class
+from tutelage.curation.labeling.described import described_item, described_state
+from tutelage.curation.labeling.export import Kind, export
+from tutelage.curation.labeling.journal import Journal
+from tutelage.curation.labeling.label_rows import By, Said
+from tutelage.curation.labeling.pictures import picture
+from tutelage.curation.labeling.sorted_pile import SortedPile
+from tutelage.curation.labeling.training import BackgroundTraining
+from tutelage.curation.pile import Pile
+from tutelage.data.images.items import Files
+from tutelage.results.report.projection import project
+
+_THUMBNAILS, _THUMBNAIL = 2000, 160  # kept in memory; their longest side in pixels
+
+
+class Session:
+    """What is known of a pile, and what is asked next. All methods may be called from several threads.
+
+    Each answer is on the disk before the method that takes it returns; see `Journal`. Images are named by their row in
+    the pile, `index`. Errors are `ConfigError` for a wrong argument, and `RunError` if a file cannot be written; then
+    nothing has changed.
+
+    Args:
+        pile: whose labels are taken where the journal says nothing.
+        journal: open; `close` closes it.
+        classes: further class names, that need no label yet.
+        seed: of clusters and of the model.
+        data: what `start_training` trains on, as on the command line.
+        gather: makes the pile with the features of a run; with it, a finished training serves the next questions.
+    """
+
+    def __init__(
+        self,
+        pile: Pile,
+        journal: Journal,
+        *,
+        classes: Sequence[str] = (),
+        seed: int = 0,
+        data: str | None = None,
+        gather: Callable[[Path], Pile] | None = None,
+    ) -> None:
+        self.pile, self._journal, self._seed, self._data, self._gather = pile, journal, seed, data, gather
+        self._lock, self._map_lock = threading.RLock(), threading.Lock()
+        store = pile.items[0].store
+        given = {item.name: item.label for item in pile.items if item.label is not None}
+        names = [item.name for item in pile.items]
+        journal.adopt(names, store.root if isinstance(store, Files) else Path(), given)
+        self._answers = Answers(names, [*journal.classes, *pile.classes])
+        self._answers.take(journal.said)
+        for name in classes:
+            if name.strip() not in self._answers.classes:
+                self._answers.classes.append(checked_class(name, self._answers.classes))
+        journal.name_classes(self._answers.classes)
+        self._training: BackgroundTraining | None = None
+        self._places: NDArray[np.float64] | None = None
+        self._thumbnail = lru_cache(_THUMBNAILS)(lambda row, side: picture(self.pile.items[row], side))
+        self._thinker, self._version = Thinker(pile, seed=seed), 0
+        self._belief: Belief = self._think()
+
+    def close(self) -> None:
+        """Stop a training that is at work, and close the journal."""
+        if self._training is not None:
+            self._training.stop()
+        with self._lock:
+            self._journal.close()
+
+    def state(self) -> dict[str, Any]:
+        """The whole state.
+
+        `version` rises with each change. `images`, `labeled` and `unsure` are counts, the last of answers "not sure".
+        `settled` is the number of images without an answer whose class the model is sure of; see `Belief`.
+        `classes`: `name`, `key`, `human` (number of labels), `model` (unlabeled images that the model takes for it).
+        `estimate`: null with few labels, else `accuracy`, `low` and `high` (95%), `labels` and `how`, the share of the
+        model's labels that are right. `confused`: `a`, `b`, `count` of labels that a model trained without them got
+        wrong. `asking`: what is asked next and why. `can_undo`. `training`: null, or `step`, `total`, `message`,
+        `done`, `failed`.
+        """
+        with self._lock:
+            return {
+                "version": self._version,
+                **described_state(self._answers, self._belief),
+                "can_undo": self._journal.can_undo,
+                "training": None if self._training is None else self._training.status(),
+            }
+
+    def next(self, after: int | None = None) -> dict[str, Any] | None:
+        """The image to ask about, or the one that comes after `after`: `index`, `name`, `guess`, `confidence`, `why`.
+
+        None if every image has an answer.
+        """
+        with self._lock:
+            queue = self._belief.questions.queue
+            rows = [row for row, _ in queue]
+            if not rows:
+                return None
+            place = (rows.index(after) + 1) % len(rows) if after in rows else 0
+            row, why = queue[place]
+            item = described_item(row, self._answers, self._belief)
+            return {key: item[key] for key in ("index", "name", "guess", "confidence")} | {"why": why}
+
+    def answer(self, index: int, label: str | None, *, by: By = "human") -> dict[str, Any]:
+        """Label an image, or say that one is not sure (None). The state after it."""
+        return self.answer_all([(index, label)], by=by)
+
+    def answer_all(
+        self,
+        answers: Iterable[tuple[int, str | None]],
+        *,
+        rejected: Iterable[tuple[int, str]] = (),
+        by: By = "human",
+    ) -> dict[str, Any]:
+        """Label several images in one step, which `undo` takes back as a whole. The state after it.
+
+        Args:
+            answers: rows with their labels; None is "not sure".
+            rejected: rows, each with a class that it is not of, such as those that were clicked out of a group.
+        """
+        with self._lock:
+            numbers = {
+                self._answers.row(index): None if label is None else self._answers.number(label)
+                for index, label in answers
+            }
+            outs = [
+                (self._answers.names[self._answers.row(index)], self._answers.classes[self._answers.number(label)])
+                for index, label in rejected
+            ]
+            if numbers or outs:
+                rows = {self._answers.names[row]: self._said(row, number, by) for row, number in numbers.items()}
+                self._journal.say(rows, outs)
+                self._answers.take(rows)
+                self._belief = self._think()
+            return self.state()
+
+    def undo(self) -> dict[str, Any]:
+        """Take the last step back, also one of an earlier session: `state`, and `index` of its first image or null.
+
+        Raises:
+            RunError: there is none.
+        """
+        with self._lock:
+            step = self._journal.undo()
+            self._answers.take(step.before)
+            self._belief = self._think()
+            rows = [
+                self._answers.rows[name] for name in (*step.before, *dict(step.rejected)) if name in self._answers.rows
+            ]
+            return {"state": self.state(), "index": rows[0] if rows else None}
+
+    def add_class(self, name: str) -> dict[str, Any]:
+        """Add a class. The state after it.
+
+        Raises:
+            ConfigError: the name is empty or unsafe, or there is such a class.
+        """
+        with self._lock:
+            classes = [*self._answers.classes, checked_class(name, self._answers.classes)]
+            self._journal.name_classes(classes, at_once=True)
+            self._answers.classes = classes
+            self._belief = self._think()
+            return self.state()
+
+    def group(self, class_name: str, start: int = 0, count: int = 60) -> dict[str, Any]:
+        """Unlabeled images that the model takes for a class, surest first: `class`, `total`, and `items` from `start`.
+
+        An item has `index`, `name` and `confidence`.
+        """
+        with self._lock:
+            number = self._answers.number(class_name)
+            if not isinstance(start, int) or not isinstance(count, int) or start < 0 or not 1 <= count <= 1000:
+                raise ConfigError(f"expected a start of at least 0 and a count in 1..1000, got {start} and {count}")
+            rows = np.flatnonzero((self._belief.guess == number) & ~self._answers.answered)
+            rows = rows[np.argsort(-self._belief.confidence[rows], kind="stable")]
+            items = [described_item(row, self._answers, self._belief) for row in rows[start : start + count].tolist()]
+            kept = ("index", "name", "confidence")
+            return {
+                "class": class_name,
+                "total": len(rows),
+                "items": [{key: item[key] for key in kept} for item in items],
+            }
+
+    def items(self, indexes: Iterable[int]) -> list[dict[str, Any]]:
+        """What is known of some images: `index`, `name`, `label`, `by`, `guess`, `confidence`, `answered`."""
+        with self._lock:
+            return [described_item(self._answers.row(index), self._answers, self._belief) for index in indexes]
+
+    @property
+    def settled(self) -> list[int]:
+        """The images without an answer whose class the model is sure of; see `state`."""
+        with self._lock:
+            found: list[int] = np.flatnonzero(self._belief.settled).tolist()
+            return found
+
+    def map(self) -> dict[str, Any]:
+        """All images in the plane: `x` and `y` in [0, 1], `class` (of the label or the guess, or -1), `confidence`,
+        `labeled`. Positions are computed at the first call, which takes a while."""
+        with self._map_lock:
+            if self._places is None:
+                places = project(self.pile.features, seed=self._seed).places
+                self._places = (places - places.min(0)) / np.maximum(np.ptp(places, axis=0), 1e-12)
+            x, y = self._places.round(4).T.tolist()
+        with self._lock:
+            labels, now = self._answers.labels, self._belief
+            known = labels >= 0
+            return {
+                "x": x,
+                "y": y,
+                "class": np.where(known, labels, now.guess).tolist(),
+                "confidence": np.where(known, 1.0, now.confidence.astype(np.float64).round(3)).tolist(),
+                "labeled": known.tolist(),
+            }
+
+    def picture(self, index: int, side: int) -> bytes:
+        """An image as JPEG, upright, its longest side at most `side` pixels, in 1..1600.
+
+        Raises:
+            DataError: it cannot be read any more.
+        """
+        row = self._answers.row(index)
+        if not 1 <= side <= 1600:
+            raise ConfigError(f"expected a side in 1..1600, got {side}")
+        return self._thumbnail(row, side) if side <= _THUMBNAIL else picture(self.pile.items[row], side)
+
+    def start_training(self, run: Path, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Train on the labels in the background, into the folder `run`. The state after it.
+
+        Args:
+            settings: further flags of `train` by name, such as {"budget": "2m"}.
+
+        Raises:
+            RunError: a training is at work, or the folder exists.
+        """
+        with self._lock:
+            if self._data is None:
+                raise ConfigError("this session does not know the source to train on: expected Session(data=...)")
+            if self._training is not None and self._training.at_work:
+                raise RunError("a training is at work")
+            self._training = BackgroundTraining(self._data, self._journal.path, run, settings or {}, self._use)
+            self._version += 1
+            return self.state()
+
+    def export(self, kind: Kind, out: Path, *, links: bool = True, model: bool = True) -> int:
+        """Write the sorted pile to `out`; the number of images in it. See `labeling.export`."""
+        with self._lock:
+            found = SortedPile.of(self.pile.items, self._answers, self._belief, model=model)
+        return export(found, kind, out, links=links)
+
+    def _use(self, run: Path) -> None:
+        """Go on with the features of a finished run."""
+        if self._gather is None:
+            return
+        pile = self._gather(run)
+        if [item.name for item in pile.items] != self._answers.names:
+            raise RunError("other images can be read than before")
+        thinker = Thinker(pile, seed=self._seed)
+        with self._lock:
+            self._thinker = thinker
+            self._belief = self._think()
+
+    def _think(self) -> Belief:
+        self._version += 1
+        rows, classes = self._answers.rows, self._answers.classes
+        rejected = [
+            (rows[name], classes.index(label))
+            for name, label in self._journal.rejected
+            if name in rows and label in classes
+        ]
+        return self._thinker.think(self._answers.labels, self._answers.answered, classes, rejected)
+
+    def _said(self, row: int, number: int | None, by: By) -> Said:
+        now, probs = datetime.now(UTC).isoformat(timespec="seconds"), self._belief.probs
+        if number is None:
+            return Said(None, by, None, now)
+        confidence = None if probs is None else round(float(probs[row, number]), 4)
+        return Said(self._answers.classes[number], by, confidence, now)

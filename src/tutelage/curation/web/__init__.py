@@ -1,0 +1,1 @@
+"""The page of `tutelage label`: a local server, and the files that a browser shows."""

@@ -1,0 +1,58 @@
+// What the page asks of the server. Every request carries the key that came with the address.
+
+const STORED = "tutelage-token";
+
+function takeToken() {
+  const given = location.hash.slice(1);
+  if (given) {
+    sessionStorage.setItem(STORED, given);
+    history.replaceState(null, "", location.pathname);
+  }
+  return sessionStorage.getItem(STORED) ?? "";
+}
+
+const token = takeToken();
+
+export class Trouble extends Error {
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+}
+
+async function ask(path, options = {}) {
+  const headers = {"X-Tutelage-Token": token, ...options.headers};
+  let response;
+  try {
+    response = await fetch(path, {...options, headers, credentials: "omit"});
+  } catch {
+    throw new Trouble("The server does not answer. Is tutelage label still running in the terminal?", 0);
+  }
+  if (response.ok) return response;
+  if (response.status === 403) {
+    throw new Trouble("Open the address that tutelage label printed in the terminal: it holds the key of this start.", 403);
+  }
+  const said = await response.json().catch(() => ({}));
+  throw new Trouble(`${said.error ?? "that did not work"}`, response.status);
+}
+
+export async function get(name, query = {}) {
+  const words = new URLSearchParams(query).toString();
+  return (await ask(`/api/${name}${words && "?" + words}`)).json();
+}
+
+export async function post(name, body = {}) {
+  const headers = {"Content-Type": "application/json"};
+  return (await ask(`/api/${name}`, {method: "POST", headers, body: JSON.stringify(body)})).json();
+}
+
+// The picture as an address for an <img>: a browser sends no key for images.
+export async function picture(index, side) {
+  const content = await (await ask(`/api/picture/${index}/${side}`)).blob();
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result);
+    reader.onerror = () => reject(reader.error);
+    reader.readAsDataURL(content);
+  });
+}

@@ -1,0 +1,58 @@
+// The progress: what is settled, how good it is, what is asked next, and a training in the background.
+
+import {by, counted, make, onState, percent} from "./store.js";
+
+const number = (value) => value.toLocaleString("en-US");
+
+export function startStatus() {
+  onState(show);
+}
+
+function show(state) {
+  const settled = state.labeled + state.settled;
+  by("settled").textContent = number(settled);
+  by("of-all").textContent = `of ${counted(state.images, "image")}`;
+  by("settled-bar").value = state.images ? settled / state.images : 0;
+  const open = state.images - settled - state.unsure;
+  const parts = [`${number(state.labeled)} by you`, `${number(state.settled)} the model is sure of`, `${number(open)} open`];
+  if (state.unsure) parts.push(`${number(state.unsure)} not sure`);
+  by("settled-parts").textContent = parts.join(", ") + ".";
+  showEstimate(state.estimate);
+  by("confused-box").hidden = state.confused.length === 0;
+  by("confused").replaceChildren(...state.confused.slice(0, 5).map(pair));
+  by("asking").textContent = state.asking;
+  showTraining(state.training);
+}
+
+function showEstimate(estimate) {
+  const how = by("estimate-how");
+  how.hidden = !estimate;
+  if (!estimate) {
+    by("estimate").textContent = "Not known yet: a few labels of two classes or more are needed.";
+    return;
+  }
+  const about = estimate.accuracy > 0.995 ? "nearly all" : `about ${percent(estimate.accuracy)}`;
+  const share = make("b", {textContent: about});
+  const [low, high] = [estimate.low, estimate.high].map((bound) => Math.round(100 * bound));
+  const between = `: between ${low}% and ${high}%, going by ${counted(estimate.labels, "label")}.`;
+  by("estimate").replaceChildren("Of the model's labels, ", share, " are right", between);
+  how.querySelector("p").textContent = estimate.how;
+}
+
+function pair(mixed) {
+  const times = mixed.count === 1 ? "once" : `${number(mixed.count)} times`;
+  return make("li", {}, make("bdi", {textContent: mixed.a}), " and ", make("bdi", {textContent: mixed.b}), `: ${times}`);
+}
+
+function showTraining(training) {
+  by("training-box").hidden = !training;
+  by("open-train").disabled = Boolean(training && !training.done && !training.failed);
+  if (!training) return;
+  by("training-message").textContent = training.message;
+  const bar = by("training-bar");
+  bar.hidden = Boolean(training.failed);
+  bar.max = training.total || 1;
+  if (training.done) bar.value = bar.max;
+  else if (training.total && training.step) bar.value = training.step;
+  else bar.removeAttribute("value");
+}

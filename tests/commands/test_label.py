@@ -1,0 +1,275 @@
+"""The command label: how it starts and ends, what it says, and wrong inputs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import signal
+import socket
+import threading
+import time
+import urllib.error
+import urllib.request
+import webbrowser
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tutelage
+from support.label_page import write_photos
+from support.starter import Started, Starter
+from tutelage import cli
+from tutelage.curation.web import server
+
+PICTURES = 24
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of pictures, in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    return write_photos(Path("photos"), PICTURES)
+
+
+def rows(file: str = "labels.csv") -> dict[str, dict[str, str]]:
+    with Path(file).open(encoding="utf-8", newline="") as stream:
+        return {row["path"]: row for row in csv.DictReader(stream, strict=True)}
+
+
+class Client:
+    """Asks a page as a browser does."""
+
+    def __init__(self, url: str) -> None:
+        self.base, _, self.token = url.partition("/#")
+
+    def ask(self, path: str, body: Any = None) -> Any:
+        headers = {"X-Tutelage-Token": self.token, "Content-Type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        with urllib.request.urlopen(urllib.request.Request(self.base + path, data, headers), timeout=30) as answer:
+            return json.load(answer)
+
+    def answer(self, label: str = "red") -> str:
+        """Label the next image; its name."""
+        item = self.ask("/api/next")
+        self.ask("/api/answer", {"index": item["index"], "label": label, "was": None})
+        return str(item["name"])
+
+
+def address(said: str) -> str:
+    return re.findall(r"http://\S+/#\S+", said)[-1]
+
+
+def labeling(work: Callable[[Client], None], call: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """What a call gives that serves a page, which `work` uses, and which then gets Ctrl+C."""
+    faults: list[BaseException] = []
+
+    def opened(url: str) -> bool:
+        try:
+            work(Client(url))
+        except BaseException as fault:
+            faults.append(fault)
+        os.kill(os.getpid(), signal.SIGINT)
+        return True
+
+    monkeypatch.setattr(webbrowser, "open", opened)
+    found = call()
+    if faults:
+        raise faults[0]
+    return found
+
+
+def test_ctrl_c_ends_it_and_the_table_is_what_train_takes(
+    photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: list[str] = []
+
+    def work(client: Client) -> None:
+        names.extend([client.answer("red"), client.answer("green")])
+
+    words = ["label", "photos", "--classes", "red, green", "--seed", "1"]
+    assert labeling(work, lambda: cli.run(words), monkeypatch) == 0
+    assert {name: row["label"] for name, row in rows().items()} == {names[0]: "red", names[1]: "green"}
+    said = capsys.readouterr().out
+    assert "label here, and end with Ctrl+C: http://127.0.0.1:" in said
+    assert "2 labels in labels.csv" in said and "tutelage train photos --labels labels.csv --out RUN" in said
+    assert cli.run(["check", "photos", "--labels", "labels.csv"]) == 0
+
+
+def test_it_goes_on_with_the_labels_that_are_there_and_undoes_across_starts(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def first(client: Client) -> None:
+        assert client.ask("/api/state")["classes"] == []
+        client.ask("/api/class", {"name": "red"})
+        client.answer(), client.answer()
+
+    def second(client: Client) -> None:
+        state = client.ask("/api/state")
+        assert (state["labeled"], state["can_undo"], [one["name"] for one in state["classes"]]) == (2, True, ["red"])
+        client.ask("/api/undo", {})
+
+    assert labeling(first, lambda: cli.run(["label", "photos"]), monkeypatch) == 0
+    assert labeling(second, lambda: cli.run(["label", "photos"]), monkeypatch) == 0
+    assert sum(row["label"] == "red" for row in rows().values()) == 1
+
+
+def test_python_returns_the_table(
+    photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(client: Client) -> None:
+        client.answer("b")
+
+    found = labeling(
+        work, lambda: tutelage.label("photos", labels="mine.csv", classes=["a", "b"], quiet=True), monkeypatch
+    )
+    assert found == Path("mine.csv") and [row["label"] for row in rows("mine.csv").values()] == ["b"]
+    assert capsys.readouterr().out == ""
+
+
+def test_the_images_and_their_folder_stay_as_they_are(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {path.name: path.read_bytes() for path in photos.iterdir()}
+
+    def work(client: Client) -> None:
+        client.answer()
+
+    assert labeling(work, lambda: cli.run(["label", "photos", "--classes", "red"]), monkeypatch) == 0
+    assert {path.name: path.read_bytes() for path in photos.iterdir()} == before
+
+
+def test_exports_and_trainings_lie_beside_the_table(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("out").mkdir()
+
+    def work(client: Client) -> None:
+        client.answer("red"), client.answer("green")
+        for kind, name in (("csv", "my-csv.csv"), ("csv", "my-csv-2.csv"), ("folders", "my-folders")):
+            done = client.ask("/api/export", {"kind": kind, "links": False, "model": True})
+            assert done == {"written": name, "images": PICTURES}
+        for kind, name in (("label-studio", "my-label-studio.json"), ("cvat", "my-cvat.xml")):
+            done = client.ask("/api/export", {"kind": kind, "links": True, "model": False})
+            assert done == {"written": name, "images": 2}
+
+    words = ["label", "photos", "--labels", "out/my.csv", "--classes", "red,green"]
+    assert labeling(work, lambda: cli.run(words), monkeypatch) == 0
+    assert len(list(Path("out/my-folders").rglob("*.png"))) == PICTURES
+    assert rows("out/my-csv.csv") == rows("out/my-csv-2.csv")
+
+
+@pytest.mark.long
+def test_a_training_in_the_background_tells_its_progress_and_serves_the_next_questions(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(client: Client) -> None:
+        for _ in range(9):
+            item = client.ask("/api/next")
+            label = Path(item["name"]).stem.partition("-")[2]
+            client.ask("/api/answer", {"index": item["index"], "label": label, "was": None})
+        client.ask("/api/train", {"budget": "5m"})
+        with pytest.raises(urllib.error.HTTPError, match="409"):
+            client.ask("/api/train", {})
+        late = time.monotonic() + 60
+        while not (training := client.ask("/api/state")["training"])["step"] and not training["failed"]:
+            assert time.monotonic() < late
+            time.sleep(0.1)
+        assert not training["failed"] and training["total"] > 0 and str(Path.cwd()) not in training["message"]
+
+    assert labeling(work, lambda: cli.run(["label", "photos", "--classes", "red,green,blue"]), monkeypatch) == 0
+    assert Path("labels-run/config.json").is_file()
+
+
+def served(starter: Starter, *words: str) -> tuple[Started, Client]:
+    """A process that serves a page, once it does."""
+    command = ["-m", "tutelage", "label", "photos", "--classes", "red", "--no-browser", *words]
+    process = starter.start(*command, cwd=Path.cwd())
+    late = time.monotonic() + 60
+    while True:
+        process.out.seek(0)
+        said = process.out.read().decode()
+        if "/#" in said and said.endswith("\n"):
+            return process, Client(address(said))
+        assert process.poll() is None and time.monotonic() < late, process.communicate()
+        time.sleep(0.02)
+
+
+@pytest.mark.long
+def test_no_confirmed_answer_is_lost_when_the_server_is_killed(photos: Path, starter: Starter) -> None:
+    confirmed: list[str] = []
+    for kill in range(5):
+        process, client = served(starter)
+        late = threading.Timer(0.011 * kill, process.kill)
+        for answer in range(PICTURES):
+            if answer == 2:
+                late.start()
+            try:
+                confirmed.append(client.answer())
+            except (OSError, ValueError):
+                break
+        late.join()
+        process.communicate()
+    process, client = served(starter)
+    process.kill()
+    process.communicate()
+    found = rows()
+    assert len(confirmed) >= 10 and len(set(confirmed)) == len(confirmed)
+    assert all(found[name]["label"] == "red" for name in confirmed)
+    assert len(found) - len(confirmed) in range(6)  # a kill may come after an answer and before its confirmation
+
+
+@pytest.mark.long
+def test_sigterm_ends_with_143_and_a_second_process_is_refused(photos: Path, starter: Starter) -> None:
+    process, client = served(starter)
+    name = client.answer()
+    other = starter.start("-m", "tutelage", "label", "photos", "--no-browser", cwd=Path.cwd())
+    error = other.communicate()[1]
+    assert other.returncode == 2 and error.count("\n") == 1
+    assert "labels.csv is open for labeling in another process" in error
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+    assert process.returncode == 143
+    assert rows()[name]["label"] == "red"
+
+
+def other_address() -> str | None:
+    """An address of this machine that is not the loopback."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as link:
+        try:
+            link.connect(("198.51.100.1", 9))  # sends nothing
+        except OSError:
+            return None
+        found = str(link.getsockname()[0])
+    return None if found.startswith("127.") else found
+
+
+def test_by_default_no_other_address_of_this_machine_is_served() -> None:
+    bound, found = server.listen("127.0.0.1", None)
+    with bound:
+        assert bound.getsockname()[0] == "127.0.0.1" and found.is_local
+        for host in filter(None, ("127.0.0.2", other_address())):
+            with pytest.raises(OSError):
+                socket.create_connection((host, found.port), timeout=2)
+
+
+def test_another_host_is_said_aloud_with_an_address_that_has_the_key(
+    photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: list[int] = []
+
+    def work(client: Client) -> None:
+        assert len(client.token) >= 32
+        own, port = client.base, client.base.rpartition(":")[2]
+        other = other_address()
+        for base in (own, f"http://127.0.0.1:{port}", *([f"http://{other}:{port}"] if other else [])):
+            client.base = base
+            names.append(client.ask("/api/state")["images"])
+        request = urllib.request.Request(f"{own}/api/state", headers={"Host": f"evil.example:{port}"})
+        with pytest.raises(urllib.error.HTTPError, match="421"):
+            urllib.request.urlopen(request, timeout=10)
+
+    words = ["label", "photos", "--host", "0.0.0.0", "--classes", "red"]
+    assert labeling(work, lambda: cli.run(words), monkeypatch) == 0
+    assert names and set(names) == {PICTURES}
+    said = capsys.readouterr().out
+    assert "other machines can reach this page, as --host is 0.0.0.0" in said and address(said)
