@@ -206,7 +206,7 @@ def latency() -> dict[str, float]:
         "processor": statistics.median(work[LABELS - 50 : LABELS + 50]),
         "processor 95": float(np.quantile(work[LABELS - 50 : LABELS + 50], 0.95)),
         "memory after 100": memory[99],
-        "memory after 1,000": memory[-1],
+        "memory at the end": memory[-1],
     }
 
 
@@ -276,7 +276,7 @@ images without a label.
 {1000 * speed["processor"]:.0f} ms of processor time (median; 95th percentile: {1000 * speed["processor 95"]:.0f} ms),
 and {1000 * speed["median"]:.0f} ms by the clock (95th percentile: {1000 * speed["95"]:.0f} ms; of all {ANSWERS:,}
 answers: {1000 * speed["95 of all"]:.0f} ms), on a core that other work shared. The start takes {speed["start"]:.0f} s.
-Memory of the process: {speed["memory after 100"]:.0f} MB after 100 answers, {speed["memory after 1,000"]:.0f} MB after
+Memory of the process: {speed["memory after 100"]:.0f} MB after 100 answers, {speed["memory at the end"]:.0f} MB after
 {ANSWERS:,}.
 """
 

@@ -320,6 +320,7 @@ def test_no_confirmed_answer_is_lost_in_three_kills(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("script", [support.answering.__file__, support.labeling.__file__], ids=["journal", "session"])
 def test_no_confirmed_answer_is_lost_in_25_kills(tmp_path: Path, script: str) -> None:
     killed(tmp_path, 25, script)
