@@ -53,7 +53,7 @@ def loaded(name: str, data: Path, out: Path, size: int) -> tuple[ImageDataset, n
     train, test = prepare(data, name, out)
     given = {"data.path": str(train), "data.image_size": SIZES.get(name, size), "data.interpolation": "bicubic"}
     cfg = config.resolve(given | ({} if test is None else {"data.test": str(test)}), preset="linear-features")
-    found = load_images(cfg.data, seed=0, workers=1)
+    found = load_images(cfg.data, seed=0)
     pool, tested = np.arange(len(found.train)), found.load_test().rows
     if name == "cifar10":
         draw = np.random.default_rng(0)

@@ -82,7 +82,7 @@ def measure(method: str, arguments: argparse.Namespace, folder: Path) -> dict[st
         "train.device": "cpu",
     }
     cfg = resolved(config.resolve(settings))
-    dataset = load_images(cfg.data, seed=0, workers=2)
+    dataset = load_images(cfg.data, seed=0)
     inputs = Inputs(dataset.train.images, pixel_statistics(dataset.train.images))
     student = build_predictor(
         cfg, num_classes=len(dataset.classes), channels=dataset.channels, image_size=dataset.image_size

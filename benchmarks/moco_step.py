@@ -97,7 +97,7 @@ def measure(queue_size: int, arguments: argparse.Namespace) -> dict[str, Any]:
         "train.precision": "fp32",
     }
     cfg = resolved(resolve_pretraining(settings))
-    dataset = load_images(cfg.data, seed=0, workers=2, needs_labels=False)
+    dataset = load_images(cfg.data, seed=0, needs_labels=False)
     student = build_predictor(
         cfg, num_classes=len(dataset.classes), channels=dataset.channels, image_size=dataset.image_size
     )

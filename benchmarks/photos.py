@@ -137,7 +137,7 @@ def scikit_learn(run: Path, cache: Path) -> dict[str, float]:
     """Test accuracy of classifiers of scikit-learn on the run's features, labels and unlabeled images."""
     os.environ["TUTELAGE_CACHE"] = str(cache)
     record = RunRecord(run)
-    data = load_images(record.cfg.data, seed=record.cfg.train.seed, workers=2)
+    data = load_images(record.cfg.data, seed=record.cfg.train.seed)
     backbone = FrozenNetworks.of_run(run, record.cfg, record.data, torch.device("cpu"))
     test = data.load_test()
     features = backbone.transformed(backbone.raw_features(data.train.images)) / backbone.dims**0.5
@@ -162,7 +162,7 @@ def scikit_learn(run: Path, cache: Path) -> dict[str, float]:
 def timm(run: Path, seconds: float) -> float:
     """Test accuracy of a plain fine-tuning of timm's model on the labels, for as many CPU seconds as the run took."""
     record = RunRecord(run)
-    data = load_images(record.cfg.data, seed=record.cfg.train.seed, workers=2)
+    data = load_images(record.cfg.data, seed=record.cfg.train.seed)
     test, rows = data.load_test(), data.labeled_rows
     torch.set_num_threads(1)
     images, shown = data.train.images[rows], test.images.images[test.rows]

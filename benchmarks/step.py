@@ -162,7 +162,7 @@ def measure(method: str, arguments: argparse.Namespace) -> dict[str, Any]:
         "train.precision": "fp32",
     }
     cfg = resolved(config.resolve(settings))
-    dataset = load_images(cfg.data, seed=0, workers=2)
+    dataset = load_images(cfg.data, seed=0)
     student = build_predictor(
         cfg, num_classes=len(dataset.classes), channels=dataset.channels, image_size=dataset.image_size
     )

@@ -374,7 +374,7 @@ def test_an_interrupt_names_the_outer_run(sequence: Sequence, monkeypatch: pytes
 
 
 def test_a_trial_is_judged_by_the_accuracy_and_the_log_loss_of_the_held_out_labels(photos: Path) -> None:
-    data = load_images(resolve(settings(**{"data.path": str(photos)})).data, seed=0, workers=1)
+    data = load_images(resolve(settings(**{"data.path": str(photos)})).data, seed=0)
     label = data.train.labels[data.labeled_rows]
     held = np.array([0, 1, 5])
 

@@ -126,7 +126,7 @@ def test_the_filter_is_that_of_the_pretrained_weights(network: dict[str, Any], f
     assert settle_framing(settings(**network), "crop").data.interpolation == filter_
     asked = settings(**network, **{"data.interpolation": "bilinear"})
     assert settle_framing(asked, "crop").data.interpolation == "bilinear"
-    assert framing_by_default(asked, "pad")["data.interpolation"] == filter_
+    assert framing_by_default(asked, "pad", None)["data.interpolation"] == filter_
 
 
 def test_settled_settings_stay_as_they_are_and_can_be_read_back() -> None:

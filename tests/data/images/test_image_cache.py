@@ -163,7 +163,7 @@ def test_where_the_cache_cannot_be_written_pixels_stay_in_memory(
     pixels = read(items, cache)[1]
     assert not isinstance(pixels, np.memmap)
     np.testing.assert_array_equal(pixels, plain)
-    with pytest.raises(RunError, match="memory_limit_mb allows 0 MB in memory, and the cache cannot be written: No sp"):
+    with pytest.raises(RunError, match="allows 0 in memory, and the cache cannot be written: No space"):
         ImageReader(cache=cache, limit=0).read(items, DECODING)
     (blocked := cache.folder.with_name("file")).write_text("")
     np.testing.assert_array_equal(read(items, ImageCache(blocked / "below"))[1], plain)

@@ -13,7 +13,6 @@ import numpy as np
 from tutelage.config.settings import DataConfig
 from tutelage.core.errors import RunError
 from tutelage.core.names import counted
-from tutelage.core.wording import named
 from tutelage.data.images.framing import FULL_CROP, Framing, Pixels
 from tutelage.data.images.image_cache import ImageCache
 from tutelage.data.images.items import Item, Unreadable
@@ -138,10 +137,10 @@ class ImageReader:
                 why = ", and the cache has no room for them"
             except OSError as error:
                 why = f", and the cache cannot be written: {error.strerror or error}"
-        if math.prod(shape) > self.limit:
+        if math.prod(shape) > max(self.limit, _WORTH_KEEPING):
             raise RunError(
-                f"the decoded images take {math.prod(shape) / 1e6:,.0f} MB, {named('memory_limit_mb')} allows "
-                f"{self.limit >> 20:,} MB in memory{why}"
+                f"the decoded images take {math.prod(shape) / 2**20:,.0f} MB, data.memory_limit_mb allows "
+                f"{self.limit >> 20:,} in memory{why}"
             )
         looks, array, count = [], np.empty(shape, np.uint8), 0
         for row in self._rows(items, decoding, looks):
