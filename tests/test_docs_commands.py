@@ -80,7 +80,7 @@ ON_SCANS = (
     "train scans/ --out runs/la --budget 15m",
     "predict runs/la new/ --out masks/",
 )
-FOREIGN = {"--nproc-per-node", "--max-restarts", "--size", "--speed"}
+FOREIGN = {"--nproc-per-node", "--max-restarts", "--size", "--speed", "--timm-draws"}
 """Flags of other programs, such as the benchmarks, that the pages mention."""
 
 EXAMPLES = ("own_method:SoftThreshold", "own_network:PlainNet")
