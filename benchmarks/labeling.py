@@ -37,7 +37,7 @@ from rich.console import Console
 
 from tutelage.core.files import write_json
 from tutelage.curation.labeling.journal import Journal
-from tutelage.curation.labeling.session import Session
+from tutelage.curation.labeling.session import LabelingSession
 from tutelage.curation.pile import Pile, gather
 from tutelage.data.images.framing import Framing
 from tutelage.data.images.items import Files, Item
@@ -91,7 +91,7 @@ class Person:
         truth: the class of each row.
     """
 
-    def __init__(self, session: Session, truth: list[str], *, seed: int) -> None:
+    def __init__(self, session: LabelingSession, truth: list[str], *, seed: int) -> None:
         self.session, self.truth, self.draw = session, np.array(truth), np.random.default_rng(seed)
         self.classes = sorted(set(truth))
         self.presses = 0
@@ -153,7 +153,7 @@ class Person:
 def simulate(pile: Pile, truth: list[str], kind: str, marks: tuple[int, ...], seed: int) -> dict[str, Any]:
     """The curve of a person on a pile."""
     with tempfile.TemporaryDirectory() as folder:
-        session = Session(pile, Journal(Path(folder) / "labels.csv"), classes=sorted(set(truth)), seed=seed)
+        session = LabelingSession(pile, Journal(Path(folder) / "labels.csv"), classes=sorted(set(truth)), seed=seed)
         person = Person(session, truth, seed=seed)
         if kind == "random order":
             order = np.random.default_rng(100 + seed).permutation(len(pile)).tolist()
@@ -185,7 +185,7 @@ def latency() -> dict[str, float]:
     times, work, memory = [], [], []
     with tempfile.TemporaryDirectory() as folder:
         begin = time.perf_counter()
-        session = Session(pile, Journal(Path(folder) / "labels.csv"), classes=classes)
+        session = LabelingSession(pile, Journal(Path(folder) / "labels.csv"), classes=classes)
         start = time.perf_counter() - begin
         for _ in range(ANSWERS):
             asked = session.next()

@@ -87,7 +87,7 @@ def test_a_budget_keeps_time_for_decoding_and_scoring_the_test_images(
         session = opened(stack, config(**paths, **{"train.batch_size": 4}), tmp_path)
         training = session.build(config(**paths, **{"train.batch_size": 4}))
         assert session.module.data.test_count == 400
-        assert 0 < session.module.decoding < 0.01
+        assert session.module.decoding == 0.0  # they were decoded with the others
         cfg = config(**paths, **{"train.batch_size": 4})
         assert session.plan(training, cfg, Deadline(time.monotonic(), "10m"), report=False)[0].steps >= 10
         session.module.decoding = 2.0  # 800 seconds for the test images

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from support.label_page import TOKEN
-from tutelage.curation.labeling.session import Session
+from tutelage.curation.labeling.session import LabelingSession
 from tutelage.curation.web.actions import Actions
 from tutelage.curation.web.app import labeling_app
 from tutelage.curation.web.guard import HEADERS, Address
@@ -25,7 +25,7 @@ KEY = {"x-tutelage-token": TOKEN}
 class Page:
     """The application, and how to ask it; headers are those of the page, but for those that are given."""
 
-    def __init__(self, session: Session, table: Path, address: Address) -> None:
+    def __init__(self, session: LabelingSession, table: Path, address: Address) -> None:
         self.session, self.table = session, table
         self.app = labeling_app(Actions(session, table), address, TOKEN)
 

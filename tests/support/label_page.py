@@ -14,7 +14,7 @@ from rich.console import Console
 
 from support.pictures import pictures
 from tutelage.curation.labeling.journal import Journal
-from tutelage.curation.labeling.session import Session
+from tutelage.curation.labeling.session import LabelingSession
 from tutelage.curation.pile import gather
 from tutelage.curation.web.actions import Actions
 from tutelage.curation.web.app import labeling_app
@@ -34,17 +34,17 @@ def write_photos(folder: Path, count: int, *, names: Sequence[str] = ()) -> Path
     return folder
 
 
-def open_session(folder: Path, table: Path, classes: Sequence[str] = CLASSES) -> Session:
+def open_session(folder: Path, table: Path, classes: Sequence[str] = CLASSES) -> LabelingSession:
     """The session of a folder of images; it has the table open until it is closed."""
     pile = gather({"data.path": str(folder)}, console=Console(quiet=True))
-    return Session(pile, Journal(table), classes=classes, data=str(folder))
+    return LabelingSession(pile, Journal(table), classes=classes, data=str(folder))
 
 
 @dataclass(frozen=True)
 class Served:
     """A page that is served."""
 
-    session: Session
+    session: LabelingSession
     address: Address
     table: Path
 
@@ -54,7 +54,7 @@ class Served:
 
 
 @contextmanager
-def serving(session: Session, table: Path) -> Iterator[Served]:
+def serving(session: LabelingSession, table: Path) -> Iterator[Served]:
     """The page of a session, served in a thread."""
     bound, address = listen("127.0.0.1", None)
     app = labeling_app(Actions(session, table), address, TOKEN)

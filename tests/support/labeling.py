@@ -13,7 +13,7 @@ import numpy as np
 
 from support.blobs import blobs
 from tutelage.curation.labeling.journal import Journal
-from tutelage.curation.labeling.session import Session
+from tutelage.curation.labeling.session import LabelingSession
 from tutelage.curation.pile import Pile
 from tutelage.data.images.framing import Framing
 from tutelage.data.images.items import Files, Item
@@ -34,7 +34,7 @@ def planted_pile(root: Path, sizes: tuple[int, ...] = (60, 50, 40), *, spread: f
 def main() -> None:
     root, count = Path(sys.argv[1]), int(sys.argv[2])
     pile, truth = planted_pile(root)
-    session = Session(pile, Journal(root / "labels.csv"), classes=CLASSES)
+    session = LabelingSession(pile, Journal(root / "labels.csv"), classes=CLASSES)
     while session.state()["labeled"] < count:
         asked = session.next()
         assert asked is not None

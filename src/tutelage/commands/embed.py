@@ -8,9 +8,9 @@ from rich.console import Console
 
 from tutelage.core.errors import DataError
 from tutelage.core.files import refuse_file
+from tutelage.inference.countdown import Countdown
 from tutelage.inference.images.embed import SUFFIXES, embed_items, list_to_embed, writer
 from tutelage.inference.images.encoder import Encoder
-from tutelage.inference.progress import Progress
 from tutelage.results.report.embedding_map import embedding_page
 from tutelage.results.report.write import ENDINGS, write_page
 
@@ -40,7 +40,7 @@ def embed_run(
     encoder = Encoder.load(run, network=network, device=device)
     unreadable: list[str] = []
     count = width = 0
-    progress = Progress(len(items), "images", lambda line: console.print(line, markup=False))
+    progress = Countdown(len(items), "images", lambda line: console.print(line, markup=False))
     with write:
         for block in embed_items(encoder, items, workers=workers, unreadable=unreadable):
             write.add(block)

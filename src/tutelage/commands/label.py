@@ -16,7 +16,7 @@ from tutelage.core.files import require_ending
 from tutelage.core.names import counted
 from tutelage.core.wording import command, named
 from tutelage.curation.labeling.journal import Journal
-from tutelage.curation.labeling.session import Session
+from tutelage.curation.labeling.session import LabelingSession
 from tutelage.curation.pile import Pile, gather
 from tutelage.curation.web.actions import Actions
 from tutelage.curation.web.app import labeling_app
@@ -77,7 +77,7 @@ def label_images(cfg: LabelConfig, *, console: Console) -> None:
     _say_what_next(cfg, session, console)
 
 
-def _session(cfg: LabelConfig, journal: Journal, console: Console) -> Session:
+def _session(cfg: LabelConfig, journal: Journal, console: Console) -> LabelingSession:
     settings = {"data.path": cfg.data, "train.seed": cfg.seed}
     if journal.said:
         settings["data.labels"] = str(cfg.labels)
@@ -87,7 +87,7 @@ def _session(cfg: LabelConfig, journal: Journal, console: Console) -> Session:
 
     pile = gathered(cfg.run, console)
     console.print(f"- {counted(len(pile), 'image')}; compared by {pile.described}", markup=False)
-    return Session(
+    return LabelingSession(
         pile,
         journal,
         classes=cfg.classes,
@@ -97,7 +97,7 @@ def _session(cfg: LabelConfig, journal: Journal, console: Console) -> Session:
     )
 
 
-def _say_where(cfg: LabelConfig, session: Session, url: str, *, local: bool, console: Console) -> None:
+def _say_where(cfg: LabelConfig, session: LabelingSession, url: str, *, local: bool, console: Console) -> None:
     known = session.state()["labeled"]
     console.print(f"- labels: {cfg.labels}" + (f", which has {known:,}" if known else ""), markup=False)
     if not local:
@@ -109,7 +109,7 @@ def _say_where(cfg: LabelConfig, session: Session, url: str, *, local: bool, con
     console.print(f"label here, and end with Ctrl+C: {url}", markup=False)
 
 
-def _say_what_next(cfg: LabelConfig, session: Session, console: Console) -> None:
+def _say_what_next(cfg: LabelConfig, session: LabelingSession, console: Console) -> None:
     state = session.state()
     console.print(f"{counted(state['labeled'], 'label')} in {cfg.labels}", markup=False)
     if state["labeled"]:

@@ -8,7 +8,7 @@ from scipy import stats
 
 from support.blobs import blobs, unit
 from tutelage.core.intervals import share_interval
-from tutelage.curation.labeling.estimate import Estimate, estimate_accuracy, weights, with_rejected
+from tutelage.curation.labeling.estimate import PileEstimate, estimate_accuracy, weights, with_rejected
 from tutelage.curation.labeling.learner import folds, learn
 from tutelage.curation.labeling.nearest import NearestLabels
 from tutelage.curation.labeling.questions import Asker
@@ -140,7 +140,7 @@ def test_images_that_are_not_of_the_class_the_model_said_count_as_wrong() -> Non
 
 
 def test_what_the_model_says_at_the_second_try_may_be_right_or_wrong() -> None:
-    found = with_rejected(Estimate(0.9, 0.8, 0.95, 20, ()), 30, np.array([0.5] * 10, np.float32))
+    found = with_rejected(PileEstimate(0.9, 0.8, 0.95, 20, ()), 30, np.array([0.5] * 10, np.float32))
     assert (found.accuracy, found.low, found.high) == pytest.approx((0.8, 0.6, 0.9625))
 
 

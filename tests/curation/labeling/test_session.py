@@ -16,31 +16,31 @@ from PIL import Image
 from support.labeling import CLASSES, planted_pile
 from tutelage.core.errors import ConfigError, DataError, RunError
 from tutelage.curation.labeling.journal import Journal
-from tutelage.curation.labeling.session import Session
+from tutelage.curation.labeling.session import LabelingSession
 
 
-def started(root: Path, classes: tuple[str, ...] = CLASSES) -> tuple[Session, list[str]]:
+def started(root: Path, classes: tuple[str, ...] = CLASSES) -> tuple[LabelingSession, list[str]]:
     pile, truth = planted_pile(root)
-    return Session(pile, Journal(root / "labels.csv"), classes=classes), truth
+    return LabelingSession(pile, Journal(root / "labels.csv"), classes=classes), truth
 
 
 @pytest.fixture(autouse=True)
 def closing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Sessions that a test leaves open, since it failed, are closed, so that only the failure is reported."""
-    made: list[Session] = []
-    begin = Session.__init__
+    made: list[LabelingSession] = []
+    begin = LabelingSession.__init__
 
-    def remembered(self: Session, *given: Any, **more: Any) -> None:
+    def remembered(self: LabelingSession, *given: Any, **more: Any) -> None:
         begin(self, *given, **more)
         made.append(self)
 
-    monkeypatch.setattr(Session, "__init__", remembered)
+    monkeypatch.setattr(LabelingSession, "__init__", remembered)
     yield
     for session in made:
         session.close()
 
 
-def answer_questions(session: Session, truth: list[str], count: int) -> None:
+def answer_questions(session: LabelingSession, truth: list[str], count: int) -> None:
     for _ in range(count):
         asked = session.next()
         assert asked is not None

@@ -14,7 +14,7 @@ from rich.console import Console
 from support.pictures import pictures
 from tutelage.core.errors import ConfigError, RunError
 from tutelage.curation.labeling.journal import Journal
-from tutelage.curation.labeling.session import Session
+from tutelage.curation.labeling.session import LabelingSession
 from tutelage.curation.pile import Pile, gather
 
 QUICK = {
@@ -39,18 +39,18 @@ def photos(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def session(photos: Path) -> Iterator[Session]:
+def session(photos: Path) -> Iterator[LabelingSession]:
     """A session with half of the pictures labeled."""
     made = started(photos)
     yield made
     made.close()
 
 
-def started(photos: Path) -> Session:
+def started(photos: Path) -> LabelingSession:
     def gathered(run: Path | None = None) -> Pile:
         return gather({"data.path": str(photos)}, run=run, console=Console(quiet=True))
 
-    session = Session(
+    session = LabelingSession(
         gathered(),
         Journal(photos.parent / "labels.csv"),
         classes=("red", "green", "blue"),
@@ -61,7 +61,7 @@ def started(photos: Path) -> Session:
     return session
 
 
-def ended(session: Session) -> dict:
+def ended(session: LabelingSession) -> dict:
     for _ in range(600):
         state = session.state()
         if state["training"]["done"] or state["training"]["failed"]:
@@ -71,7 +71,7 @@ def ended(session: Session) -> dict:
 
 
 @pytest.mark.long
-def test_a_training_in_the_background_serves_the_next_questions(photos: Path, session: Session) -> None:
+def test_a_training_in_the_background_serves_the_next_questions(photos: Path, session: LabelingSession) -> None:
     before = session.items(range(24))
     state = session.start_training(photos.parent / "run", QUICK)
     assert state["training"]["message"] == "getting ready" and not state["training"]["done"]
@@ -88,7 +88,7 @@ def test_a_training_in_the_background_serves_the_next_questions(photos: Path, se
 
 
 @pytest.mark.long
-def test_a_training_that_fails_says_why(photos: Path, session: Session) -> None:
+def test_a_training_that_fails_says_why(photos: Path, session: LabelingSession) -> None:
     session.start_training(photos.parent / "run", QUICK | {"method": "none-such"})
     training = ended(session)["training"]
     assert (
@@ -99,7 +99,7 @@ def test_a_training_that_fails_says_why(photos: Path, session: Session) -> None:
 
 
 @pytest.mark.long
-def test_closing_a_session_ends_its_training(photos: Path, session: Session) -> None:
+def test_closing_a_session_ends_its_training(photos: Path, session: LabelingSession) -> None:
     session.start_training(photos.parent / "run", QUICK | {"steps": 100_000})
     begin = time.monotonic()
     session.close()
@@ -107,7 +107,7 @@ def test_closing_a_session_ends_its_training(photos: Path, session: Session) -> 
     assert session.state()["training"]["failed"]
 
 
-def test_a_training_needs_a_source_and_a_new_folder(photos: Path, session: Session) -> None:
+def test_a_training_needs_a_source_and_a_new_folder(photos: Path, session: LabelingSession) -> None:
     (photos.parent / "run").mkdir()
     with pytest.raises(RunError, match="run exists"):
         session.start_training(photos.parent / "run")
@@ -116,7 +116,7 @@ def test_a_training_needs_a_source_and_a_new_folder(photos: Path, session: Sessi
     with pytest.raises(ConfigError, match="expected a name of a setting"):
         session.start_training(photos.parent / "new", {"steps=3 --out": 4})
     session.close()
-    bare = Session(session.pile, Journal(photos.parent / "labels.csv"))
+    bare = LabelingSession(session.pile, Journal(photos.parent / "labels.csv"))
     with pytest.raises(ConfigError, match="does not know the source"):
         bare.start_training(photos.parent / "new")
     bare.close()

@@ -10,12 +10,12 @@ import pytest
 from support.browser import Browser, open_browser
 from support.guarded_page import PORT, Page
 from support.label_page import Served, open_session, serving, write_photos
-from tutelage.curation.labeling.session import Session
+from tutelage.curation.labeling.session import LabelingSession
 from tutelage.curation.web.guard import Address
 
 
 @pytest.fixture
-def session(tmp_path: Path) -> Iterator[Session]:
+def session(tmp_path: Path) -> Iterator[LabelingSession]:
     """A session without an answer, whose table is labels.csv."""
     made = open_session(write_photos(tmp_path / "photos", 24), tmp_path / "labels.csv")
     yield made
@@ -23,7 +23,7 @@ def session(tmp_path: Path) -> Iterator[Session]:
 
 
 @pytest.fixture
-def served(session: Session, tmp_path: Path) -> Iterator[Served]:
+def served(session: LabelingSession, tmp_path: Path) -> Iterator[Served]:
     """The page of the session, behind a real server."""
     with serving(session, tmp_path / "labels.csv") as found:
         yield found
@@ -37,5 +37,5 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(session: Session, tmp_path: Path) -> Page:
+def page(session: LabelingSession, tmp_path: Path) -> Page:
     return Page(session, tmp_path / "labels.csv", Address("127.0.0.1", PORT))

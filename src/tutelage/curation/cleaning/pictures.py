@@ -42,7 +42,7 @@ class Pictures:
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredPictures:
     """Images that score: the readable ones with what they are, and the unreadable ones with the reason."""
 
     items: list[Item]
@@ -51,7 +51,7 @@ class Scored:
     unreadable: list[tuple[Item, Unreadable]]
 
 
-def look_at_scored(config: DataConfig, *, workers: int) -> Scored:
+def look_at_scored(config: DataConfig, *, workers: int) -> ScoredPictures:
     """The test and the validation images.
 
     Raises:
@@ -59,7 +59,7 @@ def look_at_scored(config: DataConfig, *, workers: int) -> Scored:
     """
     listed = [(split, item) for split, listing in _scored(config).items() for item in listing.items]
     looks = survey_images([item for _, item in listed], workers=workers, thumbnails=True)
-    found = Scored([], [], [], [])
+    found = ScoredPictures([], [], [], [])
     for (split, item), look in zip(listed, looks, strict=True):
         if isinstance(look, Unreadable):
             found.unreadable.append((item, look))
@@ -70,7 +70,9 @@ def look_at_scored(config: DataConfig, *, workers: int) -> Scored:
     return found
 
 
-def look_at_all(config: DataConfig, scored: Scored, pile: Pile, listed: Sequence[Item], *, workers: int) -> Pictures:
+def look_at_all(
+    config: DataConfig, scored: ScoredPictures, pile: Pile, listed: Sequence[Item], *, workers: int
+) -> Pictures:
     """The images that score and the pile.
 
     Args:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tutelage.curation.labeling.estimate import Estimate, estimate_accuracy, with_rejected
+from tutelage.curation.labeling.estimate import PileEstimate, estimate_accuracy, with_rejected
 from tutelage.curation.labeling.learner import learn
 from tutelage.curation.labeling.nearest import NearestLabels
 from tutelage.curation.labeling.questions import Asker, Questions
@@ -35,7 +35,7 @@ class Belief:
     guess: NDArray[np.int64]
     confidence: NDArray[np.float32]
     settled: NDArray[np.bool_]
-    estimate: Estimate | None
+    estimate: PileEstimate | None
     questions: Questions
 
 

@@ -10,13 +10,13 @@ from tutelage.core.names import shown
 from tutelage.curation.labeling.answers import Answers
 from tutelage.curation.labeling.belief import Belief
 from tutelage.curation.labeling.classes import key_of
-from tutelage.curation.labeling.estimate import HOW, Estimate
+from tutelage.curation.labeling.estimate import HOW, PileEstimate
 
 _MOST_CONFUSED = 5
 
 
 def described_state(answers: Answers, belief: Belief) -> dict[str, Any]:
-    """The part of `Session.state` that follows from answers."""
+    """The part of `LabelingSession.state` that follows from answers."""
     classes, found = answers.classes, belief.estimate
     human = np.bincount(answers.labels[answers.labels >= 0], minlength=len(classes))
     model = np.bincount(belief.guess[~answers.answered & (belief.guess >= 0)], minlength=len(classes))
@@ -50,6 +50,6 @@ def described_item(row: int, answers: Answers, belief: Belief) -> dict[str, Any]
     }
 
 
-def _described_estimate(found: Estimate) -> dict[str, Any]:
+def _described_estimate(found: PileEstimate) -> dict[str, Any]:
     share = {"accuracy": found.accuracy, "low": found.low, "high": found.high}
     return share | {"labels": found.labels, "how": HOW}

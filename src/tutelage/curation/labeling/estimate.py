@@ -20,7 +20,7 @@ HOW = (
 
 
 @dataclass(frozen=True)
-class Estimate:
+class PileEstimate:
     """The share of the model's labels that are right, with its 95% interval, and (a, b, count) of confusions."""
 
     accuracy: float
@@ -32,7 +32,7 @@ class Estimate:
 
 def estimate_accuracy(
     label: NDArray[np.int64], told: NDArray[np.int64], sureness: NDArray[np.float32], rest: NDArray[np.float32]
-) -> Estimate | None:
+) -> PileEstimate | None:
     """The share of the model's labels of the other images that are right, with Wilson's interval.
 
     The share is a weighted one of the labels, see `weights`, and the interval is that for the effective number of
@@ -61,10 +61,10 @@ def estimate_accuracy(
     found = zip(pairs[order].tolist(), counts[order].tolist(), strict=True)
     low, high = _wilson(share, effective)
     confused = tuple((a, b, count) for (a, b), count in found)
-    return Estimate(share, min(low, float(rest.mean())), high, known, confused)
+    return PileEstimate(share, min(low, float(rest.mean())), high, known, confused)
 
 
-def with_rejected(found: Estimate, rest: int, sureness: NDArray[np.float32]) -> Estimate:
+def with_rejected(found: PileEstimate, rest: int, sureness: NDArray[np.float32]) -> PileEstimate:
     """The estimate for images without an answer if some had a label of the model that a person rejected.
 
     Nothing tells how often the model is right about these at the second try: the share counts its probabilities, the

@@ -30,7 +30,7 @@ from tutelage.results.report.projection import project
 _THUMBNAILS, _THUMBNAIL = 2000, 160  # kept in memory; their longest side in pixels
 
 
-class Session:
+class LabelingSession:
     """What is known of a pile, and what is asked next. All methods may be called from several threads.
 
     Each answer is on the disk before the method that takes it returns; see `Journal`. Images are named by their row in
@@ -248,7 +248,7 @@ class Session:
         """
         with self._lock:
             if self._data is None:
-                raise ConfigError("this session does not know the source to train on: expected Session(data=...)")
+                raise ConfigError("this session does not know the source to train on: expected `data`")
             if self._training is not None and self._training.at_work:
                 raise RunError("a training is at work")
             self._training = BackgroundTraining(self._data, self._journal.path, run, settings or {}, self._use)

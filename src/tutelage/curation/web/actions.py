@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tutelage.core.names import shown
-from tutelage.curation.labeling.session import Session
+from tutelage.curation.labeling.session import LabelingSession
 
 SIDES = (160, 320, 800, 1600)  # pixels, of pictures
 _MOST_ITEMS = 500  # of one request
@@ -36,7 +36,7 @@ class Actions:
         writing: take a JSON object. They run one at a time, so that what an answer is based on cannot change meanwhile.
     """
 
-    def __init__(self, session: Session, table: Path) -> None:
+    def __init__(self, session: LabelingSession, table: Path) -> None:
         self.session, self.table = session, table
         self.lock = threading.Lock()
         self.reading: dict[str, Callable[[Mapping[str, str]], Any]] = {

@@ -11,9 +11,9 @@ from tutelage.core.files import atomic_file
 from tutelage.core.names import shown, to_cell
 from tutelage.core.tables import csv_bytes
 from tutelage.data.images.items import Item
+from tutelage.inference.countdown import Countdown
 from tutelage.inference.images.prediction import Classifier, Prediction, row_of
 from tutelage.inference.model import Tell, Written
-from tutelage.inference.progress import Progress
 
 _BLOCK = 256  # rows that are written at once
 
@@ -47,7 +47,7 @@ def write_predictions(
     predictions = model.predictions(items, workers=workers)
     unreadable, first = 0, ""
     kept: list[Prediction] = []
-    progress, done = Progress(len(items), "images", tell), 0
+    progress, done = Countdown(len(items), "images", tell), 0
     with atomic_file(out) as stream:
         while block := list(islice(predictions, _BLOCK)):
             rows = [_cells(prediction, model.classes) for prediction in block]

@@ -8,23 +8,23 @@ import numpy as np
 import pytest
 
 from tutelage.data.images.given import list_given
-from tutelage.inference import progress
+from tutelage.inference import countdown
+from tutelage.inference.countdown import Countdown
 from tutelage.inference.images.predict import write_predictions
 from tutelage.inference.images.prediction import Prediction
-from tutelage.inference.progress import Progress
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, which a test sets."""
     now = [100.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(countdown.time, "monotonic", lambda: now[0])
     return now
 
 
 def test_lines_come_now_and_then_and_tell_the_time_left(clock: list[float]) -> None:
     said: list[str] = []
-    line = Progress(10_000, "images", said.append)
+    line = Countdown(10_000, "images", said.append)
     for seconds, done in ((1, 100), (5, 500), (6, 600), (19, 1900), (20, 2000), (100, 10_000)):
         clock[0] = 100.0 + seconds
         line.done(done)
@@ -32,7 +32,7 @@ def test_lines_come_now_and_then_and_tell_the_time_left(clock: list[float]) -> N
 
 
 def test_short_passes_say_nothing(clock: list[float]) -> None:
-    line = Progress(3, "images", lambda text: pytest.fail(text))
+    line = Countdown(3, "images", lambda text: pytest.fail(text))
     for done in (0, 1, 2, 3):
         line.done(done)
 

@@ -10,7 +10,7 @@ from tutelage.run.progress import clock
 _FIRST, _EVERY = 5.0, 15.0  # seconds until the first line, and between lines
 
 
-class Progress:
+class Countdown:
     """Says now and then how many of `total` items are done.
 
     Args:
