@@ -53,8 +53,10 @@ class Client:
             return json.load(answer)
 
     def answer(self, label: str = "red") -> str:
-        """Label the next image; its name."""
+        """Label the next image; its name. A ValueError if there is none left."""
         item = self.ask("/api/next")
+        if item is None:
+            raise ValueError("no image is left")
         self.ask("/api/answer", {"index": item["index"], "label": label, "was": None})
         return str(item["name"])
 
