@@ -25,6 +25,9 @@ from support.starter import Started, Starter
 from tutelage import cli
 from tutelage.curation.web import server
 
+# Ctrl+C reaches the process of the tests, and once closed the output that pytest captures in a worker of xdist.
+pytestmark = pytest.mark.slow
+
 PICTURES = 24
 
 
