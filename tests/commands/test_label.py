@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
 import signal
 import socket
@@ -12,21 +11,16 @@ import threading
 import time
 import urllib.error
 import urllib.request
-import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import tutelage
 from support.label_page import write_photos
 from support.starter import Started, Starter
 from tutelage import cli
 from tutelage.curation.web import server
-
-# Ctrl+C reaches the process of the tests, and once closed the output that pytest captures in a worker of xdist.
-pytestmark = pytest.mark.slow
 
 PICTURES = 24
 
@@ -68,45 +62,45 @@ def address(said: str) -> str:
     return re.findall(r"http://\S+/#\S+", said)[-1]
 
 
-def labeling(work: Callable[[Client], None], call: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> Any:
-    """What a call gives that serves a page, which `work` uses, and which then gets Ctrl+C."""
-    faults: list[BaseException] = []
-
-    def opened(url: str) -> bool:
-        try:
-            work(Client(url))
-        except BaseException as fault:
-            faults.append(fault)
-        os.kill(os.getpid(), signal.SIGINT)
-        return True
-
-    monkeypatch.setattr(webbrowser, "open", opened)
-    found = call()
-    if faults:
-        raise faults[0]
-    return found
+def serving(starter: Starter, *words: str) -> tuple[Started, Client]:
+    """A process that serves a page, once it does; Ctrl+C must reach a process of its own."""
+    process = starter.start(*words, cwd=Path.cwd())
+    late = time.monotonic() + 60
+    while True:
+        process.out.seek(0)
+        said = process.out.read().decode()
+        if "/#" in said and said.endswith("\n"):
+            return process, Client(address(said))
+        assert process.poll() is None and time.monotonic() < late, process.communicate()
+        time.sleep(0.02)
 
 
-def test_ctrl_c_ends_it_and_the_table_is_what_train_takes(
-    photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def labeling(starter: Starter, work: Callable[[Client], None], *words: str) -> str:
+    """What `tutelage label photos WORDS` says while `work` uses its page; Ctrl+C then ends it with 0."""
+    process, client = serving(starter, "-m", "tutelage", "label", "photos", "--no-browser", *words)
+    try:
+        work(client)
+    finally:
+        process.send_signal(signal.SIGINT)
+        said, error = process.communicate()
+    assert (process.returncode, error) == (0, "")
+    return said
+
+
+def test_ctrl_c_ends_it_and_the_table_is_what_train_takes(photos: Path, starter: Starter) -> None:
     names: list[str] = []
 
     def work(client: Client) -> None:
         names.extend([client.answer("red"), client.answer("green")])
 
-    words = ["label", "photos", "--classes", "red, green", "--seed", "1"]
-    assert labeling(work, lambda: cli.run(words), monkeypatch) == 0
+    said = labeling(starter, work, "--classes", "red, green", "--seed", "1")
     assert {name: row["label"] for name, row in rows().items()} == {names[0]: "red", names[1]: "green"}
-    said = capsys.readouterr().out
     assert "label here, and end with Ctrl+C: http://127.0.0.1:" in said
     assert "2 labels in labels.csv" in said and "tutelage train photos --labels labels.csv --out RUN" in said
     assert cli.run(["check", "photos", "--labels", "labels.csv"]) == 0
 
 
-def test_it_goes_on_with_the_labels_that_are_there_and_undoes_across_starts(
-    photos: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_goes_on_with_the_labels_that_are_there_and_undoes_across_starts(photos: Path, starter: Starter) -> None:
     def first(client: Client) -> None:
         assert client.ask("/api/state")["classes"] == []
         client.ask("/api/class", {"name": "red"})
@@ -117,35 +111,37 @@ def test_it_goes_on_with_the_labels_that_are_there_and_undoes_across_starts(
         assert (state["labeled"], state["can_undo"], [one["name"] for one in state["classes"]]) == (2, True, ["red"])
         client.ask("/api/undo", {})
 
-    assert labeling(first, lambda: cli.run(["label", "photos"]), monkeypatch) == 0
-    assert labeling(second, lambda: cli.run(["label", "photos"]), monkeypatch) == 0
+    labeling(starter, first)
+    labeling(starter, second)
     assert sum(row["label"] == "red" for row in rows().values()) == 1
 
 
-def test_python_returns_the_table(
-    photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def work(client: Client) -> None:
-        client.answer("b")
-
-    found = labeling(
-        work, lambda: tutelage.label("photos", labels="mine.csv", classes=["a", "b"], quiet=True), monkeypatch
+def test_python_returns_the_table(photos: Path, starter: Starter) -> None:
+    """And with quiet=True it prints nothing; the address is told to the browser only."""
+    code = (
+        "import sys, webbrowser, tutelage\n"
+        "webbrowser.open = lambda url: print(url, flush=True)\n"
+        "print(tutelage.label('photos', labels='mine.csv', classes=['a', 'b'], quiet=True))"
     )
-    assert found == Path("mine.csv") and [row["label"] for row in rows("mine.csv").values()] == ["b"]
-    assert capsys.readouterr().out == ""
+    process, client = serving(starter, "-c", code)
+    client.answer("b")
+    process.send_signal(signal.SIGINT)
+    said, error = process.communicate()
+    assert (process.returncode, error, said.splitlines()[1:]) == (0, "", ["mine.csv"])
+    assert [row["label"] for row in rows("mine.csv").values()] == ["b"]
 
 
-def test_the_images_and_their_folder_stay_as_they_are(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_images_and_their_folder_stay_as_they_are(photos: Path, starter: Starter) -> None:
     before = {path.name: path.read_bytes() for path in photos.iterdir()}
 
     def work(client: Client) -> None:
         client.answer()
 
-    assert labeling(work, lambda: cli.run(["label", "photos", "--classes", "red"]), monkeypatch) == 0
+    labeling(starter, work, "--classes", "red")
     assert {path.name: path.read_bytes() for path in photos.iterdir()} == before
 
 
-def test_exports_and_trainings_lie_beside_the_table(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exports_and_trainings_lie_beside_the_table(photos: Path, starter: Starter) -> None:
     Path("out").mkdir()
 
     def work(client: Client) -> None:
@@ -157,15 +153,14 @@ def test_exports_and_trainings_lie_beside_the_table(photos: Path, monkeypatch: p
             done = client.ask("/api/export", {"kind": kind, "links": True, "model": False})
             assert done == {"written": name, "images": 2}
 
-    words = ["label", "photos", "--labels", "out/my.csv", "--classes", "red,green"]
-    assert labeling(work, lambda: cli.run(words), monkeypatch) == 0
+    labeling(starter, work, "--labels", "out/my.csv", "--classes", "red,green")
     assert len(list(Path("out/my-folders").rglob("*.png"))) == PICTURES
     assert rows("out/my-csv.csv") == rows("out/my-csv-2.csv")
 
 
 @pytest.mark.long
 def test_a_training_in_the_background_tells_its_progress_and_serves_the_next_questions(
-    photos: Path, monkeypatch: pytest.MonkeyPatch
+    photos: Path, starter: Starter
 ) -> None:
     def work(client: Client) -> None:
         for _ in range(9):
@@ -181,22 +176,12 @@ def test_a_training_in_the_background_tells_its_progress_and_serves_the_next_que
             time.sleep(0.1)
         assert not training["failed"] and training["total"] > 0 and str(Path.cwd()) not in training["message"]
 
-    assert labeling(work, lambda: cli.run(["label", "photos", "--classes", "red,green,blue"]), monkeypatch) == 0
+    labeling(starter, work, "--classes", "red,green,blue")
     assert Path("labels-run/config.json").is_file()
 
 
-def served(starter: Starter, *words: str) -> tuple[Started, Client]:
-    """A process that serves a page, once it does."""
-    command = ["-m", "tutelage", "label", "photos", "--classes", "red", "--no-browser", *words]
-    process = starter.start(*command, cwd=Path.cwd())
-    late = time.monotonic() + 60
-    while True:
-        process.out.seek(0)
-        said = process.out.read().decode()
-        if "/#" in said and said.endswith("\n"):
-            return process, Client(address(said))
-        assert process.poll() is None and time.monotonic() < late, process.communicate()
-        time.sleep(0.02)
+def served(starter: Starter) -> tuple[Started, Client]:
+    return serving(starter, "-m", "tutelage", "label", "photos", "--classes", "red", "--no-browser")
 
 
 @pytest.mark.long
@@ -257,9 +242,7 @@ def test_by_default_no_other_address_of_this_machine_is_served() -> None:
                 socket.create_connection((host, found.port), timeout=2)
 
 
-def test_another_host_is_said_aloud_with_an_address_that_has_the_key(
-    photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_host_is_said_aloud_with_an_address_that_has_the_key(photos: Path, starter: Starter) -> None:
     names: list[int] = []
 
     def work(client: Client) -> None:
@@ -273,8 +256,6 @@ def test_another_host_is_said_aloud_with_an_address_that_has_the_key(
         with pytest.raises(urllib.error.HTTPError, match="421"):
             urllib.request.urlopen(request, timeout=10)
 
-    words = ["label", "photos", "--host", "0.0.0.0", "--classes", "red"]
-    assert labeling(work, lambda: cli.run(words), monkeypatch) == 0
+    said = labeling(starter, work, "--host", "0.0.0.0", "--classes", "red")
     assert names and set(names) == {PICTURES}
-    said = capsys.readouterr().out
     assert "other machines can reach this page, as --host is 0.0.0.0" in said and address(said)
