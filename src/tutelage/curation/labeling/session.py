@@ -70,7 +70,7 @@ class LabelingSession:
         journal.name_classes(self._answers.classes)
         self._training: BackgroundTraining | None = None
         self._places: NDArray[np.float64] | None = None
-        self._thumbnail = lru_cache(_THUMBNAILS)(lambda row, side: picture(self.pile.items[row], side))
+        self._thumbnail = lru_cache(_THUMBNAILS)(self._picture)
         self._thinker, self._version = Thinker(pile, seed=seed), 0
         self._belief: Belief = self._think()
 
@@ -235,7 +235,7 @@ class LabelingSession:
         row = self._answers.row(index)
         if not 1 <= side <= 1600:
             raise ConfigError(f"expected a side in 1..1600, got {side}")
-        return self._thumbnail(row, side) if side <= _THUMBNAIL else picture(self.pile.items[row], side)
+        return self._thumbnail(row, side) if side <= _THUMBNAIL else self._picture(row, side)
 
     def start_training(self, run: Path, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Train on the labels in the background, into the folder `run`. The state after it.
@@ -260,6 +260,9 @@ class LabelingSession:
         with self._lock:
             found = SortedPile.of(self.pile.items, self._answers, self._belief, model=model)
         return export(found, kind, out, links=links)
+
+    def _picture(self, row: int, side: int) -> bytes:
+        return picture(self.pile.items[row], side, self.pile.framing.levels)
 
     def _use(self, run: Path) -> None:
         """Go on with the features of a finished run."""

@@ -89,14 +89,15 @@ class BackgroundTraining:
 
     def _wait(self) -> None:
         code = self._process.wait()
-        if code:
-            self._fault = f"training failed: {self._said() or f'it ended with code {code}'}"
-        else:
-            try:
+        try:
+            if code:
+                self._fault = f"training failed: {self._said() or f'it ended with code {code}'}"
+            else:
                 self._done(self.run)
-            except TutelageError as error:
-                self._fault = f"the run is finished, but cannot be used for the next questions: {error}"
-        self._ended = True
+        except Exception as error:  # whatever it is, the training has ended, and another one can be started
+            self._fault = f"the run is finished, but cannot be used for the next questions: {shown(str(error))}"
+        finally:
+            self._ended = True
 
     def _progress(self) -> tuple[int, int]:
         try:
