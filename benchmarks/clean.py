@@ -12,8 +12,8 @@ made for each kind of fault:
 - foreign images: COUNT photos of the other set, without a label, with a random label, or in a pile without any label.
 
 Copies that a set has already are counted apart: they are what the command finds before anything is planted. The table
-is written to benchmarks/results/clean.md. With --speed, the searches for copies are timed on 20,000 made-up images with
-so many similar features that the largest number of pairs is searched for crops; nothing is written.
+is written to benchmarks/results/clean.md. With --speed, the searches for copies are timed on 20,000 synthetic images
+whose features are so similar that the search for crops reaches its limit of pairs; nothing is written.
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ def foreign(name: str, data: Path, out: Path, count: int) -> list[str]:
 
 
 def speed(count: int = 20_000) -> None:
-    """Print the CPU seconds of the searches for copies among so many images, and the peak of memory."""
+    """Print the CPU seconds of the searches for copies among `count` synthetic images, and the peak memory."""
     draw = np.random.default_rng(0)
     centers = draw.normal(size=(200, 256))
     features = (centers[draw.integers(0, 200, count)] + draw.normal(scale=0.5, size=(count, 256))).astype(np.float32)

@@ -182,7 +182,7 @@ def _labels_of_run(settings: Mapping[str, Any], run: Path | None, console: Conso
 
 
 def _require_unlabeled(items: Sequence[Item], needed: int, listing: ImageListing) -> None:
-    """Check that so many images have no label.
+    """Check that at least `needed` images have no label.
 
     Raises:
         ConfigError: there are fewer.

@@ -32,7 +32,7 @@ _BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.err
 
 
 class ImageCache:
-    """Lists of images by what is told of their files without reading them, and arrays of their pixels.
+    """What images are, and arrays of their pixels, looked up by paths, sizes and times of their files.
 
     Several processes, also on several machines, may use the folder at the same time. What is damaged counts as missing,
     and where nothing can be written, nothing is kept.

@@ -6,6 +6,7 @@ import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +25,11 @@ Size = tuple[int, int]  # width and height, in pixels
 MAX_PIXELS = 89_478_485  # per image; above it Pillow suspects a decompression bomb
 if HAS_HEIF:
     pillow_heif.register_heif_opener()
-Image.init()
-FORMATS = tuple(
-    name for name in ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP") if name in Image.OPEN
+FORMATS = (
+    *(("AVIF",) if find_spec("PIL.AvifImagePlugin") else ()),  # since Pillow 11.3
+    *("BMP", "GIF"),
+    *(("HEIF",) if HAS_HEIF else ()),
+    *("JPEG", "PNG", "PPM", "TIFF", "WEBP"),
 )
 _ARRAY_MODES = {(): "L", (3,): "RGB", (4,): "RGBA"}  # by the axes after height and width
 _HEADER = 1 << 16  # bytes of a file in which the size of a JPEG image mostly lies

@@ -150,7 +150,7 @@ def _add_member(
 
 
 def _read_label(stream: BinaryIO, member: tarfile.TarInfo, place: str, faults: list[str]) -> str | None:
-    """The text of a label, whose bytes come next; the tar file is read on from where it is told to be."""
+    """The text of a label. Its bytes come next in the stream; tarfile seeks to the next member by itself."""
     stream.seek(member.offset_data)
     raw = stream.read(min(member.size, _LONGEST_LABEL + 1))
     try:
