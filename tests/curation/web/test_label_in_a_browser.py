@@ -210,7 +210,8 @@ def test_a_region_of_the_map_is_labeled(page: Browser, served: Served) -> None:
     page.drag([(left, top), (right, top), (right, bottom), (left, bottom)])
     page.wait("document.querySelectorAll('#region-grid .tile').length > 5")
     page.click("#region-classes .class:nth-child(3)")
-    page.wait("document.querySelector('#region-grid .main').textContent.includes('blue')")
+    page.wait("document.activeElement.className === 'tile'")  # the images of the new class are there
+    assert "blue" in page.value("document.querySelector('#region-grid .main').textContent")
     count = page.value("document.querySelectorAll('#region-grid .tile').length")
     page.press("Enter")
     page.wait("/^Saved: \\d/.test(document.querySelector('#live').textContent)")
