@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -45,6 +45,7 @@ class ImageReader:
         workers: the number of threads.
         cache: None reads all images again, and keeps their pixels in memory.
         limit: bytes of pixels that may be kept in memory where the cache has no room for them.
+        tell: receives one line on each image that cannot be read during training.
 
     Attributes:
         seconds, rows: time that decoding took so far, and for how many images.
@@ -55,6 +56,7 @@ class ImageReader:
     workers: int = 1
     cache: ImageCache | None = None
     limit: int = 4 << 30
+    tell: Callable[[str], None] = lambda line: None
     seconds: float = field(default=0.0, init=False)
     rows: int = field(default=0, init=False)
     found: int = field(default=0, init=False)
@@ -114,6 +116,15 @@ class ImageReader:
             self.seconds, self.rows = self.seconds + time.perf_counter() - begin, self.rows + len(items)
             self._keep(key, looks)
         return looks, pixels
+
+    def holds(self, items: Sequence[Item], decoding: Decoding) -> bool:
+        """Whether the cache has the pixels of these images."""
+        key = self._key(items, decoding.framing.levels)
+        return key is not None and self.cache is not None and self.cache.has(f"{key}-{decoding.key}")
+
+    def has_room(self, needed: int) -> bool:
+        """Whether so many bytes of pixels may be kept, in the cache or in memory."""
+        return needed <= max(self.limit, _WORTH_KEEPING) or (self.cache is not None and self.cache.could_hold(needed))
 
     def said(self) -> str | None:
         """How many images were read so far, and in what time; None if there were none."""

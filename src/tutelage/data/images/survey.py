@@ -28,6 +28,7 @@ from tutelage.data.images.reading import (
 )
 
 T = TypeVar("T")
+DIGEST = 16  # bytes
 _BLOCK = 32  # items in flight per worker: enough to keep it busy, few enough to hold in memory
 _MOST_DEEP = 500  # images of more than 8 bits whose values are looked at
 _GROUP = 8  # items that a worker takes at once, since handing over takes longer than decoding a tiny image
@@ -40,7 +41,8 @@ class ImageLook:
     Attributes:
         size: (width, height) in its file.
         mode: of Pillow.
-        digest: 16-byte hash of its file or array; empty where only the header was read.
+        digest: 16-byte hash of its file or array; empty where only the header was read, the number of bytes where not
+            even that was.
         thumbnail: the bytes of `gray_thumbnail`; empty unless they were asked for.
     """
 
@@ -48,6 +50,16 @@ class ImageLook:
     mode: str
     digest: bytes
     thumbnail: bytes = b""
+
+    @staticmethod
+    def unseen(length: int) -> ImageLook:
+        """Of an image that is not read before it is used; all that is known is the number of its bytes."""
+        return ImageLook((0, 0), "", length.to_bytes(8))
+
+    @property
+    def seen(self) -> bool:
+        """Whether size and mode are known."""
+        return bool(self.mode)
 
 
 Looks = list[ImageLook | Unreadable]
@@ -126,10 +138,8 @@ def read_images(
     return _map_contents(read, items, workers)
 
 
-def read_pixels(
-    items: Sequence[Item], *, size: int, channels: int, framing: Framing = FULL_CROP, workers: int = 1
-) -> Iterator[Pixels | Unreadable]:
-    """(channels, size, size) uint8 of each image, in order; the result does not depend on `workers`."""
+def pixel_reader(*, size: int, channels: int, framing: Framing = FULL_CROP) -> Callable[[Content], Pixels | Unreadable]:
+    """A function from what a store gives to (channels, size, size) uint8; threads may share it."""
 
     def read(content: Content) -> Pixels | Unreadable:
         try:
@@ -138,7 +148,14 @@ def read_pixels(
         except ImageFault as fault:
             return Unreadable(str(fault))
 
-    return _map_contents(read, items, workers)
+    return read
+
+
+def read_pixels(
+    items: Sequence[Item], *, size: int, channels: int, framing: Framing = FULL_CROP, workers: int = 1
+) -> Iterator[Pixels | Unreadable]:
+    """(channels, size, size) uint8 of each image, in order; the result does not depend on `workers`."""
+    return _map_contents(pixel_reader(size=size, channels=channels, framing=framing), items, workers)
 
 
 def find_levels(items: Sequence[Item], looks: Sequence[ImageLook | Unreadable], *, workers: int = 1) -> Range | None:
@@ -157,7 +174,7 @@ def find_levels(items: Sequence[Item], looks: Sequence[ImageLook | Unreadable], 
 
 def _digest(loaded: bytes | NDArray) -> bytes:
     data = loaded if isinstance(loaded, bytes) else repr(loaded.shape).encode() + loaded.tobytes()
-    return hashlib.blake2b(data, digest_size=16).digest()
+    return hashlib.blake2b(data, digest_size=DIGEST).digest()
 
 
 def _load(content: Content) -> bytes | NDArray:

@@ -113,7 +113,7 @@ class ImageModule(DataModule):
 
     def settle(self, cfg: RunConfig, run: Path) -> RunConfig:
         """The settings, with what is recommended for the data where it was not given; rank 0 looks and chooses."""
-        self._reader = _reader(cfg)
+        self._reader = _reader(cfg, self.console)
         if rank() == 0:
             report = check_images(
                 cfg.data,
@@ -121,6 +121,7 @@ class ImageModule(DataModule):
                 needs_labels=learns_from_labels(cfg.method),
                 decode=True,
                 settled=lambda found: ImageChoice.of(found, cfg, self.device.type).settings(cfg).data,
+                seed=cfg.train.seed,
             )
             check_for_training(report, self.console)
             if (said := self._reader.said()) is not None:
@@ -139,7 +140,7 @@ class ImageModule(DataModule):
         self.data = load_images(
             cfg.data,
             seed=cfg.train.seed,
-            reader=self._reader or _reader(cfg),
+            reader=self._reader or _reader(cfg, self.console),
             inventory=self._inventory,
             needs_labels=learns_from_labels(cfg.method),
         )
@@ -296,5 +297,6 @@ class ImageModule(DataModule):
             yield view, [f"augment.{part}.{name}" for name, v in given[part].items() if v != default[part][name]]
 
 
-def _reader(cfg: RunConfig) -> ImageReader:
-    return ImageReader(cfg.train.workers, ImageCache(), cfg.data.memory_limit_mb << 20)
+def _reader(cfg: RunConfig, console: Console) -> ImageReader:
+    limit = cfg.data.memory_limit_mb << 20
+    return ImageReader(cfg.train.workers, ImageCache(), limit, tell=lambda line: console.print(f"- {line}"))
