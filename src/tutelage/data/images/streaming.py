@@ -114,8 +114,8 @@ def hold_labeled(
 ) -> tuple[Rows, list[bytes]]:
     """The rows whose label is used, less those that cannot be read if these are skipped, and digests to find copies.
 
-    Their pixels are kept in memory, or mapped from the cache, unless they are too many. Only their copies of each other
-    are found, and none if they are too many: digests of other rows are empty.
+    Their pixels are kept in memory, or mapped from the cache, unless there is no room. Only their copies of each other
+    are found, and none if they are not kept: digests of other rows are empty.
 
     Args:
         kept: sorted rows.
@@ -125,7 +125,8 @@ def hold_labeled(
         DataError: some cannot be read.
     """
     digests = [b""] * len(images)
-    if len(kept) * math.prod(images.shape[1:]) > LARGE:
+    total = len(kept) * math.prod(images.shape[1:])
+    if total > LARGE or not reader.has_room(total):
         for row in kept.tolist():
             digests[row] = row.to_bytes(8)
         return kept, digests
