@@ -157,3 +157,24 @@ def test_more_than_there_are_is_all(photos: Path) -> None:
     assert len(load_images(config(photos, unlabeled_count=500), seed=0).train) == COUNT
     with pytest.raises(ConfigError, match="unlabeled_count must be at least 1"):
         config(photos, unlabeled_count=0)
+
+
+def test_methods_that_learn_from_labels_alone_decode_no_other_images(photos: Path, cache: ImageCache) -> None:
+    whole = load_images(config(photos), seed=0)
+    reader = ImageReader(cache=cache)
+    alone = load_images(config(photos), seed=0, reader=reader, uses_unlabeled=False)
+    assert isinstance(alone.train.images, StreamedImages) and reader.rows == 8
+    assert alone.fingerprint == whole.fingerprint and alone.facts == whole.facts
+    assert "only images whose label is used are decoded" in alone.notes
+    rows = alone.labeled_rows
+    np.testing.assert_array_equal(alone.train.images[rows], whole.train.images[rows])
+    np.testing.assert_array_equal(rows, whole.labeled_rows)
+    fewer = load_images(config(photos, label_count=4), seed=0, reader=ImageReader(), uses_unlabeled=False)
+    assert isinstance(fewer.train.images, StreamedImages) and len(fewer.labeled_rows) == 4
+
+
+def test_where_all_images_have_a_label_they_are_decoded_at_once(photos: Path) -> None:
+    labels = [f"{number:02}.png,{'ab'[number % 2]}" for number in range(COUNT)]
+    (photos / "labels.csv").write_text("\n".join(["path,label", *labels]))
+    data = load_images(config(photos), seed=0, uses_unlabeled=False)
+    assert isinstance(data.train.images, np.ndarray)

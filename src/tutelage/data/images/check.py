@@ -19,6 +19,7 @@ from tutelage.data.images.inventory import take_image_inventory
 from tutelage.data.images.parts import ImageInventory, ImagePart
 from tutelage.data.images.reader import ImageReader
 from tutelage.data.images.size import choose_framing, framing_note
+from tutelage.data.images.streaming import Wanted
 from tutelage.data.split import keep_labels
 
 _MOST_KINDS = 4  # sizes or modes shown in one line
@@ -108,7 +109,7 @@ def check_images(
     reader: ImageReader | None = None,
     needs_labels: bool = True,
     decode: bool = False,
-    settled: Callable[[ImageInventory], DataConfig] | None = None,
+    settled: Callable[[ImageInventory], Wanted] | None = None,
     similar: bool = False,
     seed: int = 0,
 ) -> ImageCheckReport:

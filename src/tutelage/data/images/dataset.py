@@ -115,6 +115,7 @@ def load_images(
     reader: ImageReader | None = None,
     inventory: ImageInventory | None = None,
     needs_labels: bool = True,
+    uses_unlabeled: bool = True,
 ) -> ImageDataset:
     """Decode the training and validation images and choose the rows of both streams.
 
@@ -123,14 +124,15 @@ def load_images(
         reader: None reads with one thread and without a cache.
         inventory: from an earlier check. The sources are then not listed again, and images that it decoded are not
             decoded again.
-        needs_labels: if False, there may be no labels at all; see `take_image_inventory`.
+        needs_labels, uses_unlabeled: whether there must be labels, and whether images without one are decoded; see
+            `take_image_inventory`.
 
     Raises:
         DataError: with all faults of all sources.
     """
     reader = reader or ImageReader()
     inventory = inventory or take_image_inventory(
-        config, reader=reader, needs_labels=needs_labels, decode=True, seed=seed
+        config, reader=reader, needs_labels=needs_labels, decode=True, uses_unlabeled=uses_unlabeled, seed=seed
     )
     if inventory.faults:
         raise DataError(inventory.faults)

@@ -16,7 +16,7 @@ from tutelage.data.images.parts import LEARNED, ImageInventory, ImagePart, read_
 from tutelage.data.images.reader import Decoding, ImageReader
 from tutelage.data.images.size import choose_channels, choose_framing, choose_size
 from tutelage.data.images.source import find_table, list_image_splits, list_images
-from tutelage.data.images.streaming import draw_unlabeled, reason_to_stream, some_headers
+from tutelage.data.images.streaming import Wanted, draw_unlabeled, some_headers, to_stream
 from tutelage.data.images.survey import ImageLook, Looks
 
 _TINY = 4  # pixels
@@ -30,7 +30,8 @@ def take_image_inventory(
     reader: ImageReader | None = None,
     needs_labels: bool = True,
     decode: bool = False,
-    settled: Callable[[ImageInventory], DataConfig] | None = None,
+    settled: Callable[[ImageInventory], Wanted] | None = None,
+    uses_unlabeled: bool = True,
     similar: bool = False,
     seed: int = 0,
 ) -> ImageInventory:
@@ -42,14 +43,16 @@ def take_image_inventory(
             `list_image_parts`.
         decode: keep the pixels of the images, so that `load_images` does not decode them again, or stream them. Headers
             are read first, since they determine the size to decode to.
-        settled: returns the settings of size, framing and number of images to use instead of those of `config`, given
-            what the headers say; digests are empty there.
+        settled: returns the settings of size, framing and number of images to use instead of those of `config`, and of
+            `uses_unlabeled`, given what the headers say; digests are empty there.
+        uses_unlabeled: if False, training images without a label are read, but not decoded.
         similar: also warn of copies that are not byte-identical; has no effect together with `decode`.
         seed: of the labels that are kept, where only some of the other images are used.
     """
     reader, listings = reader or ImageReader(), list_image_parts(config, needs_labels=needs_labels)
     if decode:
-        found = _decoded(config, listings, reader, needs_labels=needs_labels, settled=settled, seed=seed)
+        wanted = settled or (lambda found: Wanted(config, uses_unlabeled))
+        found = _decoded(config, listings, reader, wanted, needs_labels=needs_labels, seed=seed)
         if found is not None:
             return found
     learned = [item for role in LEARNED if role in listings for item in listings[role].items]
@@ -64,9 +67,9 @@ def _decoded(
     config: DataConfig,
     listings: Mapping[str, ImageListing],
     reader: ImageReader,
+    settled: Callable[[ImageInventory], Wanted],
     *,
     needs_labels: bool,
-    settled: Callable[[ImageInventory], DataConfig] | None,
     seed: int,
 ) -> ImageInventory | None:
     """The inventory with the pixels of all images, or with a stream of them; None if the headers have faults."""
@@ -74,19 +77,19 @@ def _decoded(
     first, headers = _from_headers(config, listings, reader, needs_labels=needs_labels)
     if not first.seen or first.faults:
         return None
-    decided = config if settled is None else settled(first)
-    if decided.unlabeled_count != config.unlabeled_count:
-        listings, notes = draw_unlabeled(listings, decided, seed=seed)
-        first, headers = _from_headers(decided, listings, reader, needs_labels=needs_labels)
-    decoding = _decoding(decided, first, reader)
+    wanted = settled(first)
+    if wanted.data.unlabeled_count != config.unlabeled_count:
+        listings, notes = draw_unlabeled(listings, wanted.data, seed=seed)
+        first, headers = _from_headers(wanted.data, listings, reader, needs_labels=needs_labels)
+    decoding = _decoding(wanted.data, first, reader)
     learned = [role for role in LEARNED if role in listings]
     items = [item for role in learned for item in listings[role].items]
-    why = reason_to_stream(decided, items, decoding, reader)
-    streamed = None if why is None else [look for role in learned for look in headers[role]]
-    looks, pixels = read_parts(listings, decoding, reader, streamed=streamed, skip=decided.skip_unreadable)
+    known = [look for role in learned for look in headers[role]]
+    streamed, why = to_stream(wanted, items, known, decoding, reader)
+    looks, pixels = read_parts(listings, decoding, reader, streamed=streamed, skip=wanted.data.skip_unreadable)
     inventory = _assemble(config, listings, looks, needs_labels=needs_labels)
     check_copies(inventory, workers=reader.workers)
-    inventory.notes = notes if why is None else [*notes, why]
+    inventory.notes = [*notes, *why]
     if not inventory.faults:
         inventory.pixels, inventory.decoding = pixels, decoding
     return inventory

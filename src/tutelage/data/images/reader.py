@@ -6,7 +6,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -18,7 +18,15 @@ from tutelage.data.images.image_cache import ImageCache
 from tutelage.data.images.items import Item, Unreadable
 from tutelage.data.images.levels import Range
 from tutelage.data.images.pixel_file import Shape
-from tutelage.data.images.survey import ImageLook, Looks, find_levels, read_headers, read_images, survey_images
+from tutelage.data.images.survey import (
+    ImageLook,
+    Looks,
+    find_levels,
+    read_digests,
+    read_headers,
+    read_images,
+    survey_images,
+)
 
 _WORTH_KEEPING = 1 << 20  # bytes of pixels; fewer are decoded again as fast
 
@@ -70,6 +78,21 @@ class ImageReader:
         """
         known = self._known(self._key(items, levels), len(items))
         return read_headers(items, workers=self.workers) if known is None else known
+
+    def glance(self, items: Sequence[Item], headers: Looks) -> Looks:
+        """As `survey`, with sizes and modes of `headers`: nothing is decoded, and damage is not noticed."""
+        known = self._known(self._key(items, None), len(items))
+        if known is not None:
+            return known
+        digests = read_digests(items, workers=self.workers)
+        return [
+            header
+            if isinstance(header, Unreadable)
+            else digest
+            if isinstance(digest, Unreadable)
+            else replace(header, digest=digest)
+            for header, digest in zip(headers, digests, strict=True)
+        ]
 
     def levels(
         self, config: DataConfig, items: Sequence[Item], looks: Sequence[ImageLook | Unreadable]

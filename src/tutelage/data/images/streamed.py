@@ -18,7 +18,7 @@ from tutelage.data.images.framing import Pixels
 from tutelage.data.images.items import Content, Item, Unreadable
 from tutelage.data.images.reader import Decoding, ImageReader
 from tutelage.data.images.reading import ignore_warnings_of_pillow
-from tutelage.data.images.survey import ImageLook, Looks, pixel_reader
+from tutelage.data.images.survey import DIGEST, ImageLook, Looks, pixel_reader
 
 Rows = NDArray[np.int64]
 _GROUP = 8  # images that a thread takes at once
@@ -181,6 +181,7 @@ def open_stream(
         if isinstance(look, ImageLook):
             length = next(lengths)
             unseen = shared.get(length) or shared.setdefault(length, ImageLook.unseen(length))
-            look = replace(look, digest=unseen.digest) if look.seen else unseen
+            if len(look.digest) != DIGEST:
+                look = replace(look, digest=unseen.digest) if look.seen else unseen
         looks.append(look)
     return looks, images

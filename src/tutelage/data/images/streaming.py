@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,6 +23,14 @@ MANY = 100_000  # images, above which the headers of some tell the size of all
 SOME = 2_000  # of them
 LARGE = 16 << 30  # bytes of pixels that are decoded before training, which takes two minutes on one core
 _POOL = ("train", "unlabeled")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a training wants of its images: the settings of them, and whether it uses those without a label."""
+
+    data: DataConfig
+    unlabeled: bool = True
 
 
 def some_headers(items: Sequence[Item], reader: ImageReader, levels: Range | None) -> Looks:
@@ -85,28 +93,36 @@ def _kept(train: ImageListing, config: DataConfig, seed: int) -> set[int]:
     return set(rows.tolist())
 
 
-def reason_to_stream(config: DataConfig, items: Sequence[Item], decoding: Decoding, reader: ImageReader) -> str | None:
-    """A sentence that says why images are decoded as they are needed; None if all are decoded before training.
+def to_stream(
+    wanted: Wanted, items: Sequence[Item], headers: Looks, decoding: Decoding, reader: ImageReader
+) -> tuple[Looks | None, list[str]]:
+    """What is known of the training images if they are decoded as they are needed, and why; None if all are at once.
+
+    Args:
+        headers: of the items, as far as they were read.
 
     Raises:
         ConfigError: it is asked for, and a source cannot be read at any place.
     """
-    fixed = next((item for item in items if not item.store.streams), None)
-    if config.stream == "never" or (config.stream == "auto" and fixed is not None):
-        return None
+    stream, fixed = wanted.data.stream, next((item for item in items if not item.store.streams), None)
+    if stream == "never" or (stream == "auto" and fixed is not None):
+        return None, []
     if fixed is not None:
         raise ConfigError(
             f"data.stream 'always' needs image files or tar shards that are not compressed, got {shown(fixed.place)}"
         )
+    if stream == "always":
+        return headers, ["images are decoded each time they are used (data.stream)"]
     total = len(items) * decoding.channels * decoding.size**2
-    if config.stream == "always":
-        return "images are decoded each time they are used (data.stream)"
-    if reader.holds(items, decoding) or (total <= LARGE and reader.has_room(total)):
-        return None
-    return (
-        f"decoded, the {len(items):,} training images would take {math.ceil(total / 1e9):,} GB: they are decoded each "
-        "time they are used (data.stream)"
-    )
+    fits = reader.holds(items, decoding) or (total <= LARGE and reader.has_room(total))
+    if not fits:
+        return headers, [
+            f"decoded, the {len(items):,} training images would take {math.ceil(total / 1e9):,} GB: they are decoded "
+            "each time they are used (data.stream)"
+        ]
+    if wanted.unlabeled or (wanted.data.label_count is None and all(item.label is not None for item in items)):
+        return None, []
+    return reader.glance(items, headers), ["only images whose label is used are decoded"]
 
 
 def hold_labeled(
