@@ -13,6 +13,7 @@ from tutelage.inference.images.embed import SUFFIXES, embed_items, list_to_embed
 from tutelage.inference.images.encoder import Encoder
 from tutelage.results.report.embedding_map import embedding_page
 from tutelage.results.report.write import ENDINGS, write_page
+from tutelage.run.reads import read_of_run
 
 
 def embed_run(
@@ -34,7 +35,7 @@ def embed_run(
         TutelageError: the run, the data or a file is invalid.
     """
     for file, endings in ((out, SUFFIXES), (report, ENDINGS["html"])):
-        refuse_file(file, overwrite=overwrite, endings=endings)
+        refuse_file(file, overwrite=overwrite, reads=(data, labels, *read_of_run(run)), endings=endings)
     write = writer(out)
     items = list_to_embed(data, labels, lambda line: console.print(line, markup=False))
     encoder = Encoder.load(run, network=network, device=device)

@@ -160,7 +160,7 @@ class ScanModel(TrainedModel):
         given = self._given(scans, spacing, affine)
         if out is None:
             return keep_masks(self, given, probabilities=probabilities)
-        refuse_folder(Path(out), overwrite=overwrite)
+        self._refuse(Path(out), scans, given, overwrite=overwrite)
         written = write_masks(self, given, Path(out), probabilities=probabilities)
         names = [one.case.name for one in given]
         return Segmentations(names, self.classes, self.values, [], [], written.folder.rows)
@@ -181,8 +181,13 @@ class ScanModel(TrainedModel):
         Args:
             **options: `probabilities` also writes the class probabilities.
         """
-        refuse_folder(out, overwrite=overwrite)
-        return write_masks(self, self._given(data), out, tell=tell, **options)
+        given = self._given(data)
+        self._refuse(out, data, given, overwrite=overwrite)
+        return write_masks(self, given, out, tell=tell, **options)
+
+    def _refuse(self, out: Path, scans: Scans, given: Sequence[Given], *, overwrite: bool) -> None:
+        files = [file for one in given for file in one.case.images]
+        refuse_folder(out, overwrite=overwrite, reads=(scans, files, self.scan.crop_masks))
 
     def _given(self, scans: Scans, spacing: Spacing | None = None, affine: Any = None) -> list[Given]:
         axes = len(self.task.patch_size)
