@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from tutelage.core.errors import DataError
+from tutelage.core.errors import DataError, PartlyFailed
 from tutelage.core.files import refuse_file
 from tutelage.core.inputs import refuse_input
 from tutelage.inference.load import load_model, model_class
@@ -39,6 +39,7 @@ def predict_run(
 
     Raises:
         TutelageError: the run, the source or a file is invalid, or nothing can be predicted.
+        PartlyFailed: some items cannot be read; all others are written.
     """
     kind = model_class(run, options, "predict_options")
     refuse_input(out, read_of_run(run))
@@ -61,3 +62,5 @@ def predict_run(
     if report is not None:
         write_page(prediction_page(run, data, model, written), report)
         console.print(f"the report is {report}", markup=False)
+    if written.failed:
+        raise PartlyFailed(f"{written.failed}; {out} lists the reason for each")

@@ -9,7 +9,7 @@ from typing import Any
 
 from tutelage.core.errors import RunError
 from tutelage.core.inputs import refuse_apart
-from tutelage.core.names import shown
+from tutelage.core.names import first_of, shown
 from tutelage.core.wording import option
 from tutelage.data.scans.given import Given
 from tutelage.data.scans.items import Case
@@ -47,9 +47,12 @@ def write_masks(
             tell(f"{number} of {len(cases)}: {shown(made.case.name)}: {row['error'] or row['mask']}")
     folder.close()
     errors = [f"{shown(row['case'])}: {row['error']}" for row in folder.rows if row["error"]]
+    names = [row["case"] for row in folder.rows if row["error"]]
+    failed = f"{len(names)} of {len(cases)} scans could not be segmented: {first_of(names)}" if names else ""
     said = f", {len(errors)} of them not segmented (see the column error of {TABLE})" if errors else ""
     fault = f"no scan could be segmented, of {len(cases)}. {errors[0]}" if len(errors) == len(cases) else ""
-    return WrittenMasks(f"{len(cases)} scans{said}: masks and {TABLE} are in the folder {out}", fault, cases, folder)
+    text = f"{len(cases)} scans{said}: masks and {TABLE} are in the folder {out}"
+    return WrittenMasks(text, fault, failed, cases, folder)
 
 
 def refuse_folder(path: Path, *, overwrite: bool, reads: Iterable[Any]) -> None:
