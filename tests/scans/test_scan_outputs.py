@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import tutelage
 from tutelage import cli
 from tutelage.core.errors import RunError
+from tutelage.inference.scans.model import ScanModel
 
 
 def contents(root: Path) -> dict[str, bytes]:
@@ -76,6 +79,31 @@ def test_masks_never_go_into_the_run_that_predicts_them_or_onto_its_files(
     assert cli.run(["predict", "run", "new", "--out", "run/masks", "--overwrite"]) == 2
     assert "run/masks is read here, so it is never replaced" in capsys.readouterr().err
     assert contents(Path("run")) == before
+
+
+@pytest.mark.parametrize("what", ["a header", "memory"])
+def test_a_scan_that_does_not_fit_into_memory_stops_no_other(
+    what: str, finished: Path, new: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = bytearray(gzip.decompress((new / "c0.nii.gz").read_bytes()))
+    if what == "a header":
+        content[42:48] = np.full(3, 30_000, np.int16).tobytes()  # dim[1] to dim[3]
+        Path("new/a.nii.gz").write_bytes(gzip.compress(content))
+    else:
+        Path("new/a.nii.gz").write_bytes(gzip.compress(content))
+        segment, first = ScanModel.segment, iter([True])
+
+        def greedy(self: ScanModel, raw: Any) -> Any:
+            if next(first, False):
+                raise MemoryError
+            return segment(self, raw)
+
+        monkeypatch.setattr(ScanModel, "segment", greedy)
+    assert cli.run(["predict", str(finished), "new", "--out", "masks"]) == 1
+    assert "tutelage: 1 of 3 scans could not be segmented: a; masks lists" in capsys.readouterr().err
+    assert sorted(path.name for path in Path("masks").glob("*.nii.gz")) == ["c0.nii.gz", "c1.nii.gz"]
+    reason = "30000 x 30000 x 30000 voxels" if what == "a header" else "does not fit into the memory"
+    assert reason in Path("masks/cases.csv").read_text()
 
 
 def test_scores_and_checks_never_replace_a_list_of_scans(

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from tutelage.config.scan import ScanConfig
-from tutelage.core.errors import DataError
+from tutelage.core.errors import DataError, is_out_of_memory
 from tutelage.core.names import shown
 from tutelage.core.precision import float32_by_default
 from tutelage.data.kinds import SCANS
+from tutelage.data.scans.formats.read import TOO_LARGE
 from tutelage.data.scans.given import Given, Scans, Spacing, list_given
 from tutelage.data.scans.prepare import place, prepare
 from tutelage.data.scans.reading import RawCase
@@ -119,10 +120,14 @@ class ScanModel(TrainedModel):
             try:
                 raw = one.read(self.scan)
                 probs = self.segment(raw)
+                made = ScanPrediction(one.case, raw.geometry, probs, self.decide(probs))
             except DataError as error:
-                yield ScanPrediction(one.case, error="; ".join(error.faults))
-                continue
-            yield ScanPrediction(one.case, raw.geometry, probs, self.decide(probs))
+                made = ScanPrediction(one.case, error="; ".join(error.faults))
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                made = ScanPrediction(one.case, error=f"{shown(one.case.place)} {TOO_LARGE}, once it is segmented")
+            yield made
 
     def predict(
         self,
