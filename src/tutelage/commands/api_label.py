@@ -56,7 +56,6 @@ def select(
         TutelageError: a setting, the data, the run or `out` is invalid.
     """
     file = None if out is None else Path(out)
-    refuse_outputs(file, overwrite=overwrite)
     with label_file(labels) as table:
         cfg = SelectConfig(
             data=str(data),
@@ -69,6 +68,7 @@ def select(
             ignore_folders=ignore_folders,
             workers=workers,
         )
+        refuse_outputs(cfg, file, overwrite=overwrite)
         pile, choice = chosen(cfg, screen(quiet=quiet))
     if file is not None:
         write_chosen(pile, choice, cfg, file)

@@ -12,6 +12,7 @@ from tutelage.core.files import refuse_file, write_atomically, write_json
 from tutelage.inference.load import load_model, model_class
 from tutelage.results.report.model_pages import evaluation_page
 from tutelage.results.report.write import ENDINGS, write_page
+from tutelage.run.reads import read_of_run
 
 
 def evaluate_run(
@@ -41,7 +42,7 @@ def evaluate_run(
     """
     model_class(run, {"csv": csv, **options}, "score_options")
     for file, endings in ((out, (".json",)), (csv, (".csv",)), (report, ENDINGS["html"])):
-        refuse_file(file, overwrite=overwrite, endings=endings)
+        refuse_file(file, overwrite=overwrite, reads=(data, labels, *read_of_run(run)), endings=endings)
     model = load_model(run, network=network, device=device, **{name: True for name, on in options.items() if on})
     scores = model.score(data, labels=labels, workers=2, tell=lambda line: console.print(Text(line)))
     scores.print(console)

@@ -68,10 +68,12 @@ class Written:
 
     Attributes:
         fault: why nothing was predicted at all; empty if something was.
+        failed: how many items were not predicted, and which; empty if all were.
     """
 
     said: str
     fault: str
+    failed: str
 
 
 class TrainedModel(ABC):

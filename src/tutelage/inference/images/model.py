@@ -160,7 +160,7 @@ class Model(TrainedModel):
     ) -> WrittenTable:
         """Write the table of `predict` as CSV; see `TrainedModel.predict_into`."""
         self.require_classes()
-        refuse_file(out, overwrite=overwrite, endings=(".csv",))
+        refuse_file(out, overwrite=overwrite, reads=(data,), endings=(".csv",))
         say: Tell = tell or (lambda line: None)
         return write_predictions(self, list_given(data, say), out, workers=workers, keep=keep, tell=say)
 

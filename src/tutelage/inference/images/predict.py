@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from tutelage.core.files import atomic_file
-from tutelage.core.names import shown, to_cell
+from tutelage.core.names import first_of, shown, to_cell
 from tutelage.core.tables import csv_bytes
 from tutelage.data.images.items import Item
 from tutelage.inference.countdown import Countdown
@@ -45,22 +45,25 @@ def write_predictions(
     """
     columns = ["path", "label", "confidence", *(f"p_{name}" for name in model.classes), "error"]
     predictions = model.predictions(items, workers=workers)
-    unreadable, first = 0, ""
+    unreadable: list[str] = []  # only names, of which there may be many
+    first = ""
     kept: list[Prediction] = []
     progress, done = Countdown(len(items), "images", tell), 0
     with atomic_file(out) as stream:
         while block := list(islice(predictions, _BLOCK)):
             rows = [_cells(prediction, model.classes) for prediction in block]
             stream.write(csv_bytes(rows, columns, header=stream.tell() == 0))
-            failed = [f"{shown(one.name)}: {one.error}" for one in block if one.probs is None]
-            unreadable, first = unreadable + len(failed), first or next(iter(failed), "")
+            lost = [one for one in block if one.probs is None]
+            unreadable += [one.name for one in lost]
+            first = first or next((f"{shown(one.name)}: {one.error}" for one in lost), "")
             done += len(block)
             progress.done(done)
             if keep:
                 kept += block
-    said = f", {unreadable} of them unreadable (see the column error)" if unreadable else ""
-    fault = f"no image could be predicted, of {len(items)}. {first}" if unreadable == len(items) else ""
-    return WrittenTable(f"{len(items)} images{said}: {out}", fault, items, kept)
+    said = f", {len(unreadable)} of them unreadable (see the column error)" if unreadable else ""
+    fault = f"no image could be predicted, of {len(items)}. {first}" if len(unreadable) == len(items) else ""
+    failed = f"{len(unreadable)} of {len(items)} images could not be predicted: {first_of(unreadable)}"
+    return WrittenTable(f"{len(items)} images{said}: {out}", fault, failed if unreadable else "", items, kept)
 
 
 def _cells(prediction: Prediction, classes: tuple[str, ...]) -> dict[str, str]:
