@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
@@ -22,7 +22,7 @@ from tutelage.data.images.reading import (
     ImageFault,
     Size,
     decode_image,
-    ignore_warnings_of_pillow,
+    quiet_pillow,
     read_header,
     read_values,
 )
@@ -193,28 +193,18 @@ def _load(content: Content) -> bytes | NDArray:
 def _map_contents(
     function: Callable[[Content], T], items: Sequence[Item], workers: int, *, headers: bool = False
 ) -> Iterator[T]:
-    """What a function gives for the content of each item, in order; threads are a block ahead of the caller."""
     contents, workers = _contents(items, headers), max(workers, 1)
-    ignore_warnings_of_pillow()  # from now on, since threads read while the caller is at work
 
     def several(group: list[Content]) -> list[T]:
         return [function(content) for content in group]
 
-    pool = ThreadPoolExecutor(workers)  # threads, since decoders release the GIL
-
-    def begin() -> list[Future[list[T]]]:
-        block = list(islice(contents, _BLOCK * workers))
-        return [pool.submit(several, block[start : start + _GROUP]) for start in range(0, len(block), _GROUP)]
-
-    try:
-        begun = begin()
-        while begun:
-            ahead = begin()
-            for group in begun:
-                yield from group.result()
-            begun = ahead
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with ThreadPoolExecutor(workers) as pool:  # threads, since decoders release the GIL
+        while block := list(islice(contents, _BLOCK * workers)):
+            with quiet_pillow():  # per block, so that the caller's own warnings show between blocks
+                groups = [block[start : start + _GROUP] for start in range(0, len(block), _GROUP)]
+                results = list(pool.map(several, groups) if workers > 1 else map(several, groups))
+            for group in results:
+                yield from group
 
 
 def _contents(items: Sequence[Item], headers: bool) -> Iterator[Content]:
