@@ -82,7 +82,13 @@ def list_pairs(images: Path, labels: Path | None, where: str, *, kind: str = "",
 def list_hdf5(root: Path, where: str) -> dict[str, ScanListing]:
     """`<id>.h5` or `<id>/mri_norm2.h5`, split by `train.list` and `test.list` if these exist."""
     files = {stem_of(path): path for path in scan_files(root, slices=False) if suffix_of(path) == ".h5"}
-    files |= {folder.name: folder / _UAMT for folder in subfolders(root) if (folder / _UAMT).is_file()}
+    inner = {folder.name: folder / _UAMT for folder in subfolders(root) if (folder / _UAMT).is_file()}
+    twice = [
+        f"{shown(str(files[name]))} and {shown(str(inner[name]))} are two files of one case: keep one"
+        for name in files
+        if name in inner
+    ]
+    files |= inner
     kind = "HDF5 files with the datasets image and label"
     lists = {
         split: path
@@ -90,7 +96,7 @@ def list_hdf5(root: Path, where: str) -> dict[str, ScanListing]:
         if (path := next((p for p in (root / name, root.parent / name) if p.is_file()), None)) is not None
     }
     if not lists:
-        listing = ScanListing(kind, where)
+        listing = ScanListing(kind, where, faults=twice)
         listing.cases = [_hdf5_case(name, path) for name, path in sorted(files.items())]
         return {"train": listing}
     listings: dict[str, ScanListing] = {}
@@ -105,6 +111,7 @@ def list_hdf5(root: Path, where: str) -> dict[str, ScanListing]:
             else:
                 listing.cases.append(_hdf5_case(name, files[name]))
             named.add(name)
+    next(iter(listings.values())).faults += twice
     rest = sorted(set(files) - named)
     if rest:
         next(iter(listings.values())).warnings.append(

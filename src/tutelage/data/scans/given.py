@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -23,7 +23,7 @@ from tutelage.data.scans.formats.common import (
     suffix_of,
 )
 from tutelage.data.scans.geometry import Geometry, plain_geometry
-from tutelage.data.scans.items import Case
+from tutelage.data.scans.items import Case, names_apart
 from tutelage.data.scans.reading import RawCase, intensity_faults, read_case
 from tutelage.data.scans.source import list_scans
 
@@ -90,7 +90,8 @@ def list_given(scans: Scans, *, channels: int, axes: int, spacing: Spacing | Non
             given.append(_in_memory(own, volume, where))
     if not given:
         raise DataError("there are no scans: the list is empty")
-    return given
+    cases = names_apart([one.case for one in given])  # files of one name in several folders
+    return [replace(one, case=case) for one, case in zip(given, cases, strict=True)]
 
 
 def _in_source(source: str, axes: int) -> list[Given]:

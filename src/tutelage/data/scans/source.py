@@ -23,7 +23,7 @@ from tutelage.data.scans.folders import (
     subfolders,
 )
 from tutelage.data.scans.formats.common import SLICE_SUFFIXES, VOLUME_SUFFIXES, stem_of, suffix_of
-from tutelage.data.scans.items import Case, ScanListing
+from tutelage.data.scans.items import Case, ScanListing, names_apart
 from tutelage.data.scans.tables import (
     DATASET_FILE,
     is_dataset_file,
@@ -94,7 +94,8 @@ def list_scan_splits(path: str, labels: str | None = None, *, slices: bool = Fal
         slices: also take the 2-D images of a folder without masks as cases.
     """
     try:
-        return _recognize(Path(path).expanduser(), path, labels, slices)
+        splits = _recognize(Path(path).expanduser(), path, labels, slices)
+        return {split: replace(one, cases=names_apart(one.cases)) for split, one in splits.items()}
     except OSError as error:
         return {"train": _fault(path, f"{shown(path)} cannot be listed: {error.strerror}")}
 
