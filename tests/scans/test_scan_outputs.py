@@ -129,6 +129,16 @@ def test_scans_of_one_name_in_several_folders_are_told_apart(make: Any, finished
     assert masks_of(again) == {"c0.nii.gz": "c0.nii.gz.nii.gz", "c0.nii.gz (2)": "c0.nii.gz (2).nii.gz"}
 
 
+def test_numbered_scans_are_segmented_one_by_one_by_a_model_of_one_channel(
+    make: Any, finished: Path, new: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(3):
+        make.save(Path(f"many/scan_000{number}.nii.gz"), make.sphere(number)[0])
+    assert cli.run(["predict", str(finished), "many", "--out", "masks"]) == 0
+    assert "warning: many: 3 numbered files" in capsys.readouterr().out
+    assert len(list(Path("masks").glob("scan_000?.nii.gz"))) == 3
+
+
 @pytest.mark.parametrize("what", ["a header", "memory"])
 def test_a_scan_that_does_not_fit_into_memory_stops_no_other(
     what: str, finished: Path, new: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
+from tutelage.data.scans.channel_files import group_channels
 from tutelage.data.scans.formats.common import MASK_SLICE_SUFFIXES, SLICE_SUFFIXES, VOLUME_SUFFIXES, stem_of, suffix_of
 from tutelage.data.scans.formats.read import has_mask
 from tutelage.data.scans.items import Case, ScanListing
 
 IMAGE_FOLDERS, LABEL_FOLDERS = ("images", "imagesTr"), ("labels", "labelsTr", "masks")
-_CHANNEL = re.compile(r"_(\d{4})$")  # nnU-Net's: case_0000, case_0001
-_MOST_CHANNELS = 16
 _TEXTS = (".txt", ".json", ".csv", ".tsv", ".md", ".list")
 _ATRIUM = ("lgemri.nrrd", "laendo.nrrd", 255)  # image, label, and the value of the cavity
 _UAMT = "mri_norm2.h5"
@@ -40,10 +37,21 @@ def find_folder(root: Path, names: Iterable[str]) -> Path | None:
     return next((root / name for name in names if (root / name).is_dir()), None)
 
 
-def list_pairs(images: Path, labels: Path | None, where: str, *, kind: str = "", slices: bool = False) -> ScanListing:
+def list_pairs(
+    images: Path,
+    labels: Path | None,
+    where: str,
+    *,
+    kind: str = "",
+    slices: bool = False,
+    channels: int | None = None,
+) -> ScanListing:
     """Images in one folder and masks of the same names in another; images without a mask are unlabeled.
 
-    If all images end in `_0000`, `_0001`, ..., these are the channels of a case.
+    If all images end in `_0000`, `_0001`, ..., these are the channels of a case; see `group_channels`.
+
+    Args:
+        channels: files that a case has; None if that is not known.
     """
     listing = ScanListing(kind or f"{images.name}/ and {labels.name if labels else 'no labels'}/", where)
     if labels is None and not kind:
@@ -57,16 +65,17 @@ def list_pairs(images: Path, labels: Path | None, where: str, *, kind: str = "",
         elif stem in masks:
             listing.faults.append(f"{shown(str(mask))} and {shown(masks[stem].name)} are masks of one image: keep one")
         masks[stem] = mask
-    groups = _group_channels(files, masks)
-    for stem, channels in groups.items():
-        listing.cases.append(Case(stem, tuple(channels), masks.pop(stem, None)))
+    groups, single = group_channels(files, masks, channels)
+    listing.warnings += [f"{shown(str(images))}: {sentence}" for sentence in single]
+    for stem, own in groups.items():
+        listing.cases.append(Case(stem, tuple(own), masks.pop(stem, None)))
     if masks:
         some = ", ".join(shown(path.name) for path in list(masks.values())[:3])
         many = "1 mask has" if len(masks) == 1 else f"{len(masks)} masks have"
         listing.faults.append(
             f"{shown(str(labels))}: {many} no image of the same name in {shown(images.name)} (first: {some})"
         )
-    counts = {len(channels) for channels in groups.values()}
+    counts = {len(own) for own in groups.values()}
     if len(counts) > 1:
         listing.faults.append(
             f"{shown(str(images))}: cases have different numbers of channels: {', '.join(map(str, sorted(counts)))}"
@@ -164,26 +173,3 @@ def _other_files(folder: Path, used: list[Path]) -> list[str]:
     """Names of the other files, without hidden ones and text files."""
     names = (entry.name for entry in folder.iterdir() if entry.is_file() and entry not in used)
     return sorted(name for name in names if not name.startswith(".") and Path(name).suffix.lower() not in _TEXTS)
-
-
-def _group_channels(files: list[Path], masks: Collection[str]) -> dict[str, list[Path]]:
-    """The files of each case, by name, in the order of their channels.
-
-    The numbers count cases instead if masks have them too, or if there are more than there can be channels.
-    """
-    numbered = [_CHANNEL.search(stem_of(path)) for path in files]
-    if not files or not all(numbered) or not any(match and match[1] == "0000" for match in numbered):
-        return _by_stem(files)
-    if any(stem_of(path) in masks for path in files) or any(m and int(m[1]) >= _MOST_CHANNELS for m in numbered):
-        return _by_stem(files)
-    groups: dict[str, list[Path]] = defaultdict(list)
-    for path, match in zip(files, numbered, strict=True):
-        assert match is not None
-        groups[stem_of(path)[: match.start()]].append(path)
-    return dict(groups)
-
-
-def _by_stem(files: list[Path]) -> dict[str, list[Path]]:
-    """One case per file; files with the same stem keep their suffix in the name."""
-    stems = [stem_of(path) for path in files]
-    return {stem if stems.count(stem) == 1 else path.name: [path] for stem, path in zip(stems, files, strict=True)}

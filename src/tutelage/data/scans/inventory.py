@@ -16,7 +16,7 @@ from tutelage.core.names import class_name_fault, counted, shown
 from tutelage.data.scans.items import Case, ScanListing
 from tutelage.data.scans.parts import ScanInventory, ScanPart
 from tutelage.data.scans.scan_set import ScanLook, VolumeCache
-from tutelage.data.scans.source import list_scan_splits, list_scans
+from tutelage.data.scans.source import files_of_a_case, list_scan_splits, list_scans
 from tutelage.data.scans.survey import survey_scans
 
 ROLES = ("train", "unlabeled", "val", "test")
@@ -66,11 +66,12 @@ def _as_declared(scan: ScanConfig, listings: dict[str, ScanListing]) -> ScanConf
 def list_scan_parts(data: DataConfig) -> dict[str, ScanListing]:
     """The cases of each role in `data`; no voxel is read."""
     listings = list_scan_splits(data.path, data.labels)
+    files = files_of_a_case(listings["train"]) if "train" in listings else None
     for role, path in (("val", data.val), ("test", data.test)):
         if path is not None:
-            listings[role] = list_scans(path, role=role)  # type: ignore[arg-type]
+            listings[role] = list_scans(path, role=role, channels=files)  # type: ignore[arg-type]
     if data.unlabeled is not None:
-        further = list_scans(data.unlabeled, role="unlabeled")
+        further = list_scans(data.unlabeled, role="unlabeled", channels=files)
         before = listings.get("unlabeled")
         if before is not None:
             further.cases = before.cases + further.cases

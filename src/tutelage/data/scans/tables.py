@@ -43,6 +43,7 @@ def list_dataset_file(path: Path, where: str) -> dict[str, ScanListing]:
         return {"train": train}
     root = path.parent
     modalities = table.get("modality", table.get("channel_names", {}))
+    files = len(table["channel_names"]) if isinstance(table.get("channel_names"), dict | list) else None
     train.channels_last_axis = isinstance(modalities, dict | list) and len(modalities) > 1
     if isinstance(table.get("training"), list):
         train.cases = [case for entry in table["training"] if (case := _entry(entry, root, path, train)) is not None]
@@ -50,7 +51,7 @@ def list_dataset_file(path: Path, where: str) -> dict[str, ScanListing]:
             train.faults.append(f"{shown(str(path))} lists no cases in 'training'")
     elif (root / "imagesTr").is_dir():
         labels = find_folder(root, ["labelsTr"])
-        pairs = list_pairs(root / "imagesTr", labels, where, kind="dataset.json of nnU-Net")
+        pairs = list_pairs(root / "imagesTr", labels, where, kind="dataset.json of nnU-Net", channels=files)
         train = replace(pairs, values=train.values, ignore_label=train.ignore_label)
     else:
         train.faults.append(f"{shown(str(path))} lists no 'training', and there is no folder imagesTr beside it")
@@ -58,7 +59,7 @@ def list_dataset_file(path: Path, where: str) -> dict[str, ScanListing]:
     tests = root / "labelsTs"
     if tests.is_dir() and (root / "imagesTs").is_dir():
         listings["test"] = replace(
-            list_pairs(root / "imagesTs", tests, where, kind="imagesTs/ and labelsTs/"),
+            list_pairs(root / "imagesTs", tests, where, kind="imagesTs/ and labelsTs/", channels=files),
             values=train.values,
             channels_last_axis=train.channels_last_axis,
         )

@@ -31,6 +31,10 @@ from tutelage.tasks.own_metrics import own_metrics
 from tutelage.tasks.segmentation import Segmentation
 
 
+def _silent(line: str) -> None:
+    """Nobody listens."""
+
+
 @dataclass(frozen=True, repr=False)
 class ScanModel(TrainedModel):
     """A trained network, its classes, and the preparation of scans it was trained with.
@@ -186,7 +190,7 @@ class ScanModel(TrainedModel):
         Args:
             **options: `probabilities` also writes the class probabilities.
         """
-        given = self._given(data)
+        given = self._given(data, tell=tell or _silent)
         self._refuse(out, data, given, overwrite=overwrite)
         return write_masks(self, given, out, tell=tell, **options)
 
@@ -194,9 +198,11 @@ class ScanModel(TrainedModel):
         files = [file for one in given for file in one.case.images]
         refuse_folder(out, overwrite=overwrite, reads=(scans, files, self.scan.crop_masks))
 
-    def _given(self, scans: Scans, spacing: Spacing | None = None, affine: Any = None) -> list[Given]:
+    def _given(
+        self, scans: Scans, spacing: Spacing | None = None, affine: Any = None, tell: Tell = _silent
+    ) -> list[Given]:
         axes = len(self.task.patch_size)
-        return list_given(scans, channels=self.channels, axes=axes, spacing=spacing, affine=affine)
+        return list_given(scans, channels=self.channels, axes=axes, spacing=spacing, affine=affine, tell=tell)
 
     @float32_by_default()
     def score(self, data: str, *, labels: str | None = None, workers: int = 2, tell: Tell | None = None) -> ScanScores:

@@ -61,7 +61,7 @@ def score_scans(
     Raises:
         DataError: lists all problems: scans that cannot be read, label values that are not a class, no labels.
     """
-    cases = labeled_cases(model, data, labels=labels, workers=workers)
+    cases = labeled_cases(model, data, labels=labels, workers=workers, tell=tell)
     metrics, table = model.task.metrics(), class_table(model.values)
     for number, case in enumerate(cases, start=1):
         raw = read_case(case, model.scan)
@@ -80,7 +80,9 @@ def score_scans(
     return ScanScores(model.classes, metrics.compute(), own, cases)
 
 
-def labeled_cases(model: Segmenter, data: str, *, labels: str | None, workers: int) -> list[Case]:
+def labeled_cases(
+    model: Segmenter, data: str, *, labels: str | None, workers: int, tell: Tell | None = None
+) -> list[Case]:
     """The labeled scans of a source; if it has splits, those of its test split.
 
     Every file is read once, so that problems are reported before hours of prediction.
@@ -88,7 +90,10 @@ def labeled_cases(model: Segmenter, data: str, *, labels: str | None, workers: i
     Raises:
         DataError: lists all problems.
     """
-    listing = list_scans(data, labels, role="test")
+    listing = list_scans(data, labels, role="test", channels=model.channels)
+    if tell is not None:
+        for warning in listing.warnings:
+            tell(f"warning: {warning}")
     cases = [case for case in listing.cases if case.label is not None]
     faults = list(listing.faults)
     if not cases and not faults:
