@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import nrrd
 import numpy as np
 import pytest
@@ -137,6 +138,18 @@ def test_numbered_scans_are_segmented_one_by_one_by_a_model_of_one_channel(
     assert cli.run(["predict", str(finished), "many", "--out", "masks"]) == 0
     assert "warning: many: 3 numbered files" in capsys.readouterr().out
     assert len(list(Path("masks").glob("scan_000?.nii.gz"))) == 3
+
+
+def test_a_scan_of_two_geometries_is_named_when_it_is_segmented(
+    make: Any, finished: Path, new: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = nibabel.Nifti1Image(make.sphere(3)[0], make.affine)
+    image.set_qform(np.diag([3.0, 6.0, 4.5, 1.0]), 1)
+    image.set_sform(make.affine, 1)
+    nibabel.save(image, "new/two.nii.gz")
+    assert cli.run(["predict", str(finished), "new", "--out", "masks"]) == 0
+    said = capsys.readouterr().out.replace("\n", " ")
+    assert said.count("warning: new/two.nii.gz states two geometries") == 1
 
 
 @pytest.mark.parametrize("what", ["a header", "memory"])

@@ -20,11 +20,13 @@ class Geometry:
         shape: voxels along each axis, without channels.
         affine: (4, 4) float64 from voxel indices to RAS+ coordinates in mm, as nibabel has it.
         stated: whether the file states it; a PNG does not.
+        second: the affine of another geometry that the file states too, or None: a NIfTI file has room for two.
     """
 
     shape: tuple[int, ...]
     affine: Affine
     stated: bool = True
+    second: Affine | None = None
 
     @property
     def axes(self) -> int:

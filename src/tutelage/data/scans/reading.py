@@ -45,7 +45,7 @@ def read_case(case: Case, cfg: ScanConfig, *, with_label: bool = True) -> RawCas
             or mask are on different grids, or a label value is not in [0, 255].
     """
     warnings: list[str] = []
-    image, geometry = _read_channels(case, cfg)
+    image, geometry = _read_channels(case, cfg, warnings)
     faults = intensity_faults(image, case.place)
     label = crop = None
     try:
@@ -90,16 +90,18 @@ def crop_mask(case: Case, cfg: ScanConfig) -> Path | None:
     raise DataError(f"{shown(str(folder))} has no mask for {shown(case.place)}, which scan.crop = 'mask' asks for")
 
 
-def _read_channels(case: Case, cfg: ScanConfig) -> tuple[NDArray[np.float32], Geometry]:
+def _read_channels(case: Case, cfg: ScanConfig, warnings: list[str]) -> tuple[NDArray[np.float32], Geometry]:
     def read(path: Path) -> tuple[NDArray[np.float32], Geometry]:
         return read_volume(path, channels_last_axis=cfg.channels_last_axis, assumed_spacing=cfg.assumed_spacing)
 
     image, geometry = read(case.images[0])
+    geometry = _one_geometry(case.images[0], geometry, cfg, warnings)
     if len(case.images) == 1:
         return image, geometry
     channels, faults = [image], []
     for path in case.images[1:]:
         further, other = read(path)
+        other = _one_geometry(path, other, cfg, warnings)
         if other.shape != geometry.shape or other.distance(geometry) > TOLERANCE:
             faults.append(f"{shown(str(path))} lies on another grid than {shown(case.images[0].name)}: resample it")
         channels.append(further)
@@ -108,8 +110,29 @@ def _read_channels(case: Case, cfg: ScanConfig) -> tuple[NDArray[np.float32], Ge
     return np.concatenate(channels), geometry
 
 
+def _one_geometry(path: Path, geometry: Geometry, cfg: ScanConfig, warnings: list[str]) -> Geometry:
+    """The geometry that counts, of a NIfTI file with two; a warning if they differ by half a voxel or more."""
+    if geometry.second is None:
+        return geometry
+    other = Geometry(geometry.shape, geometry.second)
+    apart = geometry.distance(other)
+    used = other if cfg.nifti_form == "qform" else Geometry(geometry.shape, geometry.affine)
+    if apart >= min(*geometry.spacing, *other.spacing) / 2:
+        warnings.append(
+            f"{shown(str(path))} states two geometries, up to {apart:.3g} mm apart: voxels of {_in_words(geometry)} by "
+            f"its sform, of {_in_words(other)} by its qform. The {cfg.nifti_form} counts (scan.nifti_form); other "
+            "programs may read the other one"
+        )
+    return used
+
+
+def _in_words(geometry: Geometry) -> str:
+    return f"{' x '.join(f'{step:.3g}' for step in geometry.spacing)} mm, axes {geometry.codes or '-'}"
+
+
 def _read_label(path: Path, case: Case, geometry: Geometry, cfg: ScanConfig, warnings: list[str]) -> NDArray[np.uint8]:
     label, own = read_mask(path, assumed_spacing=cfg.assumed_spacing)
+    own = _one_geometry(path, own, cfg, warnings)
     _check_grid(path, own, case, geometry, cfg, warnings)
     outside = label[(label < 0) | (label > 255)]
     if outside.size:
@@ -119,6 +142,7 @@ def _read_label(path: Path, case: Case, geometry: Geometry, cfg: ScanConfig, war
 
 def _read_crop(path: Path, case: Case, geometry: Geometry, cfg: ScanConfig, warnings: list[str]) -> NDArray[np.bool_]:
     mask, own = read_mask(path, assumed_spacing=cfg.assumed_spacing)
+    own = _one_geometry(path, own, cfg, warnings)
     _check_grid(path, own, case, geometry, cfg, warnings)
     return mask != 0
 

@@ -29,6 +29,7 @@ _PREPARED_BY = (  # the settings that a prepared volume depends on
     "channels_last_axis",
     "assumed_spacing",
     "ignore_label_header",
+    "nifti_form",
     "canonical",
     "spacing",
     "intensity",

@@ -124,7 +124,7 @@ class ScanModel(TrainedModel):
             try:
                 raw = one.read(self.scan)
                 probs = self.segment(raw)
-                made = ScanPrediction(one.case, raw.geometry, probs, self.decide(probs))
+                made = ScanPrediction(one.case, raw.geometry, probs, self.decide(probs), warnings=tuple(raw.warnings))
             except DataError as error:
                 made = ScanPrediction(one.case, error="; ".join(error.faults))
             except Exception as error:

@@ -45,6 +45,8 @@ def write_masks(
             if probabilities:
                 write_probabilities(out, stem_of(row["mask"]), made.probs, made.geometry, like=made.case.images[0])
         if tell is not None:
+            for warning in made.warnings:
+                tell(f"warning: {warning}")
             tell(f"{number} of {len(cases)}: {shown(made.case.name)}: {row['error'] or row['mask']}")
     folder.close()
     errors = [f"{shown(row['case'])}: {row['error']}" for row in folder.rows if row["error"]]

@@ -31,6 +31,7 @@ class ScanPrediction:
     Attributes:
         probs: (K, *S) float32 on the grid of the file, or None.
         predicted: (*S) int64 class indices on the same grid, or None.
+        warnings: what is unusual in its files but was accepted; safe to print.
     """
 
     case: Case
@@ -38,6 +39,7 @@ class ScanPrediction:
     probs: NDArray[np.float32] | None = None
     predicted: NDArray[np.int64] | None = None
     error: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 class Segmenter(Protocol):

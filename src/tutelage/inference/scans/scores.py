@@ -91,17 +91,21 @@ def labeled_cases(
         DataError: lists all problems.
     """
     listing = list_scans(data, labels, role="test", channels=model.channels)
-    if tell is not None:
-        for warning in listing.warnings:
-            tell(f"warning: {warning}")
     cases = [case for case in listing.cases if case.label is not None]
-    faults = list(listing.faults)
+    faults, warnings = list(listing.faults), list(listing.warnings)
     if not cases and not faults:
         faults.append(f"{shown(data)} has no labeled scans: expected images/ and labels/, or another source with masks")
     for case, look in zip(cases, survey_scans(cases, model.scan, workers=workers), strict=True):
-        faults += _faults(case, look, model) if isinstance(look, ScanLook) else look
+        if not isinstance(look, ScanLook):
+            faults += look
+            continue
+        faults += _faults(case, look, model)
+        warnings += look.warnings
     if faults:
         raise DataError(faults)
+    if tell is not None:
+        for warning in warnings:
+            tell(f"warning: {warning}")
     return cases
 
 
