@@ -26,9 +26,17 @@ from tutelage.inference.model import Tell, TrainedModel
 from tutelage.inference.scans.predict import WrittenMasks, refuse_folder, write_masks
 from tutelage.inference.scans.prediction import ScanPrediction, Segmentations, keep_masks
 from tutelage.inference.scans.scores import ScanScores, score_scans
+from tutelage.run.run_record import RunRecord
 from tutelage.run.weights import load_network
 from tutelage.tasks.own_metrics import own_metrics
 from tutelage.tasks.segmentation import Segmentation
+
+
+def learned_scans(run: Path) -> frozenset[str]:
+    """Hashes of the scans whose labels a run learned from; none of a run that does not say so."""
+    record = RunRecord(run).best
+    known = (record.path / "split.json").exists()  # not of imported weights
+    return frozenset(record.split.get("labeled_contents", ()) if known else ())
 
 
 def _silent(line: str) -> None:
@@ -41,6 +49,7 @@ class ScanModel(TrainedModel):
 
     Attributes:
         values: label value of each class in mask files.
+        learned: hashes of the scans whose labels it learned from, where the run recorded them.
     """
 
     kind = SCANS.name
@@ -56,6 +65,7 @@ class ScanModel(TrainedModel):
     step: int
     device: torch.device
     own_metrics: tuple[str, ...] = ()
+    learned: frozenset[str] = frozenset()
 
     @staticmethod
     def load(
@@ -94,6 +104,7 @@ class ScanModel(TrainedModel):
             step=loaded.step,
             device=loaded.device,
             own_metrics=cfg.train.metrics,
+            learned=learned_scans(Path(run)),
         )
 
     @float32_by_default()

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from tutelage.core.console import name_column
 from tutelage.core.errors import DataError, is_out_of_memory
-from tutelage.core.names import shown, to_cell
+from tutelage.core.names import first_of, shown, to_cell
 from tutelage.core.tables import csv_bytes
 from tutelage.data.scans.formats.read import TOO_LARGE
 from tutelage.data.scans.items import Case
@@ -93,6 +93,7 @@ def labeled_cases(
     listing = list_scans(data, labels, role="test", channels=model.channels)
     cases = [case for case in listing.cases if case.label is not None]
     faults, warnings = list(listing.faults), list(listing.warnings)
+    known: list[str] = []
     if not cases and not faults:
         faults.append(f"{shown(data)} has no labeled scans: expected images/ and labels/, or another source with masks")
     for case, look in zip(cases, survey_scans(cases, model.scan, workers=workers), strict=True):
@@ -101,8 +102,14 @@ def labeled_cases(
             continue
         faults += _faults(case, look, model)
         warnings += look.warnings
+        known += [case.name] if look.digest in model.learned else []
     if faults:
         raise DataError(faults)
+    if known:
+        warnings.append(
+            f"the model learned from the labels of {len(known)} of these {len(cases)} scans ({first_of(known)}): scores "
+            "on them do not tell how good it is on others"
+        )
     if tell is not None:
         for warning in warnings:
             tell(f"warning: {warning}")
