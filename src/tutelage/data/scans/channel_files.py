@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from tutelage.core.names import counted, first_of
-from tutelage.data.scans.formats.common import stem_of
+from tutelage.data.scans.formats.common import same_name, stem_of
 
 _CHANNEL = re.compile(r"_(\d{4})$")  # case_0000, case_0001
 _MOST_CHANNELS = 16
@@ -27,13 +27,14 @@ def group_channels(
     - if it is not, and no mask is named like a group: if there is one group alone, or groups have several sizes.
 
     Args:
-        masks: names of masks, without suffix.
+        masks: names of masks, without suffix; see `same_name`.
         channels: files that a case has: of the training scans, or of the model; None if that is not known.
     """
     numbered = [_CHANNEL.search(stem_of(path)) for path in files]
     if not files or not all(numbered) or not any(match and match[1] == "0000" for match in numbered):
         return _by_stem(files), []
-    if any(stem_of(path) in masks for path in files) or any(m and int(m[1]) >= _MOST_CHANNELS for m in numbered):
+    many = any(match and int(match[1]) >= _MOST_CHANNELS for match in numbered)
+    if many or any(same_name(stem_of(path)) in masks for path in files):
         return _by_stem(files), []
     groups: Groups = defaultdict(list)
     for path, match in zip(files, numbered, strict=True):
@@ -44,7 +45,8 @@ def group_channels(
         wrong = [name for name, group in groups.items() if len(group) != channels]
         why = f"a case has {counted(channels, 'file')}"
     else:
-        vague = not any(name in masks for name in groups) and (len(sizes) > 1 or (len(groups) == 1 and sizes != {1}))
+        unlike = len(sizes) > 1 or (len(groups) == 1 and sizes != {1})
+        vague = unlike and not any(same_name(name) in masks for name in groups)
         wrong, why = list(groups) if vague else [], "no mask is named like a group of them"
     single = _by_stem([path for name in wrong for path in groups[name]])
     if not single:
@@ -57,4 +59,5 @@ def group_channels(
 def _by_stem(files: Sequence[Path]) -> Groups:
     """One case per file; files with the same stem keep their suffix in the name."""
     stems = [stem_of(path) for path in files]
-    return {stem if stems.count(stem) == 1 else path.name: [path] for stem, path in zip(stems, files, strict=True)}
+    alike = Counter(map(same_name, stems))
+    return {stem if alike[same_name(stem)] == 1 else path.name: [path] for stem, path in zip(stems, files, strict=True)}

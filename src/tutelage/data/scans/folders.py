@@ -6,9 +6,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tutelage.core.errors import DataError
-from tutelage.core.names import shown
+from tutelage.core.names import enumerated, shown
 from tutelage.data.scans.channel_files import group_channels
-from tutelage.data.scans.formats.common import MASK_SLICE_SUFFIXES, SLICE_SUFFIXES, VOLUME_SUFFIXES, stem_of, suffix_of
+from tutelage.data.scans.formats.common import (
+    MASK_SLICE_SUFFIXES,
+    SLICE_SUFFIXES,
+    VOLUME_SUFFIXES,
+    same_name,
+    stem_of,
+    suffix_of,
+)
 from tutelage.data.scans.formats.read import has_mask
 from tutelage.data.scans.items import Case, ScanListing
 
@@ -59,7 +66,7 @@ def list_pairs(
     files = scan_files(images, slices=slices or labels is not None)
     masks: dict[str, Path] = {}
     for mask in scan_files(labels, slices=True) if labels else ():
-        stem, suffix = stem_of(mask), suffix_of(mask)
+        stem, suffix = same_name(stem_of(mask)), suffix_of(mask)
         if suffix in SLICE_SUFFIXES and suffix not in MASK_SLICE_SUFFIXES:
             listing.faults.append(f"{shown(str(mask))} is a JPEG, which changes label values: save masks as .png")
         elif stem in masks:
@@ -68,13 +75,17 @@ def list_pairs(
     groups, single = group_channels(files, masks, channels)
     listing.warnings += [f"{shown(str(images))}: {sentence}" for sentence in single]
     for stem, own in groups.items():
-        listing.cases.append(Case(stem, tuple(own), masks.pop(stem, None)))
+        listing.cases.append(Case(stem, tuple(own), masks.pop(same_name(stem), None)))
+    for stem, twins in _twins(files).items():
+        if stem in masks:
+            names, one = enumerated([shown(path.name) for path in twins]), shown(masks.pop(stem).name)
+            listing.faults.append(f"{shown(str(images))}: {names} both belong to the mask {one}: keep one")
     if masks:
         some = ", ".join(shown(path.name) for path in list(masks.values())[:3])
         many = "1 mask has" if len(masks) == 1 else f"{len(masks)} masks have"
-        listing.faults.append(
-            f"{shown(str(labels))}: {many} no image of the same name in {shown(images.name)} (first: {some})"
-        )
+        lonely = f"{shown(str(labels))}: {many} no image of the same name in {shown(images.name)} (first: {some})"
+        listing.faults.append(lonely)
+        listing.skippable.append(lonely)
     counts = {len(own) for own in groups.values()}
     if len(counts) > 1:
         listing.faults.append(
@@ -139,6 +150,7 @@ def list_atria(root: Path, where: str) -> ScanListing:
             listing.cases.append(Case(folder.name, (folder / image,), mask if mask.is_file() else None))
         elif mask.is_file():
             listing.faults.append(f"{shown(str(folder))} has {label} and no {image}")
+            listing.skippable.append(listing.faults[-1])
     return listing
 
 
@@ -150,6 +162,14 @@ def is_hdf5_folder(root: Path, files: list[Path], folders: list[Path]) -> bool:
 def is_atria_folder(folders: list[Path]) -> bool:
     """Whether these folders are those of the Left Atrium challenge."""
     return any((folder / _ATRIUM[0]).is_file() for folder in folders)
+
+
+def _twins(files: list[Path]) -> dict[str, list[Path]]:
+    """The files of one name but for their suffix or Unicode form, by that name."""
+    found: dict[str, list[Path]] = {}
+    for path in files:
+        found.setdefault(same_name(stem_of(path)), []).append(path)
+    return {stem: paths for stem, paths in found.items() if len(paths) > 1}
 
 
 def _hdf5_case(name: str, path: Path) -> Case:

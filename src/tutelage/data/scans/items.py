@@ -43,6 +43,7 @@ class ScanListing:
         ignore_label: value of voxels that the source leaves unlabeled.
         channels_last_axis: whether the source declares that a fourth axis of its files holds channels.
         faults, warnings: one sentence each, safe to print; faults make the source unusable.
+        skippable: those of the faults that concern one case, which `data.skip_unreadable` leaves out.
     """
 
     kind: str
@@ -53,6 +54,7 @@ class ScanListing:
     channels_last_axis: bool = False
     faults: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    skippable: list[str] = field(default_factory=list)
 
 
 def names_apart(cases: Sequence[Case]) -> list[Case]:

@@ -143,7 +143,19 @@ def _recognize(root: Path, where: str, labels: str | None, known: _Known) -> dic
         return list_hdf5(root, where)
     if files:
         return {"train": list_pairs(root, None, where, slices=known.slices, channels=known.channels)}
-    return {"train": _fault(where, f"{shown(where)} holds no scans; {_KINDS}")}
+    return {"train": _fault(where, f"{shown(where)} holds no scans{_deeper(folders)}; {_KINDS}")}
+
+
+def _deeper(folders: list[Path]) -> str:
+    """Where scans lie instead, if they do one or two levels deeper."""
+    for folder in folders:
+        for inner in (folder, *subfolders(folder)):
+            found = scan_files(inner, slices=False)
+            if found and inner.name not in (*IMAGE_FOLDERS, *LABEL_FOLDERS):
+                return f", but {shown(str(inner))} does ({shown(found[0].name)}): name that folder, or list its files"
+            if found:
+                return f", but {shown(str(inner.parent))} does: name that folder"
+    return ""
 
 
 def _recognize_file(path: Path, where: str) -> dict[str, ScanListing]:
@@ -238,6 +250,7 @@ def _merged(listings: list[ScanListing]) -> ScanListing:
         listings[0],
         cases=[case for listing in listings for case in listing.cases],
         faults=[fault for listing in listings for fault in listing.faults],
+        skippable=[fault for listing in listings for fault in listing.skippable],
         warnings=[warning for listing in listings for warning in listing.warnings],
     )
 

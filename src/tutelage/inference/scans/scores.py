@@ -107,8 +107,8 @@ def labeled_cases(
         raise DataError(faults)
     if known:
         warnings.append(
-            f"the model learned from the labels of {len(known)} of these {len(cases)} scans ({first_of(known)}): scores "
-            "on them do not tell how good it is on others"
+            f"the model learned from the labels of {len(known)} of these {len(cases)} scans ({first_of(known)}): "
+            "scores on them do not tell how good it is on others"
         )
     if tell is not None:
         for warning in warnings:
