@@ -11,7 +11,7 @@ there, they would replace scans, or be read as scans or labels the next time.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -119,17 +119,30 @@ def _in_folder(file: Path, folder: Path) -> bool:
 def _linked_in(files: list[Path], folder: Path) -> Path | None:
     """The first of some files that a link in `folder` or below leads to, of either kind."""
     wanted = {(found.st_dev, found.st_ino): file for file in files for found in (file.stat(),)}
-    for place, folders, names in os.walk(folder) if wanted else ():
-        for name in (*names, *folders):
-            path = Path(place, name)
-            try:
-                found = path.stat()
-            except OSError:  # a broken link
-                continue
-            if (found.st_dev, found.st_ino) in wanted:
-                return wanted[found.st_dev, found.st_ino]
-            if path.is_symlink() and path.is_dir():
-                inside = next((file for file in files if lies_in(file, path)), None)
-                if inside is not None:
-                    return inside
+    inodes = {inode for _, inode in wanted}
+    for entry in _entries(folder) if wanted else ():
+        symbolic = entry.is_symlink()
+        if not symbolic and entry.inode() not in inodes:  # no call of the system: there may be a million files
+            continue
+        try:
+            found = entry.stat()
+        except OSError:  # a broken link
+            continue
+        if (found.st_dev, found.st_ino) in wanted:
+            return wanted[found.st_dev, found.st_ino]
+        if symbolic and entry.is_dir():
+            inside = next((file for file in files if lies_in(file, Path(entry.path))), None)
+            if inside is not None:
+                return inside
     return None
+
+
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """All that is in a folder and below; links to folders are not followed."""
+    waiting = [str(folder)]
+    while waiting:
+        with suppress(OSError), os.scandir(waiting.pop()) as entries:  # not readable, or gone by now
+            for entry in entries:
+                yield entry
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
