@@ -2,7 +2,8 @@
 
 Two paths are the same file if they have the same inode, so links of both kinds and another case of letters are seen
 through. A file that is there already and lies in a folder that is read is taken for one that is read, since a source is
-searched for images, scans, tables and lists of many names. New files in such a folder are allowed: they lose nothing.
+searched for images, scans, tables and lists of many names. Pages are not: no source reads them. New files in such a
+folder are allowed: they lose nothing.
 
 Masks have names that a source of scans looks for, so that a folder of masks is refused in, above and at such a source:
 there, they would replace scans, or be read as scans or labels the next time.
@@ -18,6 +19,8 @@ from typing import Any
 
 from tutelage.core.errors import RunError
 from tutelage.core.names import shown
+
+_PAGES = (".html", ".htm", ".md")
 
 
 def refuse_input(out: Path, reads: Iterable[Any]) -> None:
@@ -35,12 +38,13 @@ def refuse_inputs(outs: Iterable[Path], reads: Iterable[Any]) -> None:
         RunError: one of them is one of the files that are read, or it exists and lies in one of the folders.
     """
     written, read = list(outs), paths_in(reads)
+    kept = [out for out in written if out.suffix.lower() not in _PAGES]
     for path in read:
         if same := next((out for out in written if _same(out, path)), None):
             raise RunError(f"{shown(str(same))} is read here, so it is never replaced: name another")
         if path.is_dir():
-            inside = next((out for out in written if out.exists() and _in_folder(out, path)), None)
-            inside = inside or _linked_in([out for out in written if out.is_file()], path)
+            inside = next((out for out in kept if out.exists() and _in_folder(out, path)), None)
+            inside = inside or _linked_in([out for out in kept if out.is_file()], path)
             if inside is not None:
                 raise RunError(
                     f"{shown(str(inside))} lies in {shown(str(path))}, which is read here, so it is never replaced: "

@@ -8,6 +8,7 @@ from itertools import permutations, product
 from pathlib import Path
 from typing import Any
 
+import h5py
 import nibabel
 import numpy as np
 import pytest
@@ -79,6 +80,15 @@ def test_labels_of_a_dataset_json_that_are_no_numbers_are_named(source: Path, la
 def test_two_files_of_one_image_are_both_named(source: Path) -> None:
     save(source / "images" / "c0.nii", scan(7))
     assert "images: c0.nii and c0.nii.gz both belong to the mask c0.nii.gz: keep one" in inventory(source).faults[0]
+
+
+def test_a_file_and_a_folder_of_one_hdf5_case_are_both_named(tmp_path: Path) -> None:
+    for path in (tmp_path / "p1.h5", tmp_path / "p1" / "mri_norm2.h5"):
+        path.parent.mkdir(exist_ok=True)
+        with h5py.File(path, "w") as file:
+            file["image"], file["label"] = scan(0), label()
+    fault = inventory(tmp_path).faults[0]
+    assert "p1.h5 and " in fault and "p1/mri_norm2.h5 are two files of one case: keep one" in fault
 
 
 @pytest.mark.parametrize("value", [0.9999, 1.00004])
