@@ -171,7 +171,11 @@ def _open(file: Path | BinaryIO, most: int) -> Image.Image:
     if Image.MAX_IMAGE_PIXELS is not None and most > 2 * Image.MAX_IMAGE_PIXELS:  # where it raises an error
         Image.MAX_IMAGE_PIXELS = most
     image = Image.open(file, formats=FORMATS)
-    _check_pixels(image, most)
+    try:
+        _check_pixels(image, most)
+    except ImageFault:
+        image.close()
+        raise
     return image
 
 
