@@ -47,10 +47,11 @@ def test_the_limit_of_pillow_is_raised_with_it(suffix: str, tmp_path: Path, monk
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
+    root = tmp_path / "photos"
     for name in ("a/0.png", "a/1.jpg", "b/0.png", "b/1.jpg"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        write(tmp_path / name)
-    return tmp_path
+        (root / name).parent.mkdir(exist_ok=True, parents=True)
+        write(root / name)
+    return root
 
 
 def test_the_cache_keeps_no_refusal_for_another_limit(photos: Path, cache: ImageCache) -> None:
