@@ -79,8 +79,12 @@ def test_an_interrupted_pass_goes_on_where_it_stopped(items: list[Item], tmp_pat
     out, rest, told = tmp_path / "rows.csv", Counting(), list[str]()
     interrupt(items, out)
     assert sorted(file.name for file in (tmp_path / "rows.csv.parts").iterdir())[:2] == ["0000000.npz", "0000001.npz"]
-    check(list(rest.image_pass().kept(items, KeptBlocks(out, resume=True), told.append)))
+    kept = KeptBlocks(out, resume=True)
+    check(list(rest.image_pass().kept(items, kept, told.append)))
     assert told[0] == "- 12 of 23 images are done already" and rest.seen == 20 - 11
+    assert kept.exists()  # until the caller has written them elsewhere
+    kept.remove()
+    kept.remove()
     assert not (tmp_path / "rows.csv.parts").exists()
 
 
@@ -118,7 +122,9 @@ def test_files_of_others_in_the_folder_stay(items: list[Item], tmp_path: Path) -
     out = tmp_path / "rows.csv"
     interrupt(items, out)
     (tmp_path / "rows.csv.parts" / "notes.txt").write_text("mine")
-    list(Counting().image_pass().kept(items, KeptBlocks(out, overwrite=True), silent))
+    kept = KeptBlocks(out, overwrite=True)
+    list(Counting().image_pass().kept(items, kept, silent))
+    kept.remove()
     assert [file.name for file in (tmp_path / "rows.csv.parts").iterdir()] == ["notes.txt"]
 
 

@@ -46,7 +46,7 @@ def embed_run(
     for file, endings in ((out, SUFFIXES), (report, ENDINGS["html"])):
         replace = overwrite or (resume and file == out)
         refuse_file(file, overwrite=replace, reads=(data, labels, *read_of_run(run)), endings=endings)
-    kept = KeptBlocks(out, resume=resume, overwrite=overwrite)
+    write, kept = writer(out), KeptBlocks(out, resume=resume, overwrite=overwrite)
     if resume and out.exists() and not kept.exists():
         console.print(f"{out} is complete already", markup=False)
         return
@@ -59,12 +59,13 @@ def embed_run(
         if rank():
             list(blocks)
             return
-        with writer(out) as write:
+        with write:
             for block in embedded(items, blocks, unreadable=unreadable):
                 write.add(block)
                 count, width = count + len(block.items), block.features.shape[1]
             if not count:
                 raise DataError(unreadable)
+    kept.remove()
     said = f", {len(unreadable)} skipped because they cannot be read" if unreadable else ""
     console.print(f"{count} images, {width} features each{said}: {out}", markup=False)
     if report is not None:

@@ -123,8 +123,8 @@ class KeptBlocks:
         return found
 
     def remove(self) -> None:
-        """Delete the blocks, and the folder if nothing else is in it."""
-        for file in self.folder.iterdir():
+        """Delete the blocks, if there are any, and the folder if nothing else is in it."""
+        for file in self.folder.iterdir() if self.folder.is_dir() else ():
             if file.name == _KEY or _NAME.fullmatch(file.name):
                 file.unlink(missing_ok=True)
         with suppress(OSError):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from tutelage.core.distributed import rank, to_main, world_size
+from tutelage.core.distributed import from_main, rank, to_main, world_size
 from tutelage.data.images.framing import Pixels
 from tutelage.data.images.items import Item, Unreadable
 from tutelage.inference.countdown import Countdown
@@ -84,7 +84,7 @@ class ImagePass:
     def kept(self, items: Sequence[Item], kept: KeptBlocks, tell: Tell) -> Iterator[Block]:
         """As `shared`; a command that was interrupted goes on from the blocks in its folder.
 
-        Few images of one process are not worth a folder.
+        Few images of one process are not worth a folder. The caller removes it when the blocks are written elsewhere.
 
         Args:
             tell: receives lines on the progress.
@@ -100,7 +100,7 @@ class ImagePass:
         there = kept.open(items, self.key(), count)
         if there:
             tell(f"- {min(there * BLOCK, len(items)):,} of {len(items):,} images are done already")
-        missing = kept.missing(count)[rank() :: world_size()]
+        missing = from_main(kept.missing(count) if rank() == 0 else [])[rank() :: world_size()]
         progress, done = Countdown(sum(len(items[n * BLOCK : (n + 1) * BLOCK]) for n in missing), "images", tell), 0
         for number, block in self.blocks(items, missing):
             kept.put(number, block)
@@ -108,4 +108,3 @@ class ImagePass:
             progress.done(done)
         if kept.all_there(count):
             yield from (kept.read(number) for number in range(count))
-            kept.remove()

@@ -63,6 +63,7 @@ def write_predictions(
             first = first or next((f"{shown(one.name)}: {one.error}" for one in lost), "")
             if keep:
                 all_kept += block
+    kept.remove()
     said = f", {len(unreadable)} of them unreadable (see the column error)" if unreadable else ""
     fault = f"no image could be predicted, of {len(items)}. {first}" if len(unreadable) == len(items) else ""
     failed = f"{len(unreadable)} of {len(items)} images could not be predicted: {first_of(unreadable)}"
