@@ -12,6 +12,7 @@ from tutelage.curation.labeling.estimate import PileEstimate, estimate_accuracy,
 from tutelage.curation.labeling.learner import folds, learn
 from tutelage.curation.labeling.nearest import NearestLabels
 from tutelage.curation.labeling.questions import Asker
+from tutelage.curation.selection.clusters import fit_clusters, fit_clusters_quickly
 
 
 def some_labels(own: np.ndarray, each: int) -> np.ndarray:
@@ -164,6 +165,26 @@ def test_first_questions_reach_every_cluster() -> None:
     assert set(own[rows]) == set(range(8)) and len(set(rows)) == len(rows)
     labels = np.where(own == 0, 0, -1)
     assert 0 not in own[asked(asker, features, labels, None)]
+
+
+def test_clusters_of_a_large_pile_are_those_of_its_images_though_few_of_them_are_fitted() -> None:
+    features, own = blobs((4000, 3000, 2000, 1000), spread=0.05)
+    cluster = fit_clusters_quickly(features, 4, seed=0)
+    assert len(cluster) == 10_000 and len({(k, c) for k, c in zip(own.tolist(), cluster.tolist(), strict=True)}) == 4
+    few = features[::10]
+    assert (fit_clusters_quickly(few, 4, seed=0) == fit_clusters(few, 4, seed=0)[0]).all()
+
+
+def test_questions_go_on_to_finer_clusters_as_labels_need_them() -> None:
+    features, own = blobs((60,) * 40, spread=0.02)
+    asker, labels = Asker(features, alike=0.99999, seed=0), np.full(len(own), -1)
+    reached = set()
+    for _ in range(4):
+        rows = asked(asker, features, labels, None)
+        assert len(rows) == 20 and not (labels[rows] >= 0).any()
+        labels[rows] = 0
+        reached |= set(own[rows].tolist())
+    assert len(reached) > 30
 
 
 @pytest.mark.parametrize("count", [1, 3, 12, 40])

@@ -8,7 +8,7 @@ model is unsure of, and that differ from each other.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 from tutelage.core.names import counted
 from tutelage.core.seeding import derived_seed
 from tutelage.curation.labeling.nearest import NearestLabels
-from tutelage.curation.selection.clusters import fit_clusters
+from tutelage.curation.selection.clusters import fit_clusters_quickly
 from tutelage.curation.selection.typiclust import typicality
 from tutelage.curation.selection.uncertain import uncertainty, wavering
 
@@ -55,7 +55,7 @@ class _Level:
 
 
 class Asker:
-    """Chooses questions. Clusters are made once, at the start, so that the next question is there at once.
+    """Chooses questions. The clusters of a level are made once, when questions from it are needed.
 
     Args:
         features: (N, D), rows of norm 1.
@@ -63,17 +63,12 @@ class Asker:
     """
 
     def __init__(self, features: NDArray[np.float32], *, alike: float, seed: int) -> None:
-        self._features, self._alike = features, alike
-        self._levels: list[_Level] = []
-        most = max(len(features) // _LEAST, 1)
-        count = min(_FIRST, most)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # of copies, which leave clusters empty
-            while count <= min(_MOST, most):
-                cluster, _ = fit_clusters(features, count, seed=derived_seed(seed, "label", "clusters") % 2**32)
-                sizes = np.bincount(cluster, minlength=count)
-                self._levels.append(_Level(cluster, typicality(features, cluster), sizes))
-                count *= _GROWTH
+        self._features, self._alike, self._seed = features, alike, seed
+        most = min(_MOST, max(len(features) // _LEAST, 1))
+        self._counts = [min(_FIRST, most)]
+        while self._counts[-1] * _GROWTH <= most:
+            self._counts.append(self._counts[-1] * _GROWTH)
+        self._made: list[_Level] = []
 
     def choose(
         self,
@@ -109,7 +104,9 @@ class Asker:
     def _typical(self, rows: NDArray[np.int64], answered: NDArray[np.bool_]) -> tuple[tuple[int, str], ...]:
         """The most typical of `rows` in each cluster without an answer, coarse levels and large clusters first."""
         taken, found = answered.copy(), list[tuple[int, str]]()
-        for level in self._levels:
+        for level in self._levels():
+            if len(found) == AHEAD:
+                break
             empty = np.bincount(level.cluster[taken], minlength=len(level.sizes)) == 0
             order = np.argsort(-level.sizes, kind="stable")
             for k in order[empty[order] & (level.sizes[order] >= _LEAST)].tolist():
@@ -120,6 +117,18 @@ class Asker:
                     found.append((row, f"typical of {said} that look alike, none of which has a label"))
                     taken[row] = True
         return tuple(found)
+
+    def _levels(self) -> Iterator[_Level]:
+        """Coarse levels first; those that no question has needed yet are made."""
+        for place, count in enumerate(self._counts):
+            if place == len(self._made):
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", ConvergenceWarning)  # of copies, which leave clusters empty
+                    seed = derived_seed(self._seed, "label", "clusters") % 2**32
+                    cluster = fit_clusters_quickly(self._features, count, seed=seed)
+                    sizes = np.bincount(cluster, minlength=count)
+                    self._made.append(_Level(cluster, typicality(self._features, cluster), sizes))
+            yield self._made[place]
 
     def _uncertain(
         self, rows: NDArray[np.int64], probs: NDArray[np.float32], classes: Sequence[str]
