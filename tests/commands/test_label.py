@@ -75,6 +75,24 @@ def test_it_goes_on_with_the_labels_that_are_there_and_undoes_across_starts(phot
     assert sum(row["label"] == "red" for row in rows().values()) == 1
 
 
+def test_it_begins_with_the_labels_of_another_tool_and_writes_a_table_beside_them(
+    photos: Path, starter: Starter
+) -> None:
+    export = "<annotations><image name='00-red.png'><tag label='red'/></image></annotations>"
+    Path("out").mkdir()
+    Path("out/cvat.xml").write_text(export)
+    states: list[int] = []
+
+    def work(client: Client) -> None:
+        states.append(client.ask("/api/state")["labeled"])
+        client.answer("red")
+
+    for _ in range(2):
+        said = labeling(starter, work, "--labels", "out/cvat.xml")
+        assert "labels in out/cvat.csv" in said and "--labels out/cvat.csv" in said
+    assert states == [1, 2] and len(rows("out/cvat.csv")) == 3 and Path("out/cvat.xml").read_text() == export
+
+
 def test_python_returns_the_table(photos: Path, starter: Starter) -> None:
     """And with quiet=True it prints nothing; the address is told to the browser only."""
     code = (

@@ -96,7 +96,8 @@ def label(
 
     Args:
         data: folder of images: with class folders, a label table, or no label at all.
-        labels: CSV file to write, and to go on with if it exists.
+        labels: CSV file to write, and to go on with if it exists; or an export of Label Studio (.json) or CVAT (.xml)
+            to begin with, beside which the CSV file is written.
         classes: names of classes to begin with; more can be typed on the page.
         run: a trained run, whose features are used instead of those of the pretrained network.
         host: address to listen at. Other machines can reach any other than "127.0.0.1", with the key in the address.
@@ -124,7 +125,7 @@ def label(
         workers=workers,
     )
     label_images(cfg, console=screen(quiet=quiet))
-    return cfg.labels
+    return cfg.table
 
 
 def _path(run: str | Path | Run | None) -> Path | None:
