@@ -59,10 +59,23 @@ def test_ten_images_are_labeled_by_keys_and_nothing_is_asked_for_elsewhere(page:
     assert len(set(names)) == 10
     assert rows(served.table) == {name: Path(name).stem.partition("-")[2] for name in names}
     assert page.value("document.querySelector('#settled-parts').textContent").startswith("10 by you")
-    assert page.value("document.querySelector('#estimate').textContent").startswith("Of the model's labels, ")
+    assert page.value("document.querySelector('#estimate').textContent").startswith("Not known yet: ")
     page.wait(f"{SAVED} === 5")
     assert all(a.startswith(("data:", f"http://127.0.0.1:{served.address.port}/")) for a in page.requests())
     assert "#" not in page.value("location.href")
+
+
+def test_the_estimate_says_what_it_goes_by(page: Browser, served: Served) -> None:
+    label(page, 22)
+    found = served.session.state()["estimate"]
+    said = page.value("document.querySelector('#estimate').textContent")
+    share = "nearly all" if found["accuracy"] > 0.995 else f"about {100 * found['accuracy']:.0f}%"
+    between = f"between {100 * found['low']:.0f}% and {100 * found['high']:.0f}%"
+    assert (
+        said
+        == f"Of the model's labels, {share} are right: {between}, going by {found['labels']} images drawn at random."
+    )
+    assert page.value("document.querySelector('#estimate-how p').textContent") == found["how"]
 
 
 def test_backspace_takes_answers_back_and_arrows_look_at_them_again(page: Browser, served: Served) -> None:

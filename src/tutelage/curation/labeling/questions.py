@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from tutelage.core.names import counted
 from tutelage.core.seeding import derived_seed
+from tutelage.curation.labeling.audit import mix_in
 from tutelage.curation.labeling.nearest import NearestLabels
 from tutelage.curation.selection.clusters import fit_clusters_quickly
 from tutelage.curation.selection.typiclust import typicality
@@ -27,6 +28,7 @@ _FIRST, _GROWTH = 10, 2  # clusters, and how many times as many there are in the
 _LEAST = 5  # images of a cluster that is asked about
 _PER_CLASS = 3  # labels per class, from which on uncertain images are asked about
 _MOST = 400  # clusters
+_AT_RANDOM = "drawn at random, to estimate how many labels are right"
 _CANDIDATES = 400  # uncertain images among which different ones are chosen
 
 
@@ -59,11 +61,12 @@ class Asker:
 
     Args:
         features: (N, D), rows of norm 1.
+        order: (N,) rows in random order, see `audit`.
         alike: cosine from which on two images are near-duplicates; those of images with a label are asked about last.
     """
 
-    def __init__(self, features: NDArray[np.float32], *, alike: float, seed: int) -> None:
-        self._features, self._alike, self._seed = features, alike, seed
+    def __init__(self, features: NDArray[np.float32], order: NDArray[np.int64], *, alike: float, seed: int) -> None:
+        self._features, self._order, self._alike, self._seed = features, order, alike, seed
         most = min(_MOST, max(len(features) // _LEAST, 1))
         self._counts = [min(_FIRST, most)]
         while self._counts[-1] * _GROWTH <= most:
@@ -78,7 +81,7 @@ class Asker:
         probs: NDArray[np.float32] | None,
         classes: Sequence[str],
     ) -> Questions:
-        """The next questions.
+        """The next questions. Every fifth is about an image drawn at random.
 
         Args:
             labels: (N,), -1 where unknown.
@@ -89,6 +92,22 @@ class Asker:
         rows = np.flatnonzero(fresh if fresh.any() else ~answered)
         if not len(rows):
             return Questions((), "every image has an answer")
+        chosen = self._chosen(rows, labels, answered, nearest, probs, classes)
+        why = dict(chosen.queue)
+        mixed = mix_in(list(why), self._order, answered)
+        queue = tuple((row, _AT_RANDOM if random else why[row]) for row, random in mixed)
+        return replace(chosen, queue=queue)
+
+    def _chosen(
+        self,
+        rows: NDArray[np.int64],
+        labels: NDArray[np.int64],
+        answered: NDArray[np.bool_],
+        nearest: NearestLabels,
+        probs: NDArray[np.float32] | None,
+        classes: Sequence[str],
+    ) -> Questions:
+        """The next of `rows` to ask about, without any that are drawn at random."""
         seen = len(np.unique(labels[labels >= 0]))
         few = int((labels >= 0).sum()) < max(_PER_CLASS * max(seen, len(classes)), _FIRST)
         if (few or probs is None) and (found := self._typical(rows, answered)):

@@ -87,8 +87,8 @@ class LabelingSession:
         `version` rises with each change. `images`, `labeled` and `unsure` are counts, the last of answers "not sure".
         `settled` is the number of images without an answer whose class the model is sure of; see `Belief`.
         `classes`: `name`, `key`, `human` (number of labels), `model` (unlabeled images that the model takes for it).
-        `estimate`: null with few labels, else `accuracy`, `low` and `high` (95%), `labels` and `how`, the share of the
-        model's labels that are right. `confused`: `a`, `b`, `count` of labels that a model trained without them got
+        `estimate`: null with few labels of images drawn at random, else `accuracy`, `low` and `high` (95%), `labels`
+        (of such images) and `how`, the share of the model's labels that are right. `confused`: `a`, `b`, `count` of labels that a model trained without them got
         wrong. `asking`: what is asked next and why. `can_undo`. `training`: null, or `step`, `total`, `message`,
         `done`, `failed`.
         """
