@@ -40,7 +40,8 @@ def select(
     out
         CSV file to write, which train takes as --labels once its column label is filled in. The page is beside it.
     labels
-        CSV with the columns path,label of the labels so far, or an export of Label Studio or CVAT. [default: labels in DATA, or those of the run]
+        CSV with the columns path,label of the labels so far, or an export of Label Studio or CVAT. [default: labels in
+        DATA, or those of the run]
     run
         Run whose features and predictions are used. [default: features of the pretrained network]
     features

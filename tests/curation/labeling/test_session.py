@@ -90,6 +90,19 @@ def test_next_after_an_image_is_another_one(tmp_path: Path) -> None:
     session.close()
 
 
+def test_every_fifth_image_is_drawn_at_random_also_if_the_next_one_is_asked_for_ahead(tmp_path: Path) -> None:
+    session, truth = started(tmp_path)
+    shown, whys = session.next(), []
+    for _ in range(40):
+        assert shown is not None
+        whys.append("drawn at random" in shown["why"])
+        ahead = session.next(after=shown["index"])  # before the answer, as the page does
+        session.answer(shown["index"], truth[shown["index"]])
+        shown = ahead
+    assert [k for k, random in enumerate(whys) if random] == [4, 9, 14, 19, 24, 29, 34, 39]
+    session.close()
+
+
 def test_an_image_with_an_answer_is_not_asked_about_again(tmp_path: Path) -> None:
     session, truth = started(tmp_path)
     asked = set()

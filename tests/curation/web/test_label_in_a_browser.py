@@ -137,6 +137,17 @@ def test_a_group_is_confirmed_without_the_images_that_were_clicked_out(page: Bro
     assert len(rows(served.table)) == 6
 
 
+def test_enter_confirms_a_group_whose_class_was_clicked(page: Browser, served: Served) -> None:
+    label(page, 6)
+    page.press("]")
+    page.wait("document.querySelectorAll('#group-grid .tile img[src]').length > 1")
+    page.click("#group-classes .class:nth-child(2)")
+    page.wait("document.activeElement.classList.contains('tile')")
+    page.press("Enter")
+    page.wait("/^Saved: \\d/.test(document.querySelector('#live').textContent)")
+    assert len(rows(served.table)) > 6
+
+
 def test_in_a_group_arrows_move_and_a_key_gives_another_class(page: Browser, served: Served) -> None:
     label(page, 6)
     page.press("]")

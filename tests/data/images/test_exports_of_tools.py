@@ -126,7 +126,7 @@ def test_tags_of_people_are_labels_and_automatic_ones_are_not(tmp_path: Path) ->
         "<version>1.1</version><meta><task><labels><label><name>cat</name></label></labels></task></meta>\n"
         '<image id="0" name="a.png" width="4" height="4"><tag label="cat" source="manual"/></image>\n'
         '<image id="1" name="sub\\b.png"><tag label="dog" source="auto"></tag></image>\n'
-        '<image id="2" name="c.png"><tag label="dog"><attribute name="tag">x</attribute></tag><box label="cat"/></image>'
+        '<image name="c.png"><tag label="dog"><attribute name="tag">x</attribute></tag><box label="cat"/></image>'
         '<image id="3" name="d.png"/>',
     )
     assert not faults

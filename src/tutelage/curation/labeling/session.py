@@ -88,9 +88,9 @@ class LabelingSession:
         `settled` is the number of images without an answer whose class the model is sure of; see `Belief`.
         `classes`: `name`, `key`, `human` (number of labels), `model` (unlabeled images that the model takes for it).
         `estimate`: null with few labels of images drawn at random, else `accuracy`, `low` and `high` (95%), `labels`
-        (of such images) and `how`, the share of the model's labels that are right. `confused`: `a`, `b`, `count` of labels that a model trained without them got
-        wrong. `asking`: what is asked next and why. `can_undo`. `training`: null, or `step`, `total`, `message`,
-        `done`, `failed`.
+        (of such images) and `how`, the share of the model's labels that are right. `confused`: `a`, `b`, `count` of
+        labels that a model trained without them got wrong. `asking`: what is asked next and why. `can_undo`.
+        `training`: null, or `step`, `total`, `message`, `done`, `failed`.
         """
         with self._lock:
             return {
@@ -110,7 +110,10 @@ class LabelingSession:
             rows = [row for row, _ in queue]
             if not rows:
                 return None
-            place = (rows.index(after) + 1) % len(rows) if after in rows else 0
+            if after in rows:
+                place = (rows.index(after) + 1) % len(rows)
+            else:  # an image on the screen has the first place, so that every fifth is drawn at random
+                place = int(after is not None and not self._answers.answered[after] and len(rows) > 1)
             row, why = queue[place]
             item = described_item(row, self._answers, self._belief)
             return {key: item[key] for key in ("index", "name", "guess", "confidence")} | {"why": why}
