@@ -31,12 +31,15 @@ def select(
 ) -> None:
     """Choose the images to label first, or next: a table to fill in, and a page with their pictures.
 
+    Of scans, those for which a mask would help most, by how unsure --run is of them.
+
     Parameters
     ----------
     data
         Folder of images: without any label, with class folders and a folder unlabeled, or with a label table.
+        Or any source of scans that train accepts.
     count
-        Number of images to choose.
+        Number of images, or scans, to choose.
     out
         CSV file to write, which train takes as --labels once its column label is filled in. The page is beside it.
     labels

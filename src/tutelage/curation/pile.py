@@ -20,7 +20,7 @@ from tutelage.core.errors import ConfigError, DataError
 from tutelage.core.names import counted, shown
 from tutelage.core.precision import float32_by_default
 from tutelage.core.seeding import own_random_state
-from tutelage.core.wording import option
+from tutelage.core.wording import command, option
 from tutelage.curation.encoding import Encoding, default_encoding, encoding_of_run
 from tutelage.curation.listing import list_pile
 from tutelage.data.images.feature_store import FeatureStore
@@ -126,7 +126,10 @@ def gather(
     """
     cfg = resolve_training(dict(settings) | _labels_of_run(settings, run, console))
     if recognize_kind(cfg.data.path, cfg.data.labels) != IMAGES:
-        raise DataError(f"{shown(cfg.data.path)} holds scans: expected images")
+        raise DataError(
+            f"{shown(cfg.data.path)} holds scans: expected images; {command('select', cfg.data.path, run='RUN')} lists "
+            "the scans for which a mask would help most"
+        )
     listing = list_pile(cfg.data, ignore_folders=ignore_folders)
     for warning in listing.warnings:
         console.print(f"- {warning}", markup=False)
