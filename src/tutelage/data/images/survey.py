@@ -126,6 +126,27 @@ def read_images(
     return _map_contents(read, items, workers)
 
 
+def read_views(
+    items: Sequence[Item], *, size: int, channels: int, framing: Framing, other: int, workers: int = 1
+) -> Iterator[tuple[ImageLook, Pixels, Pixels] | Unreadable]:
+    """What each image is, with a thumbnail, and its pixels in two sizes, in order, from one decoding.
+
+    The first are those of `read_pixels`, the others (channels, other, other), cropped.
+    """
+    cropped = Framing(mode="crop", levels=framing.levels)
+
+    def read(content: Content) -> tuple[ImageLook, Pixels, Pixels] | Unreadable:
+        try:
+            loaded = _load(content)
+            pixels, original, mode = decode_image(loaded, at_least=framing.short_side(size), levels=framing.levels)
+            look = ImageLook(original, mode, _digest(loaded), gray_thumbnail(pixels).tobytes())
+            return look, framing.to_square(pixels, size, channels), cropped.to_square(pixels, other, channels)
+        except ImageFault as fault:
+            return Unreadable(str(fault))
+
+    return _map_contents(read, items, workers)
+
+
 def read_pixels(
     items: Sequence[Item], *, size: int, channels: int, framing: Framing = FULL_CROP, workers: int = 1
 ) -> Iterator[Pixels | Unreadable]:
