@@ -12,7 +12,7 @@ import pytest
 import tutelage
 from tutelage import cli
 from tutelage.core.errors import TutelageError
-from tutelage.curation.selection.expected_dice import expected_dice, unsure_voxels
+from tutelage.curation.selection.scan_doubt import doubt, unsure_voxels
 from tutelage.data.scans.source import list_scans
 
 
@@ -22,33 +22,18 @@ def probabilities(*foreground: list[float]) -> np.ndarray:
     return np.concatenate([1.0 - rows.sum(0, keepdims=True), rows])
 
 
-def test_the_expected_dice_is_that_of_the_mask_with_the_probabilities() -> None:
-    probs = probabilities([0.9, 0.6, 0.4, 0.0])
-    mask = np.array([1, 1, 0, 0])
-    assert expected_dice(probs, mask) == pytest.approx(2 * 1.5 / (1.9 + 2))
-    two = probabilities([0.9, 0.6, 0.4, 0.0, 0.0], [0.0, 0.0, 0.1, 0.7, 0.9])
-    expected = (2 * 1.5 / (1.9 + 2) + 2 * 1.6 / (1.7 + 2)) / 2
-    assert expected_dice(two, np.array([1, 1, 0, 2, 2])) == pytest.approx(expected)
+def test_doubt_is_the_mean_entropy_over_what_is_segmented() -> None:
+    probs = probabilities([0.9, 0.5, 0.4, 0.0])
+    own = -(0.9 * np.log(0.9) + 0.1 * np.log(0.1)) / np.log(2)
+    assert doubt(probs, np.array([1, 1, 0, 0])) == pytest.approx((own + 1.0) / 2, abs=1e-6)
+    third = np.full((3, 5), 1 / 3, np.float32)
+    assert doubt(third, np.array([1, 2, 0, 2, 1])) == pytest.approx(1.0, abs=1e-6)
+    sure = probabilities([1.0, 1.0, 0.0], [0.0, 0.0, 1.0])
+    assert doubt(sure, np.array([1, 1, 2])) == pytest.approx(0.0, abs=1e-6)
 
 
-def test_the_expected_dice_is_close_to_the_mean_over_what_may_be_there() -> None:
-    draw = np.random.default_rng(0)
-    p = draw.beta(0.3, 0.6, 500)
-    mask = p > 0.5
-    dice = []
-    for _ in range(200):
-        truth = draw.random(500) < p
-        dice.append(2 * (mask & truth).sum() / (mask.sum() + truth.sum()))
-    assert expected_dice(probabilities(p.tolist()), mask.astype(np.int64)) == pytest.approx(np.mean(dice), abs=0.01)
-
-
-def test_a_class_that_is_neither_found_nor_expected_does_not_count() -> None:
-    nothing = probabilities([0.1, 0.1, 0.1])
-    assert expected_dice(nothing, np.zeros(3, np.int64)) is None
-    missed = probabilities([0.4, 0.4, 0.4])
-    assert expected_dice(missed, np.zeros(3, np.int64)) == 0.0
-    one = probabilities([1.0, 1.0, 0.0], [0.0, 0.0, 0.1])
-    assert expected_dice(one, np.array([1, 1, 0])) == pytest.approx(1.0)
+def test_a_scan_in_which_nothing_is_found_has_no_doubt_and_unsure_voxels_are_below_three_quarters() -> None:
+    assert doubt(probabilities([0.1, 0.4]), np.zeros(2, np.int64)) is None
     assert unsure_voxels(probabilities([0.1, 0.4, 0.9])).tolist() == [False, True, False]
 
 
@@ -72,8 +57,8 @@ def test_the_scans_without_a_mask_are_listed_least_sure_first_with_pictures(here
     assert [row["rank"] for row in chosen] == ["1", "2", "3", "4"] and not any(row["label"] for row in chosen)
     assert {row["image"] for row in labeled} == {f"images/c{k}.nii.gz" for k in range(3)}
     assert all(row["label"] == row["image"].replace("images", "labels") for row in labeled)
-    sure = [float(row["expected_dice"] or -1) for row in chosen]
-    assert sure == sorted(sure)
+    unsure = [float(row["doubt"] or 2) for row in chosen]
+    assert unsure == sorted(unsure, reverse=True)
     everything = cli.run(["select", "scans", "--run", str(finished), "--count", "9", "--out", "all.csv"])
     assert everything == 0 and [row["image"] for row in rows("all.csv")][:4] == [row["image"] for row in chosen]
     assert len(rows("all.csv")) == 8
@@ -95,7 +80,7 @@ def test_the_table_is_a_table_of_pairs_once_masks_are_named(here: Path, finished
 
 def test_python_gets_the_same_table(here: Path, finished: Path) -> None:
     found = tutelage.select("scans", count=2, run=finished, out="next.csv")
-    assert list(found.columns) == ["image", "label", "rank", "expected_dice", "reason"] and len(found) == 5
+    assert list(found.columns) == ["image", "label", "rank", "doubt", "reason"] and len(found) == 5
     assert found["image"].tolist() == [row["image"] for row in rows("next.csv")]
     assert found["label"][0] is None and found["rank"].tolist()[:2] == [1, 2]
 

@@ -40,7 +40,7 @@ def select(
     """Which images to label next: a table of `path, label, rank, reason`, the first one first.
 
     The table begins with the chosen images, whose label is None, and goes on with the images that have a label. Once
-    it is filled in, `train` takes it as `labels`. Of scans, it is a table of pairs, `image, label, rank, expected_dice,
+    it is filled in, `train` takes it as `labels`. Of scans, it is a table of pairs, `image, label, rank, doubt,
     reason`, and a run is needed.
 
     Args:

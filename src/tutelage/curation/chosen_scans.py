@@ -12,7 +12,7 @@ import numpy as np
 
 from tutelage.core.names import counted, shown
 from tutelage.core.tables import csv_bytes
-from tutelage.curation.selection.expected_dice import expected_dice, unsure_voxels
+from tutelage.curation.selection.scan_doubt import doubt, unsure_voxels
 from tutelage.data.scans.given import Given
 from tutelage.data.scans.items import Case
 from tutelage.data.scans.reading import read_case
@@ -32,12 +32,12 @@ class RankedScan:
     """A scan without a mask.
 
     Attributes:
-        expected: the Dice that the model expects of its own mask; None if it finds nothing.
+        doubt: how unsure the model is of what it segments, in [0, 1]; None if it finds nothing.
         reason: safe to print.
     """
 
     case: Case
-    expected: float | None
+    doubt: float | None
     reason: str
 
 
@@ -53,13 +53,13 @@ def rank_scans(model: ScanModel, cases: Sequence[Case]) -> tuple[list[RankedScan
         if made.probs is None or made.predicted is None:
             faults.append(f"{shown(made.case.name)}: {made.error}")
             continue
-        expected = expected_dice(made.probs, made.predicted)
-        if expected is None:
+        found = doubt(made.probs, made.predicted)
+        if found is None:
             reason = "the run finds nothing here"
         else:
-            reason = f"the run expects a Dice of {100 * expected:.1f}% of its own mask"
-        ranked.append(RankedScan(made.case, expected, reason))
-    return sorted(ranked, key=lambda one: -1.0 if one.expected is None else one.expected), faults
+            reason = f"the run is {100 * found:.0f}% unsure of what it segments"
+        ranked.append(RankedScan(made.case, found, reason))
+    return sorted(ranked, key=lambda one: -2.0 if one.doubt is None else -one.doubt), faults
 
 
 def scan_table(chosen: Sequence[RankedScan], labeled: Sequence[Case], root: Path) -> bytes:
@@ -71,11 +71,11 @@ def scan_table(chosen: Sequence[RankedScan], labeled: Sequence[Case], root: Path
     images = ["image", *(f"image_{number}" for number in range(2, channels + 1))]
     rows = [
         _files(one.case, images, root)
-        | {"rank": rank, "expected_dice": "" if one.expected is None else f"{one.expected:.4f}", "reason": one.reason}
+        | {"rank": rank, "doubt": "" if one.doubt is None else f"{one.doubt:.4f}", "reason": one.reason}
         for rank, one in enumerate(chosen, start=1)
     ]
     rows += [_files(case, images, root) | {"reason": "has a mask"} for case in labeled]
-    return csv_bytes(rows, (*images, "label", "rank", "expected_dice", "reason"))
+    return csv_bytes(rows, (*images, "label", "rank", "doubt", "reason"))
 
 
 def scan_frame(table: bytes) -> pd.DataFrame:
@@ -83,7 +83,7 @@ def scan_frame(table: bytes) -> pd.DataFrame:
     import pandas as pd
 
     found = pd.read_csv(io.BytesIO(table), dtype={"rank": "Int64"}, keep_default_na=False, na_values=[""])
-    text = [name for name in found if name not in ("rank", "expected_dice")]
+    text = [name for name in found if name not in ("rank", "doubt")]
     return found.astype(dict.fromkeys(text, object)).where(found.notna(), None).astype({"rank": "Int64"})
 
 
@@ -95,8 +95,9 @@ def scan_page(model: ScanModel, chosen: Sequence[RankedScan], source: str, run: 
     """
     blocks: list[Block] = [
         Text(
-            f"Ranked by the Dice that the run {shown(run)} expects of its own masks, the lowest first. Draw masks in "
-            "the viewer that you use. Blue: voxels whose most probable class has a probability below 75%."
+            f"Ranked by how unsure the run {shown(run)} is of what it segments: the mean entropy of these voxels, as a "
+            "share of the largest possible. Draw masks in the viewer that you use. Blue: voxels whose most probable "
+            "class has a probability below 75%."
         )
     ]
     for rank, one in enumerate(chosen[:_PICTURES], start=1):

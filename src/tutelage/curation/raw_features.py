@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from itertools import islice
 from typing import Protocol
 
@@ -64,7 +64,7 @@ def raw_features(
     if missing:
         console.print(f"- computing {encoding.described}, of {counted(len(missing), 'image')}", markup=False)
     begin = time.perf_counter()
-    stream = _decoded([items[row] for row in wanted], encoding, watcher, workers=workers)
+    stream = _decoded([items[row] for row in wanted], encoding, watcher, frozenset(known), workers=workers)
     for start in range(0, len(wanted), _BLOCK):
         block = list(zip(wanted[start : start + _BLOCK], islice(stream, _BLOCK), strict=True))
         faults |= {row: image for row, image in block if isinstance(image, Unreadable)}
@@ -99,15 +99,19 @@ def warn_of_unreadable(items: Sequence[Item], found: Sequence[object], console: 
 
 
 def _decoded(
-    items: Sequence[Item], encoding: Encoding, watcher: Watcher | None, *, workers: int
-) -> Iterator[Pixels | Unreadable]:
-    """The pixels of images as `encoding` takes them; a watcher sees them on the way."""
+    items: Sequence[Item], encoding: Encoding, watcher: Watcher | None, known: Container[bytes], *, workers: int
+) -> Iterator[Pixels | Unreadable | None]:
+    """The pixels of images as `encoding` takes them; a watcher sees them on the way.
+
+    Args:
+        known: digests of images that only the watcher is to see.
+    """
     size, channels, framing = encoding.size, encoding.channels, encoding.framing
     if watcher is None:
         yield from read_pixels(items, size=size, channels=channels, framing=framing, workers=max(workers, 1))
         return
     views = read_views(
-        items, size=size, channels=channels, framing=framing, other=watcher.side, workers=max(workers, 1)
+        items, size=size, channels=channels, framing=framing, other=watcher.side, known=known, workers=max(workers, 1)
     )
     for item, found in zip(items, views, strict=True):
         if isinstance(found, Unreadable):
