@@ -96,8 +96,12 @@ def test_an_unreadable_image_is_reported_in_its_row_and_the_rest_is_done(
     (new / "0.png").write_bytes(b"")
     (new / "2.png").write_bytes(png(0)[:100])
     (new / "4.jpg").write_bytes(b"no image")
-    assert cli.run(["predict", str(run), str(new), "--out", str(out)]) == 0
-    assert "5 images, 3 of them unreadable (see the column error)" in capfd.readouterr().out
+    assert cli.run(["predict", str(run), str(new), "--out", str(out)]) == 1
+    said = capfd.readouterr()
+    assert "5 images, 3 of them unreadable (see the column error)" in said.out
+    assert said.err == (
+        f"tutelage: 3 of 5 images could not be predicted: 0.png, 2.png, 4.jpg; {out} lists the reason for each\n"
+    )
     found = rows(out)
     assert [row["path"] for row in found] == ["0.png", "1.png", "2.png", "3.png", "4.jpg"]
     assert [bool(row["error"]) for row in found] == [True, False, True, False, True]
@@ -205,7 +209,7 @@ def test_the_label_is_the_class_of_the_folder_that_was_learned(tmp_path: Path) -
 def test_a_missing_file_of_a_list_is_reported_in_its_row(run: Path, tmp_path: Path) -> None:
     write(tmp_path, "a.png")
     (tmp_path / "list.txt").write_text("a.png\nnowhere.png\n", encoding="utf-8")
-    assert cli.run(["predict", str(run), str(tmp_path / "list.txt"), "--out", str(tmp_path / "p.csv")]) == 0
+    assert cli.run(["predict", str(run), str(tmp_path / "list.txt"), "--out", str(tmp_path / "p.csv")]) == 1
     found = rows(tmp_path / "p.csv")
     assert [row["error"] for row in found] == ["", "does not exist"]
 
@@ -227,7 +231,7 @@ def test_the_number_of_workers_changes_nothing(run: Path, tmp_path: Path) -> Non
     written = []
     for workers in ("0", "1", "3"):
         out = tmp_path / f"{workers}.csv"
-        assert cli.run(["predict", str(run), str(tmp_path / "new"), "--out", str(out), "--workers", workers]) == 0
+        assert cli.run(["predict", str(run), str(tmp_path / "new"), "--out", str(out), "--workers", workers]) == 1
         written.append(out.read_bytes())
     assert written[0] == written[1] == written[2]
 

@@ -103,8 +103,10 @@ def test_an_image_that_cannot_be_read_is_left_out_and_named(
 ) -> None:
     write_image(tmp_path / "new" / "good.png", 0)
     (tmp_path / "new" / "bad.png").write_bytes(b"no image")
-    assert embedded(run, tmp_path / "new", tmp_path / "e.npz") == 0
-    assert "1 images, 128 features each, 1 skipped because they cannot be read" in capsys.readouterr().out
+    assert embedded(run, tmp_path / "new", tmp_path / "e.npz") == 1
+    said = capsys.readouterr()
+    assert "1 images, 128 features each, 1 skipped because they cannot be read" in said.out
+    assert "tutelage: 1 of 2 images are not in " in said.err and "bad.png is not a readable image" in said.err
     with np.load(tmp_path / "e.npz") as arrays:
         assert arrays["path"].tolist() == ["good.png"]
     (tmp_path / "new" / "good.png").unlink()

@@ -63,7 +63,7 @@ def test_the_table_is_that_of_the_command_line(
     (extra / "broken.png").write_bytes(b"no image")
     Image.open(photos / "dog" / "0.png").save(extra / "good.png")
     out = tmp_path / "predictions.csv"
-    assert entry.run(["predict", str(run.path), str(extra), "--out", str(out)]) == 0
+    assert entry.run(["predict", str(run.path), str(extra), "--out", str(out)]) == 1
     mine, theirs = model.predict(extra), pd.read_csv(out)
     frame = mine.to_frame()
     assert list(frame.columns) == list(theirs.columns)

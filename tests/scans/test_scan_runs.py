@@ -188,14 +188,16 @@ def test_a_scan_that_cannot_be_read_is_named_in_the_table_and_the_others_are_seg
     (new / "two.nii.gz").write_bytes((new / "two.nii.gz").read_bytes()[:-40])
     masks, page = tmp_path / "masks", tmp_path / "masks.html"
     words = ["predict", str(finished), str(new), "--out", str(masks), "--largest-component", "--report", str(page)]
-    assert cli.run(words) == 0
+    assert cli.run(words) == 1
+    said = capsys.readouterr()
+    assert f"tutelage: 1 of 2 scans could not be segmented: two; {masks} lists the reason for each\n" in said.err
     assert "1 not segmented" in page.read_text() and "truncated" in page.read_text()
     assert page.read_text().count("<figure") == 1 and ">reference<" not in page.read_text()
     with (tmp_path / "masks" / "cases.csv").open(newline="") as stream:
         rows = {row["case"]: row for row in csv.DictReader(stream)}
     assert rows["good"]["mask"] == "good.nii.gz" and rows["good"]["error"] == ""
     assert rows["two"]["mask"] == "" and "truncated" in rows["two"]["error"]
-    assert "2 scans, 1 of them not segmented" in capsys.readouterr().out
+    assert "2 scans, 1 of them not segmented" in said.out
     (new / "good.nii.gz").unlink()
     assert cli.run(["predict", str(finished), str(new), "--out", str(tmp_path / "none")]) == 2
     assert "tutelage: no scan could be segmented, of 1. two: " in capsys.readouterr().err

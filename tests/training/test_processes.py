@@ -17,9 +17,11 @@ import torch
 from safetensors.torch import load_file
 
 from support import two_processes
-from support.runs import checkpoints
+from support.runs import checkpoints, cut_back
 from support.starter import Starter
 from tutelage import cli
+from tutelage.core.batch import Batch
+from tutelage.data.images.loader import ImageLoader
 
 pytestmark = pytest.mark.long
 
@@ -116,6 +118,14 @@ METHODS = ("supervised", "mean-teacher", "temporal-ensembling")
 Losses = dict[str, list[dict[str, float]]]
 
 
+OUTPUTS = {"predict": "csv", "embed": "npz", "evaluate": "json"}
+
+
+def used(run: Path, folder: Path, command: str) -> list[str]:
+    """The command that writes its output for the digits to a folder."""
+    return [command, str(run), "digits", "--out", str(folder / f"{command}.{OUTPUTS[command]}")]
+
+
 @pytest.fixture(scope="module")
 def together(whole: Path, starter: Starter, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Path], Losses]:
     """What two processes make: runs from `whole` with a backbone frozen for so long, and the losses of each method."""
@@ -123,8 +133,40 @@ def together(whole: Path, starter: Starter, tmp_path_factory: pytest.TempPathFac
     runs = {freeze: folder / freeze for freeze in ("0.75", "all")}
     brief = {"init-from": whole, "steps": 4, "checkpoint_every": 1, "label_count": 100}
     commands = [[str(w) for w in train(run, **brief, **{"train.freeze": name})[1:]] for name, run in runs.items()]
+    commands += [used(whole, folder, name) for name in OUTPUTS]
     two_ranks(starter, two_processes.__file__, folder / "two.json", json.dumps(commands), *METHODS)
     return runs, json.loads((folder / "two.json").read_text())
+
+
+@pytest.mark.parametrize("command", OUTPUTS)
+def test_two_processes_predict_what_one_predicts(
+    command: str, whole: Path, together: tuple[dict[str, Path], Losses], tmp_path: Path
+) -> None:
+    words = used(whole, tmp_path, command)
+    assert cli.run(words) == 0
+    alone, shared = Path(words[-1]), together[0]["all"].parent / Path(words[-1]).name
+    assert alone.read_bytes() == shared.read_bytes()
+    assert not list(shared.parent.glob("*.parts"))
+
+
+def test_a_run_of_two_processes_goes_on_in_one_with_the_same_batches(whole: Path, tmp_path: Path) -> None:
+    cut, rows = cut_back(whole, tmp_path / "cut", 15), list[dict[str, list[int]]]()
+    batch = ImageLoader.batch
+
+    def watched(loader: ImageLoader, step: int) -> Batch:
+        found = batch(loader, step)
+        rows.append({"labeled": found.labeled.index.tolist()} if found.labeled is not None else {})
+        assert loader.rows_at(step)["labeled"] == rows[-1]["labeled"]
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ImageLoader, "batch", watched)
+        with pytest.warns(RuntimeWarning, match="processes 2 is now 1"):
+            assert cli.run(["train", "--resume", str(cut)]) == 0
+    assert len(rows) == 1 and all(len(row["labeled"]) == 8 for row in rows)
+    assert json.loads((cut / "result.json").read_text())["step"] == 16
+    before = [line for line in (cut / "metrics.jsonl").read_text().splitlines() if json.loads(line)["step"] <= 15]
+    assert before == (whole / "metrics.jsonl").read_text().splitlines()[: len(before)]
 
 
 @pytest.mark.parametrize("freeze", ["0.75", "all"])

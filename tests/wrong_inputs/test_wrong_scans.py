@@ -247,7 +247,10 @@ def test_what_cannot_be_done_with_a_run_on_scans_is_refused(trained: Path, scans
     run = str(trained)
     Path("full").mkdir()
     Path("full/mine.txt").write_text("mine")
-    refused(["predict", run, "scans", "--out", "full"], "full is not empty: give a new folder")
+    refused(
+        ["predict", run, "scans", "--out", "full"],
+        "full is not empty, and holds no cases.csv of earlier masks",
+    )
     refused(["predict", run, "scans", "--out", "full/mine.txt"], "is a file: give a folder for the masks")
     refused(["predict", run, "nowhere", "--out", "masks"], "no such file or folder")
     Path("pictures").mkdir()

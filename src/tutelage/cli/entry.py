@@ -45,7 +45,10 @@ COMMANDS = (
 
 
 def main(tokens: Sequence[str] | None = None) -> None:
-    """Run a command and exit with 0, 1 for a bug in tutelage, 2 for invalid input, or 130 or 143 after a signal."""
+    """Run a command and exit with its code.
+
+    0, 1 for a bug in tutelage or a result that lacks some items, 2 for invalid input, or 130 or 143 after a signal.
+    """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # do not fail on names that the terminal cannot show
     warnings.formatwarning = _format_warning

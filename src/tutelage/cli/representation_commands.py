@@ -105,6 +105,7 @@ def embed(
     workers: Workers = 2,
     report: str | None = None,
     overwrite: bool = False,
+    resume: bool = False,
 ) -> None:
     """Write the features of images as a table: path, label if known, and one column per feature.
 
@@ -122,6 +123,8 @@ def embed(
         HTML file to write a map of the images to. [default: none]
     overwrite
         Replace files that exist.
+    resume
+        Go on with a file that was interrupted.
     """
     commands.embed_run(
         Path(run),
@@ -133,5 +136,6 @@ def embed(
         workers=threads(workers),
         report=path(report),
         overwrite=overwrite,
+        resume=resume,
         console=screen(),
     )

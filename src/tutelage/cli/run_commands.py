@@ -89,6 +89,7 @@ def predict(
     flips: Flips = False,
     largest_component: LargestComponent = False,
     overwrite: bool = False,
+    resume: bool = False,
 ) -> None:
     """Predict the classes of new images, or segment new scans.
 
@@ -108,6 +109,8 @@ def predict(
         Scans only: also write the class probabilities.
     overwrite
         Replace files that exist.
+    resume
+        Images only: go on with a table that was interrupted.
     """
     commands.predict_run(
         Path(run),
@@ -121,6 +124,7 @@ def predict(
         flips=flips,
         largest_component=largest_component,
         overwrite=overwrite,
+        resume=resume,
         console=screen(),
     )
 

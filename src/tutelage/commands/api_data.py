@@ -18,6 +18,7 @@ from tutelage.data.check import CheckReport
 from tutelage.data.images.given_labels import Labels
 from tutelage.methods.base import Method
 from tutelage.run.data_modules.image_views import save_sheet
+from tutelage.run.reads import read_by
 
 
 @own_random_state()
@@ -58,8 +59,8 @@ def check(
     given: dict[str, Any] = {"labels": labels, "unlabeled": unlabeled, "val": val, "test": test}
     given |= {"label_count": label_count, "label_balance": label_balance, "skip_unreadable": skip_unreadable}
     file = None if out is None else Path(out)
-    refuse_file(file, overwrite=overwrite, endings=(".json",))
     with settings_of(data, {name: value for name, value in given.items() if value is not None}, settings) as named:
+        refuse_file(file, overwrite=overwrite, reads=read_by(named), endings=(".json",))
         report = checked(named, workers=workers)[1]
     if file is not None:
         write_json(file, report.to_dict())
@@ -105,11 +106,11 @@ def show(
         TutelageError: a setting, the data, the name of a view, or the file is invalid.
     """
     file = None if out is None else Path(out)
-    refuse_file(file, overwrite=overwrite, endings=(".png",))
     flags: dict[str, Any] = {"labels": labels, "method": method, "image_size": image_size}
     flags |= {"resize": resize, "seed": seed}
     names = (views,) if isinstance(views, str) else None if views is None else tuple(views)
     with settings_of(data, {name: value for name, value in flags.items() if value is not None}, settings) as named:
+        refuse_file(file, overwrite=overwrite, reads=read_by(named), endings=(".png",))
         console = screen(quiet=quiet)
         sheet, _ = draw_views(named, preset=preset, views=names, draws=draws, images=images, console=console)
     if file is not None:

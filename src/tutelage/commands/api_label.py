@@ -61,7 +61,6 @@ def select(
         TutelageError: a setting, the data, the run or `out` is invalid.
     """
     file = None if out is None else Path(out)
-    refuse_outputs(file, overwrite=overwrite)
     with label_file(labels) as table:
         cfg = SelectConfig(
             data=str(data),
@@ -74,6 +73,7 @@ def select(
             ignore_folders=ignore_folders,
             workers=workers,
         )
+        refuse_outputs(cfg, file, overwrite=overwrite)
         if recognize_kind(cfg.data, table) == SCANS:
             found = chosen_scans(cfg, screen(quiet=quiet))
             if file is not None:

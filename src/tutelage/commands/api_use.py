@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tutelage.commands.run import Run
 from tutelage.core.errors import ConfigError
 from tutelage.core.files import refuse_file
+from tutelage.core.inputs import refuse_input
 from tutelage.core.precision import float32_by_default
 from tutelage.core.seeding import own_random_state
 from tutelage.core.wording import named
@@ -27,6 +28,7 @@ from tutelage.inference.model import Scores
 from tutelage.inference.scans.model import ScanModel
 from tutelage.inference.scans.prediction import Segmentations
 from tutelage.results.report.write import Format, write_report
+from tutelage.run.reads import read_of_run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,6 +69,8 @@ def predict(
         TutelageError: the run, the data or `out` is invalid.
     """
     kind = model_class(_path(run), options, "predict_options")
+    if out is not None:
+        refuse_input(Path(out), read_of_run(_path(run)))
     loading = {name: options.pop(name) for name in kind.load_options if name in options}
     model = load_model(_path(run), network=network, device=device, **loading)
     if isinstance(model, ScanModel):
@@ -130,8 +134,8 @@ def embed(
         TutelageError: the run, the data or `out` is invalid.
     """
     file = None if out is None else Path(out)
-    refuse_file(file, overwrite=overwrite, endings=SUFFIXES)
     with label_file(labels) as table:
+        refuse_file(file, overwrite=overwrite, reads=(data, table, *read_of_run(_path(run))), endings=SUFFIXES)
         items = list_to_embed(data, table)
     encoder = Encoder.load(_path(run), network=network, device=device)
     blocks = write_embedded(encoder, items, file, workers=workers)

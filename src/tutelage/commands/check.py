@@ -17,6 +17,7 @@ from tutelage.core.files import refuse_file, write_json
 from tutelage.data.check import CheckReport, end_of_check
 from tutelage.results.report.repeat import quoted
 from tutelage.run.data_modules.recognize import module_of
+from tutelage.run.reads import read_by
 from tutelage.run.resolve import resolve_training
 
 _SECTIONS = ("data", "scan")
@@ -42,7 +43,7 @@ def check_source(
         DataError: gives the number of faults, if there are any, after they have been printed.
         RunError: `out` cannot be written, or exists and `overwrite` is off.
     """
-    refuse_file(out, overwrite=overwrite, endings=(".json",))
+    refuse_file(out, overwrite=overwrite, reads=read_by(settings), endings=(".json",))
     cfg, report = checked(settings, workers=workers)
     report.print(console)
     if out is not None:

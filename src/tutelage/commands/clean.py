@@ -25,6 +25,7 @@ from tutelage.curation.pile import gather
 from tutelage.data.images.shards import is_shard
 from tutelage.data.kinds import IMAGES, recognize_kind
 from tutelage.results.report.write import write_page
+from tutelage.run.reads import read_by, read_of_run
 from tutelage.run.resolve import resolve_training
 
 
@@ -125,13 +126,14 @@ def refuse_outputs(cfg: CleanConfig, out: Path | None, cleaned: Path | None, *, 
 
     Raises:
         ConfigError: a name does not end in .csv, or both are the same.
-        RunError: a file exists and `overwrite` is off, or there is no such folder.
+        RunError: a file exists and `overwrite` is off, or it is read, or there is no such folder.
         DataError: a label table could not be used with this source.
     """
+    reads = (*read_by(cfg.settings), *read_of_run(cfg.run, data=True))
     for file in (out, cleaned):
-        refuse_file(file, overwrite=overwrite, endings=(".csv",))
+        refuse_file(file, overwrite=overwrite, reads=reads, endings=(".csv",))
     if out is not None:
-        refuse_file(page_beside(out), overwrite=overwrite)
+        refuse_file(page_beside(out), overwrite=overwrite, reads=reads)
     if cleaned is None:
         return
     if out is not None and out.absolute() == cleaned.absolute():

@@ -53,10 +53,10 @@ def run_demo(
         folder = out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tutelage-demo-")))
         for method in METHODS:
             for seed in range(first_seed, first_seed + seeds):
-                refuse_existing(folder / f"{method}-{seed}", overwrite=overwrite)
+                refuse_existing(folder / f"{method}-{seed}", overwrite=overwrite, reads=())
         drawn = photo_seeds(first_seed, seeds)
         for path in chain(*run_folders(folder, drawn)):
-            refuse_existing(path, overwrite=overwrite)
+            refuse_existing(path, overwrite=overwrite, reads=())
         photos = run_photo_demo(folder, seeds=drawn, overwrite=overwrite, console=console)
         console.print(
             f"Handwritten digits, 8 x 8 pixels: {LABELS_PER_CLASS} labels per class; the rest is unlabeled.\n"

@@ -60,7 +60,7 @@ def run_scan_demo(
     draws = range(first_seed, first_seed + seeds)
     for method in METHODS:
         for seed in draws:
-            refuse_existing(folder / f"{method}-{seed}", overwrite=overwrite)
+            refuse_existing(folder / f"{method}-{seed}", overwrite=overwrite, reads=())
     write_phantoms(folder / "scans", range(SCANS))
     write_phantoms(folder / "scans-test", range(SCANS, SCANS + TEST))
     console.print(

@@ -8,10 +8,13 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from tutelage.commands.all_processes import all_processes
+from tutelage.core.distributed import rank
 from tutelage.core.files import refuse_file, write_atomically, write_json
 from tutelage.inference.load import load_model, model_class
 from tutelage.results.report.model_pages import evaluation_page
 from tutelage.results.report.write import ENDINGS, write_page
+from tutelage.run.reads import read_of_run
 
 
 def evaluate_run(
@@ -39,11 +42,14 @@ def evaluate_run(
     Raises:
         TutelageError: the run, the data or a file is invalid.
     """
-    model_class(run, {"csv": csv, **options}, "score_options")
+    kind = model_class(run, {"csv": csv, **options}, "score_options")
     for file, endings in ((out, (".json",)), (csv, (".csv",)), (report, ENDINGS["html"])):
-        refuse_file(file, overwrite=overwrite, endings=endings)
-    model = load_model(run, network=network, device=device, **{name: True for name, on in options.items() if on})
-    scores = model.score(data, labels=labels, workers=2, tell=lambda line: console.print(Text(line)))
+        refuse_file(file, overwrite=overwrite, reads=(data, labels, *read_of_run(run)), endings=endings)
+    with all_processes(device, console, kind.shared) as (own, screen):
+        model = load_model(run, network=network, device=own, **{name: True for name, on in options.items() if on})
+        scores = model.score(data, labels=labels, workers=2, tell=lambda line: screen.print(Text(line)))
+        if rank():
+            return {}
     scores.print(console)
     if out is not None:
         write_json(out, scores.metrics)

@@ -33,7 +33,7 @@ def import_file(file: Path, out: Path, given: ImportOptions, *, overwrite: bool 
         RunError: the folder cannot be created.
     """
     _check_words(given)
-    refuse_existing(out, overwrite=overwrite)
+    refuse_existing(out, overwrite=overwrite, reads=(file, given.classes))
     found = read_weights(file, given.which if given.which in ENTRIES else "auto")
     imported = _family(found, file).translate(found.weights, given, file, out)
     with RunFolder.create(out, overwrite=overwrite) as folder:

@@ -7,11 +7,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from tutelage.core.errors import DataError
+from tutelage.commands.all_processes import all_processes
+from tutelage.core.distributed import rank
+from tutelage.core.errors import DataError, PartlyFailed
 from tutelage.core.files import refuse_file
+from tutelage.core.inputs import refuse_input
+from tutelage.inference.images.kept_blocks import KeptBlocks
 from tutelage.inference.load import load_model, model_class
 from tutelage.results.report.model_pages import prediction_page
 from tutelage.results.report.write import ENDINGS, write_page
+from tutelage.run.reads import read_of_run
 
 
 def predict_run(
@@ -37,24 +42,34 @@ def predict_run(
 
     Raises:
         TutelageError: the run, the source or a file is invalid, or nothing can be predicted.
+        PartlyFailed: some items cannot be read; all others are written.
     """
     kind = model_class(run, options, "predict_options")
-    refuse_file(report, overwrite=overwrite, endings=ENDINGS["html"])
+    refuse_input(out, read_of_run(run))
+    refuse_file(report, overwrite=overwrite, reads=(data, *read_of_run(run)), endings=ENDINGS["html"])
+    if options.get("resume") and out.exists() and not KeptBlocks(out).exists():
+        console.print(f"{out} is complete already", markup=False)
+        return
     on = {name: True for name, value in options.items() if value}
     loading = {name: value for name, value in on.items() if name in kind.load_options}
-    model = load_model(run, network=network, device=device, **loading)
-    written = model.predict_into(
-        data,
-        out,
-        workers=workers,
-        overwrite=overwrite,
-        keep=report is not None,
-        tell=lambda line: console.print(Text(line)),
-        **{name: value for name, value in on.items() if name not in loading},
-    )
+    with all_processes(device, console, kind.shared) as (own, screen):
+        model = load_model(run, network=network, device=own, **loading)
+        written = model.predict_into(
+            data,
+            out,
+            workers=workers,
+            overwrite=overwrite,
+            keep=report is not None,
+            tell=lambda line: screen.print(Text(line)),
+            **{name: value for name, value in on.items() if name not in loading},
+        )
+        if rank():
+            return
     if written.fault:
         raise DataError(f"{written.fault}; {out} lists the reason for each")
     console.print(written.said, markup=False)
     if report is not None:
         write_page(prediction_page(run, data, model, written), report)
         console.print(f"the report is {report}", markup=False)
+    if written.failed:
+        raise PartlyFailed(f"{written.failed}; {out} lists the reason for each")

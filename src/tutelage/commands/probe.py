@@ -10,6 +10,7 @@ from rich.console import Console
 from tutelage.core.files import refuse_file, write_atomically, write_json
 from tutelage.inference.images.probe.probe import ProbeConfig, parse_counts, probe
 from tutelage.inference.images.probe.table import as_markdown, print_table
+from tutelage.run.reads import read_of_run
 
 __all__ = ["ProbeConfig", "parse_counts", "probe_run"]
 
@@ -33,7 +34,7 @@ def probe_run(
     Raises:
         TutelageError: the run, the data or the file is invalid.
     """
-    refuse_file(out, overwrite=overwrite, endings=(".json", ".md"))
+    refuse_file(out, overwrite=overwrite, reads=(data, labels, test, *read_of_run(run)), endings=(".json", ".md"))
     result = probe(
         run,
         data,

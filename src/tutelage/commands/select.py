@@ -20,6 +20,7 @@ from tutelage.curation.selection.choose import Choice, Strategy, choose
 from tutelage.data.images.shards import is_shard
 from tutelage.data.kinds import SCANS, recognize_kind
 from tutelage.results.report.write import write_page
+from tutelage.run.reads import read_of_run
 
 
 def select_images(cfg: SelectConfig, *, out: Path, overwrite: bool = False, console: Console) -> None:
@@ -28,7 +29,7 @@ def select_images(cfg: SelectConfig, *, out: Path, overwrite: bool = False, cons
     Raises:
         TutelageError: a setting, the data, the run or a file is invalid.
     """
-    refuse_outputs(out, overwrite=overwrite)
+    refuse_outputs(cfg, out, overwrite=overwrite)
     if recognize_kind(cfg.data, cfg.labels) == SCANS:
         select_scans(cfg, out=out, console=console)
         return
@@ -45,16 +46,17 @@ def page_beside(out: Path) -> Path:
     return out.with_suffix(".html")
 
 
-def refuse_outputs(out: Path | None, *, overwrite: bool) -> None:
+def refuse_outputs(cfg: SelectConfig, out: Path | None, *, overwrite: bool) -> None:
     """Check that the table and its page may be written.
 
     Raises:
         ConfigError: the name does not end in .csv.
-        RunError: a file exists and `overwrite` is off, or there is no such folder.
+        RunError: a file exists and `overwrite` is off, or it is read, or there is no such folder.
     """
     if out is not None:
-        refuse_file(out, overwrite=overwrite, endings=(".csv",))
-        refuse_file(page_beside(out), overwrite=overwrite)
+        reads = (cfg.data, cfg.labels, *read_of_run(cfg.run or cfg.features, data=True))
+        refuse_file(out, overwrite=overwrite, reads=reads, endings=(".csv",))
+        refuse_file(page_beside(out), overwrite=overwrite, reads=reads)
 
 
 def write_chosen(pile: Pile, choice: Choice, cfg: SelectConfig, out: Path) -> None:

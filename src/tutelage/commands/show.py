@@ -17,6 +17,7 @@ from tutelage.core.wording import named
 from tutelage.run.data_modules.image_views import draw_plain, draw_sheet, save_sheet, views_of
 from tutelage.run.data_modules.recognize import module_of
 from tutelage.run.method_by_name import learns_from_labels, resolved
+from tutelage.run.reads import read_by
 from tutelage.run.resolve import resolve_pretraining, resolve_training
 
 _USUAL = ("weak", "strong")  # where the method is not known, since the data cannot be trained on
@@ -38,8 +39,8 @@ def show_views(
     Raises:
         TutelageError: a setting, the data, the name of a view, or the file is invalid.
     """
+    refuse_file(out, overwrite=overwrite, reads=read_by(settings), endings=(".png",))
     sheet, what = draw_views(settings, preset=preset, views=views, draws=draws, images=images, console=console)
-    refuse_file(out, overwrite=overwrite, endings=(".png",))
     save_sheet(sheet, out)
     console.print(f"{what}: {out}", markup=False)
 

@@ -43,6 +43,9 @@ class DataConfig:
         "draw label_count labels evenly over classes, or in proportion to class frequency",
     ] = "balanced"
     exclude_labeled: Annotated[bool, "no labeled images or copies in the unlabeled stream"] = False
+    unlabeled_count: Annotated[
+        int | None, "use only this many unlabeled images; by default all, or at most 50,000 with a frozen network"
+    ] = None
     labeled_sampling: Annotated[
         Literal["rows", "classes"], "draw all labeled images, or all classes, equally often"
     ] = "rows"
@@ -65,6 +68,10 @@ class DataConfig:
         "the training images",
     ] = ()
     skip_unreadable: Annotated[bool, "skip images that cannot be read instead of stopping"] = False
+    stream: Annotated[
+        Literal["auto", "always", "never"],
+        "decode images each time they are used instead of all before training; auto does so with large pools",
+    ] = "auto"
     memory_limit_mb: Annotated[
         int, "decoded images that may be kept in memory, in MB, where the cache folder has no room for them"
     ] = 4096
@@ -73,6 +80,12 @@ class DataConfig:
         for name in ("path", "labels", "unlabeled", "val", "test"):
             require(getattr(self, name) != "", f"data.{name}", "the name of a file or folder", "")
         require(self.label_count is None or self.label_count >= 1, "data.label_count", "at least 1", self.label_count)
+        require(
+            self.unlabeled_count is None or self.unlabeled_count >= 1,
+            "data.unlabeled_count",
+            "at least 1",
+            self.unlabeled_count,
+        )
         require(0.0 <= self.val_share < 1.0, "data.val_share", "in [0, 1)", self.val_share)
         require(
             self.image_size is None or 4 <= self.image_size <= 4096, "data.image_size", "in [4, 4096]", self.image_size

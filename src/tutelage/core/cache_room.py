@@ -32,21 +32,36 @@ def make_room(folder: Path, needed: int) -> bool:
     Raises:
         OSError: the folder cannot be listed.
     """
-    disk = shutil.disk_usage(folder)
-    found = [(entry.stat(), Path(entry)) for entry in os.scandir(folder) if entry.is_file()]
-    old = sorted((stat.st_mtime, stat.st_size, path) for stat, path in found if time.time() - stat.st_mtime > _IN_USE)
-    excess = sum(stat.st_size for stat, _ in found) + needed - cache_limit()
-    lacking = needed + int(_FREE * disk.total) - disk.free
-    too_much = max(excess, lacking)
-    if too_much > sum(size for _, size, _ in old):
+    old, too_much = _too_much(folder, needed)
+    if too_much > sum(size for size, _ in old):
         return False
-    for _, size, path in old:
+    for size, path in old:
         if too_much <= 0:
             break
         with contextlib.suppress(OSError):  # another process may be faster, or have it open
             path.unlink()
             too_much -= size
     return True
+
+
+def may_fit(folder: Path, needed: int) -> bool:
+    """Whether `make_room` would find room; nothing is deleted.
+
+    Raises:
+        OSError: the folder cannot be listed.
+    """
+    old, too_much = _too_much(folder, needed)
+    return too_much <= sum(size for size, _ in old)
+
+
+def _too_much(folder: Path, needed: int) -> tuple[list[tuple[int, Path]], int]:
+    """Size and path of the files that may be deleted, oldest first, and the bytes by which `needed` more do not fit."""
+    disk = shutil.disk_usage(folder)
+    found = [(entry.stat(), Path(entry)) for entry in os.scandir(folder) if entry.is_file()]
+    old = sorted((stat.st_mtime, stat.st_size, path) for stat, path in found if time.time() - stat.st_mtime > _IN_USE)
+    excess = sum(stat.st_size for stat, _ in found) + needed - cache_limit()
+    lacking = needed + int(_FREE * disk.total) - disk.free
+    return [(size, path) for _, size, path in old], max(excess, lacking)
 
 
 def mark_used(file: Path) -> None:

@@ -108,6 +108,15 @@ def from_main(value: T) -> T:
     return box[0]
 
 
+def to_main(value: T) -> list[T]:
+    """`value` of each rank, in order, on rank 0; empty on the others."""
+    if world_size() == 1:
+        return [value]
+    box: list[Any] | None = [None] * world_size() if rank() == 0 else None
+    dist.gather_object(value, box)
+    return box or []
+
+
 def of_all_ranks(value: Tensor) -> Tensor:
     """(world_size(), ...) on the CPU: `value` of each rank. Waits for the device."""
     mine = value.detach().cpu().contiguous()

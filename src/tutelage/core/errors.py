@@ -6,6 +6,7 @@
     ├── DataError            images, labels or splits; `.faults` lists every fault that was found
     ├── RunError             a run folder exists, is locked, is not a run, or does not match
     │   └── CheckpointError  a checkpoint is damaged, missing or in another format
+    ├── PartlyFailed         some items could not be read, and the result holds the others; exits with 1
     ├── NonFiniteError       training produced NaN or infinity
     └── Interrupted          the run stopped on SIGINT or SIGTERM; exits with 130 or 143
 
@@ -70,6 +71,12 @@ class NotBetter(TutelageError):
 
 class CheckpointError(RunError):
     """A checkpoint is damaged, missing, or in a format that this version cannot read."""
+
+
+class PartlyFailed(TutelageError):
+    """Some of the items could not be read; the result is written, and holds the others. Only commands raise it."""
+
+    exit_code = 1
 
 
 class NonFiniteError(TutelageError):

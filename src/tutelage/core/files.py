@@ -7,12 +7,13 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from tutelage.core.errors import ConfigError, RunError
+from tutelage.core.inputs import refuse_input
 from tutelage.core.wording import option
 
 TEMPORARY = ".tmp-"
@@ -99,15 +100,16 @@ def require_ending(out: Path, endings: Sequence[str]) -> str:
     return ending
 
 
-def refuse_file(out: Path | None, *, overwrite: bool, endings: Sequence[str] = ()) -> None:
+def refuse_file(out: Path | None, *, overwrite: bool, reads: Iterable[Any], endings: Sequence[str] = ()) -> None:
     """Check that a result may be written to the file `out`.
 
     Args:
+        reads: what the command reads, which is never replaced; see `refuse_input`.
         endings: those that the name may have; all, if there are none.
 
     Raises:
         ConfigError: the name has another ending.
-        RunError: it exists and `overwrite` is off, it is a folder, or its parent folder does not exist.
+        RunError: it exists and `overwrite` is off, it is read, it is a folder, or its parent folder does not exist.
     """
     if out is None:
         return
@@ -115,6 +117,7 @@ def refuse_file(out: Path | None, *, overwrite: bool, endings: Sequence[str] = (
         raise RunError(f"{out} is a folder; name a file")
     if endings:
         require_ending(out, endings)
+    refuse_input(out, reads)
     if out.exists() and not overwrite:
         raise RunError(f"{out} exists; name another file, or replace it with {option('overwrite', True)}")
     if not out.absolute().parent.is_dir():

@@ -24,6 +24,11 @@ def counted(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def first_of(names: Sequence[str], most: int = 5) -> str:
+    """The first names, shown and separated by commas, with an ellipsis if there are more."""
+    return ", ".join(map(shown, names[:most])) + (", ..." if len(names) > most else "")
+
+
 def to_cell(name: str) -> str:
     r"""A path as a CSV cell that no spreadsheet runs as a formula and that is valid UTF-8; `from_cell` decodes it.
 

@@ -68,9 +68,7 @@ def raw_features(
     for start in range(0, len(wanted), _BLOCK):
         block = list(zip(wanted[start : start + _BLOCK], islice(stream, _BLOCK), strict=True))
         faults |= {row: image for row, image in block if isinstance(image, Unreadable)}
-        fresh = [
-            (row, image) for row, image in block if not isinstance(image, Unreadable) and digests[row] not in known
-        ]
+        fresh = [(row, image) for row, image in block if isinstance(image, np.ndarray)]
         if not fresh:
             continue
         raw = encoding.raw(np.stack([image for _, image in fresh]))

@@ -68,10 +68,12 @@ class Written:
 
     Attributes:
         fault: why nothing was predicted at all; empty if something was.
+        failed: how many items were not predicted, and which; empty if all were.
     """
 
     said: str
     fault: str
+    failed: str
 
 
 class TrainedModel(ABC):
@@ -81,6 +83,7 @@ class TrainedModel(ABC):
         kind: the name of the kind of data it works on, see `DataKind`.
         load_options: arguments of `load` that exist only for this kind of data.
         predict_options, score_options: flags of `predict` and `evaluate` that exist only for this kind of data.
+        shared: whether the processes of torchrun share the items.
         own_metrics: import paths of the functions that the run was scored by (`train.metrics`); imported when scoring.
     """
 
@@ -88,6 +91,7 @@ class TrainedModel(ABC):
     load_options: ClassVar[tuple[str, ...]] = ()
     predict_options: ClassVar[tuple[str, ...]] = ()
     score_options: ClassVar[tuple[str, ...]] = ()
+    shared: ClassVar[bool] = False
 
     network: nn.Module
     task: Task

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from tutelage.core.errors import RunError
 from tutelage.core.files import TEMPORARY, remove_temporary, strict_json, write_atomically, write_json
+from tutelage.core.inputs import refuse_inputs_in
 from tutelage.core.wording import option
 from tutelage.run.run_files import FORMAT, read_rows
 from tutelage.run.run_record import BASELINE_FOLDER, KEPT_FILE, TUNED_FOLDER, RunRecord
@@ -65,7 +66,7 @@ class RunFolder:
         Raises:
             RunError: something is there already, it is in use, or it cannot be created.
         """
-        refuse_existing(path, overwrite=overwrite)
+        refuse_existing(path, overwrite=overwrite, reads=())
         run = cls(path)
         made = [folder for folder in (path / ".lock", path, *path.absolute().parents) if not folder.exists()]
         try:
@@ -74,7 +75,7 @@ class RunFolder:
             raise RunError(f"cannot create the run folder {path}: {error.strerror}") from None
         run._acquire()
         try:
-            refuse_existing(path, overwrite=overwrite)  # again, since another process may have been faster
+            refuse_existing(path, overwrite=overwrite, reads=())  # again, since another process may have been faster
         except RunError:
             run._lock.release()
             raise
@@ -186,11 +187,15 @@ class RunFolder:
         write_json(self.path / "result.json", result)
 
 
-def refuse_existing(path: Path, *, overwrite: bool) -> None:
+def refuse_existing(path: Path, *, overwrite: bool, reads: Iterable[Any]) -> None:
     """Check that a new run may be written at `path`.
 
+    Args:
+        reads: what the command reads, which must not lie in the folder; see `refuse_inputs_in`.
+
     Raises:
-        RunError: it is a file, or a run while `overwrite` is off, or a folder that is not a run.
+        RunError: it is a file, or a run while `overwrite` is off, or a folder that is not a run, or something in it is
+            read.
     """
     if not path.exists():
         parent = next(p for p in path.absolute().parents if p.exists())
@@ -207,6 +212,7 @@ def refuse_existing(path: Path, *, overwrite: bool) -> None:
     if "config.json" not in inside or strange:
         other = strange or sorted(inside)
         raise RunError(f"{path} exists and is not a run folder (it holds {other[0]!r}); choose a new folder")
+    refuse_inputs_in(path, reads)
     if not overwrite:
         raise RunError(
             f"{path} holds a run already; resume it with {option('resume', path)}, or "

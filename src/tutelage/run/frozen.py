@@ -20,6 +20,7 @@ from tutelage.core.cache_folder import cache_folder
 from tutelage.core.errors import CheckpointError, ConfigError
 from tutelage.data.images.feature_store import FeatureStore
 from tutelage.data.images.loader import Normalization
+from tutelage.data.images.streamed import ImageRows
 from tutelage.networks.build import build_network, timm_name
 from tutelage.networks.engine import Engine, fast_engine, network_key
 from tutelage.networks.feature_transform import FEATURE_DIMS, FeatureTransform
@@ -136,7 +137,7 @@ class FrozenBackbone:
 
     def raw_features(
         self,
-        images: NDArray[np.uint8],
+        images: ImageRows,
         console: Console | None = None,
         *,
         keep: bool = True,
@@ -179,7 +180,7 @@ class FrozenBackbone:
             console.print(f"- {len(missing)} images passed through the frozen network once, in {seconds:.0f} s")
         return np.stack([known[digest] for digest in digests])
 
-    def seconds_per_image(self, images: NDArray[np.uint8]) -> float:
+    def seconds_per_image(self, images: ImageRows) -> float:
         """The time of one image, as measured last, or else on a few of `images` (N, C, S, S)."""
         if self.seconds is None:
             engine, rows = self._engine(_WORTH_COMPILING), list(range(min(_TRIAL, len(images))))
@@ -188,7 +189,7 @@ class FrozenBackbone:
             self.seconds = (time.perf_counter() - begin) / len(rows)
         return self.seconds
 
-    def seconds_needed(self, images: NDArray[np.uint8]) -> float:
+    def seconds_needed(self, images: ImageRows) -> float:
         """The time that those of `images` (N, C, S, S) take which are not in the cache."""
         digests = {_digest(image) for image in images}
         missing = len(digests) - len(self._store.get(list(digests)))
@@ -198,7 +199,7 @@ class FrozenBackbone:
         """The faster engine, if there are enough images (`total`) to make up for compiling it."""
         return self._fast if total >= _WORTH_COMPILING or "_fast" in vars(self) else self._plain
 
-    def _pass(self, images: NDArray[np.uint8], rows: list[int], engine: Engine) -> NDArray[np.float32]:
+    def _pass(self, images: ImageRows, rows: list[int], engine: Engine) -> NDArray[np.float32]:
         parts = []
         for start in range(0, len(rows), _BATCH):
             pixels = torch.from_numpy(np.ascontiguousarray(images[rows[start : start + _BATCH]])).to(self.device)

@@ -18,6 +18,7 @@ from tutelage.config import RunConfig
 from tutelage.core.errors import CheckpointError
 from tutelage.core.files import write_atomically
 from tutelage.data.images.loader import Normalization
+from tutelage.data.images.streamed import ImageRows
 from tutelage.run.budget import Deadline
 from tutelage.run.frozen import FrozenBackbone
 
@@ -137,7 +138,7 @@ class FrozenNetworks:
 
     def raw_features(
         self,
-        images: NDArray[np.uint8],
+        images: ImageRows,
         console: Console | None = None,
         *,
         keep: bool = True,
@@ -153,7 +154,7 @@ class FrozenNetworks:
             found.append(part.raw_features(images, console, keep=keep, deadline=deadline, later=after))
         return np.concatenate(found, axis=1)
 
-    def seconds_per_image(self, images: NDArray[np.uint8]) -> float:
+    def seconds_per_image(self, images: ImageRows) -> float:
         """The time of one image in all networks, as measured last, or else on a few of `images` (N, C, S, S)."""
         return sum(part.seconds_per_image(images) for part in self.parts)
 

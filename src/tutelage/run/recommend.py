@@ -26,6 +26,8 @@ _PASSES = 60.0 * 224**2  # pixels that pass the default network in a second on o
 _SHARE_FOR_FEATURES = 0.4  # of the budget
 _SHARE_BEFORE_TUNING = 0.2  # of a budget that is long enough for fine-tuning, which most of it is for
 _LONG = 300.0  # seconds
+ENOUGH = 50_000  # unlabeled images for a head on features; it was not tried with more
+_FEWEST = 1_000  # unlabeled images, for which images are rather made smaller
 SMALL_IMAGE = 64  # pixels: up to there images are trained on as they are, above it a processor gets them shrunk
 FEW_LABELS = 100  # a class; somewhere between the 25 and the 400 that were tried
 
@@ -73,6 +75,7 @@ class Recommendation:
 
     Attributes:
         image_size: that the preset does not set, in pixels.
+        unlabeled_count: how many of the unlabeled images are used, if not all.
         heads: methods among which one is chosen on the labels, once features are computed.
         finetune: use what is left of the budget to fine-tune the network.
     """
@@ -81,6 +84,7 @@ class Recommendation:
     reasons: tuple[str, ...]
     unlabeled: int
     image_size: int | None = None
+    unlabeled_count: int | None = None
     heads: tuple[str, ...] = ()
     finetune: bool = False
 
@@ -97,7 +101,7 @@ def situation(inventory: ImageInventory, cfg: RunConfig, device: str) -> Situati
     labels = sum(train.class_counts().values())
     images = len(train.items) + sum(len(part.items) for role, part in inventory.parts.items() if role == "unlabeled")
     used = labels if cfg.data.label_count is None else min(labels, cfg.data.label_count)
-    looks = [look for part in inventory.parts.values() for look in part.looks]
+    looks = [look for part in inventory.parts.values() for look in part.seen]
     size, _ = choose_size(looks, cfg.data.image_size, choose_framing(looks, cfg.data).mode)
     network = cfg.given.get("network", {}).get("name")
     return Situation(
@@ -168,6 +172,7 @@ def recommend(s: Situation) -> Recommendation:
 
 def _recommend_features(s: Situation, facts: str) -> Recommendation:
     size, heads = feature_size(s), HEADS if s.unlabeled else ("linear",)
+    count = feature_count(s, size)
     tunes = s.timed and s.networks == 1
     known = "a network pretrained on ImageNet does" if s.networks == 1 else f"{s.networks} pretrained networks do"
     passed = "that network once" if s.networks == 1 else "these networks once each"
@@ -175,6 +180,7 @@ def _recommend_features(s: Situation, facts: str) -> Recommendation:
         unlabeled=s.unlabeled,
         preset=f"{heads[0]}-features",
         image_size=size,
+        unlabeled_count=count,
         heads=heads,
         finetune=tunes and world_size() == 1,
         reasons=(
@@ -200,12 +206,29 @@ def feature_size(s: Situation) -> int:
     known = (_LITE_SIZE, *FEATURE_SIZES) if s.lite and s.image_size >= FEATURE_SIZES[0] else FEATURE_SIZES
     largest = known[0] if s.image_size >= FEATURE_SIZES[-1] else _SMALL_PHOTO_SIZE
     sizes = [size for size in known if size <= largest]
-    if s.budget is None or s.device != "cpu":
+    within = _pixels_within(s)
+    if within is None:
         return sizes[0]
-    images = s.labeled + s.unlabeled
+    for pool in (min(s.unlabeled, ENOUGH), min(s.unlabeled, _FEWEST)):
+        for size in sizes:
+            if (s.labeled + pool) * size**2 <= within:
+                return size
+    return sizes[-1]
+
+
+def feature_count(s: Situation, size: int) -> int | None:
+    """How many of the unlabeled images pass a pretrained network at that size within the budget; None if all do."""
+    within = _pixels_within(s)
+    most = ENOUGH if within is None else min(ENOUGH, max(int(within / size**2) - s.labeled, _FEWEST))
+    return most if most < s.unlabeled else None
+
+
+def _pixels_within(s: Situation) -> float | None:
+    """How many pixels pass the network in the part of the budget that is for this; None without such a limit."""
+    if s.budget is None or s.device != "cpu":
+        return None
     share = _SHARE_BEFORE_TUNING if s.timed and s.networks == 1 and s.budget >= _LONG else _SHARE_FOR_FEATURES
-    within = share * s.budget * _PASSES / s.passes
-    return next((size for size in sizes if images * size**2 <= within), sizes[-1])
+    return share * s.budget * _PASSES / s.passes
 
 
 def recommend_for_scans(*, labeled: int, unlabeled: int) -> Recommendation:
@@ -243,11 +266,13 @@ def recommend_named(cfg: RunConfig, s: Situation) -> Recommendation | None:
     preset = next((name for name in names if name in config.preset_names()), None)
     if preset is None:
         return None
+    size = feature_size(s) if preset.endswith("-features") else None
     return Recommendation(
         preset=preset,
         reasons=(f"it is recommended for {cfg.method} on photos; {option('preset', 'none')} starts from the defaults",),
         unlabeled=s.unlabeled,
-        image_size=feature_size(s) if preset.endswith("-features") else None,
+        image_size=size,
+        unlabeled_count=None if size is None else feature_count(s, size),
     )
 
 
@@ -260,6 +285,8 @@ def recommended(cfg: RunConfig, choice: Recommendation) -> RunConfig:
     given: dict[str, Any] = config.flat({name: v for name, v in cfg.given.items() if named or name != "method"})
     if choice.image_size is not None:
         given = {"data.image_size": choice.image_size} | given
+    if choice.unlabeled_count is not None:
+        given = {"data.unlabeled_count": choice.unlabeled_count} | given
     if choice.finetune:
         given = {"train.finetune": True} | given
     full = config.resolve(given, preset=choice.preset)

@@ -17,7 +17,7 @@ from tutelage.config import RunConfig
 from tutelage.core.console import screen
 from tutelage.core.devices import one_thread
 from tutelage.core.distributed import barrier, from_main, process_group, rank
-from tutelage.core.errors import ConfigError, Interrupted
+from tutelage.core.errors import ConfigError, DataError, Interrupted
 from tutelage.core.wording import option
 from tutelage.run.baseline import baseline_config
 from tutelage.run.budget import (
@@ -214,6 +214,11 @@ class Session:
             print_result(result, task, self.console)
             self.console.print(f"{clock(time.monotonic() - begun)} in all; the run is in {folder.path}")
             barrier()
+        except DataError as error:  # of images that are streamed, or of test images
+            if folder is None:
+                raise
+            again = option("resume", folder.path)
+            raise DataError(f"{error}\nPut back what was there at the start; then continue with {again}") from None
         except Interrupted as stopped:
             if folder is None:
                 raise

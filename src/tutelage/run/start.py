@@ -20,6 +20,7 @@ from tutelage.core.files import write_atomically, write_json
 from tutelage.core.precision import float32_by_default
 from tutelage.core.seeding import own_random_state
 from tutelage.core.wording import command, option
+from tutelage.data.kinds import IMAGES
 from tutelage.run import baseline
 from tutelage.run.budget import Deadline
 from tutelage.run.data_modules.base import DataModule
@@ -31,6 +32,7 @@ from tutelage.run.method_by_name import method_class, resolved
 from tutelage.run.method_checks import check_frozen, check_goal
 from tutelage.run.planning import plan_run
 from tutelage.run.provenance import describe, refuse_changes, refuse_other_data, warn_of_changes
+from tutelage.run.reads import read_by_training, refuse_among_images
 from tutelage.run.recorder import restore_checkpoint, take_checkpoint
 from tutelage.run.resolve import absolute
 from tutelage.run.run_record import RunRecord
@@ -144,7 +146,9 @@ def _accepted(
     baseline.check_baseline(cfg)
     check_finetune(cfg)
     if rank() == 0:
-        refuse_existing(out, overwrite=overwrite)
+        refuse_existing(out, overwrite=overwrite, reads=read_by_training(cfg, out))
+        if kind.kind == IMAGES:
+            refuse_among_images(cfg.data, out)
     return kind, device
 
 

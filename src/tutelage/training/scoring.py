@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tutelage.core.batch import PseudoLabels
+from tutelage.data.images.streamed import StreamedImages
 from tutelage.methods.base import Method
 from tutelage.tasks.base import Task
 from tutelage.training.pseudo_health import health, tally
@@ -58,7 +59,7 @@ class ImageExam(Exam):
     """Some rows of decoded images (N, C, H, W) uint8, or features (N, D) float32, with classes `labels` (N,) int64."""
 
     task: Task
-    images: NDArray[Any]
+    images: NDArray[Any] | StreamedImages
     rows: NDArray[np.int64]
     labels: NDArray[np.int64]
     normalization: Callable[[Tensor], Tensor]
@@ -111,7 +112,7 @@ def _pseudo_label_scores(method: Method[Any], probs: Tensor, label: Tensor) -> d
 def predict_rows(
     network: nn.Module,
     task: Task,
-    images: NDArray[Any],
+    images: NDArray[Any] | StreamedImages,
     rows: NDArray[np.int64],
     *,
     normalization: Callable[[Tensor], Tensor],

@@ -23,6 +23,7 @@ from tutelage.data.images.dataset import ImageDataset, load_images
 from tutelage.data.images.image_cache import ImageCache
 from tutelage.data.images.inventory import take_image_inventory
 from tutelage.data.images.reader import ImageReader
+from tutelage.data.images.streaming import Wanted
 from tutelage.run.data_modules.images import ImageModule
 
 SIZES = [(40, 52), (64, 48), (90, 70)]
@@ -187,9 +188,9 @@ def test_arrays_and_shards_tell_their_sizes_without_their_pixels(tmp_path: Path)
     config = DataConfig(path=str(tmp_path / "a.npz"))
     sizes: list[set[Any]] = []
 
-    def settled(found: Any) -> DataConfig:
+    def settled(found: Any) -> Wanted:
         sizes.append({(look.size, look.mode, look.digest) for look in found.parts["train"].looks})
-        return config
+        return Wanted(config)
 
     inventory = take_image_inventory(config, decode=True, settled=settled)
     assert sizes == [{((20, 20), "RGB", b"")}]

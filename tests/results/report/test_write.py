@@ -173,7 +173,7 @@ def test_evaluate_and_predict_write_their_own(run: Path, data: Path, tmp_path: P
     one, two = tmp_path / "evaluated.html", tmp_path / "predicted.html"
     assert cli.run(["evaluate", str(run), str(data / "test"), "--report", str(one)]) == 0
     words = ["predict", str(run), str(tmp_path / "new"), "--out", str(tmp_path / "p.csv"), "--report", str(two)]
-    assert cli.run(words) == 0
+    assert cli.run(words) == 1
     assert "Reliability" in one.read_text() and "Most confident mistakes" in one.read_text()
     page = two.read_text()
     assert "How often each class is predicted" in page and "1 unreadable" in page

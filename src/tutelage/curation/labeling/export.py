@@ -41,7 +41,7 @@ def export(pile: SortedPile, kind: Kind, out: Path, *, links: bool = True) -> in
     if kind == "folders":
         _write_folders(pile, out, links=links)
     else:
-        refuse_file(out, overwrite=False, endings=(_ENDINGS[kind],))
+        refuse_file(out, overwrite=False, reads=(), endings=(_ENDINGS[kind],))
         write_atomically(out, {"csv": _to_csv, "label-studio": _to_json, "cvat": to_cvat}[kind](pile))
     return int((pile.label >= 0).sum())
 

@@ -19,6 +19,7 @@ from tutelage.data.images.inventory import take_image_inventory
 from tutelage.data.images.parts import ImageInventory, ImagePart
 from tutelage.data.images.reader import ImageReader
 from tutelage.data.images.size import choose_framing, framing_note
+from tutelage.data.images.streaming import Wanted
 from tutelage.data.split import keep_labels
 
 _MOST_KINDS = 4  # sizes or modes shown in one line
@@ -50,7 +51,7 @@ class ImageSummary:
 
 def summarize_images(inventory: ImageInventory, config: DataConfig) -> dict[str, ImageSummary]:
     """A summary of each part, by role."""
-    looks = [look for role in inventory.learned for look in inventory.parts[role].looks]
+    looks = inventory.seen
     squares = framing_note(looks, choose_framing(looks, config))
     return {
         role: _summary(part, inventory.classes, squares if role == "train" else None)
@@ -68,8 +69,8 @@ def _summary(part: ImagePart, classes: tuple[str, ...], squares: str | None) -> 
         labeled=sum(counts.values()),
         unreadable=len(part.listing.items) - len(part.items),
         classes={name: counts[name] for name in names},
-        sizes=dict(Counter(f"{look.size[0]} x {look.size[1]}" for look in part.looks).most_common()),
-        modes=dict(Counter(look.mode for look in part.looks).most_common()),
+        sizes=dict(Counter(f"{look.size[0]} x {look.size[1]}" for look in part.seen).most_common()),
+        modes=dict(Counter(look.mode for look in part.seen).most_common()),
         squares=squares,
     )
 
@@ -108,8 +109,9 @@ def check_images(
     reader: ImageReader | None = None,
     needs_labels: bool = True,
     decode: bool = False,
-    settled: Callable[[ImageInventory], DataConfig] | None = None,
+    settled: Callable[[ImageInventory], Wanted] | None = None,
     similar: bool = False,
+    seed: int = 0,
 ) -> ImageCheckReport:
     """List and read everything that a run with `config` would use, and collect all faults and warnings.
 
@@ -120,9 +122,10 @@ def check_images(
         needs_labels: if False, missing labels are not a fault; see `take_image_inventory`.
         decode, settled: if a training follows, so that each image is decoded once; see `take_image_inventory`.
         similar: also warn of copies that are not byte-identical; see `take_image_inventory`.
+        seed: of the training; see `take_image_inventory`.
     """
     inventory = take_image_inventory(
-        config, reader=reader, needs_labels=needs_labels, decode=decode, settled=settled, similar=similar
+        config, reader=reader, needs_labels=needs_labels, decode=decode, settled=settled, similar=similar, seed=seed
     )
     faults = list(inventory.faults)
     train = inventory.parts.get("train")

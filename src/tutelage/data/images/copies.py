@@ -14,7 +14,7 @@ from tutelage.data.images.items import Item
 from tutelage.data.images.parts import ImageInventory
 from tutelage.data.images.perceptual_hash import SIDE, Thumbnails
 from tutelage.data.images.resaved import SMALLEST, resaved_pairs
-from tutelage.data.images.survey import ImageLook, pixel_digests
+from tutelage.data.images.survey import DIGEST, ImageLook, pixel_digests
 
 MOST_COMPARED = 200_000  # images; comparing all pairs then takes minutes
 Kind = Literal["exact", "pixels", "resaved", "mirrored"]
@@ -39,7 +39,7 @@ class Copy:
 def exact_copies(looks: Sequence[ImageLook]) -> list[Copy]:
     """Each image whose file is equal to that of an earlier one, with the earliest."""
     first: dict[bytes, int] = {}
-    pairs = [(first.setdefault(look.digest, row), row) for row, look in enumerate(looks)]
+    pairs = [(first.setdefault(look.digest, row), row) for row, look in enumerate(looks) if len(look.digest) == DIGEST]
     return [Copy("exact", before, row) for before, row in pairs if before != row]
 
 

@@ -17,7 +17,8 @@ from tutelage.data.images.inventory import take_image_inventory
 from tutelage.data.images.parts import ImageInventory
 from tutelage.data.images.reader import Decoding, ImageReader
 from tutelage.data.images.size import choose_channels, choose_framing, choose_size, framing_note, levels_note
-from tutelage.data.images.survey import ImageLook
+from tutelage.data.images.streamed import StreamedImages
+from tutelage.data.images.streaming import hold_labeled
 from tutelage.data.split import LEAST_HELD, LEAST_LEFT, copies_of, hold_out, keep_labels, leave_out
 
 
@@ -114,6 +115,7 @@ def load_images(
     reader: ImageReader | None = None,
     inventory: ImageInventory | None = None,
     needs_labels: bool = True,
+    uses_unlabeled: bool = True,
 ) -> ImageDataset:
     """Decode the training and validation images and choose the rows of both streams.
 
@@ -122,27 +124,35 @@ def load_images(
         reader: None reads with one thread and without a cache.
         inventory: from an earlier check. The sources are then not listed again, and images that it decoded are not
             decoded again.
-        needs_labels: if False, there may be no labels at all; see `take_image_inventory`.
+        needs_labels, uses_unlabeled: whether there must be labels, and whether images without one are decoded; see
+            `take_image_inventory`.
 
     Raises:
         DataError: with all faults of all sources.
     """
     reader = reader or ImageReader()
-    inventory = inventory or take_image_inventory(config, reader=reader, needs_labels=needs_labels, decode=True)
+    inventory = inventory or take_image_inventory(
+        config, reader=reader, needs_labels=needs_labels, decode=True, uses_unlabeled=uses_unlabeled, seed=seed
+    )
     if inventory.faults:
         raise DataError(inventory.faults)
-    notes = _found(inventory)
+    notes = _found(inventory) + inventory.notes
     decoding = _choose_decoding(inventory, config, reader, notes)
     if inventory.decoding != decoding:  # an unreadable image seemed to ask for another size
         inventory.decoding, inventory.pixels = decoding, {}
     train = _image_set("train", inventory, reader)
 
     kept = _kept_labels(train, inventory.classes, config, notes, seed=seed)
-    val, taken = _validation(train, kept, inventory, reader, config, notes, seed=seed, needs_labels=needs_labels)
+    digests = [look.digest for look in inventory.learned_looks]
+    if isinstance(train.images, StreamedImages):
+        kept, digests = hold_labeled(train.images, kept, reader, skip=config.skip_unreadable, notes=notes)
+    val, taken = _validation(
+        train, kept, digests, inventory, reader, config, notes, seed=seed, needs_labels=needs_labels
+    )
     labeled = np.setdiff1d(kept, taken)
     unlabeled = np.setdiff1d(np.arange(len(train)), taken)
     if config.exclude_labeled:
-        unlabeled = leave_out(unlabeled, labeled, [look.digest for look in _looks(inventory)], notes)
+        unlabeled = leave_out(unlabeled, labeled, digests, notes)
     hidden = train.labels.copy()
     hidden[kept] = -1
     return ImageDataset(
@@ -158,15 +168,13 @@ def load_images(
     )
 
 
-def _looks(inventory: ImageInventory) -> list[ImageLook]:
-    """What is known of each training image."""
-    return [look for role in inventory.learned for look in inventory.parts[role].looks]
-
-
 def _choose_decoding(inventory: ImageInventory, config: DataConfig, reader: ImageReader, notes: list[str]) -> Decoding:
     """Size, colors and framing that suit the training images; `notes` get what was chosen."""
-    looks, before = _looks(inventory), inventory.decoding
-    levels = reader.levels(config, inventory.items_of("train"), looks) if before is None else before.framing.levels
+    looks, before = inventory.seen, inventory.decoding
+    if before is None:
+        levels = reader.levels(config, inventory.items_of("train"), inventory.learned_looks)
+    else:
+        levels = before.framing.levels
     framing, channels = replace(choose_framing(looks, config), levels=levels), choose_channels(looks)
     size, note = choose_size(looks, config.image_size, framing.mode)
     notes.append(f"{note}, {'grayscale' if channels == 1 else 'color'}")
@@ -202,6 +210,7 @@ def _kept_labels(
 def _validation(
     train: ImageSet,
     kept: NDArray[np.int64],
+    digests: list[bytes],
     inventory: ImageInventory,
     reader: ImageReader,
     config: DataConfig,
@@ -218,7 +227,6 @@ def _validation(
         return _labeled_part("val", inventory, reader), kept[:0]
     if not len(kept):
         return None, kept
-    digests = [look.digest for look in _looks(inventory)]
     held = hold_out(
         kept,
         train.labels,

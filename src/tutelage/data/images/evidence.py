@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.core.seeding import derived_seed
+from tutelage.data.images.streamed import ImageRows
 
 Rows = NDArray[np.int64]
 MOST = 1000  # images that are used, of each group for the gap
@@ -35,7 +36,7 @@ class Gap:
     unlabeled: int
 
 
-def measure_gap(images: np.ndarray, labeled: Rows, unlabeled: Rows, *, seed: int) -> Gap | None:
+def measure_gap(images: ImageRows, labeled: Rows, unlabeled: Rows, *, seed: int) -> Gap | None:
     """How well a linear classifier of pixel statistics tells labeled from unlabeled rows of `images`.
 
     Each image is scored by a classifier fitted without it (ridge regression, leave-one-out in closed form, both groups
@@ -61,7 +62,7 @@ def measure_gap(images: np.ndarray, labeled: Rows, unlabeled: Rows, *, seed: int
     return Gap(auc, max(0.75, 0.5 + 4 * error), *sizes)
 
 
-def pixel_features(images: np.ndarray, rows: Rows) -> NDArray[np.float64]:
+def pixel_features(images: ImageRows, rows: Rows) -> NDArray[np.float64]:
     """(R, 23 C) statistics of some rows (R,) of images (N, C, H, W) uint8; only a few images are in memory at a time.
 
     They are mean, spread, quantiles, edges, and a coarse picture.
@@ -121,7 +122,7 @@ class LabelFit:
     images: int
 
 
-def measure_label_fit(images: np.ndarray, rows: Rows, label: NDArray[np.int64], *, seed: int) -> LabelFit | None:
+def measure_label_fit(images: ImageRows, rows: Rows, label: NDArray[np.int64], *, seed: int) -> LabelFit | None:
     """How often the nearest neighbor of an image, by coarse pixel statistics, has the same label.
 
     Args:

@@ -153,7 +153,7 @@ def list_named_images(table: Path, where: str) -> ImageListing:
 
 def _match_rows(rows: list[Row], images: list[str], root: Path, table: Path, listing: ImageListing) -> dict[str, Row]:
     known = set(images)
-    folded = {_fold(name): name for name in images}
+    folded: dict[str, str] = {}  # made when it is needed, since it takes memory for each image
     named: dict[str, Row] = {}
     again: list[Row] = []
     for row in rows:
@@ -165,6 +165,7 @@ def _match_rows(rows: list[Row], images: list[str], root: Path, table: Path, lis
         if path not in known and from_cell(path) in known:
             path = from_cell(path)
         if path not in known:
+            folded = folded or {_fold(name): name for name in images}
             listing.faults.append(f"{place} {_missing(path, root, folded)}")
             continue
         before = named.setdefault(path, row)

@@ -16,7 +16,7 @@ import numpy as np
 from filelock import FileLock
 
 from tutelage.core.cache_folder import cache_folder
-from tutelage.core.cache_room import make_room, mark_used
+from tutelage.core.cache_room import make_room, mark_used, may_fit
 from tutelage.core.errors import RunError
 from tutelage.core.files import atomic_file
 from tutelage.data.images.framing import Pixels
@@ -106,6 +106,18 @@ class ImageCache:
         if found is not None:
             mark_used(file)
         return found
+
+    def has(self, name: str) -> bool:
+        """Whether there is an array of that name."""
+        return (self.folder / f"{name}.npy").is_file()
+
+    def could_hold(self, needed: int) -> bool:
+        """Whether so many bytes may fit, once older files have made way."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return may_fit(self.folder, needed)
+        except OSError:
+            return False
 
     def fill(self, name: str, rows: Iterator[Pixels], shape: Shape) -> Pixels | None:
         """The rows that come, at most `shape[0]`, as a file that is mapped into memory; None if there is no room.

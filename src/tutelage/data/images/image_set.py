@@ -13,19 +13,20 @@ from tutelage.core.names import shown
 from tutelage.data.images.framing import FULL_CROP, Framing
 from tutelage.data.images.items import Item, Unreadable
 from tutelage.data.images.reader import Decoding, ImageReader
+from tutelage.data.images.streamed import ImageRows
 
 
 @dataclass
 class ImageSet:
-    """Decoded images in memory or memory-mapped.
+    """Decoded images in memory, memory-mapped, or decoded as they are needed.
 
     Attributes:
-        images: (N, C, size, size) uint8.
+        images: (N, C, size, size) uint8, to be indexed by rows.
         labels: (N,) int64, the index of the class, -1 where there is none or it is hidden.
         names: of the images, as shown to the user.
     """
 
-    images: NDArray[np.uint8]
+    images: ImageRows
     labels: NDArray[np.int64]
     names: list[str]
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from tutelage.config.settings import DataConfig
 from tutelage.core.names import counted, shown
 from tutelage.data.images.copies import check_copies
-from tutelage.data.images.framing import Framing, Pixels
+from tutelage.data.images.framing import Framing
 from tutelage.data.images.items import ImageListing, Item, Unreadable
 from tutelage.data.images.levels import COLOR_16
 from tutelage.data.images.parts import LEARNED, ImageInventory, ImagePart, read_parts
 from tutelage.data.images.reader import Decoding, ImageReader
 from tutelage.data.images.size import choose_channels, choose_framing, choose_size
 from tutelage.data.images.source import find_table, list_image_splits, list_images
+from tutelage.data.images.streaming import Wanted, draw_unlabeled, some_headers, to_stream
 from tutelage.data.images.survey import ImageLook, Looks
 
 _TINY = 4  # pixels
@@ -29,8 +30,10 @@ def take_image_inventory(
     reader: ImageReader | None = None,
     needs_labels: bool = True,
     decode: bool = False,
-    settled: Callable[[ImageInventory], DataConfig] | None = None,
+    settled: Callable[[ImageInventory], Wanted] | None = None,
+    uses_unlabeled: bool = True,
     similar: bool = False,
+    seed: int = 0,
 ) -> ImageInventory:
     """List all sources of `config`, read every image once, and collect all faults and warnings.
 
@@ -38,45 +41,66 @@ def take_image_inventory(
         reader: None reads with one thread and without a cache.
         needs_labels: if False, labels are used where they exist, but missing ones are not a fault; see
             `list_image_parts`.
-        decode: keep the pixels of the images, so that `load_images` does not decode them again. Headers are read first,
-            since they determine the size to decode to.
-        settled: returns the settings of size and framing to use instead of those of `config`, given what the headers
-            say; digests are empty there.
+        decode: keep the pixels of the images, so that `load_images` does not decode them again, or stream them. Headers
+            are read first, since they determine the size to decode to.
+        settled: returns the settings of size, framing and number of images to use instead of those of `config`, and of
+            `uses_unlabeled`, given what the headers say; digests are empty there.
+        uses_unlabeled: if False, training images without a label are read, but not decoded.
         similar: also warn of copies that are not byte-identical; has no effect together with `decode`.
+        seed: of the labels that are kept, where only some of the other images are used.
     """
     reader, listings = reader or ImageReader(), list_image_parts(config, needs_labels=needs_labels)
-    decoding = _decoding(config, listings, reader, needs_labels=needs_labels, settled=settled) if decode else None
-    pixels: dict[str, Pixels] = {}
-    if decoding is None:
-        learned = [item for role in LEARNED if role in listings for item in listings[role].items]
-        levels = reader.levels(config, learned, reader.headers(learned))
-        looks = {role: reader.survey(listing.items, levels, thumbnails=similar) for role, listing in listings.items()}
-    else:
-        looks, pixels = read_parts(listings, decoding, reader)
+    if decode:
+        wanted = settled or (lambda found: Wanted(config, uses_unlabeled))
+        found = _decoded(config, listings, reader, wanted, needs_labels=needs_labels, seed=seed)
+        if found is not None:
+            return found
+    learned = [item for role in LEARNED if role in listings for item in listings[role].items]
+    levels = reader.levels(config, learned, reader.headers(learned))
+    looks = {role: reader.survey(listing.items, levels, thumbnails=similar) for role, listing in listings.items()}
     inventory = _assemble(config, listings, looks, needs_labels=needs_labels)
-    check_copies(inventory, similar=similar and decoding is None, workers=reader.workers)
+    check_copies(inventory, similar=similar and not decode, workers=reader.workers)
+    return inventory
+
+
+def _decoded(
+    config: DataConfig,
+    listings: Mapping[str, ImageListing],
+    reader: ImageReader,
+    settled: Callable[[ImageInventory], Wanted],
+    *,
+    needs_labels: bool,
+    seed: int,
+) -> ImageInventory | None:
+    """The inventory with the pixels of all images, or with a stream of them; None if the headers have faults."""
+    listings, notes = draw_unlabeled(listings, config, seed=seed)
+    first, headers = _from_headers(config, listings, reader, needs_labels=needs_labels)
+    if not first.seen or first.faults:
+        return None
+    wanted = settled(first)
+    if wanted.data.unlabeled_count != config.unlabeled_count:
+        listings, notes = draw_unlabeled(listings, wanted.data, seed=seed)
+        first, headers = _from_headers(wanted.data, listings, reader, needs_labels=needs_labels)
+    decoding = _decoding(wanted.data, first, reader)
+    learned = [role for role in LEARNED if role in listings]
+    items = [item for role in learned for item in listings[role].items]
+    known = [look for role in learned for look in headers[role]]
+    streamed, why = to_stream(wanted, items, known, decoding, reader)
+    looks, pixels = read_parts(listings, decoding, reader, streamed=streamed, skip=wanted.data.skip_unreadable)
+    inventory = _assemble(config, listings, looks, needs_labels=needs_labels)
+    check_copies(inventory, workers=reader.workers)
+    inventory.notes = [*notes, *why]
     if not inventory.faults:
         inventory.pixels, inventory.decoding = pixels, decoding
     return inventory
 
 
-def _decoding(
-    config: DataConfig,
-    listings: Mapping[str, ImageListing],
-    reader: ImageReader,
-    *,
-    needs_labels: bool,
-    settled: Callable[[ImageInventory], DataConfig] | None,
-) -> Decoding | None:
-    """What images are decoded to, by their headers; None where these have faults already."""
-    first = _from_headers(config, listings, reader, needs_labels=needs_labels)
-    seen = [look for role in first.learned for look in first.parts[role].looks]
-    if not seen or first.faults:
-        return None
-    decided = config if settled is None else settled(first)
-    levels = reader.levels(decided, first.items_of("train"), seen)
-    framing = replace(choose_framing(seen, decided), levels=levels)
-    size, _ = choose_size(seen, decided.image_size, framing.mode)
+def _decoding(config: DataConfig, found: ImageInventory, reader: ImageReader) -> Decoding:
+    """What images are decoded to, by their headers."""
+    seen = found.seen
+    levels = reader.levels(config, found.items_of("train"), found.learned_looks)
+    framing = replace(choose_framing(seen, config), levels=levels)
+    size, _ = choose_size(seen, config.image_size, framing.mode)
     return Decoding(size, choose_channels(seen), framing)
 
 
@@ -85,15 +109,15 @@ def read_image_headers(
 ) -> ImageInventory:
     """As `take_image_inventory`, but without decoding a pixel: damaged images and copies are not noticed."""
     listings = list_image_parts(config, needs_labels=needs_labels)
-    return _from_headers(config, listings, reader or ImageReader(), needs_labels=needs_labels)
+    return _from_headers(config, listings, reader or ImageReader(), needs_labels=needs_labels)[0]
 
 
 def _from_headers(
     config: DataConfig, listings: Mapping[str, ImageListing], reader: ImageReader, *, needs_labels: bool
-) -> ImageInventory:
+) -> tuple[ImageInventory, dict[str, Looks]]:
     given = Framing.of(config).levels
-    headers = {role: reader.headers(listing.items, given) for role, listing in listings.items()}
-    return _assemble(config, listings, headers, needs_labels=needs_labels)
+    headers = {role: some_headers(listing.items, reader, given) for role, listing in listings.items()}
+    return _assemble(config, listings, headers, needs_labels=needs_labels), headers
 
 
 def _assemble(
@@ -193,7 +217,7 @@ def _part(listing: ImageListing, looks: Looks, skip: bool, inventory: ImageInven
             f"{counted(len(color_16), 'color image')} of 16 bits: only the upper 8 bits are read, so save them with 8 "
             f"bits over the range that they use (first: {shown(color_16[0].place)})"
         )
-    tiny = [item for item, look in zip(part.items, part.looks, strict=True) if min(look.size) < _TINY]
+    tiny = [item for item, look in zip(part.items, part.looks, strict=True) if look.seen and min(look.size) < _TINY]
     if tiny:
         inventory.warnings.append(
             f"{len(tiny)} images have a side of less than {_TINY} pixels (first: {shown(tiny[0].place)})"

@@ -56,7 +56,13 @@ Content = bytes | Path | NDArray[Any] | Unreadable  # an array is (H, W) or (H, 
 
 
 class Store(ABC):
-    """Where the contents of items are stored."""
+    """Where the contents of items are stored.
+
+    Attributes:
+        streams: whether the content of any key can be read without those before it, from a file that may be looked at.
+    """
+
+    streams = False
 
     @abstractmethod
     def read(self, keys: Sequence[Any]) -> Iterator[Content]:
@@ -70,6 +76,10 @@ class Store(ABC):
         """For each key what changes when its content may have changed; None where that cannot be told."""
         return (None for _ in keys)
 
+    def length(self, key: Any, stamp: Stamp) -> int:
+        """Bytes of the content of `key`; `stamp` is its own."""
+        return stamp.size
+
     @abstractmethod
     def place(self, name: str) -> str:
         """The location of the item `name`, for messages."""
@@ -77,6 +87,8 @@ class Store(ABC):
 
 class Files(Store):
     """Image files under a folder; keys are paths relative to it."""
+
+    streams = True
 
     def __init__(self, root: Path) -> None:
         self.root = root

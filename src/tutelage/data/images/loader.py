@@ -16,6 +16,7 @@ from tutelage.core.batch import Batch, Samples, batch_of
 from tutelage.core.distributed import local_rows
 from tutelage.core.seeding import generator
 from tutelage.data.fetch_ahead import FetchAhead
+from tutelage.data.images.streamed import ImageRows, StreamedImages
 from tutelage.data.sampler import Sampler
 
 _BLOCK = 16  # images counted at a time; counting takes eight bytes per pixel
@@ -69,7 +70,7 @@ class ImageLoader:
     """`batch(step)` is a pure function of the step; threads and resuming do not change it.
 
     Args:
-        images: (N, C, H, W) uint8, in memory or memory-mapped; or cached features (N, D) float32.
+        images: (N, C, H, W) uint8, in memory, memory-mapped or streamed; or cached features (N, D) float32.
         streams: the labeled and the unlabeled one; None where the method has none.
         workers: threads that fetch rows ahead; 0 fetches when asked. The views are made by the caller's thread, on
             `device`.
@@ -78,7 +79,7 @@ class ImageLoader:
 
     def __init__(
         self,
-        images: np.ndarray,
+        images: np.ndarray | StreamedImages,
         *,
         labeled: ImageStream | None,
         unlabeled: ImageStream | None,
@@ -120,7 +121,11 @@ class ImageLoader:
         for name, stream in self.streams.items():
             if stream is not None:
                 rows = stream.sampler.rows_at(step)[local_rows(stream.sampler.batch)]
-                images = torch.from_numpy(np.ascontiguousarray(self.images[rows]))
+                if isinstance(self.images, StreamedImages):
+                    rows, pixels = self.images.fetch(rows)
+                else:
+                    pixels = self.images[rows]
+                images = torch.from_numpy(np.ascontiguousarray(pixels))
                 fetched[name] = (torch.from_numpy(rows), images.pin_memory() if self.device.type == "cuda" else images)
         return fetched
 
@@ -155,7 +160,7 @@ class ImageLoader:
         return self.normalization(view.apply(images, draws)).contiguous(memory_format=self.memory_format)
 
 
-def pixel_statistics(images: np.ndarray, *, most: int = 10_000) -> Normalization:
+def pixel_statistics(images: ImageRows, *, most: int = 10_000) -> Normalization:
     """Mean and standard deviation per channel over at most `most` evenly spaced images (N, C, H, W) uint8.
 
     Exact, from counts of the 256 gray levels; only a few images are in memory at a time.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -18,7 +18,15 @@ from tutelage.data.images.image_cache import ImageCache
 from tutelage.data.images.items import Item, Unreadable
 from tutelage.data.images.levels import Range
 from tutelage.data.images.pixel_file import Shape
-from tutelage.data.images.survey import ImageLook, Looks, find_levels, read_headers, read_images, survey_images
+from tutelage.data.images.survey import (
+    ImageLook,
+    Looks,
+    find_levels,
+    read_digests,
+    read_headers,
+    read_images,
+    survey_images,
+)
 
 _WORTH_KEEPING = 1 << 20  # bytes of pixels; fewer are decoded again as fast
 
@@ -45,6 +53,7 @@ class ImageReader:
         workers: the number of threads.
         cache: None reads all images again, and keeps their pixels in memory.
         limit: bytes of pixels that may be kept in memory where the cache has no room for them.
+        tell: receives one line on each image that cannot be read during training.
 
     Attributes:
         seconds, rows: time that decoding took so far, and for how many images.
@@ -55,6 +64,7 @@ class ImageReader:
     workers: int = 1
     cache: ImageCache | None = None
     limit: int = 4 << 30
+    tell: Callable[[str], None] = lambda line: None
     seconds: float = field(default=0.0, init=False)
     rows: int = field(default=0, init=False)
     found: int = field(default=0, init=False)
@@ -68,6 +78,21 @@ class ImageReader:
         """
         known = self._known(self._key(items, levels), len(items))
         return read_headers(items, workers=self.workers) if known is None else known
+
+    def glance(self, items: Sequence[Item], headers: Looks) -> Looks:
+        """As `survey`, with sizes and modes of `headers`: nothing is decoded, and damage is not noticed."""
+        known = self._known(self._key(items, None), len(items))
+        if known is not None:
+            return known
+        digests = read_digests(items, workers=self.workers)
+        return [
+            header
+            if isinstance(header, Unreadable)
+            else digest
+            if isinstance(digest, Unreadable)
+            else replace(header, digest=digest)
+            for header, digest in zip(headers, digests, strict=True)
+        ]
 
     def levels(
         self, config: DataConfig, items: Sequence[Item], looks: Sequence[ImageLook | Unreadable]
@@ -114,6 +139,15 @@ class ImageReader:
             self.seconds, self.rows = self.seconds + time.perf_counter() - begin, self.rows + len(items)
             self._keep(key, looks)
         return looks, pixels
+
+    def holds(self, items: Sequence[Item], decoding: Decoding) -> bool:
+        """Whether the cache has the pixels of these images."""
+        key = self._key(items, decoding.framing.levels)
+        return key is not None and self.cache is not None and self.cache.has(f"{key}-{decoding.key}")
+
+    def has_room(self, needed: int) -> bool:
+        """Whether so many bytes of pixels may be kept, in the cache or in memory."""
+        return needed <= max(self.limit, _WORTH_KEEPING) or (self.cache is not None and self.cache.could_hold(needed))
 
     def said(self) -> str | None:
         """How many images were read so far, and in what time; None if there were none."""

@@ -56,9 +56,14 @@ def quiet_pillow() -> Iterator[None]:
     Enter it in the main thread, around the threads that decode.
     """
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-        warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
+        ignore_warnings_of_pillow()
         yield
+
+
+def ignore_warnings_of_pillow() -> None:
+    """As `quiet_pillow`, from now on: for threads that decode beside the main one, which must not change filters."""
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+    warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
 
 
 def read_header(content: bytes | Path | NDArray[np.uint8]) -> tuple[Size, str] | None:

@@ -53,14 +53,13 @@ def sample_images(
         raise DataError(listing.faults)
     places = np.linspace(0, len(listing.items) - 1, min(count, len(listing.items))).astype(np.int64)
     items = [listing.items[place] for place in places]
-    looks = [look for role in found.learned for look in found.parts[role].looks]
-    reader = reader or ImageReader()
-    levels = reader.levels(config, found.items_of("train"), looks)
+    looks, reader = found.seen, reader or ImageReader()
+    levels = reader.levels(config, found.items_of("train"), found.learned_looks)
     framing, channels = replace(choose_framing(looks, config), levels=levels), choose_channels(looks)
     size, note = choose_size(looks, config.image_size, framing.mode) if looks else (_UNKNOWN, "")
     notes = [note, framing_note(looks, framing), levels_note(looks, levels)]
     return ImageSample(
-        decode(items, listing.classes, size=size, channels=channels, framing=framing, reader=reader).images,
+        decode(items, listing.classes, size=size, channels=channels, framing=framing, reader=reader).images[:],
         [item.label for item in items],
         listing.flip_ok,
         [said for said in notes if said is not None],

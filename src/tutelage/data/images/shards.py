@@ -37,7 +37,7 @@ class Shard(Store):
     """One tar file; keys are (offset, size) of members in the unpacked file, so that reading needs no headers."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path, self.streams = path, _is_plain(path)
 
     def read(self, keys: Sequence[tuple[int, int]]) -> Iterator[Content]:
         done = 0
@@ -55,6 +55,9 @@ class Shard(Store):
     def stamps(self, keys: Sequence[tuple[int, int]]) -> Iterator[Stamp | None]:
         whole = Stamp.of(str(self.path.absolute()))
         return (whole._replace(part=key) for key in keys)
+
+    def length(self, key: tuple[int, int], stamp: Stamp) -> int:
+        return key[1]
 
     def place(self, name: str) -> str:
         return str(self.path.parent / name)
@@ -189,7 +192,11 @@ def _named(item: Item, names: tuple[str, ...], listing: ImageListing) -> Item:
     return Item(item.name, None, item.store, item.key)
 
 
+def _is_plain(path: Path) -> bool:
+    return path.name.lower().endswith(".tar")
+
+
 def _open(path: Path) -> BinaryIO:
-    if path.name.lower().endswith(".tar"):
+    if _is_plain(path):
         return path.open("rb")
     return cast(BinaryIO, gzip.open(path, "rb"))

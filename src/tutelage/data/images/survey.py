@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Container, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
@@ -22,12 +22,13 @@ from tutelage.data.images.reading import (
     ImageFault,
     Size,
     decode_image,
-    quiet_pillow,
+    ignore_warnings_of_pillow,
     read_header,
     read_values,
 )
 
 T = TypeVar("T")
+DIGEST = 16  # bytes
 _BLOCK = 32  # items in flight per worker: enough to keep it busy, few enough to hold in memory
 _MOST_DEEP = 500  # images of more than 8 bits whose values are looked at
 _GROUP = 8  # items that a worker takes at once, since handing over takes longer than decoding a tiny image
@@ -40,7 +41,8 @@ class ImageLook:
     Attributes:
         size: (width, height) in its file.
         mode: of Pillow.
-        digest: 16-byte hash of its file or array; empty where only the header was read.
+        digest: 16-byte hash of its file or array; empty where only the header was read, the number of bytes where not
+            even that was.
         thumbnail: the bytes of `gray_thumbnail`; empty unless they were asked for.
     """
 
@@ -48,6 +50,16 @@ class ImageLook:
     mode: str
     digest: bytes
     thumbnail: bytes = b""
+
+    @staticmethod
+    def unseen(length: int) -> ImageLook:
+        """Of an image that is not read before it is used; all that is known is the number of its bytes."""
+        return ImageLook((0, 0), "", length.to_bytes(8))
+
+    @property
+    def seen(self) -> bool:
+        """Whether size and mode are known."""
+        return bool(self.mode)
 
 
 Looks = list[ImageLook | Unreadable]
@@ -158,10 +170,8 @@ def read_views(
     return _map_contents(read, items, workers)
 
 
-def read_pixels(
-    items: Sequence[Item], *, size: int, channels: int, framing: Framing = FULL_CROP, workers: int = 1
-) -> Iterator[Pixels | Unreadable]:
-    """(channels, size, size) uint8 of each image, in order; the result does not depend on `workers`."""
+def pixel_reader(*, size: int, channels: int, framing: Framing = FULL_CROP) -> Callable[[Content], Pixels | Unreadable]:
+    """A function from what a store gives to (channels, size, size) uint8; threads may share it."""
 
     def read(content: Content) -> Pixels | Unreadable:
         try:
@@ -170,7 +180,14 @@ def read_pixels(
         except ImageFault as fault:
             return Unreadable(str(fault))
 
-    return _map_contents(read, items, workers)
+    return read
+
+
+def read_pixels(
+    items: Sequence[Item], *, size: int, channels: int, framing: Framing = FULL_CROP, workers: int = 1
+) -> Iterator[Pixels | Unreadable]:
+    """(channels, size, size) uint8 of each image, in order; the result does not depend on `workers`."""
+    return _map_contents(pixel_reader(size=size, channels=channels, framing=framing), items, workers)
 
 
 def find_levels(items: Sequence[Item], looks: Sequence[ImageLook | Unreadable], *, workers: int = 1) -> Range | None:
@@ -189,7 +206,7 @@ def find_levels(items: Sequence[Item], looks: Sequence[ImageLook | Unreadable], 
 
 def _digest(loaded: bytes | NDArray) -> bytes:
     data = loaded if isinstance(loaded, bytes) else repr(loaded.shape).encode() + loaded.tobytes()
-    return hashlib.blake2b(data, digest_size=16).digest()
+    return hashlib.blake2b(data, digest_size=DIGEST).digest()
 
 
 def _load(content: Content) -> bytes | NDArray:
@@ -208,18 +225,28 @@ def _load(content: Content) -> bytes | NDArray:
 def _map_contents(
     function: Callable[[Content], T], items: Sequence[Item], workers: int, *, headers: bool = False
 ) -> Iterator[T]:
+    """What a function gives for the content of each item, in order; threads are a block ahead of the caller."""
     contents, workers = _contents(items, headers), max(workers, 1)
+    ignore_warnings_of_pillow()  # from now on, since threads read while the caller is at work
 
     def several(group: list[Content]) -> list[T]:
         return [function(content) for content in group]
 
-    with ThreadPoolExecutor(workers) as pool:  # threads, since decoders release the GIL
-        while block := list(islice(contents, _BLOCK * workers)):
-            with quiet_pillow():  # per block, so that the caller's own warnings show between blocks
-                groups = [block[start : start + _GROUP] for start in range(0, len(block), _GROUP)]
-                results = list(pool.map(several, groups) if workers > 1 else map(several, groups))
-            for group in results:
-                yield from group
+    pool = ThreadPoolExecutor(workers)  # threads, since decoders release the GIL
+
+    def begin() -> list[Future[list[T]]]:
+        block = list(islice(contents, _BLOCK * workers))
+        return [pool.submit(several, block[start : start + _GROUP]) for start in range(0, len(block), _GROUP)]
+
+    try:
+        begun = begin()
+        while begun:
+            ahead = begin()
+            for group in begun:
+                yield from group.result()
+            begun = ahead
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _contents(items: Sequence[Item], headers: bool) -> Iterator[Content]:

@@ -47,6 +47,7 @@ class MaskFolder:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(f"cannot create the folder {path}: {error.strerror}") from None
+        self._write_table()  # now, so that a folder of masks is known as one even if this is killed
 
     @property
     def columns(self) -> list[str]:
@@ -87,9 +88,12 @@ class MaskFolder:
         Raises:
             RunError: they cannot be written.
         """
+        self._write_table()
+        write_label_names(self.path, self.classes, self.values)
+
+    def _write_table(self) -> None:
         rows = [{name: _cell(value) for name, value in row.items()} for row in self.rows]
         write_atomically(self.path / TABLE, csv_bytes(rows, self.columns))
-        write_label_names(self.path, self.classes, self.values)
 
     def _row(self, case: Case) -> dict[str, Any]:
         label = "" if case.label is None else str(case.label)

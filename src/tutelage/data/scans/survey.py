@@ -14,6 +14,7 @@ from tutelage.config.scan import ScanConfig
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
 from tutelage.data.images.reading import quiet_pillow
+from tutelage.data.scans.formats.read import TOO_LARGE
 from tutelage.data.scans.items import Case
 from tutelage.data.scans.prepare import place, prepare
 from tutelage.data.scans.reading import RawCase, read_case
@@ -75,11 +76,15 @@ def _look(key: str, case: Case, cfg: ScanConfig, cache: VolumeCache | None) -> S
         raw = read_case(case, cfg)
     except DataError as error:
         return error.faults
+    except MemoryError:
+        return [f"{shown(case.place)} {TOO_LARGE}"]
     try:
         placement = place(raw, cfg)
         prepared = None if cache is None else prepare(raw, placement, cfg)
     except DataError as error:
         return [f"{shown(case.place)} {fault}" for fault in error.faults]
+    except MemoryError:
+        return [f"{shown(case.place)} {TOO_LARGE}, once it is prepared"]
     look = ScanLook(
         key=key,
         digest=_digest(raw.image),

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -19,15 +18,15 @@ from tutelage.core.files import atomic_file, require_ending
 from tutelage.core.names import shown, to_cell
 from tutelage.core.wording import option
 from tutelage.data.images.given import Images, list_given
-from tutelage.data.images.items import Item, Unreadable
+from tutelage.data.images.items import Item
 from tutelage.data.images.source import list_image_splits, list_images
 from tutelage.inference.images.encoder import Encoder
+from tutelage.inference.images.kept_blocks import Block
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SUFFIXES = (".parquet", ".npz", ".csv")
-BLOCK = 256  # images in memory at a time
 
 
 @dataclass(frozen=True)
@@ -67,24 +66,18 @@ def list_to_embed(
     return [Item(item.name, known.get(item.place), item.store, item.key) for item in listing.items]
 
 
-def embed_items(
-    encoder: Encoder, items: Sequence[Item], *, workers: int = 2, unreadable: list[str] | None = None
-) -> Iterator[Embedded]:
+def embedded(items: Sequence[Item], blocks: Iterable[Block], *, unreadable: list[str]) -> Iterator[Embedded]:
     """Features in blocks, in order; images that cannot be read are skipped.
 
     Args:
         unreadable: receives one sentence per skipped image.
     """
-    stream = encoder.read(items, workers=workers)
-    for start in range(0, len(items), BLOCK):
-        block = list(islice(stream, len(items[start : start + BLOCK])))
-        pairs = list(zip(items[start : start + BLOCK], block, strict=True))
-        good = [(item, image) for item, image in pairs if not isinstance(image, Unreadable)]
-        if unreadable is not None:
-            unreadable += [f"{shown(item.place)} {got.reason}" for item, got in pairs if isinstance(got, Unreadable)]
-        if good:
-            features = encoder.features(np.stack([image for _, image in good])).numpy()
-            yield Embedded([item for item, _ in good], features)
+    rest = iter(items)
+    for block in blocks:
+        pairs = [(next(rest), error) for error in block.errors]
+        unreadable += [f"{shown(item.place)} {error}" for item, error in pairs if error]
+        if len(block.rows):
+            yield Embedded([item for item, error in pairs if not error], block.rows)
 
 
 def write_embedded(encoder: Encoder, items: Sequence[Item], out: Path | None, *, workers: int = 2) -> list[Embedded]:
@@ -96,7 +89,8 @@ def write_embedded(encoder: Encoder, items: Sequence[Item], out: Path | None, *,
     unreadable: list[str] = []
     blocks: list[Embedded] = []
     with nullcontext() if out is None else writer(out) as write:
-        for block in embed_items(encoder, items, workers=workers, unreadable=unreadable):
+        passed = (block for _, block in encoder.image_pass(workers=workers).blocks(items))
+        for block in embedded(items, passed, unreadable=unreadable):
             blocks.append(block)
             if write is not None:
                 write.add(block)

@@ -20,6 +20,7 @@ from tutelage.data.images.framing import FULL_CROP, Framing
 from tutelage.data.images.items import Item, Unreadable
 from tutelage.data.images.survey import read_pixels
 from tutelage.data.kinds import IMAGES
+from tutelage.inference.images.passes import ImagePass, pass_key
 from tutelage.networks.base import Network
 from tutelage.run.frozen_networks import FrozenNetworks
 from tutelage.run.weights import build_for_features, load_network
@@ -87,6 +88,16 @@ class Encoder:
     def read(self, items: Sequence[Item], *, workers: int = 2) -> Iterator[NDArray[np.uint8] | Unreadable]:
         """(C, size, size) uint8 of each item, in order, with the encoder's size, channels and framing."""
         return read_pixels(items, size=self.image_size, channels=self.channels, framing=self.framing, workers=workers)
+
+    def image_pass(self, *, workers: int = 2) -> ImagePass:
+        """How images pass the network to get their features."""
+        return ImagePass(
+            read=lambda items: self.read(items, workers=workers),
+            network=lambda images: self.features(images).numpy(),
+            key=lambda: pass_key(
+                self.network, self.normalization, "features", self.image_size, self.channels, self.framing.key
+            ),
+        )
 
     @float32_by_default()
     def fresh(self, cfg: RunConfig, images: NDArray[np.uint8], *, seed: int) -> Encoder:

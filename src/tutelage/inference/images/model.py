@@ -19,13 +19,15 @@ from tutelage.core.wording import command, option
 from tutelage.data.images.framing import FULL_CROP, Framing
 from tutelage.data.images.given import Images, list_given
 from tutelage.data.images.given_labels import Labels, label_file
-from tutelage.data.images.items import Item, Unreadable
+from tutelage.data.images.items import Item
 from tutelage.data.images.survey import read_pixels
 from tutelage.data.kinds import IMAGES
 from tutelage.inference.images.embed import list_to_embed, table_of, write_embedded
 from tutelage.inference.images.encoder import Encoder
+from tutelage.inference.images.kept_blocks import KeptBlocks
+from tutelage.inference.images.passes import BLOCK, ImagePass, pass_key
 from tutelage.inference.images.predict import WrittenTable, write_predictions
-from tutelage.inference.images.prediction import Prediction, Predictions
+from tutelage.inference.images.prediction import Prediction, Predictions, predictions_of
 from tutelage.inference.images.scores import ImageScores, score_images
 from tutelage.inference.model import Tell, TrainedModel
 from tutelage.networks.base import Network
@@ -47,6 +49,8 @@ class Model(TrainedModel):
     """A trained network, its classes, and the image preparation it was trained with."""
 
     kind = IMAGES.name
+    predict_options = ("resume",)
+    shared = True
 
     network: Network
     task: Task
@@ -106,18 +110,19 @@ class Model(TrainedModel):
         pixels = self.normalization(torch.from_numpy(images).to(self.device))
         return self.task.predict(self.network, pixels).float().cpu()
 
-    def predictions(self, items: list[Item], *, workers: int = 2, batch: int = 256) -> Iterator[Prediction]:
+    def image_pass(self, *, workers: int = 2) -> ImagePass:
+        """How images pass the network to get their class probabilities; `workers` threads decode them."""
+        size, channels, framing = self.image_size, self.channels, self.framing
+        return ImagePass(
+            read=lambda items: read_pixels(items, size=size, channels=channels, framing=framing, workers=workers),
+            network=lambda images: self.probabilities(images).numpy(),
+            key=lambda: pass_key(self.network, self.normalization, self.classes, size, channels, framing.key),
+        )
+
+    def predictions(self, items: list[Item], *, workers: int = 2, batch: int = BLOCK) -> Iterator[Prediction]:
         """One prediction per item, in order; images are read when they are needed."""
-        pixels = read_pixels(items, size=self.image_size, channels=self.channels, framing=self.framing, workers=workers)
-        for start in range(0, len(items), batch):
-            block = [next(pixels) for _ in items[start : start + batch]]
-            good = [image for image in block if not isinstance(image, Unreadable)]
-            probs = iter(self.probabilities(np.stack(good)).numpy() if good else ())
-            for item, image in zip(items[start:], block, strict=False):
-                if isinstance(image, Unreadable):
-                    yield Prediction(item.name, None, image.reason)
-                else:
-                    yield Prediction(item.name, next(probs))
+        blocks = self.image_pass(workers=workers).blocks(items, size=batch)
+        return predictions_of(items, (block for _, block in blocks))
 
     def predict(self, images: Images, *, workers: int = 2) -> Predictions:
         """The predicted class and the class probabilities of each image.
@@ -156,13 +161,19 @@ class Model(TrainedModel):
         overwrite: bool = False,
         keep: bool = False,
         tell: Tell | None = None,
+        resume: bool = False,
         **options: Any,
     ) -> WrittenTable:
-        """Write the table of `predict` as CSV; see `TrainedModel.predict_into`."""
+        """Write the table of `predict` as CSV; see `TrainedModel.predict_into`.
+
+        Args:
+            resume: go on with a table that an interrupted command left incomplete; see `KeptBlocks`.
+        """
         self.require_classes()
-        refuse_file(out, overwrite=overwrite, endings=(".csv",))
+        refuse_file(out, overwrite=overwrite or resume, reads=(data,), endings=(".csv",))
         say: Tell = tell or (lambda line: None)
-        return write_predictions(self, list_given(data, say), out, workers=workers, keep=keep, tell=say)
+        kept = KeptBlocks(out, resume=resume, overwrite=overwrite)
+        return write_predictions(self, list_given(data, say), out, kept, workers=workers, keep=keep, tell=say)
 
     @float32_by_default()
     def score(self, data: str, *, labels: str | None = None, workers: int = 2, tell: Tell | None = None) -> ImageScores:

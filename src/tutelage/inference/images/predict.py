@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from tutelage.core.distributed import rank
 from tutelage.core.files import atomic_file
-from tutelage.core.names import shown, to_cell
+from tutelage.core.names import first_of, shown, to_cell
 from tutelage.core.tables import csv_bytes
 from tutelage.data.images.items import Item
-from tutelage.inference.countdown import Countdown
-from tutelage.inference.images.prediction import Classifier, Prediction, row_of
+from tutelage.inference.images.kept_blocks import KeptBlocks
+from tutelage.inference.images.prediction import Classifier, Prediction, predictions_of, row_of
 from tutelage.inference.model import Tell, Written
 
 _BLOCK = 256  # rows that are written at once
@@ -30,6 +31,7 @@ def write_predictions(
     model: Classifier,
     items: list[Item],
     out: Path,
+    kept: KeptBlocks,
     *,
     workers: int = 2,
     keep: bool = False,
@@ -37,30 +39,34 @@ def write_predictions(
 ) -> WrittenTable:
     """Write `path, label, confidence, p_<class>..., error`, one row per image.
 
-    If an image cannot be read, its row has only the reason, under `error`; the other images are still predicted.
+    If an image cannot be read, its row has only the reason, under `error`; the other images are still predicted. Under
+    torchrun, only the first process writes.
 
     Args:
+        kept: where the predictions of many images are until the table is complete.
         keep: keep all predictions in memory; otherwise memory use does not grow with the number of images.
         tell: receives lines that say how many images are done.
     """
     columns = ["path", "label", "confidence", *(f"p_{name}" for name in model.classes), "error"]
-    predictions = model.predictions(items, workers=workers)
-    unreadable, first = 0, ""
-    kept: list[Prediction] = []
-    progress, done = Countdown(len(items), "images", tell), 0
+    predictions = predictions_of(items, model.image_pass(workers=workers).kept(items, kept, tell))
+    if rank():
+        return WrittenTable("", "", "", items, list(predictions))
+    unreadable: list[str] = []  # only names, of which there may be many
+    first = ""
+    all_kept: list[Prediction] = []
     with atomic_file(out) as stream:
         while block := list(islice(predictions, _BLOCK)):
             rows = [_cells(prediction, model.classes) for prediction in block]
             stream.write(csv_bytes(rows, columns, header=stream.tell() == 0))
-            failed = [f"{shown(one.name)}: {one.error}" for one in block if one.probs is None]
-            unreadable, first = unreadable + len(failed), first or next(iter(failed), "")
-            done += len(block)
-            progress.done(done)
+            lost = [one for one in block if one.probs is None]
+            unreadable += [one.name for one in lost]
+            first = first or next((f"{shown(one.name)}: {one.error}" for one in lost), "")
             if keep:
-                kept += block
-    said = f", {unreadable} of them unreadable (see the column error)" if unreadable else ""
-    fault = f"no image could be predicted, of {len(items)}. {first}" if unreadable == len(items) else ""
-    return WrittenTable(f"{len(items)} images{said}: {out}", fault, items, kept)
+                all_kept += block
+    said = f", {len(unreadable)} of them unreadable (see the column error)" if unreadable else ""
+    fault = f"no image could be predicted, of {len(items)}. {first}" if len(unreadable) == len(items) else ""
+    failed = f"{len(unreadable)} of {len(items)} images could not be predicted: {first_of(unreadable)}"
+    return WrittenTable(f"{len(items)} images{said}: {out}", fault, failed if unreadable else "", items, all_kept)
 
 
 def _cells(prediction: Prediction, classes: tuple[str, ...]) -> dict[str, str]:

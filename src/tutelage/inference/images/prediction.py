@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from tutelage.core.names import counted, shown
 from tutelage.data.images.items import Item
+from tutelage.inference.images.kept_blocks import Block
+from tutelage.inference.images.passes import ImagePass
 from tutelage.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -28,6 +30,15 @@ class Prediction:
     error: str = ""
 
 
+def predictions_of(items: Sequence[Item], blocks: Iterable[Block]) -> Iterator[Prediction]:
+    """The prediction of each item, in order, whose blocks come."""
+    rest = iter(items)
+    for block in blocks:
+        rows = iter(block.rows)
+        for error in block.errors:
+            yield Prediction(next(rest).name, None if error else next(rows), error)
+
+
 class Classifier(Protocol):
     """A model that predicts the classes of images; see `Model`."""
 
@@ -37,7 +48,7 @@ class Classifier(Protocol):
     @property
     def classes(self) -> tuple[str, ...]: ...
 
-    def predictions(self, items: list[Item], *, workers: int = 2, batch: int = 256) -> Iterator[Prediction]: ...
+    def image_pass(self, *, workers: int = 2) -> ImagePass: ...
 
 
 @dataclass(frozen=True, eq=False, repr=False)

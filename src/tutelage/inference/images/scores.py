@@ -13,11 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from tutelage.core.console import name_column
+from tutelage.core.distributed import rank
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
 from tutelage.data.images.items import Item
 from tutelage.data.images.source import list_images
-from tutelage.inference.images.prediction import Classifier, Prediction
+from tutelage.inference.images.prediction import Classifier, Prediction, predictions_of
 from tutelage.inference.model import Scores, Tell
 from tutelage.tasks.class_scores import SCORES
 from tutelage.tasks.confusion import confusion_of
@@ -59,13 +60,16 @@ def score_images(
 ) -> ImageScores:
     """Score a classifier on the labeled images of a source; images without a label are skipped.
 
-    If the source has splits, its test images are used.
+    If the source has splits, its test images are used. Under torchrun, only the first process has the scores.
 
     Raises:
         DataError: lists all problems: unreadable images, labels that are not classes of the model, no labels.
     """
     items = _labeled(model, data, labels, tell or (lambda line: None))
-    predictions = list(model.predictions(items, workers=workers))
+    blocks = model.image_pass(workers=workers).shared(items)
+    if rank():
+        return ImageScores(model.classes, {}, (), items, list(predictions_of(items, blocks)))
+    predictions = list(predictions_of(items, blocks))
     faults = [f"{shown(item.place)} {p.error}" for item, p in zip(items, predictions, strict=True) if p.probs is None]
     if faults:
         raise DataError(faults)

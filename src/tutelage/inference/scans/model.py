@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from tutelage.config.scan import ScanConfig
-from tutelage.core.errors import DataError
+from tutelage.core.errors import DataError, is_out_of_memory
 from tutelage.core.names import shown
 from tutelage.core.precision import float32_by_default
 from tutelage.data.kinds import SCANS
+from tutelage.data.scans.formats.read import TOO_LARGE
 from tutelage.data.scans.given import Given, Scans, Spacing, list_given
 from tutelage.data.scans.prepare import place, prepare
 from tutelage.data.scans.reading import RawCase
@@ -119,10 +120,14 @@ class ScanModel(TrainedModel):
             try:
                 raw = one.read(self.scan)
                 probs = self.segment(raw)
+                made = ScanPrediction(one.case, raw.geometry, probs, self.decide(probs))
             except DataError as error:
-                yield ScanPrediction(one.case, error="; ".join(error.faults))
-                continue
-            yield ScanPrediction(one.case, raw.geometry, probs, self.decide(probs))
+                made = ScanPrediction(one.case, error="; ".join(error.faults))
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                made = ScanPrediction(one.case, error=f"{shown(one.case.place)} {TOO_LARGE}, once it is segmented")
+            yield made
 
     def predict(
         self,
@@ -160,7 +165,7 @@ class ScanModel(TrainedModel):
         given = self._given(scans, spacing, affine)
         if out is None:
             return keep_masks(self, given, probabilities=probabilities)
-        refuse_folder(Path(out), overwrite=overwrite)
+        self._refuse(Path(out), scans, given, overwrite=overwrite)
         written = write_masks(self, given, Path(out), probabilities=probabilities)
         names = [one.case.name for one in given]
         return Segmentations(names, self.classes, self.values, [], [], written.folder.rows)
@@ -181,8 +186,13 @@ class ScanModel(TrainedModel):
         Args:
             **options: `probabilities` also writes the class probabilities.
         """
-        refuse_folder(out, overwrite=overwrite)
-        return write_masks(self, self._given(data), out, tell=tell, **options)
+        given = self._given(data)
+        self._refuse(out, data, given, overwrite=overwrite)
+        return write_masks(self, given, out, tell=tell, **options)
+
+    def _refuse(self, out: Path, scans: Scans, given: Sequence[Given], *, overwrite: bool) -> None:
+        files = [file for one in given for file in one.case.images]
+        refuse_folder(out, overwrite=overwrite, reads=(scans, files, self.scan.crop_masks))
 
     def _given(self, scans: Scans, spacing: Spacing | None = None, affine: Any = None) -> list[Given]:
         axes = len(self.task.patch_size)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tutelage.core.errors import RunError
-from tutelage.core.names import shown
+from tutelage.core.inputs import refuse_apart
+from tutelage.core.names import first_of, shown
 from tutelage.core.wording import option
 from tutelage.data.scans.given import Given
 from tutelage.data.scans.items import Case
@@ -45,21 +47,32 @@ def write_masks(
             tell(f"{number} of {len(cases)}: {shown(made.case.name)}: {row['error'] or row['mask']}")
     folder.close()
     errors = [f"{shown(row['case'])}: {row['error']}" for row in folder.rows if row["error"]]
+    names = [row["case"] for row in folder.rows if row["error"]]
+    failed = f"{len(names)} of {len(cases)} scans could not be segmented: {first_of(names)}" if names else ""
     said = f", {len(errors)} of them not segmented (see the column error of {TABLE})" if errors else ""
     fault = f"no scan could be segmented, of {len(cases)}. {errors[0]}" if len(errors) == len(cases) else ""
-    return WrittenMasks(f"{len(cases)} scans{said}: masks and {TABLE} are in the folder {out}", fault, cases, folder)
+    text = f"{len(cases)} scans{said}: masks and {TABLE} are in the folder {out}"
+    return WrittenMasks(text, fault, failed, cases, folder)
 
 
-def refuse_folder(path: Path, *, overwrite: bool) -> None:
+def refuse_folder(path: Path, *, overwrite: bool, reads: Iterable[Any]) -> None:
     """Check that masks can be written into a folder.
 
+    Args:
+        reads: the source and the files of the scans; see `refuse_apart`.
+
     Raises:
-        RunError: the path is a file, its parent is not a folder, or it is not empty and `overwrite` is off.
+        RunError: the path is a file, its parent is not a folder, it is where scans are read, or it is not empty and
+            holds no earlier masks, or `overwrite` is off.
     """
     if path.exists() and not path.is_dir():
         raise RunError(f"{path} is a file: give a folder for the masks")
     parent = next(p for p in path.absolute().parents if p.exists())
     if not parent.is_dir():
         raise RunError(f"cannot create the folder {path}: {parent} is not a folder")
-    if path.exists() and any(path.iterdir()) and not overwrite:
+    refuse_apart(path, reads)
+    filled = path.exists() and any(path.iterdir())
+    if filled and not (path / TABLE).is_file():
+        raise RunError(f"{path} is not empty, and holds no {TABLE} of earlier masks: give a new folder")
+    if filled and not overwrite:
         raise RunError(f"{path} is not empty: give a new folder, or write into it with {option('overwrite', True)}")

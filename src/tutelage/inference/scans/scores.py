@@ -12,9 +12,10 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from tutelage.core.console import name_column
-from tutelage.core.errors import DataError
+from tutelage.core.errors import DataError, is_out_of_memory
 from tutelage.core.names import shown, to_cell
 from tutelage.core.tables import csv_bytes
+from tutelage.data.scans.formats.read import TOO_LARGE
 from tutelage.data.scans.items import Case
 from tutelage.data.scans.reading import read_case
 from tutelage.data.scans.scan_set import ScanLook, class_table
@@ -65,7 +66,12 @@ def score_scans(
     for number, case in enumerate(cases, start=1):
         raw = read_case(case, model.scan)
         assert raw.label is not None
-        probs = torch.from_numpy(model.segment(raw))[None]
+        try:
+            probs = torch.from_numpy(model.segment(raw))[None]
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            raise DataError(f"{shown(case.place)} {TOO_LARGE}, once it is segmented") from error
         reference = torch.from_numpy(table[raw.label])[None]
         metrics.update(probs, reference, spacing=raw.geometry.spacing, names=[case.name])
         if tell is not None:

@@ -11,6 +11,7 @@ from rich.console import Console
 from tutelage.config.settings import seconds
 from tutelage.core.errors import ConfigError, RunError
 from tutelage.core.files import refuse_file, write_atomically
+from tutelage.core.inputs import refuse_inputs
 from tutelage.core.names import shown
 from tutelage.core.wording import command, option
 from tutelage.results.report import embedding_map, examples
@@ -24,6 +25,7 @@ from tutelage.results.report.render import to_html, to_markdown
 from tutelage.results.report.run_sections import how_they_were_made, run_sections, subtitle_of, title_of
 from tutelage.results.verdict.verdict import Verdict, read_verdict
 from tutelage.run.budget import report_limit
+from tutelage.run.reads import read_of_run
 from tutelage.run.run_record import RunRecord
 
 Format = Literal["html", "md"]
@@ -57,11 +59,14 @@ def write_report(
 
     Raises:
         ConfigError: there are no runs.
-        RunError: a folder is not a run, or the report cannot be written.
+        RunError: a folder is not a run, or the report cannot be written, or would replace what is read.
     """
     if not runs:
         raise ConfigError("name one or more runs to report on")
-    refuse_file(out, overwrite=overwrite, endings=ENDINGS[format])
+    reads = [one for run in runs for one in read_of_run(run, data=True)]
+    refuse_file(out, overwrite=overwrite, reads=reads, endings=ENDINGS[format])
+    if plots is not None or format == "md":
+        refuse_inputs((plots or plots_beside(out)).glob("*"), reads)
     page = page_of(runs, verdicts=verdicts, device=device, most=most, patience=patience)
     write_page(page, out, format=format, plots=plots)
 

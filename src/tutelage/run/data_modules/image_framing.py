@@ -16,7 +16,7 @@ from tutelage.networks.timm_network import preparation
 
 def mode_of(found: ImageInventory) -> Mode:
     """What `data.resize` auto means for the images that are learned from."""
-    return choose_mode([look for role in found.learned for look in found.parts[role].looks])
+    return choose_mode(found.seen)
 
 
 def framing_by_default(cfg: RunConfig, mode: Mode, levels: Range | None) -> dict[str, Any]:

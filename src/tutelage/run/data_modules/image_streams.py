@@ -19,6 +19,7 @@ from tutelage.config import RunConfig
 from tutelage.config.settings import TrainConfig
 from tutelage.data.images.dataset import ImageDataset
 from tutelage.data.images.loader import ImageLoader, ImageStream
+from tutelage.data.images.streamed import StreamedImages
 from tutelage.data.sampler import ClassSampler, Sampler, StreamSampler
 from tutelage.methods.base import Method, Problem
 from tutelage.networks.base import Network
@@ -30,7 +31,7 @@ from tutelage.training.state import Training
 class Inputs:
     """What a network sees of the training images: their pixels (N, C, H, W) uint8, or features (N, D) float32."""
 
-    rows: NDArray[Any]
+    rows: NDArray[Any] | StreamedImages
     normalization: Callable[[Tensor], Tensor]
 
     @property

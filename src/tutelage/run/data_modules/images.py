@@ -37,6 +37,7 @@ from tutelage.run.data_modules.image_checks import check_image_runs
 from tutelage.run.data_modules.image_choice import ImageChoice
 from tutelage.run.data_modules.image_framing import framing_by_default
 from tutelage.run.data_modules.image_normalization import choose_normalization
+from tutelage.run.data_modules.image_reading import image_reader, wanted_images
 from tutelage.run.data_modules.image_scoring import ImageScoring
 from tutelage.run.data_modules.image_streams import Inputs, build_training
 from tutelage.run.data_modules.image_views import decide_domain, save_image_views
@@ -113,14 +114,15 @@ class ImageModule(DataModule):
 
     def settle(self, cfg: RunConfig, run: Path) -> RunConfig:
         """The settings, with what is recommended for the data where it was not given; rank 0 looks and chooses."""
-        self._reader = _reader(cfg)
+        self._reader = image_reader(cfg, self.console)
         if rank() == 0:
             report = check_images(
                 cfg.data,
                 reader=self._reader,
                 needs_labels=learns_from_labels(cfg.method),
                 decode=True,
-                settled=lambda found: ImageChoice.of(found, cfg, self.device.type).settings(cfg).data,
+                settled=lambda found: wanted_images(ImageChoice.of(found, cfg, self.device.type).settings(cfg)),
+                seed=cfg.train.seed,
             )
             check_for_training(report, self.console)
             if (said := self._reader.said()) is not None:
@@ -139,9 +141,10 @@ class ImageModule(DataModule):
         self.data = load_images(
             cfg.data,
             seed=cfg.train.seed,
-            reader=self._reader or _reader(cfg),
+            reader=self._reader or image_reader(cfg, self.console),
             inventory=self._inventory,
             needs_labels=learns_from_labels(cfg.method),
+            uses_unlabeled=wanted_images(cfg).unlabeled,
         )
         self.decoding = self.data.seconds_per_image
         self.normalization = choose_normalization(cfg, self.data)
@@ -294,7 +297,3 @@ class ImageModule(DataModule):
         given, default = dataclasses.asdict(cfg.augment), dataclasses.asdict(AugmentConfig())
         for part, view in (("strong", "strong"), ("ct", "strong"), ("contrastive", "contrastive")):
             yield view, [f"augment.{part}.{name}" for name, v in given[part].items() if v != default[part][name]]
-
-
-def _reader(cfg: RunConfig) -> ImageReader:
-    return ImageReader(cfg.train.workers, ImageCache(), cfg.data.memory_limit_mb << 20)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from rich.console import Console
 from torch import Tensor, nn
 
@@ -21,6 +20,7 @@ from tutelage.core.errors import ConfigError
 from tutelage.core.seeding import derived_seed
 from tutelage.data.images.dataset import ImageDataset
 from tutelage.data.images.loader import Normalization
+from tutelage.data.images.streamed import ImageRows
 from tutelage.networks.base import Network
 from tutelage.run.budget import LEAST_STEPS, timing_limit, timing_patience
 from tutelage.run.build import set_length
@@ -144,7 +144,7 @@ def judged(
 
 
 def predictor_of_images(
-    network: nn.Module, images: NDArray[np.uint8], normalization: Normalization, device: torch.device
+    network: nn.Module, images: ImageRows, normalization: Normalization, device: torch.device
 ) -> Callable[[Rows], LogProbs]:
     """A function from rows of `images` (N, C, S, S) to the log-probabilities (n, K) that a network gives them."""
 

@@ -9,11 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.core.names import shown
+from tutelage.data.scans.formats.claims import claimed_bytes
 from tutelage.data.scans.formats.common import FormatFault, split_channels
 from tutelage.data.scans.geometry import Geometry, plain_geometry
 
 if TYPE_CHECKING:
     import h5py
+
+_RATIO = 5000  # bytes that one byte of a packed dataset unpacks to at most
+_SPARE = 1 << 16  # bytes: small datasets need not be written at all
 
 
 def read(
@@ -25,8 +29,11 @@ def read(
     with _open(path) as file:
         if what not in file or not isinstance(file[what], h5py.Dataset):
             raise FormatFault(f"has no dataset '{what}'; it has {shown(', '.join(file) or 'nothing')}")
+        stored = file[what]
+        if stored.shape:  # a filter that packs most tightly, and chunks that were never written
+            claimed_bytes(stored.shape, stored.dtype.itemsize, stored.id.get_storage_size() + _SPARE, ratio=_RATIO)
         try:
-            values = np.asarray(file[what][()])
+            values = np.asarray(stored[()])
         except (OSError, ValueError, TypeError) as error:
             raise FormatFault(f"is truncated or damaged: {shown(str(error))}") from None
     array = split_channels(values, channels_last_axis)

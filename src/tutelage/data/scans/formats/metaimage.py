@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tutelage.core.files import write_atomically
 from tutelage.core.names import shown
+from tutelage.data.scans.formats.claims import DEFLATE, claimed_bytes, unpacked
 from tutelage.data.scans.formats.common import FormatFault, split_channels
 from tutelage.data.scans.geometry import Affine, Geometry, plain_geometry
 
@@ -46,15 +47,14 @@ def read(
         order = ">" if _true(header, "BinaryDataByteOrderMSB") or _true(header, "ElementByteOrderMSB") else "<"
         dtype = np.dtype(order + _TYPES[header["ElementType"]])
         affine = _affine(header, len(sizes))
+        if channels < 1:
+            raise ValueError("ElementNumberOfChannels")
     except (KeyError, ValueError) as error:
         raise FormatFault(f"has a MetaImage header that lacks or garbles {shown(str(error))}") from None
-    data = content[start:]
-    if _true(header, "CompressedData"):
-        try:
-            data = zlib.decompress(data)
-        except zlib.error as error:
-            raise FormatFault(f"is truncated or damaged: {shown(str(error))}") from None
-    expected = int(np.prod(sizes, dtype=np.int64)) * channels * dtype.itemsize
+    data, packed = content[start:], _true(header, "CompressedData")
+    expected = claimed_bytes(sizes, dtype.itemsize * channels, len(data), ratio=DEFLATE if packed else 1)
+    if packed:
+        data = unpacked(data, "zlib", expected)
     if len(data) != expected:
         raise FormatFault(f"is truncated or damaged: {expected} bytes of voxels are expected, it has {len(data)}")
     values = np.frombuffer(data, dtype).reshape(*reversed(sizes), channels)  # x varies fastest, except for channels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from tutelage.core.files import write_atomically
 from tutelage.core.names import shown
+from tutelage.data.scans.formats.claims import DEFLATE, claimed_bytes
 from tutelage.data.scans.formats.common import FormatFault, split_channels, suffix_of
 from tutelage.data.scans.geometry import Affine, Geometry
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     import nibabel
 
 _NIFTI2_HEADER = 540  # the first bytes of the header
+_CHUNK = 1 << 24  # bytes
 _LABELS = "label"  # NIfTI's intent for masks
 _PLACES = 2  # code "aligned": not the coordinates of a scanner
 
@@ -70,19 +73,39 @@ def _open(path: Path) -> nibabel.Nifti1Image:
     import nibabel
 
     content = path.read_bytes()
-    if content[:2] == b"\x1f\x8b":
-        try:
-            content = gzip.decompress(content)
-        except EOFError:
-            raise FormatFault("is truncated: its gzip stream ends early") from None
-        except (gzip.BadGzipFile, zlib.error) as error:
-            raise FormatFault(f"is damaged: {shown(str(error))}") from None
-    elif suffix_of(path) == ".nii.gz":
+    packed = content[:2] == b"\x1f\x8b"
+    if not packed and suffix_of(path) == ".nii.gz":
         raise FormatFault(
             "is empty (0 bytes)" if not content else "is not gzip-compressed, though its name ends in .gz"
         )
-    second = _NIFTI2_HEADER in (int.from_bytes(content[:4], order) for order in ("little", "big"))
+    stream = gzip.GzipFile(fileobj=io.BytesIO(content)) if packed else io.BytesIO(content)
+    head = _read(stream, _NIFTI2_HEADER)
+    second = _NIFTI2_HEADER in (int.from_bytes(head[:4], order) for order in ("little", "big"))
+    image = nibabel.Nifti2Image if second else nibabel.Nifti1Image
     try:
-        return (nibabel.Nifti2Image if second else nibabel.Nifti1Image).from_bytes(content)
+        header = image.header_class.from_fileobj(io.BytesIO(head))
+        shape, itemsize = header.get_data_shape(), header.get_data_dtype().itemsize
+        start = max(int(header["vox_offset"]), 0)
     except Exception as error:  # damaged headers make nibabel raise almost anything
         raise FormatFault(f"is not a readable NIfTI file: {shown(str(error))}") from None
+    claimed = claimed_bytes(shape, itemsize, len(content), ratio=DEFLATE if packed else 1, skipped=start)
+    voxels = head + _read(stream, max(start + claimed - len(head), 0))
+    while packed and _read(stream, _CHUNK):  # what follows the voxels is not kept, but must be sound
+        pass
+    try:
+        return image.from_bytes(voxels)
+    except Exception as error:
+        raise FormatFault(f"is not a readable NIfTI file: {shown(str(error))}") from None
+
+
+def _read(stream: gzip.GzipFile | io.BytesIO, count: int) -> bytes:
+    """Up to `count` bytes, in chunks: memory is taken for what is there, not for what is claimed."""
+    found = bytearray()
+    try:
+        while len(found) < count and (chunk := stream.read(min(count - len(found), _CHUNK))):
+            found += chunk
+        return bytes(found)
+    except EOFError:
+        raise FormatFault("is truncated: its gzip stream ends early") from None
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise FormatFault(f"is damaged: {shown(str(error))}") from None

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.core.files import atomic_file
 from tutelage.core.names import shown
+from tutelage.data.scans.formats.claims import DEFLATE, claimed_bytes, unpacked
 from tutelage.data.scans.formats.common import COLORS, FormatFault, split_channels
 from tutelage.data.scans.geometry import Geometry, plain_geometry
 
+_PACKED = dict.fromkeys(("gzip", "gz"), "gzip") | dict.fromkeys(("bzip2", "bz2"), "bz2")  # as NRRD calls them
+_BZ2 = 1 << 17  # bytes that one byte of bz2 unpacks to, with some to spare
+_TEXT = ("ascii", "text", "txt")  # at least one character for each voxel
 _TO_RAS = {  # sign of x and y, by the space in the header
     "left-posterior-superior": (-1.0, -1.0),
     "lps": (-1.0, -1.0),
@@ -34,8 +39,8 @@ def read(
         with path.open("rb") as stream:
             header = nrrd.read_header(stream)
             apart = next((header[key] for key in ("data file", "datafile") if key in header), None)
-            values = None if apart is not None else nrrd.read_data(header, stream, str(path))
-    except OSError:
+            values = None if apart is not None else _voxels(header, stream)
+    except (OSError, FormatFault, MemoryError):
         raise
     except Exception as error:  # damaged files make pynrrd raise almost anything
         raise FormatFault(f"is not a readable NRRD file: {shown(str(error))}") from None
@@ -88,6 +93,26 @@ def write(path: Path, mask: NDArray[np.uint8], geometry: Geometry, names: Sequen
         }
     with atomic_file(path) as stream:
         nrrd.write(stream, mask, header)
+
+
+def _voxels(header: dict[str, Any], stream: BinaryIO) -> NDArray[Any]:
+    """The voxels, which are unpacked here, since pynrrd unpacks whatever is there."""
+    import nrrd
+
+    encoding = str(header["encoding"]).lower()
+    kind = _PACKED.get(encoding)
+    for _ in range(int(header.get("lineskip", header.get("line skip", 0)))):
+        stream.readline()
+    content = stream.read()
+    itemsize = 1 if encoding in _TEXT else np.dtype(nrrd.reader._determine_datatype(header)).itemsize
+    sizes = [int(size) for size in header["sizes"]]
+    ratio = {None: 1, "gzip": DEFLATE, "bz2": _BZ2}[kind]
+    claimed = claimed_bytes(sizes, itemsize, len(content), ratio=ratio)
+    plain = header | {"lineskip": 0, "line skip": 0}
+    if kind is not None:
+        content, plain = unpacked(content, kind, claimed), plain | {"encoding": "raw"}
+    values: NDArray[Any] = nrrd.read_data(plain, io.BytesIO(content))
+    return values
 
 
 def _spacing(header: dict[str, Any], axes: int) -> tuple[float, ...]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tutelage.core.errors import DataError, MissingExtra
 from tutelage.core.names import shown
 from tutelage.data.scans.formats import hdf5, metaimage, nifti, nrrd, slices
+from tutelage.data.scans.formats.claims import memory
 from tutelage.data.scans.formats.common import (
     MASK_SLICE_SUFFIXES,
     SLICE_SUFFIXES,
@@ -23,6 +24,7 @@ from tutelage.data.scans.formats.common import (
 )
 from tutelage.data.scans.geometry import Geometry
 
+TOO_LARGE = "does not fit into the memory of this machine"
 Reader = Callable[[Path, str, bool, tuple[float, ...]], tuple[NDArray, Geometry]]
 _READERS: dict[str, Reader] = {
     ".nii": nifti.read,
@@ -48,8 +50,11 @@ def read_volume(
         MissingExtra: the package that reads this format is not installed.
     """
     array, geometry = _read(path, "image", channels_last_axis, assumed_spacing)
-    with np.errstate(over="ignore"):  # values outside float32 become infinite and are refused later
-        return np.ascontiguousarray(array, np.float32), geometry
+    try:
+        with np.errstate(over="ignore"):  # values outside float32 become infinite and are refused later
+            return np.ascontiguousarray(array, np.float32), geometry
+    except MemoryError:
+        raise DataError(f"{shown(str(path))} {TOO_LARGE}") from None
 
 
 def read_mask(path: Path, *, assumed_spacing: tuple[float, ...] = ()) -> tuple[NDArray[np.int32], Geometry]:
@@ -98,6 +103,8 @@ def _read(
         known = " ".join((*VOLUME_SUFFIXES, *SLICE_SUFFIXES))
         raise DataError(f"{where} is of no known format: expected one of {known}")
     try:
+        if path.stat().st_size > memory():
+            raise DataError(f"{where} {TOO_LARGE}")
         array, geometry = read(path, what, channels_last_axis, assumed_spacing)
     except ModuleNotFoundError as error:
         raise MissingExtra(f"reading {path.name}", str(error.name), "medical") from None
@@ -105,6 +112,8 @@ def _read(
         raise DataError(f"{where} {fault}") from None
     except FileNotFoundError:
         raise DataError(f"{where} does not exist") from None
+    except MemoryError:
+        raise DataError(f"{where} {TOO_LARGE}") from None
     except OSError as error:
         raise DataError(f"{where} cannot be read: {shown(str(error.strerror or error))}") from None
     if array.dtype.kind not in "fiub":

@@ -1,0 +1,84 @@
+"""What the header of a file claims against the bytes that are there, before any memory is taken for its voxels.
+
+A damaged or malicious header of a few bytes may claim terabytes, and a few kilobytes may unpack to as much. One such
+file must not end the work on all others.
+"""
+
+from __future__ import annotations
+
+import bz2
+import math
+import os
+import zlib
+from collections.abc import Sequence
+
+from tutelage.core.names import shown
+from tutelage.data.scans.formats.common import FormatFault
+
+DEFLATE = 1032  # bytes that one byte of gzip or zlib unpacks to at most
+_SPARE = 1 << 26  # bytes that may follow the voxels
+_UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+
+
+def claimed_bytes(shape: Sequence[int], itemsize: int, present: int, *, ratio: int = 1, skipped: int = 0) -> int:
+    """The bytes of the voxels that a header claims.
+
+    Args:
+        present: bytes that are there, packed if `ratio` is above 1.
+        ratio: bytes that one of them unpacks to at most.
+        skipped: bytes before the voxels.
+
+    Raises:
+        FormatFault: an axis has no length, the file cannot hold as many, or the machine has less memory.
+    """
+    said = " x ".join(map(str, shape))
+    if not shape or min(shape) < 1:
+        raise FormatFault(f"has a header that claims {said or 'no'} voxels: it is damaged")
+    needed = math.prod(shape) * itemsize
+    if needed + skipped > present * ratio:
+        raise FormatFault(
+            f"is truncated or damaged: its header claims {said} voxels ({_size(needed)}), which cannot be in the "
+            f"{_size(present)} that are there"
+        )
+    if needed > memory():
+        raise FormatFault(f"has {said} voxels ({_size(needed)}), more than this machine has memory ({_size(memory())})")
+    return needed
+
+
+def memory() -> int:
+    """Bytes of memory of this machine; 2^63 where that is not known."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # not on every system
+        return 1 << 63
+
+
+def unpacked(content: bytes, encoding: str, claimed: int) -> bytes:
+    """A stream of gzip, zlib or bz2, unpacked.
+
+    Args:
+        encoding: "gzip", "zlib" or "bz2".
+        claimed: bytes that it should unpack to; some more may follow.
+
+    Raises:
+        FormatFault: it is damaged, or unpacks to many more bytes than are claimed.
+    """
+    most = claimed + _SPARE
+    try:
+        bits = zlib.MAX_WBITS | (16 if encoding == "gzip" else 0)
+        stream = bz2.BZ2Decompressor() if encoding == "bz2" else zlib.decompressobj(bits)
+        data: bytes = stream.decompress(content, most + 1)
+    except (zlib.error, OSError, ValueError) as error:
+        raise FormatFault(f"is truncated or damaged: {shown(str(error))}") from None
+    if len(data) > most:
+        raise FormatFault(f"is damaged: it unpacks to more than {_size(most)}, and its header claims {_size(claimed)}")
+    if not stream.eof:
+        raise FormatFault("is truncated: its packed voxels end early")
+    return data
+
+
+def _size(size: int) -> str:
+    for unit, name in _UNITS:
+        if size >= unit:
+            return f"{size / unit:,.3g} {name}"
+    return f"{size} bytes"
