@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -81,8 +82,11 @@ def survived(starter: Starter, kills: int, seed: int) -> int:
         process, client = serving(starter, *words)
         if script.confirmed:
             script.look(client)
-        script.step(client)
-        late = threading.Timer(float(draw.uniform(0.0, 0.5)), process.kill)
+        begin = time.monotonic()
+        for _ in range(int(draw.integers(1, 5))):
+            script.step(client)
+        usual = (time.monotonic() - begin) / 2
+        late = threading.Timer(float(draw.uniform(0.0, usual)), process.kill)  # anywhere in one of the next steps
         late.start()
         try:
             while True:
@@ -109,11 +113,11 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.long
 @pytest.mark.usefixtures("photos")
 def test_no_confirmed_answer_is_lost_when_the_server_is_killed_four_times(starter: Starter) -> None:
-    assert survived(starter, 4, seed=0) >= 8
+    assert survived(starter, 4, seed=0) >= 4
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.usefixtures("photos")
 def test_no_confirmed_answer_is_lost_when_the_server_is_killed_25_times(starter: Starter) -> None:
-    assert survived(starter, 25, seed=1) >= 75
+    assert survived(starter, 25, seed=1) >= 25

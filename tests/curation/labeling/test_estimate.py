@@ -9,9 +9,10 @@ import pytest
 from scipy import stats
 
 from support.blobs import blobs
-from tutelage.curation.labeling.audit import EVERY, drawn, mix_in, random_order
+from tutelage.curation.labeling.audit import EVERY, drawn, is_due, random_order
 from tutelage.curation.labeling.belief import Thinker
 from tutelage.curation.labeling.estimate import Judged, confusions, estimate_accuracy, weights
+from tutelage.curation.labeling.questions import Questions
 from tutelage.curation.pile import Pile
 from tutelage.data.images.framing import Framing
 from tutelage.data.images.items import Files, Item
@@ -44,20 +45,19 @@ def test_the_first_images_of_the_order_count_as_drawn_up_to_one_without_an_answe
     assert drawn(order, np.ones(5, bool)).tolist() == order.tolist()
 
 
-def test_every_fifth_answer_is_about_the_next_image_of_the_order() -> None:
-    order, answered = random_order(NAMES, 0), np.zeros(50, bool)
-    for count in range(40):
-        queue = np.flatnonzero(~answered)[:9].tolist()
-        mixed = mix_in(queue, order, answered)
-        assert (
-            len({row for row, _ in mixed}) == len(mixed) == len(queue) and not answered[[row for row, _ in mixed]].any()
-        )
-        assert [random for _, random in mixed] == [(count + k) % EVERY == EVERY - 1 for k in range(len(mixed))]
-        answered[mixed[0][0]] = True
-    assert len(drawn(order, answered)) >= 40 // EVERY
-    answered[:] = True
-    answered[7] = False
-    assert [row for row, _ in mix_in([7], order, answered)] == [7]
+def test_every_fifth_question_is_about_an_image_drawn_at_random() -> None:
+    questions = Questions(((5, "a"), (6, "b"), (7, "c")), "", drawn=(6, 9))
+    assert [is_due(count) for count in range(EVERY)] == [False] * (EVERY - 1) + [True]
+    assert questions.following(0, None, waiting=False) == (5, "a")
+    assert questions.following(0, 5, waiting=True) == questions.following(1, 5, waiting=False) == (6, "b")
+    assert questions.following(0, 7, waiting=True) == questions.following(0, 8, waiting=True) == (5, "a")
+    for count, after, waiting in ((4, None, False), (4, 5, False), (3, 5, True), (3, 8, True)):
+        found = questions.following(count, after, waiting=waiting)
+        assert found is not None and found[0] == 6 and "at random" in found[1]
+    skipped = questions.following(3, 6, waiting=True)
+    assert skipped is not None and skipped[0] == 9
+    assert questions.following(4, 6, waiting=True) == (7, "c")
+    assert Questions((), "").following(4, None, waiting=False) is None
 
 
 def test_the_interval_is_that_of_what_is_drawn_from_the_share() -> None:

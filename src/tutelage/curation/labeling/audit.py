@@ -27,17 +27,6 @@ def drawn(order: NDArray[np.int64], answered: NDArray[np.bool_]) -> NDArray[np.i
     return order[: waiting[0] if len(waiting) else len(order)]
 
 
-def mix_in(queue: Sequence[int], order: NDArray[np.int64], answered: NDArray[np.bool_]) -> list[tuple[int, bool]]:
-    """As many rows to ask about as `queue` has, each with whether it comes from the order.
-
-    Every fifth answer does, and none is asked about twice.
-
-    Args:
-        queue: rows without an answer, of which the first come first.
-    """
-    count, found = int(answered.sum()), dict[int, bool]()
-    while len(found) < len(queue):
-        random = (count + len(found)) % EVERY == EVERY - 1
-        waiting = order[~answered[order]].tolist() if random else queue
-        found[next(row for row in waiting if row not in found)] = random
-    return list(found.items())
+def is_due(answers: int) -> bool:
+    """Whether the question after so many answers is about an image drawn at random: every fifth is."""
+    return answers % EVERY == EVERY - 1

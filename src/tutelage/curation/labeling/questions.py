@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from tutelage.core.names import counted
 from tutelage.core.seeding import derived_seed
-from tutelage.curation.labeling.audit import mix_in
+from tutelage.curation.labeling.audit import is_due
 from tutelage.curation.labeling.nearest import NearestLabels
 from tutelage.curation.selection.clusters import fit_clusters_quickly
 from tutelage.curation.selection.typiclust import typicality
@@ -40,11 +40,27 @@ class Questions:
         queue: (row, why), in their order.
         asking: the reason of all, in one sentence.
         typical: whether they are about typical images, since there are few labels.
+        drawn: the next two images drawn at random, one of which comes in place of every fifth question.
     """
 
     queue: tuple[tuple[int, str], ...]
     asking: str
     typical: bool = False
+    drawn: tuple[int, ...] = ()
+
+    def following(self, answers: int, after: int | None, *, waiting: bool) -> tuple[int, str] | None:
+        """The row to ask about next, and why; None if every image has an answer.
+
+        Args:
+            answers: number of images that have one.
+            after: the row that was asked about before, if any; its successor in the queue is taken.
+            waiting: whether `after` has no answer yet, so that the question comes after one more.
+        """
+        if is_due(answers + waiting) and (fresh := [row for row in self.drawn if row != after]):
+            return fresh[0], _AT_RANDOM
+        rows = [row for row, _ in self.queue]
+        place = (rows.index(after) + 1) % len(rows) if after in rows else 0
+        return self.queue[place] if rows else None
 
 
 @dataclass(frozen=True)
@@ -81,7 +97,7 @@ class Asker:
         probs: NDArray[np.float32] | None,
         classes: Sequence[str],
     ) -> Questions:
-        """The next questions. Every fifth is about an image drawn at random.
+        """The next questions.
 
         Args:
             labels: (N,), -1 where unknown.
@@ -93,10 +109,7 @@ class Asker:
         if not len(rows):
             return Questions((), "every image has an answer")
         chosen = self._chosen(rows, labels, answered, nearest, probs, classes)
-        why = dict(chosen.queue)
-        mixed = mix_in(list(why), self._order, answered)
-        queue = tuple((row, _AT_RANDOM if random else why[row]) for row, random in mixed)
-        return replace(chosen, queue=queue)
+        return replace(chosen, drawn=tuple(self._order[~answered[self._order]][:2].tolist()))
 
     def _chosen(
         self,
@@ -107,7 +120,7 @@ class Asker:
         probs: NDArray[np.float32] | None,
         classes: Sequence[str],
     ) -> Questions:
-        """The next of `rows` to ask about, without any that are drawn at random."""
+        """The next of `rows` to ask about, without those that are drawn at random."""
         seen = len(np.unique(labels[labels >= 0]))
         few = int((labels >= 0).sum()) < max(_PER_CLASS * max(seen, len(classes)), _FIRST)
         if (few or probs is None) and (found := self._typical(rows, answered)):

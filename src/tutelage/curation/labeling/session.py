@@ -106,15 +106,12 @@ class LabelingSession:
         None if every image has an answer.
         """
         with self._lock:
-            queue = self._belief.questions.queue
-            rows = [row for row, _ in queue]
-            if not rows:
+            answered = self._answers.answered
+            waiting = after is not None and not answered[after]
+            found = self._belief.questions.following(int(answered.sum()), after, waiting=waiting)
+            if found is None:
                 return None
-            if after in rows:
-                place = (rows.index(after) + 1) % len(rows)
-            else:  # an image on the screen has the first place, so that every fifth is drawn at random
-                place = int(after is not None and not self._answers.answered[after] and len(rows) > 1)
-            row, why = queue[place]
+            row, why = found
             item = described_item(row, self._answers, self._belief)
             return {key: item[key] for key in ("index", "name", "guess", "confidence")} | {"why": why}
 
