@@ -53,7 +53,9 @@ def compare(
     label_counts: str | None = None,
     seeds: Integer = 3,
     presets: str | None = None,
-    jobs: Integer = 1,
+    jobs: Integer | None = None,
+    launcher: str = "local",
+    launcher_options: str = "",
     list_: Annotated[bool, Parameter(name="--list")] = False,
     collect: bool = False,
     no_report: bool = False,
@@ -68,17 +70,21 @@ def compare(
     out
         Folder for the runs and the table.
     methods
-        Methods, separated by commas. If supervised is one of them, the others are compared with it.
+        Methods, e.g. supervised,fixmatch; others are compared with supervised.
     label_counts
-        Numbers of labels, separated by commas. [default: all labels]
+        Numbers of labels, e.g. 40,250 [default: all]
     seeds
-        Number of random draws of the labels; --seed is the first.
+        Draws of the labels; --seed is the first.
     presets
-        Presets, separated by commas; small or cpu: the preset of each method with that suffix; none: the defaults.
+        Names; or small or cpu, that of each method; or none, the defaults.
     jobs
-        Number of runs at the same time; they share the CPUs.
+        Number of runs at the same time. [default: 1, or all on a scheduler]
+    launcher
+        local, submitit (SLURM) or ray.
+    launcher_options
+        Its options, e.g. partition=gpu,gpus_per_node=1
     list_
-        Print the commands of the unfinished runs, e.g. for a scheduler or other machines, and train nothing.
+        Print the commands of the unfinished runs, and train nothing.
     collect
         Write the table of the finished runs, and train nothing.
     no_report
@@ -109,7 +115,8 @@ def compare(
     if list_:
         commands.list_runs(plan, Path(out), screen())
     else:
-        commands.compare_runs(plan, Path(out), jobs=jobs, report=not no_report, console=screen())
+        where = commands.LauncherConfig(launcher, launcher_options)
+        commands.compare_runs(plan, Path(out), jobs=jobs, where=where, report=not no_report, console=screen())
 
 
 @app.command(

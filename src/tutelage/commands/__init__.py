@@ -27,12 +27,14 @@ if TYPE_CHECKING:
     from tutelage.commands.select import SelectConfig, select_images
     from tutelage.commands.show import show_views
     from tutelage.commands.train import resume_training, train_run
+    from tutelage.results.compare.launchers import LauncherConfig
     from tutelage.run.resolve import resolve_pretraining, resolve_training
 
 _HOMES = {
     "CleanConfig": "tutelage.commands.clean",
     "ImportOptions": "tutelage.commands.other_code.base",
     "LabelConfig": "tutelage.commands.label",
+    "LauncherConfig": "tutelage.results.compare.launchers",
     "ProbeConfig": "tutelage.commands.probe",
     "SelectConfig": "tutelage.commands.select",
     "check_source": "tutelage.commands.check",
@@ -66,6 +68,7 @@ __all__ = [
     "CleanConfig",
     "ImportOptions",
     "LabelConfig",
+    "LauncherConfig",
     "ProbeConfig",
     "SelectConfig",
     "check_source",

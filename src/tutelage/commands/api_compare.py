@@ -16,6 +16,7 @@ from tutelage.core.wording import named
 from tutelage.data.images.given_labels import is_in_memory
 from tutelage.methods.base import Method
 from tutelage.results.compare.collect import ComparisonTable
+from tutelage.results.compare.launchers import LauncherConfig
 
 
 @own_random_state()
@@ -29,7 +30,9 @@ def compare(
     presets: str | Sequence[str] = (),
     config_file: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
-    jobs: int = 1,
+    jobs: int | None = None,
+    launcher: str = "local",
+    launcher_options: Mapping[str, Any] | None = None,
     report: bool = False,
     quiet: bool = True,
     **flags: Unpack[Flags],
@@ -46,7 +49,9 @@ def compare(
         seeds: number of draws of the labels.
         presets: names, at most one per method, or a suffix such as "small" that each method has.
         config_file, settings: as in `train`, for all runs.
-        jobs: runs that train at the same time.
+        jobs: runs that train at the same time; by default one on this machine, and all on a scheduler.
+        launcher: what starts the runs: "local", "submitit" or "ray".
+        launcher_options: of submitit's executor or of a task of Ray, e.g. `{"partition": "gpu", "timeout_min": 600}`.
         report: also write report.html into `out`.
         quiet: print nothing.
         **flags: the common settings, as in `train`, except those that differ between the runs.
@@ -55,6 +60,7 @@ def compare(
         TutelageError: a setting, the data or the folder is invalid, and nothing was started; or runs failed, after the
             table of the others was written.
     """
+    where = LauncherConfig(launcher, ",".join(f"{k}={v}" for k, v in (launcher_options or {}).items()))
     names = [methods] if isinstance(methods, str) else [plain("methods", method) for method in methods]
     if not all(isinstance(name, str) for name in names):
         raise ConfigError(f"{named('methods')} must be names or classes of methods, got {methods!r}")
@@ -70,7 +76,7 @@ def compare(
         )
         keep = is_in_memory(flags.get("labels"))
         console = screen(quiet=quiet)
-        return compare_runs(plan, Path(out), jobs=jobs, report=report, keep_labels=keep, console=console)
+        return compare_runs(plan, Path(out), jobs=jobs, where=where, report=report, keep_labels=keep, console=console)
 
 
 def _word(value: Any) -> Any:

@@ -20,6 +20,7 @@ from tutelage.core.wording import named, option
 from tutelage.results.compare.check import check_plan
 from tutelage.results.compare.collect import ComparisonTable, collect
 from tutelage.results.compare.execute import LOGS, next_command, run_all
+from tutelage.results.compare.launchers import HERE, LOCAL, LauncherConfig
 from tutelage.results.compare.outputs import print_table, write_table
 from tutelage.results.compare.plan import Combination, Plan, keep_plan, read_plan, shown_command
 from tutelage.results.report import write_report
@@ -32,19 +33,27 @@ REPORT = "report.html"
 
 
 def compare_runs(
-    plan: Plan, out: Path, *, jobs: int, report: bool = True, keep_labels: bool = False, console: Console
+    plan: Plan,
+    out: Path,
+    *,
+    jobs: int | None = None,
+    where: LauncherConfig = HERE,
+    report: bool = True,
+    keep_labels: bool = False,
+    console: Console,
 ) -> ComparisonTable:
     """Train the unfinished runs, write and print the table, and write a report unless `report` is off.
 
     Args:
+        jobs, where: how many runs at a time, and what starts them; see `run_all`.
         keep_labels: the label table is temporary: it goes into `out`, where the runs read it.
 
     Raises:
         TutelageError: a setting, the data or the folder is invalid, and nothing was started; or a signal was received;
             or runs failed, after the table of the others was written.
     """
-    require(1 <= jobs <= 64, named("jobs"), "in [1, 64]", jobs)
-    check_plan(plan, out, console)
+    require(jobs is None or 1 <= jobs <= 64, named("jobs"), "in [1, 64]", jobs)
+    check_plan(plan, out, console, budgets=where.name == LOCAL)  # elsewhere, machines are others
     if keep_labels:
         plan = _with_own_labels(plan, out)
     else:
@@ -54,7 +63,7 @@ def compare_runs(
             "- these are the methods' default settings, which are meant for long runs; for minutes on a CPU try "
             f"{option('presets', 'small')}, or {option('presets', 'cpu')} for images of more than 64 pixels"
         )
-    failed = run_all(plan, out, jobs=jobs, console=console)
+    failed = run_all(plan, out, jobs=jobs, where=where, console=console)
     if len(failed) == len(plan.combinations):
         raise RunError(f"all {len(failed)} runs failed, the first: {next(iter(failed.values()))}")
     table = collect_runs(out, failed=failed, report=report, console=console)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,8 @@ from rich.console import Console
 
 from tutelage.core.errors import Interrupted
 from tutelage.core.names import shown
-from tutelage.results.compare.launch import Launcher, Process
+from tutelage.results.compare.launch import AnyLauncher, Process
+from tutelage.results.compare.launchers import LOCAL, LauncherConfig
 from tutelage.results.compare.plan import NO_REPORT, Combination, Plan
 from tutelage.run.progress import clock
 from tutelage.run.run_record import RunRecord
@@ -23,6 +25,7 @@ from tutelage.training.signals import StopFlag
 LOGS = "logs"
 FAULT = "this is a fault in tutelage"  # printed by the command line below an unexpected error
 _PAUSE = 0.1  # seconds between two looks at the runs
+_MOST_LOST = 3  # workers of one run
 
 
 @dataclass
@@ -40,10 +43,17 @@ def next_command(plan: Plan, one: Combination, out: Path) -> list[str]:
     return plan.command(one, out)
 
 
-def run_all(plan: Plan, out: Path, *, jobs: int, console: Console) -> dict[Combination, str]:
+def run_all(
+    plan: Plan, out: Path, *, jobs: int | None, where: LauncherConfig, console: Console
+) -> dict[Combination, str]:
     """Train the unfinished runs, `jobs` at a time, and return why each failed run failed.
 
     Waits for runs that another process is training. SIGINT and SIGTERM are passed on to the runs, which save and stop.
+    A run whose worker is lost is started again, up to three times.
+
+    Args:
+        jobs: None is one on this machine, and all on a scheduler.
+        where: what starts the runs.
 
     Raises:
         Interrupted: a signal came.
@@ -55,12 +65,20 @@ def run_all(plan: Plan, out: Path, *, jobs: int, console: Console) -> dict[Combi
         console.print(f"{total - len(waiting)} of {total} runs are finished already")
     running: list[_Running] = []
     failed: dict[Combination, str] = {}
-    with StopFlag() as stop, Launcher(_environment(jobs), runs=len(waiting)) as launcher:
+    lost: Counter[Combination] = Counter()
+    jobs = jobs or (1 if where.name == LOCAL else len(waiting))
+    with StopFlag() as stop, where.launcher(_environment(jobs), out / LOGS, runs=len(waiting)) as launcher:
         while waiting or running:
             for job in [job for job in running if job.process.poll() is not None]:
                 running.remove(job)
                 job.log.close()
                 done = total - len(waiting) - len(running)
+                if getattr(job.process, "lost", False) and not RunRecord(out / job.one.name).finished:
+                    lost[job.one] += 1
+                    if lost[job.one] <= _MOST_LOST:
+                        console.print(f"the worker of {job.one.name} was lost: it is started again")
+                        waiting.append(job.one)
+                        continue
                 if not _close(job, out, failed, console, done=f"{done} of {total}"):
                     waiting.append(job.one)
             for one in list(waiting):
@@ -80,7 +98,7 @@ def run_all(plan: Plan, out: Path, *, jobs: int, console: Console) -> dict[Combi
     return failed
 
 
-def _start(launcher: Launcher, plan: Plan, one: Combination, out: Path) -> _Running:
+def _start(launcher: AnyLauncher, plan: Plan, one: Combination, out: Path) -> _Running:
     log = (out / LOGS / f"{one.name}.log").open("ab")
     process = launcher.start(next_command(plan, one, out), log)
     return _Running(one, process, log, time.monotonic())

@@ -27,6 +27,22 @@ class Process(Protocol):
         """Send a signal, unless the process has ended."""
 
 
+class AnyLauncher(Protocol):
+    """Starts `tutelage` commands, here or elsewhere."""
+
+    def __enter__(self) -> AnyLauncher: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def ready(self) -> bool:
+        """Whether a run can be started now."""
+
+    def start(self, words: Sequence[str], output: IO[bytes]) -> Process:
+        """Start `tutelage WORDS`, which writes to a file."""
+
+
 class Launcher:
     """Starts `tutelage` commands with an environment. Ends its server, and no run, when it is closed.
 
