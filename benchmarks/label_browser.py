@@ -19,6 +19,7 @@ from support.browser import Browser, open_browser
 from support.label_page import serving
 
 PAGES, QUESTIONS = 3, 6  # in a row, since changing the view takes a key
+LONG = 180.0  # seconds, on a machine that does other work
 LOADING = "document.querySelector('#large').classList.contains('loading')"
 IMAGE = f"({LOADING} ? '' : document.querySelector('#name').textContent)"
 TILES = "[...document.querySelectorAll('#group-grid .tile')].map((tile) => tile.title)"
@@ -41,12 +42,12 @@ class PersonAtPage(Person):
     def answer(self) -> bool:
         if self.session.next() is None:
             return False
-        name = self.browser.wait(IMAGE)
+        name = self.browser.wait(IMAGE, seconds=LONG)
         version = self.session.state()["version"]
         self.browser.press(self.keys[self.key(self.rows[name])])
         self._saved(version)
         if self.session.next() is not None:
-            self.browser.wait(f"{IMAGE} && {IMAGE} !== {json.dumps(name)}")
+            self.browser.wait(f"{IMAGE} && {IMAGE} !== {json.dumps(name)}", seconds=LONG)
         return True
 
     def groups(self, pages: int) -> None:
@@ -82,7 +83,7 @@ class PersonAtPage(Person):
         self.browser.press(key)
 
     def _saved(self, version: int) -> None:
-        self.browser.wait(SAVED)
+        self.browser.wait(SAVED, seconds=LONG)
         assert self.session.state()["version"] > version, "nothing was saved"
         self.note()
 
