@@ -81,7 +81,9 @@ ON_SCANS = (
     "predict runs/la new/ --out masks/",
 )
 FOREIGN = {"--nproc-per-node", "--max-restarts", "--size", "--speed", "--timm-draws"}
-"""Flags of other programs, such as the benchmarks, that the pages mention."""
+FOREIGN |= {"--nnodes", "--rdzv-backend", "--rdzv-endpoint", "--standalone"}
+FOREIGN |= {"--nodes", "--ntasks-per-node", "--gpus-per-node", "--cpus-per-task", "--time", "--signal", "--requeue"}
+"""Flags of other programs, such as benchmarks, torchrun and sbatch, that the pages mention."""
 
 EXAMPLES = ("own_method:SoftThreshold", "own_network:PlainNet")
 FILES = {"--train.list", "--data.npz"}

@@ -42,6 +42,8 @@ def test_a_file_in_a_folder_that_is_read_is_kept_under_every_name_and_a_new_one_
         with pytest.raises(RunError, match=r"lies in photos, which is read here, so it is never replaced"):
             refuse_input(Path(name), ["photos"])
     refuse_input(Path("photos/new.csv"), ["photos"])
+    Path("photos/page.html").write_text("an earlier report, which no source reads")
+    refuse_input(Path("photos/page.html"), ["photos"])
     refuse_input(Path("labels.csv"), ["photos"])
 
 

@@ -8,12 +8,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import nibabel
+import nrrd
 import numpy as np
 import pytest
 
 import tutelage
 from tutelage import cli
 from tutelage.core.errors import RunError
+from tutelage.data.scans.formats.read import read_mask
 from tutelage.inference.scans.model import ScanModel
 
 
@@ -79,6 +82,74 @@ def test_masks_never_go_into_the_run_that_predicts_them_or_onto_its_files(
     assert cli.run(["predict", "run", "new", "--out", "run/masks", "--overwrite"]) == 2
     assert "run/masks is read here, so it is never replaced" in capsys.readouterr().err
     assert contents(Path("run")) == before
+
+
+def masks_of(table: Any) -> dict[str, str]:
+    assert not any(table["error"]) and len(set(table["mask"])) == len(table)
+    return dict(zip(table["case"], table["mask"], strict=True))
+
+
+def test_each_scan_has_a_mask_of_its_own_whatever_folders_and_names_they_have(
+    make: Any, finished: Path, new: Path
+) -> None:
+    names = ["a/x.nii.gz", "a_x.nii.gz", "a/X.nii.gz", "b/y.nii.gz", "b/y.nrrd", "c.nii.gz", "c.probs.nii.gz"]
+    for number, name in enumerate(names):
+        if name.endswith(".nrrd"):
+            nrrd.write(f"new/{name}", make.sphere(number)[0])
+        else:
+            make.save(new / name, make.sphere(number)[0])
+    Path("new/all.csv").write_text("image,label\n" + "".join(f"{name},\n" for name in names))
+    model = tutelage.load(finished, device="cpu")
+    table = model.predict("new/all.csv", out="masks", probabilities=True).to_frame()
+    assert masks_of(table) == {
+        "a/x": "a_x.nii.gz",
+        "a_x": "a_x-2.nii.gz",
+        "a/X": "a_X-3.nii.gz",
+        "y.nii.gz": "y.nii.gz.nii.gz",
+        "y.nrrd": "y.nrrd.nrrd",
+        "c": "c.nii.gz",
+        "c.probs": "c.probs-2.nii.gz",
+    }
+    assert len(list(Path("masks").glob("*.n*"))) == 2 * len(names)
+    for case, mask in zip(table["scan"], table["mask"], strict=True):
+        alone = model.predict(case).masks[0]
+        np.testing.assert_array_equal(read_mask(Path("masks") / mask)[0], alone)
+
+
+def test_scans_of_one_name_in_several_folders_are_told_apart(make: Any, finished: Path, new: Path) -> None:
+    for number, name in enumerate(("p1/t1.nii.gz", "p2/t1.nii.gz")):
+        make.save(new / name, make.sphere(number)[0])
+    model = tutelage.load(finished, device="cpu")
+    files: list[Any] = ["new/p1/t1.nii.gz", "new/p2/t1.nii.gz", "new/c0.nii.gz"]
+    assert masks_of(model.predict(files, out="masks").to_frame()) == {
+        "p1/t1": "p1_t1.nii.gz",
+        "p2/t1": "p2_t1.nii.gz",
+        "c0": "c0.nii.gz",
+    }
+    again = model.predict([files[2], files[2]], out="twice").to_frame()
+    assert masks_of(again) == {"c0.nii.gz": "c0.nii.gz.nii.gz", "c0.nii.gz (2)": "c0.nii.gz (2).nii.gz"}
+
+
+def test_numbered_scans_are_segmented_one_by_one_by_a_model_of_one_channel(
+    make: Any, finished: Path, new: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(3):
+        make.save(Path(f"many/scan_000{number}.nii.gz"), make.sphere(number)[0])
+    assert cli.run(["predict", str(finished), "many", "--out", "masks"]) == 0
+    assert "warning: many: 3 numbered files" in capsys.readouterr().out
+    assert len(list(Path("masks").glob("scan_000?.nii.gz"))) == 3
+
+
+def test_a_scan_of_two_geometries_is_named_when_it_is_segmented(
+    make: Any, finished: Path, new: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = nibabel.Nifti1Image(make.sphere(3)[0], make.affine)
+    image.set_qform(np.diag([3.0, 6.0, 4.5, 1.0]), 1)
+    image.set_sform(make.affine, 1)
+    nibabel.save(image, "new/two.nii.gz")
+    assert cli.run(["predict", str(finished), "new", "--out", "masks"]) == 0
+    said = capsys.readouterr().out.replace("\n", " ")
+    assert said.count("warning: new/two.nii.gz states two geometries") == 1
 
 
 @pytest.mark.parametrize("what", ["a header", "memory"])

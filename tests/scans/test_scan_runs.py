@@ -203,6 +203,23 @@ def test_a_scan_that_cannot_be_read_is_named_in_the_table_and_the_others_are_seg
     assert "tutelage: no scan could be segmented, of 1. two: " in capsys.readouterr().err
 
 
+def test_evaluation_on_scans_that_were_learned_from_says_how_many_and_which(
+    finished: Path, scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    learned = json.loads((finished / "split.json").read_text())["labeled"]
+    shutil.copytree(scans / "train", tmp_path / "again")  # another place, and another name
+    for folder in ("images", "labels"):
+        for path in (tmp_path / "again" / folder).iterdir():
+            path.rename(path.with_name(f"x{path.name}"))
+    for data, prefix in ((scans / "train", ""), (tmp_path / "again", "x")):
+        assert cli.run(["evaluate", str(finished), str(data)]) == 0
+        said = " ".join(capsys.readouterr().out.split())
+        named = ", ".join(prefix + name for name in learned)
+        assert f"warning: the model learned from the labels of 3 of these 4 scans ({named})" in said
+    assert cli.run(["evaluate", str(finished), str(scans)]) == 0  # the test split
+    assert "learned from" not in capsys.readouterr().out
+
+
 def test_evaluation_gives_what_training_told_of_the_test_cases(
     finished: Path, scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

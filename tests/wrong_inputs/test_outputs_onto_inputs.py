@@ -45,10 +45,9 @@ def test_scores_never_replace_what_was_scored_or_the_run(world: Any, refused: An
     run = world.run()
     refused(["evaluate", run, "data", "--out", "run/result.json", "--overwrite"], KEPT)
     refused(["probe", run, "data", "--out", "run/config.json", "--overwrite"], KEPT)
-    world.write("data/notes.html", "mine")
-    refused(["evaluate", run, "data", "--report", "data/notes.html", "--overwrite"], KEPT)
-    refused(["predict", run, "data", "--out", "p.csv", "--report", "data/notes.html", "--overwrite"], KEPT)
-    refused(["report", run, "--out", "data/notes.html", "--overwrite"], KEPT)
+    world.write("data/scores.json", "mine")
+    refused(["evaluate", run, "data", "--out", "data/scores.json", "--overwrite"], KEPT)
+    refused(["probe", run, "data", "--out", "data/scores.json", "--overwrite"], KEPT)
 
 
 def test_plots_never_replace_the_images_of_a_run(world: Any, refused: Any) -> None:
@@ -124,3 +123,11 @@ def test_a_run_among_its_images_is_refused_since_it_would_be_a_class(world: Any,
     words = ["--steps", "2", "--batch-size", "4", "--network", "wrn-10-1", "--device", "cpu"]
     refused(["train", "photos", "--out", "photos/runs/a", *words], "photos/runs/a lies in .*photos, where images are")
     refused(["pretrain", "photos", "--out", "photos/cat/run", *words], "choose a folder elsewhere")
+
+
+def test_a_comparison_goes_neither_onto_its_labels_nor_among_its_images(world: Any, refused: Any) -> None:
+    world.table("path,label\na.png,cat\nb.png,dog\n")
+    words = ["compare", "photos", "--methods", "supervised", "--steps", "2", "--network", "wrn-10-1"]
+    world.write("cmp/results.csv", "path,label\na.png,cat\nb.png,dog\n")
+    refused([*words, "--labels", "cmp/results.csv", "--out", "cmp"], KEPT)
+    refused([*words, "--labels", "labels.csv", "--out", "photos/cmp"], "photos/cmp lies in .*, where images are read")

@@ -101,8 +101,8 @@ def predict(
         Image, folder (searched recursively), list of paths (.txt or .csv), tar shards, or .npz file.
         Scans: a scan, or a folder of scans.
     out
-        CSV file to write, with the columns path, label, confidence, and one column per class.
-        Scans: folder for the masks and a table.
+        CSV file: path, label, confidence, and each class.
+        Scans: a folder for masks.
     report
         HTML file to write a report to. [default: none]
     probabilities
@@ -110,7 +110,7 @@ def predict(
     overwrite
         Replace files that exist.
     resume
-        Images only: go on with a table that was interrupted.
+        Images only: go on with an interrupted table.
     """
     commands.predict_run(
         Path(run),

@@ -55,7 +55,7 @@ def compare(
     presets: str | None = None,
     jobs: Integer | None = None,
     launcher: str = "local",
-    launcher_options: str = "",
+    launcher_options: str | None = None,
     list_: Annotated[bool, Parameter(name="--list")] = False,
     collect: bool = False,
     no_report: bool = False,
@@ -78,7 +78,7 @@ def compare(
     presets
         Names; or small or cpu, that of each method; or none, the defaults.
     jobs
-        Number of runs at the same time. [default: 1, or all on a scheduler]
+        Runs at the same time. [default: 1, or all on a scheduler]
     launcher
         local, submitit (SLURM) or ray.
     launcher_options
@@ -115,7 +115,7 @@ def compare(
     if list_:
         commands.list_runs(plan, Path(out), screen())
     else:
-        where = commands.LauncherConfig(launcher, launcher_options)
+        where = commands.LauncherConfig(launcher, launcher_options or "")
         commands.compare_runs(plan, Path(out), jobs=jobs, where=where, report=not no_report, console=screen())
 
 

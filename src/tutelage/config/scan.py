@@ -30,6 +30,9 @@ class ScanConfig:
     labeled: Annotated[
         Literal["random", "first"], "which labels data.label_count keeps: random ones, or the first ones of the list"
     ] = "random"
+    nifti_form: Annotated[
+        Literal["sform", "qform"], "which of the two geometries of a NIfTI file counts, if it states two that differ"
+    ] = "sform"
     canonical: Annotated[bool, "reorient volumes to RAS+; predicted masks have the orientation of their file"] = True
     spacing: Annotated[
         tuple[float, ...],

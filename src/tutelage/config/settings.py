@@ -67,6 +67,10 @@ class DataConfig:
         "with images of more than 8 bits: the values that become black and white, e.g. 0,4095; by default found over "
         "the training images",
     ] = ()
+    max_pixels: Annotated[
+        int,
+        "images of more pixels are refused as possible decompression bombs",
+    ] = 89_478_485
     skip_unreadable: Annotated[bool, "skip images that cannot be read instead of stopping"] = False
     stream: Annotated[
         Literal["auto", "always", "never"],
@@ -86,6 +90,7 @@ class DataConfig:
             "at least 1",
             self.unlabeled_count,
         )
+        require(1 <= self.max_pixels <= 2**34, "data.max_pixels", "in [1, 2^34]", self.max_pixels)
         require(0.0 <= self.val_share < 1.0, "data.val_share", "in [0, 1)", self.val_share)
         require(
             self.image_size is None or 4 <= self.image_size <= 4096, "data.image_size", "in [4, 4096]", self.image_size

@@ -2,7 +2,8 @@
 
 Two paths are the same file if they have the same inode, so links of both kinds and another case of letters are seen
 through. A file that is there already and lies in a folder that is read is taken for one that is read, since a source is
-searched for images, scans, tables and lists of many names. New files in such a folder are allowed: they lose nothing.
+searched for images, scans, tables and lists of many names. Pages are not: no source reads them. New files in such a
+folder are allowed: they lose nothing.
 
 Masks have names that a source of scans looks for, so that a folder of masks is refused in, above and at such a source:
 there, they would replace scans, or be read as scans or labels the next time.
@@ -11,13 +12,15 @@ there, they would replace scans, or be read as scans or labels the next time.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from tutelage.core.errors import RunError
 from tutelage.core.names import shown
+
+_PAGES = (".html", ".htm", ".md")
 
 
 def refuse_input(out: Path, reads: Iterable[Any]) -> None:
@@ -35,12 +38,13 @@ def refuse_inputs(outs: Iterable[Path], reads: Iterable[Any]) -> None:
         RunError: one of them is one of the files that are read, or it exists and lies in one of the folders.
     """
     written, read = list(outs), paths_in(reads)
+    kept = [out for out in written if out.suffix.lower() not in _PAGES]
     for path in read:
         if same := next((out for out in written if _same(out, path)), None):
             raise RunError(f"{shown(str(same))} is read here, so it is never replaced: name another")
         if path.is_dir():
-            inside = next((out for out in written if out.exists() and _in_folder(out, path)), None)
-            inside = inside or _linked_in([out for out in written if out.is_file()], path)
+            inside = next((out for out in kept if out.exists() and _in_folder(out, path)), None)
+            inside = inside or _linked_in([out for out in kept if out.is_file()], path)
             if inside is not None:
                 raise RunError(
                     f"{shown(str(inside))} lies in {shown(str(path))}, which is read here, so it is never replaced: "
@@ -119,17 +123,30 @@ def _in_folder(file: Path, folder: Path) -> bool:
 def _linked_in(files: list[Path], folder: Path) -> Path | None:
     """The first of some files that a link in `folder` or below leads to, of either kind."""
     wanted = {(found.st_dev, found.st_ino): file for file in files for found in (file.stat(),)}
-    for place, folders, names in os.walk(folder) if wanted else ():
-        for name in (*names, *folders):
-            path = Path(place, name)
-            try:
-                found = path.stat()
-            except OSError:  # a broken link
-                continue
-            if (found.st_dev, found.st_ino) in wanted:
-                return wanted[found.st_dev, found.st_ino]
-            if path.is_symlink() and path.is_dir():
-                inside = next((file for file in files if lies_in(file, path)), None)
-                if inside is not None:
-                    return inside
+    inodes = {inode for _, inode in wanted}
+    for entry in _entries(folder) if wanted else ():
+        symbolic = entry.is_symlink()
+        if not symbolic and entry.inode() not in inodes:  # no call of the system: there may be a million files
+            continue
+        try:
+            found = entry.stat()
+        except OSError:  # a broken link
+            continue
+        if (found.st_dev, found.st_ino) in wanted:
+            return wanted[found.st_dev, found.st_ino]
+        if symbolic and entry.is_dir():
+            inside = next((file for file in files if lies_in(file, Path(entry.path))), None)
+            if inside is not None:
+                return inside
     return None
+
+
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """All that is in a folder and below; links to folders are not followed."""
+    waiting = [str(folder)]
+    while waiting:
+        with suppress(OSError), os.scandir(waiting.pop()) as entries:  # not readable, or gone by now
+            for entry in entries:
+                yield entry
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)

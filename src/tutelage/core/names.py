@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 _FORMULA = ("=", "+", "-", "@")
@@ -27,6 +28,11 @@ def counted(number: int, one: str, many: str | None = None) -> str:
 def first_of(names: Sequence[str], most: int = 5) -> str:
     """The first names, shown and separated by commas, with an ellipsis if there are more."""
     return ", ".join(map(shown, names[:most])) + (", ..." if len(names) > most else "")
+
+
+def file_key(name: str) -> str:
+    """What names of files have in common that some disks take for one: case of letters and Unicode form are ignored."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def to_cell(name: str) -> str:

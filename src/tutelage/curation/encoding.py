@@ -114,7 +114,8 @@ def default_encoding(found: ImageInventory, cfg: RunConfig, device: torch.device
     """
     state = situation(found, cfg, device.type)
     looks = found.parts["train"].looks
-    levels = ImageReader(cfg.train.workers).levels(cfg.data, found.parts["train"].items, looks)
+    reader = ImageReader(cfg.train.workers, most_pixels=cfg.data.max_pixels)
+    levels = reader.levels(cfg.data, found.parts["train"].items, looks)
     if not state.photos:
         framing = replace(choose_framing(looks, cfg.data), levels=levels)
         return _of_pixels(state.image_size, choose_channels(looks), framing)

@@ -19,6 +19,7 @@ from tutelage.core.devices import one_thread
 from tutelage.core.distributed import barrier, from_main, process_group, rank
 from tutelage.core.errors import ConfigError, DataError, Interrupted
 from tutelage.core.wording import option
+from tutelage.data.images.reading import quiet_pillow
 from tutelage.run.baseline import baseline_config
 from tutelage.run.budget import (
     Costs,
@@ -243,6 +244,7 @@ def open_session(
         loaded: the data of an earlier session, which is not read again.
     """
     stack.enter_context(_deterministic())
+    stack.enter_context(quiet_pillow())  # for the threads that decode images while steps are computed
     device = stack.enter_context(process_group(device))
     heard = console if rank() == 0 else screen(quiet=True)
     return Session(device, heard, stack.enter_context(StopFlag()), loaded or module(heard, device))

@@ -7,6 +7,8 @@ import h5py
 import numpy as np
 import pytest
 
+from tutelage.config.settings import DataConfig
+from tutelage.data.scans.inventory import list_scan_parts
 from tutelage.data.scans.items import ScanListing
 from tutelage.data.scans.source import is_scan_source, list_scan_splits, list_scans
 
@@ -72,6 +74,41 @@ def test_numbered_cases_are_no_channels(tmp_path: Path) -> None:
     assert [case.name for case in listing.cases if case.label is not None] == ["scan_0001"]
     touch(tmp_path / "flat", *(f"scan_{n:04d}.nii.gz" for n in numbers))
     assert len(list_scans(str(tmp_path / "flat"), role="predict").cases) == 20
+
+
+def test_numbered_files_that_are_not_as_many_as_a_case_has_are_single_scans_and_that_is_said(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"scan_000{n}.nii.gz" for n in range(5)))
+    for channels in (1, 2, None):
+        listing = list_scans(str(tmp_path), role="predict", channels=channels)
+        assert [case.name for case in listing.cases] == [f"scan_000{n}" for n in range(5)] and not listing.faults
+        assert (
+            "5 numbered files (scan_0000.nii.gz, scan_0001.nii.gz, scan_0002.nii.gz, ...) are single scans"
+            in (listing.warnings[0])
+        )
+    assert [len(case.images) for case in list_scans(str(tmp_path), role="predict", channels=5).cases] == [5]
+    touch(tmp_path, "other_0000.nii.gz")
+    listing = list_scans(str(tmp_path), role="predict", channels=1)
+    assert {case.name for case in listing.cases} == {"other", *(f"scan_000{n}" for n in range(5))}
+
+
+def test_unlabeled_and_test_scans_have_as_many_files_as_the_training_scans(tmp_path: Path) -> None:
+    touch(tmp_path / "one", "train/images/a.nii.gz", "train/labels/a.nii.gz")
+    touch(tmp_path / "one", *(f"unlabeled/v_000{n}.nii.gz" for n in range(3)))
+    splits = list_scan_splits(str(tmp_path / "one"))
+    assert len(splits["unlabeled"].cases) == 3 and "a case has 1 file" in splits["unlabeled"].warnings[0]
+    touch(tmp_path / "two", *(f"train/images/a_000{n}.nii.gz" for n in range(2)), "train/labels/a.nii.gz")
+    touch(tmp_path / "two", *(f"more/v_000{n}.nii.gz" for n in range(2)))
+    data = DataConfig(path=str(tmp_path / "two" / "train"), unlabeled=str(tmp_path / "two" / "more"))
+    parts = list_scan_parts(data)
+    assert [len(case.images) for case in parts["unlabeled"].cases] == [2] and not parts["unlabeled"].warnings
+
+
+def test_numbered_files_without_masks_are_channels_only_of_several_cases_alike(tmp_path: Path) -> None:
+    touch(tmp_path / "alike", *(f"{c}_000{n}.nii.gz" for c in "ab" for n in (0, 1)))
+    assert len(list_scans(str(tmp_path / "alike")).cases) == 2
+    touch(tmp_path / "unlike", *(f"a_000{n}.nii.gz" for n in (0, 1)), "b_0000.nii.gz")
+    listing = list_scans(str(tmp_path / "unlike"))
+    assert len(listing.cases) == 3 and "no mask is named like a group of them" in listing.warnings[0]
 
 
 def test_files_of_other_kinds_beside_scans_are_said(tmp_path: Path) -> None:

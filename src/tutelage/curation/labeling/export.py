@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections import Counter
 from pathlib import Path
 from typing import Literal, get_args
 
 from tutelage.core.errors import ConfigError, RunError
 from tutelage.core.files import TEMPORARY, refuse_file, strict_json, write_atomically
-from tutelage.core.names import shown, to_cell
+from tutelage.core.names import file_key, shown, to_cell
 from tutelage.core.tables import csv_bytes
 from tutelage.curation.labeling.exchange import to_cvat, to_label_studio
 from tutelage.curation.labeling.sorted_pile import SortedPile
@@ -87,14 +86,16 @@ def _write_folders(pile: SortedPile, out: Path, *, links: bool) -> None:
 
 
 def _fill(pile: SortedPile, made: Path, *, links: bool) -> None:
-    used: Counter[tuple[str, str]] = Counter()
+    used: set[tuple[str, str]] = set()
     for item, label, _, _ in pile.rows():
         if not isinstance(item.store, Files):
             raise RunError(f"{shown(item.place)} is no file of its own: class folders are for files")
         folder, flat = label or UNLABELED[0], item.name.replace("/", "__")  # folders in class folders are no classes
-        used[folder, flat.lower()] += 1
-        again = used[folder, flat.lower()]
-        path = Path(flat) if again == 1 else Path(f"{Path(flat).stem}-{again}{Path(flat).suffix}")
+        path, again = flat, 1
+        while (folder, file_key(path)) in used:
+            again += 1
+            path = f"{Path(flat).stem}-{again}{Path(flat).suffix}"
+        used.add((folder, file_key(path)))
         source = Path(item.place).absolute()
         if links:
             (made / folder / path).symlink_to(source)

@@ -31,12 +31,14 @@ class Framing:
         interpolation: "bicubic" or "bilinear".
         levels: of images of more than 8 bits: the values that become black and white. None takes all that they could
             have.
+        most_pixels: that an image may have in its file.
     """
 
     mode: Mode = "crop"
     crop_share: float = 1.0
     interpolation: Filter = "bicubic"
     levels: Range | None = None
+    most_pixels: int = DataConfig.max_pixels
 
     @staticmethod
     def of(data: DataConfig, chosen: Mode = "crop") -> Framing:
@@ -52,6 +54,7 @@ class Framing:
             data.crop_share,
             "bicubic" if data.interpolation == "auto" else data.interpolation,
             (data.intensity_range[0], data.intensity_range[1]) if data.intensity_range else None,
+            data.max_pixels,
         )
 
     @property

@@ -23,6 +23,7 @@ from tutelage.data.images.framing import Pixels
 from tutelage.data.images.items import DOUBTFUL, Item, Unreadable
 from tutelage.data.images.levels import Range
 from tutelage.data.images.pixel_file import Shape, read_pixel_file, write_pixel_file
+from tutelage.data.images.reading import MAX_PIXELS
 from tutelage.data.images.survey import ImageLook, Looks
 
 FOLDER = "images"
@@ -44,19 +45,21 @@ class ImageCache:
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or cache_folder() / FOLDER
 
-    def key(self, items: Sequence[Item], levels: Range | None = None) -> str | None:
+    def key(self, items: Sequence[Item], levels: Range | None = None, *, most: int = MAX_PIXELS) -> str | None:
         """A name that changes with paths, sizes and times of change of the files of `items`, and with their order.
 
         Args:
             levels: of images of more than 8 bits: the values that become black and white; some may not be readable
                 without them.
+            most: pixels that an image may have; larger ones cannot be read.
 
         Returns:
             None where there are few images, some have no file, or one has changed a moment ago.
         """
         if len(items) < _FEW:
             return None
-        digest, newest = hashlib.blake2b(repr((VERSION, levels)).encode(), digest_size=16), 0
+        first = (VERSION, levels) if most == MAX_PIXELS else (VERSION, levels, most)
+        digest, newest = hashlib.blake2b(repr(first).encode(), digest_size=16), 0
         for _, group in groupby(items, key=lambda item: id(item.store)):
             run = list(group)
             for stamp in run[0].store.stamps([item.key for item in run]):

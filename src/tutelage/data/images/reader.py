@@ -18,6 +18,7 @@ from tutelage.data.images.image_cache import ImageCache
 from tutelage.data.images.items import Item, Unreadable
 from tutelage.data.images.levels import Range
 from tutelage.data.images.pixel_file import Shape
+from tutelage.data.images.reading import MAX_PIXELS
 from tutelage.data.images.survey import (
     ImageLook,
     Looks,
@@ -53,6 +54,7 @@ class ImageReader:
         workers: the number of threads.
         cache: None reads all images again, and keeps their pixels in memory.
         limit: bytes of pixels that may be kept in memory where the cache has no room for them.
+        most_pixels: that an image may have in its file.
         tell: receives one line on each image that cannot be read during training.
 
     Attributes:
@@ -64,6 +66,7 @@ class ImageReader:
     workers: int = 1
     cache: ImageCache | None = None
     limit: int = 4 << 30
+    most_pixels: int = MAX_PIXELS
     tell: Callable[[str], None] = lambda line: None
     seconds: float = field(default=0.0, init=False)
     rows: int = field(default=0, init=False)
@@ -77,7 +80,7 @@ class ImageReader:
             levels: as in `survey`.
         """
         known = self._known(self._key(items, levels), len(items))
-        return read_headers(items, workers=self.workers) if known is None else known
+        return read_headers(items, workers=self.workers, most=self.most_pixels) if known is None else known
 
     def glance(self, items: Sequence[Item], headers: Looks) -> Looks:
         """As `survey`, with sizes and modes of `headers`: nothing is decoded, and damage is not noticed."""
@@ -102,7 +105,8 @@ class ImageReader:
         They are those that settings give, or else the range that the images use.
         """
         given = Framing.of(config).levels
-        return find_levels(items, looks, workers=self.workers) if given is None else given
+        most = self.most_pixels
+        return find_levels(items, looks, workers=self.workers, most=most) if given is None else given
 
     def survey(self, items: Sequence[Item], levels: Range | None = None, *, thumbnails: bool = False) -> Looks:
         """What each image is, in order. Each is decoded in full, so that damage is noticed before training.
@@ -115,7 +119,9 @@ class ImageReader:
         with self._locked(key):
             known = None if thumbnails else self._known(key, len(items))
             if known is None:
-                known = survey_images(items, workers=self.workers, levels=levels, thumbnails=thumbnails)
+                known = survey_images(
+                    items, workers=self.workers, levels=levels, thumbnails=thumbnails, most=self.most_pixels
+                )
                 self._keep(key, known)
         return known
 
@@ -193,7 +199,7 @@ class ImageReader:
                 yield found[1]
 
     def _key(self, items: Sequence[Item], levels: Range | None) -> str | None:
-        return None if self.cache is None else self.cache.key(items, levels)
+        return None if self.cache is None else self.cache.key(items, levels, most=self.most_pixels)
 
     def _known(self, key: str | None, count: int) -> Looks | None:
         return None if key is None or self.cache is None else self.cache.looks(key, count)

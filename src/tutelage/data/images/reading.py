@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from tutelage.config.settings import DataConfig
 from tutelage.core.names import shown
+from tutelage.core.wording import option
 from tutelage.data.images.items import HAS_HEIF
 from tutelage.data.images.jpeg import decode_jpeg, jpeg_header, may_be_turned
 from tutelage.data.images.levels import COLOR_16, Range, to_eight_bits
@@ -22,7 +25,7 @@ if HAS_HEIF:
     import pillow_heif
 
 Size = tuple[int, int]  # width and height, in pixels
-MAX_PIXELS = 89_478_485  # per image; above it Pillow suspects a decompression bomb
+MAX_PIXELS = DataConfig.max_pixels  # per image, unless settings allow more; above it Pillow suspects a bomb
 if HAS_HEIF:
     pillow_heif.register_heif_opener()
 FORMATS = (
@@ -56,20 +59,18 @@ def quiet_pillow() -> Iterator[None]:
     Enter it in the main thread, around the threads that decode.
     """
     with warnings.catch_warnings():
-        ignore_warnings_of_pillow()
+        warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+        warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
         yield
 
 
-def ignore_warnings_of_pillow() -> None:
-    """As `quiet_pillow`, from now on: for threads that decode beside the main one, which must not change filters."""
-    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-    warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
-
-
-def read_header(content: bytes | Path | NDArray[np.uint8]) -> tuple[Size, str] | None:
+def read_header(content: bytes | Path | NDArray[np.uint8], *, most: int = MAX_PIXELS) -> tuple[Size, str] | None:
     """The original (width, height) and mode of an image, without decoding a pixel; None if even that fails.
 
     An image with a good header may still be damaged: only `decode_image` tells whether it can be read.
+
+    Args:
+        most: pixels, above which an image counts as unreadable.
     """
     if isinstance(content, np.ndarray):
         return (content.shape[1], content.shape[0]), _mode_of_array(content)
@@ -80,17 +81,16 @@ def read_header(content: bytes | Path | NDArray[np.uint8]) -> tuple[Size, str] |
         else:
             start = content
         known = jpeg_header(start)
-        if known is not None and known[0][0] * known[0][1] <= MAX_PIXELS:
+        if known is not None and known[0][0] * known[0][1] <= most:
             return known
-        with Image.open(content if isinstance(content, Path) else io.BytesIO(content), formats=FORMATS) as image:
-            _check_pixels(image)
+        with _open(content if isinstance(content, Path) else io.BytesIO(content), most) as image:
             return image.size, _mode(image)
     except Exception:  # `decode_image` says what is wrong
         return None
 
 
 def decode_image(
-    content: bytes | NDArray, *, at_least: int, levels: Range | None = None
+    content: bytes | NDArray, *, at_least: int, levels: Range | None = None, most: int = MAX_PIXELS
 ) -> tuple[NDArray[np.uint8], Size, str]:
     """The first frame of an image, upright: (H, W) uint8 if it is gray, else (H, W, 3); its original size and mode.
 
@@ -101,9 +101,10 @@ def decode_image(
     Args:
         levels: the values of gray images of more than 8 bits that become 0 and 255. By default 0 and 65,535, or 0 and 1
             of floating point, which must not have other values. Of color images of 16 bits Pillow takes the upper 8.
+        most: pixels that an image may have.
 
     Raises:
-        ImageFault: the content cannot be decoded, or would unpack to more than `MAX_PIXELS`.
+        ImageFault: the content cannot be decoded, or has more pixels.
     """
     if isinstance(content, np.ndarray):
         size, mode = (content.shape[1], content.shape[0]), _mode_of_array(content)
@@ -113,18 +114,18 @@ def decode_image(
     if not content:
         raise ImageFault("is empty (0 bytes)")
     header = jpeg_header(content)
-    if header is not None and header[0][0] * header[0][1] <= MAX_PIXELS and not may_be_turned(content):
+    if header is not None and header[0][0] * header[0][1] <= most and not may_be_turned(content):
         pixels = decode_jpeg(content, at_least=at_least)
         if pixels is not None:
             return pixels, *header
-    return _decode_with_pillow(content, at_least, levels)
+    return _decode_with_pillow(content, at_least, levels, most)
 
 
 def _decode_with_pillow(
-    content: bytes, at_least: int, levels: Range | None = None
+    content: bytes, at_least: int, levels: Range | None = None, most: int = MAX_PIXELS
 ) -> tuple[NDArray[np.uint8], Size, str]:
     """As `decode_image`, for every format; the reference for faster decoders."""
-    with _opened(content) as image:
+    with _opened(content, most) as image:
         size, mode, turn = image.size, _mode(image), _turn(image)
         if image.format == "JPEG":
             pixels = decode_jpeg(content, at_least=at_least)
@@ -136,7 +137,7 @@ def _decode_with_pillow(
         return (values if values.dtype == np.uint8 else _scaled(values, mode, levels)), size, mode
 
 
-def read_values(content: bytes | NDArray) -> NDArray:
+def read_values(content: bytes | NDArray, *, most: int = MAX_PIXELS) -> NDArray:
     """(H, W) or (H, W, 3): the values of an image as they are in the file, for gray images of more than 8 bits.
 
     Raises:
@@ -144,17 +145,16 @@ def read_values(content: bytes | NDArray) -> NDArray:
     """
     if isinstance(content, np.ndarray):
         return content
-    with _opened(content) as image:
+    with _opened(content, most) as image:
         image.load()
         return np.array(_plain(_upright(image)))
 
 
 @contextmanager
-def _opened(content: bytes) -> Iterator[Image.Image]:
+def _opened(content: bytes, most: int) -> Iterator[Image.Image]:
     """The image in a file; errors of Pillow, also such as come later, become an ImageFault."""
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            _check_pixels(image)
+        with _open(io.BytesIO(content), most) as image:
             yield image
     except ImageFault:
         raise
@@ -164,6 +164,19 @@ def _opened(content: bytes) -> Iterator[Image.Image]:
         raise ImageFault(f"is too large: {error}") from error
     except Exception as error:  # damaged bytes make Pillow's decoders raise almost anything
         raise ImageFault(f"cannot be decoded: {shown(str(error))}") from error
+
+
+def _open(file: Path | BinaryIO, most: int) -> Image.Image:
+    """The image in a file, unless it has too many pixels. Pillow's own limit is raised for good where it is lower."""
+    if Image.MAX_IMAGE_PIXELS is not None and most > 2 * Image.MAX_IMAGE_PIXELS:  # where it raises an error
+        Image.MAX_IMAGE_PIXELS = most
+    image = Image.open(file, formats=FORMATS)
+    try:
+        _check_pixels(image, most)
+    except ImageFault:
+        image.close()
+        raise
+    return image
 
 
 def pixels_of(image: Image.Image) -> NDArray:
@@ -208,10 +221,11 @@ def is_gray(mode: str) -> bool:
     return mode in ("1", "L", "LA", "La", "F") or mode.startswith("I")
 
 
-def _check_pixels(image: Image.Image) -> None:
+def _check_pixels(image: Image.Image, most: int = MAX_PIXELS) -> None:
     width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise ImageFault(f"has {width} x {height} pixels, more than {MAX_PIXELS} are refused")
+    if width * height > most:
+        more = option("data.max_pixels", width * height)
+        raise ImageFault(f"has {width} x {height} pixels, more than {most} are refused (to read it: {more})")
 
 
 def _upright(image: Image.Image) -> Image.Image:

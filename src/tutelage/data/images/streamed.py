@@ -17,7 +17,6 @@ from tutelage.core.names import shown
 from tutelage.data.images.framing import Pixels
 from tutelage.data.images.items import Content, Item, Unreadable
 from tutelage.data.images.reader import Decoding, ImageReader
-from tutelage.data.images.reading import ignore_warnings_of_pillow
 from tutelage.data.images.survey import DIGEST, ImageLook, Looks, pixel_reader
 
 Rows = NDArray[np.int64]
@@ -62,7 +61,6 @@ class StreamedImages:
         self._pool = ThreadPoolExecutor(max(workers, 1), "decode")
         self._held_rows, self._held = np.zeros(0, np.int64), np.zeros((0, *self.shape[1:]), np.uint8)
         self._telling = threading.Lock()
-        ignore_warnings_of_pillow()
 
     def __len__(self) -> int:
         return self.shape[0]

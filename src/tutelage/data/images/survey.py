@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Container, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
@@ -22,7 +22,7 @@ from tutelage.data.images.reading import (
     ImageFault,
     Size,
     decode_image,
-    ignore_warnings_of_pillow,
+    quiet_pillow,
     read_header,
     read_values,
 )
@@ -65,11 +65,15 @@ class ImageLook:
 Looks = list[ImageLook | Unreadable]
 
 
-def read_headers(items: Sequence[Item], *, workers: int = 1) -> Looks:
-    """Size and mode of each image, in order; no pixel is decoded, so damaged images are not noticed."""
+def read_headers(items: Sequence[Item], *, workers: int = 1, most: int = MAX_PIXELS) -> Looks:
+    """Size and mode of each image, in order; no pixel is decoded, so damaged images are not noticed.
+
+    Args:
+        most: pixels that an image may have.
+    """
 
     def look(content: Content) -> ImageLook | Unreadable:
-        found = None if isinstance(content, Unreadable) else read_header(content)
+        found = None if isinstance(content, Unreadable) else read_header(content, most=most)
         return Unreadable("has no readable header") if found is None else ImageLook(*found, digest=b"")
 
     return list(_map_contents(look, items, workers, headers=True))
@@ -88,19 +92,24 @@ def read_digests(items: Sequence[Item], *, workers: int = 1) -> list[bytes | Unr
 
 
 def survey_images(
-    items: Sequence[Item], *, workers: int = 1, levels: Range | None = None, thumbnails: bool = False
+    items: Sequence[Item],
+    *,
+    workers: int = 1,
+    levels: Range | None = None,
+    thumbnails: bool = False,
+    most: int = MAX_PIXELS,
 ) -> Looks:
     """What each image is, in order. Each is decoded in full, so that damage is noticed before training.
 
     Args:
-        levels: as in `decode_image`.
+        levels, most: as in `decode_image`.
         thumbnails: whether looks have thumbnails.
     """
 
     def look(content: Content) -> ImageLook | Unreadable:
         try:
             loaded = _load(content)
-            pixels, size, mode = decode_image(loaded, at_least=SIDE if thumbnails else 1, levels=levels)
+            pixels, size, mode = decode_image(loaded, at_least=SIDE if thumbnails else 1, levels=levels, most=most)
             small = gray_thumbnail(pixels).tobytes() if thumbnails else b""
             return ImageLook(size, mode, _digest(loaded), small)
         except ImageFault as fault:
@@ -130,7 +139,9 @@ def read_images(
     def read(content: Content) -> tuple[ImageLook, Pixels] | Unreadable:
         try:
             loaded = _load(content)
-            pixels, original, mode = decode_image(loaded, at_least=framing.short_side(size), levels=framing.levels)
+            pixels, original, mode = decode_image(
+                loaded, at_least=framing.short_side(size), levels=framing.levels, most=framing.most_pixels
+            )
             return ImageLook(original, mode, _digest(loaded)), framing.to_square(pixels, size, channels)
         except ImageFault as fault:
             return Unreadable(str(fault))
@@ -160,7 +171,9 @@ def read_views(
     def read(content: Content) -> tuple[ImageLook, Pixels | None, Pixels] | Unreadable:
         try:
             loaded = _load(content)
-            pixels, original, mode = decode_image(loaded, at_least=framing.short_side(size), levels=framing.levels)
+            pixels, original, mode = decode_image(
+                loaded, at_least=framing.short_side(size), levels=framing.levels, most=framing.most_pixels
+            )
             look = ImageLook(original, mode, _digest(loaded), gray_thumbnail(pixels).tobytes())
             first = None if look.digest in known else framing.to_square(pixels, size, channels)
             return look, first, cropped.to_square(pixels, other, channels)
@@ -175,7 +188,9 @@ def pixel_reader(*, size: int, channels: int, framing: Framing = FULL_CROP) -> C
 
     def read(content: Content) -> Pixels | Unreadable:
         try:
-            pixels, _, _ = decode_image(_load(content), at_least=framing.short_side(size), levels=framing.levels)
+            pixels, _, _ = decode_image(
+                _load(content), at_least=framing.short_side(size), levels=framing.levels, most=framing.most_pixels
+            )
             return framing.to_square(pixels, size, channels)
         except ImageFault as fault:
             return Unreadable(str(fault))
@@ -190,14 +205,16 @@ def read_pixels(
     return _map_contents(pixel_reader(size=size, channels=channels, framing=framing), items, workers)
 
 
-def find_levels(items: Sequence[Item], looks: Sequence[ImageLook | Unreadable], *, workers: int = 1) -> Range | None:
+def find_levels(
+    items: Sequence[Item], looks: Sequence[ImageLook | Unreadable], *, workers: int = 1, most: int = MAX_PIXELS
+) -> Range | None:
     """The range of values that images of more than 8 bits use, of at most 500 of them; None if there are none."""
     deep = [item for item, look in zip(items, looks, strict=True) if isinstance(look, ImageLook) and is_deep(look.mode)]
     chosen = [deep[place] for place in np.linspace(0, len(deep) - 1, min(len(deep), _MOST_DEEP)).astype(int)]
 
     def read(content: Content) -> NDArray | None:
         try:
-            return read_values(_load(content))
+            return read_values(_load(content), most=most)
         except ImageFault:  # it is a fault where the image is decoded
             return None
 
@@ -225,28 +242,18 @@ def _load(content: Content) -> bytes | NDArray:
 def _map_contents(
     function: Callable[[Content], T], items: Sequence[Item], workers: int, *, headers: bool = False
 ) -> Iterator[T]:
-    """What a function gives for the content of each item, in order; threads are a block ahead of the caller."""
     contents, workers = _contents(items, headers), max(workers, 1)
-    ignore_warnings_of_pillow()  # from now on, since threads read while the caller is at work
 
     def several(group: list[Content]) -> list[T]:
         return [function(content) for content in group]
 
-    pool = ThreadPoolExecutor(workers)  # threads, since decoders release the GIL
-
-    def begin() -> list[Future[list[T]]]:
-        block = list(islice(contents, _BLOCK * workers))
-        return [pool.submit(several, block[start : start + _GROUP]) for start in range(0, len(block), _GROUP)]
-
-    try:
-        begun = begin()
-        while begun:
-            ahead = begin()
-            for group in begun:
-                yield from group.result()
-            begun = ahead
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with ThreadPoolExecutor(workers) as pool:  # threads, since decoders release the GIL
+        while block := list(islice(contents, _BLOCK * workers)):
+            with quiet_pillow():  # per block, so that the caller's own warnings show between blocks
+                groups = [block[start : start + _GROUP] for start in range(0, len(block), _GROUP)]
+                results = list(pool.map(several, groups) if workers > 1 else map(several, groups))
+            for group in results:
+                yield from group
 
 
 def _contents(items: Sequence[Item], headers: bool) -> Iterator[Content]:

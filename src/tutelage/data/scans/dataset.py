@@ -105,6 +105,7 @@ class ScanDataset:
             "label_count": self._data.label_count,
             "labeled_choice": self.scan.labeled,
             "labeled": [names[row] for row in self.labeled_rows],
+            "labeled_contents": [self.train.looks[row].digest for row in self.labeled_rows],
             "held_out": self.val.names if self.val is not None and held_out else [],
             "train_images": len(self.train),
             "unlabeled_images": len(self.unlabeled_rows),

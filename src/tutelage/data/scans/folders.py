@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from tutelage.core.errors import DataError
-from tutelage.core.names import shown
-from tutelage.data.scans.formats.common import MASK_SLICE_SUFFIXES, SLICE_SUFFIXES, VOLUME_SUFFIXES, stem_of, suffix_of
+from tutelage.core.names import enumerated, shown
+from tutelage.data.scans.channel_files import group_channels
+from tutelage.data.scans.formats.common import (
+    MASK_SLICE_SUFFIXES,
+    SLICE_SUFFIXES,
+    VOLUME_SUFFIXES,
+    same_name,
+    stem_of,
+    suffix_of,
+)
 from tutelage.data.scans.formats.read import has_mask
 from tutelage.data.scans.items import Case, ScanListing
 
 IMAGE_FOLDERS, LABEL_FOLDERS = ("images", "imagesTr"), ("labels", "labelsTr", "masks")
-_CHANNEL = re.compile(r"_(\d{4})$")  # nnU-Net's: case_0000, case_0001
-_MOST_CHANNELS = 16
 _TEXTS = (".txt", ".json", ".csv", ".tsv", ".md", ".list")
 _ATRIUM = ("lgemri.nrrd", "laendo.nrrd", 255)  # image, label, and the value of the cavity
 _UAMT = "mri_norm2.h5"
@@ -40,10 +44,21 @@ def find_folder(root: Path, names: Iterable[str]) -> Path | None:
     return next((root / name for name in names if (root / name).is_dir()), None)
 
 
-def list_pairs(images: Path, labels: Path | None, where: str, *, kind: str = "", slices: bool = False) -> ScanListing:
+def list_pairs(
+    images: Path,
+    labels: Path | None,
+    where: str,
+    *,
+    kind: str = "",
+    slices: bool = False,
+    channels: int | None = None,
+) -> ScanListing:
     """Images in one folder and masks of the same names in another; images without a mask are unlabeled.
 
-    If all images end in `_0000`, `_0001`, ..., these are the channels of a case.
+    If all images end in `_0000`, `_0001`, ..., these are the channels of a case; see `group_channels`.
+
+    Args:
+        channels: files that a case has; None if that is not known.
     """
     listing = ScanListing(kind or f"{images.name}/ and {labels.name if labels else 'no labels'}/", where)
     if labels is None and not kind:
@@ -51,22 +66,27 @@ def list_pairs(images: Path, labels: Path | None, where: str, *, kind: str = "",
     files = scan_files(images, slices=slices or labels is not None)
     masks: dict[str, Path] = {}
     for mask in scan_files(labels, slices=True) if labels else ():
-        stem, suffix = stem_of(mask), suffix_of(mask)
+        stem, suffix = same_name(stem_of(mask)), suffix_of(mask)
         if suffix in SLICE_SUFFIXES and suffix not in MASK_SLICE_SUFFIXES:
             listing.faults.append(f"{shown(str(mask))} is a JPEG, which changes label values: save masks as .png")
         elif stem in masks:
             listing.faults.append(f"{shown(str(mask))} and {shown(masks[stem].name)} are masks of one image: keep one")
         masks[stem] = mask
-    groups = _group_channels(files, masks)
-    for stem, channels in groups.items():
-        listing.cases.append(Case(stem, tuple(channels), masks.pop(stem, None)))
+    groups, single = group_channels(files, masks, channels)
+    listing.warnings += [f"{shown(str(images))}: {sentence}" for sentence in single]
+    for stem, own in groups.items():
+        listing.cases.append(Case(stem, tuple(own), masks.pop(same_name(stem), None)))
+    for stem, twins in _twins(files).items():
+        if stem in masks:
+            names, one = enumerated([shown(path.name) for path in twins]), shown(masks.pop(stem).name)
+            listing.faults.append(f"{shown(str(images))}: {names} both belong to the mask {one}: keep one")
     if masks:
         some = ", ".join(shown(path.name) for path in list(masks.values())[:3])
         many = "1 mask has" if len(masks) == 1 else f"{len(masks)} masks have"
-        listing.faults.append(
-            f"{shown(str(labels))}: {many} no image of the same name in {shown(images.name)} (first: {some})"
-        )
-    counts = {len(channels) for channels in groups.values()}
+        lonely = f"{shown(str(labels))}: {many} no image of the same name in {shown(images.name)} (first: {some})"
+        listing.faults.append(lonely)
+        listing.skippable.append(lonely)
+    counts = {len(own) for own in groups.values()}
     if len(counts) > 1:
         listing.faults.append(
             f"{shown(str(images))}: cases have different numbers of channels: {', '.join(map(str, sorted(counts)))}"
@@ -82,7 +102,13 @@ def list_pairs(images: Path, labels: Path | None, where: str, *, kind: str = "",
 def list_hdf5(root: Path, where: str) -> dict[str, ScanListing]:
     """`<id>.h5` or `<id>/mri_norm2.h5`, split by `train.list` and `test.list` if these exist."""
     files = {stem_of(path): path for path in scan_files(root, slices=False) if suffix_of(path) == ".h5"}
-    files |= {folder.name: folder / _UAMT for folder in subfolders(root) if (folder / _UAMT).is_file()}
+    inner = {folder.name: folder / _UAMT for folder in subfolders(root) if (folder / _UAMT).is_file()}
+    twice = [
+        f"{shown(str(files[name]))} and {shown(str(inner[name]))} are two files of one case: keep one"
+        for name in files
+        if name in inner
+    ]
+    files |= inner
     kind = "HDF5 files with the datasets image and label"
     lists = {
         split: path
@@ -90,7 +116,7 @@ def list_hdf5(root: Path, where: str) -> dict[str, ScanListing]:
         if (path := next((p for p in (root / name, root.parent / name) if p.is_file()), None)) is not None
     }
     if not lists:
-        listing = ScanListing(kind, where)
+        listing = ScanListing(kind, where, faults=twice)
         listing.cases = [_hdf5_case(name, path) for name, path in sorted(files.items())]
         return {"train": listing}
     listings: dict[str, ScanListing] = {}
@@ -105,6 +131,7 @@ def list_hdf5(root: Path, where: str) -> dict[str, ScanListing]:
             else:
                 listing.cases.append(_hdf5_case(name, files[name]))
             named.add(name)
+    next(iter(listings.values())).faults += twice
     rest = sorted(set(files) - named)
     if rest:
         next(iter(listings.values())).warnings.append(
@@ -123,6 +150,7 @@ def list_atria(root: Path, where: str) -> ScanListing:
             listing.cases.append(Case(folder.name, (folder / image,), mask if mask.is_file() else None))
         elif mask.is_file():
             listing.faults.append(f"{shown(str(folder))} has {label} and no {image}")
+            listing.skippable.append(listing.faults[-1])
     return listing
 
 
@@ -134,6 +162,14 @@ def is_hdf5_folder(root: Path, files: list[Path], folders: list[Path]) -> bool:
 def is_atria_folder(folders: list[Path]) -> bool:
     """Whether these folders are those of the Left Atrium challenge."""
     return any((folder / _ATRIUM[0]).is_file() for folder in folders)
+
+
+def _twins(files: list[Path]) -> dict[str, list[Path]]:
+    """The files of one name but for their suffix or Unicode form, by that name."""
+    found: dict[str, list[Path]] = {}
+    for path in files:
+        found.setdefault(same_name(stem_of(path)), []).append(path)
+    return {stem: paths for stem, paths in found.items() if len(paths) > 1}
 
 
 def _hdf5_case(name: str, path: Path) -> Case:
@@ -157,26 +193,3 @@ def _other_files(folder: Path, used: list[Path]) -> list[str]:
     """Names of the other files, without hidden ones and text files."""
     names = (entry.name for entry in folder.iterdir() if entry.is_file() and entry not in used)
     return sorted(name for name in names if not name.startswith(".") and Path(name).suffix.lower() not in _TEXTS)
-
-
-def _group_channels(files: list[Path], masks: Collection[str]) -> dict[str, list[Path]]:
-    """The files of each case, by name, in the order of their channels.
-
-    The numbers count cases instead if masks have them too, or if there are more than there can be channels.
-    """
-    numbered = [_CHANNEL.search(stem_of(path)) for path in files]
-    if not files or not all(numbered) or not any(match and match[1] == "0000" for match in numbered):
-        return _by_stem(files)
-    if any(stem_of(path) in masks for path in files) or any(m and int(m[1]) >= _MOST_CHANNELS for m in numbered):
-        return _by_stem(files)
-    groups: dict[str, list[Path]] = defaultdict(list)
-    for path, match in zip(files, numbered, strict=True):
-        assert match is not None
-        groups[stem_of(path)[: match.start()]].append(path)
-    return dict(groups)
-
-
-def _by_stem(files: list[Path]) -> dict[str, list[Path]]:
-    """One case per file; files with the same stem keep their suffix in the name."""
-    stems = [stem_of(path) for path in files]
-    return {stem if stems.count(stem) == 1 else path.name: [path] for stem, path in zip(stems, files, strict=True)}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Affine = NDArray[np.float64]
+_ROUNDING = 0.05  # voxels
 _CODES = ("LR", "PA", "IS")  # the negative and the positive direction of world axis i
 
 
@@ -20,11 +22,13 @@ class Geometry:
         shape: voxels along each axis, without channels.
         affine: (4, 4) float64 from voxel indices to RAS+ coordinates in mm, as nibabel has it.
         stated: whether the file states it; a PNG does not.
+        second: the affine of another geometry that the file states too, or None: a NIfTI file has room for two.
     """
 
     shape: tuple[int, ...]
     affine: Affine
     stated: bool = True
+    second: Affine | None = None
 
     @property
     def axes(self) -> int:
@@ -46,6 +50,28 @@ class Geometry:
         corners = np.array([[*corner, 1.0] for corner in product(*((0, n - 1) for n in (*self.shape, 1, 1)[:3]))])
         apart = corners @ (self.affine - other.affine).T
         return float(np.linalg.norm(apart[:, :3], axis=1).max())
+
+
+def turned_onto(array: NDArray[Any], own: Geometry, other: Geometry) -> NDArray[Any] | None:
+    """An array (*S) on the grid `own`, with its axes in the order and directions of `other`; a view.
+
+    None if its voxels do not lie where those of `other` do, or lie there already, without turning.
+    """
+    if own.axes != 3 or other.axes != 3:
+        return None
+    moves = np.linalg.inv(other.affine) @ own.affine  # from voxel indices to voxel indices
+    turn = np.rint(moves[:3, :3])
+    order = np.abs(turn).argmax(1)  # axis of `own` along each axis of `other`
+    if sorted(order) != [0, 1, 2] or np.abs(turn).sum() != 3 or (turn == np.eye(3)).all():
+        return None
+    flipped = turn[np.arange(3), order] < 0
+    turned = array.transpose(order)
+    turned = turned[tuple(slice(None, None, -1 if flip else 1) for flip in flipped)]
+    ideal = np.eye(4)
+    ideal[:3, :3], ideal[:3, 3] = turn, np.where(flipped, np.array(turned.shape) - 1, 0)
+    same = Geometry(own.shape, other.affine @ ideal)
+    close = same.distance(own) < _ROUNDING * min(own.spacing)
+    return turned if close and turned.shape == other.shape else None
 
 
 def plain_geometry(shape: tuple[int, ...], spacing: tuple[float, ...] = ()) -> Geometry:

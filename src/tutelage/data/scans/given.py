@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -23,7 +23,7 @@ from tutelage.data.scans.formats.common import (
     suffix_of,
 )
 from tutelage.data.scans.geometry import Geometry, plain_geometry
-from tutelage.data.scans.items import Case
+from tutelage.data.scans.items import Case, names_apart
 from tutelage.data.scans.reading import RawCase, intensity_faults, read_case
 from tutelage.data.scans.source import list_scans
 
@@ -54,26 +54,35 @@ class Given:
     read: Callable[[ScanConfig], RawCase]
 
 
-def list_given(scans: Scans, *, channels: int, axes: int, spacing: Spacing | None, affine: Any) -> list[Given]:
+def list_given(
+    scans: Scans,
+    *,
+    channels: int,
+    axes: int,
+    spacing: Spacing | None,
+    affine: Any,
+    tell: Callable[[str], None] = lambda line: None,
+) -> list[Given]:
     """The scans to segment, in order: those of a source, or those handed over, named `scan 0`, `scan 1`, ...
 
     Args:
         channels, axes: what the model takes.
         spacing: of arrays, in mm, one number for all axes or one for each.
         affine: of arrays, (4, 4) from voxel indices to RAS+ coordinates in mm; in place of `spacing`.
+        tell: receives one line on each thing that is unusual in a source.
 
     Raises:
         DataError: a source does not exist or has no scans; an array has another shape or type, or no spacing.
     """
     if isinstance(scans, str | Path):
-        return _in_source(str(scans), axes)
+        return _in_source(str(scans), channels, axes, tell)
     alone = isinstance(scans, np.ndarray | Tensor) or hasattr(scans, "dataobj")
     if not alone and (isinstance(scans, dict | bytes) or not hasattr(scans, "__iter__")):
         raise DataError(f"scans of type {type(scans).__name__} cannot be read: expected {_EXPECTED}")
     given: list[Given] = []
     for number, one in enumerate([scans] if alone else list(scans)):  # type: ignore[arg-type]
         if isinstance(one, str | Path):
-            given += _in_source(str(one), axes)
+            given += _in_source(str(one), channels, axes, tell)
             continue
         name = f"scan {number}"
         if hasattr(one, "dataobj"):
@@ -90,11 +99,12 @@ def list_given(scans: Scans, *, channels: int, axes: int, spacing: Spacing | Non
             given.append(_in_memory(own, volume, where))
     if not given:
         raise DataError("there are no scans: the list is empty")
-    return given
+    cases = names_apart([one.case for one in given])  # files of one name in several folders
+    return [replace(one, case=case) for one, case in zip(given, cases, strict=True)]
 
 
-def _in_source(source: str, axes: int) -> list[Given]:
-    listing = list_scans(source, role="predict")
+def _in_source(source: str, channels: int, axes: int, tell: Callable[[str], None]) -> list[Given]:
+    listing = list_scans(source, role="predict", channels=channels)
     if not listing.cases and not listing.faults:
         listing.faults.append(f"{shown(source)} contains no scans")
     if axes == 3 and listing.cases and all(suffix_of(case.images[0]) in SLICE_SUFFIXES for case in listing.cases):
@@ -104,6 +114,8 @@ def _in_source(source: str, axes: int) -> list[Given]:
         )
     if listing.faults:
         raise DataError(listing.faults)
+    for warning in listing.warnings:
+        tell(f"warning: {warning}")
     return [Given(case, lambda cfg, case=case: read_case(case, cfg, with_label=False)) for case in listing.cases]  # type: ignore[misc]
 
 

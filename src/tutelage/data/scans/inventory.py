@@ -16,12 +16,13 @@ from tutelage.core.names import class_name_fault, counted, shown
 from tutelage.data.scans.items import Case, ScanListing
 from tutelage.data.scans.parts import ScanInventory, ScanPart
 from tutelage.data.scans.scan_set import ScanLook, VolumeCache
-from tutelage.data.scans.source import list_scan_splits, list_scans
+from tutelage.data.scans.source import files_of_a_case, list_scan_splits, list_scans
 from tutelage.data.scans.survey import survey_scans
 
 ROLES = ("train", "unlabeled", "val", "test")
 _THIN = 4  # voxels
 _ODD_SPACING = 2.0  # times the median
+_WHITE = 255  # how masks of two values are often saved, to be seen
 _SHOWN = 3  # names in a sentence
 
 
@@ -37,8 +38,9 @@ def take_scan_inventory(
     inventory = ScanInventory(_as_declared(scan, listings))
     cache = None if cache_dir is None else VolumeCache(cache_dir)
     for role, listing in listings.items():
-        inventory.faults += listing.faults
-        inventory.warnings += listing.warnings
+        skipped = listing.skippable if data.skip_unreadable else []
+        inventory.faults += [fault for fault in listing.faults if fault not in skipped]
+        inventory.warnings += listing.warnings + [f"left out: {fault}" for fault in skipped]
         inventory.parts[role] = _look(listing, data.skip_unreadable, inventory, cache, workers)
     train = inventory.parts.get("train")
     if train is None:
@@ -66,15 +68,17 @@ def _as_declared(scan: ScanConfig, listings: dict[str, ScanListing]) -> ScanConf
 def list_scan_parts(data: DataConfig) -> dict[str, ScanListing]:
     """The cases of each role in `data`; no voxel is read."""
     listings = list_scan_splits(data.path, data.labels)
+    files = files_of_a_case(listings["train"]) if "train" in listings else None
     for role, path in (("val", data.val), ("test", data.test)):
         if path is not None:
-            listings[role] = list_scans(path, role=role)  # type: ignore[arg-type]
+            listings[role] = list_scans(path, role=role, channels=files)  # type: ignore[arg-type]
     if data.unlabeled is not None:
-        further = list_scans(data.unlabeled, role="unlabeled")
+        further = list_scans(data.unlabeled, role="unlabeled", channels=files)
         before = listings.get("unlabeled")
         if before is not None:
             further.cases = before.cases + further.cases
             further.faults = before.faults + further.faults
+            further.skippable = before.skippable + further.skippable
             further.warnings = before.warnings + further.warnings
         listings["unlabeled"] = further
     return {role: listings[role] for role in ROLES if role in listings}
@@ -105,6 +109,7 @@ def _class_values(train: ScanPart, inventory: ScanInventory) -> dict[str, int]:
     if not values:
         seen = sorted({0, *(v for look in train.looks for v in look.label_counts)} - {scan.ignore_label})
         values = dict(zip(names_of_values(seen), seen, strict=True))
+        inventory.faults += _one_class_written_twice(train, scan)
         if len(values) > 1:
             listed = ", ".join(
                 f"{value}{'' if name == str(value) else f' ({name})'}{_share_of(value, train)}"
@@ -119,6 +124,25 @@ def _class_values(train: ScanPart, inventory: ScanInventory) -> dict[str, int]:
     elif len(values) < 2:
         inventory.faults.append(f"{where} has only one class, the background: expected labels of something")
     return {name: value for name, value in values.items() if value != scan.ignore_label}
+
+
+def _one_class_written_twice(train: ScanPart, scan: ScanConfig) -> list[str]:
+    """A fault if some masks have 255 alone, and others one other value: the same class, written in two ways."""
+    alone: dict[int, Path] = {}
+    for case, look in train:
+        found = set(look.label_counts) - {0, scan.ignore_label}
+        if len(found) > 1:
+            return []
+        if found and case.label is not None:
+            alone.setdefault(found.pop(), case.label)
+    if len(alone) != 2 or _WHITE not in alone:
+        return []
+    other = min(alone)
+    return [
+        f"{shown(str(alone[_WHITE]))} has the value 255 where other masks have {other}, such as "
+        f"{shown(alone[other].name)}: save all masks alike or, if these are two classes, name both: scan.classes "
+        f"background,a={other},b=255"
+    ]
 
 
 def names_of_values(values: Sequence[int]) -> list[str]:

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from tutelage.core.errors import RunError
 from tutelage.core.files import write_atomically
-from tutelage.core.names import to_cell
+from tutelage.core.names import file_key, to_cell
 from tutelage.core.tables import csv_bytes
 from tutelage.data.scans.geometry import Geometry
 from tutelage.data.scans.items import Case
-from tutelage.data.scans.masks import write_label_names, write_mask
+from tutelage.data.scans.masks import PROBABILITIES, flat_name, write_label_names, write_mask
 
 TABLE = "cases.csv"
 
@@ -43,6 +43,7 @@ class MaskFolder:
     def __init__(self, path: Path, classes: Sequence[str], values: Sequence[int]) -> None:
         self.path, self.classes, self.values = path, tuple(classes), tuple(values)
         self.rows: list[dict[str, Any]] = []
+        self._taken: set[str] = set()  # names of files, as disks tell them apart
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -70,11 +71,27 @@ class MaskFolder:
         """
         mask = np.array(self.values, np.uint8)[predicted]
         path = write_mask(
-            self.path, case.name, mask, geometry, like=case.images[0], classes=self.classes, values=self.values
+            self.path,
+            self._free(case.name),
+            mask,
+            geometry,
+            like=case.images[0],
+            classes=self.classes,
+            values=self.values,
         )
         row = self._row(case) | {"mask": path.name} | sizes_of(predicted, geometry, self.classes)
         self.rows.append(row)
         return row
+
+    def _free(self, name: str) -> str:
+        """The name of the files of a case, which no other case has: `train/a` and `train_a` both become `train_a`."""
+        flat, number = flat_name(name), 1
+        stem = flat
+        while self._taken & (files := {file_key(stem), file_key(f"{stem}{PROBABILITIES}")}):
+            number += 1
+            stem = f"{flat}-{number}"
+        self._taken |= files
+        return stem
 
     def fail(self, case: Case, error: str) -> dict[str, Any]:
         """A row for a case that could not be read."""

@@ -15,6 +15,8 @@ from tutelage.data.scans.formats import metaimage, nifti, nrrd, slices
 from tutelage.data.scans.formats.common import COLORS, SLICE_SUFFIXES, suffix_of
 from tutelage.data.scans.geometry import Geometry
 
+PROBABILITIES = ".probs"  # behind the name of a case
+
 
 def mask_suffix(like: Path) -> str:
     """The suffix of a mask for a scan: that of the scan if its format can hold a mask with its grid, else `.nii.gz`."""
@@ -49,7 +51,7 @@ def write_mask(
     """
     if mask.shape != geometry.shape:
         raise DataError(f"the mask of {shown(str(like))} has the shape {mask.shape}, its scan {geometry.shape}")
-    path = folder / f"{_flat(name)}{mask_suffix(like)}"
+    path = folder / f"{flat_name(name)}{mask_suffix(like)}"
     mask = np.ascontiguousarray(mask, np.uint8)
     try:
         if path.name.endswith(".nrrd"):
@@ -77,7 +79,7 @@ def write_probabilities(folder: Path, name: str, probs: NDArray[np.float32], geo
         raise DataError(
             f"the probabilities of {shown(str(like))} have the shape {probs.shape[1:]}, its scan {geometry.shape}"
         )
-    path = folder / f"{_flat(name)}.probs.nii.gz"
+    path = folder / f"{flat_name(name)}{PROBABILITIES}.nii.gz"
     try:
         nifti.write(path, np.moveaxis(probs.astype(np.float32), 0, -1), geometry, like, label=False)
     except ModuleNotFoundError as error:
@@ -102,5 +104,6 @@ def write_label_names(folder: Path, classes: Sequence[str], values: Sequence[int
     write_atomically(folder / "labels.txt", ("\n".join(lines) + "\n").encode())
 
 
-def _flat(name: str) -> str:
+def flat_name(name: str) -> str:
+    """The name of a case as the name of a file, without suffix."""
     return name.replace("/", "_")

@@ -17,10 +17,9 @@ from tutelage.config.scan import ScanConfig
 from tutelage.core.errors import DataError
 from tutelage.core.files import atomic_file, write_json
 from tutelage.core.names import shown
-from tutelage.data.scans.formats.read import read_mask
 from tutelage.data.scans.items import Case
 from tutelage.data.scans.prepare import Placement
-from tutelage.data.scans.reading import crop_mask
+from tutelage.data.scans.reading import crop_mask, read_reference
 
 IGNORED = -1  # label of voxels that are neither trained nor scored on
 Rows = NDArray[np.int64]
@@ -29,6 +28,7 @@ _PREPARED_BY = (  # the settings that a prepared volume depends on
     "channels_last_axis",
     "assumed_spacing",
     "ignore_label_header",
+    "nifti_form",
     "canonical",
     "spacing",
     "intensity",
@@ -199,7 +199,7 @@ class ScanSet:
         path = self.cases[row].label
         if path is None:
             raise DataError(f"{shown(self.cases[row].place)} has no label")
-        return class_table(self.values)[read_mask(path)[0]]
+        return class_table(self.values)[read_reference(path, self.looks[row].placement.geometry, self.scan)]
 
 
 @dataclass

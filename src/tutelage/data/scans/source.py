@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -23,7 +23,7 @@ from tutelage.data.scans.folders import (
     subfolders,
 )
 from tutelage.data.scans.formats.common import SLICE_SUFFIXES, VOLUME_SUFFIXES, stem_of, suffix_of
-from tutelage.data.scans.items import Case, ScanListing
+from tutelage.data.scans.items import Case, ScanListing, names_apart
 from tutelage.data.scans.tables import (
     DATASET_FILE,
     is_dataset_file,
@@ -41,6 +41,20 @@ _SPLITS = {
 }
 _LOOKED_AT = 50  # entries per folder that are looked at to recognize scans
 _KINDS = "expected images/ and labels/, a dataset.json, a CSV file with image,label, .h5 files, or a folder of scans"
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What is known of a source: whether 2-D images are cases, and the files of a case, or None."""
+
+    slices: bool
+    channels: int | None
+
+
+def files_of_a_case(listing: ScanListing) -> int | None:
+    """How many files each case of a listing has; None if it has none, or they differ."""
+    counts = {len(case.images) for case in listing.cases}
+    return counts.pop() if len(counts) == 1 else None
 
 
 def is_scan_source(path: str, labels: str | None = None) -> bool:
@@ -67,15 +81,18 @@ def is_scan_source(path: str, labels: str | None = None) -> bool:
         return False
 
 
-def list_scans(path: str, labels: str | None = None, *, role: Role = "train") -> ScanListing:
+def list_scans(
+    path: str, labels: str | None = None, *, role: Role = "train", channels: int | None = None
+) -> ScanListing:
     """The cases at `path` for a role, with all faults; of `.h5` files only the names inside are read.
 
     Args:
         labels: a folder of masks named like the images, or a CSV file of pairs for the images in the folder `path`.
         role: of a source with splits, the split of that name is taken, otherwise everything. To predict, all splits are
             taken. The roles `unlabeled` and `predict` leave out labels and accept a folder of PNGs.
+        channels: files that a case has, if that is known; see `group_channels`.
     """
-    splits = list_scan_splits(path, labels, slices=role in ("unlabeled", "predict"))
+    splits = list_scan_splits(path, labels, slices=role in ("unlabeled", "predict"), channels=channels)
     if role == "predict":
         return _without_labels(_merged(_named_by_split(splits)))
     if role in splits:
@@ -87,23 +104,27 @@ def list_scans(path: str, labels: str | None = None, *, role: Role = "train") ->
     return _fault(path, f"{shown(path)} has no split '{role}'; it has {', '.join(splits)}")
 
 
-def list_scan_splits(path: str, labels: str | None = None, *, slices: bool = False) -> dict[str, ScanListing]:
+def list_scan_splits(
+    path: str, labels: str | None = None, *, slices: bool = False, channels: int | None = None
+) -> dict[str, ScanListing]:
     """The splits of a source by name (`train`, `val`, `test`, `unlabeled`); a source without splits is all `train`.
 
     Args:
         slices: also take the 2-D images of a folder without masks as cases.
+        channels: files that a case has, if that is known; else those of the training cases hold for the other splits.
     """
     try:
-        return _recognize(Path(path).expanduser(), path, labels, slices)
+        splits = _recognize(Path(path).expanduser(), path, labels, _Known(slices, channels))
+        return {split: replace(one, cases=names_apart(one.cases)) for split, one in splits.items()}
     except OSError as error:
         return {"train": _fault(path, f"{shown(path)} cannot be listed: {error.strerror}")}
 
 
-def _recognize(root: Path, where: str, labels: str | None, slices: bool) -> dict[str, ScanListing]:
+def _recognize(root: Path, where: str, labels: str | None, known: _Known) -> dict[str, ScanListing]:
     if not root.exists():
         return {"train": _fault(where, f"{shown(where)}: no such file or folder; {_KINDS}")}
     if labels is not None:
-        return {"train": _with_labels(root, where, Path(labels).expanduser())}
+        return {"train": _with_labels(root, where, Path(labels).expanduser(), known)}
     if root.is_file():
         return _recognize_file(root, where)
     if is_dataset_file(root / DATASET_FILE):
@@ -111,18 +132,30 @@ def _recognize(root: Path, where: str, labels: str | None, slices: bool) -> dict
     folders = subfolders(root)
     splits = {folder: _SPLITS[folder.name.lower()] for folder in folders if folder.name.lower() in _SPLITS}
     if {"train", "val", "test"} & set(splits.values()):
-        return _split_folder(splits, folders, where, slices)
-    listings = _list_images_folder(root, where, slices)
+        return _split_folder(splits, folders, where, known)
+    listings = _list_images_folder(root, where, known)
     if listings is not None:
         return listings
-    files = scan_files(root, slices=slices)
+    files = scan_files(root, slices=known.slices)
     if is_atria_folder(folders):
         return {"train": list_atria(root, where)}
     if is_hdf5_folder(root, files, folders):
         return list_hdf5(root, where)
     if files:
-        return {"train": list_pairs(root, None, where, slices=slices)}
-    return {"train": _fault(where, f"{shown(where)} holds no scans; {_KINDS}")}
+        return {"train": list_pairs(root, None, where, slices=known.slices, channels=known.channels)}
+    return {"train": _fault(where, f"{shown(where)} holds no scans{_deeper(folders)}; {_KINDS}")}
+
+
+def _deeper(folders: list[Path]) -> str:
+    """Where scans lie instead, if they do one or two levels deeper."""
+    for folder in folders:
+        for inner in (folder, *subfolders(folder)):
+            found = scan_files(inner, slices=False)
+            if found and inner.name not in (*IMAGE_FOLDERS, *LABEL_FOLDERS):
+                return f", but {shown(str(inner))} does ({shown(found[0].name)}): name that folder, or list its files"
+            if found:
+                return f", but {shown(str(inner.parent))} does: name that folder"
+    return ""
 
 
 def _recognize_file(path: Path, where: str) -> dict[str, ScanListing]:
@@ -135,16 +168,18 @@ def _recognize_file(path: Path, where: str) -> dict[str, ScanListing]:
     return {"train": _fault(where, f"{shown(where)} is a file of another kind; {_KINDS}")}
 
 
-def _list_images_folder(root: Path, where: str, slices: bool) -> dict[str, ScanListing] | None:
+def _list_images_folder(root: Path, where: str, known: _Known) -> dict[str, ScanListing] | None:
     """`images/` and `labels/`, or the Decathlon's names for them; imagesTs is for testing if it is labeled."""
     images = find_folder(root, IMAGE_FOLDERS)
     if images is None:
         return None
     labels = find_folder(root, LABEL_FOLDERS)
-    listings = {"train": list_pairs(images, labels, where, slices=slices)}
+    train = list_pairs(images, labels, where, slices=known.slices, channels=known.channels)
+    listings = {"train": train}
     if (root / "imagesTs").is_dir():
         if (root / "labelsTs").is_dir():
-            listings["test"] = list_pairs(root / "imagesTs", root / "labelsTs", where)
+            files = known.channels or files_of_a_case(train)
+            listings["test"] = list_pairs(root / "imagesTs", root / "labelsTs", where, channels=files)
         else:
             listings["train"].warnings.append(
                 f"{shown(where)}: the images of imagesTs have no labels and are not used; to learn from them use "
@@ -153,9 +188,9 @@ def _list_images_folder(root: Path, where: str, slices: bool) -> dict[str, ScanL
     return listings
 
 
-def _with_labels(root: Path, where: str, labels: Path) -> ScanListing:
+def _with_labels(root: Path, where: str, labels: Path, known: _Known) -> ScanListing:
     if labels.is_dir() and root.is_dir():
-        return list_pairs(root, labels, where, kind="folder of scans and folder of masks")
+        return list_pairs(root, labels, where, kind="folder of scans and folder of masks", channels=known.channels)
     if labels.is_file() and labels.suffix.lower() == ".csv":
         return list_pair_table(labels, where, root=root if root.is_dir() else root.parent)
     return _fault(
@@ -163,10 +198,11 @@ def _with_labels(root: Path, where: str, labels: Path) -> ScanListing:
     )
 
 
-def _split_folder(splits: dict[Path, str], folders: list[Path], where: str, slices: bool) -> dict[str, ScanListing]:
+def _split_folder(splits: dict[Path, str], folders: list[Path], where: str, known: _Known) -> dict[str, ScanListing]:
     listings: dict[str, ScanListing] = {}
-    for folder, split in splits.items():
-        inner = list_scan_splits(str(folder), slices=slices)
+    files = known.channels
+    for folder, split in sorted(splits.items(), key=lambda pair: pair[1] != "train"):  # whose masks tell most
+        inner = list_scan_splits(str(folder), slices=known.slices, channels=files)
         listing = inner["train"] if len(inner) == 1 else _merged(list(inner.values()))
         if split in listings:
             listings[split].faults.append(
@@ -174,6 +210,8 @@ def _split_folder(splits: dict[Path, str], folders: list[Path], where: str, slic
             )
         else:
             listings[split] = _without_labels(listing) if split == "unlabeled" else listing
+        files = files or files_of_a_case(listing)
+    listings = {split: listings[split] for split in dict.fromkeys(splits.values())}
     others = [folder.name for folder in folders if folder not in splits]
     if others:
         next(iter(listings.values())).warnings.append(
@@ -212,6 +250,7 @@ def _merged(listings: list[ScanListing]) -> ScanListing:
         listings[0],
         cases=[case for listing in listings for case in listing.cases],
         faults=[fault for listing in listings for fault in listing.faults],
+        skippable=[fault for listing in listings for fault in listing.skippable],
         warnings=[warning for listing in listings for warning in listing.warnings],
     )
 

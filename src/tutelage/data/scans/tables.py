@@ -11,7 +11,7 @@ from tutelage.core.names import shown
 from tutelage.core.wording import option
 from tutelage.data.csv_rows import TableFault, read_rows
 from tutelage.data.scans.folders import find_folder, list_pairs
-from tutelage.data.scans.formats.common import stem_of
+from tutelage.data.scans.formats.common import existing, stem_of
 from tutelage.data.scans.items import Case, ScanListing
 
 DATASET_FILE = "dataset.json"
@@ -38,11 +38,15 @@ def list_dataset_file(path: Path, where: str) -> dict[str, ScanListing]:
         train.values = _values(table["labels"])
         if "channel_names" in table:
             train.ignore_label = train.values.pop("ignore", None)  # nnU-Net's own key, not a class
+    except TableFault as fault:
+        train.faults.append(f"{shown(str(path))}: {fault}")
+        return {"train": train}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         train.faults.append(f"{shown(str(path))} is not a readable dataset.json: {shown(str(error))}")
         return {"train": train}
     root = path.parent
     modalities = table.get("modality", table.get("channel_names", {}))
+    files = len(table["channel_names"]) if isinstance(table.get("channel_names"), dict | list) else None
     train.channels_last_axis = isinstance(modalities, dict | list) and len(modalities) > 1
     if isinstance(table.get("training"), list):
         train.cases = [case for entry in table["training"] if (case := _entry(entry, root, path, train)) is not None]
@@ -50,7 +54,7 @@ def list_dataset_file(path: Path, where: str) -> dict[str, ScanListing]:
             train.faults.append(f"{shown(str(path))} lists no cases in 'training'")
     elif (root / "imagesTr").is_dir():
         labels = find_folder(root, ["labelsTr"])
-        pairs = list_pairs(root / "imagesTr", labels, where, kind="dataset.json of nnU-Net")
+        pairs = list_pairs(root / "imagesTr", labels, where, kind="dataset.json of nnU-Net", channels=files)
         train = replace(pairs, values=train.values, ignore_label=train.ignore_label)
     else:
         train.faults.append(f"{shown(str(path))} lists no 'training', and there is no folder imagesTr beside it")
@@ -58,7 +62,7 @@ def list_dataset_file(path: Path, where: str) -> dict[str, ScanListing]:
     tests = root / "labelsTs"
     if tests.is_dir() and (root / "imagesTs").is_dir():
         listings["test"] = replace(
-            list_pairs(root / "imagesTs", tests, where, kind="imagesTs/ and labelsTs/"),
+            list_pairs(root / "imagesTs", tests, where, kind="imagesTs/ and labelsTs/", channels=files),
             values=train.values,
             channels_last_axis=train.channels_last_axis,
         )
@@ -105,17 +109,20 @@ def list_pair_table(path: Path, where: str, *, root: Path | None = None) -> Scan
         if len(row) != len(header):
             listing.faults.append(f"{place}: expected {len(header)} cells as in the header, got {len(row)}")
             continue
-        images = tuple(root / row[column].strip() for column in channels if row[column].strip())
+        images = tuple(existing(root / row[column].strip()) for column in channels if row[column].strip())
         label = row[header.index("label")].strip()
-        missing = [file for file in (*images, *([root / label] if label else [])) if not file.is_file()]
-        listing.faults += [f"{place}: there is no file {shown(str(file))}" for file in missing]
+        mask = existing(root / label) if label else None
+        missing = [file for file in (*images, *([mask] if mask else [])) if not file.is_file()]
+        lost = [f"{place}: there is no file {shown(str(file))}" for file in missing]
+        listing.faults += lost
+        listing.skippable += lost
         if len(images) != len(channels):
             listing.faults.append(f"{place}: an image is not named")
         elif images[0] in places:
             listing.faults.append(f"{place} names the image of line {places[images[0]]} again")
         elif not missing:
             places[images[0]] = line
-            listing.cases.append(Case(_case_name(images[0], root), images, root / label if label else None))
+            listing.cases.append(Case(_case_name(images[0], root), images, mask))
     if not listing.cases and not listing.faults:
         listing.faults.append(f"{shown(str(path))} has a header and no rows: expected one image and one label per line")
     return listing
@@ -134,12 +141,21 @@ def _case_name(image: Path, root: Path) -> str:
 
 def _values(labels: dict[str, Any]) -> dict[str, int]:
     """Value of each class by its name, from `{"0": "background"}` or `{"background": 0}`, in the order of values."""
-    pairs = (
-        ((str(name), int(value)) for value, name in labels.items())
-        if all(str(key).isdecimal() for key in labels)
-        else ((str(name), int(value)) for name, value in labels.items())
-    )
-    return dict(sorted(pairs, key=lambda pair: pair[1]))
+    turned = all(str(key).isdecimal() for key in labels)
+    pairs = [(str(name), value) for value, name in labels.items()] if turned else list(labels.items())
+    return dict(sorted(((name, _value(name, value)) for name, value in pairs), key=lambda pair: pair[1]))
+
+
+def _value(name: str, value: Any) -> int:
+    if isinstance(value, list):
+        raise TableFault(
+            f"the label '{shown(name)}' is a region of the values {', '.join(map(str, value))}. Regions cannot be "
+            "trained on, since a voxel has one class here: give each label one value of its own"
+        )
+    text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    if isinstance(value, bool) or not text.isdecimal():
+        raise TableFault(f"the label '{shown(name)}' has the value {shown(text)}: expected a whole number in 0..255")
+    return int(text)
 
 
 def _entry(entry: Any, root: Path, path: Path, listing: ScanListing) -> Case | None:
@@ -150,9 +166,11 @@ def _entry(entry: Any, root: Path, path: Path, listing: ScanListing) -> Case | N
         listing.faults.append(f"{shown(str(path))}: an entry of 'training' names no image: {shown(str(entry))}")
         return None
     label = pair.get("label")
-    files = [root / name for name in (*images, *([label] if isinstance(label, str) else []))]
+    files = [existing(root / name) for name in (*images, *([label] if isinstance(label, str) else []))]
     missing = [file for file in files if not file.is_file()]
     if missing:
-        listing.faults += [f"{shown(str(path))} names {shown(str(file))}, which is not a file" for file in missing]
+        lost = [f"{shown(str(path))} names {shown(str(file))}, which is not a file" for file in missing]
+        listing.faults += lost
+        listing.skippable += lost
         return None
     return Case(stem_of(images[0]), tuple(files[: len(images)]), files[-1] if isinstance(label, str) else None)

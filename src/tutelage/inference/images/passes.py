@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 
@@ -29,6 +30,10 @@ def pass_key(network: nn.Module, normalization: object, *more: object) -> str:
     return network_key(network, (first, *more))
 
 
+def _reasons(found: Sequence[Pixels | Unreadable]) -> list[str]:
+    return [image.reason if isinstance(image, Unreadable) else "" for image in found]
+
+
 @dataclass(frozen=True)
 class ImagePass:
     """How images pass a network.
@@ -46,14 +51,26 @@ class ImagePass:
     def blocks(
         self, items: Sequence[Item], numbers: Sequence[int] | None = None, *, size: int = BLOCK
     ) -> Iterator[tuple[int, Block]]:
-        """The blocks of `size` items with these numbers, all by default; images are read when they are needed."""
+        """The blocks of `size` items with these numbers, all by default.
+
+        Images are read when they are needed: those of a block while the one before it passes the network.
+        """
         chosen = range(-(-len(items) // size)) if numbers is None else numbers
         stream = self.read([item for number in chosen for item in items[number * size : (number + 1) * size]])
-        for number in chosen:
-            found = list(islice(stream, len(items[number * size : (number + 1) * size])))
-            good = [image for image in found if not isinstance(image, Unreadable)]
-            rows = self.network(np.stack(good)) if good else np.zeros((0, 0), np.float32)
-            yield number, Block(rows, [image.reason if isinstance(image, Unreadable) else "" for image in found])
+        with ThreadPoolExecutor(1, "network") as thread:
+            begun: tuple[int, Future[NDArray[np.float32]], list[str]] | None = None
+            for number in chosen:
+                found = list(islice(stream, len(items[number * size : (number + 1) * size])))
+                done = None if begun is None else (begun[0], Block(begun[1].result(), begun[2]))
+                begun = number, thread.submit(self._rows, found), _reasons(found)
+                if done is not None:
+                    yield done
+            if begun is not None:
+                yield begun[0], Block(begun[1].result(), begun[2])
+
+    def _rows(self, found: Sequence[Pixels | Unreadable]) -> NDArray[np.float32]:
+        good = [image for image in found if not isinstance(image, Unreadable)]
+        return self.network(np.stack(good)) if good else np.zeros((0, 0), np.float32)
 
     def shared(self, items: Sequence[Item]) -> Iterator[Block]:
         """All blocks in order, on the first process, of which the others compute their share; they get none."""

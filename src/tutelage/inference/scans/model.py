@@ -26,9 +26,21 @@ from tutelage.inference.model import Tell, TrainedModel
 from tutelage.inference.scans.predict import WrittenMasks, refuse_folder, write_masks
 from tutelage.inference.scans.prediction import ScanPrediction, Segmentations, keep_masks
 from tutelage.inference.scans.scores import ScanScores, score_scans
+from tutelage.run.run_record import RunRecord
 from tutelage.run.weights import load_network
 from tutelage.tasks.own_metrics import own_metrics
 from tutelage.tasks.segmentation import Segmentation
+
+
+def learned_scans(run: Path) -> frozenset[str]:
+    """Hashes of the scans whose labels a run learned from; none of a run that does not say so."""
+    record = RunRecord(run).best
+    known = (record.path / "split.json").exists()  # not of imported weights
+    return frozenset(record.split.get("labeled_contents", ()) if known else ())
+
+
+def _silent(line: str) -> None:
+    """Nobody listens."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -37,6 +49,7 @@ class ScanModel(TrainedModel):
 
     Attributes:
         values: label value of each class in mask files.
+        learned: hashes of the scans whose labels it learned from, where the run recorded them.
     """
 
     kind = SCANS.name
@@ -52,6 +65,7 @@ class ScanModel(TrainedModel):
     step: int
     device: torch.device
     own_metrics: tuple[str, ...] = ()
+    learned: frozenset[str] = frozenset()
 
     @staticmethod
     def load(
@@ -90,6 +104,7 @@ class ScanModel(TrainedModel):
             step=loaded.step,
             device=loaded.device,
             own_metrics=cfg.train.metrics,
+            learned=learned_scans(Path(run)),
         )
 
     @float32_by_default()
@@ -120,7 +135,7 @@ class ScanModel(TrainedModel):
             try:
                 raw = one.read(self.scan)
                 probs = self.segment(raw)
-                made = ScanPrediction(one.case, raw.geometry, probs, self.decide(probs))
+                made = ScanPrediction(one.case, raw.geometry, probs, self.decide(probs), warnings=tuple(raw.warnings))
             except DataError as error:
                 made = ScanPrediction(one.case, error="; ".join(error.faults))
             except Exception as error:
@@ -186,7 +201,7 @@ class ScanModel(TrainedModel):
         Args:
             **options: `probabilities` also writes the class probabilities.
         """
-        given = self._given(data)
+        given = self._given(data, tell=tell or _silent)
         self._refuse(out, data, given, overwrite=overwrite)
         return write_masks(self, given, out, tell=tell, **options)
 
@@ -194,9 +209,11 @@ class ScanModel(TrainedModel):
         files = [file for one in given for file in one.case.images]
         refuse_folder(out, overwrite=overwrite, reads=(scans, files, self.scan.crop_masks))
 
-    def _given(self, scans: Scans, spacing: Spacing | None = None, affine: Any = None) -> list[Given]:
+    def _given(
+        self, scans: Scans, spacing: Spacing | None = None, affine: Any = None, tell: Tell = _silent
+    ) -> list[Given]:
         axes = len(self.task.patch_size)
-        return list_given(scans, channels=self.channels, axes=axes, spacing=spacing, affine=affine)
+        return list_given(scans, channels=self.channels, axes=axes, spacing=spacing, affine=affine, tell=tell)
 
     @float32_by_default()
     def score(self, data: str, *, labels: str | None = None, workers: int = 2, tell: Tell | None = None) -> ScanScores:

@@ -11,6 +11,7 @@ from tutelage.core.errors import RunError
 from tutelage.core.inputs import refuse_apart
 from tutelage.core.names import first_of, shown
 from tutelage.core.wording import option
+from tutelage.data.scans.formats.common import stem_of
 from tutelage.data.scans.given import Given
 from tutelage.data.scans.items import Case
 from tutelage.data.scans.mask_folder import TABLE, MaskFolder
@@ -42,8 +43,10 @@ def write_masks(
         else:
             row = folder.add(made.case, made.predicted, made.geometry)
             if probabilities:
-                write_probabilities(out, made.case.name, made.probs, made.geometry, like=made.case.images[0])
+                write_probabilities(out, stem_of(row["mask"]), made.probs, made.geometry, like=made.case.images[0])
         if tell is not None:
+            for warning in made.warnings:
+                tell(f"warning: {warning}")
             tell(f"{number} of {len(cases)}: {shown(made.case.name)}: {row['error'] or row['mask']}")
     folder.close()
     errors = [f"{shown(row['case'])}: {row['error']}" for row in folder.rows if row["error"]]

@@ -31,6 +31,7 @@ class ScanPrediction:
     Attributes:
         probs: (K, *S) float32 on the grid of the file, or None.
         predicted: (*S) int64 class indices on the same grid, or None.
+        warnings: what is unusual in its files but was accepted; safe to print.
     """
 
     case: Case
@@ -38,6 +39,7 @@ class ScanPrediction:
     probs: NDArray[np.float32] | None = None
     predicted: NDArray[np.int64] | None = None
     error: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 class Segmenter(Protocol):
@@ -57,6 +59,9 @@ class Segmenter(Protocol):
 
     @property
     def classes(self) -> tuple[str, ...]: ...
+
+    @property
+    def learned(self) -> frozenset[str]: ...
 
     def segment(self, raw: RawCase) -> NDArray[np.float32]: ...
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from tutelage.core.console import name_column
 from tutelage.core.errors import DataError, is_out_of_memory
-from tutelage.core.names import shown, to_cell
+from tutelage.core.names import first_of, shown, to_cell
 from tutelage.core.tables import csv_bytes
 from tutelage.data.scans.formats.read import TOO_LARGE
 from tutelage.data.scans.items import Case
@@ -61,7 +61,7 @@ def score_scans(
     Raises:
         DataError: lists all problems: scans that cannot be read, label values that are not a class, no labels.
     """
-    cases = labeled_cases(model, data, labels=labels, workers=workers)
+    cases = labeled_cases(model, data, labels=labels, workers=workers, tell=tell)
     metrics, table = model.task.metrics(), class_table(model.values)
     for number, case in enumerate(cases, start=1):
         raw = read_case(case, model.scan)
@@ -80,7 +80,9 @@ def score_scans(
     return ScanScores(model.classes, metrics.compute(), own, cases)
 
 
-def labeled_cases(model: Segmenter, data: str, *, labels: str | None, workers: int) -> list[Case]:
+def labeled_cases(
+    model: Segmenter, data: str, *, labels: str | None, workers: int, tell: Tell | None = None
+) -> list[Case]:
     """The labeled scans of a source; if it has splits, those of its test split.
 
     Every file is read once, so that problems are reported before hours of prediction.
@@ -88,15 +90,29 @@ def labeled_cases(model: Segmenter, data: str, *, labels: str | None, workers: i
     Raises:
         DataError: lists all problems.
     """
-    listing = list_scans(data, labels, role="test")
+    listing = list_scans(data, labels, role="test", channels=model.channels)
     cases = [case for case in listing.cases if case.label is not None]
-    faults = list(listing.faults)
+    faults, warnings = list(listing.faults), list(listing.warnings)
+    known: list[str] = []
     if not cases and not faults:
         faults.append(f"{shown(data)} has no labeled scans: expected images/ and labels/, or another source with masks")
     for case, look in zip(cases, survey_scans(cases, model.scan, workers=workers), strict=True):
-        faults += _faults(case, look, model) if isinstance(look, ScanLook) else look
+        if not isinstance(look, ScanLook):
+            faults += look
+            continue
+        faults += _faults(case, look, model)
+        warnings += look.warnings
+        known += [case.name] if look.digest in model.learned else []
     if faults:
         raise DataError(faults)
+    if known:
+        warnings.append(
+            f"the model learned from the labels of {len(known)} of these {len(cases)} scans ({first_of(known)}): "
+            "scores on them do not tell how good it is on others"
+        )
+    if tell is not None:
+        for warning in warnings:
+            tell(f"warning: {warning}")
     return cases
 
 

@@ -49,7 +49,7 @@ class LauncherConfig:
 
     def _parsed(self) -> dict[str, str | int | float]:
         parsed: dict[str, str | int | float] = {}
-        for word in filter(None, (word.strip() for word in self.options.split(","))):
+        for word in self.options.split(",") if self.options else ():
             name, equals, value = word.partition("=")
             if not equals or not name.strip() or not value.strip():
                 expected = "name=value, separated by commas, e.g. partition=gpu,gpus_per_node=1"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
@@ -84,4 +85,5 @@ class RayLauncher:
 
     def start(self, words: Sequence[str], output: IO[bytes]) -> RayProcess:
         """Start `tutelage WORDS` as a task, which writes to a file."""
-        return RayProcess(self._ray, self._run.remote(list(words), output.name))
+        log = str(Path(output.name).absolute())
+        return RayProcess(self._ray, self._run.remote(list(words), log, str(Path.cwd())))

@@ -20,14 +20,14 @@ _FOLDER = "submitit"
 class PreemptedRun:
     """The function of a job; a job that is preempted or at its time limit is queued again, and goes on."""
 
-    def __call__(self, words: Sequence[str], log: str) -> int:
-        return run_command(words, log)
+    def __call__(self, words: Sequence[str], log: str, folder: str) -> int:
+        return run_command(words, log, folder)
 
-    def checkpoint(self, words: Sequence[str], log: str) -> Any:
+    def checkpoint(self, words: Sequence[str], log: str, folder: str) -> Any:
         """What is queued again; the run has been told to save by the end of its parent."""
         from submitit.helpers import DelayedSubmission
 
-        return DelayedSubmission(self, words, log)
+        return DelayedSubmission(self, words, log, folder)
 
 
 class SubmititProcess:
@@ -99,4 +99,5 @@ class SubmititLauncher:
 
     def start(self, words: Sequence[str], output: IO[bytes]) -> SubmititProcess:
         """Start `tutelage WORDS` as a job, which writes to a file."""
-        return SubmititProcess(self._executor.submit(PreemptedRun(), list(words), output.name))
+        log = str(Path(output.name).absolute())
+        return SubmititProcess(self._executor.submit(PreemptedRun(), list(words), log, str(Path.cwd())))

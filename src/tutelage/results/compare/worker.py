@@ -15,14 +15,15 @@ from tutelage.results.compare.plan import NO_REPORT
 _PARENT_DEATH = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
-def run_command(words: Sequence[str], log: str) -> int:
-    """Run `tutelage WORDS`, which writes to the end of a file; gives its exit code.
+def run_command(words: Sequence[str], log: str, folder: str = ".") -> int:
+    """Run `tutelage WORDS` in a folder, which writes to the end of a file; gives its exit code.
 
     A run that was begun already is resumed. If the worker is told to stop, or is lost, the run saves and stops.
     """
     with Path(log).open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tutelage", *_begun_or_new(words)],
+            [sys.executable, "-m", "tutelage", *_begun_or_new(words, Path(folder))],
+            cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -36,11 +37,11 @@ def run_command(words: Sequence[str], log: str) -> int:
             raise
 
 
-def _begun_or_new(words: Sequence[str]) -> list[str]:
+def _begun_or_new(words: Sequence[str], folder: Path) -> list[str]:
     if "--out" not in words:
         return list(words)
     out = words[list(words).index("--out") + 1]
-    begun = (Path(out) / "config.json").exists()
+    begun = (folder / out / "config.json").exists()
     return ["train", "--resume", out, NO_REPORT] if begun else list(words)
 
 

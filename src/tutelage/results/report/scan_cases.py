@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from tutelage.core.errors import DataError
 from tutelage.core.names import from_cell, shown, to_cell
-from tutelage.data.scans.formats.read import read_mask, read_volume
+from tutelage.data.scans.formats.read import read_volume
 from tutelage.data.scans.geometry import Geometry, nearest_axes
+from tutelage.data.scans.reading import one_geometry, read_reference
 from tutelage.data.scans.scan_set import class_table
 from tutelage.results.report.scan_pictures import SegmentedCase
 from tutelage.run.run_record import RunRecord
@@ -36,10 +37,11 @@ def read_segmented(record: RunRecord, name: str) -> SegmentedCase:
     image, geometry = read_volume(
         Path(from_cell(row["scan"])), channels_last_axis=scan.channels_last_axis, assumed_spacing=spacing
     )
+    geometry = one_geometry(Path(from_cell(row["scan"])), geometry, scan, [])
     table = class_table(record.data["label_values"])
     masks = []
     for path in (Path(from_cell(row["label"])), record.path / FOLDER / from_cell(row["mask"])):
-        values = read_mask(path, assumed_spacing=spacing)[0]
+        values = read_reference(path, geometry, scan)
         if values.shape != geometry.shape:
             raise DataError(f"{shown(str(path))} has the shape {values.shape}, its scan {geometry.shape}")
         masks.append(table[np.clip(values, 0, 255)])

@@ -14,10 +14,9 @@ from tutelage.core.names import shown
 from tutelage.core.wording import option
 from tutelage.data.check import check_for_training
 from tutelage.data.images.check import check_images
-from tutelage.data.images.image_cache import ImageCache
 from tutelage.data.images.parts import ImageInventory
-from tutelage.data.images.reader import ImageReader
 from tutelage.data.split import hold_out, keep_labels, leave_out
+from tutelage.run.data_modules.image_reading import image_reader
 from tutelage.run.method_by_name import method_class
 
 
@@ -27,7 +26,7 @@ def check_image_runs(configs: Mapping[str, RunConfig], console: Console) -> None
     for name, cfg in configs.items():
         source = _source(cfg)
         if source not in inventories:
-            report = check_images(source, reader=ImageReader(cfg.train.workers, ImageCache()))
+            report = check_images(source, reader=image_reader(cfg))
             check_for_training(report, console)
             inventories[source] = report.inventory
         try:

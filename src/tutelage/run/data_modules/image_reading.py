@@ -11,10 +11,20 @@ from tutelage.data.images.streaming import Wanted
 from tutelage.run.method_by_name import method_class
 
 
-def image_reader(cfg: RunConfig, console: Console) -> ImageReader:
-    """A reader with the cache of all commands; what is lost during training is printed."""
-    limit = cfg.data.memory_limit_mb << 20
-    return ImageReader(cfg.train.workers, ImageCache(), limit, tell=lambda line: console.print(f"- {line}"))
+def image_reader(cfg: RunConfig, console: Console | None = None, *, workers: int | None = None) -> ImageReader:
+    """A reader with the cache of all commands.
+
+    Args:
+        console: where images are named that are lost during training.
+        workers: threads; None takes those of the settings.
+    """
+    return ImageReader(
+        cfg.train.workers if workers is None else workers,
+        ImageCache(),
+        cfg.data.memory_limit_mb << 20,
+        cfg.data.max_pixels,
+        tell=lambda line: None if console is None else console.print(f"- {line}"),
+    )
 
 
 def wanted_images(cfg: RunConfig) -> Wanted:

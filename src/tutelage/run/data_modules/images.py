@@ -21,7 +21,6 @@ from tutelage.core.wording import named, option
 from tutelage.data.check import check_for_training
 from tutelage.data.images.check import ImageCheckReport, check_images
 from tutelage.data.images.dataset import ImageDataset, load_images
-from tutelage.data.images.image_cache import ImageCache
 from tutelage.data.images.inventory import read_image_headers
 from tutelage.data.images.loader import Normalization
 from tutelage.data.images.parts import ImageInventory
@@ -93,7 +92,7 @@ class ImageModule(DataModule):
     @staticmethod
     def check(cfg: RunConfig, *, workers: int) -> ImageCheckReport:
         """See `DataModule`."""
-        return check_images(cfg.data, reader=ImageReader(workers, ImageCache()), similar=True)
+        return check_images(cfg.data, reader=image_reader(cfg, workers=workers), similar=True)
 
     @staticmethod
     def check_runs(configs: Mapping[str, RunConfig], console: Console) -> None:
@@ -103,7 +102,7 @@ class ImageModule(DataModule):
     def preview(self, cfg: RunConfig, count: int) -> tuple[RunConfig, ImageSample]:
         """See `DataModule`. Only headers are read of images that are not shown, and unreadable ones are no fault."""
         lenient = dataclasses.replace(cfg.data, skip_unreadable=True)
-        reader = ImageReader(cfg.train.workers, ImageCache())
+        reader = image_reader(cfg)
         found = read_image_headers(lenient, reader=reader, needs_labels=learns_from_labels(cfg.method))
         if not found.faults:
             choice = ImageChoice.of(found, cfg, self.device.type)

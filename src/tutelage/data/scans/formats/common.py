@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,17 @@ def stem_of(path: Path | str) -> str:
     """The file name without that suffix."""
     name = Path(path).name
     return name[: len(name) - len(suffix_of(path))]
+
+
+def same_name(name: str) -> str:
+    """What names that look the same have in common: a letter and its accent may be one character or two."""
+    return unicodedata.normalize("NFC", name)
+
+
+def existing(path: Path) -> Path:
+    """The file that is there under this name, in any Unicode form of it; `path` if there is none."""
+    forms = (path, *(path.with_name(unicodedata.normalize(form, path.name)) for form in ("NFC", "NFD") if path.name))
+    return next((form for form in forms if form.is_file()), path)
 
 
 def split_channels(array: NDArray, channels_last_axis: bool) -> NDArray:

@@ -36,8 +36,9 @@ def read(
     except (ValueError, OSError, EOFError) as error:
         raise FormatFault(f"is truncated or damaged: {shown(str(error))}") from None
     array = split_channels(values, channels_last_axis)
-    stated = bool(image.header["sform_code"] or image.header["qform_code"])
-    return array, Geometry(array.shape[1:], np.array(image.affine, np.float64), stated)
+    sform, qform = image.header["sform_code"] > 0, image.header["qform_code"] > 0
+    second = np.array(image.header.get_qform(), np.float64) if sform and qform else None
+    return array, Geometry(array.shape[1:], np.array(image.affine, np.float64), bool(sform or qform), second)
 
 
 def write(path: Path, array: NDArray, geometry: Geometry, like: Path, *, label: bool) -> None:

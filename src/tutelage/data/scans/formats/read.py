@@ -25,6 +25,7 @@ from tutelage.data.scans.formats.common import (
 from tutelage.data.scans.geometry import Geometry
 
 TOO_LARGE = "does not fit into the memory of this machine"
+_ROUNDING = 1e-3  # of label values that were stored as fractions or with a scale
 Reader = Callable[[Path, str, bool, tuple[float, ...]], tuple[NDArray, Geometry]]
 _READERS: dict[str, Reader] = {
     ".nii": nifti.read,
@@ -71,8 +72,14 @@ def read_mask(path: Path, *, assumed_spacing: tuple[float, ...] = ()) -> tuple[N
         raise DataError(f"{shown(str(path))} has {len(array)} channels: expected one label value per voxel")
     values = array[0]
     if values.dtype.kind == "f":
-        if not np.isfinite(values).all() or (values != np.rint(values)).any() or np.abs(values).max(initial=0) > 2**30:
-            raise DataError(f"{shown(str(path))} holds values that are not whole numbers: expected label values")
+        whole = np.rint(values)
+        wrong = ~(np.abs(values - whole) <= _ROUNDING) | ~(np.abs(whole) <= 2**30)  # also of NaN and infinity
+        if wrong.any():
+            raise DataError(
+                f"{shown(str(path))} holds values that are not whole numbers, such as {values[wrong][0]:.6g}: expected "
+                "label values"
+            )
+        values = whole
     elif values.dtype.kind in "iu" and values.size and (values.max() > 2**30 or values.min() < -(2**30)):
         raise DataError(f"{shown(str(path))} holds the value {values.max()}: expected label values")
     return np.ascontiguousarray(values, np.int32), geometry
