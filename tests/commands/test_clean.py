@@ -3,9 +3,11 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +15,11 @@ from PIL import Image
 
 import tutelage
 from tutelage import cli
+from tutelage.commands.clean import CleanConfig, examined
 from tutelage.config.settings import DataConfig
+from tutelage.core.console import screen
 from tutelage.core.names import from_cell
+from tutelage.data.images import survey
 from tutelage.data.images.dataset import load_images
 
 HOSTILE = "=cmd('x')<img src=q onerror=alert(1)>\n.png"
@@ -208,3 +213,23 @@ def test_wrong_inputs_are_refused_and_nothing_is_written(photos: Path, words: li
     assert message in said and "Traceback" not in said
     assert sorted(Path().iterdir()) == before
     assert Path("taken.csv").read_text() == Path("page.html").read_text() == "mine"
+
+
+def test_each_image_is_decoded_once_and_again_only_to_compare_it_with_its_copy(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: Counter[bytes] = Counter()
+    decode = survey.decode_image
+
+    def counting(content: bytes, **more: Any) -> Any:
+        decoded[bytes(content)] += 1
+        return decode(content, **more)
+
+    monkeypatch.setattr(survey, "decode_image", counting)
+    for _ in range(2):  # also if all features are known
+        decoded.clear()
+        examined(CleanConfig(data=str(photos)), screen(quiet=True))
+        files = Counter(path.read_bytes() for path in photos.rglob("*") if path.is_file())
+        often = {content: count - files[content] for content, count in decoded.items()}
+        assert set(decoded) == set(files) and sum(count > 0 for count in often.values()) <= 6
+        assert min(often.values()) == 0

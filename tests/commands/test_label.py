@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import csv
-import json
-import re
 import signal
 import socket
-import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from support.label_page import write_photos
+from support.label_server import Client, address, serving
 from support.starter import Started, Starter
 from tutelage import cli
 from tutelage.curation.web import server
@@ -35,44 +32,6 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def rows(file: str = "labels.csv") -> dict[str, dict[str, str]]:
     with Path(file).open(encoding="utf-8", newline="") as stream:
         return {row["path"]: row for row in csv.DictReader(stream, strict=True)}
-
-
-class Client:
-    """Asks a page as a browser does."""
-
-    def __init__(self, url: str) -> None:
-        self.base, _, self.token = url.partition("/#")
-
-    def ask(self, path: str, body: Any = None) -> Any:
-        headers = {"X-Tutelage-Token": self.token, "Content-Type": "application/json"}
-        data = None if body is None else json.dumps(body).encode()
-        with urllib.request.urlopen(urllib.request.Request(self.base + path, data, headers), timeout=30) as answer:
-            return json.load(answer)
-
-    def answer(self, label: str = "red") -> str:
-        """Label the next image; its name. A ValueError if there is none left."""
-        item = self.ask("/api/next")
-        if item is None:
-            raise ValueError("no image is left")
-        self.ask("/api/answer", {"index": item["index"], "label": label, "was": None})
-        return str(item["name"])
-
-
-def address(said: str) -> str:
-    return re.findall(r"http://\S+/#\S+", said)[-1]
-
-
-def serving(starter: Starter, *words: str) -> tuple[Started, Client]:
-    """A process that serves a page, once it does; Ctrl+C must reach a process of its own."""
-    process = starter.start(*words, cwd=Path.cwd())
-    late = time.monotonic() + 60
-    while True:
-        process.out.seek(0)
-        said = process.out.read().decode()
-        if "/#" in said and said.endswith("\n"):
-            return process, Client(address(said))
-        assert process.poll() is None and time.monotonic() < late, process.communicate()
-        time.sleep(0.02)
 
 
 def labeling(starter: Starter, work: Callable[[Client], None], *words: str) -> str:
@@ -114,6 +73,24 @@ def test_it_goes_on_with_the_labels_that_are_there_and_undoes_across_starts(phot
     labeling(starter, first)
     labeling(starter, second)
     assert sum(row["label"] == "red" for row in rows().values()) == 1
+
+
+def test_it_begins_with_the_labels_of_another_tool_and_writes_a_table_beside_them(
+    photos: Path, starter: Starter
+) -> None:
+    export = "<annotations><image name='00-red.png'><tag label='red'/></image></annotations>"
+    Path("out").mkdir()
+    Path("out/cvat.xml").write_text(export)
+    states: list[int] = []
+
+    def work(client: Client) -> None:
+        states.append(client.ask("/api/state")["labeled"])
+        client.answer("red")
+
+    for _ in range(2):
+        said = labeling(starter, work, "--labels", "out/cvat.xml")
+        assert "labels in out/cvat.csv" in said and "--labels out/cvat.csv" in said
+    assert states == [1, 2] and len(rows("out/cvat.csv")) == 3 and Path("out/cvat.xml").read_text() == export
 
 
 def test_python_returns_the_table(photos: Path, starter: Starter) -> None:
@@ -182,30 +159,6 @@ def test_a_training_in_the_background_tells_its_progress_and_serves_the_next_que
 
 def served(starter: Starter) -> tuple[Started, Client]:
     return serving(starter, "-m", "tutelage", "label", "photos", "--classes", "red", "--no-browser")
-
-
-@pytest.mark.long
-def test_no_confirmed_answer_is_lost_when_the_server_is_killed(photos: Path, starter: Starter) -> None:
-    confirmed: list[str] = []
-    for kill in range(5):
-        process, client = served(starter)
-        late = threading.Timer(0.011 * kill, process.kill)
-        for answer in range(PICTURES):
-            if answer == 2:
-                late.start()
-            try:
-                confirmed.append(client.answer())
-            except (OSError, ValueError):
-                break
-        late.join()
-        process.communicate()
-    process, client = served(starter)
-    process.kill()
-    process.communicate()
-    found = rows()
-    assert len(confirmed) >= 10 and len(set(confirmed)) == len(confirmed)
-    assert all(found[name]["label"] == "red" for name in confirmed)
-    assert len(found) - len(confirmed) in range(6)  # a kill may come after an answer and before its confirmation
 
 
 @pytest.mark.long

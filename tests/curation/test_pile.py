@@ -126,8 +126,9 @@ def test_further_images_get_comparable_features_and_stay_out_of_the_pile(tiny: P
     assert found.further is not None and found.further.shape == (3, found.features.shape[1])
     np.testing.assert_allclose(found.further[0], found.features[5], atol=1e-5)
     assert gathered(tiny)[0].further is None
-    with pytest.raises(DataError, match="1 image that score cannot be read any more"):
-        gathered(tiny, further=[again, Item("gone.png", None, Files(own), "gone.png")])
+    found, said = gathered(tiny, further=[Item("gone.png", None, Files(own), "gone.png"), again])
+    assert found.further_items == [again] and found.further is not None and len(found.further) == 1
+    assert "gone.png does not exist" in said
 
 
 def test_of_12_bits_the_range_that_is_used_is_seen(tmp_path: Path) -> None:

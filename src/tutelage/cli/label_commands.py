@@ -31,16 +31,20 @@ def select(
 ) -> None:
     """Choose the images to label first, or next: a table to fill in, and a page with their pictures.
 
+    Of scans, those for which a mask would help most, by how unsure --run is of them.
+
     Parameters
     ----------
     data
         Folder of images: without any label, with class folders and a folder unlabeled, or with a label table.
+        Or any source of scans that train accepts.
     count
-        Number of images to choose.
+        Number of images, or scans, to choose.
     out
         CSV file to write, which train takes as --labels once its column label is filled in. The page is beside it.
     labels
-        CSV with the columns path,label of the labels so far. [default: labels in DATA, or those of the run]
+        CSV with the columns path,label of the labels so far, or an export of Label Studio or CVAT. [default: labels in
+        DATA, or those of the run]
     run
         Run whose features and predictions are used. [default: features of the pretrained network]
     features
@@ -95,6 +99,7 @@ def label(
         Folder of images: without any label, with class folders and a folder unlabeled, or with a label table.
     labels
         CSV file of labels to write, and to go on with if it exists. Every answer is in it before it is shown as saved.
+        With an export of Label Studio (.json) or CVAT (.xml), labeling begins with its labels; the CSV is beside it.
     classes
         Names of classes, separated by commas. More can be typed on the page. [default: those of known labels]
     run
@@ -150,7 +155,8 @@ def clean(
     data
         Images with or without labels: any source that train accepts, or a folder without any label.
     labels
-        CSV with the columns path,label. [default: labels in DATA, or those of the run]
+        CSV with the columns path,label, or an export of Label Studio or CVAT. [default: labels in DATA, or those of the
+        run]
     val
         Source of validation images, to find copies of them. [default: validation split of DATA]
     test

@@ -38,7 +38,8 @@ def check(
         Folder with one subfolder per class, folder of images with --labels, tar shards, .npz file, or the word digits.
         Scans: folder with images/ and labels/, dataset.json, CSV with image,label, or .h5 files.
     labels
-        CSV with the columns path,label; images with an empty or missing label are unlabeled.
+        CSV with the columns path,label, or an export of Label Studio (.json) or CVAT (.xml); images with an empty or
+        missing label are unlabeled.
         Scans: folder of masks, or CSV with the columns image,label. [default: labels in DATA]
     unlabeled
         Additional source of unlabeled images. [default: none]
@@ -110,7 +111,7 @@ def show(
     out
         PNG file to write.
     labels
-        CSV with the columns path,label. [default: labels in DATA]
+        CSV with the columns path,label, or an export of Label Studio or CVAT. [default: labels in DATA]
     method
         Method whose views are drawn. [default: the one that train chooses]
     preset

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 
 from tutelage.commands.label import LabelConfig, label_images
 from tutelage.commands.run import Run
-from tutelage.commands.select import SelectConfig, chosen, refuse_outputs, write_chosen
+from tutelage.commands.select import chosen, refuse_outputs, write_chosen
+from tutelage.commands.select_config import SelectConfig
+from tutelage.commands.select_scans import chosen_scans, write_chosen_scans
 from tutelage.core.console import screen
 from tutelage.curation.chosen import label_table
+from tutelage.curation.chosen_scans import scan_frame
 from tutelage.curation.selection.choose import Strategy
 from tutelage.data.images.given_labels import Labels, label_file
+from tutelage.data.kinds import SCANS, recognize_kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,11 +40,12 @@ def select(
     """Which images to label next: a table of `path, label, rank, reason`, the first one first.
 
     The table begins with the chosen images, whose label is None, and goes on with the images that have a label. Once
-    it is filled in, `train` takes it as `labels`.
+    it is filled in, `train` takes it as `labels`. Of scans, it is a table of pairs, `image, label, rank, doubt,
+    reason`, and a run is needed.
 
     Args:
-        data: folder of images: with class folders, a label table, or no label at all.
-        count: number of images to choose.
+        data: folder of images: with class folders, a label table, or no label at all; or a source of scans.
+        count: number of images, or scans, to choose.
         labels: those that are known, as in `train`.
         run: a trained run, whose features and probabilities are used; its labels are taken if it was trained on `data`.
         features: a run whose features alone are used, such as one of `pretrain`.
@@ -69,6 +74,11 @@ def select(
             workers=workers,
         )
         refuse_outputs(cfg, file, overwrite=overwrite)
+        if recognize_kind(cfg.data, table) == SCANS:
+            found = chosen_scans(cfg, screen(quiet=quiet))
+            if file is not None:
+                write_chosen_scans(found, file)
+            return scan_frame(found.table)
         pile, choice = chosen(cfg, screen(quiet=quiet))
     if file is not None:
         write_chosen(pile, choice, cfg, file)
@@ -96,7 +106,8 @@ def label(
 
     Args:
         data: folder of images: with class folders, a label table, or no label at all.
-        labels: CSV file to write, and to go on with if it exists.
+        labels: CSV file to write, and to go on with if it exists; or an export of Label Studio (.json) or CVAT (.xml)
+            to begin with, beside which the CSV file is written.
         classes: names of classes to begin with; more can be typed on the page.
         run: a trained run, whose features are used instead of those of the pretrained network.
         host: address to listen at. Other machines can reach any other than "127.0.0.1", with the key in the address.
@@ -124,7 +135,7 @@ def label(
         workers=workers,
     )
     label_images(cfg, console=screen(quiet=quiet))
-    return cfg.labels
+    return cfg.table
 
 
 def _path(run: str | Path | Run | None) -> Path | None:

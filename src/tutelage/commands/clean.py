@@ -19,7 +19,7 @@ from tutelage.curation.cleaning.cleaned_list import cleaned_list
 from tutelage.curation.cleaning.faults import Fault, fault_table, summary
 from tutelage.curation.cleaning.find import find_faults
 from tutelage.curation.cleaning.page import cleaning_page, page_beside
-from tutelage.curation.cleaning.pictures import Pictures, look_at_all, look_at_scored
+from tutelage.curation.cleaning.pictures import Looker, Pictures, list_scored, look_at_all
 from tutelage.curation.listing import list_pile
 from tutelage.curation.pile import gather
 from tutelage.data.images.shards import is_shard
@@ -97,15 +97,17 @@ def examined(cfg: CleanConfig, console: Console) -> Cleaning:
     data = resolve_training(settings).data
     if recognize_kind(data.path, data.labels) != IMAGES:
         raise DataError(f"{shown(data.path)} holds scans: expected images")
-    scored = look_at_scored(data, workers=cfg.workers)
-    pile = gather(settings, run=cfg.run, further=scored.items, workers=cfg.workers, console=console)
-    pictures = look_at_all(data, scored, pile, list_pile(data).items, workers=cfg.workers)
+    scored, looker = list_scored(data), Looker()
+    further = [item for _, item in scored]
+    pile = gather(settings, run=cfg.run, further=further, watcher=looker, workers=cfg.workers, console=console)
+    pictures = look_at_all(data, scored, pile, list_pile(data).items, looker, workers=cfg.workers)
     labeled = int((pile.labels >= 0).sum())
     more = f", and {counted(pictures.learned, 'image')} that score" if pictures.learned else ""
     console.print(
         f"- {counted(len(pile), 'image')}, {labeled:,} labeled{more}; compared by {pile.described}", markup=False
     )
-    return Cleaning(find_faults(pile, pictures, workers=cfg.workers, console=console), pictures, pile.described)
+    faults = find_faults(pile, pictures, looker.measures(pile.items), workers=cfg.workers, console=console)
+    return Cleaning(faults, pictures, pile.described)
 
 
 def write_outputs(cfg: CleanConfig, found: Cleaning, out: Path | None, cleaned: Path | None) -> None:

@@ -21,6 +21,7 @@ from tutelage.curation.pile import Pile, gather
 from tutelage.curation.web.actions import Actions
 from tutelage.curation.web.app import labeling_app
 from tutelage.curation.web.server import listen, open_browser, require_packages, serve
+from tutelage.data.images.label_files import EXPORTS, is_export
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,8 @@ class LabelConfig:
 
     Attributes:
         data: a folder of images.
-        labels: the label table to write and to go on with.
+        labels: the label table to write and to go on with; or an export of another tool, which is read only, while the
+            table is a CSV file of the same name beside it.
         classes: names to begin with, beside those of labels that are known.
         run: whose features are used; None takes those of the pretrained network.
         host, port: where the page is served; port None is 8765, or one that is free.
@@ -50,7 +52,12 @@ class LabelConfig:
 
     def __post_init__(self) -> None:
         require(self.port is None or 1 <= self.port <= 65535, named("port"), "in [1, 65535]", self.port)
-        require_ending(self.labels, (".csv",))
+        require_ending(self.labels, (".csv", *EXPORTS))
+
+    @property
+    def table(self) -> Path:
+        """The label table to write."""
+        return self.labels.with_suffix(".csv") if is_export(self.labels) else self.labels
 
 
 def label_images(cfg: LabelConfig, *, console: Console) -> None:
@@ -64,7 +71,7 @@ def label_images(cfg: LabelConfig, *, console: Console) -> None:
     require_packages()
     require_folder(cfg.data)
     bound, address = listen(cfg.host, cfg.port)
-    with bound, Journal(cfg.labels) as journal:
+    with bound, Journal(cfg.table) as journal:
         session = _session(cfg, journal, console)
         try:
             token = secrets.token_urlsafe(24)
@@ -79,7 +86,9 @@ def label_images(cfg: LabelConfig, *, console: Console) -> None:
 
 def _session(cfg: LabelConfig, journal: Journal, console: Console) -> LabelingSession:
     settings = {"data.path": cfg.data, "train.seed": cfg.seed}
-    if journal.said:
+    if journal.said:  # with the labels of an export, since the first answer
+        settings["data.labels"] = str(cfg.table)
+    elif is_export(cfg.labels):
         settings["data.labels"] = str(cfg.labels)
 
     def gathered(run: Path | None, console: Console) -> Pile:
@@ -99,7 +108,7 @@ def _session(cfg: LabelConfig, journal: Journal, console: Console) -> LabelingSe
 
 def _say_where(cfg: LabelConfig, session: LabelingSession, url: str, *, local: bool, console: Console) -> None:
     known = session.state()["labeled"]
-    console.print(f"- labels: {cfg.labels}" + (f", which has {known:,}" if known else ""), markup=False)
+    console.print(f"- labels: {cfg.table}" + (f", which has {known:,}" if known else ""), markup=False)
     if not local:
         console.print(
             f"- other machines can reach this page, as {named('host')} is {cfg.host}; who has the address can label, "
@@ -111,9 +120,9 @@ def _say_where(cfg: LabelConfig, session: LabelingSession, url: str, *, local: b
 
 def _say_what_next(cfg: LabelConfig, session: LabelingSession, console: Console) -> None:
     state = session.state()
-    console.print(f"{counted(state['labeled'], 'label')} in {cfg.labels}", markup=False)
+    console.print(f"{counted(state['labeled'], 'label')} in {cfg.table}", markup=False)
     if state["labeled"]:
-        console.print(f"Next: {command('train', cfg.data, labels=cfg.labels, out='RUN')}", markup=False)
+        console.print(f"Next: {command('train', cfg.data, labels=cfg.table, out='RUN')}", markup=False)
 
 
 def _opener(url: str) -> Callable[[], None]:

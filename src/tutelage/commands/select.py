@@ -2,65 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
-from tutelage.config.settings import require
-from tutelage.core.errors import ConfigError, DataError
+from tutelage.commands.select_config import SelectConfig
+from tutelage.commands.select_scans import select_scans
+from tutelage.core.errors import DataError
 from tutelage.core.files import refuse_file, write_atomically
 from tutelage.core.names import counted, shown
 from tutelage.core.precision import float32_by_default
 from tutelage.core.seeding import own_random_state
-from tutelage.core.wording import command, named, option
+from tutelage.core.wording import command, option
 from tutelage.curation.chosen import contact_page, label_csv
 from tutelage.curation.pile import Pile, gather
-from tutelage.curation.selection.choose import STRATEGIES, Choice, Strategy, choose
+from tutelage.curation.selection.choose import Choice, Strategy, choose
 from tutelage.data.images.shards import is_shard
+from tutelage.data.kinds import SCANS, recognize_kind
 from tutelage.results.report.write import write_page
 from tutelage.run.reads import read_of_run
 
 
-@dataclass(frozen=True, kw_only=True)
-class SelectConfig:
-    """What is asked for.
-
-    Attributes:
-        data: a folder of images.
-        labels: a label table; None takes the one in `data`, or the one that the run was trained with.
-        run: a trained run, whose features and probabilities are used.
-        features: a run whose features alone are used.
-        ignore_folders: folders are no classes.
-    """
-
-    data: str
-    count: int
-    labels: str | None = None
-    run: Path | None = None
-    features: Path | None = None
-    strategy: str = "auto"
-    seed: int = 0
-    ignore_folders: bool = False
-    workers: int = 2
-
-    def __post_init__(self) -> None:
-        require(self.count >= 1, named("count"), "at least 1", self.count)
-        require(self.strategy in STRATEGIES, named("strategy"), f"one of {', '.join(STRATEGIES)}", self.strategy)
-        if self.run is not None and self.features is not None:
-            raise ConfigError(
-                f"{named('run')} and {named('features')} are mutually exclusive: {named('run')} uses the features of "
-                "a run and what it predicts, the other its features alone"
-            )
-
-
 def select_images(cfg: SelectConfig, *, out: Path, overwrite: bool = False, console: Console) -> None:
-    """Write the table of the images to label next to `out`, and a page with their pictures beside it.
+    """Write the table of the images, or scans, to label next to `out`, and a page with their pictures beside it.
 
     Raises:
         TutelageError: a setting, the data, the run or a file is invalid.
     """
     refuse_outputs(cfg, out, overwrite=overwrite)
+    if recognize_kind(cfg.data, cfg.labels) == SCANS:
+        select_scans(cfg, out=out, console=console)
+        return
     pile, choice = chosen(cfg, console)
     write_chosen(pile, choice, cfg, out)
     console.print(

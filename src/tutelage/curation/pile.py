@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from tutelage.core.cache_folder import cache_folder
 from tutelage.core.devices import choose_device
 from tutelage.core.errors import ConfigError, DataError
 from tutelage.core.names import counted, shown
 from tutelage.core.precision import float32_by_default
 from tutelage.core.seeding import own_random_state
-from tutelage.core.wording import option
-from tutelage.curation.encoding import Encoding, default_encoding, encoding_of_run
+from tutelage.core.wording import command, option
+from tutelage.curation.encoding import default_encoding, encoding_of_run
 from tutelage.curation.listing import list_pile
-from tutelage.data.images.feature_store import FeatureStore
+from tutelage.curation.raw_features import Watcher, raw_features, warn_of_unreadable
 from tutelage.data.images.framing import Framing
-from tutelage.data.images.image_cache import VERSION
 from tutelage.data.images.image_set import class_indices
 from tutelage.data.images.items import ImageListing, Item, Unreadable
 from tutelage.data.images.parts import ImageInventory, ImagePart
-from tutelage.data.images.survey import ImageLook, read_digests, read_headers, read_pixels
+from tutelage.data.images.survey import ImageLook, read_headers, read_pixels
 from tutelage.data.kinds import IMAGES, recognize_kind
 from tutelage.run.resolve import resolve_training
 from tutelage.run.run_record import RunRecord
-
-_BLOCK = 256  # images in memory at a time
-_SHOWN = 5  # unreadable images that are named
 
 
 @dataclass(frozen=True)
@@ -52,7 +45,8 @@ class Pile:
         alike: the cosine of two rows of features from which on two images are near-duplicates.
         probs: (N, K) float32, class probabilities of the run; None without one.
         probs_classes: K names.
-        further: (M, D) float32, features of images that do not belong to the pile, if they were asked for.
+        further_items: M images that do not belong to the pile, as far as they were asked for and can be read.
+        further: (M, D) float32, their features; None without any.
     """
 
     items: list[Item]
@@ -66,6 +60,7 @@ class Pile:
     alike: float
     probs: NDArray[np.float32] | None = None
     probs_classes: tuple[str, ...] = ()
+    further_items: Sequence[Item] = ()
     further: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
@@ -104,6 +99,7 @@ def gather(
     ignore_folders: bool = False,
     unlabeled: int = 0,
     further: Sequence[Item] = (),
+    watcher: Watcher | None = None,
     workers: int = 1,
     console: Console,
 ) -> Pile:
@@ -118,7 +114,8 @@ def gather(
         run: whose features are taken, and whose probabilities.
         ignore_folders: see `list_pile`.
         unlabeled: number of images without a label that are needed.
-        further: images that can be read and whose features are needed, too, though they do not belong to the pile.
+        further: images whose features are needed, too, though they do not belong to the pile.
+        watcher: sees all of these; then all are decoded, also those whose features are known.
 
     Raises:
         TutelageError: a setting, the source or the run is invalid, photos lack the pretrained network, or fewer images
@@ -126,7 +123,10 @@ def gather(
     """
     cfg = resolve_training(dict(settings) | _labels_of_run(settings, run, console))
     if recognize_kind(cfg.data.path, cfg.data.labels) != IMAGES:
-        raise DataError(f"{shown(cfg.data.path)} holds scans: expected images")
+        raise DataError(
+            f"{shown(cfg.data.path)} holds scans: expected images; {command('select', cfg.data.path, run='RUN')} lists "
+            "the scans for which a mask would help most"
+        )
     listing = list_pile(cfg.data, ignore_folders=ignore_folders)
     for warning in listing.warnings:
         console.print(f"- {warning}", markup=False)
@@ -137,13 +137,15 @@ def gather(
         encoding = default_encoding(found, cfg, choose_device(cfg.train.device))
     else:
         encoding = encoding_of_run(run)
-    items, raw = _raw_features(part.items, encoding, workers=workers, console=console)
+    if watcher is not None:
+        watcher.prepare([look.size for look in part.looks], 2 * encoding.framing.short_side(encoding.size))
+    items, raw = raw_features(part.items, encoding, watcher, workers=workers, console=console)
+    if not items:
+        raise DataError(f"{shown(listing.where)}: no image can be read")
     _require_unlabeled(items, unlabeled, listing)
-    if further:
-        read, more = _raw_features(list(further), encoding, workers=workers, console=console)
-        if len(read) < len(further):
-            raise DataError(f"{counted(len(further) - len(read), 'image')} that score cannot be read any more")
-        raw = np.concatenate([raw, more])
+    more, others = raw_features(further, encoding, watcher, workers=workers, console=console)
+    if more:
+        raw = np.concatenate([raw, others])
     features, probs = encoding.finish(raw)
     return Pile(
         items=items,
@@ -157,7 +159,8 @@ def gather(
         alike=encoding.alike,
         probs=None if probs is None else probs[: len(items)],
         probs_classes=encoding.classes,
-        further=features[len(items) :] if further else None,
+        further_items=more,
+        further=features[len(items) :] if more else None,
     )
 
 
@@ -204,70 +207,8 @@ def _readable(listing: ImageListing, *, workers: int, console: Console) -> Image
         DataError: there is none.
     """
     looks = read_headers(listing.items, workers=max(workers, 1))
-    _warn(listing.items, looks, console)
+    warn_of_unreadable(listing.items, looks, console)
     good = [(item, look) for item, look in zip(listing.items, looks, strict=True) if isinstance(look, ImageLook)]
     if not good:
         raise DataError(f"{shown(listing.where)}: no image can be read")
     return ImagePart(listing, [item for item, _ in good], [look for _, look in good])
-
-
-def _raw_features(
-    items: list[Item], encoding: Encoding, *, workers: int, console: Console
-) -> tuple[list[Item], NDArray[np.float32]]:
-    """The images that can be decoded, and what the first step of `encoding` gives of them, (N, F)."""
-    digests = read_digests(items, workers=max(workers, 1))
-    store = _store(encoding)
-    known = {} if store is None else store.get([digest for digest in digests if isinstance(digest, bytes)])
-    missing = [row for row, digest in enumerate(digests) if digest not in known]
-    faults: dict[int, Unreadable] = {row: fault for row, fault in enumerate(digests) if isinstance(fault, Unreadable)}
-    if missing:
-        console.print(f"- computing {encoding.described}, of {counted(len(missing), 'image')}", markup=False)
-    begin = time.perf_counter()
-    for rows, images in _blocks(items, missing, encoding, faults, workers=workers):
-        found = {bytes(digests[row]): out for row, out in zip(rows, encoding.raw(images), strict=True)}  # type: ignore[arg-type]
-        if store is not None:
-            store.put(found.items())
-        known |= found
-    if missing:
-        console.print(f"- that took {time.perf_counter() - begin:.0f} s")
-    _warn(items, [faults.get(row) for row in range(len(items))], console)
-    good = [row for row in range(len(items)) if row not in faults]
-    if not good:
-        raise DataError(f"no image can be read: {shown(items[0].place)} {faults[0].reason}")
-    kept = [digest for row in good if isinstance(digest := digests[row], bytes)]
-    return [items[row] for row in good], np.stack([known[digest] for digest in kept])
-
-
-def _blocks(
-    items: list[Item], rows: list[int], encoding: Encoding, faults: dict[int, Unreadable], *, workers: int
-) -> Iterator[tuple[list[int], NDArray[np.uint8]]]:
-    """Some rows with their pixels, at a time; `faults` get those that cannot be decoded."""
-    stream = read_pixels(
-        [items[row] for row in rows],
-        size=encoding.size,
-        channels=encoding.channels,
-        framing=encoding.framing,
-        workers=max(workers, 1),
-    )
-    for start in range(0, len(rows), _BLOCK):
-        block = list(zip(rows[start : start + _BLOCK], islice(stream, _BLOCK), strict=False))
-        faults |= {row: image for row, image in block if isinstance(image, Unreadable)}
-        good = [(row, image) for row, image in block if not isinstance(image, Unreadable)]
-        if good:
-            yield [row for row, _ in good], np.stack([image for _, image in good])
-
-
-def _store(encoding: Encoding) -> FeatureStore | None:
-    if encoding.key is None:
-        return None
-    name = f"files-{VERSION}-{encoding.key}-{encoding.size}x{encoding.channels}-{encoding.framing.key}.sqlite"
-    return FeatureStore(cache_folder() / "features" / name, encoding.width)
-
-
-def _warn(items: Sequence[Item], found: Sequence[object], console: Console) -> None:
-    """Name the images that cannot be read."""
-    bad = [(item, look) for item, look in zip(items, found, strict=True) if isinstance(look, Unreadable)]
-    for item, look in bad[:_SHOWN]:
-        console.print(f"- left out: {shown(item.place)} {look.reason}", markup=False)
-    if len(bad) > _SHOWN:
-        console.print(f"- and {len(bad) - _SHOWN} more that cannot be read")

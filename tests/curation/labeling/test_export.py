@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tutelage.core.errors import ConfigError, RunError
-from tutelage.curation.labeling.export import export
+from tutelage.curation.labeling.export import Kind, export
 from tutelage.curation.labeling.sorted_pile import SortedPile
 from tutelage.data.images.items import Files, Item
 from tutelage.data.images.source import list_image_splits
@@ -39,6 +39,19 @@ def test_a_table_has_who_said_what(tmp_path: Path) -> None:
         ["./=c d.png", "dog", "human", ""],
         ["ü&.png", "dog", "model", "0.6250"],
     ]
+
+
+@pytest.mark.parametrize(("kind", "ending"), [("label-studio", ".json"), ("cvat", ".xml")])
+def test_what_is_exported_to_another_tool_comes_back_as_labels(tmp_path: Path, kind: Kind, ending: str) -> None:
+    export(sorted_pile(tmp_path / "in"), kind, tmp_path / f"out{ending}")
+    found = list_image_splits(str(tmp_path / "in"), str(tmp_path / f"out{ending}"))["train"]
+    assert not found.faults and {item.name: item.label for item in found.items} == {
+        "a/x.png": "cat",
+        "b/x.png": None,  # labels of the model are none
+        "=c d.png": "dog",
+        "e.png": None,
+        "ü&.png": None,
+    }
 
 
 @pytest.mark.parametrize("links", [True, False])

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from support.blobs import blobs, unit
-from tutelage.core.intervals import share_interval
-from tutelage.curation.labeling.estimate import PileEstimate, estimate_accuracy, weights, with_rejected
 from tutelage.curation.labeling.learner import folds, learn
 from tutelage.curation.labeling.nearest import NearestLabels
 from tutelage.curation.labeling.questions import Asker
+from tutelage.curation.selection.clusters import fit_clusters, fit_clusters_quickly
 
 
 def some_labels(own: np.ndarray, each: int) -> np.ndarray:
@@ -101,79 +99,57 @@ def test_nearest_labels_are_those_of_all_pairs_after_any_changes() -> None:
         assert nearest.cosine == pytest.approx(cosine.max(1), abs=1e-6)
 
 
-def test_equal_weights_give_wilsons_interval() -> None:
-    told = np.array([0] * 8 + [1] * 12)
-    label = np.where(np.arange(20) == 3, 1, told)
-    found = estimate_accuracy(label, told, np.full(20, 0.9, np.float32), np.full(50, 0.9, np.float32))
-    assert found is not None and found.labels == 20 and found.confused == ((0, 1, 1),)
-    assert (found.accuracy, found.low, found.high) == pytest.approx((0.95, *share_interval(0.95, 20)))
-
-
-def test_labels_stand_for_images_that_the_model_is_as_sure_of() -> None:
-    # 10 labels at 0.5, half of them right, and 10 at 0.9, all right; one image in five is like the first
-    sureness = np.array([0.5] * 10 + [0.9] * 10, np.float32)
-    label, told = np.array([0, 1] * 10), np.array([0, 0] * 5 + [0, 1] * 5)
-    rest = np.array([0.5] * 20 + [0.95] * 80, np.float32)
-    found = estimate_accuracy(label, told, sureness, rest)
-    assert weights(sureness, rest).tolist() == [2.0] * 10 + [8.0] * 10
-    effective = 100**2 / (10 * 4 + 10 * 64)
-    z = stats.norm.ppf(0.975)
-    center = (0.9 + z**2 / (2 * effective)) / (1 + z**2 / effective)
-    half = z / (1 + z**2 / effective) * np.sqrt(0.9 * 0.1 / effective + z**2 / (4 * effective**2))
-    assert found is not None
-    assert (found.accuracy, found.low, found.high) == pytest.approx((0.9, center - half, center + half))
-
-
-def test_there_is_no_estimate_of_a_few_labels_of_one_class_or_of_nothing() -> None:
-    sure, rest = np.full(5, 0.9, np.float32), np.full(3, 0.9, np.float32)
-    two, one = np.array([0, 0, 0, 1, 1]), np.zeros(5, np.int64)
-    assert estimate_accuracy(two[:4], two[:4], sure[:4], rest) is None
-    assert estimate_accuracy(one, one, sure, rest) is None
-    assert estimate_accuracy(two, two, sure, rest[:0]) is None
-    assert estimate_accuracy(two, two, sure, rest) is not None
-
-
-def test_images_that_are_not_of_the_class_the_model_said_count_as_wrong() -> None:
-    label, told = np.array([0, 1] * 5 + [-1] * 10), np.array([0, 1] * 5 + [0] * 10)
-    found = estimate_accuracy(label, told, np.full(20, 0.9, np.float32), np.full(9, 0.9, np.float32))
-    assert found is not None and found.accuracy == pytest.approx(0.5) and found.labels == 10 and found.confused == ()
-
-
-def test_what_the_model_says_at_the_second_try_may_be_right_or_wrong() -> None:
-    found = with_rejected(PileEstimate(0.9, 0.8, 0.95, 20, ()), 30, np.array([0.5] * 10, np.float32))
-    assert (found.accuracy, found.low, found.high) == pytest.approx((0.8, 0.6, 0.9625))
-
-
-def test_a_bin_with_few_labels_is_joined_with_its_neighbor() -> None:
-    sureness = np.array([0.2] * 3 + [0.5] * 4 + [0.9] * 20, np.float32)
-    rest = np.concatenate([np.full(40, 0.3), np.full(60, 0.95)]).astype(np.float32)
-    found = weights(sureness, rest)
-    assert found.sum() == pytest.approx(100) and len(set(found[:7])) == 1 and found[0] > found[-1]
+def asker_of(features: np.ndarray, *, alike: float) -> Asker:
+    return Asker(features, np.random.default_rng(1).permutation(len(features)), alike=alike, seed=0)
 
 
 def asked(asker: Asker, features: np.ndarray, labels: np.ndarray, probs: np.ndarray | None) -> list[int]:
     nearest = NearestLabels(features)
     nearest.update(labels >= 0)
-    return [row for row, _ in asker.choose(labels, labels >= 0, nearest, probs, ["a", "b"]).queue]
+    return [
+        row
+        for row, why in asker.choose(labels, labels >= 0, nearest, probs, ["a", "b"]).queue
+        if "at random" not in why
+    ]
 
 
 def test_first_questions_reach_every_cluster() -> None:
     features, own = blobs((50, 40, 30, 20, 20, 20, 20, 20), spread=0.02)
-    asker = Asker(features, alike=0.99999, seed=0)
+    asker = asker_of(features, alike=0.99999)
     rows = asked(asker, features, np.full(len(own), -1), None)
     assert set(own[rows]) == set(range(8)) and len(set(rows)) == len(rows)
     labels = np.where(own == 0, 0, -1)
     assert 0 not in own[asked(asker, features, labels, None)]
 
 
+def test_clusters_of_a_large_pile_are_those_of_its_images_though_few_of_them_are_fitted() -> None:
+    features, own = blobs((4000, 3000, 2000, 1000), spread=0.05)
+    cluster = fit_clusters_quickly(features, 4, seed=0)
+    assert len(cluster) == 10_000 and len({(k, c) for k, c in zip(own.tolist(), cluster.tolist(), strict=True)}) == 4
+    few = features[::10]
+    assert (fit_clusters_quickly(few, 4, seed=0) == fit_clusters(few, 4, seed=0)[0]).all()
+
+
+def test_questions_go_on_to_finer_clusters_as_labels_need_them() -> None:
+    features, own = blobs((60,) * 40, spread=0.02)
+    asker, labels = asker_of(features, alike=0.99999), np.full(len(own), -1)
+    reached = set()
+    for _ in range(4):
+        rows = asked(asker, features, labels, None)
+        assert len(rows) == 20 and not (labels[rows] >= 0).any()
+        labels[rows] = 0
+        reached |= set(own[rows].tolist())
+    assert len(reached) > 30
+
+
 @pytest.mark.parametrize("count", [1, 3, 12, 40])
 def test_small_piles_and_piles_of_copies_are_asked_about(count: int) -> None:
     features = np.tile(unit(np.ones((1, 4))), (count, 1))
     labels = np.full(count, -1)
-    rows = asked(Asker(features, alike=0.9, seed=0), features, labels, None)
-    assert rows and rows == asked(Asker(features, alike=0.9, seed=0), features, labels, None)
+    rows = asked(asker_of(features, alike=0.9), features, labels, None)
+    assert rows and rows == asked(asker_of(features, alike=0.9), features, labels, None)
     labels[0] = 0
-    assert asked(Asker(features, alike=0.9, seed=0), features, labels, None) or count == 1
+    assert asked(asker_of(features, alike=0.9), features, labels, None) or count == 1
 
 
 def test_later_questions_are_about_different_images_that_the_model_is_unsure_of() -> None:
@@ -184,7 +160,7 @@ def test_later_questions_are_about_different_images_that_the_model_is_unsure_of(
     probs[own < 2, 0] = np.where(own[own < 2] == 0, 0.99, 0.01)
     probs[0] = 0.5, 0.5
     probs[:, 1] = 1 - probs[:, 0]
-    rows = asked(Asker(features, alike=1.1, seed=0), features, labels, probs)
+    rows = asked(asker_of(features, alike=1.1), features, labels, probs)
     assert {own[rows[0]], own[rows[1]]} == {0, 2}  # two kinds of unsure images, before the second of a kind
 
 
@@ -193,7 +169,7 @@ def test_near_duplicates_of_labeled_images_come_last() -> None:
     features = np.concatenate([features, features[:5]])
     labels = np.full(65, -1)
     labels[:5], labels[30:45] = 0, 1
-    asker = Asker(features, alike=0.9999, seed=0)
+    asker = asker_of(features, alike=0.9999)
     probs = np.tile([0.9, 0.1], (65, 1))
     probs[60:] = 0.5  # the most uncertain ones
     assert not set(asked(asker, features, labels, probs)) & set(range(60, 65))

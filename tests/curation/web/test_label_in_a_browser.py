@@ -59,10 +59,23 @@ def test_ten_images_are_labeled_by_keys_and_nothing_is_asked_for_elsewhere(page:
     assert len(set(names)) == 10
     assert rows(served.table) == {name: Path(name).stem.partition("-")[2] for name in names}
     assert page.value("document.querySelector('#settled-parts').textContent").startswith("10 by you")
-    assert page.value("document.querySelector('#estimate').textContent").startswith("Of the model's labels, ")
+    assert page.value("document.querySelector('#estimate').textContent").startswith("Not known yet: ")
     page.wait(f"{SAVED} === 5")
     assert all(a.startswith(("data:", f"http://127.0.0.1:{served.address.port}/")) for a in page.requests())
     assert "#" not in page.value("location.href")
+
+
+def test_the_estimate_says_what_it_goes_by(page: Browser, served: Served) -> None:
+    label(page, 22)
+    found = served.session.state()["estimate"]
+    said = page.value("document.querySelector('#estimate').textContent")
+    share = "nearly all" if found["accuracy"] > 0.995 else f"about {100 * found['accuracy']:.0f}%"
+    between = f"between {100 * found['low']:.0f}% and {100 * found['high']:.0f}%"
+    assert (
+        said
+        == f"Of the model's labels, {share} are right: {between}, going by {found['labels']} images drawn at random."
+    )
+    assert page.value("document.querySelector('#estimate-how p').textContent") == found["how"]
 
 
 def test_backspace_takes_answers_back_and_arrows_look_at_them_again(page: Browser, served: Served) -> None:
@@ -122,6 +135,17 @@ def test_a_group_is_confirmed_without_the_images_that_were_clicked_out(page: Bro
     page.press("Backspace")
     page.wait("document.querySelector('#live').textContent.includes('undone')")
     assert len(rows(served.table)) == 6
+
+
+def test_enter_confirms_a_group_whose_class_was_clicked(page: Browser, served: Served) -> None:
+    label(page, 6)
+    page.press("]")
+    page.wait("document.querySelectorAll('#group-grid .tile img[src]').length > 1")
+    page.click("#group-classes .class:nth-child(2)")
+    page.wait("document.activeElement.classList.contains('tile')")
+    page.press("Enter")
+    page.wait("/^Saved: \\d/.test(document.querySelector('#live').textContent)")
+    assert len(rows(served.table)) > 6
 
 
 def test_in_a_group_arrows_move_and_a_key_gives_another_class(page: Browser, served: Served) -> None:

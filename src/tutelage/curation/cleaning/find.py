@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
-
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
@@ -16,23 +14,23 @@ from tutelage.curation.cleaning.pictures import Pictures
 from tutelage.curation.cleaning.unlike import LEAST, far_from_all, far_from_own_class, of_no_class
 from tutelage.curation.cleaning.wrong_labels import find_wrong_labels
 from tutelage.curation.pile import Pile
-from tutelage.data.images.framing import Framing
-from tutelage.data.images.items import Unreadable
-from tutelage.data.images.survey import read_pixels
-
-_BLOCK = 256  # images in memory at a time
-_SIDES = (32, 256)  # pixels to which images are resized to be measured, at least and at most
 
 
-def find_faults(pile: Pile, pictures: Pictures, *, workers: int, console: Console) -> list[Fault]:
-    """All faults, in the order of `ranked`; what could not be judged is printed."""
+def find_faults(
+    pile: Pile, pictures: Pictures, measures: quality.Measures, *, workers: int, console: Console
+) -> list[Fault]:
+    """All faults, in the order of `ranked`; what could not be judged is printed.
+
+    Args:
+        measures: of the images of the pile.
+    """
     faults = [Fault(path, Kind.UNREADABLE, suggestion=f"leave out: {why}") for path, why in pictures.unreadable]
     features = pile.features if pile.further is None else np.concatenate([pile.further, pile.features])
     links = find_links(pictures, features, workers=workers)
     faults += copy_faults(pictures, links)
     paths = pictures.paths[pictures.learned :]
     faults += label_faults(pile, paths, groups_of(len(pictures.items), links)[pictures.learned :], console)
-    faults += quality_faults(measured(pile, pictures, workers=workers), pictures)
+    faults += quality_faults(measures, pictures)
     return ranked(faults)
 
 
@@ -83,19 +81,6 @@ def quality_faults(measures: quality.Measures, pictures: Pictures) -> list[Fault
     return faults + [
         Fault(path, Kind.ODD_SIZE, suggestion=said) for path, said in zip(paths, sizes, strict=True) if said is not None
     ]
-
-
-def measured(pile: Pile, pictures: Pictures, *, workers: int) -> quality.Measures:
-    """The measures of all images of the pile, resized to one size that enlarges few of them."""
-    short = [min(look.size) for look in pictures.looks[pictures.learned :]]
-    size = int(np.clip(np.quantile(short, 0.1), *_SIDES))
-    framing, parts = Framing(mode="crop", levels=pile.framing.levels), []
-    stream = read_pixels(pile.items, size=size, channels=pile.channels, framing=framing, workers=max(workers, 1))
-    blank = np.zeros((pile.channels, size, size), np.uint8)
-    while block := list(islice(stream, _BLOCK)):
-        images = [blank if isinstance(image, Unreadable) else image for image in block]
-        parts.append(quality.measure(np.stack(images)))
-    return quality.Measures.joined(parts)
 
 
 def _far(kind: Kind, paths: list[str], rows: NDArray[np.int64], score: NDArray[np.float32]) -> list[Fault]:

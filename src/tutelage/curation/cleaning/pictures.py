@@ -7,14 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from tutelage.config.settings import DataConfig
 from tutelage.core.errors import DataError
-from tutelage.core.names import shown
+from tutelage.curation.cleaning import quality
 from tutelage.curation.pile import Pile
+from tutelage.data.images.framing import Pixels
 from tutelage.data.images.items import Files, ImageListing, Item, Unreadable
+from tutelage.data.images.reading import Size
 from tutelage.data.images.source import list_image_splits, list_images
 from tutelage.data.images.survey import ImageLook, survey_images
 
+_SIDES = (32, 256)  # pixels to which images are resized to be measured, at least and at most
 SCORED = ("test", "val")  # in the order in which an image is the original of its copies
 
 
@@ -41,74 +46,83 @@ class Pictures:
     below: frozenset[str]
 
 
-@dataclass(frozen=True)
-class ScoredPictures:
-    """Images that score: the readable ones with what they are, and the unreadable ones with the reason."""
+class Looker:
+    """Sees all images once, while they are decoded for their features: what they are, and measures of their quality.
 
-    items: list[Item]
-    splits: list[str]
-    looks: list[ImageLook]
-    unreadable: list[tuple[Item, Unreadable]]
+    Attributes:
+        side: of the squares that are measured: one size for all, that enlarges few of them.
+    """
+
+    def __init__(self) -> None:
+        self.side = _SIDES[0]
+        self.looks: dict[int, ImageLook] = {}  # by the identity of the item
+        self.unreadable: list[tuple[Item, Unreadable]] = []
+        self._measures: dict[int, quality.Measures] = {}
+
+    def prepare(self, sizes: Sequence[Size], most: int) -> None:
+        """See `Watcher`."""
+        self.side = min(int(np.clip(np.quantile([min(size) for size in sizes], 0.1), *_SIDES)), most)
+
+    def see(self, item: Item, look: ImageLook, pixels: Pixels) -> None:
+        """See `Watcher`."""
+        self.looks[id(item)] = look
+        self._measures[id(item)] = quality.measure(pixels[None])
+
+    def miss(self, item: Item, why: Unreadable) -> None:
+        """See `Watcher`."""
+        self.unreadable.append((item, why))
+
+    def measures(self, items: Sequence[Item]) -> quality.Measures:
+        """The measures of some images that it has seen."""
+        return quality.Measures.joined([self._measures[id(item)] for item in items])
 
 
-def look_at_scored(config: DataConfig, *, workers: int) -> ScoredPictures:
-    """The test and the validation images.
+def list_scored(config: DataConfig) -> list[tuple[str, Item]]:
+    """The test and the validation images, each with its split.
 
     Raises:
         DataError: they cannot be listed.
     """
-    listed = [(split, item) for split, listing in _scored(config).items() for item in listing.items]
-    looks = survey_images([item for _, item in listed], workers=workers, thumbnails=True)
-    found = ScoredPictures([], [], [], [])
-    for (split, item), look in zip(listed, looks, strict=True):
-        if isinstance(look, Unreadable):
-            found.unreadable.append((item, look))
-            continue
-        found.items.append(item)
-        found.splits.append(split)
-        found.looks.append(look)
-    return found
+    return [(split, item) for split, listing in _scored(config).items() for item in listing.items]
 
 
 def look_at_all(
-    config: DataConfig, scored: ScoredPictures, pile: Pile, listed: Sequence[Item], *, workers: int
+    config: DataConfig,
+    scored: Sequence[tuple[str, Item]],
+    pile: Pile,
+    listed: Sequence[Item],
+    looker: Looker,
+    *,
+    workers: int,
 ) -> Pictures:
     """The images that score and the pile.
 
     Args:
+        scored: those that were listed.
         listed: the images of the pile before those that cannot be read were left out.
-
-    Raises:
-        DataError: an image of the pile cannot be read any more.
+        looker: that has seen the images that can be read.
     """
     root, names = Path(config.path).expanduser(), {item.name for item in pile.items}
-    found = survey_images(pile.items, workers=workers, levels=pile.framing.levels, thumbnails=True)
-    looks: list[ImageLook] = []
-    gone: list[str] = []
-    for item, look in zip(pile.items, found, strict=True):
-        if isinstance(look, Unreadable):
-            gone.append(f"{shown(item.place)} {look.reason}")
-        else:
-            looks.append(look)
-    if gone:
-        raise DataError(gone)
     lost = [item for item in listed if item.name not in names]
     reasons = [
         (item, look)
         for item, look in zip(lost, survey_images(lost, workers=workers), strict=True)
         if isinstance(look, Unreadable)
     ]
-    items, splits = scored.items + pile.items, scored.splits + [""] * len(pile.items)
+    split_of = {id(item): split for split, item in scored}
+    reasons += [(item, why) for item, why in looker.unreadable if id(item) in split_of]
+    items = [*pile.further_items, *pile.items]
+    splits = [split_of[id(item)] for item in pile.further_items] + [""] * len(pile.items)
     return Pictures(
         items=items,
-        looks=scored.looks + looks,
+        looks=[looker.looks[id(item)] for item in items],
         splits=splits,
         paths=[path_of(item, root, split) for item, split in zip(items, splits, strict=True)],
-        learned=len(scored.items),
-        unreadable=[(path_of(item, root), look.reason) for item, look in reasons + scored.unreadable],
+        learned=len(pile.further_items),
+        unreadable=[(path_of(item, root), look.reason) for item, look in reasons],
         below=frozenset(
             path_of(item, root)
-            for item in (*items, *lost, *(item for item, _ in scored.unreadable))
+            for item in (*items, *lost, *(item for item, _ in looker.unreadable))
             if _is_below(item, root)
         ),
     )

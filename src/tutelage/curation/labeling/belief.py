@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tutelage.curation.labeling.estimate import PileEstimate, estimate_accuracy, with_rejected
-from tutelage.curation.labeling.learner import learn
+from tutelage.curation.labeling.audit import drawn, random_order
+from tutelage.curation.labeling.estimate import Judged, PileEstimate, confusions, estimate_accuracy
+from tutelage.curation.labeling.learner import Learned, learn
 from tutelage.curation.labeling.nearest import NearestLabels
 from tutelage.curation.labeling.questions import Asker, Questions
 from tutelage.curation.pile import Pile
@@ -27,7 +28,8 @@ class Belief:
         settled: (N,) images without an answer whose class the model is sure of: it has a probability of 0.9 or more,
             and the nearest image with a label is of that class. None while questions are about typical images, since
             there may be classes without a label.
-        estimate: None with few labels.
+        estimate: None with few labels of images drawn at random.
+        confused: (a, b, count) of labels that a model trained without them got wrong; see `confusions`.
         questions: what is asked next.
     """
 
@@ -36,6 +38,7 @@ class Belief:
     confidence: NDArray[np.float32]
     settled: NDArray[np.bool_]
     estimate: PileEstimate | None
+    confused: list[tuple[int, int, int]]
     questions: Questions
 
 
@@ -50,7 +53,8 @@ class Thinker:
     def __init__(self, pile: Pile, *, seed: int) -> None:
         self._features, self._seed = pile.features, seed
         self._nearest = NearestLabels(pile.features)
-        self._asker = Asker(pile.features, alike=pile.alike, seed=seed)
+        self._order = random_order([item.name for item in pile.items], seed)
+        self._asker = Asker(pile.features, self._order, alike=pile.alike, seed=seed)
 
     def think(
         self,
@@ -72,23 +76,21 @@ class Thinker:
         learned = learn(self._features, labels, len(classes), seed=self._seed)
         if learned is None:
             nothing = np.full(len(labels), -1), np.zeros(len(labels), np.float32), np.zeros(len(labels), bool)
-            return Belief(None, *nothing, None, self._asker.choose(labels, answered, self._nearest, None, classes))
-        probs = learned.probs
+            return Belief(None, *nothing, None, [], self._asker.choose(labels, answered, self._nearest, None, classes))
+        probs, judged = learned.probs, self._judged(learned, labels, answered)
         rows, out = np.array([pair for pair in rejected if not answered[pair[0]]], np.int64).reshape(-1, 2).T
-        missed = probs[rows].argmax(1) == out  # wrong labels of the model, of images that still have none
-        told = np.concatenate([learned.told, out[missed]])
-        sureness = np.concatenate([learned.sureness, probs[rows].max(1)[missed]])
-        label = np.concatenate([labels[known], np.full(int(missed.sum()), -1)])
         probs[rows, out] = 0.0
         probs[rows] /= np.maximum(probs[rows].sum(1, keepdims=True), 1e-12)
         confidence = probs.max(1)
         guess = np.where(confidence > 0, probs.argmax(1), -1)  # none is left if a person rejected all classes
         questions = self._asker.choose(labels, answered, self._nearest, probs, classes)
         settled = ~answered & (confidence >= SURE) & (labels[self._nearest.near] == guess) & (not questions.typical)
-        again = np.zeros(len(labels), bool)
-        again[rows] = True  # a person rejected a label of the model
-        rest = confidence[~answered & ~again]
-        estimate = estimate_accuracy(label, told, sureness, rest)
-        if estimate is not None and again.any():
-            estimate = with_rejected(estimate, len(rest), confidence[again])
-        return Belief(probs, guess, confidence, settled, estimate, questions)
+        estimate = estimate_accuracy(judged, confidence[~answered & (guess >= 0)])
+        confused = confusions(judged.label, judged.told)
+        return Belief(probs, guess, confidence, settled, estimate, confused, questions)
+
+    def _judged(self, learned: Learned, labels: NDArray[np.int64], answered: NDArray[np.bool_]) -> Judged:
+        known, random = labels >= 0, np.zeros(len(labels), bool)
+        random[drawn(self._order, answered)] = True
+        said = learned.probs[known].argmax(1)
+        return Judged(labels[known], learned.told, learned.sureness, said, random[known])

@@ -20,7 +20,7 @@ def described_state(answers: Answers, belief: Belief) -> dict[str, Any]:
     classes, found = answers.classes, belief.estimate
     human = np.bincount(answers.labels[answers.labels >= 0], minlength=len(classes))
     model = np.bincount(belief.guess[~answers.answered & (belief.guess >= 0)], minlength=len(classes))
-    confused = () if found is None else found.confused[:_MOST_CONFUSED]
+    confused = belief.confused[:_MOST_CONFUSED]
     return {
         "images": len(answers.names),
         "classes": [

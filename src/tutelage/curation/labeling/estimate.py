@@ -1,82 +1,92 @@
-"""How many of the model's labels are right, as far as the labels tell."""
+"""How many of the model's labels are right, going by images that were drawn at random."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-LEAST = 5  # labels
+LEAST = 5  # labels of images drawn at random
 _BIN, _MOST_BINS = 5, 5  # labels in a bin at least, and bins at most
+_SLIPS = 1.0  # labels that may be slips of a finger, as far as the upper end is concerned
+_PRIOR = 0.5  # of Jeffreys
+_TAIL = 0.025  # on either side of the interval
 HOW = (
-    "each label is compared with what a model says that was trained without it and a fifth of the labels; labels are "
-    "weighted so that this model is as sure of them as the model is of the images without a label. The lower end of "
-    "the interval is at most the mean probability that the model gives its labels. Labeled images were chosen, not "
-    "drawn at random, so that the true share may still lie outside of the interval"
+    "every fifth question is about an image drawn at random. Its label is compared with what a model says that was "
+    "trained without it and a fifth of the labels. These images are weighted so that this model is as sure of them as "
+    "the model is of the images without a label. The range is wide while they are few; it allows for one slip of a "
+    "finger among them"
 )
 
 
 @dataclass(frozen=True)
+class Judged:
+    """Labels, and what models make of them.
+
+    Attributes:
+        label: (n,) classes.
+        told: (n,) those that a model says which was trained without the label.
+        sureness: (n,) the probability that it gives them.
+        said: (n,) the classes that the model says which was trained with all labels.
+        drawn: (n,), whether an image was drawn at random.
+    """
+
+    label: NDArray[np.int64]
+    told: NDArray[np.int64]
+    sureness: NDArray[np.float32]
+    said: NDArray[np.int64]
+    drawn: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
 class PileEstimate:
-    """The share of the model's labels that are right, with its 95% interval, and (a, b, count) of confusions."""
+    """The share of the model's labels that are right, with its 95% interval, and how many labels it goes by."""
 
     accuracy: float
     low: float
     high: float
     labels: int
-    confused: tuple[tuple[int, int, int], ...]
 
 
-def estimate_accuracy(
-    label: NDArray[np.int64], told: NDArray[np.int64], sureness: NDArray[np.float32], rest: NDArray[np.float32]
-) -> PileEstimate | None:
-    """The share of the model's labels of the other images that are right, with Wilson's interval.
+def estimate_accuracy(judged: Judged, rest: NDArray[np.float32]) -> PileEstimate | None:
+    """The share of the model's labels of the images without an answer that are right.
 
-    The share is a weighted one of the labels, see `weights`, and the interval is that for the effective number of
-    labels, (sum w)^2 / sum w^2 (Kish 1965). It is widened down to the mean probability that the model gives its labels:
-    images that were confirmed in groups are easier than those that are left.
+    It is the weighted share of the images drawn at random whose label a model says that was trained without it; see
+    `weights`. The interval is that of the number of right ones among the images without an answer, if it is drawn from
+    what is known of the share: the beta-binomial distribution for Jeffreys' prior and the effective number of labels,
+    (sum w)^2 / sum w^2 (Kish 1965). Few labels make it wide, and so do few images without an answer.
+
+    Two things make the share too low rather than too high: the model that is asked lacks a fifth of the labels, and
+    some labels are wrong. For the upper end, labels that the model contradicts though it was trained with them count as
+    right, and so does one label more.
 
     Args:
-        label: (n,) classes; -1 for an image of which it is only known that it is not of the class that was told.
-        told: (n,) those that a model said which was trained without the label.
-        sureness: (n,) the probability that it gave them.
         rest: (m,) the probability that the model gives its labels of the images without an answer.
 
     Returns:
-        None with fewer than five labels, if all of them are of one class, or if every image has an answer.
+        None with fewer than five labels of images drawn at random, or if every image has an answer.
     """
-    known = int((label >= 0).sum())
-    if known < LEAST or len(np.unique(label[label >= 0])) < 2 or not len(rest):
+    label, told, sureness = judged.label[judged.drawn], judged.told[judged.drawn], judged.sureness[judged.drawn]
+    if len(label) < LEAST or not len(rest):
         return None
     weight = weights(sureness, rest)
-    right = told == label
-    share = float((weight * right).sum() / weight.sum())
-    effective = float(weight.sum() ** 2 / np.square(weight).sum())
-    wrong = np.flatnonzero(~right & (label >= 0))
+    weight /= weight.sum()
+    effective = 1.0 / float(np.square(weight).sum())
+    share = min(float(weight @ (told == label)), 1.0)
+    best = float(weight @ ((told == label) | (judged.said[judged.drawn] != label)))
+    low = _quantile(_TAIL, share * effective, effective, len(rest))
+    high = _quantile(1.0 - _TAIL, min(best * effective + _SLIPS, effective), effective, len(rest))
+    return PileEstimate(share, min(low, share), max(high, share), len(label))
+
+
+def confusions(label: NDArray[np.int64], told: NDArray[np.int64]) -> list[tuple[int, int, int]]:
+    """(a, b, count): pairs of classes, a < b, of the labels that a model trained without them got wrong."""
+    wrong = np.flatnonzero(told != label)
     pairs, counts = np.unique(np.sort(np.stack([told[wrong], label[wrong]], 1), axis=1), axis=0, return_counts=True)
     order = np.argsort(-counts, kind="stable")
-    found = zip(pairs[order].tolist(), counts[order].tolist(), strict=True)
-    low, high = _wilson(share, effective)
-    confused = tuple((a, b, count) for (a, b), count in found)
-    return PileEstimate(share, min(low, float(rest.mean())), high, known, confused)
-
-
-def with_rejected(found: PileEstimate, rest: int, sureness: NDArray[np.float32]) -> PileEstimate:
-    """The estimate for images without an answer if some had a label of the model that a person rejected.
-
-    Nothing tells how often the model is right about these at the second try: the share counts its probabilities, the
-    lower end none of them, and the upper end all.
-
-    Args:
-        rest: number of the other images without an answer, which `found` is about.
-        sureness: (r,) the probability of the second try.
-    """
-    part = len(sureness) / max(rest + len(sureness), 1)
-    share = (1 - part) * found.accuracy + (part * float(sureness.mean()) if part else 0.0)
-    return replace(found, accuracy=share, low=(1 - part) * found.low, high=(1 - part) * found.high + part)
+    return [(a, b, count) for (a, b), count in zip(pairs[order].tolist(), counts[order].tolist(), strict=True)]
 
 
 def weights(sureness: NDArray[np.float32], rest: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -98,9 +108,7 @@ def weights(sureness: NDArray[np.float32], rest: NDArray[np.float32]) -> NDArray
     return found
 
 
-def _wilson(share: float, n: float) -> tuple[float, float]:
-    """Wilson's 95% interval of a share of n items, which need not be whole."""
-    z = float(stats.norm.ppf(0.975))
-    center = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return max(center - half, 0.0), min(center + half, 1.0)
+def _quantile(at: float, right: float, labels: float, images: int) -> float:
+    """The quantile of the share of `images` that are right if `right` of `labels` were, which need not be whole."""
+    number = stats.betabinom.ppf(at, images, right + _PRIOR, labels - right + _PRIOR)
+    return float(number) / images

@@ -87,10 +87,10 @@ class LabelingSession:
         `version` rises with each change. `images`, `labeled` and `unsure` are counts, the last of answers "not sure".
         `settled` is the number of images without an answer whose class the model is sure of; see `Belief`.
         `classes`: `name`, `key`, `human` (number of labels), `model` (unlabeled images that the model takes for it).
-        `estimate`: null with few labels, else `accuracy`, `low` and `high` (95%), `labels` and `how`, the share of the
-        model's labels that are right. `confused`: `a`, `b`, `count` of labels that a model trained without them got
-        wrong. `asking`: what is asked next and why. `can_undo`. `training`: null, or `step`, `total`, `message`,
-        `done`, `failed`.
+        `estimate`: null with few labels of images drawn at random, else `accuracy`, `low` and `high` (95%), `labels`
+        (of such images) and `how`, the share of the model's labels that are right. `confused`: `a`, `b`, `count` of
+        labels that a model trained without them got wrong. `asking`: what is asked next and why. `can_undo`.
+        `training`: null, or `step`, `total`, `message`, `done`, `failed`.
         """
         with self._lock:
             return {
@@ -106,12 +106,12 @@ class LabelingSession:
         None if every image has an answer.
         """
         with self._lock:
-            queue = self._belief.questions.queue
-            rows = [row for row, _ in queue]
-            if not rows:
+            answered = self._answers.answered
+            waiting = after is not None and not answered[after]
+            found = self._belief.questions.following(int(answered.sum()), after, waiting=waiting)
+            if found is None:
                 return None
-            place = (rows.index(after) + 1) % len(rows) if after in rows else 0
-            row, why = queue[place]
+            row, why = found
             item = described_item(row, self._answers, self._belief)
             return {key: item[key] for key in ("index", "name", "guess", "confidence")} | {"why": why}
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tutelage.core.names import class_name_fault, counted, from_cell, shown
 from tutelage.data.images.items import HEIF_SUFFIXES, IMAGE_SUFFIXES, Files, ImageListing, Item, sort_classes
+from tutelage.data.images.label_files import is_export, placed, read_labels
 from tutelage.data.images.tables import Row, read_table
 
 UNLABELED = ("unlabeled", "unlabelled")
@@ -82,16 +83,18 @@ def list_class_folders(root: Path, where: str) -> ImageListing:
 
 
 def list_table_folder(root: Path, where: str, table: Path) -> ImageListing:
-    """A folder of images at any depth with labels in a CSV file.
+    """A folder of images at any depth with labels in a CSV file, or in an export of Label Studio or CVAT.
 
     Images that the file does not name are unlabeled; those that it says to leave out are not listed.
     """
-    rows, faults = read_table(table)
-    called = "labels given in Python" if rows and rows[0].given_as else f"the label table {shown(table.name)}"
+    rows, faults = read_labels(table)
+    kind = "the export" if is_export(table) else "the label table"
+    called = "labels given in Python" if rows and rows[0].given_as else f"{kind} {shown(table.name)}"
     listing = ImageListing(f"folder with {called}", where)
     images = find_images(root, listing)
     _warn_hidden(root, listing)
-    listing.faults += faults
+    rows, doubtful = placed(rows, images)
+    listing.faults += [*faults, *(f"{shown(str(table))} {fault}" for fault in doubtful)]
     named = _match_rows(rows, images, root, table, listing)
     labels = {path: row.label for path, row in named.items()}
     store = Files(root)

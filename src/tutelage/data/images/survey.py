@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -143,6 +143,40 @@ def read_images(
                 loaded, at_least=framing.short_side(size), levels=framing.levels, most=framing.most_pixels
             )
             return ImageLook(original, mode, _digest(loaded)), framing.to_square(pixels, size, channels)
+        except ImageFault as fault:
+            return Unreadable(str(fault))
+
+    return _map_contents(read, items, workers)
+
+
+def read_views(
+    items: Sequence[Item],
+    *,
+    size: int,
+    channels: int,
+    framing: Framing,
+    other: int,
+    known: Container[bytes] = (),
+    workers: int = 1,
+) -> Iterator[tuple[ImageLook, Pixels | None, Pixels] | Unreadable]:
+    """What each image is, with a thumbnail, and its pixels in two sizes, in order, from one decoding.
+
+    The first are those of `read_pixels`, the others (channels, other, other), cropped.
+
+    Args:
+        known: digests of images whose first pixels are not needed: they are None.
+    """
+    cropped = Framing(mode="crop", levels=framing.levels)
+
+    def read(content: Content) -> tuple[ImageLook, Pixels | None, Pixels] | Unreadable:
+        try:
+            loaded = _load(content)
+            pixels, original, mode = decode_image(
+                loaded, at_least=framing.short_side(size), levels=framing.levels, most=framing.most_pixels
+            )
+            look = ImageLook(original, mode, _digest(loaded), gray_thumbnail(pixels).tobytes())
+            first = None if look.digest in known else framing.to_square(pixels, size, channels)
+            return look, first, cropped.to_square(pixels, other, channels)
         except ImageFault as fault:
             return Unreadable(str(fault))
 

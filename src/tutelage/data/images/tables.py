@@ -20,6 +20,8 @@ class Row:
         label: None where the cell is empty or the table has no label column.
         given_as: what the row was in the labels that Python code handed over; "" in other tables.
         left_out: whether the image is not to be used at all.
+        where: the place in a file that has no lines, such as "task 3".
+        imported: whether the row is of another tool, whose paths may have other folders in front.
     """
 
     line: int
@@ -27,15 +29,17 @@ class Row:
     label: str | None
     given_as: str = ""
     left_out: bool = False
+    where: str = ""
+    imported: bool = False
 
     @property
     def spot(self) -> str:
         """Where it is in the table."""
-        return self.given_as or f"line {self.line}"
+        return self.given_as or self.where or f"line {self.line}"
 
     def place(self, table: Path) -> str:
         """Where it is, with the name of the table."""
-        return self.given_as or f"{shown(str(table))} line {self.line}"
+        return self.given_as or f"{shown(str(table))} {self.spot}"
 
 
 def read_table(file: Path, *, needs_label: bool = True) -> tuple[list[Row], list[str]]:

@@ -88,7 +88,7 @@ def _pictures(
         case = as_shown(name, raw.image[0], np.zeros_like(mask), mask, raw.geometry)
         title = f"{shown(name)}: {sizes[name]:.3g} {unit} found ({which})"
         caption = "Each slice is the one with the most of the mask along its axis."
-        blocks.append(slices_plot(case, f"{which}-slices", title, caption, labeled=False))
+        blocks.append(slices_plot(case, f"{which}-slices", title, caption, shows="prediction"))
     text = "A mask that is much smaller or larger than the others is worth checking."
     return Section("Pictures", (Text(text, muted=True), *blocks))
 

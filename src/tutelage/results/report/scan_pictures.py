@@ -75,15 +75,23 @@ def largest_error(wrong: NDArray[np.bool_], reference: NDArray[np.bool_]) -> tup
     return tuple(int(counted.sum(tuple(other for other in axes if other != axis)).argmax()) for axis in axes)
 
 
-def slices_plot(case: SegmentedCase, name: str, title: str, caption: str = "", *, labeled: bool = True) -> Plot:
+def slices_plot(
+    case: SegmentedCase,
+    name: str,
+    title: str,
+    caption: str = "",
+    *,
+    shows: Literal["reference", "unsure", "prediction"] = "reference",
+) -> Plot:
     """Axial, coronal and sagittal slices through the largest error, with contours; one panel for an image of two axes.
 
     Each class has a contour: solid blue for the reference, dashed red for the prediction.
 
     Args:
-        labeled: whether there is a reference. Without one, slices go through most of the prediction.
+        shows: "prediction" if there is no reference: slices go through most of the prediction. "unsure" if voxels of
+            which a model is unsure stand in for the reference: slices go through most of these.
     """
-    cuts = _cuts(case, case.prediction != case.reference)
+    cuts = _cuts(case, case.reference > 0 if shows == "unsure" else case.prediction != case.reference)
     around = _around([case.reference, case.prediction], case.spacing)
     with style(name):
         figure, panels = _panels([_extent(case, cut, around) for cut in cuts], rows=1)
@@ -92,8 +100,8 @@ def slices_plot(case: SegmentedCase, name: str, title: str, caption: str = "", *
             _outline(axes, cut.of(case.reference), REFERENCE, "solid")
             _outline(axes, cut.of(case.prediction), PREDICTION, "dashed")
             axes.set_title(_slice_title(case, cut))
-        entries: list[_Entry] = [("reference", REFERENCE, "solid"), ("prediction", PREDICTION, "dashed")]
-        _legend(figure, *entries[0 if labeled else 1 :])
+        entries: list[_Entry] = [(shows, REFERENCE, "solid"), ("prediction", PREDICTION, "dashed")]
+        _legend(figure, *entries[1 if shows == "prediction" else 0 :])
         return finished(figure, name, title, caption, wide=True)
 
 

@@ -3,7 +3,7 @@
 import {classColor, make, onState, store} from "./store.js";
 
 export class ClassButtons {
-  // pick(name) is called with the class; chosen() gives the pressed one, where there is such a thing.
+  // pick(name, pointed) is called with the class, and whether it was clicked with a pointer; chosen() gives the pressed one, where there is such a thing.
   constructor(container, {pick, chosen = null, add = null}) {
     Object.assign(this, {container, pick, chosen, add, names: null});
     onState(() => this.show());
@@ -31,7 +31,7 @@ export class ClassButtons {
       if (one.key) button.append(make("kbd", {textContent: one.key}));
       const name = make("bdi", {textContent: one.name});
       button.append(name, make("span", {className: "count"}), make("span", {className: "unseen"}));
-      button.addEventListener("click", () => this.pick(one.name));
+      button.addEventListener("click", (event) => this.pick(one.name, event.detail > 0));
       return button;
     });
     if (this.add) {

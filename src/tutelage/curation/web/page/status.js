@@ -28,13 +28,13 @@ function showEstimate(estimate) {
   const how = by("estimate-how");
   how.hidden = !estimate;
   if (!estimate) {
-    by("estimate").textContent = "Not known yet: a few labels of two classes or more are needed.";
+    by("estimate").textContent = "Not known yet: it takes labels of five images drawn at random. Every fifth question is about one.";
     return;
   }
   const about = estimate.accuracy > 0.995 ? "nearly all" : `about ${percent(estimate.accuracy)}`;
   const share = make("b", {textContent: about});
   const [low, high] = [estimate.low, estimate.high].map((bound) => Math.round(100 * bound));
-  const between = `: between ${low}% and ${high}%, going by ${counted(estimate.labels, "label")}.`;
+  const between = `: between ${low}% and ${high}%, going by ${counted(estimate.labels, "image")} drawn at random.`;
   by("estimate").replaceChildren("Of the model's labels, ", share, " are right", between);
   how.querySelector("p").textContent = estimate.how;
 }
