@@ -16,7 +16,7 @@ from PIL import Image
 import tutelage
 from tutelage import cli
 from tutelage.commands.clean import CleanConfig, examined
-from tutelage.config.settings import DataConfig
+from tutelage.config.data import DataConfig
 from tutelage.core.console import screen
 from tutelage.core.names import from_cell
 from tutelage.data.images import survey

@@ -12,7 +12,7 @@ import torch
 from tutelage.augment.view import ImageShape
 from tutelage.augment.views import build_views
 from tutelage.config.augment import AugmentConfig
-from tutelage.config.settings import DataConfig
+from tutelage.config.data import DataConfig
 from tutelage.data.images.dataset import load_images
 from tutelage.data.images.loader import ImageLoader, ImageStream, pixel_statistics
 from tutelage.data.sampler import StreamSampler

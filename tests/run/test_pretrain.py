@@ -16,7 +16,7 @@ from support.runs import checkpoints, cut_back
 from tutelage import cli
 from tutelage.commands.run import Run
 from tutelage.commands.train import resume_training, train_run
-from tutelage.config.settings import DataConfig
+from tutelage.config.data import DataConfig
 from tutelage.core.console import screen
 from tutelage.core.errors import ConfigError, DataError
 from tutelage.data.images.dataset import ImageDataset, load_images

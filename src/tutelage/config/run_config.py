@@ -13,10 +13,11 @@ from typing import Any
 
 from tutelage.config import options
 from tutelage.config.augment import AugmentConfig
+from tutelage.config.data import DataConfig
 from tutelage.config.network import NetworkConfig, network_config
 from tutelage.config.scan import ScanConfig
 from tutelage.config.segmentation import SegmentationConfig
-from tutelage.config.settings import DataConfig, OptimizerConfig, TrainConfig
+from tutelage.config.settings import OptimizerConfig, TrainConfig
 from tutelage.core.errors import ConfigError, did_you_mean
 
 SECTIONS: dict[str, type] = {

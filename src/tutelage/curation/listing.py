@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from tutelage.config.settings import DataConfig
+from tutelage.config.data import DataConfig
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
 from tutelage.data.images.items import Files, ImageListing, Item

@@ -8,7 +8,7 @@ from typing import Any
 
 from tutelage import config
 from tutelage.config import RunConfig
-from tutelage.config.settings import DataConfig
+from tutelage.config.data import DataConfig
 from tutelage.core.errors import RunError
 from tutelage.core.inputs import lies_in, paths_in
 from tutelage.data.images.source import find_table

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from tutelage import cli
 from tutelage.commands.check import check_source
-from tutelage.config.settings import DataConfig
+from tutelage.config.data import DataConfig
 from tutelage.core.errors import DataError
 from tutelage.data.check import CheckReport, check_for_training
 from tutelage.data.images.arrays import DIGITS

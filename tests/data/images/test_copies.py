@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tutelage.config.settings import DataConfig
+from tutelage.config.data import DataConfig
 from tutelage.data.images.check import check_images
 from tutelage.data.images.copies import Copy, exact_copies, similar_copies
 from tutelage.data.images.items import Files, Item

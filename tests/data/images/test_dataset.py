@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tutelage.config.settings import DataConfig
+from tutelage.config.data import DataConfig
 from tutelage.core.errors import DataError
 from tutelage.data.images.arrays import DIGITS, list_digits
 from tutelage.data.images.dataset import ImageDataset, load_images

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from tutelage.config.settings import DataConfig
+from tutelage.config.data import DataConfig
 from tutelage.core.errors import ConfigError
 from tutelage.data.images.dataset import load_images
 from tutelage.data.images.framing import FULL_CROP, Framing

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tutelage.config.settings import DataConfig
+from tutelage.config.data import DataConfig
 from tutelage.data.images.arrays import DIGITS
 from tutelage.data.images.inventory import take_image_inventory
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from tutelage.config.settings import DataConfig
+from tutelage.config.data import DataConfig
 from tutelage.data.images.arrays import DIGITS
 from tutelage.data.images.dataset import load_images
 from tutelage.data.images.evidence import (

@@ -12,7 +12,7 @@ from PIL import Image
 
 import tutelage
 from tutelage.cli.entry import run
-from tutelage.config.settings import DataConfig
+from tutelage.config.data import DataConfig
 from tutelage.core.errors import ConfigError
 from tutelage.data.images.dataset import load_images
 from tutelage.data.images.image_cache import ImageCache

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tutelage.config.settings import DataConfig
+from tutelage.config.data import DataConfig
 from tutelage.core.errors import ConfigError, DataError
 from tutelage.data.images.dataset import load_images
 from tutelage.data.images.framing import Framing

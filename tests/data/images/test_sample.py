@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tutelage.config.settings import DataConfig
+from tutelage.config.data import DataConfig
 from tutelage.core.errors import DataError
 from tutelage.data.images.dataset import load_images
 from tutelage.data.images.inventory import read_image_headers

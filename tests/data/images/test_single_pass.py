@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from tutelage.config import resolve
-from tutelage.config.settings import DataConfig
+from tutelage.config.data import DataConfig
 from tutelage.core.console import screen
 from tutelage.core.errors import DataError
 from tutelage.data.images import reading, survey

@@ -8,8 +8,8 @@ import nibabel
 import numpy as np
 import pytest
 
+from tutelage.config.data import DataConfig
 from tutelage.config.scan import ScanConfig
-from tutelage.config.settings import DataConfig
 from tutelage.core.errors import DataError
 from tutelage.data.scans.dataset import ScanDataset, hold_out_cases, keep_cases, load_scans
 from tutelage.data.scans.inventory import take_scan_inventory

@@ -9,8 +9,8 @@ import nibabel
 import numpy as np
 import pytest
 
+from tutelage.config.data import DataConfig
 from tutelage.config.scan import ScanConfig
-from tutelage.config.settings import DataConfig
 from tutelage.core.errors import ConfigError
 from tutelage.data.scans.check import summarize_scans
 from tutelage.data.scans.inventory import take_scan_inventory

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from support.starter import Starter
+from tutelage.config.data import DataConfig
 from tutelage.config.intensity import IntensityConfig, StrongIntensityConfig
 from tutelage.config.scan import ScanConfig
-from tutelage.config.settings import DataConfig
 from tutelage.core.batch import Samples
 from tutelage.core.errors import ConfigError
 from tutelage.data.sampler import StreamSampler

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from tutelage.config.data import DataConfig
 from tutelage.config.scan import ScanConfig
-from tutelage.config.settings import DataConfig
 from tutelage.core.errors import DataError
 from tutelage.data.scans.dataset import load_scans
 from tutelage.data.scans.formats.read import read_mask

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from tutelage.config.settings import DataConfig
+from tutelage.config.data import DataConfig
 from tutelage.data.scans.inventory import list_scan_parts
 from tutelage.data.scans.items import ScanListing
 from tutelage.data.scans.source import is_scan_source, list_scan_splits, list_scans

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tutelage.config.settings import DataConfig
+from tutelage.config.data import DataConfig
 from tutelage.core.errors import DataError
 from tutelage.curation.cleaning import quality
 from tutelage.curation.pile import Pile

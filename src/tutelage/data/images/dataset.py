@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tutelage.config.settings import DataConfig
+from tutelage.config.data import DataConfig
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
 from tutelage.core.wording import option

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from tutelage.config.settings import DataConfig
+from tutelage.config.data import DataConfig
 from tutelage.core.names import counted, shown
 from tutelage.data.images.copies import check_copies
 from tutelage.data.images.framing import Framing

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from tutelage.config.settings import DataConfig
+from tutelage.config.data import DataConfig
 from tutelage.core.errors import RunError
 from tutelage.core.names import counted
 from tutelage.data.images.framing import FULL_CROP, Framing, Pixels

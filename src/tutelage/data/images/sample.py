@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tutelage.config.settings import DataConfig
+from tutelage.config.data import DataConfig
 from tutelage.core.errors import DataError
 from tutelage.data.images.image_set import decode
 from tutelage.data.images.parts import ImageInventory

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from tutelage.config.settings import DataConfig
+from tutelage.config.data import DataConfig
 from tutelage.core.names import counted
 from tutelage.core.wording import option
 from tutelage.data.images.framing import Framing, Mode

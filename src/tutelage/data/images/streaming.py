@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tutelage.config.settings import DataConfig
+from tutelage.config.data import DataConfig
 from tutelage.core.errors import ConfigError, DataError
 from tutelage.core.names import shown
 from tutelage.core.seeding import derived_seed

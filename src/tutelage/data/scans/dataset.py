@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tutelage.config.data import DataConfig
 from tutelage.config.scan import ScanConfig
-from tutelage.config.settings import DataConfig
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
 from tutelage.core.seeding import derived_seed

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from tutelage.config.data import DataConfig
 from tutelage.config.scan import ScanConfig
-from tutelage.config.settings import DataConfig
 from tutelage.core.errors import ConfigError
 from tutelage.core.names import class_name_fault, counted, shown
 from tutelage.data.scans.items import Case, ScanListing

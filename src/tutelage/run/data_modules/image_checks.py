@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console
 
 from tutelage.config import RunConfig
-from tutelage.config.settings import DataConfig
+from tutelage.config.data import DataConfig
 from tutelage.core.errors import ConfigError
 from tutelage.core.names import shown
 from tutelage.core.wording import option
