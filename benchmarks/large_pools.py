@@ -1,12 +1,12 @@
 """Large pools: CPU time to the first step, time of a step, and peak memory of the whole command.
 
-    python benchmarks/large_pools.py FOLDER [--only links-1000000] [--steps 40]
+    python benchmarks/large_pools.py FOLDER [--only links-1000000] [--steps 200]
 
 FOLDER is for about 4 GB of data, which stay there for the next time: noisy JPEG files of 32 and 256 pixels, hard links
 to them, and tar shards. Each row is one `tutelage train` on one core with an empty cache: FixMatch from scratch with
 the network `small` on images of 32 pixels (of 256-pixel files: 96), 40 labels, batches of 8 + 56, no report. Where
 "streamed" is yes, images are decoded when a step needs them (`--data.stream always`). The time to the first step is the
-CPU time of a whole command of one step, imports included; the time of a step is what a command of 41 steps takes more,
+CPU time of a whole command of one step, imports included; the time of a step is what a command of 201 steps takes more,
 decoding included. The table is written to benchmarks/results/large_pools.md.
 """
 
@@ -128,7 +128,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--only", default="", help="names of rows, separated by commas")
-    parser.add_argument("--steps", type=int, default=40, help="after the first one")
+    parser.add_argument("--steps", type=int, default=200, help="after the first one")
     given = parser.parse_args()
     only = set(filter(None, given.only.split(",")))
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
