@@ -110,7 +110,8 @@ def _search(path: Path) -> ShardIndex:
     index, samples, place = ShardIndex(), dict[str, _Sample](), shown(str(path))
     try:
         with _open(path) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
-            for member in tar:
+            while (member := tar.next()) is not None:
+                tar.members = []  # they would take a kilobyte each
                 if member.isfile():
                     _add_member(stream, member, samples, place, index.faults)
             stream.seek(tar.offset)
