@@ -111,7 +111,7 @@ def _search(path: Path) -> ShardIndex:
     try:
         with _open(path) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
             while (member := tar.next()) is not None:
-                tar.members = []  # they would take a kilobyte each
+                tar.members = []  # type: ignore[attr-defined]  # they would take a kilobyte each
                 if member.isfile():
                     _add_member(stream, member, samples, place, index.faults)
             stream.seek(tar.offset)
