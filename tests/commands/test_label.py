@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import signal
 import socket
 import time
@@ -212,3 +213,22 @@ def test_another_host_is_said_aloud_with_an_address_that_has_the_key(photos: Pat
     said = labeling(starter, work, "--host", "0.0.0.0", "--classes", "red")
     assert names and set(names) == {PICTURES}
     assert "other machines can reach this page, as --host is 0.0.0.0" in said and address(said)
+
+
+def test_rows_about_no_image_are_counted_and_stay(photos: Path, starter: Starter) -> None:
+    name = sorted(path.name for path in photos.iterdir())[0]
+    Path("labels.csv").write_text(f"path,label\n{name},red\nnot-there.jpg,red\n")
+    said = labeling(starter, lambda client: client.ask("/api/state"))
+    assert "warning: 1 row of labels.csv is about no image of photos (first: not-there.jpg)" in said
+    assert set(rows()) == {name, "not-there.jpg"}
+
+
+def test_without_an_answer_the_labels_of_another_tool_are_where_they_were(photos: Path, starter: Starter) -> None:
+    name = sorted(path.name for path in photos.iterdir())[0]
+    choice = {"from_name": "choice", "to_name": "image", "type": "choices", "value": {"choices": ["red"]}}
+    task = {"data": {"image": f"/data/local-files/?d={name}"}, "annotations": [{"result": [choice]}]}
+    Path("export.json").write_text(json.dumps([task]))
+    said = labeling(starter, lambda client: client.ask("/api/state"), "--labels", "export.json")
+    assert "- labels: export.csv, begun with 1 of export.json" in said
+    assert "1 label in export.json" in said and "--labels export.json --out RUN" in said
+    assert not Path("export.csv").exists()

@@ -82,3 +82,18 @@ def test_importing_the_package_and_the_command_needs_neither_starlette_nor_uvico
     )
     process = starter.start("-c", code)
     assert process.communicate()[1] == "" and process.returncode == 0
+
+
+def test_a_table_that_contradicts_itself_is_refused(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = sorted(path.name for path in photos.iterdir())[0]
+    Path("labels.csv").write_text(f"path,label\n{name},cat\n{name},dog\n")
+    assert cli.run(["label", "photos", "--no-browser"]) == 2
+    assert f"labels.csv line 3: '{name}' is labeled 'dog' here and 'cat' in line 2" in capsys.readouterr().err
+
+
+def test_the_table_of_another_folder_is_refused(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("labels.csv").write_text("path,label\nx/1.jpg,cat\nx/2.jpg,dog\n")
+    assert cli.run(["label", "photos", "--no-browser"]) == 2
+    said = capsys.readouterr().err
+    assert "none of the 2 rows of the label table is about an image of" in said and "first: x/1.jpg" in said
+    assert Path("labels.csv").read_text() == "path,label\nx/1.jpg,cat\nx/2.jpg,dog\n"

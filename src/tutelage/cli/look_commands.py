@@ -38,8 +38,7 @@ def check(
         Folder with one subfolder per class, folder of images with --labels, tar shards, .npz file, or the word digits.
         Scans: folder with images/ and labels/, dataset.json, CSV with image,label, or .h5 files.
     labels
-        CSV with the columns path,label, or an export of Label Studio (.json) or CVAT (.xml); images with an empty or
-        missing label are unlabeled.
+        CSV with path,label (empty: unlabeled), or an export of Label Studio (.json) or CVAT (.xml).
         Scans: folder of masks, or CSV with the columns image,label. [default: labels in DATA]
     unlabeled
         Additional source of unlabeled images. [default: none]

@@ -13,7 +13,7 @@ from tutelage.commands.select import require_folder
 from tutelage.config.settings import require
 from tutelage.core.console import screen
 from tutelage.core.files import require_ending
-from tutelage.core.names import counted
+from tutelage.core.names import counted, shown
 from tutelage.core.wording import command, named
 from tutelage.curation.labeling.journal import Journal
 from tutelage.curation.labeling.session import LabelingSession
@@ -58,6 +58,11 @@ class LabelConfig:
     def table(self) -> Path:
         """The label table to write."""
         return self.labels.with_suffix(".csv") if is_export(self.labels) else self.labels
+
+    @property
+    def known(self) -> Path:
+        """The file that has the labels now: that of another tool, before the first answer."""
+        return self.table if self.table.exists() or not is_export(self.labels) else self.labels
 
 
 def label_images(cfg: LabelConfig, *, console: Console) -> None:
@@ -108,7 +113,15 @@ def _session(cfg: LabelConfig, journal: Journal, console: Console) -> LabelingSe
 
 def _say_where(cfg: LabelConfig, session: LabelingSession, url: str, *, local: bool, console: Console) -> None:
     known = session.state()["labeled"]
-    console.print(f"- labels: {cfg.table}" + (f", which has {known:,}" if known else ""), markup=False)
+    begun = f", begun with {known:,} of {cfg.known}" if known and cfg.known != cfg.table else f", which has {known:,}"
+    console.print(f"- labels: {cfg.table}" + (begun if known else ""), markup=False)
+    if strangers := session.strangers:
+        rows = counted(len(strangers), "row")
+        console.print(
+            f"warning: {rows} of {cfg.table} {'is' if len(strangers) == 1 else 'are'} about no image of {cfg.data} "
+            f"(first: {shown(strangers[0])}): the other commands refuse such a table",
+            markup=False,
+        )
     if not local:
         console.print(
             f"- other machines can reach this page, as {named('host')} is {cfg.host}; who has the address can label, "
@@ -120,9 +133,9 @@ def _say_where(cfg: LabelConfig, session: LabelingSession, url: str, *, local: b
 
 def _say_what_next(cfg: LabelConfig, session: LabelingSession, console: Console) -> None:
     state = session.state()
-    console.print(f"{counted(state['labeled'], 'label')} in {cfg.table}", markup=False)
+    console.print(f"{counted(state['labeled'], 'label')} in {cfg.known}", markup=False)
     if state["labeled"]:
-        console.print(f"Next: {command('train', cfg.data, labels=cfg.table, out='RUN')}", markup=False)
+        console.print(f"Next: {command('train', cfg.data, labels=cfg.known, out='RUN')}", markup=False)
 
 
 def _opener(url: str) -> Callable[[], None]:

@@ -16,8 +16,7 @@ class DataConfig:
     path: Annotated[str, "folder of class folders, flat folder, tar shards, .npz file, or the word digits"]
     labels: Annotated[
         str | None,
-        "CSV with the columns path,label, or an export of Label Studio (.json) or CVAT (.xml); images with an empty or "
-        "missing label are unlabeled",
+        "CSV with path,label (empty: unlabeled), or an export of Label Studio (.json) or CVAT (.xml)",
     ] = None
     unlabeled: Annotated[str | None, "another source of images, whose labels are ignored"] = None
     val: Annotated[str | None, "source of validation images; without it, a share of the labeled images is held out"] = (

@@ -91,7 +91,7 @@ def test_names_that_become_the_same_are_told_apart(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["..", "a/b", ".hidden", "Unlabeled", "test", "a:b"])
 def test_a_class_that_is_no_folder_is_refused_and_nothing_is_left(tmp_path: Path, name: str) -> None:
     pile = sorted_pile(tmp_path / "in", ("cat", name))
-    with pytest.raises(RunError, match="cannot be the name of a folder"):
+    with pytest.raises(ConfigError, match="cannot be the name of a folder"):
         export(pile, "folders", tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
@@ -143,3 +143,8 @@ def test_wrong_kinds_and_endings_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="exists"):
         export(pile, "csv", tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_text() == "mine"
+
+
+def test_a_class_without_an_image_gets_no_folder(tmp_path: Path) -> None:
+    export(sorted_pile(tmp_path / "in", ("cat", "dog", "bird", "a/b")), "folders", tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["cat", "dog", "unlabeled"]

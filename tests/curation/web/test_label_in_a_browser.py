@@ -69,12 +69,10 @@ def test_the_estimate_says_what_it_goes_by(page: Browser, served: Served) -> Non
     label(page, 22)
     found = served.session.state()["estimate"]
     said = page.value("document.querySelector('#estimate').textContent")
-    share = "nearly all" if found["accuracy"] > 0.995 else f"about {100 * found['accuracy']:.0f}%"
-    between = f"between {100 * found['low']:.0f}% and {100 * found['high']:.0f}%"
-    assert (
-        said
-        == f"Of the model's labels, {share} are right: {between}, going by {found['labels']} images drawn at random."
-    )
+    best = "nearly all" if found["accuracy"] > 0.995 else f"{100 * found['accuracy']:.0f}%"
+    low, high = round(100 * found["low"]), round(100 * found["high"])
+    basis = f"(best guess: {best}), going by {found['labels']} images drawn at random."
+    assert said == f"Of the model's labels, {low} to {high}% are right {basis}"
     assert page.value("document.querySelector('#estimate-how p').textContent") == found["how"]
 
 
@@ -313,3 +311,11 @@ def test_touch_targets_are_large_enough_on_a_phone(page: Browser, served: Served
         ".map((one) => one.getBoundingClientRect()).map((box) => [box.width, box.height])"
     )
     assert len(boxes) > 8 and min(min(box) for box in boxes) >= 34
+
+
+def test_the_address_of_a_new_start_works_in_the_same_tab(browser: Browser, served: Served) -> None:
+    browser.open(f"http://127.0.0.1:{served.address.port}/#of-an-earlier-start")
+    browser.wait("!document.querySelector('#trouble').hidden")
+    browser.value(f"location.hash = {served.url.partition('#')[2]!r}")
+    browser.wait(f"{READY} && document.querySelector('#trouble').hidden")
+    browser.logs("browser")

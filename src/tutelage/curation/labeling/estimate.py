@@ -14,10 +14,10 @@ _SLIPS = 1.0  # labels that may be slips of a finger, as far as the upper end is
 _PRIOR = 0.5  # of Jeffreys
 _TAIL = 0.025  # on either side of the interval
 HOW = (
-    "every fifth question is about an image drawn at random. Its label is compared with what a model says that was "
+    "Every fifth question is about an image drawn at random. Its label is compared with what a model says that was "
     "trained without it and a fifth of the labels. These images are weighted so that this model is as sure of them as "
     "the model is of the images without a label. The range is wide while they are few; it allows for one slip of a "
-    "finger among them"
+    "finger among them."
 )
 
 

@@ -69,13 +69,15 @@ def _write_folders(pile: SortedPile, out: Path, *, links: bool) -> None:
         raise RunError(f"{shown(str(out))} exists; name another folder")
     if not out.absolute().parent.is_dir():
         raise RunError(f"cannot write {shown(str(out))}: there is no folder {shown(str(out.absolute().parent))}")
-    for name in pile.classes:
+    used = {label for _, label, _, _ in pile.rows() if label is not None}
+    classes = [name for name in pile.classes if name in used]  # an empty folder is a class without an image
+    for name in classes:
         bad = name in (".", "..") or name.startswith(".") or any(c in name for c in '/\\:*?"<>|')
         if bad or is_unlabeled(name) or name.lower() in _SPLITS:
-            raise RunError(f"the class '{shown(name)}' cannot be the name of a folder of a class: export a table")
+            raise ConfigError(f"the class '{shown(name)}' cannot be the name of a folder of a class: export a table")
     made = out.with_name(f"{out.name}{TEMPORARY}{os.getpid()}")
     try:
-        for name in (*pile.classes, UNLABELED[0]):
+        for name in (*classes, UNLABELED[0]):
             (made / name).mkdir(parents=True)
         _fill(pile, made, links=links)
         made.rename(out)

@@ -92,6 +92,11 @@ class Journal:
         """Whether there is a transaction to undo."""
         return bool(self._steps)
 
+    @property
+    def strangers(self) -> list[str]:
+        """Paths of the rows that are about no image, once `adopt` was called."""
+        return self._rows.strangers
+
     def adopt(self, names: Sequence[str], root: Path, labels: Mapping[str, str]) -> None:
         """Match the rows of the table to images, and finish what a killed process left undone.
 

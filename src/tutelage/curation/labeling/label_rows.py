@@ -12,7 +12,7 @@ from tutelage.core.errors import DataError
 from tutelage.core.names import from_cell, shown, to_cell
 from tutelage.core.tables import csv_bytes
 from tutelage.data.csv_rows import TableFault, read_rows
-from tutelage.data.images.tables import read_table
+from tutelage.data.images.tables import Row, read_table
 
 COLUMNS = ("path", "label", "by", "confidence", "time")
 By = Literal["human", "model"]
@@ -40,6 +40,9 @@ class LabelRows:
 
     Columns that are not ours, and rows about files that are no images of the pile, stay as they are.
 
+    Attributes:
+        strangers: the paths of such rows, once `adopt` was called.
+
     Args:
         file: a label table, or nothing.
 
@@ -50,6 +53,7 @@ class LabelRows:
     def __init__(self, file: Path) -> None:
         self.said: dict[str, Said] = {}
         self._columns = list(COLUMNS)
+        self.strangers: list[str] = []
         self._cells: dict[str, dict[str, str]] = {}
         self._whole = True  # whether the file is to be written anew with the next answer
         if not file.exists():
@@ -62,20 +66,40 @@ class LabelRows:
         if twice := [name for name in columns if columns.count(name) > 1]:
             raise DataError(f"{shown(str(file))} line 1: the column '{shown(twice[0])}' appears twice: rename one")
         self._columns = columns + [name for name in COLUMNS if name not in columns]
+        first: dict[str, Row] = {}
         for row, cells in zip(rows, lines[1:], strict=True):
+            before = first.setdefault(row.path, row)
+            if before.label != row.label:
+                faults.append(
+                    f"{row.place(file)}: '{shown(row.path)}' is labeled '{shown(row.label or '')}' here and "
+                    f"'{shown(before.label or '')}' in {before.spot}"
+                )
             self._cells[row.path] = dict(zip(columns, cells, strict=True))
+        if first and faults:
+            raise DataError(faults)
         self._whole = self._columns != columns or not file.read_bytes().endswith(b"\n")
 
     def adopt(self, names: Sequence[str], root: Path) -> None:
-        """Give each row the name of its image, of which `names` are all there are, relative to `root`."""
+        """Give each row the name of its image, of which `names` are all there are, relative to `root`.
+
+        Raises:
+            DataError: there are several rows, and none is about an image: it is the table of another folder.
+        """
         known, found = set(names), dict[str, dict[str, str]]()
         for path, cells in self._cells.items():
             name = _relative(path, root)
             name = name if name in known else from_cell(name)
             found[name if name in known else path] = cells
+            if name not in known and not (root / name).exists():  # others are left out, or cannot be read
+                self.strangers.append(path)
             if name in known and (said := _said(cells)) is not None:
                 self.said[name] = said
         self._cells = found
+        if len(self.strangers) > 1 and len(self.strangers) == len(found):
+            raise DataError(
+                f"none of the {len(found)} rows of the label table is about an image of {shown(str(root))} (first: "
+                f"{shown(self.strangers[0])}): is it the table of another folder?"
+            )
 
     def add(self, labels: Mapping[str, str]) -> None:
         """Take labels that are known from elsewhere; the table gets them with the next answer."""

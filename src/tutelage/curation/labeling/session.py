@@ -74,6 +74,11 @@ class LabelingSession:
         self._thinker, self._version = Thinker(pile, seed=seed), 0
         self._belief: Belief = self._think()
 
+    @property
+    def strangers(self) -> list[str]:
+        """Paths of rows of the label table that are about no image."""
+        return self._journal.strangers
+
     def close(self) -> None:
         """Stop a training that is at work, and close the journal."""
         if self._training is not None:

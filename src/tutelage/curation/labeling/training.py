@@ -58,7 +58,7 @@ class BackgroundTraining:
         if not self._ended:
             message = f"step {step:,} of {total:,}" if total else "getting ready"
         else:
-            message = self._fault or f"finished: {shown(str(self.run))}"
+            message = self._fault or f"finished: {shown(str(self.run))}; the next questions use its features"
         return {
             "step": step,
             "total": total,

@@ -13,6 +13,9 @@ function takeToken() {
 
 const token = takeToken();
 
+// The address of another start, opened in the same tab, changes only what is behind the #.
+addEventListener("hashchange", () => location.reload());
+
 export class Trouble extends Error {
   constructor(message, status) {
     super(message);

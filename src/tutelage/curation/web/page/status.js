@@ -31,11 +31,11 @@ function showEstimate(estimate) {
     by("estimate").textContent = "Not known yet: it takes labels of five images drawn at random. Every fifth question is about one.";
     return;
   }
-  const about = estimate.accuracy > 0.995 ? "nearly all" : `about ${percent(estimate.accuracy)}`;
-  const share = make("b", {textContent: about});
   const [low, high] = [estimate.low, estimate.high].map((bound) => Math.round(100 * bound));
-  const between = `: between ${low}% and ${high}%, going by ${counted(estimate.labels, "image")} drawn at random.`;
-  by("estimate").replaceChildren("Of the model's labels, ", share, " are right", between);
+  const range = make("b", {textContent: `${low} to ${high}%`});
+  const best = estimate.accuracy > 0.995 ? "nearly all" : percent(estimate.accuracy);
+  const basis = ` are right (best guess: ${best}), going by ${counted(estimate.labels, "image")} drawn at random.`;
+  by("estimate").replaceChildren("Of the model's labels, ", range, basis);
   how.querySelector("p").textContent = estimate.how;
 }
 
