@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -10,38 +9,24 @@ from typing import IO, Any
 
 from tutelage.core.errors import ConfigError, MissingExtra
 from tutelage.core.wording import named, option
+from tutelage.results.compare.remote_process import RemoteProcess
 from tutelage.results.compare.worker import run_command
 
-_PAUSE = 0.2  # seconds between two looks at a task
 
-
-class RayProcess:
-    """A task, as far as a comparison uses one of `subprocess.Popen`."""
+class RayProcess(RemoteProcess):
+    """A task."""
 
     def __init__(self, ray: Any, task: Any) -> None:
-        self._ray, self._task, self.returncode, self.lost = ray, task, None, False
-        self._stopped = False
+        super().__init__()
+        self._ray, self._task = ray, task
 
-    returncode: int | None
+    def ended(self) -> bool:
+        return bool(self._ray.wait([self._task], timeout=0)[0])
 
-    def poll(self) -> int | None:
-        """The exit code; None while the task waits or runs."""
-        if self.returncode is None and self._ray.wait([self._task], timeout=0)[0]:
-            try:
-                self.returncode = int(self._ray.get(self._task))
-            except Exception:  # the task has no result: its worker was lost, or it was cancelled
-                self.returncode, self.lost = 1, not self._stopped
-        return self.returncode
+    def result(self) -> int:
+        return int(self._ray.get(self._task))
 
-    def wait(self) -> int:
-        """The exit code, once the task has ended."""
-        while (code := self.poll()) is None:
-            time.sleep(_PAUSE)
-        return code
-
-    def send_signal(self, number: int) -> None:
-        """Cancel the task."""
-        self._stopped = True
+    def cancel(self) -> None:
         self._ray.cancel(self._task)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -10,9 +9,9 @@ from typing import IO, Any
 
 from tutelage.core.errors import ConfigError, MissingExtra
 from tutelage.core.wording import named, option
+from tutelage.results.compare.remote_process import RemoteProcess
 from tutelage.results.compare.worker import run_command
 
-_PAUSE = 0.2  # seconds between two looks at a job
 _DAY = 24 * 60  # minutes; submitit's own default is five
 _FOLDER = "submitit"
 
@@ -30,33 +29,20 @@ class PreemptedRun:
         return DelayedSubmission(self, words, log, folder)
 
 
-class SubmititProcess:
-    """A job, as far as a comparison uses one of `subprocess.Popen`."""
+class SubmititProcess(RemoteProcess):
+    """A job."""
 
     def __init__(self, job: Any) -> None:
-        self._job, self.returncode, self.lost = job, None, False
-        self._stopped = False
+        super().__init__()
+        self._job = job
 
-    returncode: int | None
+    def ended(self) -> bool:
+        return bool(self._job.done())
 
-    def poll(self) -> int | None:
-        """The exit code; None while the job waits or runs."""
-        if self.returncode is None and self._job.done():
-            try:
-                self.returncode = int(self._job.result())
-            except Exception:  # the job has no result: its worker was lost, or it was cancelled
-                self.returncode, self.lost = 1, not self._stopped
-        return self.returncode
+    def result(self) -> int:
+        return int(self._job.result())
 
-    def wait(self) -> int:
-        """The exit code, once the job has ended."""
-        while (code := self.poll()) is None:
-            time.sleep(_PAUSE)
-        return code
-
-    def send_signal(self, number: int) -> None:
-        """Cancel the job."""
-        self._stopped = True
+    def cancel(self) -> None:
         self._job.cancel(check=False)
 
 
