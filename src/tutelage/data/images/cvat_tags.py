@@ -14,7 +14,7 @@ _DEEPEST = 32  # elements within each other
 _SHAPES = ("box", "polygon", "polyline", "points", "mask", "cuboid", "ellipse", "skeleton")
 
 
-class _Fault(Exception):
+class TagFault(Exception):
     """Raised where a file cannot be read further."""
 
 
@@ -37,7 +37,7 @@ def read_cvat(file: Path) -> tuple[list[Row], list[str]]:
         return [], [f"{name} cannot be read: {error.strerror}"]
     except expat.ExpatError as error:
         return [], [f"{name} line {error.lineno}: is no XML: {expat.ErrorString(error.code)}"]
-    except (_Fault, ValueError, LookupError) as fault:  # also of an encoding that does not exist
+    except (TagFault, ValueError, LookupError) as fault:  # also of an encoding that does not exist
         return [], [f"{name} line {reader.parser.CurrentLineNumber}: {fault}"]
     faults = [f"{name} {fault}" for fault in reader.faults]
     if not reader.rows and not faults:
@@ -71,16 +71,16 @@ class _Reader:
         self.parser.EndElementHandler = self._end
 
     def _refuse_type(self, *_: object) -> None:
-        raise _Fault("has a document type (<!DOCTYPE ...>), which is not read: expected an export of CVAT")
+        raise TagFault("has a document type (<!DOCTYPE ...>), which is not read: expected an export of CVAT")
 
     def _start(self, element: str, given: dict[str, str]) -> None:
         if not self._open and element != "annotations":
-            raise _Fault(f"expected <annotations> of 'CVAT for images 1.1', got <{shown(element)[:80]}>")
+            raise TagFault(f"expected <annotations> of 'CVAT for images 1.1', got <{shown(element)[:80]}>")
         self._open.append(element)
         if len(self._open) > _DEEPEST:
-            raise _Fault(f"more than {_DEEPEST} elements within each other")
+            raise TagFault(f"more than {_DEEPEST} elements within each other")
         if self._open == ["annotations", "track"]:
-            raise _Fault("has a <track>, of a video: export as 'CVAT for images 1.1'")
+            raise TagFault("has a <track>, of a video: export as 'CVAT for images 1.1'")
         line = self.parser.CurrentLineNumber
         if self._open == ["annotations", "image"]:
             self._image, self._labels = (line, given.get("name", "")), {}

@@ -16,7 +16,7 @@ _LARGEST = 1 << 29  # bytes of a file
 _LOCAL = "d="  # in the query of an address of Label Studio's local files
 
 
-class _Fault(Exception):
+class TaskFault(Exception):
     """What is wrong with a task."""
 
 
@@ -47,29 +47,29 @@ def read_label_studio(file: Path) -> tuple[list[Row], list[str]]:
             spot += f" (id {task['id']})"
         try:
             rows.append(Row(0, _path(task), _label(task), where=spot, imported=True))
-        except _Fault as fault:
+        except TaskFault as fault:
             faults.append(f"{name} {spot}: {fault}")
     return rows, faults
 
 
 def _path(task: Any) -> str:
     if not isinstance(task, dict):
-        raise _Fault(f"expected an object, got {_kind(task)}")
+        raise TaskFault(f"expected an object, got {_kind(task)}")
     if "data" not in task and ("choice" in task or "image" in task):
-        raise _Fault("has no 'data': this is JSON-MIN; export as JSON")
+        raise TaskFault("has no 'data': this is JSON-MIN; export as JSON")
     data = _field(task, "data", dict)
     places = {key: value for key, value in data.items() if isinstance(value, str) and _is_image(_plain_path(value))}
     if "image" in data:
         return _plain_path(_field(data, "image", str, "data.image"))
     if len(places) != 1:
         found = ", ".join(shown(str(key)) for key in data) or "nothing"
-        raise _Fault(f"expected one image in 'data', such as data.image, got {found}")
+        raise TaskFault(f"expected one image in 'data', such as data.image, got {found}")
     return _plain_path(next(iter(places.values())))
 
 
 def _label(task: Mapping[str, Any]) -> str | None:
     if "annotations" not in task and "completions" in task:
-        raise _Fault("has 'completions', as versions before 1.0 wrote them: expected 'annotations'")
+        raise TaskFault("has 'completions', as versions before 1.0 wrote them: expected 'annotations'")
     given = task.get("annotations")
     if given is None:
         return None
@@ -77,7 +77,7 @@ def _label(task: Mapping[str, Any]) -> str | None:
     for number, one in enumerate(_field(task, "annotations", list)):
         field = f"annotations[{number}]"
         if not isinstance(one, dict):
-            raise _Fault(f"{field} must be an object, got {_kind(one)}")
+            raise TaskFault(f"{field} must be an object, got {_kind(one)}")
         if one.get("was_cancelled"):
             continue
         label = _choice(_field(one, "result", list, f"{field}.result"), f"{field}.result")
@@ -85,7 +85,7 @@ def _label(task: Mapping[str, Any]) -> str | None:
             found.setdefault(label, field)
     if len(found) > 1:
         said = " and ".join(f"'{shown(label)}' in {field}" for label, field in found.items())
-        raise _Fault(f"annotations disagree: {said}: keep one")
+        raise TaskFault(f"annotations disagree: {said}: keep one")
     return next(iter(found), None)
 
 
@@ -96,23 +96,23 @@ def _choice(results: list[Any], where: str) -> str | None:
     for number, result in enumerate(results):
         field = f"{where}[{number}]"
         if not isinstance(result, dict):
-            raise _Fault(f"{field} must be an object, got {_kind(result)}")
+            raise TaskFault(f"{field} must be an object, got {_kind(result)}")
         kind = _field(result, "type", str, f"{field}.type")
         if kind != "choices":
             others.append(kind)
             continue
         choices = _field(_field(result, "value", dict, f"{field}.value"), "choices", list, f"{field}.value.choices")
         if len(choices) != 1:
-            raise _Fault(f"{field}.value.choices has {len(choices)} choices: an image has one class here")
+            raise TaskFault(f"{field}.value.choices has {len(choices)} choices: an image has one class here")
         label = choices[0]
         if not isinstance(label, str) or not label.strip():
-            raise _Fault(f"{field}.value.choices[0] must be the name of a class, got {shown(repr(label))[:80]}")
+            raise TaskFault(f"{field}.value.choices[0] must be the name of a class, got {shown(repr(label))[:80]}")
         chosen[str(result.get("from_name", ""))] = label.strip()
     if len(chosen) > 1:
         names = " and ".join(f"'{shown(name)}'" for name in chosen)
-        raise _Fault(f"{where} holds choices of {names}: expected those of one")
+        raise TaskFault(f"{where} holds choices of {names}: expected those of one")
     if not chosen and others:
-        raise _Fault(f"{where} holds {shown(others[0])} and no choices: expected one class for each image")
+        raise TaskFault(f"{where} holds {shown(others[0])} and no choices: expected one class for each image")
     return next(iter(chosen.values()), None)
 
 
@@ -120,7 +120,7 @@ def _field(holder: Mapping[str, Any], key: str, kind: type, called: str = "") ->
     value = holder.get(key)
     if not isinstance(value, kind):
         got = _kind(value) if key in holder else "nothing"
-        raise _Fault(f"'{called or key}' must be {_kind(kind())}, got {got}")
+        raise TaskFault(f"'{called or key}' must be {_kind(kind())}, got {got}")
     return value
 
 
@@ -131,7 +131,7 @@ def _plain_path(address: str) -> str:
     try:
         parts = urlsplit(address)
     except ValueError:
-        raise _Fault(f"'{shown(address)[:200]}' is no address") from None
+        raise TaskFault(f"'{shown(address)[:200]}' is no address") from None
     local = [word.removeprefix(_LOCAL) for word in parts.query.split("&") if word.startswith(_LOCAL)]
     return unquote(local[0] if local else parts.path, errors="surrogateescape").replace("\\", "/").lstrip("/")
 
