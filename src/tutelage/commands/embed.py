@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain, islice
 from pathlib import Path
 
 from rich.console import Console
@@ -59,8 +60,10 @@ def embed_run(
         if rank():
             list(blocks)
             return
+        found = embedded(items, blocks, unreadable=unreadable)
+        first = list(islice(found, 1))  # many images pass before the first one is given
         with write:
-            for block in embedded(items, blocks, unreadable=unreadable):
+            for block in chain(first, found):
                 write.add(block)
                 count, width = count + len(block.items), block.features.shape[1]
             if not count:

@@ -53,7 +53,8 @@ class ImagePass:
     ) -> Iterator[tuple[int, Block]]:
         """The blocks of `size` items with these numbers, all by default.
 
-        Images are read when they are needed: those of a block while the one before it passes the network.
+        Images are read when they are needed: those of a block while the one before it passes the network. The first
+        block passes alone, since networks are compiled then, which must not be done beside the main thread.
         """
         chosen = range(-(-len(items) // size)) if numbers is None else numbers
         stream = self.read([item for number in chosen for item in items[number * size : (number + 1) * size]])
@@ -61,6 +62,9 @@ class ImagePass:
             begun: tuple[int, Future[NDArray[np.float32]], list[str]] | None = None
             for number in chosen:
                 found = list(islice(stream, len(items[number * size : (number + 1) * size])))
+                if number == chosen[0]:
+                    yield number, Block(self._rows(found), _reasons(found))
+                    continue
                 done = None if begun is None else (begun[0], Block(begun[1].result(), begun[2]))
                 begun = number, thread.submit(self._rows, found), _reasons(found)
                 if done is not None:

@@ -54,8 +54,9 @@ def write_predictions(
     unreadable: list[str] = []  # only names, of which there may be many
     first = ""
     all_kept: list[Prediction] = []
+    block = list(islice(predictions, _BLOCK))  # many images pass before the first one is given
     with atomic_file(out) as stream:
-        while block := list(islice(predictions, _BLOCK)):
+        while block:
             rows = [_cells(prediction, model.classes) for prediction in block]
             stream.write(csv_bytes(rows, columns, header=stream.tell() == 0))
             lost = [one for one in block if one.probs is None]
@@ -63,6 +64,7 @@ def write_predictions(
             first = first or next((f"{shown(one.name)}: {one.error}" for one in lost), "")
             if keep:
                 all_kept += block
+            block = list(islice(predictions, _BLOCK))
     kept.remove()
     said = f", {len(unreadable)} of them unreadable (see the column error)" if unreadable else ""
     fault = f"no image could be predicted, of {len(items)}. {first}" if len(unreadable) == len(items) else ""
