@@ -89,7 +89,7 @@ class PersonAtPage(Person):
 
 
 def simulate_in_browser(pile: Pile, truth: list[str], presses: int, seed: int) -> dict[str, Any]:
-    """The curve of a person who uses the page until so many presses."""
+    """The curve of a person who uses the page, up to a number of presses."""
     with tempfile.TemporaryDirectory() as folder, open_browser() as browser:
         table = Path(folder) / "labels.csv"
         session = LabelingSession(pile, Journal(table), classes=sorted(set(truth)), seed=seed)

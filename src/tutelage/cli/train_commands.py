@@ -115,7 +115,7 @@ def compare(
     if list_:
         commands.list_runs(plan, Path(out), screen())
     else:
-        where = commands.LauncherConfig(launcher, launcher_options or "")
+        where = commands.LauncherConfig.of(launcher, launcher_options)
         commands.compare_runs(plan, Path(out), jobs=jobs, where=where, report=not no_report, console=screen())
 
 

@@ -60,7 +60,7 @@ def compare(
         TutelageError: a setting, the data or the folder is invalid, and nothing was started; or runs failed, after the
             table of the others was written.
     """
-    where = LauncherConfig(launcher, ",".join(f"{k}={v}" for k, v in (launcher_options or {}).items()))
+    where = LauncherConfig(launcher, launcher_options or {})
     names = [methods] if isinstance(methods, str) else [plain("methods", method) for method in methods]
     if not all(isinstance(name, str) for name in names):
         raise ConfigError(f"{named('methods')} must be names or classes of methods, got {methods!r}")

@@ -30,14 +30,14 @@ COMPARE = ["--methods", "supervised", "--label-counts", "20", "--seeds", "1", "-
 
 
 def test_options_are_numbers_where_they_can_be() -> None:
-    given = LauncherConfig("submitit", "partition=gpu, timeout_min=90,memory=0.5")
-    assert given._parsed() == {"partition": "gpu", "timeout_min": 90, "memory": 0.5}
+    given = LauncherConfig.of("submitit", "partition=gpu, timeout_min=90,memory=0.5")
+    assert given.options == {"partition": "gpu", "timeout_min": 90, "memory": 0.5}
 
 
 @pytest.mark.parametrize("options", ["partition", "=gpu", "partition=", "a=1,,b"])
 def test_options_that_are_no_pairs_are_refused(options: str) -> None:
     with pytest.raises(ConfigError, match="must be name=value, separated by commas"):
-        LauncherConfig("submitit", options)
+        LauncherConfig.of("submitit", options)
 
 
 def test_a_wrong_launcher_names_those_there_are(capfd: pytest.CaptureFixture[str]) -> None:
@@ -61,7 +61,7 @@ def test_a_launcher_that_is_not_installed_says_how_to_get_it(
 @needs_submitit
 def test_an_option_that_submitit_does_not_know_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"launcher_options of submitit: .*patition"):
-        LauncherConfig("submitit", "cluster=local,patition=gpu").launcher({}, tmp_path, runs=2)
+        LauncherConfig("submitit", {"cluster": "local", "patition": "gpu"}).launcher({}, tmp_path, runs=2)
 
 
 # ---- the command of a worker

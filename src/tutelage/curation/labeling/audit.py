@@ -28,5 +28,5 @@ def drawn(order: NDArray[np.int64], answered: NDArray[np.bool_]) -> NDArray[np.i
 
 
 def is_due(answers: int) -> bool:
-    """Whether the question after so many answers is about an image drawn at random: every fifth is."""
+    """Whether the next question, after this number of answers, is about an image drawn at random."""
     return answers % EVERY == EVERY - 1

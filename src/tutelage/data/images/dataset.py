@@ -145,7 +145,7 @@ def load_images(
     kept = _kept_labels(train, inventory.classes, config, notes, seed=seed)
     digests = [look.digest for look in inventory.learned_looks]
     if isinstance(train.images, StreamedImages):
-        kept, digests = hold_labeled(train.images, kept, reader, skip=config.skip_unreadable, notes=notes)
+        kept, digests = hold_labeled(train.images, kept, digests, reader, skip=config.skip_unreadable, notes=notes)
     val, taken = _validation(
         train, kept, digests, inventory, reader, config, notes, seed=seed, needs_labels=needs_labels
     )

@@ -115,7 +115,7 @@ class ImageCache:
         return (self.folder / f"{name}.npy").is_file()
 
     def could_hold(self, needed: int) -> bool:
-        """Whether so many bytes may fit, once older files have made way."""
+        """Whether `needed` bytes fit after older files are deleted."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             return may_fit(self.folder, needed)

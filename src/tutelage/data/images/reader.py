@@ -152,7 +152,7 @@ class ImageReader:
         return key is not None and self.cache is not None and self.cache.has(f"{key}-{decoding.key}")
 
     def has_room(self, needed: int) -> bool:
-        """Whether so many bytes of pixels may be kept, in the cache or in memory."""
+        """Whether `needed` bytes of pixels fit into the cache or into memory."""
         return needed <= max(self.limit, _WORTH_KEEPING) or (self.cache is not None and self.cache.could_hold(needed))
 
     def said(self) -> str | None:

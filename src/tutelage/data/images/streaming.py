@@ -16,7 +16,7 @@ from tutelage.data.images.items import ImageListing, Item
 from tutelage.data.images.levels import Range
 from tutelage.data.images.reader import Decoding, ImageReader
 from tutelage.data.images.streamed import Rows, StreamedImages
-from tutelage.data.images.survey import ImageLook, Looks
+from tutelage.data.images.survey import DIGEST, ImageLook, Looks
 from tutelage.data.split import keep_labels
 
 MANY = 100_000  # images, above which the headers of some tell the size of all
@@ -57,8 +57,10 @@ def draw_unlabeled(
         seed: of the labels that are kept, if `data.label_count` says how many.
     """
     count = config.unlabeled_count
+    if count is None:
+        return listings, []
     pool = [(role, place) for role in _POOL if role in listings for place in range(len(listings[role].items))]
-    if count is None or len(pool) <= count:
+    if len(pool) <= count:
         return listings, []
     kept = _kept(listings["train"], config, seed) if "train" in listings else set[int]()
     rest = [(role, place) for role, place in pool if role != "train" or place not in kept]
@@ -114,7 +116,7 @@ def to_stream(
     if stream == "always":
         return headers, ["images are decoded each time they are used (data.stream)"]
     total = len(items) * decoding.channels * decoding.size**2
-    fits = reader.holds(items, decoding) or (total <= LARGE and reader.has_room(total))
+    fits = (total <= LARGE and reader.has_room(total)) or reader.holds(items, decoding)
     if not fits:
         return headers, [
             f"decoded, the {len(items):,} training images would take {math.ceil(total / 1e9):,} GB: they are decoded "
@@ -126,21 +128,22 @@ def to_stream(
 
 
 def hold_labeled(
-    images: StreamedImages, kept: Rows, reader: ImageReader, *, skip: bool, notes: list[str]
+    images: StreamedImages, kept: Rows, digests: Sequence[bytes], reader: ImageReader, *, skip: bool, notes: list[str]
 ) -> tuple[Rows, list[bytes]]:
     """The rows whose label is used, less those that cannot be read if these are skipped, and digests to find copies.
 
-    Their pixels are kept in memory, or mapped from the cache, unless there is no room. Only their copies of each other
-    are found, and none if they are not kept: digests of other rows are empty.
+    Their pixels are kept in memory, or mapped from the cache, unless there is no room. Of rows that were not read,
+    nothing is known: they are no copies.
 
     Args:
         kept: sorted rows.
+        digests: of all rows, as far as they are known.
         notes: get those that are left out.
 
     Raises:
         DataError: some cannot be read.
     """
-    digests = [b""] * len(images)
+    digests = [digest if len(digest) == DIGEST else b"" for digest in digests]
     total = len(kept) * math.prod(images.shape[1:])
     if total > LARGE or not reader.has_room(total):
         for row in kept.tolist():

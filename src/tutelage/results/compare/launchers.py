@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tutelage.config.settings import require
 from tutelage.core.errors import ConfigError
@@ -19,16 +20,31 @@ LAUNCHERS = (LOCAL, "submitit", "ray")
 
 @dataclass(frozen=True)
 class LauncherConfig:
-    """A launcher, and options of it as they are given: `name=value`, separated by commas."""
+    """A launcher by its name, and its options."""
 
     name: str = LOCAL
-    options: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require(self.name in LAUNCHERS, named("launcher"), f"one of {', '.join(LAUNCHERS)}", self.name)
         if self.name == LOCAL and self.options:
             raise ConfigError(f"{named('launcher_options')} is for submitit and ray")
-        self._parsed()
+
+    @staticmethod
+    def of(name: str, options: str | None) -> LauncherConfig:
+        """With options as text: `name=value`, separated by commas.
+
+        Raises:
+            ConfigError: they are not.
+        """
+        parsed: dict[str, str | int | float] = {}
+        for word in options.split(",") if options else ():
+            key, _, value = (part.strip() for part in word.partition("="))
+            if not key or not value:
+                expected = "name=value, separated by commas, e.g. partition=gpu,gpus_per_node=1"
+                raise ConfigError(f"{named('launcher_options')} must be {expected}, got '{word}'")
+            parsed[key] = _number(value)
+        return LauncherConfig(name, parsed)
 
     def launcher(self, environment: Mapping[str, str], folder: Path, *, runs: int) -> AnyLauncher:
         """The launcher.
@@ -42,20 +58,10 @@ class LauncherConfig:
             ConfigError: it is not installed, or does not know an option.
         """
         if self.name == "submitit":
-            return SubmititLauncher(folder, self._parsed())
+            return SubmititLauncher(folder, self.options)
         if self.name == "ray":
-            return RayLauncher(self._parsed())
+            return RayLauncher(self.options)
         return Launcher(environment, runs=runs)
-
-    def _parsed(self) -> dict[str, str | int | float]:
-        parsed: dict[str, str | int | float] = {}
-        for word in self.options.split(",") if self.options else ():
-            name, equals, value = word.partition("=")
-            if not equals or not name.strip() or not value.strip():
-                expected = "name=value, separated by commas, e.g. partition=gpu,gpus_per_node=1"
-                raise ConfigError(f"{named('launcher_options')} must be {expected}, got '{word}'")
-            parsed[name.strip()] = _number(value.strip())
-        return parsed
 
 
 HERE = LauncherConfig()

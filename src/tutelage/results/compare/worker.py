@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tutelage.results.compare.plan import NO_REPORT
@@ -18,7 +18,7 @@ _PARENT_DEATH = 1  # PR_SET_PDEATHSIG of prctl(2)
 def run_command(words: Sequence[str], log: str, folder: str = ".") -> int:
     """Run `tutelage WORDS` in a folder, which writes to the end of a file; gives its exit code.
 
-    A run that was begun already is resumed. If the worker is told to stop, or is lost, the run saves and stops.
+    A run that has started before is resumed. The run saves and stops if the worker is interrupted or killed.
     """
     with Path(log).open("ab") as output:
         process = subprocess.Popen(
@@ -45,7 +45,7 @@ def _begun_or_new(words: Sequence[str], folder: Path) -> list[str]:
     return ["train", "--resume", out, NO_REPORT] if begun else list(words)
 
 
-def _end_with(parent: int):  # type: ignore[no-untyped-def]
+def _end_with(parent: int) -> Callable[[], None]:
     """A function for a new process, which gets SIGTERM when its parent has ended."""
     libc = ctypes.CDLL(None)
 
