@@ -179,6 +179,29 @@ def test_a_budget_too_short_for_the_largest_size_lowers_it_on_a_processor() -> N
     assert recommend(of_photos(unlabeled=3000, budget=60.0)).image_size == sizes[2]
 
 
+def test_a_head_takes_no_more_unlabeled_photos_than_are_enough_or_fit_the_budget() -> None:
+    assert recommend(of_photos(unlabeled=50_000)).unlabeled_count is None
+    assert recommend(of_photos(unlabeled=1_000_000)).unlabeled_count == 50_000
+    assert recommend(of_photos(unlabeled=1_000_000, device="cuda", budget=60.0)).unlabeled_count == 50_000
+    for budget in (60.0, 120.0, 900.0):
+        found = recommend(of_photos(unlabeled=1_000_000, budget=budget, timed=True))
+        assert found.unlabeled_count is not None and found.image_size is not None
+        share = 0.2 if budget >= 300 else 0.4  # of the budget; 60 images of 224 pixels pass in a second
+        pixels = (40 + found.unlabeled_count) * found.image_size**2
+        assert 0.95 < pixels / (share * budget * 60 * 224**2) <= 1.0
+    assert recommend(of_photos(unlabeled=1_000_000, budget=900.0, timed=True)).image_size == 256  # not shrunk for more
+
+
+def test_a_number_of_unlabeled_photos_that_was_given_stays() -> None:
+    choice = recommend(of_photos(unlabeled=1_000_000))
+    given = config.resolve({"method.name": "auto", "data.path": "photos", "data.unlabeled_count": 7})
+    assert recommended(given, choice).data.unlabeled_count == 7
+    assert (
+        recommended(config.resolve({"method.name": "auto", "data.path": "photos"}), choice).data.unlabeled_count
+        == 50_000
+    )
+
+
 def test_only_a_budget_that_was_asked_for_is_used_up_by_fine_tuning() -> None:
     for timed in (False, True):
         choice = recommend(of_photos(budget=1200.0, timed=timed))

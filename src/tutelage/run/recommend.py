@@ -209,7 +209,8 @@ def feature_size(s: Situation) -> int:
     within = _pixels_within(s)
     if within is None:
         return sizes[0]
-    for pool in (min(s.unlabeled, ENOUGH), min(s.unlabeled, _FEWEST)):
+    few = min(s.unlabeled, _FEWEST)
+    for pool in (s.unlabeled, few) if s.unlabeled <= ENOUGH else (few,):  # of a large pool, fewer but larger images
         for size in sizes:
             if (s.labeled + pool) * size**2 <= within:
                 return size

@@ -215,17 +215,8 @@ class Session:
             print_result(result, task, self.console)
             self.console.print(f"{clock(time.monotonic() - begun)} in all; the run is in {folder.path}")
             barrier()
-        except DataError as error:  # of images that are streamed, or of test images
-            if folder is None:
-                raise
-            again = option("resume", folder.path)
-            raise DataError(f"{error}\nPut back what was there at the start; then continue with {again}") from None
-        except Interrupted as stopped:
-            if folder is None:
-                raise
-            raise Interrupted(
-                f"{stopped}; continue with {option('resume', folder.path)}", stopped.exit_code - 128
-            ) from None
+        except (DataError, Interrupted) as error:
+            raise error if folder is None else _resumable(error, folder) from None
         finally:
             training.loader.close()
 
@@ -248,6 +239,14 @@ def open_session(
     device = stack.enter_context(process_group(device))
     heard = console if rank() == 0 else screen(quiet=True)
     return Session(device, heard, stack.enter_context(StopFlag()), loaded or module(heard, device))
+
+
+def _resumable(error: DataError | Interrupted, folder: RunFolder) -> DataError | Interrupted:
+    """The error, which also says how to go on: after a signal, or when images that were lost are back."""
+    again = f"continue with {option('resume', folder.path)}"
+    if isinstance(error, Interrupted):
+        return Interrupted(f"{error}; {again}", error.exit_code - 128)
+    return DataError(f"{error}\nPut back what was there at the start; then {again}")
 
 
 @contextmanager
