@@ -318,4 +318,5 @@ def test_the_address_of_a_new_start_works_in_the_same_tab(browser: Browser, serv
     browser.wait("!document.querySelector('#trouble').hidden")
     browser.value(f"location.hash = {served.url.partition('#')[2]!r}")
     browser.wait(f"{READY} && document.querySelector('#trouble').hidden")
+    assert browser.value(NAME) in {item.name for item in served.session.pile.items}
     browser.logs("browser")
