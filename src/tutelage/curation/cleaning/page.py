@@ -18,7 +18,7 @@ from tutelage.data.images.survey import read_pixels
 from tutelage.results.report.blocks import Block, Gallery, Page, Section, Text, Thumbnail, Tile, Tiles
 
 SHOWN = 24  # pictures of each kind of fault
-_SIDE, _GAP = 96, 4  # pixels
+_SIDE, _GAP = 168, 4  # pixels
 
 
 def cleaning_page(pictures: Pictures, faults: Sequence[Fault], source: str, described: str, *, workers: int) -> Page:
@@ -62,7 +62,7 @@ def _blocks(faults: Sequence[Fault], name: str, pictures: Pictures, drawn: dict[
     ]
     blocks: list[Block] = [Text(said + more, muted=True)]
     if thumbnails:
-        blocks.append(Gallery(name, tuple(thumbnails)))
+        blocks.append(Gallery(name, tuple(thumbnails), pairs=any(fault.other for fault in faults)))
     else:
         blocks += [Text(f"{shown(fault.path)}: {shown(fault.suggestion)}") for fault in faults[:SHOWN]]
     return blocks
