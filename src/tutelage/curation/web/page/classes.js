@@ -40,8 +40,7 @@ export class ClassButtons {
       buttons.push(more);
     }
     if (this.edit && classes.length) {
-      const change = make("button", {type: "button", className: "class add"}, "Change ", make("kbd", {textContent: "-"}));
-      change.setAttribute("aria-label", "Rename or remove a class");
+      const change = make("button", {type: "button", className: "class add"}, "Change a class ", make("kbd", {textContent: "-"}));
       change.addEventListener("click", () => this.edit());
       buttons.push(change);
     }
