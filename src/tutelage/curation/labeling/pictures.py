@@ -8,9 +8,11 @@ from pathlib import Path
 
 from PIL import Image
 
+from tutelage.core.colors import as_rgb
 from tutelage.core.errors import ConfigError, DataError
 from tutelage.core.names import shown
 from tutelage.curation.pile import Pile
+from tutelage.data.images.channels import as_seen
 from tutelage.data.images.items import Item, Unreadable
 from tutelage.data.images.levels import Range
 from tutelage.data.images.reading import ImageFault, decode_image, quiet_pillow
@@ -57,11 +59,16 @@ def picture(item: Item, side: int, levels: Range | None = None) -> bytes:
         if isinstance(content, Unreadable):
             raise DataError(f"{shown(item.place)} {content.reason}")
         with quiet_pillow():
-            pixels, _, _ = decode_image(content, at_least=-(-side // 2), levels=levels)  # JPEG: at twice that, at least
+            found, _, mode = decode_image(
+                content, at_least=-(-side // 2), levels=levels
+            )  # JPEG: at twice that, at least
+            pixels = as_seen(found, mode)
     except OSError as error:
         raise DataError(f"{shown(item.place)} cannot be read: {error.strerror or error}") from None
     except ImageFault as fault:
         raise DataError(f"{shown(item.place)} {fault}") from None
+    if pixels.shape[2:] not in ((), (3,)):
+        pixels = as_rgb(pixels.transpose(2, 0, 1))
     image, stream = Image.fromarray(pixels), io.BytesIO()
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     image.save(stream, "JPEG", quality=_QUALITY)
