@@ -99,13 +99,21 @@ def test_arrays_of_integers_are_scaled_and_streamed_images_are_the_same(scenes: 
 
 def test_images_of_another_number_of_channels_are_refused(scenes: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.new("RGB", (SIDE, SIDE), "red").save(scenes / "dry" / "photo.png")
-    for command in (["check", "scenes"], ["train", "scenes", "--steps", "2", *QUICK, "--out", "run"]):
+    for command in (
+        ["check", "scenes"],
+        ["train", "scenes", "--method", "supervised", "--steps", "2", *QUICK, "--out", "run"],
+    ):
         assert cli.run(command) == 2
         said = " ".join("".join(capsys.readouterr()).split())
         assert "different numbers of channels: 1 image with 3 channels and 40 images with 5 channels" in said
     assert not Path("run").exists()
     (scenes / "dry" / "photo.png").rename("new/photo.png")
-    assert cli.run(["train", "scenes", "--channels", "3", "--steps", "2", *QUICK, "--out", "run"]) == 2
+    assert (
+        cli.run(
+            ["train", "scenes", "--channels", "3", "--method", "supervised", "--steps", "2", *QUICK, "--out", "run"]
+        )
+        == 2
+    )
     assert "--channels 3: other numbers of channels are found" in " ".join(capsys.readouterr().err.split())
     words = ["--method", "supervised", "--steps", "2", "--batch-size", "4", *QUICK, "--out", "run"]
     assert cli.run(["train", "scenes", *words]) == 0
