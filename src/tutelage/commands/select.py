@@ -14,7 +14,7 @@ from tutelage.core.files import refuse_file, write_atomically
 from tutelage.core.names import counted, shown
 from tutelage.core.precision import float32_by_default
 from tutelage.core.seeding import own_random_state
-from tutelage.core.wording import command, option
+from tutelage.core.wording import command
 from tutelage.curation.chosen import contact_page, label_csv
 from tutelage.curation.pile import Pile, gather, require_unlabeled
 from tutelage.curation.selection.choose import Choice, choose, settled
@@ -131,6 +131,5 @@ def require_folder(data: str) -> None:
     archive = data == "digits" or root.is_file() or (root.is_dir() and any(map(is_shard, root.iterdir())))
     if archive:
         raise DataError(
-            f"{shown(data)} is no folder of images: a label table, which this writes, is for a folder "
-            f"({option('labels')} of training)"
+            f"{shown(data)} is no folder of images: the labels that this writes are a table of the files of a folder"
         )

@@ -11,7 +11,7 @@ from PIL import Image
 
 from tutelage.core.colors import as_rgb
 from tutelage.core.names import counted, shown
-from tutelage.curation.cleaning.faults import MEANS, Fault, by_name
+from tutelage.curation.cleaning.faults import MEANS, Fault, Kind, by_name
 from tutelage.curation.cleaning.pictures import Pictures
 from tutelage.data.images.framing import Framing
 from tutelage.data.images.items import Unreadable
@@ -73,6 +73,7 @@ def _lines(fault: Fault, labels: dict[str, str | None]) -> tuple[str, ...]:
     label = labels.get(fault.path)
     lines = [shown(fault.suggestion or fault.name)]
     lines += [f"given: {shown(label)}"] if label is not None else []
+    lines += [f"margin {fault.score:.2f} of 1"] if fault.kind is Kind.WRONG_LABEL else []
     lines.append(shown(fault.path))
     return tuple([*lines, f"= {shown(fault.other)}"] if fault.other else lines)
 

@@ -79,13 +79,13 @@ def described_points(answers: Answers, belief: Belief) -> dict[str, list[Any]]:
 def described_step(step: Transaction, answers: Answers) -> dict[str, Any]:
     """What a list of the last steps shows of one.
 
-    `index` of the image, if it is one that is there; `images` with an answer; `out`, images that are not of a class;
-    `label`, the most frequent answer, or that class; `changed`, a class that was renamed to `label`, or removed if
-    `label` is null.
+    `index` of the image, if it is a single one that is there; `images` with an answer; `out`, images that are not of a
+    class; `label`, the most frequent answer, or that class; `changed`, a class that was renamed to `label`, or removed
+    if `label` is null.
     """
     labels = Counter(None if said is None else said.label for said in step.after.values())
     label = labels.most_common(1)[0][0] if labels else next((out for _, out in step.rejected), None)
-    name = next(iter(step.after)) if len(step.after) == 1 else None
+    name = next(iter(step.after)) if len(step.after) == 1 and step.classes is None else None
     changed = None
     if step.classes is not None:
         before, after = step.classes

@@ -160,7 +160,7 @@ class LabelingSession:
             return self.state()
 
     def undo(self) -> dict[str, Any]:
-        """Take the last step back, also one of an earlier session: `state`, and `index` of its first image or null.
+        """Take the last step back, also one of an earlier session: `state`, and `index` of its image if it is one.
 
         Raises:
             RunError: there is none.
@@ -169,10 +169,7 @@ class LabelingSession:
             step = self._journal.undo()
             self._retake()
             self._belief = self._think()
-            rows = [
-                self._answers.rows[name] for name in (*step.before, *dict(step.rejected)) if name in self._answers.rows
-            ]
-            return {"state": self.state(), "index": rows[0] if rows else None}
+            return {"state": self.state(), "index": described_step(step, self._answers)["index"]}
 
     def add_class(self, name: str) -> dict[str, Any]:
         """Add a class. The state after it.

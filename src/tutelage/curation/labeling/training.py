@@ -108,7 +108,7 @@ class BackgroundTraining:
         if best.scored:
             score = f"{best.headline.words} {best.score:.1%} on {counted(best.scores['n'], 'image')} ({best.part})"
         elif best.estimate is not None:
-            score = best.estimate.sentence
+            score = f"{best.estimate.sentence}, and lower than of the whole pile where hard images were labeled"
         else:
             score = "no labels were left to score it on"
         where = shown(str(self.run))

@@ -207,7 +207,8 @@ class Actions:
         if changed:
             found = now[changed[0]]["label"]
             said = f"as '{shown(found)}'" if found is not None else "as not labeled"
-            raise Refused(f"another window has saved an image of these {said} meanwhile: nothing is saved", 409)
+            which = "this image" if len(before) == 1 else "an image of these"
+            raise Refused(f"another window has saved {which} {said} meanwhile: nothing is saved", 409)
 
 
 def _one_of(classes: Sequence[str], value: Any) -> str:

@@ -35,7 +35,7 @@ export function startDialogs(onChange) {
     const kind = new FormData(by("export-form")).get("kind");
     const wanted = {kind, links: by("links").checked, model: by("with-model").checked};
     const {written, images} = await post("export", wanted);
-    by("export").querySelector(".done").textContent = `Written: ${written}, beside the label table, with ${counted(images, "image")}.`;
+    by("export").querySelector(".done").textContent = `Written: ${written}, beside the label table, with ${counted(images, "label")}.`;
   });
 }
 
@@ -74,7 +74,7 @@ async function changeClass(what, more) {
   await save(what, {name, ...more});
   by("edit-class").close();
   changed();
-  announce(what === "remove" ? `The class ${name} is removed.` : `The class ${name} is renamed.`);
+  announce(what === "remove" ? `The class ${name} is removed.` : `The class ${name} is now ${more.to.trim()}.`);
 }
 
 function open(id) {
@@ -90,7 +90,7 @@ function acts(id, button, act, element = button, event = "click") {
   const fault = by(id).querySelector(".fault");
   element.addEventListener(event, async (happened) => {
     happened.preventDefault();
-    fault.textContent = "";
+    for (const line of by(id).querySelectorAll(".fault, .done")) line.textContent = "";
     button.disabled = true;
     try {
       await act();

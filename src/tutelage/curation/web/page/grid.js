@@ -119,6 +119,7 @@ export class Grid {
     const to = event.key === "Home" ? 0 : event.key === "End" ? this.tiles.length - 1 : place + (steps[event.key] ?? NaN);
     if (Number.isNaN(to)) return;
     event.preventDefault();
+    this.pointed = null; // keys follow what moved last
     this.focus(Math.min(Math.max(to, 0), this.tiles.length - 1));
   }
 

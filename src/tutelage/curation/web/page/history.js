@@ -43,10 +43,10 @@ function row(step, said) {
 function content(step, swatch, label, mark) {
   if (step.changed) {
     const old = make("bdi", {textContent: step.changed});
-    return make("p", {}, ...(step.label ? [old, "\u00a0is now ", label] : [old, "\u00a0is removed"]), mark);
+    return make("p", {}, ...(step.label ? [old, "\u00a0is now\u00a0", label] : [old, "\u00a0is removed"]), mark);
   }
   if (step.index === null || step.index === undefined) {
-    const many = step.images ? `${counted(step.images, "image")}: ` : `${counted(step.out, "image")}, none of them `;
+    const many = step.images ? `${counted(step.images, "image")}:\u00a0` : `${counted(step.out, "image")}, none of them\u00a0`;
     return make("p", {}, many, swatch, label, mark);
   }
   const image = make("img", {alt: "", width: 40, height: 40});

@@ -112,7 +112,7 @@ async function show() {
 
 function describe(item) {
   by("name").textContent = item.name;
-  by("why").textContent = item.why ? `This image: ${item.why}` : "";
+  by("why").textContent = item.why && !item.label && !item.answered ? `This image: ${item.why}` : "";
   const name = item.label ?? item.guess;
   const swatch = make("i", {className: "swatch"});
   swatch.style.background = classColor(name);
@@ -129,7 +129,7 @@ export function answer(label) {
   const entry = addStep({index: item.index, images: 1, label});
   const saved = save("answer", {index: item.index, label, was: item.label});
   saved.then(() => {
-    Object.assign(item, {label, saving: false});
+    Object.assign(item, {label, saving: false, answered: true});
     if (item === visible) show();
     announce(`Saved: ${label ?? "not sure"}. ${store.state.labeled + store.state.settled} of ${store.state.images} images settled.`);
   }).catch((error) => {
@@ -196,9 +196,9 @@ export async function lookAgain() {
 export async function undo() {
   try {
     const {index} = await save("undo");
-    announce("The last answer is undone.");
+    announce(`Undone. ${store.state.labeled + store.state.settled} of ${store.state.images} images settled.`);
     await look();
-    if (index !== null && index !== undefined) await showIndex(index);
+    await (index === null ? show() : showIndex(index));
   } catch (error) {
     showTrouble(error, null);
   }
