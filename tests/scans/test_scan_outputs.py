@@ -162,14 +162,14 @@ def test_a_scan_that_does_not_fit_into_memory_stops_no_other(
         Path("new/a.nii.gz").write_bytes(gzip.compress(content))
     else:
         Path("new/a.nii.gz").write_bytes(gzip.compress(content))
-        segment, first = ScanModel.segment, iter([True])
+        prepared, first = ScanModel._prepared, iter([True])
 
         def greedy(self: ScanModel, raw: Any) -> Any:
             if next(first, False):
                 raise MemoryError
-            return segment(self, raw)
+            return prepared(self, raw)
 
-        monkeypatch.setattr(ScanModel, "segment", greedy)
+        monkeypatch.setattr(ScanModel, "_prepared", greedy)
     assert cli.run(["predict", str(finished), "new", "--out", "masks"]) == 1
     assert "tutelage: 1 of 3 scans could not be segmented: a; masks lists" in capsys.readouterr().err
     assert sorted(path.name for path in Path("masks").glob("*.nii.gz")) == ["c0.nii.gz", "c1.nii.gz"]

@@ -16,6 +16,7 @@ from tutelage.config.segmentation import SegmentationConfig
 from tutelage.core.errors import ConfigError, DataError
 from tutelage.networks.vnet import VNet
 from tutelage.tasks.segmentation import Segmentation
+from tutelage.tasks.sliding_window import predict_slabs, predict_windows
 
 DATA = Path(os.environ.get("TUTELAGE_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
@@ -222,3 +223,38 @@ def test_the_published_strides_are_kept_exactly() -> None:
     made = Segmentation("ab", patch_size=(112, 112, 80), cfg=SegmentationConfig(strides=(18, 18, 4)))
     assert made.strides == (18, 18, 4)
     assert task((96, 96, 96)).strides == (48, 48, 48)
+
+
+@pytest.mark.parametrize("weight", ["constant", "gaussian"])
+@pytest.mark.parametrize(
+    ("shape", "window", "strides"),
+    [
+        ((1, 1, 20, 23, 17), (8, 8, 8), (4, 4, 4)),
+        ((2, 1, 20, 23, 17), (8, 9, 6), (5, 4, 3)),
+        ((1, 2, 5, 23, 17), (8, 8, 8), (4, 8, 4)),
+        ((1, 1, 6, 7), (8, 8), (4, 4)),
+        ((3, 1, 30, 20), (8, 16), (8, 5)),
+    ],
+)
+def test_windows_and_slabs_are_those_of_monai(
+    shape: tuple[int, ...], window: tuple[int, ...], strides: tuple[int, ...], weight: Any
+) -> None:
+    from monai.inferers.utils import sliding_window_inference
+
+    torch.manual_seed(0)
+    kind = nn.Conv3d if len(window) == 3 else nn.Conv2d
+    network, volume = kind(shape[1], 3, 3, padding=1).requires_grad_(False), torch.randn(shape)
+
+    def predict(windows: torch.Tensor) -> torch.Tensor:
+        probs: torch.Tensor = network(windows).softmax(1)
+        return probs
+
+    overlap = [max(0.0, 1.0 - stride / size - 1e-9) for size, stride in zip(window, strides, strict=True)]
+    expected = sliding_window_inference(volume, window, 4, predict, overlap=overlap, mode=weight)
+    assert torch.equal(predict_windows(predict, volume, window, strides=strides, weight=weight), expected)
+    for axis in range(len(window)):
+        slabs = list(predict_slabs(predict, volume, window, strides=strides, weight=weight, axis=axis))
+        found = torch.cat([slab for _, slab in slabs], dim=2 + axis)
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+        ends = np.cumsum([0, *(slab.shape[2 + axis] for _, slab in slabs)])
+        assert [start for start, _ in slabs] == ends[:-1].tolist() and ends[-1] == shape[2 + axis]

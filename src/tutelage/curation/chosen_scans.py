@@ -49,7 +49,7 @@ def rank_scans(model: ScanModel, cases: Sequence[Case]) -> tuple[list[RankedScan
     given = [Given(case, lambda cfg, case=case: read_case(case, cfg, with_label=False)) for case in cases]  # type: ignore[misc]
     ranked: list[RankedScan] = []
     faults: list[str] = []
-    for made in model.predictions(given):
+    for made in model.predictions(given, probabilities=True):
         if made.probs is None or made.predicted is None:
             faults.append(f"{shown(made.case.name)}: {made.error}")
             continue

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
+Integer = TypeVar("Integer", bound=np.integer)
 
-def keep_largest(labels: NDArray[np.integer], num_classes: int) -> NDArray[np.integer]:
+
+def keep_largest(labels: NDArray[Integer], num_classes: int) -> NDArray[Integer]:
     """`labels` (*S) with only the largest connected component of each class; the others become background (0).
 
     Voxels that touch at a corner are connected (26 neighbors in three dimensions, as in DTC's code). If two components

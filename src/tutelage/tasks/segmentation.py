@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import product
 from types import MappingProxyType
+from typing import Any
 
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tutelage.config.segmentation import SegmentationConfig
 from tutelage.core.errors import ConfigError, DataError
 from tutelage.core.precision import at_least_float32
 from tutelage.tasks.base import Task
-from tutelage.tasks.components import keep_largest
+from tutelage.tasks.components import Integer, keep_largest
 from tutelage.tasks.overlap import DISTANCES, OVERLAPS
 from tutelage.tasks.own_metrics import OwnMetric, try_metrics
 from tutelage.tasks.segmentation_metrics import SegmentationMetrics
-from tutelage.tasks.sliding_window import predict_windows
+from tutelage.tasks.sliding_window import predict_slabs, predict_windows
 
 IGNORED = -1
 MOST_ON_DEVICE = 2**30  # bytes of a result on the network's device; larger ones are accumulated on the CPU
@@ -103,9 +106,7 @@ class Segmentation(Task):
         The network is in evaluation mode during prediction; afterwards its mode is restored. Windows are moved to its
         device one batch at a time. A large result is accumulated on the CPU.
         """
-        training = [module for module in network.modules() if module.training]
-        network.eval()
-        try:
+        with _evaluating(network):
             if not self.cfg.flips:
                 return self._windows(network, image)
             axes = range(2, image.ndim)
@@ -116,32 +117,61 @@ class Segmentation(Task):
             for flipped in mirrored[1:]:
                 total += self._windows(network, image.flip(flipped)).flip(flipped)
             return total / len(mirrored)
-        finally:
-            for module in training:  # one by one, since parts of the network may have been in evaluation mode
-                module.training = True
+
+    @torch.no_grad()
+    def predict_slabs(self, network: nn.Module, image: Tensor, axis: int) -> Iterator[tuple[int, Tensor]]:
+        """What `predict` gives without mirrored copies, in slabs along an axis of *S, each with its start.
+
+        Memory is needed for what a row of windows covers.
+        """
+        with _evaluating(network):
+            slabs = predict_slabs(
+                _probabilities(network), image, self.patch_size, axis=axis, **self._how(network, image)
+            )
+            yield from slabs
 
     def _windows(self, network: nn.Module, image: Tensor) -> Tensor:
+        return predict_windows(_probabilities(network), image, self.patch_size, **self._how(network, image))
+
+    def _how(self, network: nn.Module, image: Tensor) -> dict[str, Any]:
         device = next(network.parameters()).device
         size = 4 * len(self.classes) * image.shape[0] * image[0, 0].numel()
-        return predict_windows(
-            lambda windows: network(windows).float().softmax(1),
-            image,
-            self.patch_size,
-            strides=self.strides,
-            weight=self.cfg.window_weight,
-            batch=self.cfg.window_batch,
-            device=device,
-            result_device=device if size <= MOST_ON_DEVICE else torch.device("cpu"),
-        )
+        return {
+            "strides": self.strides,
+            "weight": self.cfg.window_weight,
+            "batch": self.cfg.window_batch,
+            "device": device,
+            "result_device": device if size <= MOST_ON_DEVICE else torch.device("cpu"),
+        }
 
     def decide(self, probs: Tensor) -> Tensor:
         """(B, *S) int64: the most probable class of each voxel of `probs` (B, K, *S), post-processed as set."""
         classes = probs.argmax(1)
         if not self.cfg.largest_component:
             return classes
-        kept = [keep_largest(row, len(self.classes)) for row in classes.cpu().numpy()]
+        kept = [self.tidied(row) for row in classes.cpu().numpy()]
         return torch.stack([torch.from_numpy(row) for row in kept]).to(probs.device)
+
+    def tidied(self, classes: NDArray[Integer]) -> NDArray[Integer]:
+        """Class indices (*S) of a case, post-processed as set."""
+        return keep_largest(classes, len(self.classes)) if self.cfg.largest_component else classes
 
     def metrics(self, *, distances: bool = True) -> SegmentationMetrics:
         """A new, empty collector; it is much faster without `distances`."""
         return SegmentationMetrics(self.classes, distances=distances, decide=self.decide, own_metrics=self.own_metrics)
+
+
+def _probabilities(network: nn.Module) -> Callable[[Tensor], Tensor]:
+    return lambda windows: network(windows).float().softmax(1)
+
+
+@contextmanager
+def _evaluating(network: nn.Module) -> Iterator[None]:
+    """The network in evaluation mode; afterwards its mode is restored."""
+    training = [module for module in network.modules() if module.training]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module in training:  # one by one, since parts of the network may have been in evaluation mode
+            module.training = True

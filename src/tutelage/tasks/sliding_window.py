@@ -1,24 +1,29 @@
-"""Probabilities of a whole volume from overlapping windows, with MONAI."""
+"""Probabilities of a whole volume from overlapping windows, placed and weighted as in MONAI."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from tutelage.core.errors import MissingExtra
 
+Predict = Callable[[Tensor], Tensor]
+Weight = Literal["constant", "gaussian"]
+
 
 def predict_windows(
-    predict: Callable[[Tensor], Tensor],
+    predict: Predict,
     volume: Tensor,
     window: Sequence[int],
     *,
     strides: Sequence[int],
-    weight: Literal["constant", "gaussian"] = "constant",
+    weight: Weight = "constant",
     batch: int = 4,
     device: torch.device | None = None,
     result_device: torch.device | None = None,
@@ -26,7 +31,7 @@ def predict_windows(
     """(B, K, *S) float32: `predict` averaged over windows placed every `strides` voxels, the last one at the end.
 
     A volume smaller than the window is padded with zeros on both sides, and the result is cropped. Memory is needed for
-    the result and for one batch of windows.
+    the result, for a slab of it, and for one batch of windows.
 
     Args:
         predict: maps windows (b, C, *window) to probabilities (b, K, *window). It must include the softmax, since
@@ -43,22 +48,71 @@ def predict_windows(
     Raises:
         MissingExtra: MONAI is not installed.
     """
-    try:
-        from monai.inferers.utils import sliding_window_inference
-    except ModuleNotFoundError as error:
-        raise MissingExtra("segmentation of whole volumes", "monai", "medical") from error
-    result = sliding_window_inference(
-        volume,
-        tuple(window),
-        batch,
-        predict,
-        overlap=[_overlap(size, stride) for size, stride in zip(window, strides, strict=True)],
-        mode=weight,
-        sw_device=device,
-        device=result_device,
+    result: Tensor | None = None
+    slabs = predict_slabs(
+        predict, volume, window, strides=strides, weight=weight, batch=batch, device=device, result_device=result_device
     )
-    assert isinstance(result, Tensor)
+    for start, probs in slabs:
+        if result is None:
+            result = probs.new_empty((*probs.shape[:2], *volume.shape[2:]))
+        result[:, :, start : start + probs.shape[2]] = probs
+    assert result is not None
     return result
+
+
+def predict_slabs(
+    predict: Predict,
+    volume: Tensor,
+    window: Sequence[int],
+    *,
+    strides: Sequence[int],
+    axis: int = 0,
+    weight: Weight = "constant",
+    batch: int = 4,
+    device: torch.device | None = None,
+    result_device: torch.device | None = None,
+) -> Iterator[tuple[int, Tensor]]:
+    """The result of `predict_windows` in slabs (B, K, *S') along an axis, in order, each with its start.
+
+    A slab is as thick as the stride. Memory is needed for what a row of windows covers, and for one batch of windows.
+
+    Args:
+        axis: of *S.
+    """
+    at = 2 + axis
+    before = [max(size - length, 0) // 2 for length, size in zip(volume.shape[2:], window, strict=True)]
+    after = [max(size - length - low, 0) for length, size, low in zip(volume.shape[2:], window, before, strict=True)]
+    if any(before) or any(after):
+        volume = F.pad(volume, [pad for ends in zip(before[::-1], after[::-1], strict=True) for pad in ends])
+    starts = [_starts(*sizes) for sizes in zip(volume.shape[2:], window, strides, strict=True)]
+    rows = starts.pop(axis)
+    cover = list(volume.shape[2:])
+    cover[axis] = window[axis]
+    target = result_device or volume.device
+    importance = _importance(window, weight, target)
+    total, weights = torch.zeros(0, device=target), torch.zeros(cover, device=target)
+    for row, start in enumerate(rows):
+        places = [(image, *place) for image in range(len(volume)) for place in product(*starts)]
+        for first in range(0, len(places), batch):
+            where = [(image, [*place[:axis], start, *place[axis:]]) for image, *place in places[first : first + batch]]
+            windows = torch.stack([volume[image][(slice(None), *_box(place, window))] for image, place in where])
+            found = predict(windows.to(device or volume.device)).to(target)
+            if not total.numel():
+                total = torch.zeros((len(volume), found.shape[1], *cover), dtype=found.dtype, device=target)
+            for (image, place), probs in zip(where, found, strict=True):
+                place[axis] = 0
+                total[image][(slice(None), *_box(place, window))] += probs * importance
+                if not image:
+                    weights[_box(place, window)] += importance
+        last = row + 1 == len(rows)
+        done = window[axis] if last else rows[row + 1] - start
+        slab = total.narrow(at, 0, done) / weights.narrow(axis, 0, done)
+        inside = [
+            slice(low, length - high) for length, low, high in zip(slab.shape[2:], before, after, strict=True)
+        ]  # along the axis of the slabs, padding means that there is one
+        yield start, slab[(slice(None), slice(None), *inside)]
+        if not last:
+            total, weights = _moved(total, done, at), _moved(weights, done, axis)
 
 
 def count_windows(shape: Sequence[int], window: Sequence[int], strides: Sequence[int]) -> int:
@@ -67,6 +121,27 @@ def count_windows(shape: Sequence[int], window: Sequence[int], strides: Sequence
     return math.prod(math.ceil(max(length - size, 0) / stride) + 1 for length, size, stride in axes)
 
 
-def _overlap(size: int, stride: int) -> float:
-    """The overlap that MONAI converts back to exactly `stride`; it truncates size * (1 - overlap), e.g. 15.99 to 15."""
-    return max(0.0, 1.0 - stride / size - 1e-9)
+def _starts(length: int, size: int, stride: int) -> list[int]:
+    return [min(k * stride, length - size) for k in range(math.ceil((length - size) / stride) + 1)]
+
+
+def _box(place: Sequence[int], window: Sequence[int]) -> tuple[slice, ...]:
+    return tuple(slice(start, start + size) for start, size in zip(place, window, strict=True))
+
+
+def _moved(array: Tensor, by: int, axis: int) -> Tensor:
+    """What lies beyond the first `by` places of an axis, moved to its start, with zeros behind it."""
+    moved = torch.zeros_like(array)
+    rest = array.shape[axis] - by
+    moved.narrow(axis, 0, rest).copy_(array.narrow(axis, by, rest))
+    return moved
+
+
+def _importance(window: Sequence[int], weight: Weight, device: torch.device) -> Tensor:
+    """(*window) float32: the weight of each voxel of a window."""
+    try:
+        from monai.data.utils import compute_importance_map
+    except ModuleNotFoundError as error:
+        raise MissingExtra("segmentation of whole volumes", "monai", "medical") from error
+    found: Tensor = compute_importance_map(tuple(window), mode=weight, sigma_scale=0.125, device=device)
+    return found

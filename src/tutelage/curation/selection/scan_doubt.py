@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 _TINY = 1e-9
 
 
-def doubt(probs: NDArray[np.float32], predicted: NDArray[np.int64]) -> float | None:
+def doubt(probs: NDArray[np.float32], predicted: NDArray[np.integer]) -> float | None:
     """The mean entropy over the voxels that are segmented, as a share of the largest that K classes can have.
 
     docs/select.md compares it with the Dice that follows from the probabilities.

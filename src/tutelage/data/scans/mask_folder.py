@@ -22,7 +22,7 @@ TABLE = "cases.csv"
 
 def sizes_of(predicted: NDArray[np.integer], geometry: Geometry, classes: Sequence[str]) -> dict[str, Any]:
     """Voxels and, of volumes, ml of each class but the background, by column, from class indices (*S)."""
-    voxels = np.bincount(predicted.ravel(), minlength=len(classes))[1:].tolist()
+    voxels = [int(np.count_nonzero(predicted == number)) for number in range(1, len(classes))]
     each = float(np.prod(geometry.spacing)) / 1000.0
     sizes: dict[str, Any] = {f"voxels_{name}": count for name, count in zip(classes[1:], voxels, strict=True)}
     if geometry.axes == 3:

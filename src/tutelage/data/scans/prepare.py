@@ -14,7 +14,7 @@ from tutelage.core.errors import DataError
 from tutelage.data.scans.geometry import Geometry, nearest_axes
 from tutelage.data.scans.reading import RawCase
 
-_INTERPOLATION = {1: "linear", 2: "bilinear", 3: "trilinear"}
+INTERPOLATION = {1: "linear", 2: "bilinear", 3: "trilinear"}
 _BLOCK = 2**22  # values that are standardized at a time
 
 
@@ -73,6 +73,10 @@ class Placement:
         full = np.full(self._turned_shape(), outside, mask.dtype)
         self.crop(full)[...] = inside
         return np.ascontiguousarray(self.turn_back(full))
+
+    def outside(self) -> NDArray[np.uint8]:
+        """(*T) reoriented: class 0 everywhere."""
+        return np.zeros(self._turned_shape(), np.uint8)
 
     def restore_probabilities(self, probs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Class probabilities (K, *shape) on the grid of the file; outside the crop, class 0 has probability 1."""
@@ -242,7 +246,7 @@ def resample(array: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.f
     from torch import from_numpy
 
     values = from_numpy(np.ascontiguousarray(array, np.float32))[None]
-    return F.interpolate(values, shape, mode=_INTERPOLATION[len(shape)], align_corners=False)[0].numpy()
+    return F.interpolate(values, shape, mode=INTERPOLATION[len(shape)], align_corners=False)[0].numpy()
 
 
 def resample_mask(mask: NDArray, shape: tuple[int, ...]) -> NDArray:

@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from tutelage.config.scan import ScanConfig
 from tutelage.core.errors import DataError, is_out_of_memory
 from tutelage.core.names import shown
 from tutelage.core.precision import float32_by_default
 from tutelage.data.kinds import SCANS
+from tutelage.data.scans.decide import decide_slabs
 from tutelage.data.scans.formats.read import TOO_LARGE
 from tutelage.data.scans.given import Given, Scans, Spacing, list_given
-from tutelage.data.scans.prepare import place, prepare
+from tutelage.data.scans.prepare import Placement, place, prepare
 from tutelage.data.scans.reading import RawCase
 from tutelage.inference.model import Tell, TrainedModel
 from tutelage.inference.scans.predict import WrittenMasks, refuse_folder, write_masks
@@ -114,6 +115,20 @@ class ScanModel(TrainedModel):
         Raises:
             DataError: the scan has other channels or axes than the training scans, or cannot be prepared.
         """
+        placement, image = self._prepared(raw)
+        probs = self.task.predict(self.network, image)[0]
+        return placement.restore_probabilities(probs.float().cpu().numpy())
+
+    def decide(self, probs: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """(*S) class indices from the probabilities (K, *S) of a scan."""
+        return self.task.decide(torch.from_numpy(probs)[None])[0].to(torch.uint8).numpy()
+
+    def _prepared(self, raw: RawCase) -> tuple[Placement, Tensor]:
+        """Where a scan lies, and its prepared volume (1, C, *S).
+
+        Raises:
+            DataError: see `segment`.
+        """
         axes = len(self.task.patch_size)
         if (len(raw.image), raw.geometry.axes) != (self.channels, axes):
             raise DataError(
@@ -121,21 +136,29 @@ class ScanModel(TrainedModel):
                 f"and {axes}"
             )
         placement = place(raw, self.scan)
-        image, _ = prepare(raw, placement, self.scan)
-        probs = self.task.predict(self.network, torch.from_numpy(image)[None])[0]
-        return placement.restore_probabilities(probs.float().cpu().numpy())
+        return placement, torch.from_numpy(prepare(raw, placement, self.scan)[0])[None]
 
-    def decide(self, probs: NDArray[np.float32]) -> NDArray[np.int64]:
-        """(*S) class indices from the probabilities (K, *S) of a scan."""
-        return self.task.decide(torch.from_numpy(probs)[None])[0].numpy()
+    @float32_by_default()
+    def _predicted(self, one: Given, probabilities: bool) -> ScanPrediction:
+        raw = one.read(self.scan)
+        geometry, warnings = raw.geometry, tuple(raw.warnings)
+        if probabilities or self.task.cfg.flips:  # mirrored windows begin at the other end
+            probs = self.segment(raw)
+            return ScanPrediction(
+                one.case, geometry, probs if probabilities else None, self.decide(probs), "", warnings
+            )
+        placement, image = self._prepared(raw)
+        del raw  # a large scan is in memory once
+        axis = int(np.argmin(np.divide(self.task.patch_size, placement.shape)))  # in which slabs are thinnest
+        slabs = ((start, probs[0]) for start, probs in self.task.predict_slabs(self.network, image, axis))
+        classes = self.task.tidied(decide_slabs(placement, slabs, axis))
+        return ScanPrediction(one.case, geometry, None, classes, "", warnings)
 
-    def predictions(self, scans: Sequence[Given]) -> Iterator[ScanPrediction]:
-        """One prediction per scan, in order; only one is in memory at a time."""
+    def predictions(self, scans: Sequence[Given], *, probabilities: bool = False) -> Iterator[ScanPrediction]:
+        """One prediction per scan, in order; only one is in memory at a time, without probabilities in slabs."""
         for one in scans:
             try:
-                raw = one.read(self.scan)
-                probs = self.segment(raw)
-                made = ScanPrediction(one.case, raw.geometry, probs, self.decide(probs), warnings=tuple(raw.warnings))
+                made = self._predicted(one, probabilities)
             except DataError as error:
                 made = ScanPrediction(one.case, error="; ".join(error.faults))
             except Exception as error:

@@ -37,12 +37,12 @@ def write_masks(
     """
     cases = [one.case for one in scans]
     folder = MaskFolder(out, model.classes, model.values)
-    for number, made in enumerate(model.predictions(scans), start=1):
-        if made.geometry is None or made.predicted is None or made.probs is None:
+    for number, made in enumerate(model.predictions(scans, probabilities=probabilities), start=1):
+        if made.geometry is None or made.predicted is None:
             row = folder.fail(made.case, made.error)
         else:
             row = folder.add(made.case, made.predicted, made.geometry)
-            if probabilities:
+            if made.probs is not None:
                 write_probabilities(out, stem_of(row["mask"]), made.probs, made.geometry, like=made.case.images[0])
         if tell is not None:
             for warning in made.warnings:

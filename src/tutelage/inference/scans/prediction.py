@@ -29,15 +29,15 @@ class ScanPrediction:
     """The prediction for one scan, or the reason why it could not be read.
 
     Attributes:
-        probs: (K, *S) float32 on the grid of the file, or None.
-        predicted: (*S) int64 class indices on the same grid, or None.
+        probs: (K, *S) float32 on the grid of the file, if they were asked for.
+        predicted: (*S) uint8 class indices on the same grid, or None.
         warnings: what is unusual in its files but was accepted; safe to print.
     """
 
     case: Case
     geometry: Geometry | None = None
     probs: NDArray[np.float32] | None = None
-    predicted: NDArray[np.int64] | None = None
+    predicted: NDArray[np.uint8] | None = None
     error: str = ""
     warnings: tuple[str, ...] = ()
 
@@ -65,7 +65,7 @@ class Segmenter(Protocol):
 
     def segment(self, raw: RawCase) -> NDArray[np.float32]: ...
 
-    def predictions(self, scans: Sequence[Given]) -> Iterator[ScanPrediction]: ...
+    def predictions(self, scans: Sequence[Given], *, probabilities: bool = False) -> Iterator[ScanPrediction]: ...
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -120,7 +120,7 @@ def keep_masks(model: Segmenter, scans: Sequence[Given], *, probabilities: bool 
     table = np.array(model.values, np.uint8)
     kept = Segmentations([one.case.name for one in scans], model.classes, model.values, [], [], [])
     sizes = [f"{unit}_{name}" for unit in ("voxels", "ml") for name in model.classes[1:]]
-    for made in model.predictions(scans):
+    for made in model.predictions(scans, probabilities=probabilities):
         row: dict[str, Any] = {"case": made.case.name} | dict.fromkeys(sizes, "") | {"error": made.error}
         if made.predicted is not None and made.geometry is not None:
             row |= sizes_of(made.predicted, made.geometry, model.classes)
