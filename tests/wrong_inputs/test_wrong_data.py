@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from support.users_files import USERS_FILES, last
+
 ROWS = "path,label\na.png,cat\nb.png,cat\nc.png,dog\nd.png,dog\n"
 
 
@@ -32,11 +34,6 @@ def tiff(value: float) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(np.full((8, 8), value, np.float32)).save(stream, "TIFF")
     return stream.getvalue()
-
-
-def last(*done: Any) -> Any:
-    """The last of what was done one after the other: the command."""
-    return done[-1]
 
 
 def beside(world: Any, name: str, content: bytes | None = None) -> list[str]:
@@ -419,7 +416,7 @@ ARRAYS: dict[str, tuple[Callable[[Any], list[str]], str]] = {
 
 UNCHECKED = ("an empty name", "a class of unreadable images alone, passed over")  # check takes no such thing
 SOURCES = ("--labels", "--val", "--test", "--unlabeled")
-CASES = TABLES | FOLDERS | IMAGES | SHARDS | ARRAYS
+CASES = TABLES | FOLDERS | IMAGES | SHARDS | ARRAYS | USERS_FILES
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -24,7 +24,7 @@ from tutelage.data.kinds import IMAGES
 from tutelage.run import baseline
 from tutelage.run.budget import Deadline
 from tutelage.run.data_modules.base import DataModule
-from tutelage.run.data_modules.recognize import MODULES, module_of
+from tutelage.run.data_modules.recognize import MODULES, data_before_settings, module_of
 from tutelage.run.doubtful_settings import warn_of_slow_averages, warn_of_unused_views
 from tutelage.run.fine_tuning import check_finetune
 from tutelage.run.folder import LABELS, RunFolder, refuse_existing
@@ -140,7 +140,8 @@ def _accepted(
     """The module of the data and the device of a run; refuses at once what can be known to fail without the data."""
     check_goal(cfg, pretraining=pretraining)
     kind = module_of(cfg)
-    kind.refuse(cfg)
+    with data_before_settings(cfg):
+        kind.refuse(cfg)
     device = choose_device(cfg.train.device)
     choose_precision(cfg.train.precision, device)
     baseline.check_baseline(cfg)

@@ -85,6 +85,9 @@ def _recognize(path: str, labels: str | None) -> dict[str, ImageListing]:
         return _refuse_labels({"train": list_shards([root], path)}, path, labels)
     if root.suffix.lower() == ".npz":
         return _refuse_labels(list_arrays(root, path), path, labels)
+    if root.suffix.lower() == ".csv":
+        alone = f"{shown(path)} is a table alone: name the folder of its images, and the table with"
+        return {"train": _fault(path, f"{alone} {option('labels', path)}")}
     return {"train": _fault(path, f"{shown(path)} is a file of another kind; {_KINDS}")}
 
 

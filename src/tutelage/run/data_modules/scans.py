@@ -108,15 +108,15 @@ class ScanModule(DataModule):
 
     def settle(self, cfg: RunConfig, run: Path) -> RunConfig:
         """The settings, with the recommended method if it is `auto`, which depends on the listing only."""
-        if cfg.method == AUTO:
-            parts = list_scan_parts(cfg.data)
-            cases = [case for role in ("train", "unlabeled") if role in parts for case in parts[role].cases]
-            labels = sum(case.label is not None for case in cases)
+        parts = list_scan_parts(cfg.data) if cfg.method == AUTO else {}
+        cases = [case for role in ("train", "unlabeled") if role in parts for case in parts[role].cases]
+        labels = sum(case.label is not None for case in cases)
+        if labels:  # without any, the check says why, and nothing can be recommended
             used = labels if cfg.data.label_count is None else min(labels, cfg.data.label_count)
             choice = recommend_for_scans(labeled=used, unlabeled=len(cases) - used)
             choice.print(self.console)
             cfg = resolved(absolute(recommended(cfg, choice)))
-        elif cfg.given and cfg.preset is None:
+        elif cfg.method != AUTO and cfg.given and cfg.preset is None:
             own = base_preset(cfg.method)
             start = own if own in preset_names() else base_preset("supervised")
             self.console.print(f"- settings that are not given come from the preset {start}")
