@@ -64,4 +64,94 @@ KINDS: dict[str, Case] = {
     ),
 }
 
-USERS_FILES: dict[str, Case] = KINDS
+ROWS = "path,label\na.png,cat\nb.png,cat\nc.png,dog\nd.png,dog\n"
+
+
+def rows(*more: str, images: tuple[str, ...] = ()) -> Callable[[Any], list[str]]:
+    """Training with a good table and further rows; `images` are there besides a.png to h.png."""
+    return lambda w: last(w.image(*(f"photos/{name}" for name in images)), w.table(ROWS + "\n".join(more)))
+
+
+PATHS: dict[str, Case] = {
+    "an image in a folder that is not named": (
+        rows("x.png,cat", images=("sub/x.png",)),
+        r"line 6: 'x.png' is not a file in .*photos; did you mean 'sub/x.png'\?",
+    ),
+    "an image with another suffix": (
+        rows("x.jpg,cat", images=("x.png",)),
+        r"line 6: 'x.jpg' is not a file in .*photos; did you mean 'x.png'\?",
+    ),
+    "backslashes to nothing": (rows(r"sub\x.png,cat"), r"line 6: 'sub\\x.png' is not a file in .*photos"),
+    "backslashes to another folder": (
+        rows(r"other\x.png,cat", images=("sub/x.png",)),
+        r"line 6: 'other\\x.png' is not a file in .*; did you mean 'sub/x.png'\?",
+    ),
+    "an id of two images": (
+        rows("x,cat", images=("x.png", "x.jpg")),
+        r"line 6: 'x' may be 'x.jpg' or 'x.png': write which",
+    ),
+    "an id of no image": (rows("ISIC_0000001,cat"), r"line 6: 'ISIC_0000001' is not a file in .*photos"),
+    "an id of an image in a folder": (
+        rows("x,cat", images=("sub/x.png",)),
+        r"line 6: 'x' is not a file in .*; did you mean 'sub/x.png'\?",
+    ),
+    "folders of another machine that differ": (
+        rows("/data/one/e.png,cat", "/data/one/f.png,cat", "/data/two/g.png,cat"),
+        r"line 8: '/data/two/g.png' lies outside .*photos \(in front is '/data/two', and '/data/one' of most paths\); "
+        r"did you mean 'g.png'\?",
+    ),
+    "folders of another machine, and no such image": (
+        rows(r"C:\Users\x\photos\z.png,cat"),
+        r"line 6: 'C:\\Users\\x\\photos\\z.png' lies outside .*photos",
+    ),
+    "a path above the folder to an image in it": (
+        rows("../e.png,cat"),
+        r"line 6: '../e.png' lies outside .*photos; did you mean 'e.png'\?",
+    ),
+    "two forms of a name that are two files": (
+        rows(
+            "caf\N{COMBINING ACUTE ACCENT}e.png,cat",
+            images=("CAF\N{COMBINING ACUTE ACCENT}e.png", "CAF\N{COMBINING ACUTE ACCENT}E.png"),
+        ),
+        r"line 6: .* may be .* or .*: write which",
+    ),
+    "one image written in two ways with two labels": (
+        rows(r".\a.png,dog"),
+        r"line 6: '.\\a.png' is labeled 'dog' here and 'cat' in line 2",
+    ),
+    "an id and a path of one image with two labels": (
+        rows("a,dog"),
+        r"line 6: 'a' is labeled 'dog' here and 'cat' in line 2",
+    ),
+}
+
+LABELS: dict[str, Case] = {
+    "-1 alone": (
+        lambda w: w.table("path,label\na.png,-1\nb.png,-1\n"),
+        r"photos has no labeled image",
+    ),
+    "a class that only -1 leaves": (
+        lambda w: w.table("path,label\na.png,1\nb.png,-1\n"),
+        r"photos has only one class \('1'\)",
+    ),
+    "one class written in two ways": (
+        lambda w: w.table("path,label\na.png,1\nb.png,1.0\n"),
+        r"photos has only one class \('1'\)",
+    ),
+    "one class in two Unicode forms": (
+        lambda w: w.table(
+            "path,label\na.png,caf\N{LATIN SMALL LETTER E WITH ACUTE}\nb.png,cafe\N{COMBINING ACUTE ACCENT}\n"
+        ),
+        r"photos has only one class",
+    ),
+    "a negative class": (
+        lambda w: w.table("path,label\na.png,0\nb.png,-2\n"),
+        r"class name '-2' starts with '-', which spreadsheets run as a formula: rename it",
+    ),
+    "one image of two classes but for the point": (
+        lambda w: w.table("path,label\na.png,1\na.png,2.0\nb.png,2\n"),
+        r"line 3: 'a.png' is labeled '2' here and '1' in line 2",
+    ),
+}
+
+USERS_FILES: dict[str, Case] = KINDS | PATHS | LABELS

@@ -116,8 +116,8 @@ TABLES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
         r"labels.csv line 6: 'z.png' is not a file in .*photos; paths are relative to that folder",
     ),
     "a path that differs in case": (
-        lambda w: w.table(ROWS + "E.png,cat\n"),
-        r"line 6: 'E.png' is not a file; 'e.png' differs only in upper and lower case",
+        lambda w: last(w.image("photos/Ee.png", "photos/eE.png"), w.table(ROWS + "EE.png,cat\n")),
+        r"line 6: 'EE.png' may be 'Ee.png' or 'eE.png': write which",
     ),
     "a path out of the folder": (
         lambda w: w.table(ROWS + "../x.png,cat\n"),

@@ -13,11 +13,12 @@ from tutelage.core.wording import option
 from tutelage.data.csv_rows import TableFault, read_rows
 from tutelage.data.images.tables import is_image_column
 from tutelage.data.scans.folders import find_folder, list_pairs
-from tutelage.data.scans.formats.common import SLICE_SUFFIXES, VOLUME_SUFFIXES, existing, stem_of, suffix_of
+from tutelage.data.scans.formats.common import SLICE_SUFFIXES, VOLUME_SUFFIXES, existing, near_file, stem_of, suffix_of
 from tutelage.data.scans.items import Case, ScanListing
 
 DATASET_FILE = "dataset.json"
 _LOOKED_AT = 50  # lines that tell what a table is of
+_HINTS = 20  # faults that say which file may be meant
 
 
 def is_dataset_file(path: Path) -> bool:
@@ -134,7 +135,10 @@ def list_pair_table(path: Path, where: str, *, root: Path | None = None) -> Scan
         label = row[header.index("label")].strip()
         mask = existing(root / label) if label else None
         missing = [file for file in (*images, *([mask] if mask else [])) if not file.is_file()]
-        lost = [f"{place}: there is no file {shown(str(file))}" for file in missing]
+        few = len(listing.faults) < _HINTS
+        lost = [
+            f"{place}: there is no file {shown(str(file))}{near_file(file, root) if few else ''}" for file in missing
+        ]
         listing.faults += lost
         listing.skippable += lost
         if len(images) != len(channels):
@@ -208,7 +212,11 @@ def _entry(entry: Any, root: Path, path: Path, listing: ScanListing) -> Case | N
     files = [existing(root / name) for name in (*images, *([label] if isinstance(label, str) else []))]
     missing = [file for file in files if not file.is_file()]
     if missing:
-        lost = [f"{shown(str(path))} names {shown(str(file))}, which is not a file" for file in missing]
+        few = len(listing.faults) < _HINTS
+        lost = [
+            f"{shown(str(path))} names {shown(str(file))}, which is not a file{near_file(file, root) if few else ''}"
+            for file in missing
+        ]
         listing.faults += lost
         listing.skippable += lost
         return None
