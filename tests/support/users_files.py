@@ -154,4 +154,52 @@ LABELS: dict[str, Case] = {
     ),
 }
 
-USERS_FILES: dict[str, Case] = KINDS | PATHS | LABELS
+
+def shard(w: Any, *members: str, name: str = "photos/train-0.tar") -> list[str]:
+    """Training on a shard with these members: images by their suffix, labels with the class 1, and other text."""
+    pictures = {member: member.endswith(("png", "jpg")) for member in members}
+    w.image(*(f"made/{member}" for member, picture in pictures.items() if picture))
+    path = w.root / "made"
+    w.shard(name, {member: (path / member).read_bytes() if picture else b"1" for member, picture in pictures.items()})
+    return w.train
+
+
+MEMBERS: dict[str, Case] = {
+    "a dot before the suffix of a label alone": (
+        lambda w: shard(w, "IMG 2.1m.png", "IMG 2.2m.cls"),
+        r"train-0.tar: sample 'IMG 2.2m' has a label and no image",
+    ),
+    "one class, with a dot before the suffix": (
+        lambda w: shard(w, "IMG 2.1m.png", "IMG 2.1m.cls", "IMG 2.2m.png", "IMG 2.2m.cls"),
+        r"photos has only one class \('1'\)",
+    ),
+    "two images with dots and one label": (
+        lambda w: shard(w, "a.left.png", "a.right.png", "a.cls"),
+        r"train-0.tar: sample 'a' has two images, a.right.png is the second",
+    ),
+    "a label twice, with a dot before the suffix": (
+        lambda w: shard(w, "a.b.png", "a.b.cls", "a.b.CLS"),
+        r"train-0.tar: sample 'a.b' has two labels",
+    ),
+    "labels in .json": (
+        lambda w: shard(w, "a.png", "a.json", "b.png", "b.json"),
+        r"photos has no labeled image: the label of KEY.jpg in a shard is KEY.cls",
+    ),
+    "labels in .txt": (
+        lambda w: shard(w, "a.png", "a.txt", "b.png", "b.txt", name="photos/a.tar.gz"),
+        r"photos has no labeled image: the label of KEY.jpg in a shard is KEY.cls",
+    ),
+    "a tar of class folders": (
+        lambda w: shard(w, "cat/a.png", "cat/b.png", "dog/c.png"),
+        r"photos has no labeled image: the folders inside the shards \('cat', 'dog'\) are no labels: unpack them, or "
+        r"add KEY.cls to each image",
+    ),
+    "a tar of class folders in a folder": (
+        lambda w: (
+            shard(w, "all/cat/a.png", "all/dog/c.png", name="photos.tar") and ["train", "photos.tar", *w.train[2:]]
+        ),
+        r"photos.tar has no labeled image: the folders inside the shards \('cat', 'dog'\) are no labels",
+    ),
+}
+
+USERS_FILES: dict[str, Case] = MEMBERS | KINDS | PATHS | LABELS

@@ -234,7 +234,8 @@ def check_train_classes(train: ImagePart, inventory: ImageInventory) -> None:
     where, classes, counts = shown(train.listing.where), train.listing.classes, train.class_counts()
     if not classes:
         if not train.listing.faults:
-            inventory.faults.append(f"{where} has no labeled image: expected some of each class")
+            why = train.listing.no_labels or "expected some of each class"
+            inventory.faults.append(f"{where} has no labeled image: {why}")
         return
     if len(classes) == 1:
         inventory.faults.append(f"{where} has only one class ('{shown(classes[0])}'): expected two or more")
