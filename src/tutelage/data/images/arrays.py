@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tutelage.core.names import class_name_fault, shown
+from tutelage.core.names import class_name_fault, first_of, shown
 from tutelage.data.images.items import Content, ImageListing, Item, Stamp, Store, Unreadable, sort_classes
 
 DIGITS = Path(__file__).with_name("digits.npz")
 # raised for damaged zip files and headers
 _BROKEN = (OSError, EOFError, ValueError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 _SPLITS = {"train": ("x", "y"), "val": ("x_val", "y_val"), "test": ("x_test", "y_test")}
+_KNOWN = {"classes", *(name for pair in _SPLITS.values() for name in pair)}
 _CHANNELS = (1, 3, 4)
 
 
@@ -79,6 +80,9 @@ def list_arrays(path: Path, where: str) -> dict[str, ImageListing]:
             if "x" not in file.files:
                 got = ", ".join(file.files) or "nothing"
                 train.faults.append(f"{shown(where)}: no array 'x' of images; the file holds {shown(got)}")
+            if others := sorted(set(file.files) - _KNOWN):
+                known = ", ".join(sorted(_KNOWN))
+                train.warnings.append(f"{shown(where)}: arrays that are not used: {first_of(others)} (known: {known})")
             names = _class_names(file, where, train)
             for split, (x, y) in _SPLITS.items():
                 if x in file.files:

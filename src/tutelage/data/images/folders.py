@@ -9,7 +9,7 @@ import unicodedata
 from collections import Counter
 from pathlib import Path
 
-from tutelage.core.names import class_name_fault, counted, file_key, from_cell, shown
+from tutelage.core.names import class_name_fault, counted, file_key, first_of, from_cell, shown
 from tutelage.data.images.items import HEIF_SUFFIXES, IMAGE_SUFFIXES, Files, ImageListing, Item, sort_classes
 from tutelage.data.images.label_files import is_export, placed, read_labels
 from tutelage.data.images.row_labels import labels_meant
@@ -41,7 +41,8 @@ def find_images(root: Path, listing: ImageListing, under: str = "", *, deep: boo
     found: list[str] = []
     ignored: Counter[str] = Counter()
     above = (_identity(root),) if under else ()
-    _walk(root, under, deep, above, found, ignored, listing)
+    hidden: list[str] = []
+    _walk(root, under, deep, above, found, ignored, hidden, listing)
     if ignored:
         kinds = ", ".join(f"{count} {shown(suffix) or 'without suffix'}" for suffix, count in ignored.most_common(5))
         heif = any(suffix in HEIF_SUFFIXES for suffix in ignored)
@@ -49,6 +50,9 @@ def find_images(root: Path, listing: ImageListing, under: str = "", *, deep: boo
             f"{shown(str(root / under))}: files that are not images were skipped: {kinds}"
             + (" (HEIC photos can be read after: pip install 'tutelage[heic]')" if heif else "")
         )
+    if hidden:
+        inside = f"{shown(str(root / under))}: hidden folders were skipped"
+        listing.warnings.append(f"{inside}: {first_of(hidden)}")
     return sorted(found)
 
 
@@ -62,7 +66,6 @@ def list_class_folders(root: Path, where: str) -> ImageListing:
         listing.faults.append(
             f"{shown(where)}: {_counted(beside)} beside the class folders: move images into a class or into unlabeled/"
         )
-    _warn_hidden(root, listing)
     for folder in folders:
         images = find_images(root, listing, folder)
         if is_unlabeled(folder):
@@ -94,7 +97,6 @@ def list_table_folder(root: Path, where: str, table: Path) -> ImageListing:
     called = "labels given in Python" if rows and rows[0].given_as else f"{kind} {shown(table.name)}"
     listing = ImageListing(f"folder with {called}", where)
     images = find_images(root, listing)
-    _warn_hidden(root, listing)
     rows, doubtful = placed(rows, images)
     rows, taken = labels_meant(rows)
     listing.warnings += [f"{_called(table, rows[0])}: {sentence}" for sentence in taken]
@@ -215,12 +217,6 @@ def _hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
-def _warn_hidden(root: Path, listing: ImageListing) -> None:
-    hidden = sorted(entry.name for entry in os.scandir(root) if _is_folder(entry) and _hidden(entry.name))
-    if hidden:
-        listing.warnings.append(f"{shown(str(root))}: hidden folders were skipped: {', '.join(map(shown, hidden))}")
-
-
 def _identity(folder: Path) -> tuple[int, int]:
     status = folder.stat()
     return status.st_dev, status.st_ino
@@ -237,6 +233,7 @@ def _walk(
     ancestors: tuple[tuple[int, int], ...],
     found: list[str],
     ignored: Counter[str],
+    hidden: list[str],
     listing: ImageListing,
 ) -> None:
     folder = root / under
@@ -253,10 +250,14 @@ def _walk(
         name = f"{under}/{entry.name}" if under else entry.name
         suffix = posixpath.splitext(entry.name)[1].lower()
         if _hidden(entry.name):
+            if _is_folder(entry):
+                hidden.append(name)
+            elif suffix in IMAGE_SUFFIXES:
+                ignored["hidden"] += 1
             continue
         if _is_folder(entry):
             if deep:
-                _walk(root, name, deep, (*ancestors, identity), found, ignored, listing)
+                _walk(root, name, deep, (*ancestors, identity), found, ignored, hidden, listing)
         elif suffix not in IMAGE_SUFFIXES:
             if suffix not in _SILENT:
                 ignored[suffix] += 1

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from tutelage.core.console import warn
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
 from tutelage.data.images.items import Content, Item, Store, Unreadable
@@ -38,13 +39,13 @@ class InMemory(Store):
         return name
 
 
-def list_given(images: Images, tell: Callable[[str], None] = lambda line: None) -> list[Item]:
+def list_given(images: Images, tell: Callable[[str], None] = warn) -> list[Item]:
     """The images to predict, in order: those of a source, or those handed over.
 
     A file is named by its path, an image in memory `image 0`, `image 1`, ..., by its place.
 
     Args:
-        tell: receives one line on each kind of file that is left out.
+        tell: receives one line on each kind of file that is left out; by default a warning of Python.
 
     Raises:
         DataError: a source does not exist or has no images; or an image is of another type, shape or range.

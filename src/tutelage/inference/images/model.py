@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tutelage.core.console import warn
 from tutelage.core.errors import ConfigError
 from tutelage.core.files import refuse_file
 from tutelage.core.names import shown
@@ -173,7 +174,7 @@ class Model(TrainedModel):
         refuse_file(out, overwrite=overwrite or resume, reads=(data,), endings=(".csv",))
         say: Tell = tell or (lambda line: None)
         kept = KeptBlocks(out, resume=resume, overwrite=overwrite)
-        return write_predictions(self, list_given(data, say), out, kept, workers=workers, keep=keep, tell=say)
+        return write_predictions(self, list_given(data, tell or warn), out, kept, workers=workers, keep=keep, tell=say)
 
     @float32_by_default()
     def score(self, data: str, *, labels: str | None = None, workers: int = 2, tell: Tell | None = None) -> ImageScores:
