@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import get_args
 
 from cyclopts import App, CycloptsError
@@ -61,6 +62,32 @@ def flags_of(app: App, command: str) -> list[str]:
     """The options of a command, without the negations that the parser derives from them."""
     arguments = app[command].assemble_argument_collection() if command else ()
     return [name for argument in arguments for name in argument.names if re.match("--(?!no-)|--no-report$", name)]
+
+
+def with_paths(tokens: Sequence[str], app: App) -> list[str]:
+    """The tokens, in which files and folders whose name starts with a hyphen are written so that they are no options.
+
+    Only names that are there are changed: `-P4` becomes `./-P4`.
+    """
+    command = tokens[0] if tokens else ""
+    if command not in commands_of(app):
+        return list(tokens)
+    end = list(tokens).index("--") if "--" in tokens else len(tokens)
+    options = {name for argument in app[command].assemble_argument_collection() for name in argument.names}
+    options |= {*app.help_flags, *app.version_flags}
+
+    def names_file(token: str) -> bool:
+        known = token.partition("=")[0] in options
+        return token.startswith("-") and not known and not re.match(r"-\.?\d|-$|--?$", token) and _is_there(token)
+
+    return [f"./{token}" if place < end and names_file(token) else token for place, token in enumerate(tokens)]
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except (OSError, ValueError):  # too long, or with a null character
+        return False
 
 
 def unknown_option(option: str, command: str, known: Iterable[str]) -> str:

@@ -18,6 +18,7 @@ from tutelage.data.images.tables import Row, read_table
 
 UNLABELED = ("unlabeled", "unlabelled")
 LABEL_TABLE = "labels.csv"
+CLASS_FOLDERS = "class folders"  # the kind of such a source
 _JOINT = re.compile(r"[,;|+&]")  # what people put between the classes of an image
 _SILENT = (".csv", ".json", ".txt", ".md", ".ini", ".db")  # files that are expected beside images
 
@@ -58,7 +59,7 @@ def find_images(root: Path, listing: ImageListing, under: str = "", *, deep: boo
 
 def list_class_folders(root: Path, where: str) -> ImageListing:
     """A folder with a folder of images for each class, and possibly `unlabeled/`."""
-    listing = ImageListing("class folders", where)
+    listing = ImageListing(CLASS_FOLDERS, where)
     store = Files(root)
     folders = visible_folders(root)
     beside = find_images(root, listing, deep=False)

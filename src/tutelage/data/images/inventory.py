@@ -9,6 +9,7 @@ from pathlib import Path
 from tutelage.config.data import DataConfig
 from tutelage.core.names import counted, shown
 from tutelage.data.images.copies import check_copies
+from tutelage.data.images.folders import CLASS_FOLDERS
 from tutelage.data.images.framing import Framing
 from tutelage.data.images.items import ImageListing, Item, Unreadable
 from tutelage.data.images.levels import COLOR_16
@@ -175,15 +176,18 @@ def list_image_parts(config: DataConfig, *, needs_labels: bool = True) -> dict[s
 
 
 def _labels_or_images_alone(listings: dict[str, ImageListing], config: DataConfig) -> dict[str, ImageListing]:
-    """The listings unchanged if there are two classes or more; else all images as unlabeled `train`."""
+    """The listings unchanged if there are two good classes or more; else all images as unlabeled `train`."""
     train = listings.get("train")
-    if train is not None and len(train.classes) > 1:
+    nested = train is not None and train.kind == CLASS_FOLDERS and bool(train.faults)  # no class folders after all
+    if train is not None and len(train.classes) > 1 and not nested:
         return listings
     if train is not None and find_table(Path(config.path).expanduser(), config.labels) is not None:
         return listings | {"train": replace(train, items=[_bare(item) for item in train.items], classes=())}
     alone = list_images(config.path, role="unlabeled")
     if train is not None:
         alone.flip_ok = train.flip_ok
+    if train is not None and nested:
+        alone.warnings.append(f"folders are not taken as classes, since {train.faults[0]}")
     return {role: part for role, part in listings.items() if role not in ("train", "unlabeled")} | {"train": alone}
 
 
