@@ -6,10 +6,23 @@ must match.
 
 from __future__ import annotations
 
+import hashlib
+import io
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
 Case = tuple[Callable[[Any], list[str]], str]
+
+
+def png(name: str) -> bytes:
+    """An image that follows from `name`."""
+    seed, stream = int(hashlib.sha256(name.encode()).hexdigest()[:8], 16), io.BytesIO()
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8)).save(stream, "PNG")
+    return stream.getvalue()
 
 
 def last(*done: Any) -> Any:
@@ -202,4 +215,139 @@ MEMBERS: dict[str, Case] = {
     ),
 }
 
-USERS_FILES: dict[str, Case] = MEMBERS | KINDS | PATHS | LABELS
+
+def uint8(*shape: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+def labels(count: int) -> NDArray[np.int64]:
+    return np.arange(count) % 2
+
+
+EMPTY: dict[str, Case] = {
+    "arrays of no images": (
+        lambda w: w.arrays(x=uint8(0, 8, 8), y=labels(0)),
+        r"data.npz: 'x' holds no images: leave it out, or save it again",
+    ),
+    "images without rows": (
+        lambda w: w.arrays(x=uint8(12, 0, 8)),
+        r"data.npz: 'x' holds images without pixels, of shape \(0, 8\)",
+    ),
+    "images without columns": (lambda w: w.arrays(x=uint8(12, 8, 0)), r"data.npz: 'x' holds images without pixels"),
+    "color images without rows": (
+        lambda w: w.arrays(x=uint8(12, 0, 8, 3)),
+        r"data.npz: 'x' holds images without pixels",
+    ),
+    "images without rows, channels first": (
+        lambda w: w.arrays(x=uint8(12, 3, 0, 8)),
+        r"data.npz: 'x' holds images without pixels, of shape \(3, 0, 8\)",
+    ),
+    "images without channels": (lambda w: w.arrays(x=uint8(12, 8, 8, 0)), r"data.npz: 'x' must be \(N, H, W\)"),
+    "validation arrays of no images": (
+        lambda w: w.arrays(x_val=uint8(0, 8, 8), y_val=labels(0)),
+        r"data.npz: 'x_val' holds no images: leave it out",
+    ),
+    "test images without pixels": (
+        lambda w: w.arrays(x_test=uint8(4, 8, 0), y_test=labels(4)),
+        r"data.npz: 'x_test' holds images without pixels",
+    ),
+    "test arrays of a wrong type": (
+        lambda w: w.arrays(x_test=np.zeros((4, 8, 8), int), y_test=labels(4)),
+        r"data.npz: 'x_test' must be uint8, or float in \[0, 1\], got int64",
+    ),
+    "test arrays without labels": (
+        lambda w: w.arrays(x_test=uint8(4, 8, 8)),
+        r"data.npz: the test images have no labels",
+    ),
+    "a scalar for images": (lambda w: w.arrays(x=np.uint8(3)), r"data.npz: 'x' must be \(N, H, W\).*got shape \(\)"),
+    "a scalar for labels": (lambda w: w.arrays(y=np.int64(3)), r"'y' must be 12 integers.*of shape \(\)"),
+    "labels in a column": (lambda w: w.arrays(y=labels(12)[:, None]), r"'y' must be 12 integers.*of shape \(12, 1\)"),
+    "labels above all integers": (
+        lambda w: w.arrays(y=np.array([0, 1] * 5 + [1, 2**63], np.uint64)),
+        r"data.npz: 'y' row 11 is 9223372036854775808",
+    ),
+    "images of complex numbers": (
+        lambda w: w.arrays(x=np.zeros((12, 8, 8), complex)),
+        r"'x' must be uint8.*complex128",
+    ),
+    "arrays without a class name": (
+        lambda w: w.arrays(classes=np.array(["", "dog"])),
+        r"data.npz: a class name is empty: give the class a name",
+    ),
+    "a class name of white space in arrays": (
+        lambda w: w.arrays(classes=np.array(["cat", "  "])),
+        r"data.npz: a class name is white space: give the class a name",
+    ),
+    "arrays with an empty list of classes": (
+        lambda w: w.arrays(classes=np.array([], dtype="U3")),
+        r"data.npz: 'y' row 0 is 0: expected below 0",
+    ),
+    "a class folder whose name is a space": (
+        lambda w: last(w.photos(classes=(" ", "dog")), w.train),
+        r"photos: a class name is white space: give the class a name",
+    ),
+    "a label of a shard that is white space": (
+        lambda w: last(w.write("photos/classes.json", '[" ", "b"]'), shard(w, "a.png", "a.cls")),
+        r"photos: a class name is white space: give the class a name",
+    ),
+    "a list of classes that is empty": (
+        lambda w: last(w.write("photos/classes.json", "[]"), shard(w, "a.png", "a.cls")),
+        r"train-0.tar/a.png: label '1' is not a class: classes.json names 0 of them",
+    ),
+    "a folder of test images without any": (
+        lambda w: last(w.photos("photos/train"), w.path("photos/test/cat/x"), w.train),
+        r"photos/test holds no images",
+    ),
+    "a folder of validation images without any": (
+        lambda w: last(w.photos("photos/train"), w.path("photos/val/x"), w.train),
+        r"photos/val holds no images",
+    ),
+    "a split of unlabeled images without any": (
+        lambda w: last(w.photos("photos/train"), w.path("photos/unlabeled/x"), w.train),
+        r"photos/unlabeled holds no images",
+    ),
+    "a shard to test with that has no images": (
+        lambda w: last(w.shard("photos/test-0.tar", {"a.txt": b"x"}), shard(w, "a.png", "a.cls")),
+        r"photos/test-0.tar holds no images",
+    ),
+    "whole numbers in two ways in a shard": (
+        lambda w: last(w.shard("photos/train-1.tar", {"a.png": png("a"), "a.cls": b"1.0"}), shard(w, "b.png", "b.cls")),
+        r"photos has only one class \('1'\)",
+    ),
+}
+
+
+def drawn(w: Any, draw: Callable[[int], Image.Image], suffix: str = "png") -> list[str]:
+    """Training on class folders of images that follow from a number."""
+    for number in range(8):
+        draw(number).save(w.path(f"photos/{'cd'[number % 2]}/{number}.{suffix}"))
+    return w.train
+
+
+def noise(number: int, *shape: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(number).integers(0, 256, shape, np.uint8)
+
+
+ODD_BUT_FINE: dict[str, Callable[[Any], list[str]]] = {
+    "images of one pixel": lambda w: w.arrays(x=uint8(12, 1, 1)),
+    "images of one column": lambda w: w.arrays(x=uint8(12, 8, 1)),
+    "images of one row": lambda w: drawn(w, lambda n: Image.fromarray(noise(n, 1, 60, 3))),
+    "two images": lambda w: w.arrays(x=uint8(2, 8, 8), y=labels(2)),
+    "black and white": lambda w: drawn(w, lambda n: Image.fromarray(noise(n, 8, 8)).convert("1")),
+    "print colors": lambda w: drawn(w, lambda n: Image.fromarray(noise(n, 8, 8, 3)).convert("CMYK"), "jpg"),
+    "one value of 16 bits": lambda w: drawn(w, lambda n: Image.fromarray(np.full((8, 8), 70 + n, np.uint16))),
+    "one image copied": lambda w: drawn(w, lambda n: Image.fromarray(np.zeros((8, 8), np.uint8))),
+    "floats of 16 bits": lambda w: w.arrays(x=np.zeros((12, 8, 8), np.float16)),
+    "test images of another size": lambda w: w.arrays(x_test=uint8(4, 16, 16, 3), y_test=labels(4)),
+    "commas in class names": lambda w: last(w.photos(classes=("a, b", "c d")), w.train),
+    "an empty folder of unlabeled images": lambda w: last(
+        w.image("photos/a/1.png", "photos/b/1.png"), w.path("photos/unlabeled/x"), w.train
+    ),
+    "a byte-order mark in a label": lambda w: last(
+        w.shard("photos/1.tar", {"a.png": png("a"), "a.cls": b"\xef\xbb\xbf0", "b.png": png("b"), "b.cls": b"1"}),
+        w.train,
+    ),
+    "paths of another machine": lambda w: w.table("image_id,label\n/d/x/a.png,1.0\n/d/x/b.png,2\n/d/x/c.png,-1\n"),
+}
+
+USERS_FILES: dict[str, Case] = EMPTY | MEMBERS | KINDS | PATHS | LABELS

@@ -8,13 +8,15 @@ import re
 import struct
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from support.users_files import USERS_FILES, last
+from support.users_files import ODD_BUT_FINE, USERS_FILES, last
+from tutelage import cli
 
 ROWS = "path,label\na.png,cat\nb.png,cat\nc.png,dog\nd.png,dog\n"
 
@@ -425,10 +427,42 @@ def test_data_that_cannot_be_trained_on_is_refused(name: str, world: Any, refuse
     refused(arrange(world), message)
 
 
+def check_of(command: list[str]) -> list[str]:
+    """The check of the data of a training."""
+    sources = [word for flag in SOURCES if flag in command for word in (flag, command[command.index(flag) + 1])]
+    return ["check", command[1], *sources]
+
+
+def faults_in(text: str, start: str) -> list[str]:
+    """The sentences after `start`, with paths relative to the working folder; of many, the first 20."""
+    lines = text.replace(f"{Path.cwd()}/", "").splitlines()
+    found = [line.removeprefix(start) for line in lines if line.startswith(start)]
+    return [sentence for sentence in found if not sentence.startswith("(and ")]
+
+
 @pytest.mark.parametrize("name", [name for name in CASES if name not in UNCHECKED])
-def test_the_data_check_finds_the_same(name: str, world: Any, refused: Any, capfd: pytest.CaptureFixture[str]) -> None:
+def test_check_and_train_have_the_same_verdict_and_the_same_reasons(
+    name: str, world: Any, refused: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
     arrange, message = CASES[name]
     command = arrange(world)
-    sources = [word for flag in SOURCES if flag in command for word in (flag, command[command.index(flag) + 1])]
-    report = refused(["check", command[1], *sources], r"cannot be trained on: (1 problem|\d+ problems), listed above")
+    assert cli.run(command) == 2
+    said = capfd.readouterr().err.replace("tutelage: ", "  ", 1)
+    trained = [fault for fault in faults_in(said, "  ") if not re.match(r"\d+ problems in the data:$", fault)]
+    report = refused(check_of(command), r"cannot be trained on: (1 problem|\d+ problems), listed above")
     assert re.search(message.removeprefix(r"3 problems in the data:\n"), report.replace("error: ", "  "))
+    assert faults_in(report, "error: ") == trained
+
+
+@pytest.mark.parametrize("name", ODD_BUT_FINE)
+def test_what_the_check_approves_can_be_trained_on(name: str, world: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    command = ODD_BUT_FINE[name](world)
+    assert cli.run(check_of(command)) == 0
+    checked = faults_in(capfd.readouterr().out, "warning: ")
+    assert cli.run([*command, "--method", "supervised", "--no-report"]) == 0, capfd.readouterr().err
+    trained = faults_in(capfd.readouterr().out, "warning: ")
+    assert set(trained) <= set(checked)
+
+
+def test_the_catalogue_is_large() -> None:
+    assert len(CASES) >= 150

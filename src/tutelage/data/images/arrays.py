@@ -102,6 +102,9 @@ def _fill(
         listing.faults.append(f"{where}: '{x}' must be uint8, or float in [0, 1], got {dtype}")
     if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in _CHANNELS and shape[1] not in _CHANNELS):
         listing.faults.append(f"{where}: '{x}' must be (N, H, W), (N, H, W, C) or (N, C, H, W), got shape {shape}")
+    elif 0 in shape:
+        none = "holds no images" if not shape[0] else f"holds images without pixels, of shape {shape[1:]}"
+        listing.faults.append(f"{where}: '{x}' {none}: leave it out, or save it again")
     if listing.faults:
         return
     labels = np.full(shape[0], -1) if y not in file.files else file[y]

@@ -143,6 +143,12 @@ def _assemble(
         for role in ("val", "test"):
             if role in inventory.parts and inventory.parts[role].listing.items:
                 check_scored_classes(role, inventory.parts[role], inventory)
+    if not inventory.faults:
+        inventory.faults += [
+            f"{shown(part.listing.where)} has no {role} images"
+            for role, part in inventory.parts.items()
+            if not part.items
+        ]
     return inventory
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from tutelage.core.names import counted, shown
@@ -27,16 +27,20 @@ def labels_meant(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
             f"{counted(len(unlabeled), 'row')} with the label -1 taken as unlabeled (first: {unlabeled[0].spot})"
         )
     rows = [replace(row, label=_form(row.label)) for row in rows]
-    labels = {row.label for row in rows if row.label is not None}
-    whole = {label: match[1] for label in labels if (match := _WHOLE.match(label)) is not None}
-    all_whole = len(whole) == len(labels)
-    same = {label: number for label, number in whole.items() if label != number and (all_whole or number in labels)}
+    same = whole_numbers({row.label for row in rows if row.label is not None})
     points = [row for row in rows if row.label in same]
     if points:
         first = points[0]
         such = f"{counted(len(points), 'label')} such as '{shown(str(first.label))}'"
         said.append(f"{such} taken as '{same[str(first.label)]}' (first: {first.spot})")
     return [row if row.label not in same else replace(row, label=same[str(row.label)]) for row in rows], said
+
+
+def whole_numbers(labels: Collection[str]) -> dict[str, str]:
+    """The labels like `1.0` that mean whole numbers, with these: all labels are such, or some other label is `1`."""
+    whole = {label: match[1] for label in labels if (match := _WHOLE.match(label)) is not None}
+    all_whole = len(whole) == len(labels)
+    return {label: number for label, number in whole.items() if label != number and (all_whole or number in labels)}
 
 
 def _form(label: str | None) -> str | None:

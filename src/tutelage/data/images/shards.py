@@ -9,13 +9,15 @@ from __future__ import annotations
 import gzip
 import json
 import tarfile
+import unicodedata
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from tutelage.core.names import class_name_fault, shown
+from tutelage.core.names import class_name_fault, counted, shown
 from tutelage.data.images.items import (
     Content,
     ImageListing,
@@ -25,6 +27,7 @@ from tutelage.data.images.items import (
     Unreadable,
     sort_classes,
 )
+from tutelage.data.images.row_labels import whole_numbers
 from tutelage.data.images.shard_index import ShardIndex, keep_index, known_index
 from tutelage.data.images.shard_members import LABEL_SUFFIX, ShardMembers
 
@@ -80,12 +83,24 @@ def list_shards(paths: Sequence[Path], where: str) -> ImageListing:
         _list_shard(path, listing)
     listing.no_labels = _why_unlabeled(listing)
     if names is None:
+        _take_whole_numbers(listing)
         listing.classes = sort_classes({item.label for item in listing.items if item.label is not None})
     else:
         listing.classes = names
         listing.items = [_named(item, names, listing) for item in listing.items]
     listing.faults += [f"{shown(where)}: {fault}" for name in listing.classes if (fault := class_name_fault(name))]
     return listing
+
+
+def _take_whole_numbers(listing: ImageListing) -> None:
+    """Take labels such as `1.0` as `1`, and say so; see `whole_numbers`."""
+    same = whole_numbers({item.label for item in listing.items if item.label is not None})
+    points = [item for item in listing.items if item.label in same]
+    if points:
+        label = str(points[0].label)
+        such = f"{counted(len(points), 'label')} such as '{label}' taken as '{same[label]}'"
+        listing.warnings.append(f"{shown(listing.where)}: {such} (first: {shown(points[0].place)})")
+        listing.items = [replace(item, label=same.get(str(item.label), item.label)) for item in listing.items]
 
 
 def _why_unlabeled(listing: ImageListing) -> str:
@@ -146,7 +161,7 @@ def _read_label(stream: BinaryIO, member: tarfile.TarInfo, place: str, faults: l
     stream.seek(member.offset_data)
     raw = stream.read(min(member.size, _LONGEST_LABEL + 1))
     try:
-        text = raw.decode("utf-8").strip()
+        text = unicodedata.normalize("NFC", raw.decode("utf-8-sig").strip())
     except UnicodeDecodeError:
         text = ""
     if not text or len(raw) > _LONGEST_LABEL:
