@@ -22,6 +22,7 @@ from tutelage.core.seeding import own_random_state
 from tutelage.core.wording import command, option
 from tutelage.data.kinds import IMAGES
 from tutelage.run import baseline
+from tutelage.run.batches import lowered
 from tutelage.run.budget import Deadline
 from tutelage.run.data_modules.base import DataModule
 from tutelage.run.data_modules.recognize import MODULES, data_before_settings, module_of
@@ -164,7 +165,8 @@ def _decided(session: Session, cfg: RunConfig, out: Path, *, begun: float, read:
     baseline.check_baseline(cfg)
     if read:
         session.load(cfg, out)
-    cfg = module.decide(cfg)
+    asked, cfg = cfg, module.decide(cfg)
+    module.lowered = lowered(asked, cfg)
     split = module.data.split_record()
     scored = split["val_images"] + split["test_images"] > 0
     baseline.check_scored(cfg.train, scored, module.kind.name)

@@ -33,13 +33,13 @@ from tutelage.networks.base import Network
 from tutelage.networks.build import is_dense
 from tutelage.networks.dense import DenseNetwork
 from tutelage.networks.vnet import VNet
+from tutelage.run.batches import fit_batches
 from tutelage.run.build import assemble, build_predictor
 from tutelage.run.data_modules.base import DataModule
 from tutelage.run.data_modules.scan_checks import check_scan_runs
 from tutelage.run.data_modules.scan_streams import scan_loader
 from tutelage.run.data_modules.scan_views import save_scan_views
 from tutelage.run.method_by_name import learns_from_labels, method_class, resolved
-from tutelage.run.method_checks import check_streams
 from tutelage.run.recommend import recommend_for_scans, recommended
 from tutelage.run.recorder import networks
 from tutelage.run.resolve import absolute
@@ -143,7 +143,7 @@ class ScanModule(DataModule):
 
     def decide(self, cfg: RunConfig) -> RunConfig:
         """Take over what the source declares about its files."""
-        check_streams(cfg, self.data.unlabeled_rows, SCANS.name)
+        cfg = fit_batches(cfg, self.data.unlabeled_rows, SCANS.name, tell=self.console.print)
         return dataclasses.replace(cfg, scan=self.data.scan)
 
     def resume(self, cfg: RunConfig, recorded: Mapping[str, Any], run: Path) -> None:
