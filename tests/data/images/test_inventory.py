@@ -198,3 +198,16 @@ def test_folders_that_are_no_classes_are_all_taken_where_no_labels_are_needed(na
 def test_class_folders_are_classes_also_where_no_labels_are_needed(photos: Path) -> None:
     inventory = take_image_inventory(DataConfig(path=str(photos)), needs_labels=False)
     assert inventory.classes == ("cat", "dog") and not inventory.warnings
+
+
+@pytest.mark.parametrize(
+    ("sampling", "said"),
+    [
+        ("rows", "settings={'data.labeled_sampling': 'classes'} draws all classes equally often"),
+        ("classes", "this run draws all classes equally often"),
+    ],
+)
+def test_imbalanced_classes_are_said_with_the_setting_that_helps(sampling: str, said: str, tmp_path: Path) -> None:
+    write_digits(tmp_path, *(f"cat/{number}.png" for number in range(10)), "dog/1.png")
+    inventory = take_image_inventory(DataConfig(path=str(tmp_path), labeled_sampling=sampling))  # type: ignore[arg-type]
+    assert inventory.warnings == [f"{tmp_path}: classes are imbalanced: 'cat' has 10 labels, 'dog' 1; {said}"]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tutelage.config.data import DataConfig
 from tutelage.core.names import counted, shown
+from tutelage.core.wording import option
 from tutelage.data.images.copies import check_copies
 from tutelage.data.images.folders import CLASS_FOLDERS
 from tutelage.data.images.framing import Framing
@@ -139,7 +140,7 @@ def _assemble(
         inventory.faults.append(f"{shown(config.path)} has no training images: expected a folder or shards 'train'")
     elif train.listing.items:
         if needs_labels:
-            check_train_classes(train, inventory)
+            check_train_classes(train, inventory, even=config.labeled_sampling == "classes")
         for role in ("val", "test"):
             if role in inventory.parts and inventory.parts[role].listing.items:
                 check_scored_classes(role, inventory.parts[role], inventory)
@@ -239,8 +240,12 @@ def _sentence(item: Item, look: Unreadable) -> str:
     return f"{shown(item.place)} {look.reason}"
 
 
-def check_train_classes(train: ImagePart, inventory: ImageInventory) -> None:
-    """There are two classes or more, and each has labels; a warning where their numbers differ much."""
+def check_train_classes(train: ImagePart, inventory: ImageInventory, *, even: bool = False) -> None:
+    """There are two classes or more, and each has labels; a warning where their numbers differ much.
+
+    Args:
+        even: whether classes are drawn equally often.
+    """
     where, classes, counts = shown(train.listing.where), train.listing.classes, train.class_counts()
     if not classes:
         if not train.listing.faults:
@@ -256,9 +261,9 @@ def check_train_classes(train: ImagePart, inventory: ImageInventory) -> None:
     ]
     if counts and max(counts.values()) >= _IMBALANCE * min(counts.values()):
         (most, many), (least, few) = counts.most_common()[0], counts.most_common()[-1]
-        inventory.warnings.append(
-            f"{where}: classes are imbalanced: '{shown(most)}' has {many} labels, '{shown(least)}' {few}"
-        )
+        said = f"{where}: classes are imbalanced: '{shown(most)}' has {many} labels, '{shown(least)}' {few}"
+        drawn = f"{option('data.labeled_sampling', 'classes')} draws"
+        inventory.warnings.append(f"{said}; {'this run draws' if even else drawn} all classes equally often")
 
 
 def check_scored_classes(role: str, part: ImagePart, inventory: ImageInventory) -> None:
