@@ -350,4 +350,39 @@ ODD_BUT_FINE: dict[str, Callable[[Any], list[str]]] = {
     "paths of another machine": lambda w: w.table("image_id,label\n/d/x/a.png,1.0\n/d/x/b.png,2\n/d/x/c.png,-1\n"),
 }
 
-USERS_FILES: dict[str, Case] = EMPTY | MEMBERS | KINDS | PATHS | LABELS
+
+def slices(w: Any, mask: Callable[[], Image.Image], suffix: str = "png") -> list[str]:
+    """Training on slices with masks."""
+    for number in range(3):
+        Image.fromarray(noise(number, 16, 16)).save(w.path(f"photos/images/{number}.png"))
+        mask().save(w.path(f"photos/labels/{number}.{suffix}"))
+    return ["train", "photos", "--out", "runs/a", "--steps", "2", "--batch-size", "2", "--device", "cpu"]
+
+
+def square(*channels: int) -> Image.Image:
+    """A mask with a square; in each channel its value."""
+    mask = np.zeros((16, 16, len(channels)), np.uint8)
+    mask[4:9, 4:9] = channels
+    return Image.fromarray(mask[..., 0] if len(channels) == 1 else mask)
+
+
+MASKS: dict[str, Case] = {
+    "masks in colors that are gray": (
+        lambda w: slices(w, lambda: square(1, 1, 1)),
+        r"labels/0.png is a mask in colors \(mode RGB\): .*its channels are equal, so keep one, with Pillow",
+    ),
+    "masks in colors": (
+        lambda w: slices(w, lambda: square(200, 0, 0)),
+        r"labels/0.png is a mask in colors \(mode RGB\): .*it has 2 colors, so save a gray image",
+    ),
+    "masks as JPEG": (
+        lambda w: slices(w, lambda: square(1), "jpg"),
+        r"labels/0.jpg is a JPEG, which changes label values: save masks as .png",
+    ),
+    "masks without anything": (
+        lambda w: slices(w, lambda: square(0)),
+        r"photos has only one class, the background",
+    ),
+}
+
+USERS_FILES: dict[str, Case] = MASKS | EMPTY | MEMBERS | KINDS | PATHS | LABELS
