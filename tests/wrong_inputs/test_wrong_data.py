@@ -387,12 +387,12 @@ ARRAYS: dict[str, tuple[Callable[[Any], list[str]], str]] = {
         r"data.npz: 'x' must be \(N, H, W\), .*got shape \(12, 64\)",
     ),
     "images of a wrong type": (
-        lambda w: w.arrays(x=np.zeros((12, 8, 8), np.int64)),
-        r"data.npz: 'x' must be uint8, or float in \[0, 1\], got int64",
+        lambda w: w.arrays(x=np.zeros((12, 8, 8), np.bool_)),
+        r"data.npz: 'x' must be of integers, or of floats in \[0, 1\], got bool",
     ),
     "images out of range": (
         lambda w: w.arrays(x=np.linspace(0, 255, 12 * 64).reshape(12, 8, 8)),
-        r"data.npz x row 1 holds values from .*expected \[0, 1\], or uint8",
+        r"data.npz x row 1 holds values from .*expected \[0, 1\], or integers",
     ),
     "too few labels": (lambda w: w.arrays(y=np.arange(5)), r"data.npz: 'y' must be 12 integers.*got int64 of shape"),
     "labels that are floats": (lambda w: w.arrays(y=np.arange(12) / 2), r"'y' must be 12 integers.*got float64"),

@@ -12,9 +12,11 @@ from rich.console import Console
 from tutelage.commands.select import require_folder
 from tutelage.config.settings import require
 from tutelage.core.console import screen
+from tutelage.core.errors import ConfigError
 from tutelage.core.files import require_ending
 from tutelage.core.names import counted, shown
 from tutelage.core.wording import command, named
+from tutelage.curation.labeling.classes import checked_class
 from tutelage.curation.labeling.journal import Journal
 from tutelage.curation.labeling.session import LabelingSession
 from tutelage.curation.pile import Pile, gather
@@ -53,6 +55,11 @@ class LabelConfig:
     def __post_init__(self) -> None:
         require(self.port is None or 1 <= self.port <= 65535, named("port"), "in [1, 65535]", self.port)
         require_ending(self.labels, (".csv", *EXPORTS))
+        for number, name in enumerate(self.classes):
+            try:
+                checked_class(name, self.classes[:number])
+            except ConfigError as error:
+                raise ConfigError(f"{named('classes')}: {error}") from None
 
     @property
     def table(self) -> Path:

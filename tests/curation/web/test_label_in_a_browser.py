@@ -165,7 +165,7 @@ def test_a_new_class_is_typed(page: Browser, served: Served) -> None:
     page.press("+")
     page.wait("document.activeElement.id === 'new-class-name'")
     page.press(*"violet", "Enter")
-    page.wait("document.querySelectorAll('#classes .class').length === 5")
+    page.wait("document.querySelectorAll('#classes .class:not(.add)').length === 4")
     name = page.value(NAME)
     page.press("4")
     page.wait(f"{SAVED} === 1")
@@ -178,12 +178,39 @@ def test_a_new_class_is_typed(page: Browser, served: Served) -> None:
     assert all("400" in entry["message"] for entry in page.logs("browser"))
 
 
+def test_a_class_is_renamed_and_removed_and_undo_takes_it_back(page: Browser, served: Served) -> None:
+    (name,) = label(page, 1)
+    color = Path(name).stem.partition("-")[2]
+    page.press("-")
+    page.wait("document.querySelector('#edit-class').open")
+    page.value(f"document.querySelector('#edit-class-old').value = {color!r}")
+    page.value("document.querySelector('#edit-class-old').dispatchEvent(new Event('change'))")
+    page.value("document.querySelector('#edit-class-name').select()")
+    page.value("document.querySelector('#edit-class-name').focus()")
+    page.press(*"violet", "Enter")
+    page.wait(f"document.querySelector('#history').textContent.includes({color + chr(160)!r} + 'is now violet')")
+    assert rows(served.table) == {name: "violet"}
+    page.press("ArrowLeft")
+    page.wait(f"{READY} && document.querySelector('#guess').textContent === 'Labeled violet'")
+    page.press("-")
+    page.value("document.querySelector('#edit-class-old').value = 'violet'")
+    page.value("document.querySelector('#edit-class-old').dispatchEvent(new Event('change'))")
+    page.click("#remove-class")
+    page.wait("document.querySelectorAll('#classes .class:not(.add)').length === 2")
+    assert rows(served.table) == {} and not page.value("document.querySelector('#edit-class').open")
+    page.press("Backspace")
+    page.wait("document.querySelectorAll('#classes .class:not(.add)').length === 3")
+    page.press("Backspace")
+    page.wait(f"document.querySelector('#classes').textContent.includes({color!r})")
+    assert rows(served.table) == {name: color}
+
+
 def test_a_reload_and_another_window_lose_nothing(page: Browser, served: Served) -> None:
     names = label(page, 4)
     page.value("location.reload()")
     page.wait(READY)
     assert page.value("document.querySelector('#settled-parts').textContent").startswith("4 by you")
-    assert page.value(NAME) not in names
+    assert page.value(NAME) not in names and page.value(SAVED) == 4
     page.press("Backspace")
     page.wait(f"{READY} && {NAME} === {names[-1]!r}")
 

@@ -1,9 +1,10 @@
 // Starts the page, switches between its views, and gives each key its meaning.
 
-import {startDialogs, keysOn, openNewClass} from "./dialogs.js";
+import {startDialogs, keysOn, openEditClass, openNewClass} from "./dialogs.js";
 import {groupGrid, openGroup, startGroups} from "./groups.js";
+import {startHistory} from "./history.js";
 import {openMap, regionGrid, startMap} from "./map.js";
-import {answer, back, forward, startSingle, undo} from "./single.js";
+import {answer, back, forward, lookAgain, showIndex, startSingle, undo} from "./single.js";
 import {startStatus} from "./status.js";
 import {by, refresh, store} from "./store.js";
 import {showTrouble, startTrouble} from "./trouble.js";
@@ -64,6 +65,7 @@ function act(event) {
   if (key === "[" || key === "]") return step(key === "[" ? -1 : 1), true;
   if (key === "?") return by("help").showModal(), true;
   if (key === "+" && view === "single") return openNewClass(), true;
+  if (key === "-" && view === "single" && store.state.classes.length) return openEditClass(), true;
   if (key === " " && view === "single") return answer(null), true;
   const found = store.state?.classes.find((one) => one.key === key.toLowerCase());
   if (!found) return false;
@@ -83,7 +85,11 @@ async function start() {
   startTrouble();
   startTabs();
   startStatus();
-  startDialogs();
+  startDialogs(() => lookAgain().catch((error) => showTrouble(error, null)));
+  startHistory(async (index) => {
+    showView("single");
+    await showIndex(index).catch((error) => showTrouble(error, null));
+  });
   startGroups(() => showView("single"));
   startMap();
   document.addEventListener("keydown", onKey);
