@@ -20,6 +20,7 @@ from cyclopts.exceptions import (
 from tutelage.cli.dotted import SETTINGS, as_flag
 from tutelage.core.errors import did_you_mean, nearest
 
+_NO_NUMBER = re.compile(r"--?[^-\d.]")  # the start of an option, or of a name like one
 TAKES_DOTTED = ("check", "train", "pretrain", "show", "compare")
 
 
@@ -69,18 +70,17 @@ def with_paths(tokens: Sequence[str], app: App) -> list[str]:
 
     Only names that are there are changed: `-P4` becomes `./-P4`.
     """
-    command = tokens[0] if tokens else ""
-    if command not in commands_of(app):
-        return list(tokens)
-    end = list(tokens).index("--") if "--" in tokens else len(tokens)
+    given, command = list(tokens), tokens[0] if tokens else ""
+    end = given.index("--") if "--" in given else len(given)
+    files = [place for place in range(1, end) if _NO_NUMBER.match(given[place]) and _is_there(given[place])]
+    if not files or command not in commands_of(app):
+        return given
     options = {name for argument in app[command].assemble_argument_collection() for name in argument.names}
     options |= {*app.help_flags, *app.version_flags}
-
-    def names_file(token: str) -> bool:
-        known = token.partition("=")[0] in options
-        return token.startswith("-") and not known and not re.match(r"-\.?\d|-$|--?$", token) and _is_there(token)
-
-    return [f"./{token}" if place < end and names_file(token) else token for place, token in enumerate(tokens)]
+    for place in files:
+        if given[place].partition("=")[0] not in options:
+            given[place] = f"./{given[place]}"
+    return given
 
 
 def _is_there(name: str) -> bool:

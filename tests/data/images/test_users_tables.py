@@ -154,3 +154,10 @@ def test_a_table_of_scans_may_have_backslashes_and_names_what_is_near(tmp_path: 
     assert [case.name for case in listing.cases] == ["x/a"]
     assert listing.faults[0].endswith("/data/x/b.nii.gz; did you mean 'x/b.nii.gz'?")
     assert listing.faults[1].endswith("x/B.nii; did you mean 'x/b.nii.gz'?")
+
+
+def test_a_class_folder_has_the_name_of_a_label_whatever_its_unicode_form(tmp_path: Path) -> None:
+    for root, name in (("a", COMPOSED), ("b", DECOMPOSED)):
+        touch(tmp_path, f"{root}/{name}/1.png", f"{root}/dog/2.png")
+        listing = list_images(str(tmp_path / root))
+        assert listing.classes == (COMPOSED, "dog") and listing.items[0].label == COMPOSED

@@ -82,8 +82,9 @@ def list_class_folders(root: Path, where: str) -> ImageListing:
             listing.warnings.append(
                 f"{shown(str(root / folder))}: {_counted(nested)} in deeper folders, taken as class '{shown(folder)}'"
             )
-        listing.items += [Item(name, folder, store, name) for name in images]
-    listing.classes = sort_classes({folder for folder in folders if not is_unlabeled(folder)})
+        label = unicodedata.normalize("NFC", folder)  # as in tables
+        listing.items += [Item(name, label, store, name) for name in images]
+    listing.classes = sort_classes({unicodedata.normalize("NFC", name) for name in folders if not is_unlabeled(name)})
     _check_class_names(listing)
     return listing
 
