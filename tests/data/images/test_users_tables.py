@@ -87,15 +87,16 @@ COMPOSED, DECOMPOSED = "caf\N{LATIN SMALL LETTER E WITH ACUTE}", "cafe\N{COMBINI
         ("sub/a.png", "/home/eve/data/sub/a.png", "with '/home/eve/data' in front"),
         ("a.png", "/a.png", "with '/' in front"),
         ("sub/a.png", "photos/sub/a.png", "with 'photos' in front"),
+        ("sub/a.png", "all/photos/sub/a.png", "with 'all/photos' in front"),
         ("sub/a.png", r"C:\x\sub\a", "with backslashes and without the suffix and with 'C:/x' in front"),
     ],
 )  # fmt: skip
 def test_a_path_that_can_only_mean_one_image_is_taken_for_it_and_said(
     image: str, path: str, how: str, tmp_path: Path
 ) -> None:
-    touch(tmp_path / "photos", image, "b.png", "sub/c.png")
+    touch(tmp_path / "all/photos", image, "b.png", "sub/c.png")
     said = f"1 path {how} (first: line 2: '{path}' is '{image}')"
-    assert labels_of(tmp_path / "photos", f"path,label\n{path},cat\nb.png,dog\n", said) == {
+    assert labels_of(tmp_path / "all/photos", f"path,label\n{path},cat\nb.png,dog\n", said) == {
         image: "cat",
         "b.png": "dog",
         "sub/c.png": None,

@@ -44,7 +44,8 @@ def images_meant(paths: Iterable[str], images: Sequence[str], root: Path) -> lis
 
     - with backslashes, in another Unicode form, or in other upper and lower case,
     - without its suffix,
-    - with the folders of another machine, or the name of `root`, in front, if these are the same in all such paths.
+    - with the folders of another machine, or the last ones of `root`, in front, if these are the same in all such
+      paths.
     """
     finder = _Finder(images, root)
     found = [finder.find(path) for path in paths]
@@ -76,7 +77,10 @@ class _Finder:
         text = self._inside(posixpath.normpath(path.strip().replace("\\", "/")))
         parts = text.split("/")
         away = text.startswith("/") or _DRIVE.match(text) is not None
-        starts = range(len(parts)) if away else (0, 1) if parts[0] == self.root.name and parts[1:] else (0,)
+        above = self.root.absolute().parts
+        starts = (
+            range(len(parts)) if away else (n for n in range(len(parts)) if not n or tuple(parts[:n]) == above[-n:])
+        )
         for start in starts:
             names, way = self._written_as("/".join(parts[start:]))
             if len(names) > 1:
