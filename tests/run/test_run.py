@@ -295,7 +295,7 @@ def test_a_run_that_is_there_is_replaced_only_on_request_and_nothing_else_ever(p
     ):
         train(photos, run)
     with pytest.raises(ConfigError):
-        train(photos, run, overwrite=True, settings={"train.batch_size": 4, "train.unlabeled_ratio": 99})
+        train(photos, run, overwrite=True, settings={"train.steps": None, "train.budget": "0.01s"})
     assert hashes(run) == before, "a start that fails leaves the earlier run alone"
     train(photos, run, overwrite=True, seed=1)
     assert tutelage.Run(run).config["settings"]["train"]["seed"] == 1
