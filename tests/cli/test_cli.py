@@ -295,3 +295,24 @@ def test_a_wrong_choice_names_the_choices(capfd: pytest.CaptureFixture[str]) -> 
     assert capfd.readouterr().err == "tutelage: --format must be one of html, md, got 'pdf'\n"
     assert cli.run(["report", "runs/a", "--overwrite=perhaps"]) == 2
     assert capfd.readouterr().err == "tutelage: --overwrite takes no value, got 'perhaps'\n"
+
+
+def test_names_of_files_that_start_with_a_hyphen_are_no_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    photos(Path("-P4"))
+    for folder in ("--more", "-r", "-1"):
+        Path(folder).mkdir()
+    for words in (["check", "-P4"], ["check", "--unlabeled", "-P4", "-P4"], ["check", "--", "-P4"]):
+        assert cli.run(words) == 0
+        assert "train: ./-P4 (class folders)" in capfd.readouterr().out or words[1] == "--"
+    assert cli.run(["train", "-P4", "--out", "-P4", *BRIEF]) == 2
+    assert "-P4 exists and is not a run folder" in capfd.readouterr().err
+    assert cli.run(["check", "-P5"]) == 2
+    assert "unknown option -P5" in capfd.readouterr().err
+    assert cli.run(["check", "-P4", "--more"]) == 2  # a folder, where an option is more likely
+    assert "./--more' is one argument too many" in capfd.readouterr().err
+    assert cli.run(["train", "-P4", "--out", "x", "--seed", "-1"]) == 2
+    assert "--seed must be" in capfd.readouterr().err
+    assert cli.run(["check", "--help"]) == 0

@@ -148,7 +148,6 @@ def test_images_that_score_nothing_are_named_and_a_source_that_is_not_there_is_r
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"train.batch_size": 16}, r"the batch of 16 \(train.batch_size\) is larger than the 12 images there are"),
         ({"method.queue_size": 7}, "method.queue_size 7 is smaller than the 8 keys of a step"),
         ({"network.bn_splits": 3}, "network.bn_splits 3 does not divide the batch of 8 images"),
         (

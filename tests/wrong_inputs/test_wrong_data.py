@@ -8,11 +8,15 @@ import re
 import struct
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from support.users_files import ODD_BUT_FINE, USERS_FILES, last
+from tutelage import cli
 
 ROWS = "path,label\na.png,cat\nb.png,cat\nc.png,dog\nd.png,dog\n"
 
@@ -32,11 +36,6 @@ def tiff(value: float) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(np.full((8, 8), value, np.float32)).save(stream, "TIFF")
     return stream.getvalue()
-
-
-def last(*done: Any) -> Any:
-    """The last of what was done one after the other: the command."""
-    return done[-1]
 
 
 def beside(world: Any, name: str, content: bytes | None = None) -> list[str]:
@@ -119,8 +118,8 @@ TABLES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
         r"labels.csv line 6: 'z.png' is not a file in .*photos; paths are relative to that folder",
     ),
     "a path that differs in case": (
-        lambda w: w.table(ROWS + "E.png,cat\n"),
-        r"line 6: 'E.png' is not a file; 'e.png' differs only in upper and lower case",
+        lambda w: last(w.image("photos/Ee.png", "photos/eE.png"), w.table(ROWS + "EE.png,cat\n")),
+        r"line 6: 'EE.png' may be 'Ee.png' or 'eE.png': write which",
     ),
     "a path out of the folder": (
         lambda w: w.table(ROWS + "../x.png,cat\n"),
@@ -388,12 +387,12 @@ ARRAYS: dict[str, tuple[Callable[[Any], list[str]], str]] = {
         r"data.npz: 'x' must be \(N, H, W\), .*got shape \(12, 64\)",
     ),
     "images of a wrong type": (
-        lambda w: w.arrays(x=np.zeros((12, 8, 8), np.int64)),
-        r"data.npz: 'x' must be uint8, or float in \[0, 1\], got int64",
+        lambda w: w.arrays(x=np.zeros((12, 8, 8), np.bool_)),
+        r"data.npz: 'x' must be of integers, or of floats in \[0, 1\], got bool",
     ),
     "images out of range": (
         lambda w: w.arrays(x=np.linspace(0, 255, 12 * 64).reshape(12, 8, 8)),
-        r"data.npz x row 1 holds values from .*expected \[0, 1\], or uint8",
+        r"data.npz x row 1 holds values from .*expected \[0, 1\], or integers",
     ),
     "too few labels": (lambda w: w.arrays(y=np.arange(5)), r"data.npz: 'y' must be 12 integers.*got int64 of shape"),
     "labels that are floats": (lambda w: w.arrays(y=np.arange(12) / 2), r"'y' must be 12 integers.*got float64"),
@@ -419,7 +418,7 @@ ARRAYS: dict[str, tuple[Callable[[Any], list[str]], str]] = {
 
 UNCHECKED = ("an empty name", "a class of unreadable images alone, passed over")  # check takes no such thing
 SOURCES = ("--labels", "--val", "--test", "--unlabeled")
-CASES = TABLES | FOLDERS | IMAGES | SHARDS | ARRAYS
+CASES = TABLES | FOLDERS | IMAGES | SHARDS | ARRAYS | USERS_FILES
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -428,10 +427,42 @@ def test_data_that_cannot_be_trained_on_is_refused(name: str, world: Any, refuse
     refused(arrange(world), message)
 
 
+def check_of(command: list[str]) -> list[str]:
+    """The check of the data of a training."""
+    sources = [word for flag in SOURCES if flag in command for word in (flag, command[command.index(flag) + 1])]
+    return ["check", command[1], *sources]
+
+
+def faults_in(text: str, start: str) -> list[str]:
+    """The sentences after `start`, with paths relative to the working folder; of many, the first 20."""
+    lines = text.replace(f"{Path.cwd()}/", "").splitlines()
+    found = [line.removeprefix(start) for line in lines if line.startswith(start)]
+    return [sentence for sentence in found if not sentence.startswith("(and ")]
+
+
 @pytest.mark.parametrize("name", [name for name in CASES if name not in UNCHECKED])
-def test_the_data_check_finds_the_same(name: str, world: Any, refused: Any, capfd: pytest.CaptureFixture[str]) -> None:
+def test_check_and_train_have_the_same_verdict_and_the_same_reasons(
+    name: str, world: Any, refused: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
     arrange, message = CASES[name]
     command = arrange(world)
-    sources = [word for flag in SOURCES if flag in command for word in (flag, command[command.index(flag) + 1])]
-    report = refused(["check", command[1], *sources], r"cannot be trained on: (1 problem|\d+ problems), listed above")
+    assert cli.run(command) == 2
+    said = capfd.readouterr().err.replace("tutelage: ", "  ", 1)
+    trained = [fault for fault in faults_in(said, "  ") if not re.match(r"\d+ problems in the data:$", fault)]
+    report = refused(check_of(command), r"cannot be trained on: (1 problem|\d+ problems), listed above")
     assert re.search(message.removeprefix(r"3 problems in the data:\n"), report.replace("error: ", "  "))
+    assert faults_in(report, "error: ") == trained
+
+
+@pytest.mark.parametrize("name", ODD_BUT_FINE)
+def test_what_the_check_approves_can_be_trained_on(name: str, world: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    command = ODD_BUT_FINE[name](world)
+    assert cli.run(check_of(command)) == 0
+    checked = faults_in(capfd.readouterr().out, "warning: ")
+    assert cli.run([*command, "--method", "supervised", "--no-report"]) == 0, capfd.readouterr().err
+    trained = faults_in(capfd.readouterr().out, "warning: ")
+    assert set(trained) <= set(checked)
+
+
+def test_the_catalogue_is_large() -> None:
+    assert len(CASES) >= 150

@@ -10,6 +10,7 @@ import pytest
 
 from support.features import FROZEN
 from support.tables import check_rows
+from tutelage import cli
 from tutelage.methods import CLASSIFIERS, PRETRAINERS
 from tutelage.methods.base import Method
 
@@ -113,9 +114,15 @@ def test_no_unlabeled_rows_a_step_are_refused(method: type[Method], world: Any, 
 
 
 @pytest.mark.parametrize("method", SEMI_SUPERVISED, ids=lambda m: m.name)
-def test_more_unlabeled_rows_a_step_than_exist_are_refused(method: type[Method], world: Any, refused: Any) -> None:
-    message = r"the unlabeled batch of 400 \(--batch-size 4 x --unlabeled-ratio 100\) is larger than .* of \d+"
-    refused(command(world, method, "--unlabeled-ratio", "100"), message)
+def test_more_unlabeled_rows_a_step_than_exist_are_lowered_and_said(
+    method: type[Method], world: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run([*command(world, method, "--unlabeled-ratio", "100"), "--no-report"]) == 0, capsys.readouterr().err
+    assert re.search(
+        r"- the unlabeled batch of 400 is larger than the (\d+) images there are: it is lowered to \1 "
+        r"\(--unlabeled-ratio [\d.]+\)",
+        capsys.readouterr().out,
+    )
 
 
 @pytest.mark.parametrize("method", SEMI_SUPERVISED, ids=lambda m: m.name)

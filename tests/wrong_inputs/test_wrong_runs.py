@@ -111,12 +111,12 @@ PLACES: dict[str, tuple[Callable[[Any], list[str]], str]] = {
         r"cat/9.png is empty \(0 bytes\)",
     ),
     "bad settings, an empty folder as the run folder": (
-        use(lambda w: w.path("b/c").parent, "train", "data", "--out", "b", "--batch-size", "400", *TRAIN),
-        r"unlabeled batch of 400 .* is larger than the unlabeled stream of 18 images",
+        use(lambda w: w.path("b/c").parent, "train", "data", "--out", "b", "--label-count", "1", *TRAIN),
+        r"--label-count must be at least 2, one label per class, got 1",
     ),
     "bad settings, an old run to be replaced": (
-        use(nothing, "train", "data", "--out", "run", "--overwrite", "--batch-size", "400", *TRAIN),
-        r"unlabeled batch of 400 .* is larger than the unlabeled stream of 18 images",
+        use(nothing, "train", "data", "--out", "run", "--overwrite", "--label-count", "1", *TRAIN),
+        r"--label-count must be at least 2, one label per class, got 1",
     ),
 }
 

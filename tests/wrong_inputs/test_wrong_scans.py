@@ -183,10 +183,6 @@ WRONG_SETTINGS: dict[str, tuple[list[str], str]] = {
         [*TRAIN, "--label-count", "5"],
         "--label-count must be at most the number of labeled cases, 4, got 5",
     ),
-    "an unlabeled batch that is too large": (
-        [*TRAIN, "--unlabeled-ratio", "3"],
-        "the unlabeled batch of 6 .* is larger than the unlabeled stream of 5 scans",
-    ),
     "one voxel for batch norm": (
         [*TRAIN, "--train.unlabeled-ratio", "0.5"],
         r"--scan.patch-size 16 x 16 x 16 leaves one voxel at the coarsest level of 'vnet'",

@@ -25,7 +25,7 @@ from tutelage.cli import (
 from tutelage.cli.application import app, dotted
 from tutelage.cli.cache_command import take_cache
 from tutelage.cli.dotted import is_dotted, with_flags
-from tutelage.cli.usage import TAKES_DOTTED, commands_of, flags_of, sentence, unknown_option
+from tutelage.cli.usage import TAKES_DOTTED, commands_of, flags_of, sentence, unknown_option, with_paths
 from tutelage.core.errors import ConfigError, DataError, TutelageError, is_out_of_memory
 from tutelage.core.names import shown
 from tutelage.core.wording import as_flags
@@ -66,7 +66,7 @@ def run(tokens: list[str]) -> int:
 
 def _run(tokens: list[str]) -> int:
     try:
-        tokens = take_cache(tokens)
+        tokens = with_paths(take_cache(tokens), app)
         _refuse_stray(tokens)
         tokens = dotted.take(tokens)
         app(tokens, exit_on_error=False, print_error=False, result_action="return_value")

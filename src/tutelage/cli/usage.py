@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import get_args
 
 from cyclopts import App, CycloptsError
@@ -19,6 +20,7 @@ from cyclopts.exceptions import (
 from tutelage.cli.dotted import SETTINGS, as_flag
 from tutelage.core.errors import did_you_mean, nearest
 
+_NO_NUMBER = re.compile(r"--?[^-\d.]")  # the start of an option, or of a name like one
 TAKES_DOTTED = ("check", "train", "pretrain", "show", "compare")
 
 
@@ -61,6 +63,31 @@ def flags_of(app: App, command: str) -> list[str]:
     """The options of a command, without the negations that the parser derives from them."""
     arguments = app[command].assemble_argument_collection() if command else ()
     return [name for argument in arguments for name in argument.names if re.match("--(?!no-)|--no-report$", name)]
+
+
+def with_paths(tokens: Sequence[str], app: App) -> list[str]:
+    """The tokens, in which files and folders whose name starts with a hyphen are written so that they are no options.
+
+    Only names that are there are changed: `-P4` becomes `./-P4`.
+    """
+    given, command = list(tokens), tokens[0] if tokens else ""
+    end = given.index("--") if "--" in given else len(given)
+    files = [place for place in range(1, end) if _NO_NUMBER.match(given[place]) and _is_there(given[place])]
+    if not files or command not in commands_of(app):
+        return given
+    options = {name for argument in app[command].assemble_argument_collection() for name in argument.names}
+    options |= {*app.help_flags, *app.version_flags}
+    for place in files:
+        if given[place].partition("=")[0] not in options:
+            given[place] = f"./{given[place]}"
+    return given
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except (OSError, ValueError):  # too long, or with a null character
+        return False
 
 
 def unknown_option(option: str, command: str, known: Iterable[str]) -> str:

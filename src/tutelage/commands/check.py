@@ -16,7 +16,7 @@ from tutelage.core.errors import ConfigError
 from tutelage.core.files import refuse_file, write_json
 from tutelage.data.check import CheckReport, end_of_check
 from tutelage.results.report.repeat import quoted
-from tutelage.run.data_modules.recognize import module_of
+from tutelage.run.data_modules.recognize import data_before_settings, module_of
 from tutelage.run.reads import read_by
 from tutelage.run.resolve import resolve_training
 
@@ -63,7 +63,8 @@ def checked(settings: Mapping[str, Any], *, workers: int) -> tuple[RunConfig, Ch
         raise ConfigError(f"{other[0]} has no effect in a check, which takes only settings of data and scan")
     cfg = resolve_training(settings)
     module = module_of(cfg)
-    module.refuse_foreign(cfg, tuple(name for name in module.foreign if name.partition(".")[0] in _SECTIONS))
+    with data_before_settings(cfg):
+        module.refuse_foreign(cfg, tuple(name for name in module.foreign if name.partition(".")[0] in _SECTIONS))
     return cfg, module.check(cfg, workers=workers)
 
 

@@ -101,7 +101,7 @@ def examined(cfg: CleanConfig, console: Console) -> Cleaning:
     data = resolve_training(settings).data
     if recognize_kind(data.path, data.labels) != IMAGES:
         raise DataError(f"{shown(data.path)} holds scans: expected images")
-    scored, looker = list_scored(data), Looker()
+    scored, looker = list_scored(data, console), Looker()
     further = [item for _, item in scored]
     pile = gather(settings, run=cfg.run, further=further, watcher=looker, workers=cfg.workers, console=console)
     pictures = look_at_all(data, scored, pile, list_pile(data).items, looker, workers=cfg.workers)

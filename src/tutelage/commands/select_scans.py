@@ -64,7 +64,7 @@ def chosen_scans(cfg: SelectConfig, console: Console) -> ScanChoice:
     """
     _require_scan_settings(cfg)
     assert cfg.run is not None
-    unlabeled, labeled = _cases(cfg.data, cfg.labels)
+    unlabeled, labeled = _cases(cfg.data, cfg.labels, console)
     model = ScanModel.load(cfg.run)
     total = len(unlabeled) + len(labeled)
     said = f"{counted(total, 'scan')}, {len(labeled):,} with a mask"
@@ -105,8 +105,8 @@ def _require_scan_settings(cfg: SelectConfig) -> None:
         )
 
 
-def _cases(data: str, labels: str | None) -> tuple[list[Case], list[Case]]:
-    """The scans to learn from, without and with a mask.
+def _cases(data: str, labels: str | None, console: Console) -> tuple[list[Case], list[Case]]:
+    """The scans to learn from, without and with a mask; what is left out is printed.
 
     Raises:
         DataError: the source has faults, or every scan has a mask.
@@ -115,6 +115,8 @@ def _cases(data: str, labels: str | None) -> tuple[list[Case], list[Case]]:
     parts = [splits[name] for name in _LEARNED if name in splits]
     if faults := [fault for part in parts or splits.values() for fault in part.faults]:
         raise DataError(faults)
+    for warning in (said for part in parts for said in part.warnings):
+        console.print(f"- {warning}", markup=False)
     cases = [case for part in parts for case in part.cases]
     unlabeled = [case for case in cases if case.label is None]
     if not unlabeled:

@@ -15,7 +15,7 @@ from tutelage.core.devices import choose_device
 from tutelage.core.files import refuse_file
 from tutelage.core.wording import named
 from tutelage.run.data_modules.image_views import draw_plain, draw_sheet, save_sheet, views_of
-from tutelage.run.data_modules.recognize import module_of
+from tutelage.run.data_modules.recognize import data_before_settings, module_of
 from tutelage.run.method_by_name import learns_from_labels, resolved
 from tutelage.run.reads import read_by
 from tutelage.run.resolve import resolve_pretraining, resolve_training
@@ -69,7 +69,8 @@ def draw_views(
     resolve = resolve_training if learns_from_labels(settings.get("method.name", AUTO)) else resolve_pretraining
     cfg = resolved(resolve(settings, preset=preset))
     kind = module_of(cfg)
-    kind.refuse(cfg)
+    with data_before_settings(cfg):
+        kind.refuse(cfg)
     cfg, sample = kind(console, choose_device(cfg.train.device)).preview(cfg, images)
     for note in sample.notes:
         console.print(f"- {note}", markup=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 from rich.console import Console
 from rich.table import Column
 
@@ -18,3 +20,8 @@ def screen(*, quiet: bool = False) -> Console:
 def name_column(heading: str) -> Column:
     """A column of names in a table: where space is short they go on in the next line, and are never cut."""
     return Column(heading, overflow="fold")
+
+
+def warn(line: str) -> None:
+    """Say what is left out as a warning of Python, where no command prints it."""
+    warnings.warn(line.removeprefix("warning: "), stacklevel=3)

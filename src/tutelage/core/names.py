@@ -60,6 +60,8 @@ def from_cell(cell: str) -> str:
 
 def class_name_fault(name: str) -> str | None:
     """Why `name` cannot be a class name, or None: it must be safe as a table cell and as a line of text."""
+    if not name.strip():
+        return f"a class name is {'white space' if name else 'empty'}: give the class a name"
     if name.startswith(_FORMULA):
         return f"class name '{shown(name)}' starts with '{name[0]}', which spreadsheets run as a formula: rename it"
     if any(ord(c) < 0x20 or 0xD800 <= ord(c) < 0xE000 for c in name):

@@ -9,6 +9,7 @@ from pathlib import Path
 from tutelage.config.data import DataConfig
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
+from tutelage.data.images.folders import CLASS_FOLDERS
 from tutelage.data.images.items import Files, ImageListing, Item
 from tutelage.data.images.source import find_table, list_image_splits, list_images
 
@@ -57,7 +58,7 @@ def list_pile(config: DataConfig, *, ignore_folders: bool = False) -> ImageListi
 
 def _is_nested(listing: ImageListing) -> bool:
     """Whether all images of class folders lie in deeper folders."""
-    return listing.kind == "class folders" and all(item.name.count("/") > 1 for item in listing.items)
+    return listing.kind == CLASS_FOLDERS and all(item.name.count("/") > 1 for item in listing.items)
 
 
 def _bare(item: Item) -> Item:

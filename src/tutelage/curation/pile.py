@@ -21,6 +21,7 @@ from tutelage.core.wording import command, option
 from tutelage.curation.encoding import default_encoding, encoding_of_run
 from tutelage.curation.listing import list_pile
 from tutelage.curation.raw_features import Watcher, raw_features, warn_of_unreadable
+from tutelage.data.images.folders import CLASS_FOLDERS
 from tutelage.data.images.framing import Framing
 from tutelage.data.images.image_set import class_indices
 from tutelage.data.images.items import ImageListing, Item, Unreadable
@@ -197,7 +198,7 @@ def require_unlabeled(items: Sequence[Item], needed: int, listing: ImageListing)
     if there >= needed:
         return
     hint = ""
-    if listing.kind == "class folders" and not there:
+    if listing.kind == CLASS_FOLDERS and not there:
         hint = f"; its folders are taken as classes ({option('ignore_folders', True)} takes them as plain folders)"
     has = f"{shown(listing.where)} has {counted(there, 'image')} without a label"
     raise ConfigError(f"{has}, fewer than {option('count', needed)}{hint}")

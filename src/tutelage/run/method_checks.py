@@ -1,13 +1,9 @@
-"""Whether a method goes with what is asked of it: with the command, the network, and the data."""
+"""Whether a method goes with what is asked of it: with the command, and with the network."""
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tutelage.augment.feature_views import FEATURE_VIEWS
 from tutelage.config import RunConfig, preset_names
-from tutelage.core.distributed import local_rows, world_size
 from tutelage.core.errors import ConfigError
 from tutelage.core.wording import command, option
 from tutelage.methods import PRETRAINERS
@@ -72,42 +68,4 @@ def check_frozen(cfg: RunConfig) -> None:
         raise ConfigError(
             f"{cfg.method} cannot train a head on the features of a frozen network, since {fault}: leave out "
             "train.freeze all, or choose another method, such as softmatch"
-        )
-
-
-def check_streams(cfg: RunConfig, unlabeled_rows: NDArray[np.int64], items: str = "images") -> None:
-    """Check the batches against the data.
-
-    Args:
-        items: what a row is, in the plural.
-
-    Raises:
-        ConfigError: a stream that the method needs is empty or smaller than its batch, or a batch cannot be shared by
-            the processes.
-    """
-    method = method_class(cfg.method)
-    local_rows(cfg.train.batch_size)
-    if not method.unlabeled_views:
-        return
-    local_rows(cfg.train.unlabeled_batch)
-    have, want = len(unlabeled_rows), cfg.train.unlabeled_batch
-    if have == 0:
-        raise ConfigError(
-            f"{cfg.method} learns from unlabeled {items}, and there are none; add some (a folder 'unlabeled', or "
-            f"{option('unlabeled')}), or use {option('method', 'supervised')}"
-        )
-    if want > have and not method.labeled_views:
-        raise ConfigError(
-            f"the batch of {want} (train.batch_size) is larger than the {have} {items} there are; lower it"
-        )
-    if want > have:
-        raise ConfigError(
-            f"the unlabeled batch of {want} (train.batch_size {cfg.train.batch_size} x train.unlabeled_ratio "
-            f"{cfg.train.unlabeled_ratio:g}) is larger than the unlabeled stream of {have} {items}; lower one of them"
-        )
-    splits = cfg.network.bn_splits
-    if splits is not None and not method.labeled_views and want // world_size() % splits:
-        raise ConfigError(
-            f"network.bn_splits {splits} does not divide the batch of {want // world_size()} images of each process "
-            "(train.batch_size): change one of them"
         )

@@ -33,6 +33,7 @@ def describe(cfg: RunConfig, module: DataModule, device: torch.device, plan: Map
         "version": __version__,
         "settings": cfg.to_dict(),
         "plan": dict(plan),
+        "lowered": dict(module.lowered),
         "data": {
             "kind": module.kind.name,
             "classes": list(dataset.classes),
@@ -96,10 +97,11 @@ def refuse_changes(recorded: Mapping[str, Any], given: Mapping[str, Any], run: P
     )
     if old["method.name"] != new["method.name"]:
         new = {name: value for name, value in new.items() if name == "method.name" or not name.startswith("method.")}
+    as_asked = recorded.get("lowered", {})  # a batch that was lowered may be asked for again
     changed = [
         f"{name} is {old.get(name)!r}, not {new[name]!r}"
         for name in new
-        if name not in _FREE and old.get(name) != new[name]
+        if name not in _FREE and new[name] not in (old.get(name), as_asked.get(name, old.get(name)))
     ]
     if changed:
         raise RunError(

@@ -22,9 +22,10 @@ from tutelage.core.seeding import own_random_state
 from tutelage.core.wording import command, option
 from tutelage.data.kinds import IMAGES
 from tutelage.run import baseline
+from tutelage.run.batches import lowered
 from tutelage.run.budget import Deadline
 from tutelage.run.data_modules.base import DataModule
-from tutelage.run.data_modules.recognize import MODULES, module_of
+from tutelage.run.data_modules.recognize import MODULES, data_before_settings, module_of
 from tutelage.run.doubtful_settings import warn_of_slow_averages, warn_of_unused_views
 from tutelage.run.fine_tuning import check_finetune
 from tutelage.run.folder import LABELS, RunFolder, refuse_existing
@@ -140,7 +141,8 @@ def _accepted(
     """The module of the data and the device of a run; refuses at once what can be known to fail without the data."""
     check_goal(cfg, pretraining=pretraining)
     kind = module_of(cfg)
-    kind.refuse(cfg)
+    with data_before_settings(cfg):
+        kind.refuse(cfg)
     device = choose_device(cfg.train.device)
     choose_precision(cfg.train.precision, device)
     baseline.check_baseline(cfg)
@@ -163,7 +165,8 @@ def _decided(session: Session, cfg: RunConfig, out: Path, *, begun: float, read:
     baseline.check_baseline(cfg)
     if read:
         session.load(cfg, out)
-    cfg = module.decide(cfg)
+    asked, cfg = cfg, module.decide(cfg)
+    module.lowered = lowered(asked, cfg)
     split = module.data.split_record()
     scored = split["val_images"] + split["test_images"] > 0
     baseline.check_scored(cfg.train, scored, module.kind.name)

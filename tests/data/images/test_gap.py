@@ -9,6 +9,7 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import roc_auc_score
 
 from tutelage.data.images.arrays import DIGITS
+from tutelage.data.images.class_shares import class_weights
 from tutelage.data.images.evidence import LEAST_FOR_GAP, measure_gap, measure_label_fit, pixel_features
 
 
@@ -37,6 +38,48 @@ def test_images_of_another_kind_show_a_gap(change) -> None:  # type: ignore[no-u
     assert gap is not None
     assert gap.auc > gap.limit
     assert gap.unlabeled == 1000
+
+
+def shares_apart(ratio: float, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows of labeled digits, most of them 0 and 1, of others, of which few are; and all labels."""
+    with np.load(DIGITS) as file:
+        label = file["y"].astype(np.int64)
+    draw, first = np.random.default_rng(seed), label < 2
+    weight = np.where(first, 1.0, 1 / ratio)
+    labeled = draw.choice(len(label), 200, replace=False, p=weight / weight.sum())
+    rest = np.setdiff1d(np.arange(len(label)), labeled)
+    weight = np.where(first[rest], 1 / ratio, 1.0)
+    return labeled, draw.choice(rest, 700, replace=False, p=weight / weight.sum()), label
+
+
+@pytest.mark.parametrize("ratio", [10, 100])
+@pytest.mark.parametrize("seed", range(2))
+def test_other_shares_of_the_classes_are_no_other_kind_of_images(ratio: float, seed: int) -> None:
+    labeled, unlabeled, label = shares_apart(ratio, seed)
+    gap = measure_gap(digits(), labeled, unlabeled, seed=0, label=label)
+    assert gap is not None and gap.auc > gap.limit and gap.by_shares
+    gap = measure_gap(digits(), labeled, unlabeled, seed=0)
+    assert gap is not None and not gap.by_shares
+
+
+@pytest.mark.parametrize("change", [lambda x: 255 - x, lambda x: x // 2, lambda x: np.roll(x, 2, axis=3)])
+def test_other_shares_of_the_classes_do_not_hide_another_kind(change) -> None:  # type: ignore[no-untyped-def]
+    labeled, unlabeled, label = shares_apart(10, 0)
+    images = digits()
+    images[unlabeled] = change(images[unlabeled])
+    gap = measure_gap(images, labeled, unlabeled, seed=0, label=label)
+    assert gap is not None and gap.auc > gap.limit and not gap.by_shares
+
+
+def test_weights_of_classes_follow_the_mean_of_other_images() -> None:
+    draw = np.random.default_rng(0)
+    label = np.repeat([3, 5, 9], [60, 30, 10])
+    centers = np.eye(3)[[0, 1, 2]]
+    features = centers[np.searchsorted([3, 5, 9], label)] + 0.01 * draw.normal(size=(100, 3))
+    others = centers[np.repeat([0, 2], [20, 80])]
+    weight = class_weights(features, label, others)
+    assert weight.sum() == pytest.approx(1.0)
+    assert [weight[label == name].sum() for name in (3, 5, 9)] == pytest.approx([0.2, 0.0, 0.8], abs=0.02)
 
 
 def test_too_few_images_say_nothing() -> None:

@@ -173,3 +173,41 @@ def test_a_further_unlabeled_source_counts_as_training_images(photos: Path, tmp_
     within, between = take_image_inventory(DataConfig(path=str(photos), unlabeled=str(tmp_path / "more"))).warnings
     assert "1 byte-identical copies within train" in within
     assert "1 byte-identical copies between test and train" in between
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["2023/01/1.jpg", "2023/02/2.jpg", "2024/01/3.jpg"],
+        ["2023/01/1.jpg", "2023/02/2.jpg"],
+        ["cat/1.jpg", "dog/2.jpg", "3.jpg"],
+        ["cat/1.jpg", "dog/2023/2.jpg", "dog/2024/3.jpg"],
+        ["=a/1.jpg", "b/2.jpg"],
+        ["train/2023/01/1.jpg", "train/2024/02/2.jpg"],
+    ],
+)
+def test_folders_that_are_no_classes_are_all_taken_where_no_labels_are_needed(names: list[str], tmp_path: Path) -> None:
+    write_digits(tmp_path, *names)
+    inventory = take_image_inventory(DataConfig(path=str(tmp_path)), needs_labels=False)
+    assert [item.name for item in inventory.parts["train"].items] == sorted(names) and not inventory.faults
+    assert not inventory.classes
+    said = [warning for warning in inventory.warnings if warning.startswith("folders are not taken as classes, since ")]
+    assert len(said) == 1
+
+
+def test_class_folders_are_classes_also_where_no_labels_are_needed(photos: Path) -> None:
+    inventory = take_image_inventory(DataConfig(path=str(photos)), needs_labels=False)
+    assert inventory.classes == ("cat", "dog") and not inventory.warnings
+
+
+@pytest.mark.parametrize(
+    ("sampling", "said"),
+    [
+        ("rows", "settings={'data.labeled_sampling': 'classes'} draws all classes equally often"),
+        ("classes", "this run draws all classes equally often"),
+    ],
+)
+def test_imbalanced_classes_are_said_with_the_setting_that_helps(sampling: str, said: str, tmp_path: Path) -> None:
+    write_digits(tmp_path, *(f"cat/{number}.png" for number in range(10)), "dog/1.png")
+    inventory = take_image_inventory(DataConfig(path=str(tmp_path), labeled_sampling=sampling))  # type: ignore[arg-type]
+    assert inventory.warnings == [f"{tmp_path}: classes are imbalanced: 'cat' has 10 labels, 'dog' 1; {said}"]

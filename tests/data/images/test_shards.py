@@ -152,3 +152,44 @@ def test_the_cifar_test_shard_is_listed_with_its_class_names() -> None:
     assert listing.classes[0] == "airplane"
     counts = {name: sum(item.label == name for item in listing.items) for name in listing.classes}
     assert counts == dict.fromkeys(listing.classes, 500)
+
+
+def test_a_dot_before_the_suffix_is_part_of_a_name(tmp_path: Path) -> None:
+    members = [("IMG 2.12m.png", png(0)), ("IMG 2.12m.cls", b"1"), ("IMG 2.13m.cls", b"0"), ("IMG 2.13m.png", png(1))]
+    members += [("a.png", png(2)), ("a.v2.png", png(3)), ("a.v2.cls", b"1"), ("b.left.png", png(4)), ("b.cls", b"0")]
+    listing = list_shards([write_shard(tmp_path / "t.tar", [*members, ("2024.05.01.jpg", png(5))])], "shards")
+    assert (listing.faults, listing.warnings) == ([], [])
+    assert [(item.name.removeprefix("t.tar/"), item.label) for item in listing.items] == [
+        ("IMG 2.12m.png", "1"),
+        ("IMG 2.13m.png", "0"),
+        ("a.png", None),
+        ("a.v2.png", "1"),
+        ("b.left.png", "0"),
+        ("2024.05.01.jpg", None),
+    ]
+    assert list(listing.items[0].store.read([item.key for item in listing.items])) == [png(row) for row in range(6)]
+
+
+def test_what_is_left_out_of_a_shard_is_counted_and_named(tmp_path: Path) -> None:
+    members = [("a.png", png(0)), ("a.depth.png", png(1)), ("a.json", b"{}"), ("a.txt", b"cat"), ("b.txt", b"dog")]
+    shard = write_shard(tmp_path / "t.tar", [*members, ("README", b"x"), ("._a.png", b"x")])
+    with tarfile.open(shard, "a") as tar:
+        link = tarfile.TarInfo("c.png")
+        link.type, link.linkname = tarfile.SYMTYPE, "a.png"
+        tar.addfile(link)
+    listing = list_shards([shard], "shards")
+    assert [item.name for item in listing.items] == ["t.tar/a.png"]
+    assert listing.warnings == [
+        f"{shard}: 1 further image of samples that have one were skipped (first: a.depth.png)",
+        f"{shard}: members that are no images and no labels were skipped: 2 .txt, 1 .json, 1 without suffix, 1 link "
+        "(the label of KEY.jpg is KEY.cls)",
+    ]
+    assert listing.no_labels == "the label of KEY.jpg in a shard is KEY.cls"
+
+
+def test_what_was_left_out_is_said_again_from_the_kept_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tutelage.data.images.shard_index._LARGE", 1)
+    shard = write_shard(tmp_path / "t.tar", [("a.png", png(0)), ("a.txt", b"cat")])
+    os.utime(shard, (1e9, 1e9))
+    first = list_shards([shard], "shards")
+    assert first.warnings and list_shards([shard], "shards").warnings == first.warnings

@@ -250,7 +250,7 @@ def test_a_run_of_another_combination_is_not_taken(
         ("digits --methods supervised --label-counts ,", "--label-counts must be numbers above 0"),
         ("digits --methods supervised --seeds 0", "--seeds must be at least 1"),
         ("digits --methods supervised --jobs 0", "--jobs must be in [1, 64]"),
-        ("digits --methods fixmatch --batch-size 1024 --unlabeled-ratio 7", "larger than the unlabeled stream"),
+        ("labeled.npz --methods fixmatch --exclude-labeled", "learns from unlabeled images, and there are none"),
         ("few.npz --methods supervised", "nothing could be scored; give labeled images with --test"),
         ("digits --label-counts 20", "specify the methods (--methods) to compare"),
         ("--methods supervised", "specify the data to compare"),
@@ -265,6 +265,8 @@ def test_what_cannot_work_is_found_before_the_first_run(
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     np.savez("few.npz", x=rng.integers(0, 256, (40, 8, 8), np.uint8), y=np.arange(40) % 2)
+    test = {"x_test": rng.integers(0, 256, (4, 8, 8), np.uint8), "y_test": np.arange(4) % 2}
+    np.savez("labeled.npz", x=rng.integers(0, 256, (40, 8, 8), np.uint8), y=np.arange(40) % 2, **test)
     assert cli.run(["compare", *words.split(), "--out", "cmp"]) == 2
     assert message in capsys.readouterr().err
     assert not Path("cmp").exists()

@@ -88,6 +88,12 @@ def test_a_healthy_run_has_no_reason_to_fail() -> None:
         (fixmatch(0.3, label_fit=RANDOM_LABELS), record(0.27), "labels", "--labels"),
         (fixmatch(0.3), record(0.27), "labels", "--labels"),
         (fixmatch(gap={"auc": 0.99, "limit": 0.75}), record(), "other images", "unlabeled"),
+        (
+            fixmatch(gap={"auc": 0.99, "limit": 0.75, "by_shares": True}),
+            record(),
+            "other class shares",
+            "--data.labeled-sampling classes",
+        ),
         (fixmatch(logged=HEALTHY | {"pseudo/share": 0.0}), record(), "few pseudo-labels", "--method.threshold 0.81"),
         (
             fixmatch(logged=HEALTHY | {"pseudo/share": 0.0}, method=FIXMATCH | {"threshold": 1.0}),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
 
 from tutelage.config.data import DataConfig
 from tutelage.core.errors import DataError
@@ -79,13 +80,16 @@ class Looker:
         return quality.Measures.joined([self._measures[id(item)] for item in items])
 
 
-def list_scored(config: DataConfig) -> list[tuple[str, Item]]:
-    """The test and the validation images, each with its split.
+def list_scored(config: DataConfig, console: Console) -> list[tuple[str, Item]]:
+    """The test and the validation images, each with its split; what is left out is printed.
 
     Raises:
         DataError: they cannot be listed.
     """
-    return [(split, item) for split, listing in _scored(config).items() for item in listing.items]
+    scored = _scored(config)
+    for warning in (said for listing in scored.values() for said in listing.warnings):
+        console.print(f"- {warning}", markup=False)
+    return [(split, item) for split, listing in scored.items() for item in listing.items]
 
 
 def look_at_all(

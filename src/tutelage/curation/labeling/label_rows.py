@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 from tutelage.core.errors import DataError
-from tutelage.core.names import from_cell, shown, to_cell
+from tutelage.core.names import shown, to_cell
 from tutelage.core.tables import csv_bytes
 from tutelage.data.csv_rows import TableFault, read_rows
+from tutelage.data.images.row_labels import labels_meant
+from tutelage.data.images.row_paths import images_meant
 from tutelage.data.images.tables import Row, read_table
 
 COLUMNS = ("path", "label", "by", "confidence", "time")
@@ -55,6 +57,7 @@ class LabelRows:
         self._columns = list(COLUMNS)
         self.strangers: list[str] = []
         self._cells: dict[str, dict[str, str]] = {}
+        self._labels: dict[str, str | None] = {}
         self._whole = True  # whether the file is to be written anew with the next answer
         if not file.exists():
             return
@@ -67,14 +70,15 @@ class LabelRows:
             raise DataError(f"{shown(str(file))} line 1: the column '{shown(twice[0])}' appears twice: rename one")
         self._columns = columns + [name for name in COLUMNS if name not in columns]
         first: dict[str, Row] = {}
-        for row, cells in zip(rows, lines[1:], strict=True):
+        for row, cells in zip(labels_meant(rows)[0], lines[1:], strict=True):
             before = first.setdefault(row.path, row)
             if before.label != row.label:
                 faults.append(
                     f"{row.place(file)}: '{shown(row.path)}' is labeled '{shown(row.label or '')}' here and "
                     f"'{shown(before.label or '')}' in {before.spot}"
                 )
-            self._cells[row.path] = dict(zip(columns, cells, strict=True))
+            self._cells[row.path] = {"path": row.path} | dict(zip(columns, cells, strict=True))
+            self._labels[row.path] = row.label
         if first and faults:
             raise DataError(faults)
         self._whole = self._columns != columns or not file.read_bytes().endswith(b"\n")
@@ -85,15 +89,14 @@ class LabelRows:
         Raises:
             DataError: there are several rows, and none is about an image: it is the table of another folder.
         """
-        known, found = set(names), dict[str, dict[str, str]]()
-        for path, cells in self._cells.items():
-            name = _relative(path, root)
-            name = name if name in known else from_cell(name)
-            found[name if name in known else path] = cells
-            if name not in known and not (root / name).exists():  # others are left out, or cannot be read
+        found = dict[str, dict[str, str]]()
+        meant = images_meant(self._cells, names, root)
+        for (path, cells), one in zip(self._cells.items(), meant, strict=True):
+            found[one.name or path] = cells
+            if one.name is None and not (root / _relative(path, root)).exists():  # others are left out, or unreadable
                 self.strangers.append(path)
-            if name in known and (said := _said(cells)) is not None:
-                self.said[name] = said
+            if one.name is not None and (said := _said(cells, self._labels[path])) is not None:
+                self.said[one.name] = said
         self._cells = found
         if len(self.strangers) > 1 and len(self.strangers) == len(found):
             raise DataError(
@@ -151,9 +154,9 @@ def _has_only_a_header(file: Path) -> bool:
     return len(lines) == 1 and {"path", "label"} <= {name.strip().lower() for name in lines[0]}
 
 
-def _said(cells: Mapping[str, str]) -> Said | None:
-    """What a row says; None if it has no label and nobody was asked."""
-    label, by = cells["label"].strip() or None, cells.get("by", "").strip()
+def _said(cells: Mapping[str, str], label: str | None) -> Said | None:
+    """What a row with that label says; None if it has no label and nobody was asked."""
+    by = cells.get("by", "").strip()
     if label is None and not by:
         return None
     try:

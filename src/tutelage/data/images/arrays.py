@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.config.data import MOST_CHANNELS
-from tutelage.core.names import class_name_fault, shown
+from tutelage.core.names import class_name_fault, first_of, shown
 from tutelage.data.images.channels import channel_axis
 from tutelage.data.images.items import Content, ImageListing, Item, Stamp, Store, Unreadable, sort_classes
 
@@ -19,6 +19,7 @@ DIGITS = Path(__file__).with_name("digits.npz")
 # raised for damaged zip files and headers
 _BROKEN = (OSError, EOFError, ValueError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 _SPLITS = {"train": ("x", "y"), "val": ("x_val", "y_val"), "test": ("x_test", "y_test")}
+_KNOWN = {"classes", *(name for pair in _SPLITS.values() for name in pair)}
 
 
 class Rows(Store):
@@ -81,6 +82,9 @@ def list_arrays(path: Path, where: str) -> dict[str, ImageListing]:
             if "x" not in file.files:
                 got = ", ".join(file.files) or "nothing"
                 train.faults.append(f"{shown(where)}: no array 'x' of images; the file holds {shown(got)}")
+            if others := sorted(set(file.files) - _KNOWN):
+                known = ", ".join(sorted(_KNOWN))
+                train.warnings.append(f"{shown(where)}: arrays that are not used: {first_of(others)} (known: {known})")
             names = _class_names(file, where, train)
             for split, (x, y) in _SPLITS.items():
                 if x in file.files:
@@ -103,6 +107,9 @@ def _fill(
             f"{where}: '{x}' must be (N, H, W), (N, H, W, C) or (N, C, H, W) with up to {MOST_CHANNELS} channels, "
             f"got shape {shape}"
         )
+    elif 0 in shape:
+        none = "holds no images" if not shape[0] else f"holds images without pixels, of shape {shape[1:]}"
+        listing.faults.append(f"{where}: '{x}' {none}: leave it out, or save it again")
     if listing.faults:
         return
     labels = np.full(shape[0], -1) if y not in file.files else file[y]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.core.seeding import derived_seed
+from tutelage.data.images.class_shares import class_weights
 from tutelage.data.images.streamed import ImageRows
 
 Rows = NDArray[np.int64]
@@ -28,15 +29,20 @@ class Gap:
     Attributes:
         auc: probability that an unlabeled image looks more unlabeled than a labeled one: 0.5 is no gap, 1 a clear one.
         limit: an AUC that two samples of these sizes from one source do not reach by chance, nor by a small difference.
+        by_shares: there is a gap, and none once labeled images count so that their classes have the shares that suit
+            the unlabeled ones best.
     """
 
     auc: float
     limit: float
     labeled: int
     unlabeled: int
+    by_shares: bool = False
 
 
-def measure_gap(images: ImageRows, labeled: Rows, unlabeled: Rows, *, seed: int) -> Gap | None:
+def measure_gap(
+    images: ImageRows, labeled: Rows, unlabeled: Rows, *, seed: int, label: NDArray[np.int64] | None = None
+) -> Gap | None:
     """How well a linear classifier of pixel statistics tells labeled from unlabeled rows of `images`.
 
     Each image is scored by a classifier fitted without it (ridge regression, leave-one-out in closed form, both groups
@@ -48,18 +54,32 @@ def measure_gap(images: ImageRows, labeled: Rows, unlabeled: Rows, *, seed: int)
         images: (N, C, H, W) uint8.
         unlabeled: rows; those that are also labeled are left out.
         seed: selects images if there are more than 1,000 in a group.
+        label: (N,) class of each image, to tell a gap from other shares of the classes.
     """
     own = [_some(labeled, seed), _some(np.setdiff1d(unlabeled, labeled), seed)]
     sizes = [len(rows) for rows in own]
     if min(sizes) < LEAST_FOR_GAP:
         return None
-    rows = np.concatenate(own)
+    features = pixel_features(images, np.concatenate(own))
     side = np.repeat([0.0, 1.0], sizes)
-    auc = _auc(_left_out_scores(pixel_features(images, rows), side, sizes), side)
-    error = math.sqrt(
-        (sum(sizes) + 1) / (12 * sizes[0] * sizes[1])
-    )  # standard error of the AUC of two samples from one source
-    return Gap(auc, max(0.75, 0.5 + 4 * error), *sizes)
+    auc, limit = _told_apart(features, side, np.full(sizes[0], 1.0 / sizes[0]))
+    by_shares = False
+    if auc > limit and label is not None:
+        weight = class_weights(features[: sizes[0]], label[own[0]], features[sizes[0] :])
+        even, bound = _told_apart(features, side, weight)
+        by_shares = even <= bound
+    return Gap(auc, limit, labeled=sizes[0], unlabeled=sizes[1], by_shares=by_shares)
+
+
+def _told_apart(features: NDArray, side: NDArray, weight: NDArray) -> tuple[float, float]:
+    """The AUC of the two sides, and its limit; `weight` of each image of the first sums to 1."""
+    ones = int(side.sum())
+    weights = np.concatenate([weight, np.full(ones, 1.0 / ones)])
+    auc = _auc(_left_out_scores(features, side, weights), side, weight)
+    effective = 1.0 / (weight**2).sum()  # so many images of equal weight would tell as much
+    # the standard error of the AUC of two samples from one source
+    error = math.sqrt((effective + ones + 1) / (12 * effective * ones))
+    return auc, max(0.75, 0.5 + 4 * error)
 
 
 def pixel_features(images: ImageRows, rows: Rows) -> NDArray[np.float64]:
@@ -87,9 +107,9 @@ def _some(rows: Rows, seed: int) -> Rows:
     return np.sort(np.random.default_rng(derived_seed(seed, "gap")).choice(rows, MOST, replace=False))
 
 
-def _left_out_scores(features: NDArray, side: NDArray, sizes: list[int]) -> NDArray:
-    """(N,) the score of each image by the ridge regression of +-1 on the others."""
-    weight = np.where(side == 1, 0.5 / sizes[1], 0.5 / sizes[0]) * min(sizes)
+def _left_out_scores(features: NDArray, side: NDArray, weight: NDArray) -> NDArray:
+    """(N,) the score of each image by the ridge regression of +-1 on the others; weights sum to 1 on each side."""
+    weight = weight * (0.5 * min(side.sum(), len(side) - side.sum()))
     mean = np.average(features, axis=0, weights=weight)
     spread = np.sqrt(np.average((features - mean) ** 2, axis=0, weights=weight))
     x = np.c_[(features - mean) / np.maximum(spread, 1e-9), np.ones(len(features))]
@@ -100,10 +120,11 @@ def _left_out_scores(features: NDArray, side: NDArray, sizes: list[int]) -> NDAr
     return (fitted - leverage * target) / np.maximum(1.0 - leverage, 1e-9)
 
 
-def _auc(score: NDArray, side: NDArray) -> float:
-    ones, zeros = np.sort(score[side == 1]), np.sort(score[side == 0])
-    below = np.searchsorted(zeros, ones, "left") + np.searchsorted(zeros, ones, "right")
-    return float(below.mean() / (2 * len(zeros)))
+def _auc(score: NDArray, side: NDArray, weight: NDArray) -> float:
+    """How often the score of the second side is above that of the first, whose images have a weight."""
+    zeros, ones = score[side == 0], np.sort(score[side == 1])
+    above = 2 * len(ones) - np.searchsorted(ones, zeros, "left") - np.searchsorted(ones, zeros, "right")
+    return float((weight * above).sum() / (2 * len(ones)))
 
 
 @dataclass(frozen=True)

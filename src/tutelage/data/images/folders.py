@@ -9,13 +9,16 @@ import unicodedata
 from collections import Counter
 from pathlib import Path
 
-from tutelage.core.names import class_name_fault, counted, from_cell, shown
+from tutelage.core.names import class_name_fault, counted, file_key, first_of, from_cell, shown
 from tutelage.data.images.items import HEIF_SUFFIXES, IMAGE_SUFFIXES, Files, ImageListing, Item, sort_classes
 from tutelage.data.images.label_files import is_export, placed, read_labels
+from tutelage.data.images.row_labels import labels_meant
+from tutelage.data.images.row_paths import images_meant, ways_of
 from tutelage.data.images.tables import Row, read_table
 
 UNLABELED = ("unlabeled", "unlabelled")
 LABEL_TABLE = "labels.csv"
+CLASS_FOLDERS = "class folders"  # the kind of such a source
 _JOINT = re.compile(r"[,;|+&]")  # what people put between the classes of an image
 _SILENT = (".csv", ".json", ".txt", ".md", ".ini", ".db")  # files that are expected beside images
 
@@ -39,7 +42,8 @@ def find_images(root: Path, listing: ImageListing, under: str = "", *, deep: boo
     found: list[str] = []
     ignored: Counter[str] = Counter()
     above = (_identity(root),) if under else ()
-    _walk(root, under, deep, above, found, ignored, listing)
+    hidden: list[str] = []
+    _walk(root, under, deep, above, found, ignored, hidden, listing)
     if ignored:
         kinds = ", ".join(f"{count} {shown(suffix) or 'without suffix'}" for suffix, count in ignored.most_common(5))
         heif = any(suffix in HEIF_SUFFIXES for suffix in ignored)
@@ -47,12 +51,15 @@ def find_images(root: Path, listing: ImageListing, under: str = "", *, deep: boo
             f"{shown(str(root / under))}: files that are not images were skipped: {kinds}"
             + (" (HEIC photos can be read after: pip install 'tutelage[heic]')" if heif else "")
         )
+    if hidden:
+        inside = f"{shown(str(root / under))}: hidden folders were skipped"
+        listing.warnings.append(f"{inside}: {first_of(hidden)}")
     return sorted(found)
 
 
 def list_class_folders(root: Path, where: str) -> ImageListing:
     """A folder with a folder of images for each class, and possibly `unlabeled/`."""
-    listing = ImageListing("class folders", where)
+    listing = ImageListing(CLASS_FOLDERS, where)
     store = Files(root)
     folders = visible_folders(root)
     beside = find_images(root, listing, deep=False)
@@ -60,7 +67,6 @@ def list_class_folders(root: Path, where: str) -> ImageListing:
         listing.faults.append(
             f"{shown(where)}: {_counted(beside)} beside the class folders: move images into a class or into unlabeled/"
         )
-    _warn_hidden(root, listing)
     for folder in folders:
         images = find_images(root, listing, folder)
         if is_unlabeled(folder):
@@ -76,8 +82,9 @@ def list_class_folders(root: Path, where: str) -> ImageListing:
             listing.warnings.append(
                 f"{shown(str(root / folder))}: {_counted(nested)} in deeper folders, taken as class '{shown(folder)}'"
             )
-        listing.items += [Item(name, folder, store, name) for name in images]
-    listing.classes = sort_classes({folder for folder in folders if not is_unlabeled(folder)})
+        label = unicodedata.normalize("NFC", folder)  # as in tables
+        listing.items += [Item(name, label, store, name) for name in images]
+    listing.classes = sort_classes({unicodedata.normalize("NFC", name) for name in folders if not is_unlabeled(name)})
     _check_class_names(listing)
     return listing
 
@@ -92,8 +99,9 @@ def list_table_folder(root: Path, where: str, table: Path) -> ImageListing:
     called = "labels given in Python" if rows and rows[0].given_as else f"{kind} {shown(table.name)}"
     listing = ImageListing(f"folder with {called}", where)
     images = find_images(root, listing)
-    _warn_hidden(root, listing)
     rows, doubtful = placed(rows, images)
+    rows, taken = labels_meant(rows)
+    listing.warnings += [f"{_called(table, rows[0])}: {sentence}" for sentence in taken]
     listing.faults += [*faults, *(f"{shown(str(table))} {fault}" for fault in doubtful)]
     named = _match_rows(rows, images, root, table, listing)
     labels = {path: row.label for path, row in named.items()}
@@ -137,10 +145,11 @@ def list_named_images(table: Path, where: str) -> ImageListing:
     if table.suffix.lower() == ".csv":
         rows, faults = read_table(table, needs_label=False)
         listing.faults += faults
-        names = [row.path if (table.parent / row.path).exists() else from_cell(row.path) for row in rows]
+        names = [_named(row.path, from_cell(row.path), table.parent) for row in rows]
     else:
         try:
-            names = [line for line in table.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+            lines = table.read_text(encoding="utf-8-sig").splitlines()
+            names = [_named(line, line, table.parent) for line in lines if line.strip()]
         except (OSError, UnicodeDecodeError) as error:
             listing.faults.append(f"{shown(str(table))} is not readable as UTF-8 text with one path per line: {error}")
             names = []
@@ -151,24 +160,23 @@ def list_named_images(table: Path, where: str) -> ImageListing:
     return listing
 
 
+def _named(path: str, otherwise: str, folder: Path) -> str:
+    """A path of a list, `otherwise`, or the path with slashes or in another Unicode form: whichever is there."""
+    slashes = path.replace("\\", "/")
+    forms = (path, otherwise, slashes, *(unicodedata.normalize(form, slashes) for form in ("NFC", "NFD")))
+    return next((form for form in forms if (folder / form).exists()), otherwise)
+
+
 def _match_rows(rows: list[Row], images: list[str], root: Path, table: Path, listing: ImageListing) -> dict[str, Row]:
-    known = set(images)
-    folded: dict[str, str] = {}  # made when it is needed, since it takes memory for each image
     named: dict[str, Row] = {}
     again: list[Row] = []
-    for row in rows:
+    found = images_meant([row.path for row in rows], images, root)
+    for row, meant in zip(rows, found, strict=True):
         place = f"{row.place(table)}: '{shown(row.path)}'"
-        path = _relative(row.path, root)
-        if path is None:
-            listing.faults.append(f"{place} lies outside {shown(str(root))}")
+        if meant.name is None:
+            listing.faults.append(f"{place} {meant.fault}")
             continue
-        if path not in known and from_cell(path) in known:
-            path = from_cell(path)
-        if path not in known:
-            folded = folded or {_fold(name): name for name in images}
-            listing.faults.append(f"{place} {_missing(path, root, folded)}")
-            continue
-        before = named.setdefault(path, row)
+        before = named.setdefault(meant.name, row)
         if before.left_out != row.left_out:
             listing.faults.append(f"{place} is left out here or in {before.spot}, and used in the other: keep one row")
         elif before.label != row.label:
@@ -177,6 +185,8 @@ def _match_rows(rows: list[Row], images: list[str], root: Path, table: Path, lis
             )
         elif before is not row:
             again.append(row)
+    spots = [f"{row.spot}: '{shown(row.path)}'" for row in rows]
+    listing.warnings += [f"{_called(table, rows[0])}: {said}" for said in ways_of(list(zip(spots, found, strict=True)))]
     if again:
         listing.warnings.append(
             f"{_called(table, again[0])}: {len(again)} rows repeat a path with the same label (first: {again[0].spot})"
@@ -188,37 +198,13 @@ def _called(table: Path, row: Row) -> str:
     return "labels" if row.given_as else shown(str(table))
 
 
-def _relative(path: str, root: Path) -> str | None:
-    try:
-        relative = Path(path).relative_to(root.absolute()) if Path(path).is_absolute() else Path(path)
-    except ValueError:
-        return None
-    clean = posixpath.normpath(relative.as_posix())
-    return None if clean == ".." or clean.startswith("../") else clean
-
-
-def _missing(path: str, root: Path, folded: dict[str, str]) -> str:
-    other = folded.get(_fold(path))
-    if other is not None:
-        return f"is not a file; '{shown(other)}' differs only in upper and lower case or Unicode form"
-    if (root / path).is_dir():
-        return "is a folder, expected an image"
-    if (root / path).is_file():
-        return f"is not an image: known suffixes are {' '.join(IMAGE_SUFFIXES)}"
-    return f"is not a file in {shown(str(root))}; paths are relative to that folder"
-
-
-def _fold(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
-
-
 def _check_class_names(listing: ImageListing) -> None:
     listing.faults += [
         f"{shown(listing.where)}: {fault}" for name in listing.classes if (fault := class_name_fault(name))
     ]
     by_fold: dict[str, str] = {}
     for name in listing.classes:
-        first = by_fold.setdefault(_fold(name), name)
+        first = by_fold.setdefault(file_key(name), name)
         if first != name:
             listing.warnings.append(
                 f"{shown(listing.where)}: the classes '{shown(first)}' and '{shown(name)}' differ only in case"
@@ -231,12 +217,6 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 def _hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
-
-
-def _warn_hidden(root: Path, listing: ImageListing) -> None:
-    hidden = sorted(entry.name for entry in os.scandir(root) if _is_folder(entry) and _hidden(entry.name))
-    if hidden:
-        listing.warnings.append(f"{shown(str(root))}: hidden folders were skipped: {', '.join(map(shown, hidden))}")
 
 
 def _identity(folder: Path) -> tuple[int, int]:
@@ -255,6 +235,7 @@ def _walk(
     ancestors: tuple[tuple[int, int], ...],
     found: list[str],
     ignored: Counter[str],
+    hidden: list[str],
     listing: ImageListing,
 ) -> None:
     folder = root / under
@@ -271,10 +252,14 @@ def _walk(
         name = f"{under}/{entry.name}" if under else entry.name
         suffix = posixpath.splitext(entry.name)[1].lower()
         if _hidden(entry.name):
+            if _is_folder(entry):
+                hidden.append(name)
+            elif suffix in IMAGE_SUFFIXES:
+                ignored["hidden"] += 1
             continue
         if _is_folder(entry):
             if deep:
-                _walk(root, name, deep, (*ancestors, identity), found, ignored, listing)
+                _walk(root, name, deep, (*ancestors, identity), found, ignored, hidden, listing)
         elif suffix not in IMAGE_SUFFIXES:
             if suffix not in _SILENT:
                 ignored[suffix] += 1

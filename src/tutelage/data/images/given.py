@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from tutelage.core.console import warn
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
 from tutelage.data.images.items import Content, Item, Store, Unreadable
@@ -40,7 +41,7 @@ class InMemory(Store):
 
 def list_given(
     images: Images,
-    tell: Callable[[str], None] = lambda line: None,
+    tell: Callable[[str], None] = warn,
     *,
     channels: int = 3,
     deep: bool = False,
@@ -50,7 +51,7 @@ def list_given(
     A file is named by its path, an image in memory `image 0`, `image 1`, ..., by its place.
 
     Args:
-        tell: receives one line on each kind of file that is left out.
+        tell: receives one line on each kind of file that is left out; by default a warning of Python.
         channels: of the images of a model; of gray and color, an array may be either.
         deep: whether the model scales integers of more than 8 bits.
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from tutelage.config.data import DataConfig
 from tutelage.core.errors import DataError
 from tutelage.core.names import counted, shown
+from tutelage.core.wording import option
 from tutelage.data.images.channels import COLOR_16
 from tutelage.data.images.copies import check_copies
+from tutelage.data.images.folders import CLASS_FOLDERS
 from tutelage.data.images.framing import Framing
 from tutelage.data.images.items import ImageListing, Item, Unreadable
 from tutelage.data.images.parts import LEARNED, ImageInventory, ImagePart, read_parts
@@ -139,10 +141,16 @@ def _assemble(
         inventory.faults.append(f"{shown(config.path)} has no training images: expected a folder or shards 'train'")
     elif train.listing.items:
         if needs_labels:
-            check_train_classes(train, inventory)
+            check_train_classes(train, inventory, even=config.labeled_sampling == "classes")
         for role in ("val", "test"):
             if role in inventory.parts and inventory.parts[role].listing.items:
                 check_scored_classes(role, inventory.parts[role], inventory)
+    if not inventory.faults:
+        inventory.faults += [
+            f"{shown(part.listing.where)} has no {role} images"
+            for role, part in inventory.parts.items()
+            if not part.items
+        ]
     try:
         choose_channels([look for part in inventory.parts.values() for look in part.seen], config)
     except DataError as error:
@@ -180,15 +188,18 @@ def list_image_parts(config: DataConfig, *, needs_labels: bool = True) -> dict[s
 
 
 def _labels_or_images_alone(listings: dict[str, ImageListing], config: DataConfig) -> dict[str, ImageListing]:
-    """The listings unchanged if there are two classes or more; else all images as unlabeled `train`."""
+    """The listings unchanged if there are two good classes or more; else all images as unlabeled `train`."""
     train = listings.get("train")
-    if train is not None and len(train.classes) > 1:
+    nested = train is not None and train.kind == CLASS_FOLDERS and bool(train.faults)  # no class folders after all
+    if train is not None and len(train.classes) > 1 and not nested:
         return listings
     if train is not None and find_table(Path(config.path).expanduser(), config.labels) is not None:
         return listings | {"train": replace(train, items=[_bare(item) for item in train.items], classes=())}
     alone = list_images(config.path, role="unlabeled")
     if train is not None:
         alone.flip_ok = train.flip_ok
+    if train is not None and nested:
+        alone.warnings.append(f"folders are not taken as classes, since {train.faults[0]}")
     return {role: part for role, part in listings.items() if role not in ("train", "unlabeled")} | {"train": alone}
 
 
@@ -235,12 +246,17 @@ def _sentence(item: Item, look: Unreadable) -> str:
     return f"{shown(item.place)} {look.reason}"
 
 
-def check_train_classes(train: ImagePart, inventory: ImageInventory) -> None:
-    """There are two classes or more, and each has labels; a warning where their numbers differ much."""
+def check_train_classes(train: ImagePart, inventory: ImageInventory, *, even: bool = False) -> None:
+    """There are two classes or more, and each has labels; a warning where their numbers differ much.
+
+    Args:
+        even: whether classes are drawn equally often.
+    """
     where, classes, counts = shown(train.listing.where), train.listing.classes, train.class_counts()
     if not classes:
         if not train.listing.faults:
-            inventory.faults.append(f"{where} has no labeled image: expected some of each class")
+            why = train.listing.no_labels or "expected some of each class"
+            inventory.faults.append(f"{where} has no labeled image: {why}")
         return
     if len(classes) == 1:
         inventory.faults.append(f"{where} has only one class ('{shown(classes[0])}'): expected two or more")
@@ -251,9 +267,9 @@ def check_train_classes(train: ImagePart, inventory: ImageInventory) -> None:
     ]
     if counts and max(counts.values()) >= _IMBALANCE * min(counts.values()):
         (most, many), (least, few) = counts.most_common()[0], counts.most_common()[-1]
-        inventory.warnings.append(
-            f"{where}: classes are imbalanced: '{shown(most)}' has {many} labels, '{shown(least)}' {few}"
-        )
+        said = f"{where}: classes are imbalanced: '{shown(most)}' has {many} labels, '{shown(least)}' {few}"
+        drawn = f"{option('data.labeled_sampling', 'classes')} draws"
+        inventory.warnings.append(f"{said}; {'this run draws' if even else drawn} all classes equally often")
 
 
 def check_scored_classes(role: str, part: ImagePart, inventory: ImageInventory) -> None:

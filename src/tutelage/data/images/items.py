@@ -128,6 +128,7 @@ class ImageListing:
         classes: class names in the order of their indices.
         faults: what makes the source unusable, one sentence each, safe to print.
         warnings: what the user should know, one sentence each.
+        no_labels: why no image may have a label, to be added where that is a fault.
         flip_ok: whether a mirrored image keeps its class, as far as the kind of source is known to.
     """
 
@@ -137,6 +138,7 @@ class ImageListing:
     classes: tuple[str, ...] = ()
     faults: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    no_labels: str = ""
     flip_ok: bool = True
 
 

@@ -57,7 +57,7 @@ def sample_images(
     levels = reader.levels(config, found.items_of("train"), found.learned_looks)
     framing, channels = replace(choose_framing(looks, config), levels=levels), choose_channels(looks, config)
     size, note = choose_size(looks, config.image_size, framing.mode) if looks else (_UNKNOWN, "")
-    notes = [note, framing_note(looks, framing), levels_note(looks, levels)]
+    notes = [*listing.warnings, note, framing_note(looks, framing), levels_note(looks, levels)]
     return ImageSample(
         decode(items, listing.classes, size=size, channels=channels, framing=framing, reader=reader).images[:],
         [item.label for item in items],

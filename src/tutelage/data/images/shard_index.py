@@ -17,7 +17,7 @@ from tutelage.core.files import write_atomically
 from tutelage.data.images.items import DOUBTFUL, Stamp
 
 FOLDER = "shards"
-_VERSION = 1  # of what is kept; raise it when a search finds something else
+_VERSION = 2  # of what is kept; raise it when a search finds something else
 _LARGE = 1 << 20  # bytes; a smaller shard is searched in a moment
 
 
@@ -27,11 +27,12 @@ class ShardIndex:
 
     Attributes:
         samples: name of the image in the shard, text of its label or None, place and number of its bytes.
-        faults: sentences that are safe to print.
+        faults, warnings: sentences that are safe to print; a warning tells what is left out.
     """
 
     samples: list[tuple[str, str | None, int, int]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 def known_index(shard: Path) -> ShardIndex | None:
@@ -47,7 +48,7 @@ def known_index(shard: Path) -> ShardIndex | None:
         return None
     mark_used(file)
     found = json.loads(text)
-    return ShardIndex([tuple(sample) for sample in found["samples"]], found["faults"])
+    return ShardIndex([tuple(sample) for sample in found["samples"]], found["faults"], found["warnings"])
 
 
 def keep_index(shard: Path, index: ShardIndex) -> None:

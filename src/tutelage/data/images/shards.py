@@ -1,6 +1,7 @@
 """WebDataset shards: tar files, plain or gzipped, in which members that share a key are one sample.
 
-A sample is `KEY.jpg` (or another image) and, if it is labeled, `KEY.cls`: a class index, or a class name.
+A sample is `KEY.jpg` (or another image) and, if it is labeled, `KEY.cls`: a class index, or a class name; see
+`ShardMembers`.
 """
 
 from __future__ import annotations
@@ -8,15 +9,16 @@ from __future__ import annotations
 import gzip
 import json
 import tarfile
+import unicodedata
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from tutelage.core.names import class_name_fault, shown
+from tutelage.core.names import class_name_fault, counted, shown
 from tutelage.data.images.items import (
-    IMAGE_SUFFIXES,
     Content,
     ImageListing,
     Item,
@@ -25,7 +27,9 @@ from tutelage.data.images.items import (
     Unreadable,
     sort_classes,
 )
+from tutelage.data.images.row_labels import whole_numbers
 from tutelage.data.images.shard_index import ShardIndex, keep_index, known_index
+from tutelage.data.images.shard_members import LABEL_SUFFIX, ShardMembers
 
 SHARD_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 CLASS_NAMES = "classes.json"
@@ -63,13 +67,6 @@ class Shard(Store):
         return str(self.path.parent / name)
 
 
-@dataclass
-class _Sample:
-    image: str | None = None
-    span: tuple[int, int] = (0, 0)
-    label: str | None = None
-
-
 def is_shard(path: Path) -> bool:
     """Whether the file name is that of a shard."""
     return path.name.lower().endswith(SHARD_SUFFIXES)
@@ -84,13 +81,38 @@ def list_shards(paths: Sequence[Path], where: str) -> ImageListing:
     names = _read_class_names(paths[0].parent / CLASS_NAMES, listing) if paths else None
     for path in paths:
         _list_shard(path, listing)
+    listing.no_labels = _why_unlabeled(listing)
     if names is None:
+        _take_whole_numbers(listing)
         listing.classes = sort_classes({item.label for item in listing.items if item.label is not None})
     else:
         listing.classes = names
         listing.items = [_named(item, names, listing) for item in listing.items]
     listing.faults += [f"{shown(where)}: {fault}" for name in listing.classes if (fault := class_name_fault(name))]
     return listing
+
+
+def _take_whole_numbers(listing: ImageListing) -> None:
+    """Take labels such as `1.0` as `1`, and say so; see `whole_numbers`."""
+    same = whole_numbers({item.label for item in listing.items if item.label is not None})
+    points = [item for item in listing.items if item.label in same]
+    if points:
+        label = str(points[0].label)
+        such = f"{counted(len(points), 'label')} such as '{label}' taken as '{same[label]}'"
+        listing.warnings.append(f"{shown(listing.where)}: {such} (first: {shown(points[0].place)})")
+        listing.items = [replace(item, label=same.get(str(item.label), item.label)) for item in listing.items]
+
+
+def _why_unlabeled(listing: ImageListing) -> str:
+    """Where labels may be meant to be, if there are none."""
+    if any(item.label is not None for item in listing.items):
+        return ""
+    folders = sorted({folder for item in listing.items for folder in item.name.split("/")[1:-1][-1:]})
+    if len(folders) > 1:
+        names = ", ".join(f"'{shown(name)}'" for name in folders[:3]) + (", ..." if len(folders) > 3 else "")
+        inside = f"the folders inside the shards ({names}) are no labels"
+        return f"{inside}: unpack them, or add KEY{LABEL_SUFFIX} to each image"
+    return f"the label of KEY.jpg in a shard is KEY{LABEL_SUFFIX}"
 
 
 def _list_shard(path: Path, listing: ImageListing) -> None:
@@ -100,6 +122,7 @@ def _list_shard(path: Path, listing: ImageListing) -> None:
         keep_index(path, index)
     store = Shard(path)
     listing.faults += index.faults
+    listing.warnings += index.warnings
     listing.items += [
         Item(f"{path.name}/{image}", label, store, (offset, size)) for image, label, offset, size in index.samples
     ]
@@ -107,50 +130,30 @@ def _list_shard(path: Path, listing: ImageListing) -> None:
 
 def _search(path: Path) -> ShardIndex:
     """Read a shard from start to end; of its members, only labels are unpacked."""
-    index, samples, place = ShardIndex(), dict[str, _Sample](), shown(str(path))
+    index, place = ShardIndex(), shown(str(path))
+    members = ShardMembers(place)
     try:
         with _open(path) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
             while (member := tar.next()) is not None:
                 tar.members = []  # type: ignore[attr-defined]  # they would take a kilobyte each
-                if member.isfile():
-                    _add_member(stream, member, samples, place, index.faults)
+                if member.isfile() or member.issym() or member.islnk():
+                    span = (member.offset_data, member.size) if member.isfile() else None
+                    members.add(member.name, span, partial(_read_label, stream, member, place, index.faults))
             stream.seek(tar.offset)
             if not stream.read(1):
-                index.faults.append(f"{place} has no end marker: it is truncated after {len(samples)} samples")
+                index.faults.append(f"{place} has no end marker: it is truncated after {len(members)} samples")
             while stream.read(1 << 20):
                 pass  # up to the end, where gzip verifies its checksum
     except _BROKEN as error:
         index.faults.append(
-            f"{place} is damaged or not a tar file ({len(samples)} samples could be found): {shown(str(error))}"
+            f"{place} is damaged or not a tar file ({len(members)} samples could be found): {shown(str(error))}"
         )
-    for key, sample in samples.items():
-        if sample.image is None:
-            index.faults.append(f"{place}: sample '{shown(key)}' has a label and no image")
-        else:
-            index.samples.append((sample.image, sample.label, *sample.span))
+    samples, skipped = members.samples()
+    index.samples, index.warnings = samples, skipped
+    index.faults += members.faults
     if not samples and not index.faults:
         index.faults.append(f"{place} holds no images")
     return index
-
-
-def _add_member(
-    stream: BinaryIO, member: tarfile.TarInfo, samples: dict[str, _Sample], place: str, faults: list[str]
-) -> None:
-    folder, slash, name = member.name.rpartition("/")
-    stem, _, extension = name.partition(".")  # a key ends at the first dot of the file name
-    suffix = f".{extension.lower()}"
-    if not stem or (suffix != ".cls" and suffix not in IMAGE_SUFFIXES):
-        return
-    key = f"{folder}{slash}{stem}"
-    sample = samples.setdefault(key, _Sample())
-    if suffix == ".cls":
-        if sample.label is not None:
-            faults.append(f"{place}: sample '{shown(key)}' has two labels")
-        sample.label = _read_label(stream, member, place, faults)
-    elif sample.image is not None:
-        faults.append(f"{place}: sample '{shown(key)}' has two images, {shown(member.name)} is the second")
-    else:
-        sample.image, sample.span = member.name, (member.offset_data, member.size)
 
 
 def _read_label(stream: BinaryIO, member: tarfile.TarInfo, place: str, faults: list[str]) -> str | None:
@@ -158,7 +161,7 @@ def _read_label(stream: BinaryIO, member: tarfile.TarInfo, place: str, faults: l
     stream.seek(member.offset_data)
     raw = stream.read(min(member.size, _LONGEST_LABEL + 1))
     try:
-        text = raw.decode("utf-8").strip()
+        text = unicodedata.normalize("NFC", raw.decode("utf-8-sig").strip())
     except UnicodeDecodeError:
         text = ""
     if not text or len(raw) > _LONGEST_LABEL:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from tutelage.core.errors import did_you_mean
-from tutelage.core.names import shown
+from tutelage.core.names import counted, shown
 from tutelage.core.wording import option
 from tutelage.data.images.arrays import list_arrays, list_digits
 from tutelage.data.images.folders import (
@@ -85,6 +85,9 @@ def _recognize(path: str, labels: str | None) -> dict[str, ImageListing]:
         return _refuse_labels({"train": list_shards([root], path)}, path, labels)
     if root.suffix.lower() == ".npz":
         return _refuse_labels(list_arrays(root, path), path, labels)
+    if root.suffix.lower() == ".csv":
+        alone = f"{shown(path)} is a table alone: name the folder of its images, and the table with"
+        return {"train": _fault(path, f"{alone} {option('labels', path)}")}
     return {"train": _fault(path, f"{shown(path)} is a file of another kind; {_KINDS}")}
 
 
@@ -96,7 +99,9 @@ def _without_labels(path: str, *, scored: bool) -> ImageListing:
         if not shards:
             return _list_below(root, path, scored=scored)
         if scored:
-            return _merged([list_shards(shards, path)])
+            listing = list_shards(shards, path)
+            _warn_beside(root, listing)
+            return _merged([listing])
     if root.is_file() and root.suffix.lower() in IMAGE_SUFFIXES:
         return ImageListing("image", path, [Item(root.name, None, Files(root.parent), root.name)])
     if root.is_file() and root.suffix.lower() in (".csv", ".txt"):
@@ -151,12 +156,15 @@ def _split_shards(root: Path, shards: list[Path], where: str) -> dict[str, Image
     faults += _doubtful_shards(shards)
     listings = {split: list_shards(group, where) for split, group in groups.items()}
     next(iter(listings.values())).faults[:0] = faults
-    images = find_images(root, ImageListing("", where))
-    if images and "train" in listings:
-        listings["train"].warnings.append(
-            f"{shown(where)}: {len(images)} image files beside the shards were skipped (first: {shown(images[0])})"
-        )
+    _warn_beside(root, listings.get("train", next(iter(listings.values()))))
     return listings
+
+
+def _warn_beside(root: Path, listing: ImageListing) -> None:
+    """A warning of image files that lie beside shards."""
+    if images := find_images(root, ImageListing("", listing.where)):
+        beside = f"{len(images)} image files beside the shards were skipped"
+        listing.warnings.append(f"{shown(listing.where)}: {beside} (first: {shown(images[0])})")
 
 
 def _doubtful_shards(shards: list[Path]) -> list[str]:
@@ -196,11 +204,14 @@ def _split_folder(root: Path, where: str, labels: str | None) -> dict[str, Image
                 listings[split] = list_images(str(root / folder), role="unlabeled")
             else:
                 listings[split] = list_images(str(root / folder), role="train")
-        others = [folder for folder in folders if folder not in splits]
-        if others:
-            listings.get("train", next(iter(listings.values()))).warnings.append(
+        first = listings.get("train", next(iter(listings.values())))
+        if others := [folder for folder in folders if folder not in splits]:
+            first.warnings.append(
                 f"{shown(where)}: folders beside the splits were skipped: {', '.join(map(shown, others))}"
             )
+        if beside := find_images(root, first, deep=False):
+            many = counted(len(beside), "image")
+            first.warnings.append(f"{shown(where)}: {many} beside the splits skipped (first: {shown(beside[0])})")
         return listings
     listing = _list_plain_folder(root, where, folders)
     listing.faults += [

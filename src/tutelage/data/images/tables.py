@@ -45,8 +45,8 @@ class Row:
 def read_table(file: Path, *, needs_label: bool = True) -> tuple[list[Row], list[str]]:
     """The rows of a table, and its faults, each naming file and line.
 
-    The header must name `path` and, unless `needs_label` is False, `label`; further columns are ignored, except for
-    `leave_out`. See `read_rows` for what the file may hold.
+    The header must name `path`, or one column like `image` or `image_id` instead, and, unless `needs_label` is False,
+    `label`; further columns are ignored, except for `leave_out`. See `read_rows` for what the file may hold.
     """
     name = shown(str(file))
     if file.is_dir():
@@ -82,6 +82,8 @@ def _header(cells: list[str] | None, needs_label: bool) -> dict[str, int]:
     for column in ("path", "label", LEAVE_OUT):
         if names.count(column) > 1:
             raise TableFault(f"line 1: the column '{column}' appears twice: '{got}'")
+    if "path" not in names and sum(map(is_image_column, names)) == 1:
+        names = ["path" if is_image_column(name) else name for name in names]
     missing = [column for column in expected.split(",") if column not in names]
     if missing:
         raise TableFault(f"line 1: no column '{missing[0]}': expected a header '{expected}', got '{got}'")
@@ -92,6 +94,11 @@ def _header(cells: list[str] | None, needs_label: bool) -> dict[str, int]:
         "given as": names.index(GIVEN_AS) if GIVEN_AS in names else -1,
         LEAVE_OUT: names.index(LEAVE_OUT) if LEAVE_OUT in names else -1,
     }
+
+
+def is_image_column(name: str) -> bool:
+    """Whether a column `name`, in lower case, names images where no column `path` does: `image`, `image_id`, ..."""
+    return name == "image" or name.startswith("image_")
 
 
 def _given(cells: list[str], header: dict[str, int]) -> str:

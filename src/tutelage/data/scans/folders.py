@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from tutelage.core.errors import DataError
-from tutelage.core.names import enumerated, shown
+from tutelage.core.names import counted, enumerated, first_of, shown
 from tutelage.data.scans.channel_files import group_channels
 from tutelage.data.scans.formats.common import (
     MASK_SLICE_SUFFIXES,
@@ -93,9 +93,10 @@ def list_pairs(
         )
     if not files:
         listing.faults.append(f"{shown(str(images))} holds no scans (known suffixes: {' '.join(VOLUME_SUFFIXES)})")
-    elif others := _other_files(images, files):
-        some = ", ".join(map(shown, others[:3])) + (", ..." if len(others) > 3 else "")
-        listing.warnings.append(f"{shown(str(images))}: files of other kinds are not used: {some}")
+    else:
+        listing.warnings += _left_out(images, files)
+    if labels is not None and files:
+        listing.warnings += _left_out(labels, scan_files(labels, slices=True))
     return listing
 
 
@@ -117,6 +118,7 @@ def list_hdf5(root: Path, where: str) -> dict[str, ScanListing]:
     }
     if not lists:
         listing = ScanListing(kind, where, faults=twice)
+        listing.warnings += _left_out(root, list(files.values()), [path.parent for path in inner.values()])
         listing.cases = [_hdf5_case(name, path) for name, path in sorted(files.items())]
         return {"train": listing}
     listings: dict[str, ScanListing] = {}
@@ -144,6 +146,7 @@ def list_atria(root: Path, where: str) -> ScanListing:
     """Folders of the Left Atrium Segmentation Challenge 2018: `lgemri.nrrd`, `laendo.nrrd` with 255 for the cavity."""
     image, label, cavity = _ATRIUM
     listing = ScanListing("Left Atrium 2018 folders", where, values={"background": 0, "left atrium": cavity})
+    others: list[str] = []
     for folder in subfolders(root):
         mask = folder / label
         if (folder / image).is_file():
@@ -151,6 +154,10 @@ def list_atria(root: Path, where: str) -> ScanListing:
         elif mask.is_file():
             listing.faults.append(f"{shown(str(folder))} has {label} and no {image}")
             listing.skippable.append(listing.faults[-1])
+        else:
+            others.append(folder.name)
+    if others:
+        listing.warnings.append(f"{shown(where)}: folders without {image} are not used: {first_of(others, 3)}")
     return listing
 
 
@@ -187,6 +194,19 @@ def _names(path: Path, listing: ScanListing) -> list[str]:
         listing.faults.append(f"{shown(str(path))} is not readable as UTF-8 text with one name per line: {error}")
         return []
     return [line.strip() for line in lines if line.strip()]
+
+
+def _left_out(folder: Path, used: list[Path], inside: Collection[Path] = ()) -> list[str]:
+    """What is not used in a folder: other files, and scans in deeper folders but those `inside`."""
+    said = []
+    if others := _other_files(folder, used):
+        said.append(f"{shown(str(folder))}: files of other kinds are not used: {first_of(others, 3)}")
+    deeper = [file for inner in subfolders(folder) if inner not in inside for file in scan_files(inner, slices=False)]
+    if deeper:
+        first = deeper[0].relative_to(folder).as_posix()
+        many = counted(len(deeper), "scan")
+        said.append(f"{shown(str(folder))}: {many} in deeper folders not used (first: {shown(first)})")
+    return said
 
 
 def _other_files(folder: Path, used: list[Path]) -> list[str]:

@@ -15,6 +15,7 @@ from tutelage.data.scans.formats.common import MASK_SLICE_SUFFIXES, VOLUME_SUFFI
 from tutelage.data.scans.formats.read import read_mask, read_volume
 from tutelage.data.scans.geometry import Geometry, turned_onto
 from tutelage.data.scans.items import Case
+from tutelage.data.scans.turned_labels import turned_over
 
 TOLERANCE = 1e-3  # mm, between the positions of a voxel in image and label
 
@@ -58,7 +59,23 @@ def read_case(case: Case, cfg: ScanConfig, *, with_label: bool = True) -> RawCas
         faults += error.faults
     if faults:
         raise DataError(faults)
+    if label is not None:
+        _warn_of_turned(case, image, (label != 0) & (label != cfg.ignore_label), warnings)
     return RawCase(image, geometry, label, crop, warnings)
+
+
+def _warn_of_turned(case: Case, image: NDArray[np.float32], inside: NDArray[np.bool_], warnings: list[str]) -> None:
+    """A warning where a label fits its image much better when it is turned over."""
+    if (found := turned_over(image, inside)) is None:
+        return
+    axes, now, then = found
+    along = " and ".join(str(axis + 1) for axis in axes)
+    flip = f"numpy.flip(voxels, {axes[0] if len(axes) == 1 else axes})"
+    warnings.append(
+        f"{shown(str(case.label))} fits its image better turned over along axis {along} (contrast to its surroundings "
+        f"{then:.1f} instead of {now:.1f}), though the headers agree: if it is turned over, flip its voxels and keep "
+        f"its header: {flip}"
+    )
 
 
 def intensity_faults(image: NDArray[np.float32], place: str) -> list[str]:

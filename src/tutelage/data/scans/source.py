@@ -69,7 +69,7 @@ def is_scan_source(path: str, labels: str | None = None) -> bool:
     try:
         if labels is not None:
             table = Path(labels).expanduser()
-            return (table.is_dir() and not table.samefile(root)) or is_pair_table(table)
+            return (table.is_dir() and not table.samefile(root)) or is_pair_table(table, root)
         if root.is_file():
             return (
                 suffix_of(root) in VOLUME_SUFFIXES
@@ -223,12 +223,25 @@ def _split_folder(splits: dict[Path, str], folders: list[Path], where: str, know
 def _holds_scans(root: Path, *, depth: int) -> bool:
     if is_dataset_file(root / DATASET_FILE):
         return True
-    if find_folder(root, IMAGE_FOLDERS) and find_folder(root, LABEL_FOLDERS):
+    masks = find_folder(root, LABEL_FOLDERS)
+    if find_folder(root, IMAGE_FOLDERS) and masks and _may_hold_masks(masks):
         return True
     entries = list(islice((e for e in root.iterdir() if not e.name.startswith(".")), _LOOKED_AT))
-    if any(suffix_of(entry) in VOLUME_SUFFIXES for entry in entries):
+    kinds = {suffix_of(entry) for entry in entries} & set(VOLUME_SUFFIXES)
+    if kinds - {".h5"} or (kinds and not _holds_photos([root, *(e for e in entries if e.is_dir())])):
         return True
     return depth >= 0 and any(_holds_scans(entry, depth=depth - 1) for entry in entries if entry.is_dir())
+
+
+def _may_hold_masks(folder: Path) -> bool:
+    """Whether the first files of a folder are images, or there are none; others describe boxes, for example."""
+    files = list(islice((e for e in folder.iterdir() if e.is_file() and not e.name.startswith(".")), _LOOKED_AT))
+    return not files or any(suffix_of(file) in (*VOLUME_SUFFIXES, *SLICE_SUFFIXES) for file in files)
+
+
+def _holds_photos(folders: list[Path]) -> bool:
+    """Whether 2-D images lie in one of these folders, beside which a .h5 file is a network rather than a scan."""
+    return any(suffix_of(file) in SLICE_SUFFIXES for folder in folders for file in islice(folder.iterdir(), _LOOKED_AT))
 
 
 def _named_by_split(splits: dict[str, ScanListing]) -> list[ScanListing]:

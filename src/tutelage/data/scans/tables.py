@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from tutelage.core.names import shown
 from tutelage.core.wording import option
 from tutelage.data.csv_rows import TableFault, read_rows
+from tutelage.data.images.tables import is_image_column
 from tutelage.data.scans.folders import find_folder, list_pairs
-from tutelage.data.scans.formats.common import existing, stem_of
+from tutelage.data.scans.formats.common import SLICE_SUFFIXES, VOLUME_SUFFIXES, existing, near_file, stem_of, suffix_of
 from tutelage.data.scans.items import Case, ScanListing
 
 DATASET_FILE = "dataset.json"
+_LOOKED_AT = 50  # lines that tell what a table is of
+_HINTS = 20  # faults that say which file may be meant
 
 
 def is_dataset_file(path: Path) -> bool:
@@ -74,20 +78,38 @@ def list_dataset_file(path: Path, where: str) -> dict[str, ScanListing]:
     return listings
 
 
-def is_pair_table(path: Path) -> bool:
-    """Whether it is a CSV file whose header names `image`."""
+def is_pair_table(path: Path, root: Path | None = None) -> bool:
+    """Whether it is a CSV file of scans with their masks rather than of photos with their classes.
+
+    A table with a column `path` is one of photos. Of others that name an `image`, the first cells tell: an image is a
+    volume, or a label is a file. If they tell nothing, it is taken for one of scans.
+
+    Args:
+        root: folder that paths are relative to; None is that of the table.
+    """
+    root, first = root or path.parent, list[list[str]]()
     try:
-        _, header = next(read_rows(path), (1, []))
-    except TableFault:
+        for _, cells in islice(read_rows(path), _LOOKED_AT):
+            first.append(cells)
+    except TableFault:  # in a row, which is reported when all are read
+        pass
+    header = _names(first)
+    if "path" in header or not any(is_image_column(name) for name in header):
         return False
-    return any(_is_image_column(cell) for cell in header)
+    rows = [row for row in first[1:] if len(row) == len(header)]
+    if not rows:
+        return True
+    if any(suffix_of(row[column].strip()) in VOLUME_SUFFIXES for row in rows for column in _channels(header, rows)):
+        return True
+    labels = [row[header.index("label")].strip() for row in rows] if "label" in header else []
+    return any(_is_file(label, root) for label in labels if label)
 
 
 def list_pair_table(path: Path, where: str, *, root: Path | None = None) -> ScanListing:
     """The cases of a CSV file with the columns `image,label`; an empty label means unlabeled.
 
-    More columns that start with `image` (`image_2`) are more channels. Paths are relative to `root`, or else to the
-    folder of the table.
+    More columns that start with `image_` and name files (`image_2`) are more channels. Paths are relative to `root`, or
+    else to the folder of the table.
     """
     listing = ScanListing("table of pairs", where)
     root = root or path.parent
@@ -96,8 +118,8 @@ def list_pair_table(path: Path, where: str, *, root: Path | None = None) -> Scan
     except TableFault as fault:
         listing.faults.append(f"{shown(str(path))} {fault}")
         return listing
-    header = [cell.strip().lower() for cell in rows[0][1]] if rows else []
-    channels = [column for column, name in enumerate(header) if _is_image_column(name)]
+    header = _names([cells for _, cells in rows])
+    channels = _channels(header, [cells for _, cells in rows[1:] if len(cells) == len(header)])
     if not channels or header.count("label") != 1:
         listing.faults.append(
             f"{shown(str(path))} line 1: expected a header 'image,label', got '{shown(','.join(header))}'"
@@ -113,7 +135,10 @@ def list_pair_table(path: Path, where: str, *, root: Path | None = None) -> Scan
         label = row[header.index("label")].strip()
         mask = existing(root / label) if label else None
         missing = [file for file in (*images, *([mask] if mask else [])) if not file.is_file()]
-        lost = [f"{place}: there is no file {shown(str(file))}" for file in missing]
+        few = len(listing.faults) < _HINTS
+        lost = [
+            f"{place}: there is no file {shown(str(file))}{near_file(file, root) if few else ''}" for file in missing
+        ]
         listing.faults += lost
         listing.skippable += lost
         if len(images) != len(channels):
@@ -128,9 +153,27 @@ def list_pair_table(path: Path, where: str, *, root: Path | None = None) -> Scan
     return listing
 
 
-def _is_image_column(name: str) -> bool:
-    name = name.strip().lower()
-    return name == "image" or name.startswith("image_")
+def _names(rows: list[list[str]]) -> list[str]:
+    """The names of columns, in lower case."""
+    return [cell.strip().lower() for cell in rows[0]] if rows else []
+
+
+def _channels(header: list[str], rows: list[list[str]]) -> list[int]:
+    """The columns of images: of those like `image_id`, only if a cell has the suffix of a file."""
+    return [
+        column
+        for column, name in enumerate(header)
+        if name == "image" or (is_image_column(name) and any(_has_suffix(row[column]) for row in rows))
+    ]
+
+
+def _has_suffix(cell: str) -> bool:
+    return suffix_of(cell.strip()).lower() in (*VOLUME_SUFFIXES, *SLICE_SUFFIXES)
+
+
+def _is_file(label: str, root: Path) -> bool:
+    """Whether a label is a mask, by its suffix or since it is there."""
+    return _has_suffix(label) or ("/" in label and (root / label).is_file())
 
 
 def _case_name(image: Path, root: Path) -> str:
@@ -169,7 +212,11 @@ def _entry(entry: Any, root: Path, path: Path, listing: ScanListing) -> Case | N
     files = [existing(root / name) for name in (*images, *([label] if isinstance(label, str) else []))]
     missing = [file for file in files if not file.is_file()]
     if missing:
-        lost = [f"{shown(str(path))} names {shown(str(file))}, which is not a file" for file in missing]
+        few = len(listing.faults) < _HINTS
+        lost = [
+            f"{shown(str(path))} names {shown(str(file))}, which is not a file{near_file(file, root) if few else ''}"
+            for file in missing
+        ]
         listing.faults += lost
         listing.skippable += lost
         return None

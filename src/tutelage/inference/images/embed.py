@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from tutelage.core.console import warn
 from tutelage.core.errors import DataError, MissingExtra
 from tutelage.core.files import atomic_file, require_ending
 from tutelage.core.names import shown, to_cell
 from tutelage.core.wording import option
 from tutelage.data.images.given import Images, list_given
 from tutelage.data.images.items import Item
-from tutelage.data.images.source import list_image_splits, list_images
+from tutelage.data.images.source import find_table, list_image_splits, list_images
 from tutelage.inference.images.encoder import Encoder
 from tutelage.inference.images.kept_blocks import Block
 
@@ -40,7 +41,7 @@ class Embedded:
 def list_to_embed(
     source: Images,
     labels: str | None = None,
-    tell: Callable[[str], None] = lambda line: None,
+    tell: Callable[[str], None] = warn,
     *,
     channels: int = 3,
 ) -> list[Item]:
@@ -56,14 +57,16 @@ def list_to_embed(
     if not isinstance(source, str | Path):
         if labels is not None:
             raise DataError(f"{option('labels')} is for a folder of images")
-        return list_given(source, channels=channels)
+        return list_given(source, tell, channels=channels)
     source = str(source)
     listing = list_images(source, role="predict")
     if listing.faults:
         raise DataError(listing.faults)
-    for warning in listing.warnings:
-        tell(f"warning: {warning}")
     splits = list_image_splits(source, labels)
+    by_table = Path(source).is_dir() and find_table(Path(source), labels) is not None
+    of_table = [said for split in splits.values() for said in split.warnings] if by_table else []
+    for warning in dict.fromkeys([*listing.warnings, *of_table]):
+        tell(f"warning: {warning}")
     faults = [fault for split in splits.values() for fault in split.faults]
     if faults and labels is not None:
         raise DataError(faults)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tutelage.core.console import warn
 from tutelage.core.errors import ConfigError
 from tutelage.core.files import refuse_file
 from tutelage.core.names import shown
@@ -153,7 +154,7 @@ class Model(TrainedModel):
         self.require_classes()
         return Predictions.of(list(self.predictions(self._listed(images), workers=workers)), self.classes)
 
-    def _listed(self, images: Images, tell: Tell = lambda line: None) -> list[Item]:
+    def _listed(self, images: Images, tell: Tell = warn) -> list[Item]:
         return list_given(images, tell, channels=self.channels, deep=self.framing.levels is not None)
 
     def predict_into(
@@ -177,7 +178,9 @@ class Model(TrainedModel):
         refuse_file(out, overwrite=overwrite or resume, reads=(data,), endings=(".csv",))
         say: Tell = tell or (lambda line: None)
         kept = KeptBlocks(out, resume=resume, overwrite=overwrite)
-        return write_predictions(self, self._listed(data, say), out, kept, workers=workers, keep=keep, tell=say)
+        return write_predictions(
+            self, self._listed(data, tell or warn), out, kept, workers=workers, keep=keep, tell=say
+        )
 
     @float32_by_default()
     def score(self, data: str, *, labels: str | None = None, workers: int = 2, tell: Tell | None = None) -> ImageScores:

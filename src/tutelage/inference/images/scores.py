@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tutelage.core.console import name_column
+from tutelage.core.console import name_column, warn
 from tutelage.core.distributed import rank
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
@@ -65,7 +65,7 @@ def score_images(
     Raises:
         DataError: lists all problems: unreadable images, labels that are not classes of the model, no labels.
     """
-    items = _labeled(model, data, labels, tell or (lambda line: None))
+    items = _labeled(model, data, labels, tell or warn)
     blocks = model.image_pass(workers=workers).shared(items)
     if rank():
         return ImageScores(model.classes, {}, (), items, list(predictions_of(items, blocks)))

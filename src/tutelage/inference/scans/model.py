@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tutelage.config.scan import ScanConfig
+from tutelage.core.console import warn
 from tutelage.core.errors import DataError, is_out_of_memory
 from tutelage.core.names import shown
 from tutelage.core.precision import float32_by_default
@@ -38,10 +39,6 @@ def learned_scans(run: Path) -> frozenset[str]:
     record = RunRecord(run).best
     known = (record.path / "split.json").exists()  # not of imported weights
     return frozenset(record.split.get("labeled_contents", ()) if known else ())
-
-
-def _silent(line: str) -> None:
-    """Nobody listens."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -224,7 +221,7 @@ class ScanModel(TrainedModel):
         Args:
             **options: `probabilities` also writes the class probabilities.
         """
-        given = self._given(data, tell=tell or _silent)
+        given = self._given(data, tell=tell or warn)
         self._refuse(out, data, given, overwrite=overwrite)
         return write_masks(self, given, out, tell=tell, **options)
 
@@ -233,7 +230,7 @@ class ScanModel(TrainedModel):
         refuse_folder(out, overwrite=overwrite, reads=(scans, files, self.scan.crop_masks))
 
     def _given(
-        self, scans: Scans, spacing: Spacing | None = None, affine: Any = None, tell: Tell = _silent
+        self, scans: Scans, spacing: Spacing | None = None, affine: Any = None, tell: Tell = warn
     ) -> list[Given]:
         axes = len(self.task.patch_size)
         return list_given(scans, channels=self.channels, axes=axes, spacing=spacing, affine=affine, tell=tell)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from tutelage.core.console import name_column
+from tutelage.core.console import name_column, warn
 from tutelage.core.errors import DataError, is_out_of_memory
 from tutelage.core.names import first_of, shown, to_cell
 from tutelage.core.tables import csv_bytes
@@ -110,9 +110,8 @@ def labeled_cases(
             f"the model learned from the labels of {len(known)} of these {len(cases)} scans ({first_of(known)}): "
             "scores on them do not tell how good it is on others"
         )
-    if tell is not None:
-        for warning in warnings:
-            tell(f"warning: {warning}")
+    for warning in warnings:
+        (tell or warn)(f"warning: {warning}")
     return cases
 
 

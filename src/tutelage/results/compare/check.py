@@ -11,7 +11,7 @@ from tutelage.config import RunConfig
 from tutelage.core.inputs import paths_in, refuse_inputs
 from tutelage.data.kinds import IMAGES
 from tutelage.results.compare.plan import FILE, Plan
-from tutelage.run.data_modules.recognize import module_of
+from tutelage.run.data_modules.recognize import data_before_settings, module_of
 from tutelage.run.feasible import check_budgets
 from tutelage.run.reads import read_by, refuse_among_images
 
@@ -29,7 +29,8 @@ def check_plan(plan: Plan, out: Path, console: Console, *, budgets: bool = True)
     configs = {one.name: plan.config_of(one) for one in plan.combinations}
     modules = {name: module_of(cfg) for name, cfg in configs.items()}
     for name, cfg in configs.items():
-        modules[name].refuse(cfg)
+        with data_before_settings(cfg):
+            modules[name].refuse(cfg)
         if modules[name].kind == IMAGES:
             refuse_among_images(cfg.data, out)
     next(iter(modules.values())).check_runs(configs, console)

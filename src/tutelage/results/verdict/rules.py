@@ -68,6 +68,8 @@ def distribution_gap(case: Evidence) -> Reason | None:
     gap = case.run.final.get("gap")
     if gap is None or gap["auc"] <= gap["limit"]:
         return None
+    if gap.get("by_shares"):
+        return _other_shares(case, gap["auc"])
     where = named("unlabeled") if case.run.settings["data"]["unlabeled"] else "the folder of unlabeled images"
     return Reason(
         "other images",
@@ -75,6 +77,19 @@ def distribution_gap(case: Evidence) -> Reason | None:
         f"apart (AUC {gap['auc']:.2f}; 0.5 means no difference)",
         f"fill {where} with images from the same source as the labeled ones ({command('show')} draws both)",
         0.93 if gap["auc"] > CLEAR_GAP else 0.7,
+    )
+
+
+def _other_shares(case: Evidence, auc: float) -> Reason:
+    """The classes have other shares in the unlabeled images, which pseudo-labels then follow."""
+    drawn = case.run.settings["data"].get("labeled_sampling") == "classes"
+    more = f"label images that are drawn at random from the unlabeled ones ({command('select')} draws some)"
+    return Reason(
+        "other class shares",
+        f"the classes have other shares in the unlabeled images than in the labeled ones, by which they can be told "
+        f"apart (AUC {auc:.2f}; 0.5 means no difference)",
+        more if drawn else f"{option('data.labeled_sampling', 'classes')}, and {more}",
+        0.7,
     )
 
 

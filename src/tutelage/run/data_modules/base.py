@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -58,6 +59,7 @@ class DataModule(ABC):
         foreign: sections, or settings by dotted name, that have no meaning for this kind of data.
         these, others: words for this kind of data and for the other one, in messages.
         deadline: of the budget, if there is one, for what is long enough to be given up before it is done.
+        lowered: settings of batches, as they were asked for before they were lowered.
         data, task: the data set and the task on it, after `load`.
     """
 
@@ -68,6 +70,7 @@ class DataModule(ABC):
     these: ClassVar[str]
     others: ClassVar[str]
     deadline: Deadline | None = None
+    lowered: Mapping[str, Any] = MappingProxyType({})
     data: RunData
     task: Task
 

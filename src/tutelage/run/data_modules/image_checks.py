@@ -16,8 +16,8 @@ from tutelage.data.check import check_for_training
 from tutelage.data.images.check import check_images
 from tutelage.data.images.parts import ImageInventory
 from tutelage.data.split import hold_out, keep_labels, leave_out
+from tutelage.run.batches import fit_batches
 from tutelage.run.data_modules.image_reading import image_reader
-from tutelage.run.method_by_name import method_class
 
 
 def check_image_runs(configs: Mapping[str, RunConfig], console: Console) -> None:
@@ -68,9 +68,4 @@ def _check_run(cfg: RunConfig, inventory: ImageInventory) -> None:
     stream = np.setdiff1d(np.arange(len(items)), held)
     if data.exclude_labeled:
         stream = leave_out(stream, kept, digests, [])
-    want, have = cfg.train.unlabeled_batch, len(stream)
-    if method_class(cfg.method).unlabeled_views and want > have:
-        raise ConfigError(
-            f"the unlabeled batch of {want} (train.batch_size {cfg.train.batch_size} x train.unlabeled_ratio "
-            f"{cfg.train.unlabeled_ratio:g}) is larger than the unlabeled stream of {have} images; lower one of them"
-        )
+    fit_batches(cfg, stream)

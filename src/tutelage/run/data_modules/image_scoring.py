@@ -105,7 +105,7 @@ class ImageScoring:
         val = self.data.val
         if val is not None and val.images.images is images:
             rows, label = np.union1d(rows, val.rows), np.maximum(label, val.images.labels)
-        gap = measure_gap(images, rows, self.data.unlabeled_rows, seed=training.seed)
+        gap = measure_gap(images, rows, self.data.unlabeled_rows, seed=training.seed, label=label)
         fit = measure_label_fit(images, rows, label, seed=training.seed)
         return found | {
             "gap": None if gap is None else dataclasses.asdict(gap),

@@ -29,6 +29,7 @@ from tutelage.data.images.sample import ImageSample, sample_images
 from tutelage.data.kinds import IMAGES
 from tutelage.networks.base import Network
 from tutelage.networks.build import require_weights
+from tutelage.run.batches import fit_batches
 from tutelage.run.build import build_predictor, build_task
 from tutelage.run.data_modules.base import DataModule
 from tutelage.run.data_modules.feature_streams import build_feature_training, new_head
@@ -45,7 +46,6 @@ from tutelage.run.data_modules.trial import rows_to_hold
 from tutelage.run.estimate import BY_HEAD, KEY, Estimate
 from tutelage.run.frozen_networks import FrozenNetworks
 from tutelage.run.method_by_name import learns_from_labels, method_class
-from tutelage.run.method_checks import check_streams
 from tutelage.run.run_record import RunRecord
 from tutelage.run.warm_start import warm_start
 from tutelage.tasks.classification import Classification
@@ -162,7 +162,7 @@ class ImageModule(DataModule):
         self._take_normalization()
         if cfg.train.trial_share > 0.0:
             self._try_fine_tuning(cfg)
-        check_streams(cfg, self.data.unlabeled_rows)
+        cfg = fit_batches(cfg, self.data.unlabeled_rows, tell=self.console.print)
         if cfg.frozen or cfg.augment.domain != "auto":
             return cfg
         if not self.data.flip_ok:

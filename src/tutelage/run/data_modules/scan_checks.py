@@ -18,7 +18,7 @@ from tutelage.data.scans.check import check_scans
 from tutelage.data.scans.dataset import hold_out_cases, keep_cases
 from tutelage.data.scans.parts import ScanInventory
 from tutelage.data.split import leave_out
-from tutelage.run.method_checks import check_streams
+from tutelage.run.batches import fit_batches
 
 
 def check_scan_runs(configs: Mapping[str, RunConfig], console: Console) -> None:
@@ -52,4 +52,4 @@ def _check_run(cfg: RunConfig, inventory: ScanInventory) -> None:
             look for role in ("train", "unlabeled") if role in inventory.parts for look in inventory.parts[role].looks
         ]
         stream = leave_out(stream, kept, [look.digest.encode() for look in looks], [])
-    check_streams(cfg, stream, SCANS.name)
+    fit_batches(cfg, stream, SCANS.name)

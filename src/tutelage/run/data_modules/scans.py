@@ -33,13 +33,13 @@ from tutelage.networks.base import Network
 from tutelage.networks.build import is_dense
 from tutelage.networks.dense import DenseNetwork
 from tutelage.networks.vnet import VNet
+from tutelage.run.batches import fit_batches
 from tutelage.run.build import assemble, build_predictor
 from tutelage.run.data_modules.base import DataModule
 from tutelage.run.data_modules.scan_checks import check_scan_runs
 from tutelage.run.data_modules.scan_streams import scan_loader
 from tutelage.run.data_modules.scan_views import save_scan_views
 from tutelage.run.method_by_name import learns_from_labels, method_class, resolved
-from tutelage.run.method_checks import check_streams
 from tutelage.run.recommend import recommend_for_scans, recommended
 from tutelage.run.recorder import networks
 from tutelage.run.resolve import absolute
@@ -108,15 +108,15 @@ class ScanModule(DataModule):
 
     def settle(self, cfg: RunConfig, run: Path) -> RunConfig:
         """The settings, with the recommended method if it is `auto`, which depends on the listing only."""
-        if cfg.method == AUTO:
-            parts = list_scan_parts(cfg.data)
-            cases = [case for role in ("train", "unlabeled") if role in parts for case in parts[role].cases]
-            labels = sum(case.label is not None for case in cases)
+        parts = list_scan_parts(cfg.data) if cfg.method == AUTO else {}
+        cases = [case for role in ("train", "unlabeled") if role in parts for case in parts[role].cases]
+        labels = sum(case.label is not None for case in cases)
+        if labels:  # without any, the check says why, and nothing can be recommended
             used = labels if cfg.data.label_count is None else min(labels, cfg.data.label_count)
             choice = recommend_for_scans(labeled=used, unlabeled=len(cases) - used)
             choice.print(self.console)
             cfg = resolved(absolute(recommended(cfg, choice)))
-        elif cfg.given and cfg.preset is None:
+        elif cfg.method != AUTO and cfg.given and cfg.preset is None:
             own = base_preset(cfg.method)
             start = own if own in preset_names() else base_preset("supervised")
             self.console.print(f"- settings that are not given come from the preset {start}")
@@ -143,7 +143,7 @@ class ScanModule(DataModule):
 
     def decide(self, cfg: RunConfig) -> RunConfig:
         """Take over what the source declares about its files."""
-        check_streams(cfg, self.data.unlabeled_rows, SCANS.name)
+        cfg = fit_batches(cfg, self.data.unlabeled_rows, SCANS.name, tell=self.console.print)
         return dataclasses.replace(cfg, scan=self.data.scan)
 
     def resume(self, cfg: RunConfig, recorded: Mapping[str, Any], run: Path) -> None:

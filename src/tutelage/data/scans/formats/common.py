@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tutelage.core.names import file_key, shown
+
 VOLUME_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha", ".h5")
 SLICE_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
 MASK_SLICE_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")  # JPEG compression changes the values
@@ -37,9 +39,26 @@ def same_name(name: str) -> str:
 
 
 def existing(path: Path) -> Path:
-    """The file that is there under this name, in any Unicode form of it; `path` if there is none."""
-    forms = (path, *(path.with_name(unicodedata.normalize(form, path.name)) for form in ("NFC", "NFD") if path.name))
-    return next((form for form in forms if form.is_file()), path)
+    """The file that is there under this name, in any Unicode form of it, or with slashes for backslashes; or `path`."""
+    slashes = Path(str(path).replace("\\", "/"))
+    forms = (slashes.with_name(unicodedata.normalize(form, slashes.name)) for form in ("NFC", "NFD") if slashes.name)
+    return next((form for form in (path, slashes, *forms) if form.is_file()), path)
+
+
+def near_file(path: Path, root: Path) -> str:
+    """`"; did you mean 'x'?"` with the file below `root` that a path which is none must mean, if there is one."""
+    path = Path(str(path).replace("\\", "/"))
+    found = next(
+        (file for start in range(1, len(path.parts)) if (file := root.joinpath(*path.parts[start:])).is_file()), None
+    )
+    if found is None and path.parent.is_dir():
+        like = {file_key(path.name), file_key(stem_of(path))}
+        found = next(
+            (e for e in sorted(path.parent.iterdir()) if like & {file_key(e.name), file_key(stem_of(e))}), None
+        )
+    if found is None:
+        return ""
+    return f"; did you mean '{shown(str(found.relative_to(root) if found.is_relative_to(root) else found))}'?"
 
 
 def split_channels(array: NDArray, channels_last_axis: bool) -> NDArray:

@@ -69,7 +69,9 @@ def read_mask(path: Path, *, assumed_spacing: tuple[float, ...] = ()) -> tuple[N
         raise DataError(f"{shown(str(path))} is a JPEG, which changes label values: save masks as .png")
     array, geometry = _read(path, "label", False, assumed_spacing)
     if len(array) != 1:
-        raise DataError(f"{shown(str(path))} has {len(array)} channels: expected one label value per voxel")
+        equal = len(array) > 0 and (array == array[:1]).all()
+        keep = "; they are equal: keep one of them" if equal else ""
+        raise DataError(f"{shown(str(path))} has {len(array)} channels: expected one label value per voxel{keep}")
     values = array[0]
     if values.dtype.kind == "f":
         whole = np.rint(values)
@@ -123,6 +125,9 @@ def _read(
         raise DataError(f"{where} {TOO_LARGE}") from None
     except OSError as error:
         raise DataError(f"{where} cannot be read: {shown(str(error.strerror or error))}") from None
+    if array.dtype.names is not None:
+        parts = ", ".join(array.dtype.names)
+        raise DataError(f"{where} holds colors ({parts}) in each voxel: expected one number, so keep one of them")
     if array.dtype.kind not in "fiub":
         raise DataError(f"{where} holds {array.dtype} values: expected numbers")
     if min(geometry.shape, default=0) < 1 or geometry.axes not in (2, 3):

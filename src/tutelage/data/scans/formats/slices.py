@@ -45,10 +45,18 @@ def _mask(image: Image.Image) -> NDArray:
     if image.mode == "1":
         return np.asarray(image).astype(np.uint8)[None]
     if image.mode not in ("L", "P", "I") and not image.mode.startswith("I;16"):
-        raise FormatFault(
-            f"is a mask in colors (mode {image.mode}): expected one class value per pixel, gray or palette"
-        )
+        expected = "expected one class value per pixel, gray or palette"
+        raise FormatFault(f"is a mask in colors (mode {image.mode}): {expected}{_remedy(image)}")
     return np.asarray(image)[None]
+
+
+def _remedy(image: Image.Image) -> str:
+    """How a mask in colors becomes one of class values."""
+    colors = np.asarray(image.convert("RGB")).reshape(-1, 3)
+    if (colors == colors[:, :1]).all():
+        return "; its channels are equal, so keep one, with Pillow: Image.open(file).getchannel(0).save(file)"
+    count = len(np.unique(colors, axis=0))
+    return f"; it has {count} colors, so save a gray image in which each color is the number of its class"
 
 
 def _intensities(image: Image.Image) -> NDArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tutelage.core.console import warn
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
 from tutelage.data.images.items import ImageListing, Item, Unreadable
@@ -64,8 +65,11 @@ class Parts:
     flip_ok: bool
 
 
-def list_labeled(data: str, *, labels: str | None, test: str | None) -> Parts:
+def list_labeled(data: str, *, labels: str | None, test: str | None, tell: Callable[[str], None] = warn) -> Parts:
     """The labeled images to train on, and those to score on: from `test`, or from the test split of the source.
+
+    Args:
+        tell: receives one line on each kind of file that is left out.
 
     Raises:
         DataError: lists all problems: no labels, only one class, or a test image with an unknown class.
@@ -93,6 +97,8 @@ def list_labeled(data: str, *, labels: str | None, test: str | None) -> Parts:
             faults.append(f"{shown(scored.where)}: the test images have no labels")
     if faults:
         raise DataError(faults)
+    for warning in [*train.warnings, *([] if scored is None else scored.warnings)]:
+        tell(f"warning: {warning}")
     return Parts(train.classes, items, None if scored is None else _with_label(scored), train.flip_ok)
 
 

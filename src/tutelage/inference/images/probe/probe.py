@@ -17,6 +17,7 @@ from tutelage.augment.view import ImageShape
 from tutelage.augment.weak import WeakCrop
 from tutelage.config.augment import WeakConfig
 from tutelage.config.settings import require
+from tutelage.core.console import warn
 from tutelage.core.errors import ConfigError, DataError, maybe
 from tutelage.core.intervals import interval
 from tutelage.core.names import shown
@@ -94,7 +95,7 @@ def probe(
         TutelageError: the run or the data is invalid.
     """
     record = RunRecord(run)
-    parts = list_labeled(data, labels=labels, test=test)
+    parts = list_labeled(data, labels=labels, test=test, tell=tell or warn)
     encoder = Encoder.load(run, network=network, device=device)
     encoders = [encoder, *_untrained(encoder, record, parts, workers)] if cfg.random else [encoder]
     if tell is not None:

@@ -1,0 +1,93 @@
+"""What one command says of files that it leaves out, all commands say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tutelage
+from tutelage import cli
+from tutelage.data.images.arrays import list_arrays
+from tutelage.data.images.source import list_image_splits, list_images
+from tutelage.data.scans.source import list_scan_splits
+
+BRIEF = ["--steps", "1", "--batch-size", "4", "--network", "wrn-10-1"]
+COMMANDS = {
+    "check": ["check", "data"],
+    "predict": ["predict", "run", "data", "--out", "p.csv"],
+    "evaluate": ["evaluate", "run", "data"],
+    "embed": ["embed", "run", "data", "--out", "e.npz"],
+    "probe": ["probe", "run", "data", "--label-counts", "all", "--no-random", "--kind", "knn"],
+    "show": ["show", "data", "--out", "s.png", "--images", "2"],
+    "select": ["select", "data", "--count", "1", "--out", "s.csv"],
+    "clean": ["clean", "data", "--out", "c.csv"],
+    "train": ["train", "data", "--out", "r", "--method", "supervised", *BRIEF, "--no-report"],
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_says_which_files_it_leaves_out(
+    command: str, world: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.run()
+    world.image("data/.old/1.png", "data/dog/.old/1.png")
+    world.write("data/cat/9.cr2", "x")
+    world.write("data/cat/._1.png", "x")
+    assert cli.run(COMMANDS[command]) == 0
+    said = capsys.readouterr().out
+    for name in ("1 .cr2", "1 hidden", "hidden folders were skipped: ", "dog/.old"):
+        assert name in said, name
+
+
+def touch(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
+
+
+def said_of_images(root: Path, role: Any) -> str:
+    if role == "splits":
+        return "\n".join(said for listing in list_image_splits(str(root)).values() for said in listing.warnings)
+    return "\n".join(list_images(str(root), role=role).warnings)
+
+
+def test_images_beside_splits_and_shards_are_counted_in_every_role(tmp_path: Path) -> None:
+    splits = touch(tmp_path / "a", "train/cat/1.png", "train/dog/1.png", "test/cat/1.png", "x.png", "more/y.png")
+    assert "1 image beside the splits skipped (first: x.png)" in said_of_images(splits, "splits")
+    assert "folders beside the splits were skipped: more" in said_of_images(splits, "splits")
+    shards = touch(tmp_path / "b", "test-0.tar", "cat/1.png")
+    for role in ("splits", "predict", "test"):
+        assert "1 image files beside the shards were skipped (first: cat/1.png)" in said_of_images(shards, role)
+
+
+def test_arrays_that_are_not_used_are_named(tmp_path: Path) -> None:
+    np.savez(tmp_path / "d.npz", x=np.zeros((2, 4, 4), np.uint8), y=np.arange(2), x_valid=np.zeros(3), mask=np.zeros(3))
+    assert list_arrays(tmp_path / "d.npz", "d.npz")["train"].warnings == [
+        "d.npz: arrays that are not used: mask, x_valid (known: classes, x, x_test, x_val, y, y_test, y_val)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["images/a.nii", "images/old/b.nii", "labels/a.nii"], "1 scan in deeper folders not used (first: old/b.nii)"),
+        (["images/a.nii", "labels/a.nii", "labels/a.stl"], "labels: files of other kinds are not used: a.stl"),
+        (["a.h5", "b.xyz"], "files of other kinds are not used: b.xyz"),
+        (["a/lgemri.nrrd", "b/other.nrrd"], "folders without lgemri.nrrd are not used: b"),
+    ],
+)
+def test_what_is_left_out_of_scans_is_named(names: list[str], said: str, tmp_path: Path) -> None:
+    touch(tmp_path, *names)
+    assert any(said in warning for warning in list_scan_splits(str(tmp_path))["train"].warnings)
+
+
+def test_python_gets_a_warning_of_what_is_left_out(world: Any) -> None:
+    run = world.run()
+    world.write("data/cat/9.cr2", "x")
+    for function in (tutelage.predict, tutelage.embed, tutelage.evaluate):
+        with pytest.warns(UserWarning, match=r"data(/cat)?: files that are not images were skipped: 1 .cr2"):
+            function(run, "data")
