@@ -149,9 +149,10 @@ def test_without_unlabeled_photos_there_is_one_head_that_needs_none() -> None:
         ({}, True),
         ({"image_size": 32}, True),
         ({"image_size": 28}, False),
-        ({"image_size": 32, "gray": True}, False),
-        ({"image_size": 33, "gray": True}, True),
-        ({"gray": True}, True),
+        ({"image_size": 32, "channels": 1}, False),
+        ({"image_size": 33, "channels": 1}, True),
+        ({"channels": 1}, True),
+        ({"channels": 5}, False),
         ({"pretrained": False}, False),
     ],
 )

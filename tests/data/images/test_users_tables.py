@@ -140,6 +140,17 @@ def test_labels_that_mean_the_same_are_one_class_and_said(
     assert list(labels_of(tmp_path / "photos", table, *said).values()) == taken
 
 
+def test_labels_by_a_model_are_no_labels_and_that_is_said(tmp_path: Path) -> None:
+    touch(tmp_path / "photos", "a.png", "b.png", "c.png", "d.png")
+    found = labels_of(
+        tmp_path / "photos",
+        "path,label,by,confidence\na.png,cat,human,\nb.png,dog,model,0.9\nc.png,dog,Ann,\nd.png,cat,model,0.7\n",
+        "2 labels by a model (column 'by') taken as unlabeled (first: line 3): delete that column to learn from these, "
+        "too",
+    )
+    assert found == {"a.png": "cat", "b.png": None, "c.png": "dog", "d.png": None}
+
+
 def test_a_list_may_have_backslashes_and_other_unicode_forms(tmp_path: Path) -> None:
     touch(tmp_path, "sub/a.png", f"{COMPOSED}.png")
     for file, head in (("l.txt", ""), ("l.csv", "path\n")):

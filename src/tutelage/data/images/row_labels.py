@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from tutelage.core.names import counted, shown
-from tutelage.data.images.tables import Row
+from tutelage.data.images.tables import BY, Row
 
 _NOTHING = ("-1", "-1.0")
 _WHOLE = re.compile(r"^(\d+)(\.0+)?$")
@@ -17,8 +17,9 @@ _WHOLE = re.compile(r"^(\d+)(\.0+)?$")
 def labels_meant(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
     """The rows with the labels that they mean, and what was taken for something else, one sentence each.
 
-    `-1` is no label. `1.0` is the class `1` if all labels are whole numbers or some label is `1`: programs write whole
-    numbers so in a column in which cells are empty. Labels are in the Unicode form NFC.
+    `-1` is no label, and neither is the guess of a model. `1.0` is the class `1` if all labels are whole numbers or some
+    label is `1`: programs write whole numbers so in a column in which cells are empty. Labels are in the Unicode form
+    NFC.
     """
     said = []
     unlabeled = [row for row in rows if row.label in _NOTHING]
@@ -26,7 +27,13 @@ def labels_meant(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
         said.append(
             f"{counted(len(unlabeled), 'row')} with the label -1 taken as unlabeled (first: {unlabeled[0].spot})"
         )
-    rows = [replace(row, label=_form(row.label)) for row in rows]
+    guessed = [row for row in rows if row.by_model]
+    if guessed:
+        said.append(
+            f"{counted(len(guessed), 'label')} by a model (column '{BY}') taken as unlabeled (first: "
+            f"{guessed[0].spot}): delete that column to learn from these, too"
+        )
+    rows = [replace(row, label=None if row.by_model else _form(row.label)) for row in rows]
     same = whole_numbers({row.label for row in rows if row.label is not None})
     points = [row for row in rows if row.label in same]
     if points:

@@ -9,6 +9,7 @@ from tutelage.core.names import shown
 from tutelage.data.csv_rows import TableFault, read_rows
 
 LEAVE_OUT = "leave_out"  # a column: where its cell is not empty, the image is left out
+BY, MODEL = "by", "model"  # a column that says who labeled an image, and its value where nobody did
 GIVEN_AS = "given as"  # a column of tables that Python code handed over: what its row was there
 
 
@@ -22,6 +23,7 @@ class Row:
         left_out: whether the image is not to be used at all.
         where: the place in a file that has no lines, such as "task 3".
         imported: whether the row is of another tool, whose paths may have other folders in front.
+        by_model: whether the label is a guess of a model, by the column `by` that labeling and its exports write.
     """
 
     line: int
@@ -31,6 +33,7 @@ class Row:
     left_out: bool = False
     where: str = ""
     imported: bool = False
+    by_model: bool = False
 
     @property
     def spot(self) -> str:
@@ -92,6 +95,7 @@ def _header(cells: list[str] | None, needs_label: bool) -> dict[str, int]:
         "path": names.index("path"),
         "label": names.index("label") if "label" in names else -1,
         "given as": names.index(GIVEN_AS) if GIVEN_AS in names else -1,
+        BY: names.index(BY) if BY in names else -1,
         LEAVE_OUT: names.index(LEAVE_OUT) if LEAVE_OUT in names else -1,
     }
 
@@ -119,4 +123,4 @@ def _row(cells: list[str], header: dict[str, int], line: int) -> Row | str:
     label = cells[header["label"]].strip()
     if not label:
         return f"{spot}: the label is only white space: leave it empty for an unlabeled image"
-    return Row(line, path, label, given_as)
+    return Row(line, path, label, given_as, by_model=header[BY] >= 0 and cells[header[BY]].strip() == MODEL)
