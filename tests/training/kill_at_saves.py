@@ -1,4 +1,4 @@
-"""Trains digits, kills it at its saves, and prints what was found as JSON: a process of its own, for `test_kill.py`.
+"""Trains, kills it at its saves, and prints what was found as JSON: a process of its own, for `test_kill.py`.
 
 What training needs is imported once and no tensor is made here, so that each fork is a fresh and quick start. A child
 writes a byte to a pipe when a save opens its file, which it learns from Python's audit events; up to 8 ms later it is
@@ -37,6 +37,7 @@ from tutelage.training.window import Window
 for late in ("torch._dynamo", "sklearn.metrics", "tutelage.run.start", "tutelage.run.curves"):
     importlib.import_module(late)  # by an optimizer, by the scores, by the command: seconds in every fork otherwise
 LATEST_KILL = 0.008  # seconds after the save began
+LATEST_MOMENT = 4.0  # seconds after the start, of kills that are not aimed at a save
 SETTINGS = {
     "data.path": "digits",
     "method.name": "mean-teacher",
@@ -50,12 +51,41 @@ SETTINGS = {
 }
 
 
+SAVES = {name: value for name, value in SETTINGS.items() if name.endswith("_every")} | {"train.workers": 1}
+COMMANDS: dict[str, tuple[str, str, dict[str, object]]] = {  # a command, its data beside the run, its settings
+    "mean-teacher": ("train", "digits", {name: value for name, value in SETTINGS.items() if name != "data.path"}),
+    "moco": (
+        "pretrain",
+        "digits",
+        {"method": "moco-v2", "network": "small", "batch_size": 8, "method.queue_size": 64, "preset": "none", **SAVES},
+    ),
+    "ua-mt": (
+        "train",
+        "scans",
+        {
+            "method": "ua-mt",
+            "preset": "none",
+            "network": "vnet",
+            "network.width": 2,
+            "scan.patch_size": "16,16,16",
+            "label_count": 3,
+            "batch_size": 1,
+            "unlabeled_ratio": 1,
+            **SAVES,
+            "train.eval_every": 50,
+        },
+    ),
+}
+
+
 def main(run: Path, kind: str, kills: int, steps: int) -> None:
-    child = {"tutelage": train_by_command, "direct": train_with_direct_saves}[kind]
-    unreadable = {"tutelage": damaged_entries, "direct": damaged_file}[kind]
+    child = train_with_direct_saves if kind == "direct" else lambda run, steps: train_by_command(run, steps, kind)
+    unreadable = damaged_file if kind == "direct" else damaged_entries
     draw, done, broken, starts = random.Random(kills), 0, 0, 0
     while True:
         aim = (draw.choice((1, 1, 2, 3)), draw.uniform(0, LATEST_KILL)) if done < kills else None
+        if aim is not None and kind in ("moco", "ua-mt") and draw.random() < 0.5:
+            aim = (0, draw.uniform(0.0, LATEST_MOMENT))  # at any moment, of the start too
         starts += 1
         code = attempt(lambda: child(run, steps), aim)
         if code == -signal.SIGKILL:
@@ -99,13 +129,15 @@ def tell_of_saves(event: str, values: tuple[Any, ...], pipe: int) -> None:
             os.write(pipe, b".")
 
 
-def train_by_command(run: Path, steps: int) -> int:
+def train_by_command(run: Path, steps: int, kind: str) -> int:
     """The real command, in this process: starts the run, or resumes it."""
     warnings.simplefilter("error")  # falling back to an older checkpoint would be a warning
     if (run / "config.json").exists():
-        return cli.run(["train", "--resume", str(run), "--no-report"])
-    given = [f"--{name}={value}" for name, value in SETTINGS.items() if name != "data.path"]
-    return cli.run(["train", "digits", f"--train.steps={steps}", *given, "--out", str(run), "--no-report"])
+        return cli.run([COMMANDS[kind][0], "--resume", str(run), "--no-report"])
+    command, data, settings = COMMANDS[kind]
+    source = data if data == "digits" else str(run.parent / data)
+    given = [f"--{name}={value}" for name, value in settings.items()]
+    return cli.run([command, source, f"--train.steps={steps}", *given, "--out", str(run), "--no-report"])
 
 
 def damaged_entries(run: Path) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from support.starter import Starter
+from tutelage.data.scans.phantoms import write_phantoms
 
 HARNESS = Path(__file__).parent / "kill_at_saves.py"
 
@@ -28,8 +29,22 @@ def harness(starter: Starter, run: Path, kind: str, *, kills: int, steps: int) -
 def test_kills_at_saves_leave_every_checkpoint_readable_and_the_result_identical(
     kills: int, steps: int, starter: Starter, tmp_path: Path
 ) -> None:
-    whole = harness(starter, tmp_path / "whole", "tutelage", kills=0, steps=steps)
-    killed = harness(starter, tmp_path / "killed", "tutelage", kills=kills, steps=steps)
+    assert_nothing_is_lost(starter, tmp_path, "mean-teacher", kills=kills, steps=steps)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("kind", ["moco", "ua-mt"])
+def test_neither_do_25_kills_at_saves_and_at_any_moment(kind: str, starter: Starter, tmp_path: Path) -> None:
+    if kind == "ua-mt":
+        pytest.importorskip("nibabel")
+        write_phantoms(tmp_path / "scans", range(6))
+    assert_nothing_is_lost(starter, tmp_path, kind, kills=25, steps=60)
+
+
+def assert_nothing_is_lost(starter: Starter, folder: Path, kind: str, *, kills: int, steps: int) -> None:
+    whole = harness(starter, folder / "whole", kind, kills=0, steps=steps)
+    killed = harness(starter, folder / "killed", kind, kills=kills, steps=steps)
     assert (whole["starts"], killed["kills"], killed["code"]) == (1, kills, 0)
     assert killed["unreadable"] == 0
     assert killed["step"] == steps
