@@ -26,7 +26,7 @@ from tutelage.results.compare.plan import Combination, Plan, keep_plan, read_pla
 from tutelage.results.report import write_report
 from tutelage.results.verdict.verdict import Verdict, judge, print_verdict
 from tutelage.run.baseline import SUPERVISED
-from tutelage.run.folder import LABELS
+from tutelage.run.own_files import LABELS
 from tutelage.run.run_record import RunRecord
 
 REPORT = "report.html"

@@ -7,7 +7,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -80,10 +80,12 @@ def sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def remove_temporary(folder: Path) -> None:
-    """Remove temporary files that a killed process left in `folder`."""
+def remove_temporary(folder: Path, own: Callable[[str], object]) -> None:
+    """Remove temporary files that a killed process left in `folder`, of files whose name is `own`."""
     for path in folder.glob(f"*{TEMPORARY}*"):
-        path.unlink(missing_ok=True)
+        name, _, process = path.name.rpartition(TEMPORARY)
+        if process.isdecimal() and own(name):
+            path.unlink(missing_ok=True)
 
 
 def require_ending(out: Path, endings: Sequence[str]) -> str:

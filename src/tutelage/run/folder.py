@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -13,18 +12,22 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from tutelage.core.errors import RunError
-from tutelage.core.files import TEMPORARY, remove_temporary, strict_json, write_atomically, write_json
+from tutelage.core.files import TEMPORARY, strict_json, write_atomically, write_json
 from tutelage.core.inputs import refuse_inputs_in
 from tutelage.core.wording import option
-from tutelage.run.run_files import FORMAT, read_rows
-from tutelage.run.run_record import BASELINE_FOLDER, KEPT_FILE, TUNED_FOLDER, RunRecord
-
-LABELS = "labels.csv"  # of a run whose labels were given in Python
-CONTENT = (
-    *("config.json", "split.json", "metrics.jsonl", "timing.jsonl", "result.json"),
-    *(LABELS, "views.png", "scored.npz", "verdict.json", "report.html", "backbone.safetensors", KEPT_FILE),
+from tutelage.run.own_files import (
+    BEGUN,
+    CACHE,
+    CHECKPOINTS,
+    CONTENT,
+    FOLDERS,
+    LABELS,
+    remove_cached,
+    remove_half_written,
+    remove_run,
 )
-FOLDERS = ("checkpoints", "tensorboard", "cache", BASELINE_FOLDER, TUNED_FOLDER, "masks")
+from tutelage.run.run_files import FORMAT, is_run, read_rows
+from tutelage.run.run_record import RunRecord
 
 
 class RunFolder:
@@ -52,12 +55,12 @@ class RunFolder:
         self.path = path
         self._lock = FileLock(path / ".lock", timeout=0)
         self._made: list[Path] = []  # removed again if the run does not start: inner folders first
-        self._cached: set[Path] | None = None  # the cache entries of the run to be replaced
+        self._cached: set[str] | None = None  # names in the cache of the run to be replaced
 
     @property
     def checkpoints(self) -> Path:
         """The folder of checkpoints."""
-        return self.path / "checkpoints"
+        return self.path / CHECKPOINTS
 
     @classmethod
     def create(cls, path: Path, *, overwrite: bool = False) -> RunFolder:
@@ -80,7 +83,7 @@ class RunFolder:
             run._lock.release()
             raise
         run._made = made
-        run._cached = set((path / "cache").glob("*"))
+        run._cached = {entry.name for entry in (path / CACHE).glob("*")}
         return run
 
     @classmethod
@@ -93,7 +96,7 @@ class RunFolder:
         _ = RunRecord(path).config
         run = cls(path)
         run._acquire()
-        run._remove_temporary()
+        remove_half_written(path)
         return run
 
     def _acquire(self) -> None:
@@ -116,27 +119,16 @@ class RunFolder:
 
     def _take_back(self) -> None:
         if self.path in self._made:
-            shutil.rmtree(self.path, ignore_errors=True)
+            remove_run(self.path, cached_since=())
         elif self._cached is not None:
-            for entry in set((self.path / "cache").glob("*")) - self._cached:
-                entry.unlink(missing_ok=True)
-            with suppress(OSError):  # not empty, or missing
-                (self.path / "cache").rmdir()
+            remove_cached(self.path, self._cached)
         for entry in self._made:
             with suppress(OSError):  # e.g. a folder that holds another run by now
                 entry.unlink() if entry.name == ".lock" else entry.rmdir()
 
     def clear(self) -> None:
         """Remove an earlier run, once everything is checked."""
-        for name in CONTENT:
-            (self.path / name).unlink(missing_ok=True)
-        for name in ("checkpoints", "tensorboard", BASELINE_FOLDER, TUNED_FOLDER, "masks"):
-            shutil.rmtree(self.path / name, ignore_errors=True)
-        self._remove_temporary()
-
-    def _remove_temporary(self) -> None:
-        for folder in (self.path, self.checkpoints, self.path / "cache"):
-            remove_temporary(folder)
+        remove_run(self.path)
 
     def declare(self, config: Mapping[str, Any]) -> None:
         """Write config.json. It is written last, so a folder that has one also has a checkpoint."""
@@ -207,9 +199,10 @@ def refuse_existing(path: Path, *, overwrite: bool, reads: Iterable[Any]) -> Non
     entries = {entry.name for entry in path.iterdir()}
     inside = {name for name in entries - {".lock"} if TEMPORARY not in name}
     strange = sorted(inside - {*CONTENT, *FOLDERS})
-    if not inside or (".lock" in entries and "config.json" not in inside and not strange):
+    begun = ".lock" in entries and inside <= {*BEGUN, CHECKPOINTS, CACHE} and inside != {LABELS}
+    if not inside or begun:
         return  # empty, or a run that was killed before its first step
-    if "config.json" not in inside or strange:
+    if not is_run(path) or strange:
         other = strange or sorted(inside)
         raise RunError(f"{path} exists and is not a run folder (it holds {other[0]!r}); choose a new folder")
     refuse_inputs_in(path, reads)

@@ -12,7 +12,7 @@ from tutelage.config.data import DataConfig
 from tutelage.core.errors import RunError
 from tutelage.core.inputs import lies_in, paths_in
 from tutelage.data.images.source import find_table
-from tutelage.run.folder import CONTENT, FOLDERS, LABELS
+from tutelage.run.own_files import CONTENT, FOLDERS, LABELS
 from tutelage.run.run_record import RunRecord
 
 PATHS = (  # settings that name what is read

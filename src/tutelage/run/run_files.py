@@ -58,6 +58,17 @@ def read_config(path: Path) -> dict[str, Any]:
     return config
 
 
+def is_run(path: Path) -> bool:
+    """Whether a folder is a run, as far as its config.json tells; a damaged one counts if there are checkpoints."""
+    try:
+        config = json.loads((path / "config.json").read_bytes())
+    except OSError:
+        return False
+    except (ValueError, RecursionError):
+        return (path / "checkpoints" / "manifest.json").is_file()
+    return isinstance(config, dict) and {"format", "settings"} <= set(config)
+
+
 def read_split(path: Path) -> dict[str, Any]:
     """split.json of the run folder `path`: which items are labeled, held out and unlabeled.
 

@@ -27,9 +27,10 @@ from tutelage.run.data_modules.base import DataModule
 from tutelage.run.data_modules.recognize import MODULES, module_of
 from tutelage.run.doubtful_settings import warn_of_slow_averages, warn_of_unused_views
 from tutelage.run.fine_tuning import check_finetune
-from tutelage.run.folder import LABELS, RunFolder, refuse_existing
+from tutelage.run.folder import RunFolder, refuse_existing
 from tutelage.run.method_by_name import method_class, resolved
 from tutelage.run.method_checks import check_frozen, check_goal
+from tutelage.run.own_files import LABELS
 from tutelage.run.planning import plan_run
 from tutelage.run.provenance import describe, refuse_changes, refuse_other_data, warn_of_changes
 from tutelage.run.reads import read_by_training, refuse_among_images

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from tutelage.core.files import read_json, require_space, sha256, strict_json, w
 FORMAT = 1
 MANIFEST = "manifest.json"
 KEEP = 2
+_NAME = re.compile(r"step-\d{8,}\.safetensors")
 
 
 @dataclass(frozen=True)
@@ -51,16 +53,32 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     if bad is not None:
         raise CheckpointError(f"step {checkpoint.step}: {bad} holds NaN or infinity; not saved")
     content = serialize(tensors, metadata={"values": strict_json(checkpoint.values)})
+    before, other = _read_manifest(folder)
+    # first listed, then written, since only files that the manifest lists are ever deleted
+    _write_manifest(folder, before, {*other, path.name} - {e["file"] for e in before})
     write_atomically(path, content)
     entry = {"file": path.name, "step": checkpoint.step, "bytes": len(content), "sha256": sha256(content)}
-    old = [e for e in entries(folder) if e["step"] < checkpoint.step]
+    old = [e for e in before if e["step"] < checkpoint.step]
     kept = [*old[-(KEEP - 1) :], entry]
-    write_json(folder / MANIFEST, {"format": FORMAT, "checkpoints": kept})
-    names = {e["file"] for e in kept}
-    for stale in folder.glob("step-*.safetensors"):
-        if stale.name not in names:
-            stale.unlink(missing_ok=True)
+    stale = {*other, *(e["file"] for e in before)} - {e["file"] for e in kept}
+    _write_manifest(folder, kept, stale)
+    for name in stale:
+        (folder / name).unlink(missing_ok=True)
     return path
+
+
+def checkpoint_files(folder: Path) -> list[Path]:
+    """The files that `save_checkpoint` wrote into `folder`, by the manifest, which comes last; no other ones."""
+    try:
+        listed, other = _read_manifest(folder)
+    except CheckpointError:
+        return [folder / MANIFEST]
+    return [folder / name for name in (*(entry["file"] for entry in listed), *sorted(other), MANIFEST)]
+
+
+def is_checkpoint_file(name: str) -> bool:
+    """Whether `save_checkpoint` gives files such names."""
+    return name == MANIFEST or _NAME.fullmatch(name) is not None
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
@@ -104,24 +122,36 @@ def entries(folder: Path) -> list[dict[str, Any]]:
     Raises:
         CheckpointError: it is damaged, or in a newer format.
     """
+    return _read_manifest(folder)[0]
+
+
+def _write_manifest(folder: Path, listed: Sequence[Mapping[str, Any]], other: Iterable[str]) -> None:
+    """List the checkpoints that may be loaded, and files that are about to be written or deleted."""
+    there = sorted(name for name in other)
+    write_json(folder / MANIFEST, {"format": FORMAT, "checkpoints": list(listed), "other": there})
+
+
+def _read_manifest(folder: Path) -> tuple[list[dict[str, Any]], set[str]]:
     path = folder / MANIFEST
     if not path.exists():
-        return []
+        return [], set()
     try:
         manifest = read_json(path)
         if manifest["format"] > FORMAT:
             raise CheckpointError(f"{path} is in format {manifest['format']}; this version reads up to {FORMAT}")
         found = sorted(manifest["checkpoints"], key=lambda entry: entry["step"])
+        other = {name for name in manifest.get("other", ()) if (folder / name).exists()}
+        for name in (*(entry["file"] for entry in found), *other):
+            if Path(name).name != name:
+                raise CheckpointError(f"{path} names a file outside its folder: {name!r}")
         for entry in found:
-            if Path(entry["file"]).name != entry["file"]:
-                raise CheckpointError(f"{path} names a file outside its folder: {entry['file']!r}")
             if not {"bytes", "sha256"} <= set(entry):
                 raise CheckpointError(f"{path} is damaged: an entry lacks its size or hash")
     except (KeyError, TypeError, RunError) as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"{path} is damaged: {error}") from None
-    return found
+    return found, other
 
 
 def first_non_finite(tensors: Mapping[str, Tensor]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,25 @@ from numpy.typing import NDArray
 
 from tutelage.core.errors import RunError
 from tutelage.core.files import write_atomically
-from tutelage.core.names import file_key, to_cell
+from tutelage.core.names import file_key, from_cell, to_cell
 from tutelage.core.tables import csv_bytes
 from tutelage.data.scans.geometry import Geometry
 from tutelage.data.scans.items import Case
 from tutelage.data.scans.masks import PROBABILITIES, flat_name, write_label_names, write_mask
 
 TABLE = "cases.csv"
+
+
+def mask_files(folder: Path) -> list[Path]:
+    """The files that `MaskFolder` wrote into `folder`, by its table: the masks, the table, the names of the values."""
+    try:
+        with (folder / TABLE).open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+    except (OSError, ValueError, csv.Error):
+        return []
+    masks = {from_cell(row.get("mask") or "") for row in rows if "case" in row}
+    own = [name for name in sorted(masks) if name and Path(name).name == name]
+    return [folder / name for name in (*own, "labels.json", "labels.txt", TABLE)]
 
 
 def sizes_of(predicted: NDArray[np.integer], geometry: Geometry, classes: Sequence[str]) -> dict[str, Any]:
