@@ -26,6 +26,7 @@ from tutelage.cli.application import app, dotted
 from tutelage.cli.cache_command import take_cache
 from tutelage.cli.dotted import is_dotted, with_flags
 from tutelage.cli.usage import TAKES_DOTTED, commands_of, flags_of, sentence, unknown_option
+from tutelage.core.console import LastingStream
 from tutelage.core.errors import ConfigError, DataError, TutelageError, is_out_of_memory
 from tutelage.core.names import shown
 from tutelage.core.wording import as_flags
@@ -47,13 +48,20 @@ COMMANDS = (
 def main(tokens: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code.
 
-    0, 1 for a bug in tutelage or a result that lacks some items, 2 for invalid input, or 130 or 143 after a signal.
+    0, 1 for a bug in tutelage or a result that lacks some items, 2 for invalid input or output that cannot be written,
+    130 or 143 after a signal, or 141 if the reader of the output went away, which ends nothing.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # do not fail on names that the terminal cannot show
+    out, errors = LastingStream(sys.stdout), LastingStream(sys.stderr)
+    sys.stdout, sys.stderr = out, errors
     warnings.formatwarning = _format_warning
     gc.set_threshold(10_000)  # garbage collection slows down the import of torch, which creates many objects
     code = run(list(sys.argv[1:] if tokens is None else tokens))
+    out.flush()
+    errors.flush()
+    if out.fault is not None and not code:
+        code = 141 if isinstance(out.fault, BrokenPipeError) else _fail(_unwritten(out.fault), 2)
     gc.freeze()  # skips a last garbage collection over all of torch's objects, which takes a second
     sys.exit(code)
 
@@ -76,8 +84,6 @@ def _run(tokens: list[str]) -> int:
         return _fail(sentence(error, app, tokens), 2)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
-    except (BrokenPipeError, SystemExit):  # rich turns the first into the second
-        return 141
     except Exception as error:
         if is_out_of_memory(error):
             return _fail("out of memory: lower the batch size or the image size, or choose a smaller network", 2)
@@ -87,6 +93,10 @@ def _run(tokens: list[str]) -> int:
         print("tutelage: this is a bug in tutelage; please report it with the lines above", file=sys.stderr)
         return 1
     return 0
+
+
+def _unwritten(fault: OSError) -> str:
+    return f"cannot write to the standard output: {fault.strerror or fault}; all else is done"
 
 
 def _refuse_stray(tokens: list[str]) -> None:
