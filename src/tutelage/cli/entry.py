@@ -28,6 +28,7 @@ from tutelage.cli.dotted import is_dotted, with_flags
 from tutelage.cli.usage import TAKES_DOTTED, commands_of, flags_of, sentence, unknown_option
 from tutelage.core.console import LastingStream
 from tutelage.core.errors import ConfigError, DataError, TutelageError, is_out_of_memory
+from tutelage.core.lifeline import end_with_parent
 from tutelage.core.names import shown
 from tutelage.core.wording import as_flags
 
@@ -51,6 +52,7 @@ def main(tokens: Sequence[str] | None = None) -> None:
     0, 1 for a bug in tutelage or a result that lacks some items, 2 for invalid input or output that cannot be written,
     130 or 143 after a signal, or 141 if the reader of the output went away, which ends nothing.
     """
+    end_with_parent()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # do not fail on names that the terminal cannot show
     out, errors = LastingStream(sys.stdout), LastingStream(sys.stderr)

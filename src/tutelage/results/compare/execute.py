@@ -23,7 +23,7 @@ from tutelage.run.run_record import RunRecord
 from tutelage.training.signals import StopFlag
 
 LOGS = "logs"
-FAULT = "this is a fault in tutelage"  # printed by the command line below an unexpected error
+FAULT = "this is a bug in tutelage"  # printed by the command line below an unexpected error
 _PAUSE = 0.1  # seconds between two looks at the runs
 _MOST_LOST = 3  # workers of one run
 
