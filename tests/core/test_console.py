@@ -13,7 +13,7 @@ import pytest
 import tutelage
 from tutelage.core.console import LastingStream, screen
 
-BRIEF = ("train.steps", "2"), ("train.batch_size", "2"), ("data.label_count", "40"), ("train.workers", "0")
+BRIEF = ("train.steps", "2"), ("train.batch_size", "2"), ("data.label_count", "40"), ("method.name", "supervised")
 
 
 def test_a_reader_that_goes_away_does_not_end_a_training_from_python(
@@ -23,7 +23,9 @@ def test_a_reader_that_goes_away_does_not_end_a_training_from_python(
     os.close(reading)
     with os.fdopen(writing, "w", closefd=False) as gone:
         monkeypatch.setattr(sys, "stdout", gone)
-        run = tutelage.train("digits", out=tmp_path / "run", settings=dict(BRIEF), quiet=False)
+        run = tutelage.train(
+            "digits", out=tmp_path / "run", settings=dict(BRIEF) | {"network.name": "wrn-10-1"}, quiet=False
+        )
         monkeypatch.undo()
     os.close(writing)
     assert run.metrics["step"] == 2

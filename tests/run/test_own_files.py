@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import tutelage
+from support.runs import unsealed
 from tutelage.core.errors import RunError
 from tutelage.data.images.patches import write_patches
 from tutelage.run.own_files import remove_run
@@ -69,7 +70,7 @@ def test_saving_never_deletes_a_file_that_the_manifest_does_not_list(tmp_path: P
 def test_a_checkpoint_that_was_written_before_a_kill_is_deleted_later(tmp_path: Path) -> None:
     for step in (1, 2):
         save_checkpoint(tmp_path, Checkpoint(step, {"weight": torch.zeros(2)}, {}))
-    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    manifest = unsealed(tmp_path / "manifest.json")
     (tmp_path / "manifest.json").write_text(json.dumps({**manifest, "other": ["step-00000003.safetensors"]}))
     put(tmp_path, ("step-00000003.safetensors",))
     for step in (4, 5):

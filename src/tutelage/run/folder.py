@@ -12,8 +12,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from tutelage.core.errors import RunError
-from tutelage.core.files import TEMPORARY, strict_json, write_atomically, write_json
+from tutelage.core.files import TEMPORARY, sha256, strict_json, write_atomically
 from tutelage.core.inputs import refuse_inputs_in
+from tutelage.core.sealed import write_sealed
 from tutelage.core.wording import option
 from tutelage.run.own_files import (
     BEGUN,
@@ -21,13 +22,16 @@ from tutelage.run.own_files import (
     CHECKPOINTS,
     CONTENT,
     FOLDERS,
+    HASHED,
     LABELS,
+    METRICS,
     remove_cached,
     remove_half_written,
     remove_run,
 )
 from tutelage.run.run_files import FORMAT, is_run, read_rows
 from tutelage.run.run_record import RunRecord
+from tutelage.training.checkpoint import MANIFEST, LogMark
 
 
 class RunFolder:
@@ -132,7 +136,8 @@ class RunFolder:
 
     def declare(self, config: Mapping[str, Any]) -> None:
         """Write config.json. It is written last, so a folder that has one also has a checkpoint."""
-        write_json(self.path / "config.json", {"format": FORMAT, **config})
+        files = {name: sha256(file.read_bytes()) for name in HASHED if (file := self.path / name).exists()}
+        write_sealed(self.path / "config.json", {"format": FORMAT, **config, "files": files})
         self._made, self._cached = [], None
 
     def append(self, name: str, row: Mapping[str, Any]) -> None:
@@ -167,16 +172,33 @@ class RunFolder:
         """The complete lines of a `.jsonl` file; an incomplete last line is left out."""
         return read_rows(self.path / name)
 
-    def cut(self, step: int) -> None:
-        """Remove the log lines after `step`, since those steps are done again."""
-        for name in ("metrics.jsonl", "timing.jsonl"):
-            kept = [row for row in self.rows(name) if row["step"] <= step]
-            if (self.path / name).exists():
-                write_atomically(self.path / name, "".join(strict_json(row) + "\n" for row in kept).encode())
+    def log_mark(self) -> LogMark:
+        """Of what metrics.jsonl holds now."""
+        file = self.path / METRICS
+        return LogMark.of(file.read_bytes() if file.exists() else b"")
+
+    def cut(self, step: int, mark: LogMark) -> None:
+        """Remove the log lines after `step`, when the log had that mark, since those steps are done again.
+
+        Raises:
+            RunError: the lines before are not those that were written.
+        """
+        metrics, timing = self.path / METRICS, self.path / "timing.jsonl"
+        content = metrics.read_bytes() if metrics.exists() else b""
+        if LogMark.of(content[: mark.size]) != mark:
+            raise RunError(
+                f"{metrics} is damaged: its lines up to step {step} are not those that were written. Restore the "
+                "file, or start a new run"
+            )
+        if len(content) > mark.size:
+            write_atomically(metrics, content[: mark.size])
+        if timing.exists():  # not synced to the disk, and of no effect on the training: what is damaged is dropped
+            kept = [row for row in read_rows(timing, damaged=True) if row.get("step", step + 1) <= step]
+            write_atomically(timing, "".join(strict_json(row) + "\n" for row in kept).encode())
 
     def finish(self, result: Mapping[str, Any]) -> None:
         """Write the final metrics."""
-        write_json(self.path / "result.json", result)
+        write_sealed(self.path / "result.json", result)
 
 
 def refuse_existing(path: Path, *, overwrite: bool, reads: Iterable[Any]) -> None:
@@ -199,8 +221,9 @@ def refuse_existing(path: Path, *, overwrite: bool, reads: Iterable[Any]) -> Non
     entries = {entry.name for entry in path.iterdir()}
     inside = {name for name in entries - {".lock"} if TEMPORARY not in name}
     strange = sorted(inside - {*CONTENT, *FOLDERS})
-    begun = ".lock" in entries and inside <= {*BEGUN, CHECKPOINTS, CACHE} and inside != {LABELS}
-    if not inside or begun:
+    saved = (path / CHECKPOINTS / MANIFEST).is_file()
+    begun = saved or (inside <= {*BEGUN, CHECKPOINTS, CACHE} and inside != {LABELS})
+    if not inside or (".lock" in entries and "config.json" not in inside and not strange and begun):
         return  # empty, or a run that was killed before its first step
     if not is_run(path) or strange:
         other = strange or sorted(inside)

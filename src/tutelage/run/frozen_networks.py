@@ -11,16 +11,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor
 
 from tutelage.config import RunConfig
 from tutelage.core.errors import CheckpointError
-from tutelage.core.files import write_atomically
+from tutelage.core.files import sha256, write_atomically
 from tutelage.data.images.loader import Normalization
 from tutelage.data.images.streamed import ImageRows
 from tutelage.run.budget import Deadline
 from tutelage.run.frozen import FrozenBackbone
+from tutelage.run.run_record import RunRecord
 
 BACKBONE_FILE = "backbone.safetensors"
 _MEAN, _STD = "normalization.mean", "normalization.std"  # (P, 3) float64, of several networks
@@ -171,7 +172,12 @@ def read_backbone(run: Path) -> dict[str, Tensor]:
     """
     file = run / BACKBONE_FILE
     try:
-        return load_file(file)
+        content = file.read_bytes()
+        if RunRecord(run).config.get("files", {}).get(BACKBONE_FILE, sha256(content)) != sha256(content):
+            raise CheckpointError(f"{file} is damaged: its content does not match its hash in config.json")
+        return load(content)
+    except CheckpointError:
+        raise
     except OSError as error:
         raise CheckpointError(f"cannot read {file}: {error.strerror or error}") from None
     except Exception as error:  # safetensors and torch raise several kinds for damaged files

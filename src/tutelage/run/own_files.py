@@ -16,9 +16,11 @@ from tutelage.training.checkpoint import checkpoint_files, is_checkpoint_file
 
 LABELS = "labels.csv"  # of a run whose labels were given in Python
 BEGUN = ("split.json", LABELS, "views.png", "backbone.safetensors")  # written before a run can be resumed
+METRICS = "metrics.jsonl"
+HASHED = ("backbone.safetensors",)  # by config.json; the other files that are read again have a hash in them
 CONTENT = (
     *BEGUN,
-    *("metrics.jsonl", "timing.jsonl", "result.json", "scored.npz", "verdict.json", "report.html", KEPT_FILE),
+    *(METRICS, "timing.jsonl", "result.json", "scored.npz", "verdict.json", "report.html", KEPT_FILE),
     "config.json",  # last, so that a folder that is cleared is a run until nothing else is left
 )
 CHECKPOINTS, CURVES, CACHE, MASKS = "checkpoints", "tensorboard", "cache", "masks"

@@ -9,6 +9,7 @@ from typing import Any
 from tutelage.config import RunConfig
 from tutelage.core.errors import ConfigError, RunError
 from tutelage.core.files import read_json
+from tutelage.core.sealed import read_sealed, unsealed
 from tutelage.data.kinds import IMAGES, KINDS, kind_of
 
 FORMAT = 1
@@ -39,6 +40,7 @@ def read_config(path: Path) -> dict[str, Any]:
         raise RunError(f"{file} is damaged: its keys are not those of a run")
     if config["format"] > FORMAT:
         raise RunError(f"{path} was written by tutelage {config.get('version')}; this version cannot read it")
+    config = unsealed(file, config)
     for section, names in _CONFIG.items():
         if not isinstance(config.get(section), dict):
             raise RunError(f"{file} is damaged: it has no {section}")
@@ -75,24 +77,31 @@ def read_split(path: Path) -> dict[str, Any]:
     Raises:
         RunError: the file is missing or damaged.
     """
-    split = read_json(path / "split.json")
-    if not isinstance(split, dict) or not set(_SPLIT) <= set(split):
+    split = read_sealed(path / "split.json")
+    if not set(_SPLIT) <= set(split):
         raise RunError(f"{path / 'split.json'} is damaged: its keys are not those of a run")
     return split
 
 
-def read_rows(path: Path) -> Rows:
+def read_rows(path: Path, *, damaged: bool = False) -> Rows:
     """The complete lines of a `.jsonl` file: an incomplete last line is left out, and a missing file has no lines.
 
+    Args:
+        damaged: leave out lines that are no table of values.
+
     Raises:
-        RunError: a line is not JSON.
+        RunError: a line is not a table of values.
     """
     if not path.exists():
         return []
     rows = []
     for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
         try:
-            rows.append(json.loads(line))
-        except ValueError as error:
-            raise RunError(f"{path} line {number} is damaged: {error}") from None
+            row, fault = json.loads(line), "expected a table of values"
+        except (ValueError, RecursionError) as error:
+            row, fault = None, str(error)
+        if isinstance(row, dict):
+            rows.append(row)
+        elif not damaged:
+            raise RunError(f"{path} line {number} is damaged: {fault}")
     return rows

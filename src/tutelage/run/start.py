@@ -16,8 +16,9 @@ from tutelage.config import RunConfig
 from tutelage.core.devices import choose_device, choose_precision
 from tutelage.core.distributed import barrier, rank
 from tutelage.core.errors import RunError, TutelageError, is_out_of_memory
-from tutelage.core.files import write_atomically, write_json
+from tutelage.core.files import write_atomically
 from tutelage.core.precision import float32_by_default
+from tutelage.core.sealed import write_sealed
 from tutelage.core.seeding import own_random_state
 from tutelage.core.wording import command, option
 from tutelage.data.kinds import IMAGES
@@ -130,7 +131,7 @@ def resume_run(run: Path, given: Mapping[str, Any], *, console: Console) -> None
         checkpoint = load_checkpoint(run / "checkpoints")
         window = restore_checkpoint(training, checkpoint)
         if folder is not None:
-            folder.cut(checkpoint.step)
+            folder.cut(checkpoint.step, checkpoint.log)
         session.console.print(f"continuing after step {checkpoint.step} of {training.total}")
         session.train(training, folder, start=checkpoint.step, window=window, begun=begun)
 
@@ -206,7 +207,7 @@ def _write_start(
     module, out = session.module, folder.path
     if labels is not None:
         write_atomically(out / LABELS, labels)
-    write_json(out / "split.json", module.data.split_record())
+    write_sealed(out / "split.json", module.data.split_record())
     module.save(out)
     module.draw_views(cfg, out / "views.png")
     save_checkpoint(folder.checkpoints, take_checkpoint(training, 0, Window()))

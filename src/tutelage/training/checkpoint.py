@@ -6,7 +6,7 @@ import json
 import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from safetensors.torch import save as serialize
 from torch import Tensor
 
 from tutelage.core.errors import CheckpointError, RunError
-from tutelage.core.files import read_json, require_space, sha256, strict_json, write_atomically, write_json
+from tutelage.core.files import read_json, require_space, sha256, strict_json, write_atomically
+from tutelage.core.sealed import unsealed, write_sealed
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -26,12 +27,29 @@ _NAME = re.compile(r"step-\d{8,}\.safetensors")
 
 
 @dataclass(frozen=True)
+class LogMark:
+    """How much of the log was written before a checkpoint: its bytes, and their hash."""
+
+    size: int
+    sha256: str
+
+    @staticmethod
+    def of(content: bytes) -> LogMark:
+        """Of a log with that content."""
+        return LogMark(len(content), sha256(content))
+
+
+NO_LOG = LogMark.of(b"")
+
+
+@dataclass(frozen=True)
 class Checkpoint:
-    """The contents of a checkpoint: named tensors, and plain values that describe them."""
+    """The contents of a checkpoint: named tensors, plain values that describe them, and the log up to it."""
 
     step: int
     tensors: Mapping[str, Tensor]
     values: Mapping[str, Any]
+    log: LogMark = NO_LOG
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
@@ -58,6 +76,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     _write_manifest(folder, before, {*other, path.name} - {e["file"] for e in before})
     write_atomically(path, content)
     entry = {"file": path.name, "step": checkpoint.step, "bytes": len(content), "sha256": sha256(content)}
+    entry["log"] = asdict(checkpoint.log)
     old = [e for e in before if e["step"] < checkpoint.step]
     kept = [*old[-(KEEP - 1) :], entry]
     stale = {*other, *(e["file"] for e in before)} - {e["file"] for e in kept}
@@ -100,20 +119,20 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             continue
         if damaged:
             warnings.warn(f"damaged: {', '.join(damaged)}; resuming from {path.name}", RuntimeWarning, stacklevel=2)
-        return _parse(path, content, entry["step"])
+        return _parse(path, content, entry)
     if damaged:
         raise CheckpointError(f"no usable checkpoint in {folder}; damaged: {', '.join(damaged)}")
     raise CheckpointError(f"no checkpoint in {folder}")
 
 
-def _parse(path: Path, content: bytes, step: int) -> Checkpoint:
+def _parse(path: Path, content: bytes, entry: Mapping[str, Any]) -> Checkpoint:
     try:
         tensors = parse(content)
         length = int.from_bytes(content[:8], "little")
         values = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["values"])
     except (SafetensorError, ValueError, KeyError) as error:
         raise CheckpointError(f"{path} is not a checkpoint: {error}") from None
-    return Checkpoint(step, tensors, values)
+    return Checkpoint(entry["step"], tensors, values, LogMark(**entry.get("log", asdict(NO_LOG))))
 
 
 def entries(folder: Path) -> list[dict[str, Any]]:
@@ -128,7 +147,7 @@ def entries(folder: Path) -> list[dict[str, Any]]:
 def _write_manifest(folder: Path, listed: Sequence[Mapping[str, Any]], other: Iterable[str]) -> None:
     """List the checkpoints that may be loaded, and files that are about to be written or deleted."""
     there = sorted(name for name in other)
-    write_json(folder / MANIFEST, {"format": FORMAT, "checkpoints": list(listed), "other": there})
+    write_sealed(folder / MANIFEST, {"format": FORMAT, "checkpoints": list(listed), "other": there})
 
 
 def _read_manifest(folder: Path) -> tuple[list[dict[str, Any]], set[str]]:
@@ -139,6 +158,7 @@ def _read_manifest(folder: Path) -> tuple[list[dict[str, Any]], set[str]]:
         manifest = read_json(path)
         if manifest["format"] > FORMAT:
             raise CheckpointError(f"{path} is in format {manifest['format']}; this version reads up to {FORMAT}")
+        manifest = unsealed(path, manifest)
         found = sorted(manifest["checkpoints"], key=lambda entry: entry["step"])
         other = {name for name in manifest.get("other", ()) if (folder / name).exists()}
         for name in (*(entry["file"] for entry in found), *other):
@@ -148,8 +168,8 @@ def _read_manifest(folder: Path) -> tuple[list[dict[str, Any]], set[str]]:
             if not {"bytes", "sha256"} <= set(entry):
                 raise CheckpointError(f"{path} is damaged: an entry lacks its size or hash")
     except (KeyError, TypeError, RunError) as error:
-        if isinstance(error, CheckpointError):
-            raise
+        if isinstance(error, RunError):
+            raise CheckpointError(str(error)) from None
         raise CheckpointError(f"{path} is damaged: {error}") from None
     return found, other
 
