@@ -13,8 +13,8 @@ from PIL import Image
 from rich.console import Console
 
 from tutelage import commands
-from tutelage.cli.cache_command import take_cache
 from tutelage.cli.entry import run
+from tutelage.cli.everywhere import take_everywhere
 from tutelage.commands.cache import size_text
 from tutelage.core.cache_folder import VARIABLE, cache_folder
 from tutelage.core.cache_room import make_room
@@ -83,9 +83,15 @@ def test_files_of_others_in_the_folder_stay(folder: Path) -> None:
 
 def test_the_flag_names_the_folder_of_any_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert take_cache(["train", "photos", "--cache", "there", "--out", "x"]) == ["train", "photos", "--out", "x"]
+    assert take_everywhere(["train", "photos", "--cache", "there", "--out", "x"]) == ["train", "photos", "--out", "x"]
     assert cache_folder() == tmp_path / "there"
-    assert take_cache(["check", "--cache=elsewhere", "x", "--", "--cache", "y"]) == ["check", "x", "--", "--cache", "y"]
+    assert take_everywhere(["check", "--cache=elsewhere", "x", "--", "--cache", "y"]) == [
+        "check",
+        "x",
+        "--",
+        "--cache",
+        "y",
+    ]
     assert cache_folder() == tmp_path / "elsewhere"
 
 

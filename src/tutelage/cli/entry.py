@@ -23,8 +23,8 @@ from tutelage.cli import (
     train_commands,
 )
 from tutelage.cli.application import app, dotted
-from tutelage.cli.cache_command import take_cache
 from tutelage.cli.dotted import is_dotted, with_flags
+from tutelage.cli.everywhere import take_everywhere
 from tutelage.cli.usage import TAKES_DOTTED, commands_of, flags_of, sentence, unknown_option
 from tutelage.core.console import LastingStream
 from tutelage.core.errors import ConfigError, DataError, TutelageError, is_out_of_memory
@@ -76,7 +76,7 @@ def run(tokens: list[str]) -> int:
 
 def _run(tokens: list[str]) -> int:
     try:
-        tokens = take_cache(tokens)
+        tokens = take_everywhere(tokens)
         _refuse_stray(tokens)
         tokens = dotted.take(tokens)
         app(tokens, exit_on_error=False, print_error=False, result_action="return_value")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
+from tutelage.core.inputs import user_path
+
 VARIABLE = "TUTELAGE_CACHE"
 _OWN = re.compile(
     r"(files-\d+-)?[0-9a-f]{32}([-.][\w.,+=-]*)?\.(npy|npz|json|sqlite|openvino)(-journal|-wal|-shm)?(\.tmp-\d+)?"
@@ -17,7 +19,7 @@ _OWN = re.compile(
 def cache_folder() -> Path:
     """`TUTELAGE_CACHE` if it is set, otherwise the user's cache folder for tutelage; it may not exist yet."""
     chosen = os.environ.get(VARIABLE)
-    return Path(chosen).expanduser() if chosen else user_cache_path("tutelage")
+    return user_path(chosen) if chosen else user_cache_path("tutelage")
 
 
 def is_cached(name: str) -> bool:

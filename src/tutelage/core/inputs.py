@@ -17,10 +17,24 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tutelage.core.errors import RunError
+from tutelage.core.errors import ConfigError, RunError
 from tutelage.core.names import shown
 
 _PAGES = (".html", ".htm", ".md")
+
+
+def user_path(text: str | os.PathLike[str]) -> Path:
+    """A path as the user gave it, with `~` replaced.
+
+    Raises:
+        ConfigError: it starts with `~NAME`, and there is no such user, or no home folder is known.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ConfigError(
+            f"{shown(os.fspath(text))}: the home folder of this user is not known; write the path out"
+        ) from None
 
 
 def refuse_input(out: Path, reads: Iterable[Any]) -> None:

@@ -15,7 +15,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from tutelage.config import RunConfig
-from tutelage.core.errors import CheckpointError
+from tutelage.core.errors import CheckpointError, RunError
 from tutelage.core.files import sha256, write_atomically
 from tutelage.data.images.loader import Normalization
 from tutelage.data.images.streamed import ImageRows
@@ -173,15 +173,25 @@ def read_backbone(run: Path) -> dict[str, Tensor]:
     file = run / BACKBONE_FILE
     try:
         content = file.read_bytes()
-        if RunRecord(run).config.get("files", {}).get(BACKBONE_FILE, sha256(content)) != sha256(content):
-            raise CheckpointError(f"{file} is damaged: its content does not match its hash in config.json")
+        _check(run, content)
         return load(content)
-    except CheckpointError:
+    except RunError:
         raise
     except OSError as error:
         raise CheckpointError(f"cannot read {file}: {error.strerror or error}") from None
     except Exception as error:  # safetensors and torch raise several kinds for damaged files
         raise CheckpointError(f"{file} is damaged: {error}") from None
+
+
+def _check(run: Path, content: bytes) -> None:
+    """Compare the file of a run with its hash in config.json, if there is one.
+
+    Raises:
+        CheckpointError: it is another one.
+    """
+    known = RunRecord(run).config.get("files") if (run / "config.json").exists() else None
+    if isinstance(known, dict) and known.get(BACKBONE_FILE, "") not in ("", sha256(content)):
+        raise CheckpointError(f"{run / BACKBONE_FILE} is damaged: its content does not match its hash in config.json")
 
 
 def _prefix(number: int) -> str:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load as parse
 from safetensors.torch import save as serialize
 from torch import Tensor
@@ -130,7 +129,7 @@ def _parse(path: Path, content: bytes, entry: Mapping[str, Any]) -> Checkpoint:
         tensors = parse(content)
         length = int.from_bytes(content[:8], "little")
         values = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["values"])
-    except (SafetensorError, ValueError, KeyError) as error:
+    except Exception as error:  # whatever safetensors raises on damaged bytes
         raise CheckpointError(f"{path} is not a checkpoint: {error}") from None
     return Checkpoint(entry["step"], tensors, values, LogMark(**entry.get("log", asdict(NO_LOG))))
 

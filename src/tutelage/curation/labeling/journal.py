@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from tutelage.core.errors import DataError, RunError
 from tutelage.core.files import atomic_file, remove_temporary, sync_folder
+from tutelage.core.inputs import user_path
 from tutelage.core.names import shown
 from tutelage.curation.labeling.history import CLOSED, UNDO, History, Transaction, as_line, read_history
 from tutelage.curation.labeling.label_rows import LabelRows, Said
@@ -38,7 +39,7 @@ class Journal:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path.expanduser().absolute()
+        self.path = user_path(path).absolute()
         self.history = self.path.with_name(f"{self.path.name}.journal")
         self._said = shown(str(path))  # in messages
         if not self.path.parent.is_dir():

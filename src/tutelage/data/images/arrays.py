@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tutelage.core.memory import DEFLATE, memory_fault, size_text
 from tutelage.core.names import class_name_fault, shown
 from tutelage.data.images.items import Content, ImageListing, Item, Stamp, Store, Unreadable, sort_classes
 
 DIGITS = Path(__file__).with_name("digits.npz")
-# raised for damaged zip files and headers
-_BROKEN = (OSError, EOFError, ValueError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 _SPLITS = {"train": ("x", "y"), "val": ("x_val", "y_val"), "test": ("x_test", "y_test")}
 _CHANNELS = (1, 3, 4)
+_ROW = 300  # bytes of what is kept of each image
 
 
 class Rows(Store):
@@ -30,8 +29,8 @@ class Rows(Store):
         try:
             with self.path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 images = file[self.array]
-        except _BROKEN as error:
-            yield from (Unreadable(f"cannot be read: {shown(str(error))}") for _ in keys)
+        except Exception as error:  # damaged zip files and headers make NumPy raise almost anything
+            yield from (Unreadable(f"cannot be read: {_said(error)}") for _ in keys)
             return
         yield from (_to_pixels(images[key]) for key in keys)
 
@@ -40,8 +39,8 @@ class Rows(Store):
         try:
             with self.path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 shape, _ = _header(file, self.array)
-        except _BROKEN as error:
-            yield from (Unreadable(f"cannot be read: {shown(str(error))}") for _ in keys)
+        except Exception as error:
+            yield from (Unreadable(f"cannot be read: {_said(error)}") for _ in keys)
             return
         outline = _channels_last(np.broadcast_to(np.uint8(0), shape[1:]))
         yield from (outline for _ in keys)
@@ -79,13 +78,15 @@ def list_arrays(path: Path, where: str) -> dict[str, ImageListing]:
             if "x" not in file.files:
                 got = ", ".join(file.files) or "nothing"
                 train.faults.append(f"{shown(where)}: no array 'x' of images; the file holds {shown(got)}")
+            for array in file.files:
+                _check_claim(file, array, path.stat().st_size)
             names = _class_names(file, where, train)
             for split, (x, y) in _SPLITS.items():
                 if x in file.files:
                     listing = listings.setdefault(split, ImageListing(".npz arrays", where))
                     _fill(listing, file, x, y, path, names)
-    except _BROKEN as error:
-        train.faults.append(f"{shown(where)} is not a readable .npz file: {shown(str(error))}")
+    except Exception as error:  # as above
+        train.faults.append(f"{shown(where)} is not a readable .npz file: {_said(error)}")
     return listings
 
 
@@ -118,6 +119,27 @@ def _fill(
         name = None if not 0 <= label < limit else str(label) if names is None else names[label]
         listing.items.append(Item(f"row {row}" if x == "x" else f"{x} row {row}", name, store, row))
     listing.classes = names or sort_classes({item.label for item in listing.items if item.label is not None})
+
+
+def _check_claim(file: np.lib.npyio.NpzFile, array: str, present: int) -> None:
+    """Compare the size that the header of an array claims with the bytes that are there, before memory is taken.
+
+    Raises:
+        ValueError: it cannot be there, or would take too much memory.
+    """
+    shape, dtype = _header(file, array)
+    info = file.zip.getinfo(f"{array}.npy")  # type: ignore[union-attr]
+    most, needed = min(info.file_size, DEFLATE * min(info.compress_size, present)), math.prod(shape) * dtype.itemsize
+    if needed > most:
+        raise ValueError(
+            f"'{array}' claims the shape {shape} ({size_text(needed)}), of which {size_text(most)} are there"
+        )
+    if (fault := memory_fault(2 * needed + _ROW * max(shape[:1], default=0), present)) is not None:
+        raise ValueError(f"'{array}' of shape {shape} {fault}")
+
+
+def _said(error: Exception) -> str:
+    return shown(str(error))[:300] or type(error).__name__
 
 
 def _header(file: np.lib.npyio.NpzFile, array: str) -> tuple[tuple[int, ...], np.dtype]:

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from tutelage.core.errors import DataError
+from tutelage.core.inputs import user_path
 from tutelage.core.names import shown
 from tutelage.data.images.items import Content, Item, Store, Unreadable
 from tutelage.data.images.layout import split_batch
@@ -76,7 +77,7 @@ def list_given(images: Images, tell: Callable[[str], None] = lambda line: None) 
 
 def _one(image: object, what: str) -> list[Path | Image.Image | NDArray[np.uint8]]:
     if isinstance(image, str | Path):
-        path = Path(image).expanduser()
+        path = user_path(image)
         if path.is_dir():
             raise DataError(f"{shown(str(image))} is a folder: pass it alone, not in a list")
         return [path]

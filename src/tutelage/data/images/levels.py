@@ -11,6 +11,7 @@ Range = tuple[float, float]  # the values that become 0 and 255
 COLOR_16 = "RGB;16"  # the mode of color images of 16 bits, of which Pillow reads the upper 8
 _FULL: dict[str, Range] = {"F": (0.0, 1.0)}
 _FULL_INTEGER: Range = (0.0, 65535.0)
+_ROWS = 256  # of an image, that are scaled at a time
 _IGNORED = 0.001  # share of the darkest and of the brightest pixels of an image
 
 
@@ -27,13 +28,16 @@ def to_eight_bits(values: NDArray, mode: str, levels: Range | None) -> NDArray[n
             starts with the file name.
     """
     low, high = levels or _FULL.get(mode, _FULL_INTEGER)
-    numbers = values.astype(np.float64)
     if levels is None:
-        least, most = float(numbers.min()), float(numbers.max())
+        least, most = float(values.min()), float(values.max())
         if not (least >= low and most <= high):  # also true of NaN
             raise ValueError(f"holds values from {least:g} to {most:g}: expected {low:g} to {high:g} in mode {mode}")
-    scaled = np.clip((numbers - low) * (255.0 / (high - low)), 0.0, 255.0)
-    return np.rint(np.nan_to_num(scaled)).astype(np.uint8)
+    result = np.empty(values.shape, np.uint8)
+    for start in range(0, len(values), _ROWS):  # a part at a time, since each value takes 8 bytes here
+        numbers = values[start : start + _ROWS].astype(np.float64)
+        scaled = np.clip((numbers - low) * (255.0 / (high - low)), 0.0, 255.0)
+        result[start : start + _ROWS] = np.rint(np.nan_to_num(scaled))
+    return result
 
 
 def used_range(images: Iterable[NDArray]) -> Range | None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import gzip
 import json
 import tarfile
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from tutelage.core.memory import memory_fault, size_text
 from tutelage.core.names import class_name_fault, shown
 from tutelage.data.images.items import (
     IMAGE_SUFFIXES,
@@ -30,7 +30,10 @@ from tutelage.data.images.shard_index import ShardIndex, keep_index, known_index
 SHARD_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 CLASS_NAMES = "classes.json"
 _LONGEST_LABEL = 1024  # bytes
-_BROKEN = (OSError, EOFError, tarfile.TarError, zlib.error)
+_LONGEST_HEADER = 1 << 20  # bytes, of a name or other facts of a member
+_DENSE = 200  # times that a shard of images is packed at most
+_SPARE = 1 << 26  # bytes of a packed shard that may be more than that
+_COPIES = 4  # of the bytes of an image, while it is decoded
 
 
 class Shard(Store):
@@ -48,7 +51,7 @@ class Shard(Store):
                     data = stream.read(size)
                     yield data if len(data) == size else Unreadable("is truncated: the shard ends within it")
                     done += 1
-        except _BROKEN as error:
+        except Exception as error:
             for _ in keys[done:]:
                 yield Unreadable(f"cannot be read from its shard: {shown(str(error))}")
 
@@ -61,6 +64,31 @@ class Shard(Store):
 
     def place(self, name: str) -> str:
         return str(self.path.parent / name)
+
+
+class _Headers:
+    """What `tarfile` reads of a shard, which is headers alone: bounded, whatever they claim.
+
+    Raises:
+        tarfile.ReadError: a header is too long, or there is no end to what the shard unpacks to.
+    """
+
+    def __init__(self, stream: BinaryIO, path: Path) -> None:
+        self._stream, self._plain, self._present = stream, _is_plain(path), path.stat().st_size
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= _LONGEST_HEADER:
+            raise tarfile.ReadError(f"it has a header of {size} bytes")
+        return self._stream.read(size)
+
+    def seek(self, place: int) -> int:
+        if place > (self._present if self._plain else _DENSE * self._present + _SPARE):
+            said = "ends before" if self._plain else f"has {size_text(self._present)}, which are not to be unpacked to"
+            raise tarfile.ReadError(f"it {said} {size_text(place)}")
+        return self._stream.seek(place)
+
+    def tell(self) -> int:
+        return self._stream.tell()
 
 
 @dataclass
@@ -109,9 +137,15 @@ def _search(path: Path) -> ShardIndex:
     """Read a shard from start to end; of its members, only labels are unpacked."""
     index, samples, place = ShardIndex(), dict[str, _Sample](), shown(str(path))
     try:
-        with _open(path) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
+        with _open(path) as stream, tarfile.open(fileobj=cast(BinaryIO, _Headers(stream, path)), mode="r:") as tar:
+            end = -1
             while (member := tar.next()) is not None:
                 tar.members = []  # type: ignore[attr-defined]  # they would take a kilobyte each
+                if member.size < 0 or tar.offset <= end:
+                    raise tarfile.ReadError(f"{shown(member.name)} has an impossible size ({member.size} bytes)")
+                end = tar.offset
+                if (fault := memory_fault(_COPIES * member.size, path.stat().st_size)) is not None:
+                    raise tarfile.ReadError(f"{shown(member.name)} {fault}")
                 if member.isfile():
                     _add_member(stream, member, samples, place, index.faults)
             stream.seek(tar.offset)
@@ -119,10 +153,10 @@ def _search(path: Path) -> ShardIndex:
                 index.faults.append(f"{place} has no end marker: it is truncated after {len(samples)} samples")
             while stream.read(1 << 20):
                 pass  # up to the end, where gzip verifies its checksum
-    except _BROKEN as error:
-        index.faults.append(
-            f"{place} is damaged or not a tar file ({len(samples)} samples could be found): {shown(str(error))}"
-        )
+    except Exception as error:  # damaged headers make tarfile raise almost anything
+        said = shown(str(error))[:300] or type(error).__name__
+        said = "its headers lead to ever more headers" if isinstance(error, RecursionError) else said
+        index.faults.append(f"{place} is damaged or not a tar file ({len(samples)} samples could be found): {said}")
     for key, sample in samples.items():
         if sample.image is None:
             index.faults.append(f"{place}: sample '{shown(key)}' has a label and no image")
@@ -171,7 +205,7 @@ def _read_class_names(file: Path, listing: ImageListing) -> tuple[str, ...] | No
         return None
     try:
         names = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         listing.faults.append(f"{shown(str(file))} is not readable JSON: {shown(str(error))}")
         return None
     if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):

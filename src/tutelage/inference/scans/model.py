@@ -17,8 +17,8 @@ from tutelage.config.scan import ScanConfig
 from tutelage.core.errors import DataError, is_out_of_memory
 from tutelage.core.names import shown
 from tutelage.core.precision import float32_by_default
+from tutelage.core.third_party import TOO_LARGE
 from tutelage.data.kinds import SCANS
-from tutelage.data.scans.formats.read import TOO_LARGE
 from tutelage.data.scans.given import Given, Scans, Spacing, list_given
 from tutelage.data.scans.prepare import place, prepare
 from tutelage.data.scans.reading import RawCase

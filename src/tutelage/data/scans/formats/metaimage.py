@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.core.files import write_atomically
+from tutelage.core.memory import DEFLATE
 from tutelage.core.names import shown
-from tutelage.data.scans.formats.claims import DEFLATE, claimed_bytes, unpacked
+from tutelage.data.scans.formats.claims import claimed_bytes, unpacked
 from tutelage.data.scans.formats.common import FormatFault, split_channels
 from tutelage.data.scans.geometry import Affine, Geometry, plain_geometry
 

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.core.files import atomic_file
+from tutelage.core.memory import DEFLATE
 from tutelage.core.names import shown
-from tutelage.data.scans.formats.claims import DEFLATE, claimed_bytes, unpacked
+from tutelage.data.scans.formats.claims import claimed_bytes, unpacked
 from tutelage.data.scans.formats.common import COLORS, FormatFault, split_channels
 from tutelage.data.scans.geometry import Geometry, plain_geometry
 
