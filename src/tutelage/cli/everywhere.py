@@ -18,7 +18,11 @@ def take_everywhere(tokens: Sequence[str]) -> list[str]:
     Raises:
         ConfigError: a flag has no value or a wrong one, or is given twice.
     """
-    rest, folder = _take(tokens, CACHE, "a folder", "DIR")
+    try:
+        os.getcwd()  # noqa: PTH109
+    except OSError as error:
+        raise ConfigError(f"the working folder cannot be used ({error.strerror}): change to another one") from None
+    rest, folder = _take([_at_home(token) for token in tokens], CACHE, "a folder", "DIR")
     if folder is not None:
         path = user_path(folder).absolute()
         if path.exists() and not path.is_dir():
@@ -29,6 +33,14 @@ def take_everywhere(tokens: Sequence[str]) -> list[str]:
         memory.read_size(limit)
         os.environ[memory.VARIABLE] = limit
     return rest
+
+
+def _at_home(token: str) -> str:
+    """A token with `~` replaced where it begins a path, which a shell does not do after `=`."""
+    flag, equals, value = token.partition("=") if token.startswith("--") else ("", "", token)
+    if not value.startswith("~") or os.path.lexists(value):  # a file may be called so
+        return token
+    return f"{flag}{equals}{user_path(value)}"
 
 
 def _take(tokens: Sequence[str], flag: str, what: str, example: str) -> tuple[list[str], str | None]:

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 from tutelage.core.errors import ConfigError, RunError
 from tutelage.core.inputs import refuse_input
+from tutelage.core.regular import read_regular
 from tutelage.core.wording import option
 
 TEMPORARY = ".tmp-"
@@ -158,7 +159,7 @@ def read_json(path: Path) -> Any:
         RunError: it does not exist, cannot be read, or is not JSON.
     """
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(read_regular(path))
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:

@@ -107,8 +107,8 @@ def paths_in(reads: Iterable[Any]) -> list[Path]:
     found: list[Path] = []
     for one in reads:
         if isinstance(one, str | os.PathLike):
-            path = Path(one).expanduser()
-            with suppress(OSError, ValueError):  # too long, or with a null character
+            with suppress(OSError, ValueError, RuntimeError):  # too long, with a null character, of an unknown user
+                path = Path(one).expanduser()
                 path.exists()
                 found.append(path)
         elif isinstance(one, list | tuple):

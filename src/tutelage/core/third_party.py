@@ -14,7 +14,11 @@ TOO_LARGE = "does not fit into the memory of this machine"
 
 @contextmanager
 def fault_of(
-    path: str | os.PathLike[str], what: str, kind: type[TutelageError] = DataError, *, passed: tuple[type, ...] = ()
+    path: str | os.PathLike[str],
+    what: str,
+    kind: type[TutelageError] = DataError,
+    *,
+    passed: tuple[type[Exception], ...] = (),
 ) -> Iterator[None]:
     """While open, an error is one of `kind`, a sentence that starts with the path.
 
@@ -30,13 +34,15 @@ def fault_of(
     where = shown(os.fsdecode(path))
     try:
         yield
-    except (TutelageError, ModuleNotFoundError, *passed):
+    except (TutelageError, ModuleNotFoundError):
         raise
     except FileNotFoundError:
         raise kind(f"{where} does not exist") from None
     except OSError as error:
         raise kind(f"{where} cannot be read: {shown(str(error.strerror or error))}") from None
     except Exception as error:
+        if isinstance(error, passed):
+            raise
         if is_out_of_memory(error):
             raise kind(f"{where} {TOO_LARGE}") from None
         said = " ".join(shown(str(error)).split())[:_LONGEST]

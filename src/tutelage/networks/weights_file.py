@@ -17,6 +17,7 @@ from torch import Tensor
 
 from tutelage.core.errors import CheckpointError
 from tutelage.core.files import sha256
+from tutelage.core.regular import read_regular
 from tutelage.core.third_party import fault_of
 
 ENTRIES = {"ema": ("ema_state_dict", "ema_model"), "model": ("state_dict", "model")}
@@ -43,7 +44,7 @@ def read_weights(file: Path, which: str = "auto") -> WeightsFile:
         CheckpointError: the file cannot be read without running its code, or has no such weights.
     """
     try:
-        content = file.read_bytes()
+        content = read_regular(file)
     except OSError as error:
         raise CheckpointError(f"cannot read {file}: {error.strerror}") from None
     loaded = _parse(file, content)

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from tutelage.core.errors import RunError
 from tutelage.core.files import TEMPORARY, sha256, strict_json, write_atomically
 from tutelage.core.inputs import refuse_inputs_in
+from tutelage.core.regular import read_regular
 from tutelage.core.sealed import write_sealed
 from tutelage.core.wording import option
 from tutelage.run.own_files import (
@@ -184,7 +185,7 @@ class RunFolder:
             RunError: the lines before are not those that were written.
         """
         metrics, timing = self.path / METRICS, self.path / "timing.jsonl"
-        content = metrics.read_bytes() if metrics.exists() else b""
+        content = read_regular(metrics) if metrics.exists() else b""
         if LogMark.of(content[: mark.size]) != mark:
             raise RunError(
                 f"{metrics} is damaged: its lines up to step {step} are not those that were written. Restore the "

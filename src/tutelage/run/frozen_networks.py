@@ -17,6 +17,7 @@ from torch import Tensor
 from tutelage.config import RunConfig
 from tutelage.core.errors import CheckpointError, RunError
 from tutelage.core.files import sha256, write_atomically
+from tutelage.core.regular import read_regular
 from tutelage.data.images.loader import Normalization
 from tutelage.data.images.streamed import ImageRows
 from tutelage.run.budget import Deadline
@@ -172,7 +173,7 @@ def read_backbone(run: Path) -> dict[str, Tensor]:
     """
     file = run / BACKBONE_FILE
     try:
-        content = file.read_bytes()
+        content = read_regular(file)
         _check(run, content)
         return load(content)
     except RunError:

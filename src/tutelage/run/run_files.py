@@ -9,6 +9,7 @@ from typing import Any
 from tutelage.config import RunConfig
 from tutelage.core.errors import ConfigError, RunError
 from tutelage.core.files import read_json
+from tutelage.core.regular import read_regular
 from tutelage.core.sealed import read_sealed, unsealed
 from tutelage.data.kinds import IMAGES, KINDS, kind_of
 
@@ -63,7 +64,7 @@ def read_config(path: Path) -> dict[str, Any]:
 def is_run(path: Path) -> bool:
     """Whether a folder is a run, as far as its config.json tells; a damaged one counts if there are checkpoints."""
     try:
-        config = json.loads((path / "config.json").read_bytes())
+        config = json.loads(read_regular(path / "config.json"))
     except OSError:
         return False
     except (ValueError, RecursionError):
@@ -95,7 +96,7 @@ def read_rows(path: Path, *, damaged: bool = False) -> Rows:
     if not path.exists():
         return []
     rows = []
-    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+    for number, line in enumerate(read_regular(path).split(b"\n")[:-1], start=1):
         try:
             row, fault = json.loads(line), "expected a table of values"
         except (ValueError, RecursionError) as error:

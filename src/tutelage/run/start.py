@@ -18,6 +18,7 @@ from tutelage.core.distributed import barrier, rank
 from tutelage.core.errors import RunError, TutelageError, is_out_of_memory
 from tutelage.core.files import write_atomically
 from tutelage.core.precision import float32_by_default
+from tutelage.core.regular import read_regular
 from tutelage.core.sealed import write_sealed
 from tutelage.core.seeding import own_random_state
 from tutelage.core.wording import command, option
@@ -187,7 +188,7 @@ def _with_own_labels(cfg: RunConfig, out: Path, keep: bool) -> tuple[RunConfig, 
     given, own = Path(cfg.data.labels), out.absolute() / LABELS
     if not keep and given != own:
         return cfg, None
-    return dataclasses.replace(cfg, data=dataclasses.replace(cfg.data, labels=str(own))), given.read_bytes()
+    return dataclasses.replace(cfg, data=dataclasses.replace(cfg.data, labels=str(own))), read_regular(given)
 
 
 def _write_start(

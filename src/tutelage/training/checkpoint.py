@@ -17,6 +17,7 @@ from torch import Tensor
 
 from tutelage.core.errors import CheckpointError, RunError
 from tutelage.core.files import read_json, require_space, sha256, strict_json, write_atomically
+from tutelage.core.regular import read_regular
 from tutelage.core.sealed import unsealed, write_sealed
 
 FORMAT = 1
@@ -109,7 +110,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     for entry in reversed(entries(folder)):
         path = folder / entry["file"]
         try:
-            content = path.read_bytes()
+            content = read_regular(path)
         except OSError as error:
             damaged.append(f"{path.name} ({error.strerror})")
             continue

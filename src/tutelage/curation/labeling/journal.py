@@ -21,6 +21,7 @@ from tutelage.core.errors import DataError, RunError
 from tutelage.core.files import atomic_file, remove_temporary, sync_folder
 from tutelage.core.inputs import user_path
 from tutelage.core.names import shown
+from tutelage.core.regular import read_regular
 from tutelage.curation.labeling.history import CLOSED, UNDO, History, Transaction, as_line, read_history
 from tutelage.curation.labeling.label_rows import LabelRows, Said
 
@@ -220,7 +221,7 @@ class Journal:
             )
         _cut(self.history, found.whole)
         if not found.closed and found.last and self.path.exists():
-            content = self.path.read_bytes()
+            content = read_regular(self.path)
             _cut(self.path, content.rfind(b"\n") + 1)
         # of a process that was killed; the lock says that none is at work
         remove_temporary(self.path.parent, {self.path.name}.__contains__)

@@ -9,6 +9,7 @@ from PIL import Image
 
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
+from tutelage.core.regular import read_regular
 from tutelage.data.images.items import Item, Unreadable
 from tutelage.data.images.levels import Range
 from tutelage.data.images.reading import ImageFault, decode_image, quiet_pillow
@@ -29,7 +30,7 @@ def picture(item: Item, side: int, levels: Range | None = None) -> bytes:
     content = next(iter(item.store.read([item.key])))
     try:
         if isinstance(content, Path):
-            content = content.read_bytes()
+            content = read_regular(content)
         if isinstance(content, Unreadable):
             raise DataError(f"{shown(item.place)} {content.reason}")
         with quiet_pillow():

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tutelage.core.memory import DEFLATE, memory_fault, size_text
 from tutelage.core.names import class_name_fault, shown
+from tutelage.core.regular import open_regular
 from tutelage.data.images.items import Content, ImageListing, Item, Stamp, Store, Unreadable, sort_classes
 
 DIGITS = Path(__file__).with_name("digits.npz")
@@ -27,7 +28,7 @@ class Rows(Store):
 
     def read(self, keys: Sequence[int]) -> Iterator[Content]:
         try:
-            with self.path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            with open_regular(self.path) as stream, np.load(stream, allow_pickle=False) as file:
                 images = file[self.array]
         except Exception as error:  # damaged zip files and headers make NumPy raise almost anything
             yield from (Unreadable(f"cannot be read: {_said(error)}") for _ in keys)
@@ -37,7 +38,7 @@ class Rows(Store):
     def read_headers(self, keys: Sequence[int]) -> Iterator[Content]:
         """Arrays of the right shape that take no memory; the shape comes from the header of the file."""
         try:
-            with self.path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            with open_regular(self.path) as stream, np.load(stream, allow_pickle=False) as file:
                 shape, _ = _header(file, self.array)
         except Exception as error:
             yield from (Unreadable(f"cannot be read: {_said(error)}") for _ in keys)
@@ -71,7 +72,7 @@ def list_arrays(path: Path, where: str) -> dict[str, ImageListing]:
     train = ImageListing(".npz arrays", where)
     listings = {"train": train}
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             file = np.load(stream, allow_pickle=False)
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise ValueError("it is a single array: save it with numpy.savez(file, x=..., y=...)")

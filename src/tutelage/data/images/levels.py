@@ -11,7 +11,7 @@ Range = tuple[float, float]  # the values that become 0 and 255
 COLOR_16 = "RGB;16"  # the mode of color images of 16 bits, of which Pillow reads the upper 8
 _FULL: dict[str, Range] = {"F": (0.0, 1.0)}
 _FULL_INTEGER: Range = (0.0, 65535.0)
-_ROWS = 256  # of an image, that are scaled at a time
+_ROWS = 64  # of an image, that are scaled at a time
 _IGNORED = 0.001  # share of the darkest and of the brightest pixels of an image
 
 

@@ -15,6 +15,7 @@ from typing import BinaryIO, cast
 
 from tutelage.core.memory import memory_fault, size_text
 from tutelage.core.names import class_name_fault, shown
+from tutelage.core.regular import open_regular, read_regular, refuse_special
 from tutelage.data.images.items import (
     IMAGE_SUFFIXES,
     Content,
@@ -204,7 +205,7 @@ def _read_class_names(file: Path, listing: ImageListing) -> tuple[str, ...] | No
     if not file.exists():
         return None
     try:
-        names = json.loads(file.read_text(encoding="utf-8"))
+        names = json.loads(read_regular(file))
     except (OSError, ValueError, RecursionError) as error:
         listing.faults.append(f"{shown(str(file))} is not readable JSON: {shown(str(error))}")
         return None
@@ -233,5 +234,6 @@ def _is_plain(path: Path) -> bool:
 
 def _open(path: Path) -> BinaryIO:
     if _is_plain(path):
-        return path.open("rb")
+        return open_regular(path)
+    refuse_special(path)
     return cast(BinaryIO, gzip.open(path, "rb"))

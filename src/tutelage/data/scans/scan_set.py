@@ -17,6 +17,7 @@ from tutelage.config.scan import ScanConfig
 from tutelage.core.errors import DataError, RunError
 from tutelage.core.files import atomic_file
 from tutelage.core.names import shown
+from tutelage.core.regular import open_regular
 from tutelage.core.sealed import read_sealed, write_sealed
 from tutelage.data.scans.items import Case
 from tutelage.data.scans.prepare import Placement
@@ -98,7 +99,7 @@ def case_key(case: Case, cfg: ScanConfig) -> str:
         if path is None:
             continue
         try:
-            with path.open("rb") as stream:
+            with open_regular(path) as stream:
                 digest.update(hashlib.file_digest(stream, "blake2b").digest())
         except OSError as error:
             raise DataError(f"{shown(str(path))} cannot be read: {error.strerror}") from None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tutelage.core.names import shown
+from tutelage.core.regular import read_regular
 from tutelage.core.wording import option
 from tutelage.data.csv_rows import TableFault, read_rows
 from tutelage.data.scans.folders import find_folder, list_pairs
@@ -20,7 +21,7 @@ DATASET_FILE = "dataset.json"
 def is_dataset_file(path: Path) -> bool:
     """Whether it is a `dataset.json` that describes scans."""
     try:
-        table = json.loads(path.read_bytes())
+        table = json.loads(read_regular(path))
     except (OSError, ValueError):
         return False
     return isinstance(table, dict) and "labels" in table and ("training" in table or "channel_names" in table)
@@ -34,7 +35,7 @@ def list_dataset_file(path: Path, where: str) -> dict[str, ScanListing]:
     """
     train = ScanListing("dataset.json of the Decathlon", where)
     try:
-        table = json.loads(path.read_bytes())
+        table = json.loads(read_regular(path))
         train.values = _values(table["labels"])
         if "channel_names" in table:
             train.ignore_label = train.values.pop("ignore", None)  # nnU-Net's own key, not a class

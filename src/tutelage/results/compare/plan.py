@@ -14,6 +14,7 @@ from tutelage import config
 from tutelage.config import RunConfig
 from tutelage.config.settings import require
 from tutelage.core.errors import ConfigError, RunError
+from tutelage.core.regular import read_regular
 from tutelage.core.sealed import read_sealed, write_sealed
 from tutelage.core.wording import command, named, option
 from tutelage.data.kinds import DataKind, recognize_kind
@@ -191,7 +192,7 @@ def keep_plan(plan: Plan, out: Path) -> None:
     Raises:
         RunError: `out` holds another comparison, or something else; the message names what differs.
     """
-    digest = None if plan.config_file is None else sha256(Path(plan.config_file).read_bytes()).hexdigest()
+    digest = None if plan.config_file is None else sha256(read_regular(plan.config_file)).hexdigest()
     values = {"format": FORMAT, **plan.to_dict(), _DIGEST: digest}
     if (out / FILE).exists():
         before = read_plan(out)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.core.names import shown
+from tutelage.core.regular import refuse_special
 from tutelage.data.scans.formats.claims import claimed_bytes
 from tutelage.data.scans.formats.common import FormatFault, split_channels
 from tutelage.data.scans.geometry import Geometry, plain_geometry
@@ -55,7 +56,7 @@ def dataset_names(path: Path) -> list[str]:
 def _open(path: Path) -> h5py.File:
     import h5py
 
-    path.stat()  # so that a missing file is reported as missing
+    refuse_special(path)  # and a missing file is reported as missing
     try:
         return h5py.File(path, "r")
     except OSError as error:

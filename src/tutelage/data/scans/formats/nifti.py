@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tutelage.core.files import write_atomically
 from tutelage.core.memory import DEFLATE
 from tutelage.core.names import shown
+from tutelage.core.regular import read_regular
 from tutelage.data.scans.formats.claims import claimed_bytes
 from tutelage.data.scans.formats.common import FormatFault, split_channels, suffix_of
 from tutelage.data.scans.geometry import Affine, Geometry
@@ -76,7 +77,7 @@ def _open(path: Path) -> nibabel.Nifti1Image:
     import nibabel
 
     logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # it also prints what it then raises
-    content = path.read_bytes()
+    content = read_regular(path)
     packed = content[:2] == b"\x1f\x8b"
     if not packed and suffix_of(path) == ".nii.gz":
         raise FormatFault(
