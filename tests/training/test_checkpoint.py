@@ -122,5 +122,5 @@ def test_nan_is_never_saved(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").write_text("a file is in the way")
-    with pytest.raises(RunError, match="cannot create"):
+    with pytest.raises(RunError, match="cannot create the folder"):
         save_checkpoint(tmp_path / "checkpoints", checkpoint(1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import io
 import sys
@@ -34,6 +35,11 @@ from tutelage.core.wording import as_flags
 
 PACKAGE = Path(__file__).parents[1]
 
+_OF_THE_SYSTEM = {  # errors that say what is wrong with a disk, whoever meets them first
+    *(errno.EACCES, errno.EDQUOT, errno.EIO, errno.ELOOP, errno.EMFILE, errno.ENAMETOOLONG, errno.ENFILE, errno.ENOSPC),
+    *(errno.EPERM, errno.EROFS, errno.ESTALE),
+}
+_LONGEST = 20_000  # characters of a message
 # importing these modules registers their commands
 COMMANDS = (
     train_commands,
@@ -89,6 +95,8 @@ def _run(tokens: list[str]) -> int:
     except Exception as error:
         if is_out_of_memory(error):
             return _fail("out of memory: lower the batch size or the image size, or choose a smaller network", 2)
+        if isinstance(error, OSError) and error.filename is not None and error.errno in _OF_THE_SYSTEM:
+            return _fail(f"{error.filename}: {error.strerror}", 2)
         traceback.print_exc()
         if place := _in_own_code(error):
             return _fail(f"{place} raised {type(error).__name__}, in code that is not part of tutelage; see above", 1)
@@ -131,7 +139,10 @@ def _in_own_code(error: Exception) -> str | None:
 
 def _fail(message: str, code: int, *, lines: bool = False) -> int:
     """Print an error, on one line unless the message is a list, and return the exit code."""
-    print(f"tutelage: {message if lines else shown(message)}", file=sys.stderr)
+    said = message if lines else shown(message)
+    if len(said) > _LONGEST:  # a value of thousands of digits
+        said = f"{said[: _LONGEST // 2]} ... {said[-_LONGEST // 2 :]}"
+    print(f"tutelage: {said}", file=sys.stderr)
     return code
 
 

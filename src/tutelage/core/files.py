@@ -58,6 +58,18 @@ def write_atomically(path: Path, content: bytes) -> None:
         stream.write(content)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, unless it is there.
+
+    Raises:
+        RunError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot create the folder {folder}: {error.strerror}") from None
+
+
 def require_space(path: Path, needed: int) -> None:
     """Check that the disk of `path` has `needed` bytes free.
 

@@ -16,7 +16,7 @@ from safetensors.torch import save as serialize
 from torch import Tensor
 
 from tutelage.core.errors import CheckpointError, RunError
-from tutelage.core.files import read_json, require_space, sha256, strict_json, write_atomically
+from tutelage.core.files import make_folder, read_json, require_space, sha256, strict_json, write_atomically
 from tutelage.core.regular import read_regular
 from tutelage.core.sealed import unsealed, write_sealed
 
@@ -59,10 +59,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
         RunError: it cannot be written (earlier checkpoints are untouched).
         CheckpointError: it holds NaN or infinity; such a state is never saved.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"cannot create {folder}: {error.strerror}") from None
+    make_folder(folder)
     path = folder / f"step-{checkpoint.step:08d}.safetensors"
     size = sum(tensor.nbytes for tensor in checkpoint.tensors.values())
     require_space(path, 2 * size)  # leaves room for the log

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tutelage.core.errors import RunError
+from tutelage.core.files import make_folder
 
 PHOTOS = Path(__file__).with_name("sample_photos")
 SIZE = 128  # pixels
@@ -33,7 +34,7 @@ def write_patches(folder: Path, *, train: int, test: int, seed: int = 0) -> tupl
         middle = round(TRAIN_SHARE * photo.shape[1])
         for part, count, area in (("train", train, photo[:, :middle]), ("test", test, photo[:, middle:])):
             target = folder / part / name
-            target.mkdir(parents=True, exist_ok=True)
+            make_folder(target)
             for number in range(count):
                 top, left = (int(draw.integers(0, length - SIZE + 1)) for length in area.shape[:2])
                 patch = Image.fromarray(area[top : top + SIZE, left : left + SIZE]).convert("L")

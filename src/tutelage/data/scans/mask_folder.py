@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tutelage.core.errors import RunError
-from tutelage.core.files import write_atomically
+from tutelage.core.files import make_folder, write_atomically
 from tutelage.core.names import file_key, from_cell, to_cell
 from tutelage.core.tables import csv_bytes
 from tutelage.data.scans.geometry import Geometry
@@ -57,10 +56,7 @@ class MaskFolder:
         self.path, self.classes, self.values = path, tuple(classes), tuple(values)
         self.rows: list[dict[str, Any]] = []
         self._taken: set[str] = set()  # names of files, as disks tell them apart
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RunError(f"cannot create the folder {path}: {error.strerror}") from None
+        make_folder(path)
         self._write_table()  # now, so that a folder of masks is known as one even if this is killed
 
     @property

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tutelage.config.scan import ScanConfig
 from tutelage.core.errors import DataError, RunError
-from tutelage.core.files import atomic_file
+from tutelage.core.files import atomic_file, make_folder
 from tutelage.core.names import shown
 from tutelage.core.regular import open_regular
 from tutelage.core.sealed import read_sealed, write_sealed
@@ -128,7 +128,7 @@ class VolumeCache:
         Raises:
             RunError: it cannot be written.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         files = {f"{look.key}.npy": image} | ({} if label is None else {f"{look.key}-label.npy": label})
         for name, array in files.items():
             _write(self.folder / name, array)

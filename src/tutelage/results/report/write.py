@@ -10,7 +10,7 @@ from rich.console import Console
 
 from tutelage.config.settings import seconds
 from tutelage.core.errors import ConfigError, RunError
-from tutelage.core.files import refuse_file, write_atomically
+from tutelage.core.files import make_folder, refuse_file, write_atomically
 from tutelage.core.inputs import refuse_inputs
 from tutelage.core.names import shown
 from tutelage.core.wording import command, option
@@ -184,7 +184,7 @@ def write_page(page: Page, out: Path, *, format: Format = "html", plots: Path | 
     if format == "md":
         plots = plots or plots_beside(out)
     if plots is not None:
-        plots.mkdir(parents=True, exist_ok=True)
+        make_folder(plots)
         for block in page.all_blocks():
             plot = block.plot if isinstance(block, PointMap) else block
             if isinstance(plot, Plot):
