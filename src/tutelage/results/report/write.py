@@ -26,6 +26,7 @@ from tutelage.results.report.run_sections import how_they_were_made, run_section
 from tutelage.results.verdict.verdict import Verdict, read_verdict
 from tutelage.run.budget import report_limit
 from tutelage.run.reads import read_of_run
+from tutelage.run.run_files import values_of
 from tutelage.run.run_record import RunRecord
 
 Format = Literal["html", "md"]
@@ -67,7 +68,8 @@ def write_report(
     refuse_file(out, overwrite=overwrite, reads=reads, endings=ENDINGS[format])
     if plots is not None or format == "md":
         refuse_inputs((plots or plots_beside(out)).glob("*"), reads)
-    page = page_of(runs, verdicts=verdicts, device=device, most=most, patience=patience)
+    with values_of(runs):
+        page = page_of(runs, verdicts=verdicts, device=device, most=most, patience=patience)
     write_page(page, out, format=format, plots=plots)
 
 
