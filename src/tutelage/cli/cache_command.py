@@ -12,7 +12,7 @@ from tutelage.core.console import screen
 @app.command(
     sort_key=9,
     usage="Usage: tutelage cache [OPTIONS]",
-    help_epilogue=f"Every command takes {CACHE} DIR, or the folder from the environment variable {VARIABLE}, and --memory-limit SIZE.\n"
+    help_epilogue=f"Every command takes {CACHE} DIR, or the folder from the environment variable {VARIABLE}.\n"
     "Example: tutelage cache --clear images",
 )
 def cache(*, clear: str | None = None) -> None:
