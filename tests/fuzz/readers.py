@@ -24,10 +24,12 @@ from safetensors.torch import save as save_tensors
 from tutelage.config import resolve
 from tutelage.config.data import DataConfig
 from tutelage.config.layers import read_toml
+from tutelage.config.scan import ScanConfig
 from tutelage.data.images.arrays import list_arrays
 from tutelage.data.images.check import check_images
 from tutelage.data.images.reading import ImageFault, decode_image, read_header
 from tutelage.data.images.shards import list_shards
+from tutelage.data.scans.check import check_scans
 from tutelage.data.scans.formats.read import has_mask, read_mask, read_volume
 from tutelage.networks.weights_file import read_weights
 from tutelage.run.run_files import read_config, read_rows, read_split
@@ -134,6 +136,25 @@ def _read_source(file: Path) -> object:
     return check_images(DataConfig(path=str(file.parent), labels=str(file)))
 
 
+def _dataset(file: Path) -> None:
+    for folder, name in (("imagesTr", "a"), ("imagesTr", "b"), ("labelsTr", "a"), ("labelsTr", "b")):
+        (file.parent / folder).mkdir(exist_ok=True)
+        _nifti(file.parent / folder / f"{name}.nii.gz")
+    pairs = [{"image": f"./imagesTr/{name}.nii.gz", "label": f"./labelsTr/{name}.nii.gz"} for name in "ab"]
+    labels = {"0": "background", "1": "left", "2": "right"}
+    file.write_text(json.dumps({"labels": labels, "modality": {"0": "CT"}, "training": pairs, "test": []}))
+
+
+def _pairs(file: Path) -> None:
+    _dataset(file.with_name("dataset.json"))
+    file.with_name("dataset.json").unlink()
+    file.write_text("image,label\nimagesTr/a.nii.gz,labelsTr/a.nii.gz\nimagesTr/b.nii.gz,\n")
+
+
+def _read_scans(file: Path) -> object:
+    return check_scans(DataConfig(path=str(file)), ScanConfig())
+
+
 def _studio(file: Path) -> None:
     _table(file.with_name("labels.csv"))
     file.with_name("labels.csv").unlink()
@@ -207,6 +228,8 @@ READERS = (
     ),
     Reader("a.h5", _hdf5, _read_scan),
     Reader("scan.png", lambda file: Image.fromarray(PIXELS[..., 0]).save(file), _read_scan),
+    Reader("dataset.json", _dataset, _read_scans),
+    Reader("pairs.csv", _pairs, _read_scans),
     Reader("a.pt", lambda file: torch.save(_state(), file), read_weights),
     Reader("old.pth", lambda file: torch.save(_state(), file, _use_new_zipfile_serialization=False), read_weights),
     Reader("a.safetensors", lambda file: file.write_bytes(save_tensors(_state())), read_weights),

@@ -107,7 +107,7 @@ def read_class_names(file: Path, count: int) -> tuple[str, ...]:
     try:
         text = read_regular(file).decode()
         names = json.loads(text) if file.suffix == ".json" else [line.strip() for line in text.splitlines()]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"--classes {file} cannot be read: {error}") from None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ConfigError(f"--classes {file} must be a list of names")

@@ -76,7 +76,7 @@ def read_history(file: Path) -> History:
     for number, line in enumerate(content[: found.whole].splitlines(), start=1):
         try:
             _take(json.loads(line), found)
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
             raise DataError(
                 f"{shown(str(file))} line {number} is damaged: expected a step of labeling; without this file, "
                 "labeling goes on from the label table, and earlier answers cannot be undone"

@@ -22,7 +22,7 @@ def is_dataset_file(path: Path) -> bool:
     """Whether it is a `dataset.json` that describes scans."""
     try:
         table = json.loads(read_regular(path))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(table, dict) and "labels" in table and ("training" in table or "channel_names" in table)
 
@@ -42,7 +42,7 @@ def list_dataset_file(path: Path, where: str) -> dict[str, ScanListing]:
     except TableFault as fault:
         train.faults.append(f"{shown(str(path))}: {fault}")
         return {"train": train}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         train.faults.append(f"{shown(str(path))} is not a readable dataset.json: {shown(str(error))}")
         return {"train": train}
     root = path.parent
@@ -67,7 +67,7 @@ def list_dataset_file(path: Path, where: str) -> dict[str, ScanListing]:
             values=train.values,
             channels_last_axis=train.channels_last_axis,
         )
-    elif table.get("test"):
+    elif isinstance(table.get("test"), list) and table["test"]:
         train.warnings.append(
             f"{shown(str(path))}: {len(table['test'])} test images without labels are not used; to learn from them "
             f"name their folder with {option('unlabeled')}"
