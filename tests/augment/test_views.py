@@ -90,8 +90,8 @@ def test_learned_views_without_an_owner_of_the_rates_are_a_config_error():
 
 
 def test_images_of_another_number_of_channels_are_a_config_error():
-    with pytest.raises(ConfigError, match="1 or 3 channels, got 4"):
-        build_views(("weak",), AugmentConfig(), ImageShape(4, 32, 32))
+    with pytest.raises(ConfigError, match="1 to 16 channels, got 17"):
+        build_views(("weak",), AugmentConfig(), ImageShape(17, 32, 32))
 
 
 def test_the_settings_are_read_without_loading_torch():

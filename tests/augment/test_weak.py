@@ -84,8 +84,8 @@ def test_wrong_images_and_draws_are_named():
     draws = view.draw(4, shape, generator(6, "draw"))
     with pytest.raises(TypeError, match=r"uint8.*float32"):
         view.apply(torch.zeros(4, 3, 8, 8), draws)
-    with pytest.raises(ValueError, match=r"1 or 3 channels, got 4"):
-        view.apply(torch.zeros(4, 4, 8, 8, dtype=torch.uint8), draws)
+    with pytest.raises(ValueError, match=r"1 to 16 channels, got 17"):
+        view.apply(torch.zeros(4, 17, 8, 8, dtype=torch.uint8), draws)
     with pytest.raises(ValueError, match=r"\(B, C, H, W\).*\(3, 8, 8\)"):
         view.apply(torch.zeros(3, 8, 8, dtype=torch.uint8), draws)
     with pytest.raises(ValueError, match=r"flip.*5 images"):

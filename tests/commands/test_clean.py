@@ -182,6 +182,7 @@ def test_a_pile_without_labels_is_looked_at_too(photos: Path, tmp_path: Path) ->
     assert code == 0, said
     assert "no labels: images are compared with all others" in said
     assert "same pixels: 1 (first: copy.bmp = 3.png)" in said
+    assert "tutelage clean flat --out faults.csv --cleaned cleaned.csv" in " ".join(said.split())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["flat", "photos"]
 
 

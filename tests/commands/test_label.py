@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import signal
 import socket
 import time
@@ -68,7 +69,7 @@ def test_it_goes_on_with_the_labels_that_are_there_and_undoes_across_starts(phot
 
     def second(client: Client) -> None:
         state = client.ask("/api/state")
-        assert (state["labeled"], state["can_undo"], [one["name"] for one in state["classes"]]) == (2, True, ["red"])
+        assert (state["labeled"], len(state["last"]), [one["name"] for one in state["classes"]]) == (2, 2, ["red"])
         client.ask("/api/undo", {})
 
     labeling(starter, first)
@@ -117,6 +118,17 @@ def test_the_images_and_their_folder_stay_as_they_are(photos: Path, starter: Sta
 
     labeling(starter, work, "--classes", "red")
     assert {path.name: path.read_bytes() for path in photos.iterdir()} == before
+
+
+def test_a_run_that_was_trained_before_is_named(photos: Path, starter: Starter) -> None:
+    for name in ("labels-run", "labels-run-2", "labels-run-3"):
+        Path(name).mkdir()
+    for name in ("labels-run", "labels-run-2"):  # the third one was not finished
+        (Path(name) / "result.json").write_text("{}")
+    os.utime("labels-run/result.json", (1, 1))
+
+    said = labeling(starter, lambda client: client.ask("/api/state"), "--classes", "red")
+    assert "- trained before: labels-run-2; --run labels-run-2 goes on with its features" in said
 
 
 def test_exports_and_trainings_lie_beside_the_table(photos: Path, starter: Starter) -> None:

@@ -72,6 +72,7 @@ def test_the_page_shows_each_image_with_its_rank_name_and_reason(photos: Path) -
     found = select("--count", "4")
     page = Path("to-label.html").read_text()
     assert page.count("<img ") == 4 and "4 images to label in photos" in page
+    assert "<nav" not in page  # it has one section
     for row in found:
         assert f"<b>{row['rank']}. {row['path']}</b><span>{row['reason']}</span>" in page
     assert str(Path.cwd()) not in page
@@ -197,6 +198,7 @@ def test_a_wrong_input_is_refused_and_nothing_is_written(
     assert cli.run(["select", "photos", *words, *([] if "--out" in words else ["--out", "to-label.csv"])]) == 2
     said = capsys.readouterr()
     assert message in said.err and "Traceback" not in said.err
+    assert "passing" not in said.out and "passing" not in said.err  # no feature was computed for it
     assert sorted(Path().iterdir()) == before
     assert Path("there.csv").read_text() == Path("page.html").read_text() == "mine"
 

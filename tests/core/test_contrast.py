@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from reference import moco as reference
+from tutelage.core import contrast
 from tutelage.core.contrast import alignment, effective_rank, feature_spread, info_nce, uniformity
 
 
@@ -24,6 +25,42 @@ def test_the_loss_is_the_papers_and_its_gradient_goes_into_the_queries_alone() -
     assert float(loss.detach()) == pytest.approx(expected, rel=1e-12)
     loss.backward()
     assert query.grad is not None and key.grad is None and negatives.grad is None
+
+
+def naive(query: torch.Tensor, key: torch.Tensor, negatives: torch.Tensor, temperature: float) -> torch.Tensor:
+    """The loss of each query, by cross-entropy on the logits of arXiv:1911.05722."""
+    logits = torch.cat([(query * key).sum(1, keepdim=True), query @ negatives.T], dim=1) / temperature
+    return F.cross_entropy(logits, torch.zeros(len(query), dtype=torch.long), reduction="none")
+
+
+@pytest.mark.parametrize("block", [1, 3, 7, 100])
+@pytest.mark.parametrize("temperature", [0.01, 0.07, 1.0])
+def test_in_blocks_of_any_size_loss_and_gradient_are_those_of_cross_entropy(
+    block: int, temperature: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contrast, "_BLOCK_CPU", block)
+    query, key, negatives = (unit(n, 4, seed) for seed, n in enumerate((5, 5, 7)))
+    ours, other = query.clone().requires_grad_(), query.clone().requires_grad_()
+    loss, _ = info_nce(ours, key, negatives, temperature)
+    expected = naive(other, key, negatives, temperature).mean()
+    assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-12)
+    (3 * loss).backward()
+    (3 * expected).backward()
+    torch.testing.assert_close(ours.grad, other.grad, rtol=1e-9, atol=1e-12)
+    assert torch.autograd.gradcheck(lambda rows: info_nce(rows, key, negatives, temperature)[0], ours, atol=1e-4)
+    with torch.no_grad():
+        assert torch.equal(info_nce(query, key, negatives, temperature)[0], loss)
+
+
+def test_with_a_long_queue_fp32_agrees_with_fp64() -> None:
+    query, key, negatives = (unit(n, 128, seed) for seed, n in enumerate((16, 16, 20_000)))
+    grads = []
+    for kind in (torch.float32, torch.float64):
+        rows = query.to(kind).requires_grad_()
+        info_nce(rows, key.to(kind), negatives.to(kind), 0.07)[0].backward()
+        assert rows.grad is not None
+        grads.append(rows.grad.double())
+    assert (grads[0] - grads[1]).abs().max() < 1e-6
 
 
 def test_a_positive_counts_as_found_where_no_negative_is_nearer() -> None:

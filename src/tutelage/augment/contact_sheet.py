@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tutelage.augment.image_ops.inputs import check_images
 from tutelage.augment.view import View
+from tutelage.core.colors import as_rgb
 from tutelage.core.seeding import generator
 
 SMALLEST_SIDE = 112  # pixels of the sheet; smaller images are enlarged by a whole factor, nearest pixel
@@ -91,8 +92,7 @@ def lay_out(rows: list[tuple[str, list[Tensor], list[str]]]) -> Image.Image:
 
 def enlarged(image: Tensor) -> Image.Image:
     """The (C, H, W) image in RGB, at a size that can be looked at."""
-    array = image.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy()
-    tile = Image.fromarray(array)
+    tile = Image.fromarray(as_rgb(image.numpy()))
     side = max(tile.size)
     if side < SMALLEST_SIDE:
         factor = -(-SMALLEST_SIDE // side)

@@ -79,7 +79,7 @@ class Contrastive(View):
         blur = torch.where(u[:, 6:7] < recipe.blur, BLUR, IDENTITY)
         sigma = SMALLEST_SIGMA + (LARGEST_SIGMA - SMALLEST_SIGMA) * u[:, 7:8]
         op = torch.cat([gray, jitter, blur] if recipe.gray_first else [jitter, gray, blur], dim=1)
-        if shape.channels == 1:
+        if not shape.colored:
             op = torch.where((op == SATURATION) | (op == HUE) | (op == GRAYSCALE), IDENTITY, op)
         value = torch.cat([sigma, amount, sigma] if recipe.gray_first else [amount, sigma, sigma], dim=1)
         return {"crop": crop, "flip": (u[:, 8] < 0.5) & self.flip, "op": op, "value": value}

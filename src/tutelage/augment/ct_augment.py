@@ -125,7 +125,7 @@ class CTAugment(nn.Module):
 
     def allowed(self, shape: ImageShape) -> Tensor:
         """Positions of the operations that may be drawn."""
-        left_out = self.excluded | ({index_of("color", OPERATIONS)} if shape.channels == 1 else set())
+        left_out = self.excluded | ({index_of("color", OPERATIONS)} if not shape.colored else set())
         return torch.tensor([k for k in range(len(OPERATIONS)) if k not in left_out])
 
     def bin_probs(self) -> Tensor:

@@ -153,7 +153,7 @@ class RandAugment(View):
         weak = self.weak.draw(rows, shape, generator)
         steps = self.variant.operations if self.cfg.operations is None else self.cfg.operations
         probability = self.variant.probability if self.cfg.probability is None else self.cfg.probability
-        allowed = torch.tensor([k for k, op in enumerate(OPERATIONS) if shape.channels > 1 or op.name != "color"])
+        allowed = torch.tensor([k for k, op in enumerate(OPERATIONS) if shape.colored or op.name != "color"])
         op = allowed[torch.randint(len(allowed), (rows, steps), generator=generator)]
         sign = torch.randint(2, (rows, steps), generator=generator, dtype=torch.float64) * 2.0 - 1.0
         if self.variant.magnitudes == "levels":

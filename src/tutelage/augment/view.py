@@ -19,6 +19,11 @@ class ImageShape:
     height: int
     width: int
 
+    @property
+    def colored(self) -> bool:
+        """Whether the channels are red, green, and blue."""
+        return self.channels == 3
+
 
 class View(ABC):
     """A random transform of a batch in which each row has its own draw.

@@ -17,6 +17,7 @@ from tutelage.augment.rand_augment import RandAugment
 from tutelage.augment.view import Draws, ImageShape, View
 from tutelage.augment.weak import Weak, WeakCrop
 from tutelage.config.augment import AugmentConfig
+from tutelage.config.data import MOST_CHANNELS
 from tutelage.core.errors import ConfigError, did_you_mean
 
 VIEWS = ("identity", "weak", "strong", "probe", "contrastive")
@@ -68,11 +69,11 @@ def build_views(
         ct: owns the rates that "probe", and "strong" with the policy "ctaugment", draw from.
 
     Raises:
-        ConfigError: there is no view of a name, it needs CTAugment and the policy is another, or images have neither 1
-            nor 3 channels.
+        ConfigError: there is no view of a name, it needs CTAugment and the policy is another, or images have more than
+            16 channels.
     """
-    if shape.channels not in (1, 3):
-        raise ConfigError(f"views are made of images with 1 or 3 channels, got {shape.channels}")
+    if not 1 <= shape.channels <= MOST_CHANNELS:
+        raise ConfigError(f"views are made of images with 1 to {MOST_CHANNELS} channels, got {shape.channels}")
     return tuple(build_view(name, for_domain(config), ct) for name in names)
 
 

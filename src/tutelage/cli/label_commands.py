@@ -64,7 +64,7 @@ def select(
         labels=labels,
         run=path(run),
         features=path(features),
-        strategy=strategy,
+        strategy=strategy,  # type: ignore[arg-type]  # checked there
         seed=seed,
         ignore_folders=ignore_folders,
         workers=threads(workers),

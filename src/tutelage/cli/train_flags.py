@@ -18,7 +18,8 @@ _DATA = Group("Data", sort_key=2)
 _MACHINE = Group("Device and logging", sort_key=3)
 _RUN = Group("Run", sort_key=4)
 _GROUPS = {  # what is not listed stands in the group of its section
-    _COMMON: "method preset network image_size resize label_count batch_size unlabeled_ratio steps budget seed",
+    _COMMON: "method preset network image_size resize channels label_count batch_size unlabeled_ratio "
+    "steps budget seed",
     _DATA: "labels unlabeled val test label_balance exclude_labeled skip_unreadable",
     _MACHINE: "device precision compile workers log_every eval_every checkpoint_every",
     _RUN: "out overwrite resume init_from config metrics baseline baseline_share no_report",
@@ -29,6 +30,8 @@ _HELP = {
     "preset": "preset to start from, or none (see tutelage methods presets) [default: for the data]",
     "image_size": "side of the images in pixels [default: chosen]",
     "resize": "to squares: crop, pad, squash [default: auto]",
+    "channels": "of arrays and TIFF files up to 16 [default: chosen]",
+    "seed": "seed of all random choices [default: 0]",
     "config": "TOML file with settings, by section [default: none]",
     "out": "run folder to create; it must not exist",
     "overwrite": "replace the run in the folder",

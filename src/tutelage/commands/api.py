@@ -31,6 +31,7 @@ class PretrainFlags(TypedDict, total=False):
     label_balance: Literal["balanced", "proportional"]
     image_size: int
     resize: Literal["auto", "crop", "pad", "squash"]
+    channels: int
     skip_unreadable: bool
     method: str | type[Method]
     network: str | type[Network]

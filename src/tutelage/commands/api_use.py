@@ -136,8 +136,8 @@ def embed(
     file = None if out is None else Path(out)
     with label_file(labels) as table:
         refuse_file(file, overwrite=overwrite, reads=(data, table, *read_of_run(_path(run))), endings=SUFFIXES)
-        items = list_to_embed(data, table)
-    encoder = Encoder.load(_path(run), network=network, device=device)
+        encoder = Encoder.load(_path(run), network=network, device=device)
+        items = list_to_embed(data, table, channels=encoder.channels)
     blocks = write_embedded(encoder, items, file, workers=workers)
     return table_of(blocks)
 

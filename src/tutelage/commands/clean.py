@@ -79,6 +79,10 @@ def clean_images(
     for line in summary(found.faults) or ["nothing was found"]:
         console.print(line, markup=False)
     write_outputs(cfg, found, out, cleaned)
+    if found.faults and out is None and cleaned is None:
+        given = {name.removeprefix("data."): value for name, value in cfg.settings.items() if name != "data.path"}
+        files = command("clean", cfg.data, **given, out="faults.csv", cleaned="cleaned.csv")
+        console.print(f"for all of them with pictures, and a list of the other images: {files}", markup=False)
     if out is not None:
         console.print(f"all of them: {out}, with pictures in {page_beside(out)}", markup=False)
     if cleaned is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,9 +13,11 @@ from rich.console import Console
 from tutelage.commands.select import require_folder
 from tutelage.config.settings import require
 from tutelage.core.console import screen
+from tutelage.core.errors import ConfigError
 from tutelage.core.files import require_ending
 from tutelage.core.names import counted, shown
-from tutelage.core.wording import command, named
+from tutelage.core.wording import command, named, option
+from tutelage.curation.labeling.classes import checked_class
 from tutelage.curation.labeling.journal import Journal
 from tutelage.curation.labeling.session import LabelingSession
 from tutelage.curation.pile import Pile, gather
@@ -53,6 +56,11 @@ class LabelConfig:
     def __post_init__(self) -> None:
         require(self.port is None or 1 <= self.port <= 65535, named("port"), "in [1, 65535]", self.port)
         require_ending(self.labels, (".csv", *EXPORTS))
+        for number, name in enumerate(self.classes):
+            try:
+                checked_class(name, self.classes[:number])
+            except ConfigError as error:
+                raise ConfigError(f"{named('classes')}: {error}") from None
 
     @property
     def table(self) -> Path:
@@ -122,6 +130,10 @@ def _say_where(cfg: LabelConfig, session: LabelingSession, url: str, *, local: b
             f"(first: {shown(strangers[0])}): the other commands refuse such a table",
             markup=False,
         )
+    if cfg.run is None and (runs := _trained_before(cfg.table)):
+        console.print(
+            f"- trained before: {runs[-1]}; {option('run', runs[-1])} goes on with its features", markup=False
+        )
     if not local:
         console.print(
             f"- other machines can reach this page, as {named('host')} is {cfg.host}; who has the address can label, "
@@ -129,6 +141,12 @@ def _say_where(cfg: LabelConfig, session: LabelingSession, url: str, *, local: b
             markup=False,
         )
     console.print(f"label here, and end with Ctrl+C: {url}", markup=False)
+
+
+def _trained_before(table: Path) -> list[Path]:
+    """The finished runs that the page has trained on a label table, the newest last."""
+    found = table.absolute().parent.glob(f"{glob.escape(table.stem)}-run*/result.json")
+    return [table.with_name(file.parent.name) for file in sorted(found, key=lambda file: file.stat().st_mtime)]
 
 
 def _say_what_next(cfg: LabelConfig, session: LabelingSession, console: Console) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -14,10 +15,12 @@ from tutelage.core.inputs import user_path
 from tutelage.core.names import counted, shown
 from tutelage.core.precision import float32_by_default
 from tutelage.core.seeding import own_random_state
-from tutelage.core.wording import command, option
+from tutelage.core.wording import command
 from tutelage.curation.chosen import contact_page, label_csv
-from tutelage.curation.pile import Pile, gather
-from tutelage.curation.selection.choose import Choice, Strategy, choose
+from tutelage.curation.pile import Pile, gather, require_unlabeled
+from tutelage.curation.selection.choose import Choice, choose, settled
+from tutelage.data.images.image_set import class_indices
+from tutelage.data.images.items import ImageListing, Item
 from tutelage.data.images.shards import is_shard
 from tutelage.data.kinds import SCANS, recognize_kind
 from tutelage.results.report.write import write_page
@@ -81,19 +84,18 @@ def chosen(cfg: SelectConfig, console: Console) -> tuple[Pile, Choice]:
         settings if cfg.labels is None else settings | {"data.labels": cfg.labels},
         run=cfg.run or cfg.features,
         ignore_folders=cfg.ignore_folders,
-        unlabeled=cfg.count,
+        check=lambda items, listing: _require_choice(cfg, items, listing),
         workers=cfg.workers,
         console=console,
     )
     labeled = int((pile.labels >= 0).sum())
     console.print(f"- {counted(len(pile), 'image')}, {labeled:,} labeled; compared by {pile.described}", markup=False)
-    strategy: Strategy = cfg.strategy  # type: ignore[assignment]
     choice = choose(
         pile.features,
         pile.labels,
         pile.classes,
         count=cfg.count,
-        strategy=strategy,
+        strategy=cfg.strategy,
         alike=pile.alike,
         probs=pile.probs if cfg.run is not None else None,
         probs_classes=pile.probs_classes,
@@ -110,6 +112,16 @@ def chosen(cfg: SelectConfig, console: Console) -> tuple[Pile, Choice]:
     return pile, choice
 
 
+def _require_choice(cfg: SelectConfig, items: Sequence[Item], listing: ImageListing) -> None:
+    """Check that there are images to choose from, and labels if the strategy needs some.
+
+    Raises:
+        ConfigError: there are not.
+    """
+    require_unlabeled(items, cfg.count, listing)
+    settled(cfg.strategy, class_indices(items, listing.classes), has_run=cfg.run is not None)
+
+
 def require_folder(data: str) -> None:
     """Check that labels in a table would be taken for this source.
 
@@ -120,6 +132,5 @@ def require_folder(data: str) -> None:
     archive = data == "digits" or root.is_file() or (root.is_dir() and any(map(is_shard, root.iterdir())))
     if archive:
         raise DataError(
-            f"{shown(data)} is no folder of images: a label table, which this writes, is for a folder "
-            f"({option('labels')} of training)"
+            f"{shown(data)} is no folder of images: the labels that this writes are a table of the files of a folder"
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 from tutelage.config.settings import require
 from tutelage.core.errors import ConfigError
 from tutelage.core.wording import named
-from tutelage.curation.selection.choose import STRATEGIES
+from tutelage.curation.selection.choose import STRATEGIES, Strategy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class SelectConfig:
     labels: str | None = None
     run: Path | None = None
     features: Path | None = None
-    strategy: str = "auto"
+    strategy: Strategy = "auto"
     seed: int = 0
     ignore_folders: bool = False
     workers: int = 2

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from tutelage.config.settings import require
 from tutelage.core.errors import ConfigError
 
+MOST_CHANNELS = 16
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
@@ -48,10 +50,15 @@ class DataConfig:
         Literal["auto", "bicubic", "bilinear"],
         "resizing filter; auto is that of the pretrained weights, or else bicubic",
     ] = "auto"
+    channels: Annotated[
+        int | None,
+        "1 for gray, 3 for color, or as many as arrays and TIFF files hold, up to 16; 4 also takes alpha as a channel; "
+        "by default chosen from the data",
+    ] = None
     intensity_range: Annotated[
         tuple[float, ...],
-        "with images of more than 8 bits: the values that become black and white, e.g. 0,4095; by default found over "
-        "the training images",
+        "with more than 8 bits: the values that become black and white, e.g. 0,4095, or two for each channel; by "
+        "default found over the training images",
     ] = ()
     max_pixels: Annotated[
         int,
@@ -84,7 +91,9 @@ class DataConfig:
         require(0.1 <= self.crop_share <= 1.0, "data.crop_share", "in [0.1, 1]", self.crop_share)
         if self.crop_share < 1.0 and self.resize not in ("auto", "crop"):
             raise ConfigError(f"data.crop_share does nothing with data.resize = {self.resize!r}; it belongs to 'crop'")
+        few = self.channels is None or 1 <= self.channels <= MOST_CHANNELS
+        require(few, "data.channels", f"in [1, {MOST_CHANNELS}]", self.channels)
         levels = self.intensity_range
-        rising = len(levels) == 2 and levels[0] < levels[1]
-        require(not levels or rising, "data.intensity_range", "two numbers, the lower one first", levels)
+        rising = len(levels) % 2 == 0 and all(low < high for low, high in zip(levels[::2], levels[1::2], strict=True))
+        require(not levels or rising, "data.intensity_range", "pairs of numbers, the lower one first", levels)
         require(self.memory_limit_mb >= 0, "data.memory_limit_mb", "at least 0", self.memory_limit_mb)

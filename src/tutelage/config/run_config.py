@@ -49,6 +49,7 @@ FLAGS: dict[str, str] = {
     "exclude_labeled": "data.exclude_labeled",
     "image_size": "data.image_size",
     "resize": "data.resize",
+    "channels": "data.channels",
     "skip_unreadable": "data.skip_unreadable",
     "method": "method.name",
     "network": "network.name",

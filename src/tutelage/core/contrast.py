@@ -5,13 +5,56 @@ All are computed in float32 or better, whatever the precision of the networks, a
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from tutelage.core.precision import at_least_float32
 
 _TINY = 1e-12
+_BLOCK_CPU, _BLOCK = 2048, 65_536  # keys whose similarities are in memory at a time; in the cache of a CPU
+
+
+class _InfoNCE(torch.autograd.Function):
+    """-log softmax at the key, of queries (B, D) that are divided by the temperature, and its gradient, in one pass.
+
+    The negatives (K, D) come in blocks, with a running maximum and sum as in arXiv:1805.02867: neither similarities nor
+    probabilities (B, K) are ever stored. Nothing but the queries has a gradient, and it is a multiple of the one that
+    is computed here.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, key: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
+        """(B,) losses, and (B,) whether the key is closer than all negatives."""
+        positive = (query * key).sum(1)
+        top, total = positive, torch.ones_like(positive)  # the maximum, and the sum of exp(similarity - maximum)
+        pulled = key.clone() if ctx.needs_input_grad[0] else None  # the sum of keys, weighted alike
+        nearest = torch.full_like(positive, -torch.inf)
+        for block in torch.split(negatives, _BLOCK_CPU if query.device.type == "cpu" else _BLOCK):
+            similar = query @ block.T
+            most = similar.amax(1)
+            nearest = torch.maximum(nearest, most)
+            higher = torch.maximum(top, most)
+            similar.sub_(higher.unsqueeze(1)).exp_()
+            shrunk = (top - higher).exp_()
+            total = torch.addcmul(similar.sum(1), total, shrunk)
+            if pulled is not None:
+                pulled.mul_(shrunk.unsqueeze(1)).addmm_(similar, block)
+            top = higher
+        if pulled is not None:
+            ctx.save_for_backward(pulled.div_(total.unsqueeze(1)).sub_(key))
+        closer = nearest < positive
+        ctx.mark_non_differentiable(closer)
+        return top + total.log_() - positive, closer
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, slope: Tensor, _: Tensor) -> tuple[Tensor, None, None]:
+        (pull,) = ctx.saved_tensors
+        return slope.unsqueeze(1) * pull, None, None
 
 
 def info_nce(query: Tensor, key: Tensor, negatives: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
@@ -26,10 +69,8 @@ def info_nce(query: Tensor, key: Tensor, negatives: Tensor, temperature: float) 
     """
     with torch.autocast(query.device.type, enabled=False):
         query = query / temperature  # cheaper than dividing the (B, K) similarities
-        positive = (query * key.detach()).sum(1)
-        similar = query @ negatives.detach().T  # (B, K)
-        loss = (torch.logaddexp(positive, similar.logsumexp(1)) - positive).mean()
-        return loss, (similar.detach().amax(1) < positive.detach()).float().mean()
+        loss, closer = _InfoNCE.apply(query, key.detach().to(query.dtype), negatives.detach().to(query.dtype))
+        return loss.mean(), closer.float().mean()
 
 
 def alignment(query: Tensor, key: Tensor) -> Tensor:

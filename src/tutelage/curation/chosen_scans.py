@@ -96,8 +96,8 @@ def scan_page(model: ScanModel, chosen: Sequence[RankedScan], source: str, run: 
     blocks: list[Block] = [
         Text(
             f"Ranked by how unsure the run {shown(run)} is of what it segments: the mean entropy of these voxels, as a "
-            "share of the largest possible. Draw masks in the viewer that you use. Blue: voxels whose most probable "
-            "class has a probability below 75%."
+            "share of the largest possible. Draw masks in the viewer that you use. Blue, solid: around voxels "
+            "whose most probable class has a probability below 75%. Red, dashed: what the run segments."
         )
     ]
     for rank, one in enumerate(chosen[:_PICTURES], start=1):

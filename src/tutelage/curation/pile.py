@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -98,7 +98,7 @@ def gather(
     *,
     run: Path | None = None,
     ignore_folders: bool = False,
-    unlabeled: int = 0,
+    check: Callable[[Sequence[Item], ImageListing], None] | None = None,
     further: Sequence[Item] = (),
     watcher: Watcher | None = None,
     workers: int = 1,
@@ -114,7 +114,8 @@ def gather(
             those of the run, if it was trained on the same source.
         run: whose features are taken, and whose probabilities.
         ignore_folders: see `list_pile`.
-        unlabeled: number of images without a label that are needed.
+        check: looks at the images and their listing before features are computed, and raises if they do not do; and
+            once more, if some cannot be decoded.
         further: images whose features are needed, too, though they do not belong to the pile.
         watcher: sees all of these; then all are decoded, also those whose features are known.
 
@@ -131,7 +132,8 @@ def gather(
     listing = list_pile(cfg.data, ignore_folders=ignore_folders)
     for warning in listing.warnings:
         console.print(f"- {warning}", markup=False)
-    _require_unlabeled(listing.items, unlabeled, listing)
+    if check is not None:
+        check(listing.items, listing)
     part = _readable(listing, workers=workers, console=console)
     if run is None:
         found = ImageInventory(parts={"train": part})
@@ -143,7 +145,8 @@ def gather(
     items, raw = raw_features(part.items, encoding, watcher, workers=workers, console=console)
     if not items:
         raise DataError(f"{shown(listing.where)}: no image can be read")
-    _require_unlabeled(items, unlabeled, listing)
+    if check is not None and len(items) < len(listing.items):
+        check(items, listing)
     more, others = raw_features(further, encoding, watcher, workers=workers, console=console)
     if more:
         raw = np.concatenate([raw, others])
@@ -185,7 +188,7 @@ def _labels_of_run(settings: Mapping[str, Any], run: Path | None, console: Conso
     return {"data.labels": data.labels}
 
 
-def _require_unlabeled(items: Sequence[Item], needed: int, listing: ImageListing) -> None:
+def require_unlabeled(items: Sequence[Item], needed: int, listing: ImageListing) -> None:
     """Check that at least `needed` images have no label.
 
     Raises:

@@ -163,16 +163,21 @@ def _load_file(trunk: nn.Module, file: Path, channels: int) -> str:
 
 
 def _for_channels(trunk: nn.Module, weights: dict[str, Tensor], channels: int) -> dict[str, Tensor]:
-    """Weights whose first convolution takes `channels` channels: summed over colors where the images are gray."""
+    """Weights whose first convolution takes `channels` channels, by the rule of timm.
+
+    Those of colors are summed where the images are gray, and repeated where they have more channels, scaled so that the
+    sum of their outputs stays.
+    """
     first = next((m for m in trunk.modules() if isinstance(m, nn.Conv2d)), None)
-    if channels != 1 or first is None:
+    if channels == 3 or first is None:
         return weights
-    summed = dict(weights)
+    adapted = dict(weights)
     for name, value in weights.items():
-        if value.ndim == 4 and value.shape[1] == 3 and value[:, :1].shape == first.weight.shape:
-            summed[name] = value.sum(1, keepdim=True)
+        if value.ndim == 4 and value.shape[1] == 3 and (len(value), channels, *value.shape[2:]) == first.weight.shape:
+            repeated = value.repeat(1, -(-channels // 3), 1, 1)[:, :channels] * (3 / channels)
+            adapted[name] = value.sum(1, keepdim=True) if channels == 1 else repeated
             break
-    return summed
+    return adapted
 
 
 def _known_weights(name: str) -> list[str]:

@@ -41,7 +41,7 @@ class Situation:
         unlabeled: training images whose label is missing or hidden.
         image_size: side in pixels, as they would be trained on.
         device: "cpu", "cuda" or "mps".
-        gray: whether all images are grayscale.
+        channels: of an image.
         pretrained: whether a network that was pretrained on photos can be used.
         budget: seconds of the command, if there is a budget.
         timed: whether that budget was asked for, and is not a default.
@@ -55,7 +55,7 @@ class Situation:
     classes: int
     image_size: int
     device: str
-    gray: bool = False
+    channels: int = 3
     pretrained: bool = False
     budget: float | None = None
     timed: bool = False
@@ -66,7 +66,8 @@ class Situation:
     @property
     def photos(self) -> bool:
         """Whether a network that was pretrained on photos is likely to know such images."""
-        return self.image_size >= SMALLEST_PHOTO and not (self.gray and self.image_size == SMALLEST_PHOTO)
+        smallest = SMALLEST_PHOTO + (self.channels == 1)
+        return self.image_size >= smallest and self.channels in (1, 3)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +111,7 @@ def situation(inventory: ImageInventory, cfg: RunConfig, device: str) -> Situati
         classes=len(inventory.classes),
         image_size=size,
         device=device,
-        gray=choose_channels(looks) == 1,
+        channels=choose_channels(looks, cfg.data),
         pretrained=has_pretrained() if network is None else cfg.network.starts_pretrained,
         budget=None if cfg.train.budget is None else seconds(cfg.train.budget),
         timed="budget" in cfg.given.get("train", {}),

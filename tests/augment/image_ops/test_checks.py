@@ -40,10 +40,10 @@ def test_images_of_a_wrong_type_or_shape_are_named(operation):
         call(operation, [[0]], 2)
     with pytest.raises(ValueError, match=r"\(B, C, H, W\), got \(8, 8\)"):
         call(operation, torch.zeros(8, 8, dtype=torch.uint8), 2)
-    with pytest.raises(ValueError, match="1 or 3 channels, got 2"):
-        call(operation, torch.zeros(2, 2, 8, 8, dtype=torch.uint8), 2)
-    with pytest.raises(ValueError, match="1 or 3 channels, got 2"):
-        call(operation, torch.zeros(2, 2, 8, 8), 2)
+    with pytest.raises(ValueError, match="1 to 16 channels, got 17"):
+        call(operation, torch.zeros(2, 17, 8, 8, dtype=torch.uint8), 2)
+    with pytest.raises(ValueError, match="1 to 16 channels, got 17"):
+        call(operation, torch.zeros(2, 17, 8, 8), 2)
 
 
 @pytest.mark.parametrize("operation", WITH)

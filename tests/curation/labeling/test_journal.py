@@ -70,9 +70,21 @@ def test_undo_reaches_across_restarts_to_the_first_answer(tmp_path: Path) -> Non
         assert table(file) == {"a.png": "cat"}
     with opened(file) as journal:
         journal.undo()
-        assert not journal.can_undo and journal.said == {}
+        assert not journal.last(1) and journal.said == {}
         with pytest.raises(RunError, match="no answer to undo"):
             journal.undo()
+
+
+def test_undo_keeps_a_row_that_holds_more_than_the_answer(tmp_path: Path) -> None:
+    file = tmp_path / "labels.csv"
+    file.write_text("path,label,rank,reason\na.png,,1,typical\nb.png,,,\n")
+    with opened(file) as journal:
+        journal.say({"a.png": Said("cat"), "d/e.png": Said("dog")})
+        journal.undo()
+        assert journal.said == {}
+    found = pd.read_csv(file, keep_default_na=False, dtype=str)
+    assert found[["path", "label", "rank", "by"]].to_numpy().tolist() == [["a.png", "", "1", ""], ["b.png", "", "", ""]]
+    assert found["reason"].tolist() == ["typical", ""]
 
 
 @pytest.mark.parametrize("cut", ["the table lacks the last answer", "the table has half of it", "the table is missing"])
@@ -269,7 +281,7 @@ def test_classes_keep_their_order(tmp_path: Path) -> None:
         journal.say({"a.png": Said("cat")})
         journal.name_classes(["dog", "cat", "ant"], at_once=True)
     with opened(file) as journal:
-        assert journal.classes == ["dog", "cat", "ant"] and journal.can_undo
+        assert journal.classes == ["dog", "cat", "ant"] and journal.last(1)
 
 
 def killed(root: Path, kills: int, script: str) -> None:

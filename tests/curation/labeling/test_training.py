@@ -80,7 +80,8 @@ def test_a_training_in_the_background_serves_the_next_questions(photos: Path, se
     training = ended(session)["training"]
     assert not training["failed"], training["message"]
     assert training == {"step": 4, "total": 4, "message": training["message"], "done": True, "failed": False}
-    assert "finished" in training["message"] and (photos.parent / "run" / "result.json").exists()
+    assert training["message"].startswith("finished: no labels were left to score it on. The run is ")
+    assert "run/report.html" in training["message"] and (photos.parent / "run" / "result.json").exists()
     assert session.state()["version"] > state["version"] + 1  # the features of the run are in use
     now = session.items(range(24))
     assert [one["confidence"] for one in now] != [one["confidence"] for one in before]

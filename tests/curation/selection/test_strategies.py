@@ -46,7 +46,8 @@ def test_each_visit_tells_the_size_of_its_cluster_and_the_labels_before_it() -> 
     cluster, labeled = np.repeat([0, 1], [10, 8]), np.zeros(18, bool)
     labeled[0] = True
     found = visit_clusters(cluster, np.arange(18.0), labeled, 4)
-    assert [(v.row, v.size, v.labels) for v in found] == [(17, 8, 0), (9, 10, 1), (16, 8, 1), (8, 10, 2)]
+    assert [(v.size, v.labels, v.chosen) for v in found] == [(8, 0, 0), (10, 1, 0), (8, 0, 1), (10, 1, 1)]
+    assert [v.row for v in found] == [17, 9, 16, 8]
 
 
 @pytest.mark.parametrize("strategy", [typiclust, medoids])

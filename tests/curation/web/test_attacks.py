@@ -109,7 +109,7 @@ def test_other_methods_are_refused(page: Page, method: str) -> None:
     refused(page, response)
 
 
-@pytest.mark.parametrize("name", ["answer", "answers", "undo", "class", "train", "export"])
+@pytest.mark.parametrize("name", ["answer", "answers", "undo", "class", "rename", "remove", "train", "export"])
 def test_a_look_never_writes(page: Page, name: str) -> None:
     response = page.ask("GET", f"/api/{name}?index=0&label=red&was=", JSON, ANSWER)
     assert response.status_code == 404

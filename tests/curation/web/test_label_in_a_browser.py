@@ -131,8 +131,27 @@ def test_a_group_is_confirmed_without_the_images_that_were_clicked_out(page: Bro
     assert [name for name in shown if saved.get(name) == "green"] == [shown[0], *shown[2:]]
     assert shown[1] not in saved
     page.press("Backspace")
-    page.wait("document.querySelector('#live').textContent.includes('undone')")
+    page.wait("document.querySelector('#live').textContent.includes('Undone')")
     assert len(rows(served.table)) == 6
+
+
+def test_images_that_were_clicked_out_are_asked_about_unless_that_was_undone(page: Browser, served: Served) -> None:
+    label(page, 6)
+    page.click("#tab-groups")
+    page.wait("document.querySelectorAll('.tile').length > 2")
+    everything = page.value("document.querySelectorAll('#group-grid .tile').length")
+    page.value("document.querySelector('#group-grid .grid-bar button').click()")  # take all out
+    page.press("Enter")
+    page.wait(f"document.querySelector('#ask-out').textContent.includes('{everything} image')")
+    page.press("Backspace")
+    page.wait("document.querySelector('#ask-out').hidden")
+    page.wait(f"document.querySelectorAll('#group-grid .tile').length === {everything}")
+    page.click("#group-grid .tile")
+    out = page.value("document.querySelector('#group-grid .tile').title")
+    page.press("Enter")
+    page.wait("document.querySelector('#ask-out').textContent.includes('the 1 image you')")
+    page.click("#ask-out")
+    page.wait(f"{READY} && {NAME} === {out!r}")
 
 
 def test_enter_confirms_a_group_whose_class_was_clicked(page: Browser, served: Served) -> None:
@@ -165,7 +184,7 @@ def test_a_new_class_is_typed(page: Browser, served: Served) -> None:
     page.press("+")
     page.wait("document.activeElement.id === 'new-class-name'")
     page.press(*"violet", "Enter")
-    page.wait("document.querySelectorAll('#classes .class').length === 5")
+    page.wait("document.querySelectorAll('#classes .class:not(.add)').length === 4")
     name = page.value(NAME)
     page.press("4")
     page.wait(f"{SAVED} === 1")
@@ -178,12 +197,40 @@ def test_a_new_class_is_typed(page: Browser, served: Served) -> None:
     assert all("400" in entry["message"] for entry in page.logs("browser"))
 
 
+def test_a_class_is_renamed_and_removed_and_undo_takes_it_back(page: Browser, served: Served) -> None:
+    (name,) = label(page, 1)
+    color = Path(name).stem.partition("-")[2]
+    page.press("-")
+    page.wait("document.querySelector('#edit-class').open")
+    page.value(f"document.querySelector('#edit-class-old').value = {color!r}")
+    page.value("document.querySelector('#edit-class-old').dispatchEvent(new Event('change'))")
+    page.value("document.querySelector('#edit-class-name').select()")
+    page.value("document.querySelector('#edit-class-name').focus()")
+    page.press(*"violet", "Enter")
+    page.wait("document.querySelector('#history').textContent.includes('violet')")
+    assert rows(served.table) == {name: "violet"}
+    page.press("ArrowLeft")
+    page.wait(f"{READY} && document.querySelector('#guess').textContent === 'Labeled violet'")
+    page.press("-")
+    page.value("document.querySelector('#edit-class-old').value = 'violet'")
+    page.value("document.querySelector('#edit-class-old').dispatchEvent(new Event('change'))")
+    page.click("#remove-class")
+    page.wait("document.querySelectorAll('#classes .class:not(.add)').length === 2")
+    assert rows(served.table) == {} and not page.value("document.querySelector('#edit-class').open")
+    page.press("Backspace")
+    page.wait("document.querySelectorAll('#classes .class:not(.add)').length === 3")
+    page.press("Backspace")
+    page.wait(f"document.querySelector('#classes').textContent.includes({color!r})")
+    assert rows(served.table) == {name: color}
+    assert page.value(NAME) == name  # where the change was made
+
+
 def test_a_reload_and_another_window_lose_nothing(page: Browser, served: Served) -> None:
     names = label(page, 4)
     page.value("location.reload()")
     page.wait(READY)
     assert page.value("document.querySelector('#settled-parts').textContent").startswith("4 by you")
-    assert page.value(NAME) not in names
+    assert page.value(NAME) not in names and page.value(SAVED) == 4
     page.press("Backspace")
     page.wait(f"{READY} && {NAME} === {names[-1]!r}")
 
@@ -195,11 +242,15 @@ def test_what_another_window_saved_meanwhile_is_not_overwritten(page: Browser, s
     page.press("1")
     page.wait("!document.querySelector('#trouble').hidden")
     said = page.value("document.querySelector('#trouble').textContent")
-    assert "Not saved" in said and "another window" in said.lower() and "'blue'" in said
+    assert "Not saved" in said and "another window has saved this image as 'blue'" in said.lower()
     page.wait(f"{NAME} === {name!r} && document.querySelector('#guess').textContent.startsWith('Labeled blue')")
     assert rows(served.table) == {name: "blue"}
     (entry,) = page.logs("browser")
     assert "409" in entry["message"]
+    page.press("ArrowRight")
+    page.wait(f"{READY} && {NAME} !== {name!r}")
+    label(page, 1)
+    assert page.value("document.querySelector('#trouble').hidden")
 
 
 def test_an_answer_that_cannot_be_saved_is_never_shown_as_saved(
@@ -222,15 +273,20 @@ def test_an_answer_that_cannot_be_saved_is_never_shown_as_saved(
     page.logs("browser")
 
 
-def test_a_region_of_the_map_is_labeled(page: Browser, served: Served) -> None:
-    label(page, 6)
-    page.click("#tab-map")
+def draw_around_all(page: Browser) -> None:
+    """Draw around all points of the map, once they are there."""
     page.wait("document.querySelector('#canvas').ariaLabel")
     box = page.value("document.querySelector('#canvas').getBoundingClientRect().toJSON()")
     left, top, right, bottom = box["x"] + 8, box["y"] + 8, box["x"] + box["width"] - 8, box["y"] + box["height"] - 8
     bottom = min(bottom, 795)
     page.drag([(left, top), (right, top), (right, bottom), (left, bottom)])
     page.wait("document.querySelectorAll('#region-grid .tile').length > 5")
+
+
+def test_a_region_of_the_map_is_labeled(page: Browser, served: Served) -> None:
+    label(page, 6)
+    page.click("#tab-map")
+    draw_around_all(page)
     page.click("#region-classes .class:nth-child(3)")
     page.wait("document.activeElement.className === 'tile'")  # the images of the new class are there
     assert "blue" in page.value("document.querySelector('#region-grid .main').textContent")
@@ -238,6 +294,19 @@ def test_a_region_of_the_map_is_labeled(page: Browser, served: Served) -> None:
     page.press("Enter")
     page.wait("/^Saved: \\d/.test(document.querySelector('#live').textContent)")
     assert served.session.state()["labeled"] == 6 + count
+
+
+def test_undo_opens_a_region_again_and_escape_leaves_it(page: Browser, served: Served) -> None:
+    label(page, 6)
+    page.click("#tab-map")
+    draw_around_all(page)
+    before = page.value("document.querySelectorAll('#region-grid .tile').length")
+    page.press("Enter")
+    page.wait("document.querySelector('#region-grid').textContent.includes('No image of this region')")
+    page.press("Backspace")
+    page.wait(f"document.querySelectorAll('#region-grid .tile').length === {before}")
+    page.press("Escape")
+    page.wait("document.querySelector('#region').hidden && !document.querySelector('#map-view').hidden")
 
 
 def test_the_map_works_by_keyboard(page: Browser, served: Served) -> None:

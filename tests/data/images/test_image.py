@@ -8,7 +8,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from tutelage.data.images.reading import ImageFault, decode_image, is_gray, quiet_pillow
+from tutelage.core.colors import over_white
+from tutelage.data.images.channels import is_gray
+from tutelage.data.images.framing import FULL_CROP
+from tutelage.data.images.reading import ImageFault, decode_image, quiet_pillow
 
 
 def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
@@ -72,7 +75,11 @@ def test_floating_point_of_unknown_range_is_refused() -> None:
 def test_transparency_lies_over_white() -> None:
     color = np.array([[[255, 0, 0, 255], [0, 0, 255, 0], [0, 0, 0, 127]]], np.uint8)
     expected = [[[255, 0, 0], [255, 255, 255], [128, 128, 128]]]
-    np.testing.assert_array_equal(pixels_of(encode(Image.fromarray(color), "PNG")), expected)
+    np.testing.assert_array_equal(over_white(pixels_of(encode(Image.fromarray(color), "PNG"))), expected)
+    wide = np.repeat(color, 3, axis=0)
+    shown = FULL_CROP.to_square(pixels_of(encode(Image.fromarray(wide), "PNG")), 3, 3)
+    np.testing.assert_array_equal(shown[:, 0].T[None], expected)
+    np.testing.assert_array_equal(FULL_CROP.to_square(wide, 3, 4), wide.transpose(2, 0, 1))  # a fourth channel
     gray = np.array([[[10, 255], [10, 0]]], np.uint8)
     np.testing.assert_array_equal(pixels_of(encode(Image.fromarray(gray), "PNG")), [[10, 255]])
 
@@ -84,7 +91,7 @@ def test_palettes_are_looked_up_and_their_transparent_color_is_white() -> None:
     colors = [[[255, 0, 0], [0, 255, 0], [0, 0, 255]]]
     np.testing.assert_array_equal(pixels_of(encode(image, "PNG")), colors)
     colors[0][1] = [255, 255, 255]
-    np.testing.assert_array_equal(pixels_of(encode(image, "PNG", transparency=1)), colors)
+    np.testing.assert_array_equal(over_white(pixels_of(encode(image, "PNG", transparency=1))), colors)
 
 
 def test_one_bit_and_cmyk_become_gray_and_color() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 import tutelage
@@ -19,21 +20,21 @@ from tutelage.data.images.image_cache import ImageCache
 from tutelage.data.images.inventory import take_image_inventory
 from tutelage.data.images.levels import used_range
 from tutelage.data.images.reader import ImageReader
-from tutelage.data.images.reading import ImageFault, decode_image, read_header
+from tutelage.data.images.reading import ImageFault, decode_image, read_header, read_values
 from tutelage.run.run_record import RunRecord
 
 LOW, HIGH, STEP = 500, 1300, 60  # of a camera with 12 bits, and the difference of the two classes
 
 
 def png16(pixels: np.ndarray) -> bytes:
-    """A 16-bit PNG of gray (H, W) or color (H, W, 3) pixels."""
+    """A 16-bit PNG of gray (H, W) or color (H, W, 3) pixels, or color with alpha (H, W, 4)."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     height, width = pixels.shape[:2]
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
-    header = struct.pack(">IIBBBBB", width, height, 16, 0 if pixels.ndim == 2 else 2, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 16, {(): 0, (3,): 2, (4,): 6}[pixels.shape[2:]], 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
@@ -67,14 +68,26 @@ def test_a_range_that_is_given_is_taken_and_clips(camera: Path) -> None:
     assert (some == 255).mean() > 0.5 and (some == 0).mean() > 0.02
 
 
-@pytest.mark.parametrize("given", [(1.0,), (5.0, 5.0), (9.0, 2.0), (1.0, 2.0, 3.0)])
+@pytest.mark.parametrize("given", [(1.0,), (5.0, 5.0), (9.0, 2.0), (1.0, 2.0, 3.0), (0.0, 1.0, 3.0, 2.0)])
 def test_ranges_that_mean_nothing_are_refused(given: tuple[float, ...]) -> None:
-    with pytest.raises(ConfigError, match=r"data\.intensity_range must be two numbers, the lower one first"):
+    with pytest.raises(ConfigError, match=r"data\.intensity_range must be pairs of numbers, the lower one first"):
         DataConfig(path="x", intensity_range=given)
 
 
-def test_of_color_of_16_bits_the_upper_8_are_read_which_is_said(tmp_path: Path) -> None:
-    pixels = np.arange(2 * 3 * 3, dtype=np.uint16).reshape(2, 3, 3) * 2000 + 300
+def test_all_values_of_color_of_16_bits_are_read(tmp_path: Path) -> None:
+    pixels = np.arange(2 * 3 * 3, dtype=np.uint16).reshape(2, 3, 3) + 300  # which the upper 8 bits do not tell apart
+    scaled = np.rint((pixels - 300.0) * 15)
+    pytest.importorskip("imagecodecs")
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb")
+    for content in (png16(pixels), (tmp_path / "a.tif").read_bytes()):
+        assert read_header(content) == ((3, 2), "RGB;I")
+        np.testing.assert_array_equal(decode_image(content, at_least=1, levels=(300.0, 317.0))[0], scaled)
+        np.testing.assert_array_equal(read_values(content), pixels)
+    assert used_range([pixels]) == (300.0, 317.0)  # one for all colors: what is gray stays gray
+
+
+def test_of_color_of_16_bits_with_alpha_the_upper_8_are_read_which_is_said(tmp_path: Path) -> None:
+    pixels = np.arange(2 * 3 * 4, dtype=np.uint16).reshape(2, 3, 4) * 2000 + 300
     content = png16(pixels)
     assert read_header(content) == ((3, 2), "RGB;16")
     np.testing.assert_array_equal(decode_image(content, at_least=1)[0], pixels >> 8)

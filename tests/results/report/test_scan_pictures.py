@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -107,3 +108,16 @@ def test_surfaces_are_blue_and_red_and_an_empty_one_is_said() -> None:
     assert "prediction: empty" in surfaces_plot(case(reference, 0 * reference), "surfaces", "t").svg.decode()
     nothing = surfaces_plot(case(0 * reference, 0 * reference), "surfaces", "t").svg.decode()
     assert "reference: empty" in nothing
+
+
+def test_unsure_voxels_at_the_border_of_the_scan_do_not_choose_the_slices() -> None:
+    prediction, near = box((5, 5, 5), (12, 12, 10)), box((5, 5, 7), (12, 7, 8))
+    border = near | box((0, 0, 0), (20, 24, 1))
+
+    def titles(unsure: NDArray[np.uint8]) -> list[str]:
+        text = slices_plot(case(unsure, prediction), "slices", "title", shows="unsure").svg.decode()
+        return re.findall(r"(?:axial|coronal|sagittal) [^<]*", text)
+
+    assert len(titles(near)) == 3 and titles(border) == titles(near)
+    text = slices_plot(case(border, np.zeros_like(border)), "slices", "title", shows="unsure").svg.decode()
+    assert "axial" in text  # where nothing is segmented, all of them count

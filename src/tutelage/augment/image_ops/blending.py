@@ -36,11 +36,15 @@ def blend(first: Tensor, second: Tensor, factor: Tensor) -> Tensor:
 def luma(levels: Tensor) -> Tensor:
     """(B, 1, H, W) float32 holding whole numbers: Pillow's conversion to mode L (ITU-R 601-2, 16-bit fixed point).
 
+    Of other numbers of channels than 3, which are no colors, it is their mean, rounded.
+
     Args:
         levels: (B, C, H, W) float32 holding whole numbers.
     """
     if levels.shape[1] == 1:
         return levels
+    if levels.shape[1] != 3:
+        return levels.mean(1, keepdim=True).add_(0.5).floor_()
     red, green, blue = levels.unbind(1)
     # Every sum is a whole number below 2^24, so float32 holds it exactly.
     total = (red * 19595.0).add_(green, alpha=38470.0).add_(blue, alpha=7471.0).add_(32768.0)
@@ -67,10 +71,10 @@ def contrast(images: Tensor, factor: Tensor) -> Tensor:
 
 @takes_floats
 def color(images: Tensor, factor: Tensor) -> Tensor:
-    """`PIL.ImageEnhance.Color`: 0 is the image in gray, 1 the image; an image of one channel stays as it is."""
+    """`PIL.ImageEnhance.Color`: 0 is the image in gray, 1 the image; an image that is not RGB stays as it is."""
     shape = check_images(images)
     amount = per_row(factor, images, "factor")
-    if shape.channels == 1:
+    if not shape.colored:
         return images.clone()
     levels = images.to(torch.float32)
     return mix(luma(levels), levels, amount)

@@ -40,12 +40,11 @@ def from_hsv(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
 
 @takes_floats
 def shift_hue(images: Tensor, turn: Tensor) -> Tensor:
-    """The hue turned by `turn` (B,) of the circle, in [-0.5, 0.5]; gray pixels and images of one channel stay.
+    """The hue turned by `turn` (B,) of the circle, in [-0.5, 0.5]; gray pixels and images that are not RGB stay.
 
     As torchvision's `adjust_hue` on Pillow images, within one gray level: the turn is truncated to 1/255.
     """
-    check_images(images)
-    if images.shape[1] == 1:
+    if not check_images(images).colored:
         return images.clone()
     hue, saturation, value = to_hsv(images)
     steps = per_row(turn.double() * 255.0, images, "turn").trunc().squeeze(1)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tutelage.augment.view import ImageShape
+from tutelage.config.data import MOST_CHANNELS
 from tutelage.core.precision import at_least_float32
 
 FLOATS = frozenset((torch.float16, torch.bfloat16, torch.float32, torch.float64))
@@ -17,7 +18,7 @@ P = ParamSpec("P")
 
 
 def check_images(images: Tensor) -> ImageShape:
-    """The shape of one image of a (B, C, H, W) uint8 batch with C = 1 or 3.
+    """The shape of one image of a (B, C, H, W) uint8 batch with C in 1 to 16.
 
     Raises:
         TypeError: `images` is not a uint8 tensor.
@@ -30,8 +31,8 @@ def check_images(images: Tensor) -> ImageShape:
     if images.dim() != 4:
         raise ValueError(f"images must have the shape (B, C, H, W), got {tuple(images.shape)}")
     channels, height, width = images.shape[1:]
-    if channels not in (1, 3):
-        raise ValueError(f"images must have 1 or 3 channels, got {channels} in the shape {tuple(images.shape)}")
+    if not 1 <= channels <= MOST_CHANNELS:
+        raise ValueError(f"images must have 1 to {MOST_CHANNELS} channels, got {channels}: {tuple(images.shape)}")
     if height < 1 or width < 1:
         raise ValueError(f"images must have at least one pixel, got the shape {tuple(images.shape)}")
     return ImageShape(channels, height, width)

@@ -42,7 +42,7 @@ MEANS = {
     Kind.MIRRORED: "The same picture, mirrored from left to right.",
     Kind.CROPPED: "One picture is found inside the other.",
     Kind.DISPUTED: "The same picture has several labels, so at least one is wrong.",
-    Kind.WRONG_LABEL: "A classifier that has not seen this label is confident of another one.",
+    Kind.WRONG_LABEL: "A classifier that has not seen this label takes another one for more probable.",
     Kind.NO_CLASS: "No label, and far from all labeled images.",
     Kind.UNLIKE_CLASS: "Far from most other images of its class.",
     Kind.UNLIKE_ALL: "Far from all other images.",

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from tutelage.core.colors import as_rgb
 from tutelage.core.names import counted, shown
-from tutelage.curation.cleaning.faults import MEANS, Fault, by_name
+from tutelage.curation.cleaning.faults import MEANS, Fault, Kind, by_name
 from tutelage.curation.cleaning.pictures import Pictures
 from tutelage.data.images.framing import Framing
 from tutelage.data.images.items import Unreadable
@@ -18,7 +19,7 @@ from tutelage.data.images.survey import read_pixels
 from tutelage.results.report.blocks import Block, Gallery, Page, Section, Text, Thumbnail, Tile, Tiles
 
 SHOWN = 24  # pictures of each kind of fault
-_SIDE, _GAP = 96, 4  # pixels
+_SIDE, _GAP = 168, 4  # pixels
 
 
 def cleaning_page(pictures: Pictures, faults: Sequence[Fault], source: str, described: str, *, workers: int) -> Page:
@@ -62,7 +63,7 @@ def _blocks(faults: Sequence[Fault], name: str, pictures: Pictures, drawn: dict[
     ]
     blocks: list[Block] = [Text(said + more, muted=True)]
     if thumbnails:
-        blocks.append(Gallery(name, tuple(thumbnails)))
+        blocks.append(Gallery(name, tuple(thumbnails), pairs=any(fault.other for fault in faults)))
     else:
         blocks += [Text(f"{shown(fault.path)}: {shown(fault.suggestion)}") for fault in faults[:SHOWN]]
     return blocks
@@ -72,15 +73,18 @@ def _lines(fault: Fault, labels: dict[str, str | None]) -> tuple[str, ...]:
     label = labels.get(fault.path)
     lines = [shown(fault.suggestion or fault.name)]
     lines += [f"given: {shown(label)}"] if label is not None else []
+    lines += [f"margin {fault.score:.2f} of 1"] if fault.kind is Kind.WRONG_LABEL else []
     lines.append(shown(fault.path))
     return tuple([*lines, f"= {shown(fault.other)}"] if fault.other else lines)
 
 
 def _read(pictures: Pictures, paths: set[str], workers: int) -> dict[str, np.ndarray]:
-    """(3, side, side) uint8 of some images, whole, by their path."""
+    """(C, side, side) uint8 of some images, whole, by their path."""
     rows = [row for row, path in enumerate(pictures.paths) if path in paths]
     items = [pictures.items[row] for row in rows]
-    images = read_pixels(items, size=_SIDE, channels=3, framing=Framing(mode="pad"), workers=max(workers, 1))
+    images = read_pixels(
+        items, size=_SIDE, channels=pictures.channels, framing=Framing(mode="pad"), workers=max(workers, 1)
+    )
     return {
         pictures.paths[row]: image for row, image in zip(rows, images, strict=True) if not isinstance(image, Unreadable)
     }
@@ -90,7 +94,7 @@ def _picture(images: Sequence[np.ndarray]) -> bytes:
     """One picture, or two side by side, as JPEG: a page with PNG files would be six times as large."""
     paper = Image.new("RGB", (_SIDE * len(images) + _GAP * (len(images) - 1), _SIDE), "gray")
     for number, image in enumerate(images):
-        paper.paste(Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0))), ((_SIDE + _GAP) * number, 0))
+        paper.paste(Image.fromarray(as_rgb(image)), ((_SIDE + _GAP) * number, 0))
     stream = io.BytesIO()
     paper.save(stream, "JPEG", quality=85)
     return stream.getvalue()

@@ -36,6 +36,7 @@ class Pictures:
         learned: the number of images that score: the row of the first image of the pile.
         unreadable: path and reason of images that cannot be read.
         below: the paths, of all of these, that are files below the source.
+        channels: of an image.
     """
 
     items: list[Item]
@@ -45,6 +46,7 @@ class Pictures:
     learned: int
     unreadable: list[tuple[str, str]]
     below: frozenset[str]
+    channels: int = 3
 
 
 class Looker:
@@ -126,6 +128,7 @@ def look_at_all(
             for item in (*items, *lost, *(item for item, _ in looker.unreadable))
             if _is_below(item, root)
         ),
+        channels=pile.channels,
     )
 
 

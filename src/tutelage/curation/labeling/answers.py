@@ -42,6 +42,11 @@ class Answers:
             self.answered[self.rows[name]] = human
             self.labels[self.rows[name]] = -1 if label is None else self.classes.index(label)
 
+    def known_pairs(self, pairs: Iterable[tuple[str, str]]) -> list[tuple[int, int]]:
+        """Rows and classes of pairs of names, without those of which either is unknown."""
+        numbers = {name: number for number, name in enumerate(self.classes)}
+        return [(self.rows[name], numbers[one]) for name, one in pairs if name in self.rows and one in numbers]
+
     def row(self, index: object) -> int:
         """`index`, if it is the row of an image.
 

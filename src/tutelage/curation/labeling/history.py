@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,15 +24,25 @@ class Transaction:
     Attributes:
         before, after: what is said of each image, by name; None is nothing.
         rejected: names of images, each with a class that it is not of.
+        classes: the names of all classes before and after, where a class was renamed or removed.
     """
 
     before: Rows
     after: Rows
     rejected: tuple[tuple[str, str], ...] = ()
+    classes: tuple[list[str], list[str]] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """As an object of JSON."""
-        return {"before": _plain(self.before), "after": _plain(self.after), "rejected": self.rejected}
+        line: dict[str, Any] = {"before": _plain(self.before), "after": _plain(self.after), "rejected": self.rejected}
+        return line if self.classes is None else line | {"classes": self.classes}
+
+    def classes_without(self, classes: Sequence[str]) -> list[str]:
+        """The names of all classes once this step is undone, of those there are now."""
+        if self.classes is None:
+            return list(classes)
+        before, after = self.classes
+        return [*before, *(name for name in classes if name not in after and name not in before)]
 
 
 @dataclass
@@ -89,17 +99,26 @@ def _take(line: Mapping[str, Any], found: History) -> None:
         found.closed = True
         return
     found.closed = False
-    if "classes" in line:
-        found.classes = [str(name) for name in line["classes"]]
+    if line.keys() == {"classes"}:
+        found.classes = _names(line["classes"])
         return
     if line == UNDO:
-        found.last = found.steps.pop().before
+        undone = found.steps.pop()
+        found.last, found.classes = undone.before, undone.classes_without(found.classes)
         return
-    step = Transaction(
-        _rows(line["before"]), _rows(line["after"]), tuple((str(name), str(label)) for name, label in line["rejected"])
-    )
+    rejected = tuple((str(name), str(label)) for name, label in line["rejected"])
+    classes = None
+    if "classes" in line:
+        before, after = line["classes"]
+        classes = _names(before), _names(after)
+        found.classes = classes[1]
+    step = Transaction(_rows(line["before"]), _rows(line["after"]), rejected, classes)
     found.steps.append(step)
     found.last = step.after
+
+
+def _names(values: Sequence[object]) -> list[str]:
+    return [str(name) for name in values]
 
 
 def _rows(values: Mapping[str, Any]) -> Rows:

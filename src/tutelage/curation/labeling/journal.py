@@ -88,10 +88,9 @@ class Journal:
         """Names of images, each with a class that it is not of."""
         return (pair for step in self._steps for pair in step.rejected)
 
-    @property
-    def can_undo(self) -> bool:
-        """Whether there is a transaction to undo."""
-        return bool(self._steps)
+    def last(self, count: int) -> list[Transaction]:
+        """The last transactions that were not undone, newest first."""
+        return self._steps[: -count - 1 : -1]
 
     @property
     def strangers(self) -> list[str]:
@@ -123,19 +122,28 @@ class Journal:
             self._pending = b""
         self.classes = list(classes)
 
-    def say(self, answers: Mapping[str, Said], rejected: Iterable[tuple[str, str]] = ()) -> None:
+    def say(
+        self,
+        answers: Mapping[str, Said | None],
+        rejected: Iterable[tuple[str, str]] = (),
+        classes: Sequence[str] | None = None,
+    ) -> None:
         """Write answers, by the name of the image, as one transaction: they are on the disk when this returns.
 
         Args:
+            answers: what is said of images now; None is nothing.
             rejected: names of images, each with a class that it is not of; these are in the history only.
+            classes: the names of all classes from now on, where one was renamed or removed.
 
         Raises:
             RunError: the disk is full, or a file cannot be written; then nothing is said.
         """
         before = {name: self._rows.said.get(name) for name in answers}
-        step = Transaction(before, dict(answers), tuple(rejected))
+        change = None if classes is None else (list(self.classes), list(classes))
+        step = Transaction(before, dict(answers), tuple(rejected), change)
         self._do(as_line(step.as_json()), step.after, step.before)
         self._steps.append(step)
+        self.classes = self.classes if classes is None else list(classes)
 
     def undo(self) -> Transaction:
         """Take the last transaction back, on the disk, too; that transaction.
@@ -147,6 +155,7 @@ class Journal:
             raise RunError("there is no answer to undo")
         step = self._steps[-1]
         self._do(as_line(UNDO), step.before, step.after)
+        self.classes = step.classes_without(self.classes)
         return self._steps.pop()
 
     def _do(self, line: bytes, rows: Mapping[str, Said | None], instead: Mapping[str, Said | None]) -> None:

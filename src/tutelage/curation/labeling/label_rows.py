@@ -112,8 +112,7 @@ class LabelRows:
         again = any(name in self._cells or said is None for name, said in rows.items())
         for name, said in rows.items():
             if said is None:
-                self._cells.pop(name, None)
-                self.said.pop(name, None)
+                self._empty(name)
             else:
                 self._set(name, said)
         if again or self._whole:
@@ -127,6 +126,14 @@ class LabelRows:
     def is_written(self) -> None:
         """The file is `table` now, so that lines can be added to it."""
         self._whole = False
+
+    def _empty(self, name: str) -> None:
+        """Take out what is said of an image; its row stays if it has other columns."""
+        self.said.pop(name, None)
+        if self._cells.get(name, {}).keys() - set(COLUMNS):
+            self._cells[name] |= {"label": "", "by": "", "confidence": "", "time": ""}
+        else:
+            self._cells.pop(name, None)
 
     def _set(self, name: str, said: Said) -> None:
         confidence = "" if said.confidence is None else f"{said.confidence:.4f}"

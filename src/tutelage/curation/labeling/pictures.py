@@ -3,19 +3,45 @@
 from __future__ import annotations
 
 import io
+from functools import lru_cache
 from pathlib import Path
 
 from PIL import Image
 
-from tutelage.core.errors import DataError
+from tutelage.core.colors import as_rgb
+from tutelage.core.errors import ConfigError, DataError
 from tutelage.core.names import shown
 from tutelage.core.regular import read_regular
+from tutelage.curation.pile import Pile
+from tutelage.data.images.channels import as_seen
 from tutelage.data.images.items import Item, Unreadable
 from tutelage.data.images.levels import Range
 from tutelage.data.images.reading import ImageFault, decode_image, quiet_pillow
 
 LARGEST = 1600  # pixels
 _QUALITY = 88
+_THUMBNAILS, _THUMBNAIL = 2000, 160  # kept in memory; their longest side in pixels
+
+
+class Pictures:
+    """The pictures of a pile, by row; small ones are kept in memory."""
+
+    def __init__(self, pile: Pile) -> None:
+        self._pile = pile
+        self._small = lru_cache(_THUMBNAILS)(self._made)
+
+    def __call__(self, row: int, side: int) -> bytes:
+        """See `picture`; `side` is in 1..1600.
+
+        Raises:
+            ConfigError: it is not.
+        """
+        if not 1 <= side <= LARGEST:
+            raise ConfigError(f"expected a side in 1..{LARGEST}, got {side}")
+        return self._small(row, side) if side <= _THUMBNAIL else self._made(row, side)
+
+    def _made(self, row: int, side: int) -> bytes:
+        return picture(self._pile.items[row], side, self._pile.framing.levels)
 
 
 def picture(item: Item, side: int, levels: Range | None = None) -> bytes:
@@ -34,12 +60,17 @@ def picture(item: Item, side: int, levels: Range | None = None) -> bytes:
         if isinstance(content, Unreadable):
             raise DataError(f"{shown(item.place)} {content.reason}")
         with quiet_pillow():
-            pixels, _, _ = decode_image(content, at_least=-(-side // 2), levels=levels)  # JPEG: at twice that, at least
+            found, _, mode = decode_image(
+                content, at_least=-(-side // 2), levels=levels
+            )  # JPEG: at twice that, at least
+            pixels = as_seen(found, mode)
     except OSError as error:
         raise DataError(f"{shown(item.place)} cannot be read: {error.strerror or error}") from None
     except ImageFault as fault:
         raise DataError(f"{shown(item.place)} {fault}") from None
+    if pixels.shape[2:] not in ((), (3,)):
+        pixels = as_rgb(pixels.transpose(2, 0, 1))
     image, stream = Image.fromarray(pixels), io.BytesIO()
-    image.thumbnail((min(side, LARGEST), min(side, LARGEST)), Image.Resampling.LANCZOS)
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
     image.save(stream, "JPEG", quality=_QUALITY)
     return stream.getvalue()

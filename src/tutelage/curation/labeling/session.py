@@ -5,29 +5,34 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tutelage.core.errors import ConfigError, RunError
 from tutelage.curation.labeling.answers import Answers
 from tutelage.curation.labeling.belief import Belief, Thinker
+from tutelage.curation.labeling.class_changes import class_change
 from tutelage.curation.labeling.classes import checked_class
-from tutelage.curation.labeling.described import described_item, described_state
+from tutelage.curation.labeling.described import (
+    described_group,
+    described_item,
+    described_points,
+    described_state,
+    described_step,
+)
 from tutelage.curation.labeling.export import Kind, export
 from tutelage.curation.labeling.journal import Journal
 from tutelage.curation.labeling.label_rows import By, Said
-from tutelage.curation.labeling.pictures import picture
+from tutelage.curation.labeling.pictures import Pictures
+from tutelage.curation.labeling.places import Places
 from tutelage.curation.labeling.sorted_pile import SortedPile
 from tutelage.curation.labeling.training import BackgroundTraining
 from tutelage.curation.pile import Pile
 from tutelage.data.images.items import Files
-from tutelage.results.report.projection import project
 
-_THUMBNAILS, _THUMBNAIL = 2000, 160  # kept in memory; their longest side in pixels
+_STEPS_SHOWN = 5
 
 
 class LabelingSession:
@@ -57,7 +62,7 @@ class LabelingSession:
         gather: Callable[[Path], Pile] | None = None,
     ) -> None:
         self.pile, self._journal, self._seed, self._data, self._gather = pile, journal, seed, data, gather
-        self._lock, self._map_lock = threading.RLock(), threading.Lock()
+        self._lock = threading.RLock()
         store = pile.items[0].store
         given = {item.name: item.label for item in pile.items if item.label is not None}
         names = [item.name for item in pile.items]
@@ -69,8 +74,8 @@ class LabelingSession:
                 self._answers.classes.append(checked_class(name, self._answers.classes))
         journal.name_classes(self._answers.classes)
         self._training: BackgroundTraining | None = None
-        self._places: NDArray[np.float64] | None = None
-        self._thumbnail = lru_cache(_THUMBNAILS)(self._picture)
+        self._places = Places(pile.features, seed=seed)
+        self._pictures = Pictures(pile)
         self._thinker, self._version = Thinker(pile, seed=seed), 0
         self._belief: Belief = self._think()
 
@@ -94,14 +99,15 @@ class LabelingSession:
         `classes`: `name`, `key`, `human` (number of labels), `model` (unlabeled images that the model takes for it).
         `estimate`: null with few labels of images drawn at random, else `accuracy`, `low` and `high` (95%), `labels`
         (of such images) and `how`, the share of the model's labels that are right. `confused`: `a`, `b`, `count` of
-        labels that a model trained without them got wrong. `asking`: what is asked next and why. `can_undo`.
+        labels that a model trained without them got wrong. `asking`: what is asked next and why. `last`: the last
+        steps, newest first, which `undo` takes back one by one; see `described_step`.
         `training`: null, or `step`, `total`, `message`, `done`, `failed`.
         """
         with self._lock:
             return {
                 "version": self._version,
                 **described_state(self._answers, self._belief),
-                "can_undo": self._journal.can_undo,
+                "last": [described_step(step, self._answers) for step in self._journal.last(_STEPS_SHOWN)],
                 "training": None if self._training is None else self._training.status(),
             }
 
@@ -154,19 +160,16 @@ class LabelingSession:
             return self.state()
 
     def undo(self) -> dict[str, Any]:
-        """Take the last step back, also one of an earlier session: `state`, and `index` of its first image or null.
+        """Take the last step back, also one of an earlier session: `state`, and `index` of its image if it is one.
 
         Raises:
             RunError: there is none.
         """
         with self._lock:
             step = self._journal.undo()
-            self._answers.take(step.before)
+            self._retake()
             self._belief = self._think()
-            rows = [
-                self._answers.rows[name] for name in (*step.before, *dict(step.rejected)) if name in self._answers.rows
-            ]
-            return {"state": self.state(), "index": rows[0] if rows else None}
+            return {"state": self.state(), "index": described_step(step, self._answers)["index"]}
 
     def add_class(self, name: str) -> dict[str, Any]:
         """Add a class. The state after it.
@@ -181,6 +184,24 @@ class LabelingSession:
             self._belief = self._think()
             return self.state()
 
+    def change_class(self, name: str, new: str | None) -> dict[str, Any]:
+        """Rename a class, or remove it (None), so that its images have no label; `undo` takes it back. The state after.
+
+        If there is a class of the new name, the images of both are of that one.
+
+        Raises:
+            ConfigError: there is no such class, or the new name is empty or unsafe.
+        """
+        with self._lock:
+            self._answers.number(name)
+            said, rejected = self._journal.said, self._journal.rejected
+            change = class_change(name, new, classes=self._answers.classes, said=said, rejected=rejected)
+            if change.classes != self._answers.classes:
+                self._journal.say(change.rows, change.rejected, change.classes)
+                self._retake()
+                self._belief = self._think()
+            return self.state()
+
     def group(self, class_name: str, start: int = 0, count: int = 60) -> dict[str, Any]:
         """Unlabeled images that the model takes for a class, surest first: `class`, `total`, and `items` from `start`.
 
@@ -190,15 +211,7 @@ class LabelingSession:
             number = self._answers.number(class_name)
             if not isinstance(start, int) or not isinstance(count, int) or start < 0 or not 1 <= count <= 1000:
                 raise ConfigError(f"expected a start of at least 0 and a count in 1..1000, got {start} and {count}")
-            rows = np.flatnonzero((self._belief.guess == number) & ~self._answers.answered)
-            rows = rows[np.argsort(-self._belief.confidence[rows], kind="stable")]
-            items = [described_item(row, self._answers, self._belief) for row in rows[start : start + count].tolist()]
-            kept = ("index", "name", "confidence")
-            return {
-                "class": class_name,
-                "total": len(rows),
-                "items": [{key: item[key] for key in kept} for item in items],
-            }
+            return described_group(number, start, count, self._answers, self._belief)
 
     def items(self, indexes: Iterable[int]) -> list[dict[str, Any]]:
         """What is known of some images: `index`, `name`, `label`, `by`, `guess`, `confidence`, `answered`."""
@@ -215,21 +228,9 @@ class LabelingSession:
     def map(self) -> dict[str, Any]:
         """All images in the plane: `x` and `y` in [0, 1], `class` (of the label or the guess, or -1), `confidence`,
         `labeled`. Positions are computed at the first call, which takes a while."""
-        with self._map_lock:
-            if self._places is None:
-                places = project(self.pile.features, seed=self._seed).places
-                self._places = (places - places.min(0)) / np.maximum(np.ptp(places, axis=0), 1e-12)
-            x, y = self._places.round(4).T.tolist()
+        places = self._places.found()
         with self._lock:
-            labels, now = self._answers.labels, self._belief
-            known = labels >= 0
-            return {
-                "x": x,
-                "y": y,
-                "class": np.where(known, labels, now.guess).tolist(),
-                "confidence": np.where(known, 1.0, now.confidence.astype(np.float64).round(3)).tolist(),
-                "labeled": known.tolist(),
-            }
+            return places | described_points(self._answers, self._belief)
 
     def picture(self, index: int, side: int) -> bytes:
         """An image as JPEG, upright, its longest side at most `side` pixels, in 1..1600.
@@ -237,10 +238,7 @@ class LabelingSession:
         Raises:
             DataError: it cannot be read any more.
         """
-        row = self._answers.row(index)
-        if not 1 <= side <= 1600:
-            raise ConfigError(f"expected a side in 1..1600, got {side}")
-        return self._thumbnail(row, side) if side <= _THUMBNAIL else self._picture(row, side)
+        return self._pictures(self._answers.row(index), side)
 
     def start_training(self, run: Path, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Train on the labels in the background, into the folder `run`. The state after it.
@@ -266,9 +264,6 @@ class LabelingSession:
             found = SortedPile.of(self.pile.items, self._answers, self._belief, model=model)
         return export(found, kind, out, links=links)
 
-    def _picture(self, row: int, side: int) -> bytes:
-        return picture(self.pile.items[row], side, self.pile.framing.levels)
-
     def _use(self, run: Path) -> None:
         """Go on with the features of a finished run."""
         if self._gather is None:
@@ -281,15 +276,16 @@ class LabelingSession:
             self._thinker = thinker
             self._belief = self._think()
 
+    def _retake(self) -> None:
+        """Take all answers and classes from the journal."""
+        self._answers = Answers(self._answers.names, self._journal.classes)
+        self._answers.take(self._journal.said)
+
     def _think(self) -> Belief:
         self._version += 1
-        rows, classes = self._answers.rows, self._answers.classes
-        rejected = [
-            (rows[name], classes.index(label))
-            for name, label in self._journal.rejected
-            if name in rows and label in classes
-        ]
-        return self._thinker.think(self._answers.labels, self._answers.answered, classes, rejected)
+        answers = self._answers
+        rejected = answers.known_pairs(self._journal.rejected)
+        return self._thinker.think(answers.labels, answers.answered, answers.classes, rejected)
 
     def _said(self, row: int, number: int | None, by: By) -> Said:
         now, probs = datetime.now(UTC).isoformat(timespec="seconds"), self._belief.probs

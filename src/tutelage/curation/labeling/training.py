@@ -14,8 +14,9 @@ from typing import Any
 from tutelage.core.errors import ConfigError, RunError, TutelageError
 from tutelage.core.files import read_json
 from tutelage.core.lifeline import tied
-from tutelage.core.names import shown
+from tutelage.core.names import counted, shown
 from tutelage.run.run_files import read_rows
+from tutelage.run.run_record import RunRecord
 
 _ERROR = "tutelage: "  # how the command line begins an error
 _SHORT = 300  # characters of an output without one
@@ -34,7 +35,7 @@ class BackgroundTraining:
     def __init__(
         self, data: str, labels: Path, run: Path, settings: Mapping[str, Any], done: Callable[[Path], None]
     ) -> None:
-        self.run, self._done, self._ended, self._fault = run, done, False, ""
+        self.run, self._done, self._ended, self._fault, self._found = run, done, False, "", ""
         if run.exists():
             raise RunError(f"{shown(str(run))} exists; name another folder")
         if not run.absolute().parent.is_dir():
@@ -59,7 +60,7 @@ class BackgroundTraining:
         if not self._ended:
             message = f"step {step:,} of {total:,}" if total else "getting ready"
         else:
-            message = self._fault or f"finished: {shown(str(self.run))}; the next questions use its features"
+            message = self._fault or self._found
         return {
             "step": step,
             "total": total,
@@ -94,11 +95,25 @@ class BackgroundTraining:
             if code:
                 self._fault = f"training failed: {self._said() or f'it ended with code {code}'}"
             else:
+                self._found = self._finished()
                 self._done(self.run)
         except Exception as error:  # whatever it is, the training has ended, and another one can be started
             self._fault = f"the run is finished, but cannot be used for the next questions: {shown(str(error))}"
         finally:
             self._ended = True
+
+    def _finished(self) -> str:
+        """What became of it, with its score and where its report is."""
+        record = RunRecord(self.run)
+        best = record.best
+        if best.scored:
+            score = f"{best.headline.words} {best.score:.1%} on {counted(best.scores['n'], 'image')} ({best.part})"
+        elif best.estimate is not None:
+            score = f"{best.estimate.sentence}, and lower than of the whole pile where hard images were labeled"
+        else:
+            score = "no labels were left to score it on"
+        where = shown(str(self.run))
+        return f"finished: {score}. The run is {where}, its report {where}/report.html. Questions use its features now."
 
     def _progress(self) -> tuple[int, int]:
         try:

@@ -18,11 +18,12 @@ _FITTED = 5000  # rows that centers are fitted to, at most, in `fit_clusters_qui
 
 @dataclass(frozen=True)
 class Visit:
-    """One choice: a row, and the cluster it stands for, with its number of images and of labels at that time."""
+    """One choice: a row, and the cluster it stands for, with its numbers of images, labels, and earlier choices."""
 
     row: int
     size: int
     labels: int
+    chosen: int
 
 
 def fit_clusters(
@@ -81,5 +82,5 @@ def visit_clusters(
         for turn in range(turns):
             for k in group:
                 if turn < len(waiting[k]) and len(visits) < count:
-                    visits.append(Visit(int(waiting[k][turn]), int(sizes[k]), int(labels[k]) + turn))
+                    visits.append(Visit(int(waiting[k][turn]), int(sizes[k]), int(labels[k]), turn))
     return visits

@@ -50,4 +50,5 @@ def typicality(features: NDArray[np.float32], cluster: NDArray[np.int64]) -> NDA
 def described(visit: Visit) -> str:
     """A cluster in words."""
     labels = "without a label" if not visit.labels else f"with {counted(visit.labels, 'label')}"
-    return f"a cluster of {counted(visit.size, 'image')} {labels}"
+    before = f", after {visit.chosen} chosen already" if visit.chosen else ""
+    return f"a cluster of {counted(visit.size, 'image')} {labels}{before}"

@@ -51,6 +51,8 @@ class Actions:
             "answers": self.answers,
             "undo": self.undo,
             "class": self.add_class,
+            "rename": self.rename,
+            "remove": self.remove,
             "train": self.train,
             "export": self.export,
         }
@@ -122,7 +124,7 @@ class Actions:
         return self._shut(self.session.answer_all(pairs, rejected=rejected))
 
     def undo(self, body: Mapping[str, Any]) -> Any:
-        if not self.session.state()["can_undo"]:
+        if not self.session.state()["last"]:
             raise Refused("there is nothing to undo", 409)
         done = self.session.undo()
         return {"state": self._shut(done["state"]), "index": done["index"]}
@@ -132,6 +134,17 @@ class Actions:
         if not isinstance(name, str):
             raise Refused("a class needs a name")
         return self._shut(self.session.add_class(name))
+
+    def rename(self, body: Mapping[str, Any]) -> Any:
+        """Give a class another name, `to`; one of another class makes one class of both."""
+        name, new = _one_of(self._classes(), body.get("name")), body.get("to")
+        if not isinstance(new, str):
+            raise Refused("a class needs a name")
+        return self._shut(self.session.change_class(name, new))
+
+    def remove(self, body: Mapping[str, Any]) -> Any:
+        """Remove a class, and the labels of its images."""
+        return self._shut(self.session.change_class(_one_of(self._classes(), body.get("name")), None))
 
     def train(self, body: Mapping[str, Any]) -> Any:
         """Start a training in the background; `budget` is how long it may take, or null."""
@@ -194,7 +207,8 @@ class Actions:
         if changed:
             found = now[changed[0]]["label"]
             said = f"as '{shown(found)}'" if found is not None else "as not labeled"
-            raise Refused(f"another window has saved an image of these {said} meanwhile: nothing is saved", 409)
+            which = "this image" if len(before) == 1 else "an image of these"
+            raise Refused(f"another window has saved {which} {said} meanwhile: nothing is saved", 409)
 
 
 def _one_of(classes: Sequence[str], value: Any) -> str:

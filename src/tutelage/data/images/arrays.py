@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tutelage.config.data import MOST_CHANNELS
 from tutelage.core.memory import DEFLATE, memory_fault, size_text
 from tutelage.core.names import class_name_fault, shown
 from tutelage.core.regular import open_regular
+from tutelage.data.images.channels import channel_axis
 from tutelage.data.images.items import Content, ImageListing, Item, Stamp, Store, Unreadable, sort_classes
 
 DIGITS = Path(__file__).with_name("digits.npz")
 _SPLITS = {"train": ("x", "y"), "val": ("x_val", "y_val"), "test": ("x_test", "y_test")}
-_CHANNELS = (1, 3, 4)
 _ROW = 300  # bytes of what is kept of each image
 
 
@@ -39,11 +40,11 @@ class Rows(Store):
         """Arrays of the right shape that take no memory; the shape comes from the header of the file."""
         try:
             with open_regular(self.path) as stream, np.load(stream, allow_pickle=False) as file:
-                shape, _ = _header(file, self.array)
+                shape, kind = _header(file, self.array)
         except Exception as error:
             yield from (Unreadable(f"cannot be read: {_said(error)}") for _ in keys)
             return
-        outline = _channels_last(np.broadcast_to(np.uint8(0), shape[1:]))
+        outline = _channels_last(np.broadcast_to(np.zeros((), _kept(kind)), shape[1:]))
         yield from (outline for _ in keys)
 
     def stamps(self, keys: Sequence[int]) -> Iterator[Stamp | None]:
@@ -65,7 +66,8 @@ def list_digits() -> dict[str, ImageListing]:
 def list_arrays(path: Path, where: str) -> dict[str, ImageListing]:
     """The splits of a `.npz` file.
 
-    `x` is (N, H, W), (N, H, W, C) or (N, C, H, W), uint8 or float in [0, 1], with C one of 1, 3, 4. `y` is (N,) of
+    `x` is (N, H, W), (N, H, W, C) or (N, C, H, W), of uint8, integers of more bits, or floats in [0, 1], with C in 1 to
+    16; see `channel_axis`. `y` is (N,) of
     integers with -1 for unlabeled, and may be missing. `x_val`, `y_val`, `x_test`, `y_test` are the other splits;
     `classes`, an array of text, names the classes.
     """
@@ -96,10 +98,13 @@ def _fill(
 ) -> None:
     where = shown(listing.where)
     shape, dtype = _header(file, x)
-    if dtype != np.uint8 and dtype.kind != "f":
-        listing.faults.append(f"{where}: '{x}' must be uint8, or float in [0, 1], got {dtype}")
-    if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in _CHANNELS and shape[1] not in _CHANNELS):
-        listing.faults.append(f"{where}: '{x}' must be (N, H, W), (N, H, W, C) or (N, C, H, W), got shape {shape}")
+    if dtype.kind not in "iuf":
+        listing.faults.append(f"{where}: '{x}' must be of integers, or of floats in [0, 1], got {dtype}")
+    if len(shape) not in (3, 4) or (len(shape) == 4 and channel_axis(shape[1:]) is None):
+        listing.faults.append(
+            f"{where}: '{x}' must be (N, H, W), (N, H, W, C) or (N, C, H, W) with up to {MOST_CHANNELS} channels, "
+            f"got shape {shape}"
+        )
     if listing.faults:
         return
     labels = np.full(shape[0], -1) if y not in file.files else file[y]
@@ -162,24 +167,24 @@ def _class_names(file: np.lib.npyio.NpzFile, where: str, listing: ImageListing) 
     return tuple(names.tolist())
 
 
-def _channels_first(shape: tuple[int, ...]) -> bool:
-    """Whether an image is (C, H, W) rather than (H, W, C); if both are possible, the smaller axis is the channels."""
-    return shape[0] in _CHANNELS and (shape[2] not in _CHANNELS or shape[0] < shape[2])
-
-
 def _channels_last(image: NDArray) -> NDArray:
-    """(H, W), or (H, W, C) with 3 or 4 channels; a view."""
-    if image.ndim == 3 and _channels_first(image.shape):
+    """(H, W), or (H, W, C) with several channels; a view."""
+    if image.ndim == 3 and channel_axis(image.shape) == 0:
         image = image.transpose(1, 2, 0)
     return image[:, :, 0] if image.ndim == 3 and image.shape[2] == 1 else image
 
 
+def _kept(kind: np.dtype) -> np.dtype:
+    """The type of the pixels that are read from an array: floats become 8 bits."""
+    return np.dtype(np.uint8) if kind.kind == "f" else kind
+
+
 def _to_pixels(image: NDArray) -> Content:
-    """(H, W) or (H, W, C) uint8."""
+    """(H, W) or (H, W, C), of integers."""
     image = _channels_last(image)
-    if image.dtype == np.uint8:
+    if image.dtype.kind != "f":
         return np.ascontiguousarray(image)
     low, high = float(image.min()), float(image.max())
     if not (low >= 0.0 and high <= 1.0):  # also true of NaN
-        return Unreadable(f"holds values from {low:g} to {high:g}: expected [0, 1], or uint8")
+        return Unreadable(f"holds values from {low:g} to {high:g}: expected [0, 1], or integers")
     return np.rint(image.astype(np.float64) * 255).astype(np.uint8)

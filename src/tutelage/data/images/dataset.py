@@ -16,10 +16,19 @@ from tutelage.data.images.image_set import ImageSet, ImageSubset, class_indices,
 from tutelage.data.images.inventory import take_image_inventory
 from tutelage.data.images.parts import ImageInventory
 from tutelage.data.images.reader import Decoding, ImageReader
-from tutelage.data.images.size import choose_channels, choose_framing, choose_size, framing_note, levels_note
+from tutelage.data.images.size import (
+    alpha_note,
+    choose_channels,
+    choose_framing,
+    choose_size,
+    framing_note,
+    levels_note,
+)
 from tutelage.data.images.streamed import StreamedImages
 from tutelage.data.images.streaming import hold_labeled
 from tutelage.data.split import LEAST_HELD, LEAST_LEFT, copies_of, hold_out, keep_labels, leave_out
+
+_KINDS = {1: "grayscale", 3: "color"}  # of images, by their channels
 
 
 class ImageDataset:
@@ -175,13 +184,12 @@ def _choose_decoding(inventory: ImageInventory, config: DataConfig, reader: Imag
         levels = reader.levels(config, inventory.items_of("train"), inventory.learned_looks)
     else:
         levels = before.framing.levels
-    framing, channels = replace(choose_framing(looks, config), levels=levels), choose_channels(looks)
+    framing, channels = replace(choose_framing(looks, config), levels=levels), choose_channels(looks, config)
     size, note = choose_size(looks, config.image_size, framing.mode)
-    notes.append(f"{note}, {'grayscale' if channels == 1 else 'color'}")
+    notes.append(f"{note}, {_KINDS.get(channels, f'{channels} channels')}")
     if (note_of_shape := framing_note(looks, framing)) is not None:
         notes.append(note_of_shape)
-    if (note_of_levels := levels_note(looks, levels)) is not None:
-        notes.append(note_of_levels)
+    notes += [said for said in (levels_note(looks, levels), alpha_note(looks, channels)) if said is not None]
     return Decoding(size, channels, framing)
 
 

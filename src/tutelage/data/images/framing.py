@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tutelage.config.data import DataConfig
+from tutelage.core.colors import over_white
+from tutelage.core.names import counted
 from tutelage.data.images.levels import Range
+from tutelage.data.images.reading import ImageFault
 
 Mode = Literal["crop", "pad", "squash"]
 Filter = Literal["bicubic", "bilinear"]
@@ -53,14 +56,14 @@ class Framing:
             auto if data.resize == "auto" else data.resize,
             data.crop_share,
             "bicubic" if data.interpolation == "auto" else data.interpolation,
-            (data.intensity_range[0], data.intensity_range[1]) if data.intensity_range else None,
+            data.intensity_range or None,
             data.max_pixels,
         )
 
     @property
     def key(self) -> str:
         """Part of the name of a cache file; it changes with the pixels."""
-        levels = "" if self.levels is None else f"-{self.levels[0]:g}-{self.levels[1]:g}"
+        levels = "".join(f"-{level:g}" for level in self.levels or ())
         return f"{self.mode}-{self.crop_share:g}-{self.interpolation}{levels}"
 
     def short_side(self, size: int) -> int:
@@ -68,9 +71,20 @@ class Framing:
         return math.ceil(size / self.crop_share)
 
     def to_square(self, image: NDArray[np.uint8], size: int, channels: int) -> Pixels:
-        """(channels, size, size) uint8 of an image (H, W) or (H, W, 3) uint8."""
-        if channels == 1 and image.ndim == 3:
+        """(channels, size, size) uint8 of an image (H, W) or (H, W, C) uint8.
+
+        Color becomes gray and gray becomes color. Of four channels for gray or color, the fourth is alpha, over white.
+
+        Raises:
+            ImageFault: the image has another number of channels.
+        """
+        if image.ndim == 3 and image.shape[2] == 4 and channels in (1, 3):
+            image = over_white(image)
+        if channels == 1 and image.ndim == 3 and image.shape[2] == 3:
             image = np.asarray(Image.fromarray(image).convert("L"))
+        has = image.shape[2] if image.ndim == 3 else 1
+        if has != channels and not (has == 1 and channels == 3):
+            raise ImageFault(f"has {counted(has, 'channel')}: expected {channels}")
         if image.shape[0] != image.shape[1] or self.crop_share < 1.0:
             image = {"crop": self._cropped, "pad": self._padded, "squash": self._resized}[self.mode](image, size)
         square = self._resized(image, size)

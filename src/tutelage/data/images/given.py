@@ -15,7 +15,7 @@ from tutelage.core.errors import DataError
 from tutelage.core.inputs import user_path
 from tutelage.core.names import shown
 from tutelage.data.images.items import Content, Item, Store, Unreadable
-from tutelage.data.images.layout import split_batch
+from tutelage.data.images.layout import COLORS, split_batch
 from tutelage.data.images.reading import ImageFault, pixels_of
 from tutelage.data.images.source import list_images
 
@@ -39,13 +39,21 @@ class InMemory(Store):
         return name
 
 
-def list_given(images: Images, tell: Callable[[str], None] = lambda line: None) -> list[Item]:
+def list_given(
+    images: Images,
+    tell: Callable[[str], None] = lambda line: None,
+    *,
+    channels: int = 3,
+    deep: bool = False,
+) -> list[Item]:
     """The images to predict, in order: those of a source, or those handed over.
 
     A file is named by its path, an image in memory `image 0`, `image 1`, ..., by its place.
 
     Args:
         tell: receives one line on each kind of file that is left out.
+        channels: of the images of a model; of gray and color, an array may be either.
+        deep: whether the model scales integers of more than 8 bits.
 
     Raises:
         DataError: a source does not exist or has no images; or an image is of another type, shape or range.
@@ -62,7 +70,7 @@ def list_given(images: Images, tell: Callable[[str], None] = lambda line: None) 
     alone = isinstance(images, Image.Image | np.ndarray | Tensor) and not _is_text(images)
     for number, one in enumerate([images] if alone else _as_list(images)):
         what = "the array" if alone else f"image {number}"
-        found = _one(one, what)
+        found = _one(one, what, COLORS if channels in COLORS[:2] else (channels,), deep)
         if not alone and len(found) > 1:
             raise DataError(f"{what} of the list is a batch of {len(found)} images: pass one image each, or the batch")
         names += [
@@ -75,7 +83,7 @@ def list_given(images: Images, tell: Callable[[str], None] = lambda line: None) 
     return [Item(name, None, store, key) for key, name in enumerate(names)]
 
 
-def _one(image: object, what: str) -> list[Path | Image.Image | NDArray[np.uint8]]:
+def _one(image: object, what: str, channels: Sequence[int], deep: bool) -> list[Path | Image.Image | NDArray[np.uint8]]:
     if isinstance(image, str | Path):
         path = user_path(image)
         if path.is_dir():
@@ -87,7 +95,7 @@ def _one(image: object, what: str) -> list[Path | Image.Image | NDArray[np.uint8
         image = image.detach().cpu()
         image = image.float().numpy() if image.is_floating_point() else image.numpy()
     if isinstance(image, np.ndarray):
-        return list(split_batch(image, what))
+        return list(split_batch(image, what, channels=channels, deep=deep))
     raise DataError(f"{what} is of type {type(image).__name__}: expected {_EXPECTED}")
 
 

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from tutelage.config.data import DataConfig
+from tutelage.core.errors import DataError
 from tutelage.core.inputs import user_path
 from tutelage.core.names import counted, shown
+from tutelage.data.images.channels import COLOR_16
 from tutelage.data.images.copies import check_copies
 from tutelage.data.images.framing import Framing
 from tutelage.data.images.items import ImageListing, Item, Unreadable
-from tutelage.data.images.levels import COLOR_16
 from tutelage.data.images.parts import LEARNED, ImageInventory, ImagePart, read_parts
 from tutelage.data.images.reader import Decoding, ImageReader
 from tutelage.data.images.size import choose_channels, choose_framing, choose_size
@@ -101,7 +102,7 @@ def _decoding(config: DataConfig, found: ImageInventory, reader: ImageReader) ->
     levels = reader.levels(config, found.items_of("train"), found.learned_looks)
     framing = replace(choose_framing(seen, config), levels=levels)
     size, _ = choose_size(seen, config.image_size, framing.mode)
-    return Decoding(size, choose_channels(seen), framing)
+    return Decoding(size, choose_channels(seen, config), framing)
 
 
 def read_image_headers(
@@ -142,6 +143,10 @@ def _assemble(
         for role in ("val", "test"):
             if role in inventory.parts and inventory.parts[role].listing.items:
                 check_scored_classes(role, inventory.parts[role], inventory)
+    try:
+        choose_channels([look for part in inventory.parts.values() for look in part.seen], config)
+    except DataError as error:
+        inventory.faults += error.faults
     return inventory
 
 
@@ -215,7 +220,8 @@ def _part(listing: ImageListing, looks: Looks, skip: bool, inventory: ImageInven
     if color_16:
         inventory.warnings.append(
             f"{counted(len(color_16), 'color image')} of 16 bits: only the upper 8 bits are read, so save them with 8 "
-            f"bits over the range that they use (first: {shown(color_16[0].place)})"
+            "bits over the range that they use (without alpha, all bits are read if imagecodecs is installed: pip "
+            f"install 'tutelage[tiff]') (first: {shown(color_16[0].place)})"
         )
     tiny = [item for item, look in zip(part.items, part.looks, strict=True) if look.seen and min(look.size) < _TINY]
     if tiny:

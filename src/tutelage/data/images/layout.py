@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,19 +10,21 @@ from numpy.typing import NDArray
 
 from tutelage.core.errors import DataError
 
-CHANNELS = (1, 3, 4)  # gray, RGB, RGB with alpha
-_LAYOUTS = (
-    "(H, W), (H, W, C) or (C, H, W) for one image, (N, H, W, C) or (N, C, H, W) for several, with C one of 1, 3, 4"
-)
+COLORS = (1, 3, 4)  # gray, RGB, RGB with alpha
+_LAYOUTS = "(H, W), (H, W, C) or (C, H, W) for one image, (N, H, W, C) or (N, C, H, W) for several"
 
 
-def split_batch(array: NDArray[Any], where: str) -> list[NDArray[np.uint8]]:
-    """The images of an array: each (H, W), or (H, W, C) with 3 or 4 channels, uint8.
+def split_batch(
+    array: NDArray[Any], where: str, *, channels: Sequence[int] = COLORS, deep: bool = False
+) -> list[NDArray]:
+    """The images of an array: each (H, W), or (H, W, C) with several channels, uint8.
 
     Args:
-        array: one image (H, W), (H, W, C) or (C, H, W), or several (N, H, W, C) or (N, C, H, W); C is 1 for gray, 3 for
-            RGB, 4 for RGB with alpha. uint8 in [0, 255], or floating point in [0, 1].
+        array: one image (H, W), (H, W, C) or (C, H, W), or several (N, H, W, C) or (N, C, H, W). uint8 in [0, 255], or
+            floating point in [0, 1].
         where: what it is, for messages.
+        channels: what C may be.
+        deep: take integers of more than 8 bits, too, as they are.
 
     Raises:
         DataError: it has another shape, type or range, or a shape that can be read in two ways.
@@ -29,22 +32,31 @@ def split_batch(array: NDArray[Any], where: str) -> list[NDArray[np.uint8]]:
     single = array.ndim in (2, 3)
     batch = array[None] if single else array
     if array.ndim not in (2, 3, 4):
-        raise DataError(f"{where} has the shape {array.shape}: expected {_LAYOUTS}")
+        raise DataError(f"{where} has the shape {array.shape}: expected {_LAYOUTS}, with C {_listed(channels)}")
     if not array.size:
         raise DataError(f"{where} is empty: it has the shape {array.shape}")
     if array.ndim > 2:
-        first, last = batch.shape[1] in CHANNELS, batch.shape[3] in CHANNELS
+        first, last = batch.shape[1] in channels, batch.shape[3] in channels
         if first and last:
             raise DataError(
                 f"{where} has the shape {array.shape}, in which channels may come first or last: pass PIL images, or "
                 "gray images as a list of (H, W)"
             )
         if not first and not last:
-            gray = ": several gray images are (N, H, W, 1)" if array.ndim == 3 else f": expected {_LAYOUTS}"
-            raise DataError(f"{where} has the shape {array.shape}, with no axis of 1, 3 or 4 channels{gray}")
+            gray = array.ndim == 3 and 1 in channels
+            hint = "several gray images are (N, H, W, 1)" if gray else f"expected {_LAYOUTS}"
+            raise DataError(
+                f"{where} has the shape {array.shape}, with no axis of {_listed(channels)} channels: {hint}"
+            )
         batch = batch.transpose(0, 2, 3, 1) if first else batch
         batch = batch[..., 0] if batch.shape[-1] == 1 else batch
-    return [np.ascontiguousarray(image) for image in _to_bytes(batch, where)]
+    kept = deep and batch.dtype.kind in "iu"
+    return [np.ascontiguousarray(image) for image in (batch if kept else _to_bytes(batch, where))]
+
+
+def _listed(channels: Sequence[int]) -> str:
+    *first, last = map(str, channels)
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def _to_bytes(values: NDArray[Any], where: str) -> NDArray[np.uint8]:

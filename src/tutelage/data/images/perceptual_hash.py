@@ -18,8 +18,10 @@ def gray_thumbnail(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(SIDE, SIDE) uint8: the whole image in gray, stretched to a square; each pixel is the mean of what it covers.
 
     Args:
-        pixels: (H, W) or (H, W, 3).
+        pixels: (H, W) or (H, W, C); of other numbers of channels than 3, gray is their mean.
     """
+    if pixels.ndim == 3 and pixels.shape[2] != 3:
+        pixels = pixels.mean(axis=2).astype(np.uint8)
     image = Image.fromarray(pixels)
     gray = image if image.mode == "L" else image.convert("L")
     return np.asarray(gray.resize((SIDE, SIDE), Image.Resampling.BOX, reducing_gap=2.0))

@@ -1,4 +1,4 @@
-"""From image files to pixels: every mode and orientation becomes 8-bit gray or RGB."""
+"""From image files to pixels: every mode and orientation becomes 8 bits a channel."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from tutelage.config.data import DataConfig
 from tutelage.core.names import shown
 from tutelage.core.regular import open_regular, refuse_special
 from tutelage.core.wording import option
+from tutelage.data.images.channels import COLOR_16, is_gray, mode_of
 from tutelage.data.images.items import HAS_HEIF
 from tutelage.data.images.jpeg import decode_jpeg, jpeg_header, may_be_turned
-from tutelage.data.images.levels import COLOR_16, Range, to_eight_bits
+from tutelage.data.images.levels import Range, to_eight_bits
+from tutelage.data.images.tiff import TiffLook, is_tiff, look_at_tiff, read_tiff, upright
 
 if HAS_HEIF:
     import pillow_heif
@@ -35,7 +37,8 @@ FORMATS = (
     *(("HEIF",) if HAS_HEIF else ()),
     *("JPEG", "PNG", "PPM", "TIFF", "WEBP"),
 )
-_ARRAY_MODES = {(): "L", (3,): "RGB", (4,): "RGBA"}  # by the axes after height and width
+_DEEP_RGB = "RGB;I"
+_HAS_IMAGECODECS = find_spec("imagecodecs") is not None
 _HEADER = 1 << 16  # bytes of a file in which the size of a JPEG image mostly lies
 _ORIENTATION = 0x0112  # EXIF tag
 _UPRIGHT = {
@@ -82,9 +85,11 @@ def read_header(content: bytes | Path | NDArray[np.uint8], *, most: int = MAX_PI
         else:
             start = content
         known = jpeg_header(start)
+        if known is None and is_tiff(start) and (bands := look_at_tiff(_source(content))) is not None:
+            known = bands[:2], bands.mode
         if known is not None and known[0][0] * known[0][1] <= most:
             return known
-        with _open(content if isinstance(content, Path) else io.BytesIO(content), most) as image:
+        with _open(_source(content), most) as image:
             return image.size, _mode(image)
     except Exception:  # `decode_image` says what is wrong
         return None
@@ -93,15 +98,15 @@ def read_header(content: bytes | Path | NDArray[np.uint8], *, most: int = MAX_PI
 def decode_image(
     content: bytes | NDArray, *, at_least: int, levels: Range | None = None, most: int = MAX_PIXELS
 ) -> tuple[NDArray[np.uint8], Size, str]:
-    """The first frame of an image, upright: (H, W) uint8 if it is gray, else (H, W, 3); its original size and mode.
+    """The first frame of an image, upright: (H, W) uint8 if it is gray, else (H, W, C); its original size and mode.
 
-    The size is (width, height) in the file, the mode one of Pillow's, or `levels.COLOR_16`. Transparent images are
-    composited over white. A JPEG is decoded at the smallest scale of 1/8, 1/4, 1/2, 1 that leaves both sides at twice
-    `at_least` pixels or more.
+    The size is (width, height) in the file, the mode as in `channels`. C is 3, or 4 with alpha, or the number of
+    channels of an array or a TIFF file. Gray images with alpha are laid over white. A JPEG is decoded at the smallest
+    scale of 1/8, 1/4, 1/2, 1 that leaves both sides at twice `at_least` pixels or more.
 
     Args:
-        levels: the values of gray images of more than 8 bits that become 0 and 255. By default 0 and 65,535, or 0 and 1
-            of floating point, which must not have other values. Of color images of 16 bits Pillow takes the upper 8.
+        levels: the values of images of more than 8 bits that become 0 and 255. By default 0 and 65,535, or 0 and 1 of
+            floating point, which must not have other values. Of colors of 16 bits with alpha Pillow takes the upper 8.
         most: pixels that an image may have.
 
     Raises:
@@ -109,9 +114,7 @@ def decode_image(
     """
     if isinstance(content, np.ndarray):
         size, mode = (content.shape[1], content.shape[0]), _mode_of_array(content)
-        if mode == "RGBA":
-            return np.array(_plain(Image.fromarray(content))), size, mode
-        return (content if mode in ("L", "RGB") else _scaled(content, mode, levels)), size, mode
+        return (content if content.dtype == np.uint8 else _scaled(content, mode, levels)), size, mode
     if not content:
         raise ImageFault("is empty (0 bytes)")
     header = jpeg_header(content)
@@ -126,6 +129,9 @@ def _decode_with_pillow(
     content: bytes, at_least: int, levels: Range | None = None, most: int = MAX_PIXELS
 ) -> tuple[NDArray[np.uint8], Size, str]:
     """As `decode_image`, for every format; the reference for faster decoders."""
+    if (bands := _bands(content, most)) is not None:
+        look, values = bands
+        return (values if values.dtype == np.uint8 else _scaled(values, look.mode, levels)), look[:2], look.mode
     with _opened(content, most) as image:
         size, mode, turn = image.size, _mode(image), _turn(image)
         if image.format == "JPEG":
@@ -133,22 +139,32 @@ def _decode_with_pillow(
             if pixels is not None:
                 return pixels if turn is None else np.array(Image.fromarray(pixels).transpose(turn)), size, mode
             image.draft(image.mode, (2 * at_least, 2 * at_least))
-        image.load()
-        values = np.array(_plain(_upright(image)))
+        values = _values(image, mode, content)
         return (values if values.dtype == np.uint8 else _scaled(values, mode, levels)), size, mode
 
 
 def read_values(content: bytes | NDArray, *, most: int = MAX_PIXELS) -> NDArray:
-    """(H, W) or (H, W, 3): the values of an image as they are in the file, for gray images of more than 8 bits.
+    """(H, W) or (H, W, C): the values of an image as they are in the file, for images of more than 8 bits.
 
     Raises:
         ImageFault: the content cannot be decoded.
     """
     if isinstance(content, np.ndarray):
         return content
+    if (bands := _bands(content, most)) is not None:
+        return bands[1]
     with _opened(content, most) as image:
-        image.load()
-        return np.array(_plain(_upright(image)))
+        return _values(image, _mode(image), content)
+
+
+def _values(image: Image.Image, mode: str, content: bytes) -> NDArray:
+    """The values of an opened image, upright; colors of 16 bits, which Pillow does not keep, by imagecodecs."""
+    if mode == _DEEP_RGB:
+        import imagecodecs
+
+        return np.ascontiguousarray(upright(imagecodecs.png_decode(content), _orientation(image)))
+    image.load()
+    return np.array(_plain(_upright(image)))
 
 
 @contextmanager
@@ -175,7 +191,7 @@ def _open(file: Path | BinaryIO, most: int) -> Image.Image:
         refuse_special(file)
     image = Image.open(file, formats=FORMATS)
     try:
-        _check_pixels(image, most)
+        _check_size(*image.size, most)
     except ImageFault:
         image.close()
         raise
@@ -183,12 +199,12 @@ def _open(file: Path | BinaryIO, most: int) -> Image.Image:
 
 
 def pixels_of(image: Image.Image) -> NDArray:
-    """(H, W) or (H, W, 3) of an image in memory, upright; uint8, unless it has more than 8 bits.
+    """(H, W), (H, W, 3) or with alpha (H, W, 4) of an image in memory, upright; uint8, unless it has more than 8 bits.
 
     Raises:
         ImageFault: it cannot be decoded, or has more than `MAX_PIXELS`.
     """
-    _check_pixels(image)
+    _check_size(*image.size)
     try:
         return np.array(_plain(_upright(image)))
     except ImageFault:
@@ -198,18 +214,42 @@ def pixels_of(image: Image.Image) -> NDArray:
 
 
 def _mode(image: Image.Image) -> str:
-    """The mode of Pillow, or `COLOR_16`; to be asked before the image is loaded."""
+    """The mode of Pillow, `COLOR_16` or `_DEEP_RGB`; to be asked before the image is loaded."""
     if image.mode not in ("RGB", "RGBA") or image.format not in ("PNG", "TIFF"):
         return image.mode
     tiles = getattr(image, "tile", None)  # how the pixels are stored
-    return COLOR_16 if tiles and ";16" in str(tiles[0].args) else image.mode
+    if not tiles or ";16" not in str(tiles[0].args):
+        return image.mode
+    return _DEEP_RGB if image.mode == "RGB" and image.format == "PNG" and _HAS_IMAGECODECS else COLOR_16
 
 
 def _mode_of_array(content: NDArray) -> str:
-    mode = _ARRAY_MODES[content.shape[2:]]
-    if content.dtype == np.uint8:
-        return mode
-    return "F" if content.dtype.kind == "f" else "I"
+    return mode_of(content.shape[2] if content.ndim == 3 else 1, content.dtype)
+
+
+def _source(content: bytes | Path) -> Path | io.BytesIO:
+    return content if isinstance(content, Path) else io.BytesIO(content)
+
+
+def _bands(content: bytes, most: int) -> tuple[TiffLook, NDArray] | None:
+    """The values of a TIFF file that Pillow does not read in full; None of all other files.
+
+    Raises:
+        ImageFault: it is damaged, or has too many pixels.
+    """
+    if not is_tiff(content):
+        return None
+    try:
+        look = look_at_tiff(io.BytesIO(content))
+        if look is None:
+            return None
+        _check_size(look.width, look.height, most)
+        return look, read_tiff(content)
+    except ImageFault:
+        raise
+    except Exception as error:  # damaged bytes make it raise almost anything
+        hint = ": pip install 'tutelage[tiff]'" if "imagecodecs" in str(error) else ""
+        raise ImageFault(f"cannot be decoded: {shown(str(error))}{hint}") from error
 
 
 def _scaled(values: NDArray, mode: str, levels: Range | None) -> NDArray[np.uint8]:
@@ -219,13 +259,7 @@ def _scaled(values: NDArray, mode: str, levels: Range | None) -> NDArray[np.uint
         raise ImageFault(str(error)) from None
 
 
-def is_gray(mode: str) -> bool:
-    """Whether a Pillow mode has no color."""
-    return mode in ("1", "L", "LA", "La", "F") or mode.startswith("I")
-
-
-def _check_pixels(image: Image.Image, most: int = MAX_PIXELS) -> None:
-    width, height = image.size
+def _check_size(width: int, height: int, most: int = MAX_PIXELS) -> None:
     if width * height > most:
         more = option("data.max_pixels", width * height)
         raise ImageFault(f"has {width} x {height} pixels, more than {most} are refused (to read it: {more})")
@@ -238,19 +272,26 @@ def _upright(image: Image.Image) -> Image.Image:
 
 def _turn(image: Image.Image) -> Image.Transpose | None:
     """What makes an image upright, if anything is to be done."""
+    return _UPRIGHT.get(_orientation(image))
+
+
+def _orientation(image: Image.Image) -> int:
+    """Which side is up, by the tag of EXIF; 1 where it says nothing."""
     try:
-        return _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+        found = int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # a damaged EXIF block says nothing about the pixels
-        return None
+        return 1
+    return found if found in range(1, 9) else 1
 
 
 def _plain(image: Image.Image) -> Image.Image:
-    """In mode L or RGB, over white where it is transparent; an image of more than 8 bits as it is."""
-    gray = is_gray(image.mode)
+    """In mode L, RGB or RGBA; transparent gray images over white, and those of more than 8 bits as they are."""
     if image.mode.startswith("I") or image.mode == "F":
         return image
+    wanted = "L" if is_gray(image.mode) else "RGB"
     if "transparency" in image.info or image.mode in ("LA", "La", "PA", "RGBA", "RGBa"):
         front = image.convert("RGBA")
+        if wanted == "RGB":
+            return front
         image = Image.alpha_composite(Image.new("RGBA", front.size, "white"), front)
-    wanted = "L" if gray else "RGB"
     return image if image.mode == wanted else image.convert(wanted)

@@ -55,7 +55,7 @@ def sample_images(
     items = [listing.items[place] for place in places]
     looks, reader = found.seen, reader or ImageReader()
     levels = reader.levels(config, found.items_of("train"), found.learned_looks)
-    framing, channels = replace(choose_framing(looks, config), levels=levels), choose_channels(looks)
+    framing, channels = replace(choose_framing(looks, config), levels=levels), choose_channels(looks, config)
     size, note = choose_size(looks, config.image_size, framing.mode) if looks else (_UNKNOWN, "")
     notes = [note, framing_note(looks, framing), levels_note(looks, levels)]
     return ImageSample(

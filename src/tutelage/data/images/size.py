@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from tutelage.config.data import DataConfig
+from tutelage.core.errors import DataError
 from tutelage.core.names import counted
 from tutelage.core.wording import option
+from tutelage.data.images.channels import COLOR_16, channels_of, is_deep
 from tutelage.data.images.framing import Framing, Mode
-from tutelage.data.images.levels import Range, is_deep
-from tutelage.data.images.reading import is_gray
+from tutelage.data.images.levels import Range
 from tutelage.data.images.survey import ImageLook
 
+_COLORS = (1, 3)
+_WITH_ALPHA = ("RGBA", "RGBa", COLOR_16)
 _LARGEST_DEFAULT = 224  # pixels; larger only on request
 _SIZE_STEP = 8
 _WIDE = 0.4  # share of the area; a crop takes a third of a photo of 3:2, and 44% of one of 16:9
@@ -38,9 +42,35 @@ def choose_size(looks: Sequence[ImageLook], asked: int | None, mode: Mode = "cro
     return size, f"images are resized to {size} x {size} ({what}; change it with {option('image_size')})"
 
 
-def choose_channels(looks: Sequence[ImageLook]) -> int:
-    """1 if all images are gray, else 3."""
-    return 1 if all(is_gray(look.mode) for look in looks) else 3
+def choose_channels(looks: Sequence[ImageLook], config: DataConfig) -> int:
+    """The number that settings name; or 1 if all images are gray, 3 if some have colors, or as many as all have.
+
+    Raises:
+        DataError: images have other numbers of channels than that, or several.
+    """
+    asked = config.channels
+    alpha = _WITH_ALPHA if asked == 4 else ()
+    found = Counter(4 if look.mode in alpha else channels_of(look.mode) for look in looks)
+    if asked is None:
+        several = [number for number in found if number not in _COLORS]
+        if several and len(found) > 1:
+            raise DataError(f"images have different numbers of channels: {_listed(found)}{_taken_as_gray(found)}")
+        return several[0] if several else max(found, default=1)
+    fits = {*_COLORS, 4} if asked in _COLORS else {asked}
+    if others := {number: count for number, count in found.items() if number not in fits}:
+        raise DataError(f"{option('channels', asked)}: other numbers of channels are found: {_listed(others)}")
+    return asked
+
+
+def _listed(found: Mapping[int, int]) -> str:
+    return " and ".join(
+        f"{counted(count, 'image')} with {counted(number, 'channel')}" for number, count in sorted(found.items())
+    )
+
+
+def _taken_as_gray(found: Mapping[int, int]) -> str:
+    """How images of four channels go with others, if that is all that differs."""
+    return f" ({option('channels', 3)} takes the fourth channel for alpha)" if set(found) <= {1, 3, 4} else ""
 
 
 def choose_framing(looks: Sequence[ImageLook], config: DataConfig) -> Framing:
@@ -83,10 +113,23 @@ def levels_note(looks: Sequence[ImageLook], levels: Range | None) -> str | None:
     deep = sum(is_deep(look.mode) for look in looks)
     if not deep or levels is None:
         return None
+    pairs = list(zip(levels[::2], levels[1::2], strict=True))
+    said = ", ".join(f"{low:g} to {high:g}" for low, high in pairs)
+    each = " of the channels" if len(pairs) > 1 else ""
+    given = ",".join(f"{level:g}" for level in levels)
     return (
-        f"of {counted(deep, 'image')} with more than 8 bits, values from {levels[0]:g} to {levels[1]:g} are scaled to "
-        f"black to white (change it with {option('data.intensity_range', f'{levels[0]:g},{levels[1]:g}')})"
+        f"of {counted(deep, 'image')} with more than 8 bits, values from {said}{each} are scaled to black to white "
+        f"(change it with {option('data.intensity_range', given)})"
     )
+
+
+def alpha_note(looks: Sequence[ImageLook], channels: int) -> str | None:
+    """A sentence on what becomes of transparency; None if there is none, or it is a channel."""
+    alpha = sum(look.mode in _WITH_ALPHA for look in looks)
+    if not alpha or channels == 4:
+        return None
+    taken = option("channels", 4)
+    return f"{counted(alpha, 'image')} with an alpha channel: laid over white ({taken} takes it as a fourth channel)"
 
 
 def _cut_shares(looks: Sequence[ImageLook]) -> list[float]:

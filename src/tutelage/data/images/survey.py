@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.core.regular import read_regular
+from tutelage.data.images.channels import as_seen, is_deep
 from tutelage.data.images.framing import FULL_CROP, Framing, Pixels
 from tutelage.data.images.items import Content, Item, Unreadable
-from tutelage.data.images.levels import Range, is_deep, used_range
+from tutelage.data.images.levels import Range, used_range
 from tutelage.data.images.perceptual_hash import SIDE, gray_thumbnail
 from tutelage.data.images.reading import (
     MAX_PIXELS,
@@ -111,7 +112,7 @@ def survey_images(
         try:
             loaded = _load(content)
             pixels, size, mode = decode_image(loaded, at_least=SIDE if thumbnails else 1, levels=levels, most=most)
-            small = gray_thumbnail(pixels).tobytes() if thumbnails else b""
+            small = gray_thumbnail(as_seen(pixels, mode)).tobytes() if thumbnails else b""
             return ImageLook(size, mode, _digest(loaded), small)
         except ImageFault as fault:
             return Unreadable(str(fault))
@@ -124,7 +125,8 @@ def pixel_digests(items: Sequence[Item], *, workers: int = 1) -> list[bytes | Un
 
     def digest(content: Content) -> bytes | Unreadable:
         try:
-            pixels, _, _ = decode_image(_load(content), at_least=MAX_PIXELS)  # a JPEG is not scaled
+            pixels, _, mode = decode_image(_load(content), at_least=MAX_PIXELS)  # a JPEG is not scaled
+            pixels = as_seen(pixels, mode)
             return _digest(np.stack([pixels] * 3, axis=2) if pixels.ndim == 2 else pixels)
         except ImageFault as fault:
             return Unreadable(str(fault))
@@ -175,7 +177,7 @@ def read_views(
             pixels, original, mode = decode_image(
                 loaded, at_least=framing.short_side(size), levels=framing.levels, most=framing.most_pixels
             )
-            look = ImageLook(original, mode, _digest(loaded), gray_thumbnail(pixels).tobytes())
+            look = ImageLook(original, mode, _digest(loaded), gray_thumbnail(as_seen(pixels, mode)).tobytes())
             first = None if look.digest in known else framing.to_square(pixels, size, channels)
             return look, first, cropped.to_square(pixels, other, channels)
         except ImageFault as fault:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,8 @@ from tutelage.core.errors import DataError
 from tutelage.data.scans.geometry import Geometry, nearest_axes
 from tutelage.data.scans.reading import RawCase
 
-_INTERPOLATION = {2: "bilinear", 3: "trilinear"}
+_INTERPOLATION = {1: "linear", 2: "bilinear", 3: "trilinear"}
+_BLOCK = 2**22  # values that are standardized at a time
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ def prepare(
 
     Intensities are standardized over the whole volume of the file, before it is cropped.
     """
-    image = placement.crop(placement.turn(standardize(raw.image, cfg)))
+    image = _standardized(raw.image, placement.crop(placement.turn(raw.image)), cfg)
     image = np.ascontiguousarray(resample(image, placement.shape))
     if raw.label is None:
         return image, None
@@ -178,24 +179,59 @@ def standardize(image: NDArray[np.float32], cfg: ScanConfig) -> NDArray[np.float
     Raises:
         DataError: clipping leaves a single intensity. The message completes a sentence that starts with the file name.
     """
+    return _standardized(image, image, cfg)
+
+
+def _standardized(image: NDArray[np.float32], part: NDArray[np.float32], cfg: ScanConfig) -> NDArray[np.float32]:
+    """A part of a volume, such as a crop, by the statistics of the whole; only the result needs memory."""
     if cfg.intensity == "none":
-        return image
+        return part
+    out = np.empty(part.shape, np.float32)
+    for channel, source, target in zip(image, part, out, strict=True):
+        scale = _scale(channel, cfg)
+        for start, end in _blocks(source):
+            target[start:end] = scale(source[start:end])
+    return out
+
+
+def _scale(channel: NDArray[np.float32], cfg: ScanConfig) -> Callable[[NDArray[np.float32]], NDArray]:
+    """What standardizes the intensities of a channel."""
     if cfg.intensity == "ct":
         low, high = cfg.window
-        return ((image.clip(low, high) - low) * (2.0 / (high - low)) - 1.0).astype(np.float32)
-    return np.stack([_zscore(channel, cfg) for channel in image])
-
-
-def _zscore(channel: NDArray[np.float32], cfg: ScanConfig) -> NDArray[np.float32]:
+        return lambda values: (values.clip(low, high) - low) * (2.0 / (high - low)) - 1.0
     if cfg.intensity == "percentile":
         low, high = np.percentile(channel, cfg.percentiles)
         if low == high:
             raise DataError(f"has a single intensity between the percentiles {cfg.percentiles}: widen scan.percentiles")
-        channel = channel.clip(low, high)
-    counted = channel[channel != 0] if cfg.intensity == "zscore-nonzero" else channel
-    mean, deviation = counted.mean(dtype=np.float64), counted.std(dtype=np.float64)
-    scaled = ((channel - mean) / (deviation or 1.0)).astype(np.float32)
-    return np.where(channel != 0, scaled, np.float32(0)) if cfg.intensity == "zscore-nonzero" else scaled
+        mean, deviation = _moments(channel, lambda values: values.clip(low, high))
+        return lambda values: (values.clip(low, high) - mean) / deviation
+    if cfg.intensity == "zscore-nonzero":
+        mean, deviation = _moments(channel, lambda values: values[values != 0])
+        return lambda values: np.where(values != 0, (values - mean) / deviation, 0.0)
+    mean, deviation = _moments(channel, lambda values: values)
+    return lambda values: (values - mean) / deviation
+
+
+def _moments(
+    channel: NDArray[np.float32], counted: Callable[[NDArray[np.float32]], NDArray]
+) -> tuple[np.float64, np.float64]:
+    """The mean, and the population standard deviation or 1 where it is 0, of the values that count, in float64."""
+    parts = [counted(channel[start:end]) for start, end in _blocks(channel)] if channel.size <= _BLOCK else None
+
+    def total(function: Callable[[NDArray], NDArray]) -> np.float64:
+        blocks = parts or (counted(channel[start:end]) for start, end in _blocks(channel))
+        return np.float64(sum(function(block.astype(np.float64)).sum() for block in blocks))
+
+    count = max(total(np.ones_like), np.float64(1.0))
+    mean = total(lambda values: values) / count
+    deviation = np.sqrt(total(lambda values: np.square(values - mean)) / count)
+    return mean, deviation or np.float64(1.0)
+
+
+def _blocks(array: NDArray) -> Iterator[tuple[int, int]]:
+    """Start and end, along the first axis, of blocks of a few million values."""
+    planes = max(1, _BLOCK // max(array[0].size, 1)) if len(array) else 1
+    return ((start, min(start + planes, len(array))) for start in range(0, len(array), planes))
 
 
 def resample(array: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:

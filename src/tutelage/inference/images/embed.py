@@ -38,12 +38,17 @@ class Embedded:
 
 
 def list_to_embed(
-    source: Images, labels: str | None = None, tell: Callable[[str], None] = lambda line: None
+    source: Images,
+    labels: str | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+    *,
+    channels: int = 3,
 ) -> list[Item]:
     """All images of a source, from all splits and unlabeled folders, with their labels if known; or those handed over.
 
     Args:
         tell: receives one line on each kind of file that is left out.
+        channels: as in `list_given`.
 
     Raises:
         DataError: the source does not exist or has no images, or the given labels cannot be read.
@@ -51,7 +56,7 @@ def list_to_embed(
     if not isinstance(source, str | Path):
         if labels is not None:
             raise DataError(f"{option('labels')} is for a folder of images")
-        return list_given(source)
+        return list_given(source, channels=channels)
     source = str(source)
     listing = list_images(source, role="predict")
     if listing.faults:

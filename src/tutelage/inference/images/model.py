@@ -139,9 +139,10 @@ class Model(TrainedModel):
                   shards, or an .npz file.
                 - A PIL image of any mode.
                 - A NumPy array or torch tensor of one image (H, W), (H, W, C) or (C, H, W), or, alone, of several
-                  (N, H, W, C) or (N, C, H, W). C is 1 for gray, 3 for RGB, 4 for RGB with alpha. uint8 in [0, 255], or
-                  floating point in [0, 1], not standardized. Several gray images are (N, H, W, 1). A shape in which
-                  channels may come first or last is refused.
+                  (N, H, W, C) or (N, C, H, W). C is 1 for gray, 3 for RGB, 4 for RGB with alpha, or the number of
+                  channels of a model that was trained on others. uint8 in [0, 255], or floating point in [0, 1], not
+                  standardized; integers of more bits if the model was trained on such. Several gray images are
+                  (N, H, W, 1). A shape in which channels may come first or last is refused.
             workers: threads that decode files.
 
         Raises:
@@ -150,7 +151,10 @@ class Model(TrainedModel):
             ConfigError: the model predicts no classes.
         """
         self.require_classes()
-        return Predictions.of(list(self.predictions(list_given(images), workers=workers)), self.classes)
+        return Predictions.of(list(self.predictions(self._listed(images), workers=workers)), self.classes)
+
+    def _listed(self, images: Images, tell: Tell = lambda line: None) -> list[Item]:
+        return list_given(images, tell, channels=self.channels, deep=self.framing.levels is not None)
 
     def predict_into(
         self,
@@ -173,7 +177,7 @@ class Model(TrainedModel):
         refuse_file(out, overwrite=overwrite or resume, reads=(data,), endings=(".csv",))
         say: Tell = tell or (lambda line: None)
         kept = KeptBlocks(out, resume=resume, overwrite=overwrite)
-        return write_predictions(self, list_given(data, say), out, kept, workers=workers, keep=keep, tell=say)
+        return write_predictions(self, self._listed(data, say), out, kept, workers=workers, keep=keep, tell=say)
 
     @float32_by_default()
     def score(self, data: str, *, labels: str | None = None, workers: int = 2, tell: Tell | None = None) -> ImageScores:
@@ -202,13 +206,13 @@ class Model(TrainedModel):
             self.network, self.normalization, self.channels, self.image_size, self.device, self.step, self.framing
         )
         with label_file(labels) as table:
-            items = list_to_embed(images, table)
+            items = list_to_embed(images, table, channels=self.channels)
         return table_of(write_embedded(encoder, items, None, workers=workers))
 
     def __repr__(self) -> str:
         many = f", ... ({len(self.classes)})" if len(self.classes) > _SHOWN else ""
         classes = ", ".join(map(shown, self.classes[:_SHOWN])) + many
-        channels = "gray" if self.channels == 1 else "RGB"
+        channels = {1: "gray", 3: "RGB"}.get(self.channels, f"{self.channels}-channel")
         return (
             f"<tutelage.Model: classes {classes or 'none, an encoder'}; {channels} images of {self.image_size} x "
             f"{self.image_size}; step {self.step:,}; {self.device}>"

@@ -88,11 +88,12 @@ class Thumbnail:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Thumbnails, in their order."""
+    """Thumbnails, in their order; `pairs` are twice as wide as high."""
 
     kind: ClassVar[str] = "gallery"
     name: str
     thumbnails: tuple[Thumbnail, ...]
+    pairs: bool = False
 
 
 @dataclass(frozen=True)

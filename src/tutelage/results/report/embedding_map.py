@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tutelage.core.colors import as_rgb
 from tutelage.core.errors import TutelageError
 from tutelage.core.names import shown
 from tutelage.data.images.items import Item, Unreadable
@@ -182,7 +183,7 @@ def _read(encoder: Encoder, items: Sequence[Item], total: int) -> Mapped:
 
 
 def _picture(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    picture = Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0).repeat(3 // len(image), axis=2)))
+    picture = Image.fromarray(as_rgb(image))
     small = picture.width < TILE
     return np.asarray(picture.resize((TILE, TILE), Image.Resampling.NEAREST if small else Image.Resampling.LANCZOS))
 

@@ -7,6 +7,7 @@ import io
 import numpy as np
 from PIL import Image
 
+from tutelage.core.colors import as_rgb
 from tutelage.core.names import shown
 from tutelage.results.report.blocks import Gallery, Thumbnail
 from tutelage.results.report.examples import Examples
@@ -52,8 +53,8 @@ def _said(name: str, prob: float) -> str:
 
 
 def thumbnail(image: np.ndarray) -> bytes:
-    """A small PNG of an image (C, H, W) uint8 with one or three channels."""
-    picture = Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0).repeat(3 // len(image), axis=2)))
+    """A small PNG of an image (C, H, W) uint8; see `as_rgb`."""
+    picture = Image.fromarray(as_rgb(image))
     picture.thumbnail((_LARGEST, _LARGEST), Image.Resampling.LANCZOS)
     return _png(picture)
 

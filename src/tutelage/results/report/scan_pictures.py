@@ -89,10 +89,12 @@ def slices_plot(
 
     Args:
         shows: "prediction" if there is no reference: slices go through most of the prediction. "unsure" if voxels of
-            which a model is unsure stand in for the reference: slices go through most of these.
+            which a model is unsure stand in for the reference: slices go through most of these, in the box around the
+            prediction if there is one.
     """
-    cuts = _cuts(case, case.reference > 0 if shows == "unsure" else case.prediction != case.reference)
-    around = _around([case.reference, case.prediction], case.spacing)
+    first = _beside_prediction(case) if shows == "unsure" else case.reference
+    cuts = _cuts(case, first > 0 if shows == "unsure" else case.prediction != case.reference)
+    around = _around([first, case.prediction], case.spacing)
     with style(name):
         figure, panels = _panels([_extent(case, cut, around) for cut in cuts], rows=1)
         for axes, cut in zip(panels[0], cuts, strict=True):
@@ -168,8 +170,16 @@ def _cuts(case: SegmentedCase, wrong: NDArray[np.bool_]) -> list[_Cut]:
     return [_Cut(axis, places[axis], (1 if axis == 0 else 0, 1 if axis == 2 else 2)) for axis in (2, 1, 0)]
 
 
-def _around(masks: Sequence[Mask], spacing: Sequence[float]) -> list[tuple[int, int]]:
-    """The range of voxels to show along each axis, as (first, last + 1)."""
+def _beside_prediction(case: SegmentedCase) -> Mask:
+    """The reference, in the box around the prediction; all of it if there is nothing there."""
+    box = tuple(slice(*ends) for ends in _around([case.prediction], case.spacing, 1))
+    near = np.zeros_like(case.reference)
+    near[box] = case.reference[box]
+    return near if near.any() else case.reference
+
+
+def _around(masks: Sequence[Mask], spacing: Sequence[float], least: int = _LEAST) -> list[tuple[int, int]]:
+    """The range of voxels to show along each axis, as (first, last + 1), with `least` around the masks or more."""
     there = np.any([mask > 0 for mask in masks], axis=0)
     if not there.any():
         return [(0, n) for n in there.shape]
@@ -177,7 +187,7 @@ def _around(masks: Sequence[Mask], spacing: Sequence[float]) -> list[tuple[int, 
     reach = max(step * float(last - first) for step, (first, last) in zip(spacing, ends, strict=True))
     box = []
     for n, step, (first, last) in zip(there.shape, spacing, ends, strict=True):
-        margin = max(_LEAST, round(_MARGIN * reach / step))
+        margin = max(least, round(_MARGIN * reach / step))
         box.append((max(0, int(first) - margin), min(n, int(last) + 1 + margin)))
     return box
 

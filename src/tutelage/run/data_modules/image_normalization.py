@@ -24,4 +24,6 @@ def choose_normalization(cfg: RunConfig, dataset: ImageDataset) -> Normalization
     prepared = preparation(timm_name(cfg.network.parts[0]))
     if dataset.channels == 3:
         return Normalization(prepared.mean, prepared.std)
+    if dataset.channels != 1:
+        return pixel_statistics(dataset.train.images, most=_STREAMED)
     return Normalization((statistics.fmean(prepared.mean),), (statistics.fmean(prepared.std),))

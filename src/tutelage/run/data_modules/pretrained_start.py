@@ -16,7 +16,8 @@ from torch import Tensor
 from tutelage.config import RunConfig
 from tutelage.config.settings import BASELINE_SHARE
 from tutelage.core.distributed import barrier, from_main, rank
-from tutelage.core.errors import NotBetter
+from tutelage.core.errors import ConfigError, NotBetter
+from tutelage.core.wording import named
 from tutelage.data.images.dataset import ImageDataset
 from tutelage.data.images.loader import Normalization
 from tutelage.networks.base import Network
@@ -59,6 +60,12 @@ class PretrainedStart:
     def decide(self, cfg: RunConfig, data: ImageDataset, *, deadline: Deadline | None) -> RunConfig:
         """Compute features, choose a head, and estimate its score; returns the settings with what was decided."""
         self.estimate = None  # of an earlier run on this data
+        if data.channels not in (1, 3) and (cfg.frozen or cfg.network.feature_dims is not None):
+            raise ConfigError(
+                f"a frozen network for photos takes gray or color images, got {data.channels} channels: leave "
+                f"{named('preset')} out, so that a network is trained from scratch, or name a network of timm, all of "
+                "whose weights are trained"
+            )
         if cfg.frozen:
             if self.backbone is None:
                 self.freeze(FrozenNetworks.published(cfg, data.image_size, self.device), cfg, data, deadline=deadline)

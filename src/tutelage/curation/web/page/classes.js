@@ -4,8 +4,8 @@ import {classColor, make, onState, store} from "./store.js";
 
 export class ClassButtons {
   // pick(name, pointed) is called with the class, and whether it was clicked with a pointer; chosen() gives the pressed one, where there is such a thing.
-  constructor(container, {pick, chosen = null, add = null}) {
-    Object.assign(this, {container, pick, chosen, add, names: null});
+  constructor(container, {pick, chosen = null, add = null, edit = null}) {
+    Object.assign(this, {container, pick, chosen, add, edit, names: null});
     onState(() => this.show());
   }
 
@@ -38,6 +38,11 @@ export class ClassButtons {
       const more = make("button", {type: "button", className: "class add"}, "New class ", make("kbd", {textContent: "+"}));
       more.addEventListener("click", () => this.add());
       buttons.push(more);
+    }
+    if (this.edit && classes.length) {
+      const change = make("button", {type: "button", className: "class add"}, "Change a class ", make("kbd", {textContent: "-"}));
+      change.addEventListener("click", () => this.edit());
+      buttons.push(change);
     }
     this.container.replaceChildren(...buttons);
   }

@@ -1,7 +1,7 @@
 // A grid of images that get a class together. Images can be taken out, or be given another class.
 
 import {get} from "./api.js";
-import {addGroup} from "./history.js";
+import {addStep} from "./history.js";
 import {small} from "./pictures.js";
 import {announce, classColor, counted, make, percent, save} from "./store.js";
 import {showTrouble} from "./trouble.js";
@@ -119,6 +119,7 @@ export class Grid {
     const to = event.key === "Home" ? 0 : event.key === "End" ? this.tiles.length - 1 : place + (steps[event.key] ?? NaN);
     if (Number.isNaN(to)) return;
     event.preventDefault();
+    this.pointed = null; // keys follow what moved last
     this.focus(Math.min(Math.max(to, 0), this.tiles.length - 1));
   }
 
@@ -129,18 +130,17 @@ export class Grid {
     this.confirmButton.disabled = true;
     const out = this.tiles.filter((tile) => tile.label === null).map((tile) => tile.item.index);
     const answers = kept.map((tile) => [tile.item.index, tile.label, tile.item.label ?? null]);
-    const entry = addGroup(kept.length, this.className);
+    const entry = addStep({images: kept.length, out: out.length, label: this.className});
     try {
       await save("answers", {answers, out, class: this.className});
-      entry.saved();
       announce(`Saved: ${counted(kept.length, "image")}.`);
       this.saved(answers, out);
     } catch (error) {
-      entry.failed();
       const again = error.status === 0 || error.status >= 500 ? () => this.confirm() : null;
       showTrouble(error, again, "Not saved. ");
       if (error.status === 409) this.saved([], []);
     } finally {
+      entry.drop();
       this.busy = false;
       this.describe();
     }

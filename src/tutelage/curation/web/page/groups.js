@@ -2,7 +2,7 @@
 
 import {get} from "./api.js";
 import {ClassButtons} from "./classes.js";
-import {Grid} from "./grid.js";
+import {Grid, itemsOf} from "./grid.js";
 import {askFirst} from "./single.js";
 import {by, counted, make, store} from "./store.js";
 import {showTrouble} from "./trouble.js";
@@ -10,14 +10,17 @@ import {showTrouble} from "./trouble.js";
 let chosen = null;
 let grid = null;
 let buttons = null;
-let takenOut = [];
+let takenOut = []; // of each group that was confirmed, what was clicked out
 
 export function startGroups(showSingle) {
   buttons = new ClassButtons(by("group-classes"), {pick: openGroup, chosen: () => chosen});
-  grid = new Grid(by("group-grid"), {saved: (answers, out) => next(out)});
+  grid = new Grid(by("group-grid"), {saved: (answers, out) => {
+    if (out.length) takenOut.push(out);
+    openGroup(null, true);
+  }});
   const one = make("button", {type: "button", id: "ask-out", hidden: true});
   one.addEventListener("click", () => {
-    const indexes = takenOut;
+    const indexes = takenOut.flat();
     takenOut = [];
     showSingle();
     askFirst(indexes);
@@ -26,6 +29,11 @@ export function startGroups(showSingle) {
 }
 
 export const groupGrid = () => grid;
+
+// After undo: a step with images that were clicked out is taken back.
+export function forgetTakenOut() {
+  takenOut.pop();
+}
 
 export async function openGroup(name = null, focus = false) {
   const classes = store.state.classes;
@@ -36,6 +44,7 @@ export async function openGroup(name = null, focus = false) {
   if (chosen === null) return grid.show([], null, "There is no class yet. Label a few images one by one first.");
   try {
     const group = await get("group", {class: chosen, start: 0, count: grid.capacity()});
+    await dropAnswered();
     grid.show(group.items, chosen, heading(group));
     if (focus) grid.focus(0);
   } catch (error) {
@@ -50,10 +59,12 @@ function heading(group) {
   return `${all}${counted(group.total, "image")} that the model takes for ${group.class}. Click the wrong ones out.`;
 }
 
-function next(out) {
-  takenOut = [...out, ...takenOut];
+// Images that were clicked out, and have an answer by now, are not asked about again.
+async function dropAnswered() {
+  const open = new Set();
+  for (const out of takenOut) for (const item of await itemsOf(out)) if (!item.answered) open.add(item.index);
+  takenOut = takenOut.map((out) => out.filter((index) => open.has(index)));
   const one = by("ask-out");
-  one.hidden = takenOut.length === 0;
-  one.textContent = `Label the ${counted(takenOut.length, "image")} you took out, one by one`;
-  openGroup(null, true);
+  one.hidden = open.size === 0;
+  one.textContent = `Label the ${counted(open.size, "image")} you took out, one by one`;
 }

@@ -1,9 +1,10 @@
 // Starts the page, switches between its views, and gives each key its meaning.
 
-import {startDialogs, keysOn, openNewClass} from "./dialogs.js";
-import {groupGrid, openGroup, startGroups} from "./groups.js";
-import {openMap, regionGrid, startMap} from "./map.js";
-import {answer, back, forward, startSingle, undo} from "./single.js";
+import {startDialogs, keysOn, openEditClass, openNewClass} from "./dialogs.js";
+import {forgetTakenOut, groupGrid, openGroup, startGroups} from "./groups.js";
+import {startHistory} from "./history.js";
+import {closeRegion, openMap, regionGrid, startMap} from "./map.js";
+import {answer, back, forward, lookAgain, showIndex, startSingle, undo} from "./single.js";
 import {startStatus} from "./status.js";
 import {by, refresh, store} from "./store.js";
 import {showTrouble, startTrouble} from "./trouble.js";
@@ -27,7 +28,7 @@ function showView(name, focus = false) {
 const step = (by_) => showView(VIEWS[(VIEWS.indexOf(view) + by_ + VIEWS.length) % VIEWS.length], true);
 
 function startTabs() {
-  for (const name of VIEWS) by(`tab-${name}`).addEventListener("click", () => showView(name));
+  for (const name of VIEWS) by(`tab-${name}`).addEventListener("click", () => (name === "map" && regionGrid() ? closeRegion() : showView(name)));
   document.querySelector("[role=tablist]").addEventListener("keydown", (event) => {
     if (!["ArrowLeft", "ArrowRight"].includes(event.key)) return;
     event.preventDefault();
@@ -37,12 +38,15 @@ function startTabs() {
 }
 
 async function undoHere() {
+  if (store.state.last[0]?.out) forgetTakenOut();
   await undo();
   if (view === "groups") openGroup();
   if (view === "map") openMap();
 }
 
 const grid = () => (view === "groups" ? groupGrid() : view === "map" ? regionGrid() : null);
+
+const onMap = () => view === "map" && !regionGrid(); // there, these keys size the circle
 
 function onKey(event) {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
@@ -60,10 +64,12 @@ function act(event) {
   if (key === "Backspace") return undoHere(), true;
   if (view === "single" && key === "ArrowLeft") return back(), true;
   if (view === "single" && key === "ArrowRight") return forward(), true;
+  if (key === "Escape" && view === "map" && regionGrid()) return closeRegion(), true;
   if (!keysOn()) return false;
   if (key === "[" || key === "]") return step(key === "[" ? -1 : 1), true;
   if (key === "?") return by("help").showModal(), true;
-  if (key === "+" && view === "single") return openNewClass(), true;
+  if (key === "+" && !onMap()) return openNewClass(), true;
+  if (key === "-" && !onMap() && store.state.classes.length) return openEditClass(), true;
   if (key === " " && view === "single") return answer(null), true;
   const found = store.state?.classes.find((one) => one.key === key.toLowerCase());
   if (!found) return false;
@@ -83,7 +89,11 @@ async function start() {
   startTrouble();
   startTabs();
   startStatus();
-  startDialogs();
+  startDialogs(() => lookAgain().catch((error) => showTrouble(error, null)));
+  startHistory(async (index) => {
+    showView("single");
+    await showIndex(index).catch((error) => showTrouble(error, null));
+  });
   startGroups(() => showView("single"));
   startMap();
   document.addEventListener("keydown", onKey);

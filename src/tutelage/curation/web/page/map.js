@@ -10,7 +10,8 @@ const EDGE = 12; // pixels around the points
 const points = {x: [], y: [], class: [], confidence: [], labeled: [], version: -1};
 const circle = {x: 0.5, y: 0.5, radius: 0.12, shown: false};
 let lasso = [];
-let region = []; // indexes that were drawn around and have no label yet
+let drawnAround = []; // indexes
+let region = []; // those of them that are still to be looked at
 let chosen = null;
 let grid = null;
 let buttons = null;
@@ -39,9 +40,14 @@ export function startMap() {
 
 export const regionGrid = () => (by("region").hidden ? null : grid);
 
-export function openMap() {
-  load();
+export async function openMap() {
+  await load();
+  if (by("region").hidden) return;
+  region = unlabeled(drawnAround); // what was undone is open again
+  showRegion();
 }
+
+const unlabeled = (indexes) => indexes.filter((k) => !points.labeled[k]).sort((a, b) => points.confidence[b] - points.confidence[a]);
 
 async function load() {
   if (loading || points.version === store.state.version) return draw();
@@ -180,7 +186,8 @@ function select(isIn) {
   const {clientWidth: width, clientHeight: height} = by("canvas");
   const found = points.x.map((_, k) => k).filter((k) => isIn(across(points.x[k], width), across(points.y[k], height)));
   if (!found.length) return announce("There is no image in this region.");
-  region = found.filter((k) => !points.labeled[k]).sort((a, b) => points.confidence[b] - points.confidence[a]);
+  drawnAround = found;
+  region = unlabeled(found);
   const votes = region.map((k) => points.class[k]).filter((number) => number >= 0);
   const most = store.state.classes.map((_, number) => votes.filter((vote) => vote === number).length);
   chosen = store.state.classes[most.indexOf(Math.max(...most))]?.name ?? null;
@@ -203,7 +210,7 @@ async function showRegion() {
   }
 }
 
-function closeRegion() {
+export function closeRegion() {
   by("region").hidden = true;
   by("map-view").hidden = false;
   load();

@@ -2,10 +2,10 @@
 
 import {get} from "./api.js";
 import {ClassButtons} from "./classes.js";
-import {addAnswer, dropAnswer} from "./history.js";
+import {addStep} from "./history.js";
 import {large} from "./pictures.js";
 import {announce, by, classColor, idle, make, onState, percent, refresh, save, store} from "./store.js";
-import {openNewClass} from "./dialogs.js";
+import {openEditClass, openNewClass} from "./dialogs.js";
 import {showTrouble} from "./trouble.js";
 
 const seen = []; // the images that were shown, in order
@@ -17,12 +17,12 @@ let first = []; // numbers of images to ask for before all others
 const current = () => seen[place] ?? null;
 
 export async function startSingle() {
-  new ClassButtons(by("classes"), {pick: answer, add: openNewClass});
+  new ClassButtons(by("classes"), {pick: answer, add: openNewClass, edit: openEditClass});
   for (const [id, act] of [["back", back], ["forward", forward], ["unsure", () => answer(null)], ["undo", undo]]) {
     by(id).addEventListener("click", act);
   }
   by("classes").addEventListener("click", focusStage);
-  onState((state) => { by("undo").disabled = !state.can_undo; });
+  onState((state) => { by("undo").disabled = state.last.length === 0; });
   await advance();
 }
 
@@ -112,7 +112,7 @@ async function show() {
 
 function describe(item) {
   by("name").textContent = item.name;
-  by("why").textContent = item.why ? `This image: ${item.why}` : "";
+  by("why").textContent = item.why && !item.label && !item.answered ? `This image: ${item.why}` : "";
   const name = item.label ?? item.guess;
   const swatch = make("i", {className: "swatch"});
   swatch.style.background = classColor(name);
@@ -126,18 +126,16 @@ export function answer(label) {
   if (!item || item.saving) return;
   visible = null;
   item.saving = true;
-  const entry = addAnswer(item, label, () => jump(item));
+  const entry = addStep({index: item.index, images: 1, label});
   const saved = save("answer", {index: item.index, label, was: item.label});
   saved.then(() => {
-    Object.assign(item, {label, saving: false});
+    Object.assign(item, {label, saving: false, answered: true});
     if (item === visible) show();
-    entry.saved();
     announce(`Saved: ${label ?? "not sure"}. ${store.state.labeled + store.state.settled} of ${store.state.images} images settled.`);
   }).catch((error) => {
     item.saving = false;
-    entry.failed();
     failed(item, label, error);
-  });
+  }).finally(() => entry.drop());
   advance();
 }
 
@@ -171,25 +169,36 @@ export function forward() {
   if (place < seen.length) advance();
 }
 
+// Shows an image by its number, wherever it was shown before.
+export async function showIndex(index) {
+  const known = seen.findLast((item) => item.index === index);
+  if (known) return jump(known);
+  seen.splice(Math.max(place, 0), 0, (await get("items", {indexes: index}))[0]);
+  return show();
+}
+
+// Takes from the server what is known of the images that were shown: their labels have changed.
+async function look() {
+  ahead = null;
+  for (const item of seen) item.label = null;
+  if (!seen.length) return;
+  const items = await get("items", {indexes: seen.slice(-200).map((item) => item.index).join(",")});
+  for (const now of items) for (const item of seen) if (item.index === now.index) Object.assign(item, now);
+}
+
+// After a class was renamed or removed.
+export async function lookAgain() {
+  await look();
+  await show();
+}
+
 // Takes the last answer back, and shows its image.
 export async function undo() {
   try {
     const {index} = await save("undo");
-    announce("The last answer is undone.");
-    dropAnswer();
-    for (const item of seen) item.label = null;
-    if (seen.length) {
-      const items = await get("items", {indexes: seen.slice(-200).map((item) => item.index).join(",")});
-      for (const now of items) for (const item of seen) if (item.index === now.index) item.label = now.label;
-    }
-    if (index === null || index === undefined) return;
-    const known = seen.findLast((item) => item.index === index);
-    if (!known) {
-      seen.splice(place, 0, (await get("items", {indexes: index}))[0]);
-      show();
-    } else {
-      jump(known);
-    }
+    announce(`Undone. ${store.state.labeled + store.state.settled} of ${store.state.images} images settled.`);
+    await look();
+    await (index === null ? show() : showIndex(index));
   } catch (error) {
     showTrouble(error, null);
   }

@@ -10,6 +10,12 @@ export function onState(listener) {
   if (store.state) listener(store.state);
 }
 
+const savedListeners = [];
+
+export function onSaved(listener) {
+  savedListeners.push(listener);
+}
+
 export function takeState(state) {
   if (store.state && state.version < store.state.version) return; // an older answer came late
   store.state = state;
@@ -27,6 +33,7 @@ export function save(name, body) {
   store.saving += 1;
   const mine = line.then(() => post(name, body)).then((found) => {
     takeState(found.state ?? found);
+    for (const listener of savedListeners) listener();
     return found;
   });
   line = mine.catch(() => {}).then(() => { store.saving -= 1; });
@@ -42,7 +49,7 @@ export function classColor(name) {
 }
 
 export function percent(share) {
-  return share > 0.995 ? ">99%" : `${Math.round(100 * share)}%`;
+  return share >= 0.995 ? ">99%" : `${Math.round(100 * share)}%`;
 }
 
 export function counted(number, one, many = one + "s") {

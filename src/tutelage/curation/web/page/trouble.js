@@ -1,10 +1,11 @@
 // The line at the top that says what went wrong.
 
-import {by} from "./store.js";
+import {by, onSaved} from "./store.js";
 
 let again = null;
 
 export function startTrouble() {
+  onSaved(hideTrouble); // what went wrong before is over
   by("retry").addEventListener("click", () => {
     const act = again;
     hideTrouble();
