@@ -20,6 +20,7 @@ import SimpleITK
 import torch
 from PIL import Image
 from safetensors.torch import save as save_tensors
+from tifffile import imwrite
 
 from tutelage.config import resolve
 from tutelage.config.data import DataConfig
@@ -36,6 +37,7 @@ from tutelage.run.run_files import read_config, read_rows, read_split
 from tutelage.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 VOLUME = np.random.default_rng(0).integers(0, 3, (6, 7, 5)).astype(np.int16)
+SPECTRUM = np.random.default_rng(0).integers(0, 999, (9, 8, 5), np.uint16)
 PIXELS = np.random.default_rng(0).integers(0, 255, (9, 8, 3), np.uint8)
 
 
@@ -214,6 +216,9 @@ def _manifest(file: Path) -> None:
 READERS = (
     *(_image(form) for form in ("png", "jpg", "gif", "bmp", "webp", "tif", "ppm")),
     Reader("deep.png", _deep, _image("png").read),
+    Reader("channels.tif", lambda file: imwrite(file, SPECTRUM, planarconfig="contig"), _image("tif").read),
+    Reader("stack.tif", lambda file: imwrite(file, SPECTRUM.transpose(2, 0, 1), ome=True), _image("tif").read),
+    Reader("tiles.tif", lambda file: imwrite(file, SPECTRUM, tile=(16, 16), compression="zlib"), _image("tif").read),
     Reader("labels.csv", _table, _read_source),
     Reader("labels.json", _studio, _read_source),
     Reader("labels.xml", _cvat, _read_source),

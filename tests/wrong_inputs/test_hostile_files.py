@@ -19,9 +19,11 @@ import nibabel
 import numpy as np
 import pytest
 from PIL import Image
+from tifffile import imwrite
 
 from tutelage.core import memory
 from tutelage.data.images.levels import to_eight_bits
+from tutelage.data.images.reading import ImageFault, decode_image
 from tutelage.data.images.shards import list_shards
 
 Arrange = Callable[[Any], list[str]]
@@ -261,6 +263,19 @@ def test_a_limit_holds_for_every_file(world: Any, refused: Any) -> None:
         ["train", "scans", "--out", "runs/a", "--memory-limit", "2MB"],
         r"1\.h5 has 80 x 80 x 80 voxels and would take 4\.61 MB",
     )
+
+
+def test_a_small_tiff_that_claims_many_channels_takes_no_memory_for_them() -> None:
+    stream = io.BytesIO()
+    imwrite(stream, np.zeros((8, 8, 16)), planarconfig="contig", photometric="minisblack")
+    content = bytearray(stream.getvalue())
+    for tag in (256, 257, 278):  # width, height and rows per strip become 9,000
+        place = content.index(tag.to_bytes(2, "little"), content.index(b"\x00\x01"))
+        content[place + 2 : place + 12] = (
+            (4).to_bytes(2, "little") + (1).to_bytes(4, "little") + (9000).to_bytes(4, "little")
+        )
+    with pytest.raises(ImageFault, match=r"would take 20\.7 GB of memory, though it has"):
+        decode_image(bytes(content), at_least=4)
 
 
 def test_png_of_sixteen_bits_is_read_as_before() -> None:
