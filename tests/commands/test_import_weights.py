@@ -16,6 +16,7 @@ from torch import Tensor
 import tutelage
 from reference import fixmatch_ports as ports
 from support.imports import MakesFolder, imported
+from support.runs import unsealed
 from tutelage import cli
 
 
@@ -74,7 +75,7 @@ def test_the_record_is_honest(tmp_path: Path, capfd: pytest.CaptureFixture[str])
     assert "wrn-10-2, wired as fixmatch-pytorch, from its entry ema_state_dict: " in said
     assert "block2.layer.0.bn1.*: computed but not used by this port" in said
     assert f"--network wrn-10-2 --network.wiring fixmatch-pytorch --init-from {tmp_path / 'run'}" in said
-    record = json.loads((tmp_path / "run" / "config.json").read_text())
+    record = unsealed(tmp_path / "run" / "config.json")
     assert record["settings"]["method"] == {"name": "imported"}
     assert record["data"]["fingerprint"] is None
     assert record["imported"]["file"] == "c.pth"
