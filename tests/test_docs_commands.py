@@ -301,7 +301,7 @@ def test_every_command_parses() -> None:
 def test_every_flag_and_setting_that_a_page_mentions_exists(dotted: set[str]) -> None:
     short = {flag for command in cli.app if not command.startswith("-") for flag in flags_of(command)}
     groups = {flag.rpartition(".")[0] for flag in dotted}
-    known = short | dotted | groups | FOREIGN | FILES | {"--help", "--version", "--cache"}
+    known = short | dotted | groups | FOREIGN | FILES | {"--help", "--version", "--cache", "--memory-limit"}
     sections = {flag[2:].partition(".")[0] for flag in dotted}
     assert len(dotted) > 100
     wrong = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,13 @@ def unsealed(file: Path) -> dict[str, Any]:
     values: dict[str, Any] = json.loads(file.read_text())
     values.pop("sha256", None)
     return values
+
+
+def change_json(file: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change a JSON file of a run, which has no hash then."""
+    values = unsealed(file)
+    change(values)
+    file.write_text(json.dumps(values))
 
 
 def checkpoints(run: Path) -> list[dict[str, Any]]:
