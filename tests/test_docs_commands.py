@@ -25,6 +25,7 @@ import pytest
 from PIL import Image
 
 import tutelage
+from support.runs import unsealed
 from tutelage import cli
 from tutelage.methods import ADDITIONS, METHODS
 
@@ -227,7 +228,7 @@ def test_the_flags_on_the_page_on_own_code_are_those_of_the_example(
 def test_the_settings_on_the_page_on_own_code_are_those_that_a_run_records(own_code: Path) -> None:
     (shown,) = (text for language, text in FENCE.findall(OWN_CODE.read_text()) if language == "json")
     assert run(shortened(ON_OWN[0]))[0] == 0
-    settings = json.loads((own_code / "runs" / "own" / "config.json").read_text())["settings"]
+    settings = unsealed(own_code / "runs" / "own" / "config.json")["settings"]
     assert json.loads("{" + shown + "}")["method"] == settings["method"]
 
 
@@ -300,7 +301,7 @@ def test_every_command_parses() -> None:
 def test_every_flag_and_setting_that_a_page_mentions_exists(dotted: set[str]) -> None:
     short = {flag for command in cli.app if not command.startswith("-") for flag in flags_of(command)}
     groups = {flag.rpartition(".")[0] for flag in dotted}
-    known = short | dotted | groups | FOREIGN | FILES | {"--help", "--version", "--cache"}
+    known = short | dotted | groups | FOREIGN | FILES | {"--help", "--version", "--cache", "--memory-limit"}
     sections = {flag[2:].partition(".")[0] for flag in dotted}
     assert len(dotted) > 100
     wrong = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 from PIL import Image
 
 import tutelage
-from support.runs import cut_back, digests
+from support.runs import cut_back, digests, unsealed
 from tutelage.cli import entry
 from tutelage.training import checkpoint
 
@@ -48,7 +47,7 @@ def test_a_run_keeps_the_labels_and_names_its_own_table(run: tutelage.Run, photo
     assert run.config["settings"]["data"]["labels"] == str(run.path / "labels.csv")
     kept = pd.read_csv(run.path / "labels.csv")
     assert dict(zip(kept["path"], kept["label"], strict=True)) == LABELS
-    split = json.loads((run.path / "split.json").read_text())
+    split = unsealed(run.path / "split.json")
     assert sorted(split["labeled"] + split["held_out"]) == sorted(LABELS)
 
 

@@ -13,12 +13,15 @@ from PIL import Image
 from rich.console import Console
 
 from tutelage import commands
-from tutelage.cli.cache_command import take_cache
 from tutelage.cli.entry import run
+from tutelage.cli.everywhere import take_everywhere
 from tutelage.commands.cache import size_text
 from tutelage.core.cache_folder import VARIABLE, cache_folder
+from tutelage.core.cache_room import make_room
 from tutelage.core.errors import ConfigError
 from tutelage.data.images import image_cache
+
+A, B = "a" * 32, "b" * 32
 
 
 @pytest.fixture(autouse=True)
@@ -35,9 +38,9 @@ def said_by(function: object, *given: object) -> str:
 
 def fill(folder: Path) -> None:
     for name, size, age in (
-        ("images/a.npy", 3_000_000, 7200),
+        (f"images/{A}.npy", 3_000_000, 7200),
         ("images/locks/ab", 0, 0),
-        ("features/b.sqlite", 500, 5),
+        (f"features/{B}.sqlite", 500, 5),
     ):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(bytes(size))
@@ -58,18 +61,37 @@ def test_what_is_kept_is_shown(folder: Path) -> None:
 def test_one_kind_or_all_are_deleted(folder: Path) -> None:
     fill(folder)
     assert "1 file deleted, 3.0 MB freed" in said_by(commands.clear_cache, "images")
-    assert not (folder / "images" / "a.npy").exists() and (folder / "features" / "b.sqlite").exists()
+    assert not (folder / "images" / f"{A}.npy").exists() and (folder / "features" / f"{B}.sqlite").exists()
     assert "1 file deleted, 500 bytes freed" in said_by(commands.clear_cache, "all")
     assert "0 files deleted" in said_by(commands.clear_cache, "all")
     with pytest.raises(ConfigError, match="there is no 'image' in the cache; did you mean 'images'"):
         said_by(commands.clear_cache, "image")
 
 
+def test_files_of_others_in_the_folder_stay(folder: Path) -> None:
+    """The folder may be one of the user's own, with `images` in it."""
+    fill(folder)
+    others = [folder / "images" / name for name in ("cat.jpg", "train.npz", "x.tmp-1", "2024/dog.jpg")]
+    for path in others:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"photo")
+        os.utime(path, (0, 0))
+    assert make_room(folder / "images", 10) and not make_room(folder / "images", 10**18)
+    assert "2 files deleted" in said_by(commands.clear_cache, "all")
+    assert all(path.exists() for path in others)
+
+
 def test_the_flag_names_the_folder_of_any_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert take_cache(["train", "photos", "--cache", "there", "--out", "x"]) == ["train", "photos", "--out", "x"]
+    assert take_everywhere(["train", "photos", "--cache", "there", "--out", "x"]) == ["train", "photos", "--out", "x"]
     assert cache_folder() == tmp_path / "there"
-    assert take_cache(["check", "--cache=elsewhere", "x", "--", "--cache", "y"]) == ["check", "x", "--", "--cache", "y"]
+    assert take_everywhere(["check", "--cache=elsewhere", "x", "--", "--cache", "y"]) == [
+        "check",
+        "x",
+        "--",
+        "--cache",
+        "y",
+    ]
     assert cache_folder() == tmp_path / "elsewhere"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from torchvision import models
 
 import tutelage
 from support.imports import MakesFolder, imported
+from support.runs import unsealed
 from tutelage import cli
 from tutelage.core.errors import ConfigError
 from tutelage.inference.images.encoder import Encoder
@@ -87,7 +87,7 @@ def test_the_record_says_what_was_left_out(small: Path, tmp_path: Path, capfd: p
     assert "resnet-18, from its entry state_dict: 120 tensors loaded" in said
     assert "encoder_q.*: the projection head, which is not a classifier" in said
     assert "images of 224 pixels, standardized as for ImageNet" in said
-    record = json.loads((small / "config.json").read_text())
+    record = unsealed(small / "config.json")
     assert record["settings"]["network"]["name"] == "resnet-18" and record["settings"]["network"]["stem"] == "large"
     assert record["data"]["classes"] == [] and record["imported"]["format"] == "moco"
     assert record["imported"]["left_out"]["queue"] == "part of the training state, not of an encoder"

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 import tutelage
 from reference.vnet import NaiveVNet, trained
 from support.imports import MakesFolder, imported
+from support.runs import unsealed
 from tutelage import cli
 from tutelage.data.scans.phantoms import write_phantoms
 
@@ -73,7 +74,7 @@ def test_the_record_and_the_output_say_what_is_assumed(
     assert "UA-MT's .h5 files are standardized already and need --intensity none" in said
     assert "classes: background, 1, 2; --classes renames them" in said
     assert f"to start training from it: --init-from {tmp_path / 'run'}\n" in said
-    record = json.loads((tmp_path / "run" / "config.json").read_text())
+    record = unsealed(tmp_path / "run" / "config.json")
     data, settings = record["data"], record["settings"]
     assert data["kind"] == "scans" and data["patch_size"] == [112, 112, 80] and data["label_values"] == [0, 1, 2]
     assert "image_size" not in data and data["classes"] == ["background", "1", "2"]
@@ -110,7 +111,7 @@ def test_extra_tensors_are_listed_and_two_classes_have_their_usual_names(
     assert "vnet, width 2, as in ua-mt" in said
     assert "left out: 1 tensors\n  out_conv2.*: not part of the V-Net\n" in said
     assert "classes: background, foreground; " in said
-    record = json.loads((tmp_path / "run" / "config.json").read_text())
+    record = unsealed(tmp_path / "run" / "config.json")
     assert record["imported"]["left_out"] == {"out_conv2.weight": "not part of the V-Net"}
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 import tutelage
 from reference import fixmatch_ports as ports
 from support.imports import MakesFolder, imported
+from support.runs import unsealed
 from tutelage import cli
 
 
@@ -74,7 +75,7 @@ def test_the_record_is_honest(tmp_path: Path, capfd: pytest.CaptureFixture[str])
     assert "wrn-10-2, wired as fixmatch-pytorch, from its entry ema_state_dict: " in said
     assert "block2.layer.0.bn1.*: computed but not used by this port" in said
     assert f"--network wrn-10-2 --network.wiring fixmatch-pytorch --init-from {tmp_path / 'run'}" in said
-    record = json.loads((tmp_path / "run" / "config.json").read_text())
+    record = unsealed(tmp_path / "run" / "config.json")
     assert record["settings"]["method"] == {"name": "imported"}
     assert record["data"]["fingerprint"] is None
     assert record["imported"]["file"] == "c.pth"
@@ -140,7 +141,7 @@ def test_a_file_that_is_none_is_said_to_be_none(
 ) -> None:
     (tmp_path / name).write_bytes(content)
     assert imported(tmp_path / name, tmp_path / "run") == 2
-    what = "is not a safetensors file" if name.endswith(".safetensors") else "was not written by torch.save"
+    what = "is not a readable safetensors file" if name.endswith(".safetensors") else "was not written by torch.save"
     assert f"{tmp_path / name} {what}" in capfd.readouterr().err
     assert not (tmp_path / "run").exists()
 

@@ -65,12 +65,25 @@ def test_readable_text_is_shown_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "part"), [("=1+1", "formula"), ("-1", "formula"), ("a\nb", "control"), ("\udcff", "und")]
+    ("name", "part"),
+    [
+        ("=1+1", "formula"),
+        ("-1", "formula"),
+        ("a\nb", "control"),
+        ("\udcff", "und"),
+        ("a\x7f", "control"),
+        ("a\x85b", "control"),
+        ("\u202egod", "direction"),
+        ("a\u200f", "direction"),
+        ("\u2066x", "direction"),
+        ("a\u200b", "not seen"),
+        ("\ufeffcat", "not seen"),
+    ],
 )
 def test_class_names_that_break_tables_are_faults(name: str, part: str) -> None:
     assert part in (class_name_fault(name) or "")
 
 
-@pytest.mark.parametrize("name", ["cat", "007", "NA", "a b", "猫", "1e5"])
+@pytest.mark.parametrize("name", ["cat", "007", "NA", "a b", "猫", "1e5", "שלום", "кот", "می\u200cخواهم", "café"])
 def test_ordinary_class_names_are_no_faults(name: str) -> None:
     assert class_name_fault(name) is None

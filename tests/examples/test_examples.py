@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from pathlib import Path
 
 import pytest
 
+from support.runs import unsealed
 from support.starter import Starter
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -32,7 +32,7 @@ def test_an_example_runs_as_a_script_and_its_model_predicts_elsewhere(
     accuracy = float(python(script.name).splitlines()[-1])
     assert 0.0 <= accuracy <= 1.0
     (run,) = (tmp_path / "runs").iterdir()
-    settings = json.loads((run / "config.json").read_text())["settings"]
+    settings = unsealed(run / "config.json")["settings"]
     assert f"{script.stem}:" in settings["method"]["name"] + settings["network"]["name"]
     assert "accuracy" in python("-m", "tutelage", "evaluate", run, "digits")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import runpy
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 import tutelage
+from support.runs import unsealed
 from tutelage import cli, methods
 from tutelage.commands import catalog
 from tutelage.core.batch import Progress, PseudoLabels, SemiSupervisedBatch, StepOutput
@@ -105,7 +105,7 @@ def test_a_new_method_trains_by_its_flags_and_gets_a_verdict(
     assert cli.run([*words, "much"]) == 2
     assert "--method.agreement-weight must be a number, got 'much'" in capsys.readouterr().err
     assert cli.run([*words, "3"]) == 0
-    settings = json.loads((tmp_path / "run" / "config.json").read_text())["settings"]["method"]
+    settings = unsealed(tmp_path / "run" / "config.json")["settings"]["method"]
     assert (settings["name"], settings["agreement_weight"], settings["ema_decay"]) == ("newcomer", 3.0, 0.0)
     assert (tmp_path / "run" / "verdict.json").exists()
     run = tutelage.train(resume=tmp_path / "run")

@@ -130,7 +130,7 @@ def test_settings_beside_the_weights_are_named_as_what_the_file_would_need(tmp_p
             pickle.dumps([1, 2]),
             "was not written by torch.save, or is damaged|must contain a state dict, got a l",
         ),
-        ("a.safetensors", b"no weights", "is not a safetensors file"),
+        ("a.safetensors", b"no weights", "is not a readable safetensors file"),
         ("b.pth", None, r"cannot read .*a.pth: No such file"),
     ],
 )

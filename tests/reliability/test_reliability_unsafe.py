@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 
 import tutelage
+from support.runs import unsealed
 from tutelage import cli
 
 SOURCE = Path(tutelage.__file__).parent
@@ -68,7 +69,7 @@ def folder(trained: Path, tmp_path: Path) -> Path:
 def checkpoint_of(content: bytes, folder: Path) -> list[str]:
     """The run of `folder`, whose checkpoints are all `content`, with hashes that agree: the manifest is forged too."""
     checkpoints = folder / "run" / "checkpoints"
-    manifest = json.loads((checkpoints / "manifest.json").read_text())
+    manifest = unsealed(checkpoints / "manifest.json")
     for entry in manifest["checkpoints"]:
         (checkpoints / entry["file"]).write_bytes(content)
         entry |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}

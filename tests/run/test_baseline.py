@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 import signal
 import time
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 
 import tutelage
+from support.runs import unsealed
 from support.starter import Starter
 from tutelage import cli, config
 from tutelage.core.errors import ConfigError
@@ -91,7 +91,7 @@ def test_a_baseline_whose_time_is_up_is_scored_as_it_is_and_the_verdict_says_so(
     command = ["train", "digits", "--out", str(tmp_path / "run"), "--method", "fixmatch", "--baseline", *BRIEF]
     assert cli.run(command) == 0
     run = tmp_path / "run"
-    result = json.loads((run / "baseline" / "result.json").read_text())
+    result = unsealed(run / "baseline" / "result.json")
     assert (result["step"], result["planned_steps"]) == (1, 4)
     assert "its time is up after step 1 of 4: it is scored as it is" in capsys.readouterr().out
     verdict = read_verdict(run)
@@ -101,7 +101,7 @@ def test_a_baseline_whose_time_is_up_is_scored_as_it_is_and_the_verdict_says_so(
     for name in ("verdict.json", "baseline/result.json"):
         (run / name).unlink()
     assert cli.run(["train", "--resume", str(run), "--no-report"]) == 0  # killed before it was scored: it goes on
-    again = json.loads((run / "baseline" / "result.json").read_text())
+    again = unsealed(run / "baseline" / "result.json")
     assert again["step"] == 4 and "planned_steps" not in again
 
 
@@ -129,7 +129,7 @@ def test_a_baseline_in_a_budget_is_planned_with_its_run_and_reads_no_data_again(
     said = capsys.readouterr().out
     assert "3 steps of the supervised baseline fit it, too" in said
     assert said.index("- loading PyTorch") < said.index("- reading the images") < said.index("- timing the first steps")
-    mine, theirs = (json.loads((folder / "config.json").read_text()) for folder in (out, out / "baseline"))
+    mine, theirs = (unsealed(folder / "config.json") for folder in (out, out / "baseline"))
     assert (mine["settings"]["train"]["steps"], theirs["settings"]["train"]["steps"]) == (6, 3)
     assert mine["settings"]["train"]["baseline_steps"] == 3
     assert (mine["plan"]["ema_decay"], theirs["settings"]["method"]["ema_decay"]) == (0.0, 0.0)
@@ -138,7 +138,7 @@ def test_a_baseline_in_a_budget_is_planned_with_its_run_and_reads_no_data_again(
     shutil.rmtree(out / "baseline")
     monkeypatch.undo()
     assert cli.run(["train", "--resume", str(out), "--baseline", "--budget", "1h", "--no-report"]) == 0
-    assert json.loads((out / "baseline" / "config.json").read_text())["settings"] == theirs["settings"]
+    assert unsealed(out / "baseline" / "config.json")["settings"] == theirs["settings"]
 
 
 def test_a_baseline_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +168,7 @@ def test_a_run_with_its_baseline_ends_with_a_verdict(tmp_path: Path, capsys: pyt
     assert judge([(mine.path, theirs.path)]) == verdict
 
     assert cli.run([*command, "--overwrite", "--seed", "1"]) == 0
-    assert json.loads((theirs.path / "config.json").read_text())["settings"]["train"]["seed"] == 1
+    assert unsealed(theirs.path / "config.json")["settings"]["train"]["seed"] == 1
 
 
 @pytest.mark.long

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 import tutelage
+from support.runs import unsealed
 from tutelage.config import resolve
 from tutelage.core.batch import Batch, Progress, Samples
 from tutelage.core.errors import ConfigError
@@ -137,7 +138,7 @@ def test_published_weights_are_not_fetched_where_a_checkpoint_brings_all(
     given: dict[str, Any] = {**settings, "network.name": "timm:resnet10t", "data.image_size": 32}
     given |= {"network.pretrained": False}
     run = tutelage.train(few_digits, out=tmp_path / "run", settings=given).path
-    config = json.loads((run / "config.json").read_text())
+    config = unsealed(run / "config.json")
     config["settings"]["network"]["pretrained"] = True
     (run / "config.json").write_text(json.dumps(config))
     assert tutelage.load(run).step == 2

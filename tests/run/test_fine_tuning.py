@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 import tutelage
 from support.pictures import SIZE, all_kept, pictures, save_pictures
-from support.runs import cut_back, digests
+from support.runs import cut_back, digests, unsealed
 from tutelage.commands import fine_tune
 from tutelage.config import RunConfig, resolve
 from tutelage.core.errors import ConfigError, Interrupted
@@ -233,7 +233,7 @@ def sequence(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> S
 
 
 def kept(run: Path) -> dict[str, str]:
-    return json.loads((run / KEPT_FILE).read_text())
+    return unsealed(run / KEPT_FILE)
 
 
 def test_what_wins_the_trial_is_trained_on_with_all_labels_and_predicts(sequence: Sequence) -> None:

@@ -6,6 +6,8 @@ import pytest
 
 import tutelage
 
+KEY = "0123456789abcdef" * 2
+
 
 @pytest.mark.parametrize("how", ["resume", "overwrite"])
 def test_what_a_killed_process_left_half_written_is_removed(how: str, tmp_path: Path) -> None:
@@ -14,10 +16,10 @@ def test_what_a_killed_process_left_half_written_is_removed(how: str, tmp_path: 
     left = [
         run / "config.json.tmp-1",
         run / "checkpoints" / "step-00000001.safetensors.tmp-1",
-        run / "cache" / "train-1x8.npy.tmp-1",
+        run / "cache" / f"{KEY}.npy.tmp-1",
     ]
     (run / "cache").mkdir(exist_ok=True)
-    whole = run / "cache" / "train-1x8.npy"
+    whole = run / "cache" / f"{KEY}.npy"
     for path in (*left, whole):
         path.write_bytes(b"half")
     if how == "resume":

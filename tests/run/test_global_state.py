@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ import pytest
 import torch
 
 import tutelage
+from support.runs import unsealed
 from tutelage.core.seeding import own_random_state
 
 SHORT: dict[str, Any] = {"steps": 2, "batch_size": 8, "label_count": 40, "workers": 0}
@@ -94,7 +94,7 @@ def embed(run: Path) -> None:
 
 @pytest.mark.long
 def test_the_default_type_of_the_caller_does_not_matter(run: Path, tmp_path: Path) -> None:
-    before = json.loads((run / "result.json").read_text())
+    before = unsealed(run / "result.json")
     copy = Path(shutil.copytree(run, tmp_path / "copy"))
     torch.set_default_dtype(torch.float64)
     try:

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import tutelage
+from support.runs import unsealed
 from tutelage import cli, config
 from tutelage.config import RunConfig
 from tutelage.data.images.dataset import load_images
@@ -263,4 +264,4 @@ def test_a_run_in_python_takes_the_same_word(wide: Path, tmp_path: Path) -> None
     run = tutelage.train(
         wide, out=tmp_path / "run", method="supervised", preset="none", network="wrn-10-1", resize="squash", steps=1
     )
-    assert json.loads((run.path / "config.json").read_text())["settings"]["data"]["resize"] == "squash"
+    assert unsealed(run.path / "config.json")["settings"]["data"]["resize"] == "squash"

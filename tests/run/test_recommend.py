@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from PIL import Image
 
 import tutelage
+from support.runs import unsealed
 from tutelage import cli, config
 from tutelage.core.errors import ConfigError
 from tutelage.results.report.repeat import train_command
@@ -306,7 +306,7 @@ BRIEF = {"train.steps": 2, "train.batch_size": 4, "train.workers": 0, "data.imag
 
 
 def settings_of(run: tutelage.Run) -> dict[str, dict[str, object]]:
-    settings: dict[str, dict[str, object]] = json.loads((run.path / "config.json").read_text())["settings"]
+    settings: dict[str, dict[str, object]] = unsealed(run.path / "config.json")["settings"]
     return settings
 
 

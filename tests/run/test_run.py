@@ -22,6 +22,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import tutelage
+from support.runs import unsealed
 from support.starter import Starter
 from tutelage import cli
 from tutelage.core.batch import Batch, Progress, StepOutput
@@ -83,7 +84,7 @@ def hashes(folder: Path) -> dict[str, str]:
 
 
 def weights(run: Path) -> str:
-    newest = json.loads((run / "checkpoints" / "manifest.json").read_text())["checkpoints"][-1]
+    newest = unsealed(run / "checkpoints" / "manifest.json")["checkpoints"][-1]
     return str(newest["sha256"])
 
 
@@ -197,7 +198,7 @@ def test_another_major_version_is_refused_and_other_threads_and_versions_are_a_w
     photos: Path, tmp_path: Path
 ) -> None:
     run = interrupted(train(photos, tmp_path / "run").path)
-    config = json.loads((run / "config.json").read_text())
+    config = unsealed(run / "config.json")
 
     def write(**environment: Any) -> None:
         changed = {**config, "environment": {**config["environment"], **environment}}
@@ -375,7 +376,7 @@ def test_the_test_images_are_read_once_and_only_at_the_end(
     run = tmp_path / "run"
 
     def counted(self: ImageDataset) -> ImageSubset:
-        last = json.loads((run / "checkpoints" / "manifest.json").read_text())["checkpoints"][-1]["step"]
+        last = unsealed(run / "checkpoints" / "manifest.json")["checkpoints"][-1]["step"]
         reads.append(last == 4)
         return original(self)
 
@@ -637,7 +638,7 @@ def test_a_handful_of_images_trains_or_says_why_not(
         assert not (tmp_path / "run").exists()
     else:
         assert (code, error) == (0, "")
-        assert json.loads((tmp_path / "run" / "result.json").read_text())["step"] == 3
+        assert unsealed(tmp_path / "run" / "result.json")["step"] == 3
 
 
 def test_a_class_with_one_label_and_others_with_more_trains(tmp_path: Path) -> None:

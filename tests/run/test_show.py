@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from support.runs import unsealed
 from tutelage import cli
 
 
@@ -44,4 +44,4 @@ def test_a_run_holds_the_sheet_of_its_methods_views(tmp_path: Path) -> None:
     assert cli.run(["train", "digits", "--label-count", "20", "--steps", "1", "--out", str(run)]) == 0
     with Image.open(run / "views.png") as sheet:
         assert min(sheet.size) > 100
-    assert json.loads((run / "config.json").read_text())["settings"]["augment"]["domain"] == "symbols"
+    assert unsealed(run / "config.json")["settings"]["augment"]["domain"] == "symbols"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 from PIL import Image
 
 import tutelage
-from support.runs import cut_back, digests
+from support.runs import cut_back, digests, unsealed
 from tutelage import cli
 from tutelage.core.errors import DataError
 from tutelage.data.images.streamed import StreamedImages
@@ -96,7 +95,7 @@ def test_lost_images_stop_a_training_which_goes_on_when_they_are_back(
         with pytest.raises(DataError, match=r"\d\d\.png does not exist") as caught:
             train(photos, tmp_path / "run")
     assert "Put back what was there at the start; then continue with" in str(caught.value)
-    manifest = json.loads((tmp_path / "run" / "checkpoints" / "manifest.json").read_text())
+    manifest = unsealed(tmp_path / "run" / "checkpoints" / "manifest.json")
     assert manifest["checkpoints"][-1]["step"] in (6, 9) and not (tmp_path / "run" / "result.json").exists()
     for file in saved.iterdir():
         file.rename(photos / file.name)

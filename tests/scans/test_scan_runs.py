@@ -20,6 +20,7 @@ import torch
 from safetensors.torch import load_file
 
 import tutelage
+from support.runs import unsealed
 from support.starter import Starter
 from tutelage import cli
 from tutelage.core.console import screen
@@ -41,16 +42,16 @@ def state(run: Path) -> dict[str, torch.Tensor]:
 
 
 def test_a_run_says_what_it_learned_from_and_how_good_it_is(finished: Path, scans: Path) -> None:
-    config = json.loads((finished / "config.json").read_text())
+    config = unsealed(finished / "config.json")
     data = config["data"]
     assert data["kind"] == "scans" and data["patch_size"] == [16, 16, 16]
     assert data["classes"] == ["background", "1", "2"] and data["label_values"] == [0, 1, 2]
     assert config["settings"]["network"]["name"] == "vnet"  # of the preset that scans start from
     assert config["settings"]["network"]["width"] == 1  # as given
     assert config["settings"]["data"]["path"] == str(scans)
-    split = json.loads((finished / "split.json").read_text())
+    split = unsealed(finished / "split.json")
     assert len(split["labeled"]) == 3 and len(split["held_out"]) == 1 and split["test_images"] == 2
-    result = json.loads((finished / "result.json").read_text())
+    result = unsealed(finished / "result.json")
     assert result["headline"] == "dice" and result["evaluated"] == "teacher"
     assert {"validation", "test"} <= set(result) and result["test"]["teacher"]["n"] == 2
     assert [case["case"] for case in result["test"]["teacher"]["per_case"]] == ["c20", "c21"]
@@ -99,7 +100,7 @@ def test_a_resumed_run_has_the_same_bits(make: Any, method: str, finished: Path,
     if method != "mean-teacher":
         tutelage.train(scans, out=whole, settings=settings)
     shutil.copytree(whole, tmp_path / "cut")
-    manifest = json.loads((whole / "checkpoints" / "manifest.json").read_text())
+    manifest = unsealed(whole / "checkpoints" / "manifest.json")
     assert [entry["step"] for entry in manifest["checkpoints"]] == [2, 4]
     (tmp_path / "cut" / "result.json").unlink()
     (tmp_path / "cut" / "scored.npz").unlink()
@@ -143,7 +144,7 @@ def test_a_changed_scan_or_setting_is_refused_on_resume(make: Any, finished: Pat
     run = tmp_path / "run"
     shutil.copytree(finished, run)
     shutil.copytree(scans, tmp_path / "scans")
-    config = json.loads((run / "config.json").read_text())
+    config = unsealed(run / "config.json")
     config["settings"]["data"]["path"] = str(tmp_path / "scans")
     (run / "config.json").write_text(json.dumps(config))
     (run / "result.json").unlink()
@@ -206,7 +207,7 @@ def test_a_scan_that_cannot_be_read_is_named_in_the_table_and_the_others_are_seg
 def test_evaluation_on_scans_that_were_learned_from_says_how_many_and_which(
     finished: Path, scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    learned = json.loads((finished / "split.json").read_text())["labeled"]
+    learned = unsealed(finished / "split.json")["labeled"]
     shutil.copytree(scans / "train", tmp_path / "again")  # another place, and another name
     for folder in ("images", "labels"):
         for path in (tmp_path / "again" / folder).iterdir():
@@ -227,7 +228,7 @@ def test_evaluation_gives_what_training_told_of_the_test_cases(
     words = ["evaluate", str(finished), str(scans), "--out", str(out), "--csv", str(table), "--report", str(page)]
     assert cli.run(words) == 0
     assert "Worst case: " in page.read_text() and page.read_text().count("<figure") == 4
-    told = json.loads((finished / "result.json").read_text())["test"]["teacher"]
+    told = unsealed(finished / "result.json")["test"]["teacher"]
     scores = json.loads((tmp_path / "s.json").read_text())
     assert set(scores) == set(told) and scores["n"] == 2
     assert scores["dice"] == pytest.approx(told["dice"], abs=0.01)
@@ -266,7 +267,7 @@ def test_auto_says_which_method_it_takes_for_scans(
     assert cli.run([*words, "--label-count", "3"]) == 0
     said = capsys.readouterr().out
     assert "- the preset mean-teacher-scan-cpu, since" in said
-    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    config = unsealed(tmp_path / "run" / "config.json")
     assert config["settings"]["method"]["name"] == "mean-teacher"
     assert "No labeled cases were left to score on" in said  # 3 labels are too few to hold one out
     assert not (tmp_path / "run" / "masks").exists()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from support.runs import unsealed
 from tutelage.core.errors import CheckpointError, RunError
 from tutelage.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
@@ -96,7 +97,7 @@ def test_a_damaged_manifest_is_an_error(tmp_path: Path, text: str) -> None:
 
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     save_checkpoint(tmp_path, checkpoint(1))
-    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    manifest = unsealed(tmp_path / "manifest.json")
     (tmp_path / "manifest.json").write_text(json.dumps({**manifest, "format": 99}))
     with pytest.raises(CheckpointError, match="format 99"):
         load_checkpoint(tmp_path)
@@ -104,7 +105,7 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
 
 def test_a_manifest_cannot_point_outside_its_folder(tmp_path: Path) -> None:
     save_checkpoint(tmp_path, checkpoint(1))
-    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    manifest = unsealed(tmp_path / "manifest.json")
     manifest["checkpoints"][0]["file"] = "../elsewhere"
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(CheckpointError, match="outside its folder"):
@@ -121,5 +122,5 @@ def test_nan_is_never_saved(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").write_text("a file is in the way")
-    with pytest.raises(RunError, match="cannot create"):
+    with pytest.raises(RunError, match="cannot create the folder"):
         save_checkpoint(tmp_path / "checkpoints", checkpoint(1))

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 
 from support import two_processes
-from support.runs import checkpoints, cut_back
+from support.runs import checkpoints, cut_back, unsealed
 from support.starter import Starter
 from tutelage import cli
 from tutelage.core.batch import Batch
@@ -109,8 +109,8 @@ def test_two_processes_write_one_run_that_a_single_one_can_use(whole: Path, tmp_
         (16, "training"),
         (16, "validation"),
     ]
-    assert json.loads((whole / "config.json").read_text())["environment"]["processes"] == 2
-    assert {"student", "teacher"} <= set(json.loads((whole / "result.json").read_text())["test"])
+    assert unsealed(whole / "config.json")["environment"]["processes"] == 2
+    assert {"student", "teacher"} <= set(unsealed(whole / "result.json")["test"])
     assert cli.run(["evaluate", str(whole), "digits"]) == 0
 
 
@@ -164,7 +164,7 @@ def test_a_run_of_two_processes_goes_on_in_one_with_the_same_batches(whole: Path
         with pytest.warns(RuntimeWarning, match="processes 2 is now 1"):
             assert cli.run(["train", "--resume", str(cut)]) == 0
     assert len(rows) == 1 and all(len(row["labeled"]) == 8 for row in rows)
-    assert json.loads((cut / "result.json").read_text())["step"] == 16
+    assert unsealed(cut / "result.json")["step"] == 16
     before = [line for line in (cut / "metrics.jsonl").read_text().splitlines() if json.loads(line)["step"] <= 15]
     assert before == (whole / "metrics.jsonl").read_text().splitlines()[: len(before)]
 
@@ -243,9 +243,9 @@ def test_a_budget_is_planned_alike_by_both(tmp_path: Path) -> None:
     run = tmp_path / "run"
     code, _, error = finish(torchrun(*train(run, steps=None, budget="20s", eval_every=100_000, log_every=50)))
     assert code == 0, error
-    plan = json.loads((run / "config.json").read_text())["plan"]
+    plan = unsealed(run / "config.json")["plan"]
     assert plan["steps"] >= 10 and plan["budget"] == "20s"
-    assert json.loads((run / "result.json").read_text())["step"] == plan["steps"]
+    assert unsealed(run / "result.json")["step"] == plan["steps"]
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -193,5 +193,5 @@ def test_a_torn_or_doubled_log_is_repaired_on_resume(whole: tutelage.Run, tmp_pa
 def test_a_log_line_that_is_no_json_is_named(whole: tutelage.Run, tmp_path: Path) -> None:
     cut = cut_back(whole.path, tmp_path / "cut", 9)
     (cut / "metrics.jsonl").write_text('{"step": 3, "kind": "training"}\nnonsense\n')
-    with pytest.raises(RunError, match=r"metrics\.jsonl line 2 is damaged"):
+    with pytest.raises(RunError, match=r"metrics\.jsonl is damaged: its lines up to step 9"):
         tutelage.train(resume=cut)

@@ -16,7 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from support.runs import unsealed
 from tutelage import cli
+from tutelage.core.sealed import write_sealed
 
 Refused = Callable[[list[str], str], str]
 BRIEF = ["--steps", "4", "--batch-size", "4", "--unlabeled-ratio", "0.5", "--device", "cpu", "--network", "wrn-10-1"]
@@ -77,16 +79,16 @@ class World:
     def run(self, *, finished: bool = True) -> str:
         """A run of four steps with the data it was trained on, in `data`."""
         shutil.copytree(self.finished, self.root, dirs_exist_ok=True)
-        config = json.loads((self.root / "run" / "config.json").read_text())
+        config = unsealed(self.root / "run" / "config.json")
         config["settings"]["data"]["path"] = str(self.root / "data")
-        self.write("run/config.json", json.dumps(config))
+        write_sealed(self.root / "run" / "config.json", config)
         if not finished:
             (self.root / "run" / "result.json").unlink()
         return "run"
 
     def config(self, change: Callable[[dict], object]) -> None:
         """Change the config.json of the run."""
-        config = json.loads((self.root / "run" / "config.json").read_text())
+        config = unsealed(self.root / "run" / "config.json")
         change(config)
         self.write("run/config.json", json.dumps(config))
 

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from support.runs import unsealed
+
 TRAIN = ["--method", "mean-teacher", "--steps", "4", "--device", "cpu"]
 
 
@@ -54,6 +56,17 @@ def cut(name: str) -> Callable[[Any], None]:
     return damage
 
 
+def replaced(name: str, old: bytes, new: bytes) -> Callable[[Any], None]:
+    """Replaces some bytes of a file."""
+
+    def damage(world: Any) -> None:
+        path = world.root / name
+        assert old in path.read_bytes()
+        path.write_bytes(path.read_bytes().replace(old, new))
+
+    return damage
+
+
 def recorded(change: Callable[[dict], object]) -> Callable[[Any], None]:
     return lambda world: world.config(change)
 
@@ -61,7 +74,7 @@ def recorded(change: Callable[[dict], object]) -> Callable[[Any], None]:
 def manifest(change: Callable[[dict], object]) -> Callable[[Any], None]:
     def damage(world: Any) -> None:
         path = world.root / "run/checkpoints/manifest.json"
-        content = json.loads(path.read_text())
+        content = unsealed(path)
         change(content)
         path.write_text(json.dumps(content))
 
@@ -177,6 +190,14 @@ RESUMED: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     "a manifest of a newer format": (
         resume(manifest(lambda m: m.update(format=9))),
         r"manifest.json is in format 9; this version reads up to 1",
+    ),
+    "a manifest of another step": (
+        resume(replaced("run/checkpoints/manifest.json", b'"step": 2', b'"step": 3')),
+        r"manifest.json is damaged, or was changed by hand: its content does not match its sha256",
+    ),
+    "a config.json with another rate": (
+        resume(replaced("run/config.json", b'"lr": 0.0', b'"lr": 0.1')),
+        r"config.json is damaged, or was changed by hand: its content does not match its sha256",
     ),
     "a manifest that leads out of the folder": (
         resume(manifest(lambda m: m["checkpoints"][-1].update(file="../../x"))),

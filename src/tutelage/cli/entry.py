@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import io
 import sys
@@ -23,15 +24,22 @@ from tutelage.cli import (
     train_commands,
 )
 from tutelage.cli.application import app, dotted
-from tutelage.cli.cache_command import take_cache
 from tutelage.cli.dotted import is_dotted, with_flags
+from tutelage.cli.everywhere import take_everywhere
 from tutelage.cli.usage import TAKES_DOTTED, commands_of, flags_of, sentence, unknown_option, with_paths
+from tutelage.core.console import LastingStream
 from tutelage.core.errors import ConfigError, DataError, TutelageError, is_out_of_memory
+from tutelage.core.lifeline import end_with_parent
 from tutelage.core.names import shown
 from tutelage.core.wording import as_flags
 
 PACKAGE = Path(__file__).parents[1]
 
+_OF_THE_SYSTEM = {  # errors that say what is wrong with a disk, whoever meets them first
+    *(errno.EACCES, errno.EDQUOT, errno.EIO, errno.ELOOP, errno.EMFILE, errno.ENAMETOOLONG, errno.ENFILE, errno.ENOSPC),
+    *(errno.EPERM, errno.EROFS, errno.ESTALE),
+}
+_LONGEST = 20_000  # characters of a message
 # importing these modules registers their commands
 COMMANDS = (
     train_commands,
@@ -47,13 +55,21 @@ COMMANDS = (
 def main(tokens: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code.
 
-    0, 1 for a bug in tutelage or a result that lacks some items, 2 for invalid input, or 130 or 143 after a signal.
+    0, 1 for a bug in tutelage or a result that lacks some items, 2 for invalid input or output that cannot be written,
+    130 or 143 after a signal, or 141 if the reader of the output went away, which ends nothing.
     """
+    end_with_parent()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # do not fail on names that the terminal cannot show
+    out, errors = LastingStream(sys.stdout), LastingStream(sys.stderr)
+    sys.stdout, sys.stderr = out, errors
     warnings.formatwarning = _format_warning
     gc.set_threshold(10_000)  # garbage collection slows down the import of torch, which creates many objects
     code = run(list(sys.argv[1:] if tokens is None else tokens))
+    out.flush()
+    errors.flush()
+    if out.fault is not None and not code:
+        code = 141 if isinstance(out.fault, BrokenPipeError) else _fail(_unwritten(out.fault), 2)
     gc.freeze()  # skips a last garbage collection over all of torch's objects, which takes a second
     sys.exit(code)
 
@@ -66,7 +82,7 @@ def run(tokens: list[str]) -> int:
 
 def _run(tokens: list[str]) -> int:
     try:
-        tokens = with_paths(take_cache(tokens), app)
+        tokens = with_paths(take_everywhere(tokens), app)
         _refuse_stray(tokens)
         tokens = dotted.take(tokens)
         app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
@@ -76,17 +92,21 @@ def _run(tokens: list[str]) -> int:
         return _fail(sentence(error, app, tokens), 2)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
-    except (BrokenPipeError, SystemExit):  # rich turns the first into the second
-        return 141
     except Exception as error:
         if is_out_of_memory(error):
             return _fail("out of memory: lower the batch size or the image size, or choose a smaller network", 2)
+        if isinstance(error, OSError) and error.filename is not None and error.errno in _OF_THE_SYSTEM:
+            return _fail(f"{error.filename}: {error.strerror}", 2)
         traceback.print_exc()
         if place := _in_own_code(error):
             return _fail(f"{place} raised {type(error).__name__}, in code that is not part of tutelage; see above", 1)
         print("tutelage: this is a bug in tutelage; please report it with the lines above", file=sys.stderr)
         return 1
     return 0
+
+
+def _unwritten(fault: OSError) -> str:
+    return f"cannot write to the standard output: {fault.strerror or fault}; all else is done"
 
 
 def _refuse_stray(tokens: list[str]) -> None:
@@ -119,7 +139,10 @@ def _in_own_code(error: Exception) -> str | None:
 
 def _fail(message: str, code: int, *, lines: bool = False) -> int:
     """Print an error, on one line unless the message is a list, and return the exit code."""
-    print(f"tutelage: {message if lines else shown(message)}", file=sys.stderr)
+    said = message if lines else shown(message)
+    if len(said) > _LONGEST:  # a value of thousands of digits
+        said = f"{said[: _LONGEST // 2]} ... {said[-_LONGEST // 2 :]}"
+    print(f"tutelage: {said}", file=sys.stderr)
     return code
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tutelage.core.cache_folder import cache_folder
+from tutelage.core.cache_folder import cache_folder, is_cached
 from tutelage.core.cache_room import cache_limit
 from tutelage.core.console import name_column
 from tutelage.core.errors import ConfigError, did_you_mean
@@ -89,7 +89,7 @@ def size_text(size: float) -> str:
 
 def _files(kind: str) -> Iterator[Path]:
     folder = cache_folder() / kind
-    return (path for path in sorted(folder.rglob("*")) if path.is_file() and path.parent.name != "locks")
+    return (path for path in sorted(folder.glob("*")) if is_cached(path.name) and path.is_file())
 
 
 def _ago(then: float) -> str:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from tutelage.core.errors import ConfigError, DataError
 from tutelage.core.files import refuse_file, write_atomically
+from tutelage.core.inputs import user_path
 from tutelage.core.names import counted, shown
 from tutelage.core.precision import float32_by_default
 from tutelage.core.seeding import own_random_state
@@ -117,7 +118,7 @@ def examined(cfg: CleanConfig, console: Console) -> Cleaning:
 def write_outputs(cfg: CleanConfig, found: Cleaning, out: Path | None, cleaned: Path | None) -> None:
     """Write the table and its page, and the cleaned list, as far as they were asked for."""
     if out is not None:
-        source = Path(cfg.data).expanduser().absolute().name
+        source = user_path(cfg.data).absolute().name
         write_atomically(out, fault_table(found.faults))
         page = cleaning_page(found.pictures, found.faults, source, found.described, workers=cfg.workers)
         write_page(page, page_beside(out))
@@ -142,7 +143,7 @@ def refuse_outputs(cfg: CleanConfig, out: Path | None, cleaned: Path | None, *, 
         return
     if out is not None and out.absolute() == cleaned.absolute():
         raise ConfigError(f"{named('out')} and {named('cleaned')} are the same file, {out}: name two")
-    root = Path(cfg.data).expanduser()
+    root = user_path(cfg.data)
     if cfg.data == "digits" or root.is_file() or (root.is_dir() and any(map(is_shard, root.iterdir()))):
         raise DataError(
             f"{shown(cfg.data)} is no folder of images: {named('cleaned')} writes a label table, which is for a folder"

@@ -16,6 +16,7 @@ from tutelage.core.devices import choose_device
 from tutelage.core.errors import ConfigError, RunError
 from tutelage.core.files import write_atomically
 from tutelage.core.names import shown
+from tutelage.core.regular import read_regular
 from tutelage.core.wording import named, option
 from tutelage.results.compare.check import check_plan
 from tutelage.results.compare.collect import ComparisonTable, collect
@@ -26,7 +27,7 @@ from tutelage.results.compare.plan import Combination, Plan, keep_plan, read_pla
 from tutelage.results.report import write_report
 from tutelage.results.verdict.verdict import Verdict, judge, print_verdict
 from tutelage.run.baseline import SUPERVISED
-from tutelage.run.folder import LABELS
+from tutelage.run.own_files import LABELS
 from tutelage.run.run_record import RunRecord
 
 REPORT = "report.html"
@@ -79,7 +80,7 @@ def _with_own_labels(plan: Plan, out: Path) -> Plan:
     Raises:
         RunError: as `keep_plan`, or the runs in `out` have other labels.
     """
-    own, content = out.absolute() / LABELS, Path(plan.settings["data.labels"]).read_bytes()
+    own, content = out.absolute() / LABELS, read_regular(plan.settings["data.labels"])
     if own.exists() and own.read_bytes() != content:
         raise RunError(f"{out} holds a comparison with other labels; choose a new folder")
     plan = dataclasses.replace(plan, settings={**plan.settings, "data.labels": str(own)})

@@ -16,7 +16,7 @@ from tutelage.commands.train import train_run
 from tutelage.config.settings import require
 from tutelage.core.console import screen
 from tutelage.core.errors import RunError
-from tutelage.core.files import write_atomically
+from tutelage.core.files import make_folder, write_atomically
 from tutelage.core.intervals import interval
 from tutelage.data.scans.phantoms import CLASSES, write_phantoms
 from tutelage.results.report.scan_cases import read_segmented, worst_and_median
@@ -136,7 +136,7 @@ def draw_pictures(run: Path, supervised: Path, folder: Path) -> list[Path]:
     plots = methods_blocks(record, {BASELINE: baseline}, "")
     for which, name in zip(("worst", "median"), worst_and_median(baseline.scores["per_case"]), strict=False):
         plots.append(surfaces_plot(read_segmented(record, name), f"{which}-surfaces", name))
-    (folder / PICTURES).mkdir(exist_ok=True)
+    make_folder(folder / PICTURES)
     paths = []
     for plot in plots:
         paths.append(folder / PICTURES / f"{plot.name}.png")

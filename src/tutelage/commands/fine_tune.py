@@ -7,7 +7,7 @@ import time
 from rich.console import Console
 
 from tutelage.core.errors import ConfigError, Interrupted, NotBetter
-from tutelage.core.files import write_json
+from tutelage.core.sealed import write_sealed
 from tutelage.core.wording import option
 from tutelage.run.data_modules.base import DataModule
 from tutelage.run.data_modules.images import ImageModule
@@ -81,5 +81,5 @@ def _outcome(head: RunRecord, tuned: RunRecord) -> tuple[bool, str]:
 
 
 def _keep(record: RunRecord, tuned: bool, reason: str, console: Console) -> None:
-    write_json(record.path / KEPT_FILE, {"kept": "finetuned" if tuned else "head", "reason": reason})
+    write_sealed(record.path / KEPT_FILE, {"kept": "finetuned" if tuned else "head", "reason": reason})
     console.print(f"- kept: the {'fine-tuned network' if tuned else 'head on the frozen network'}, since {reason}")

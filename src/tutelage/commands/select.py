@@ -11,6 +11,7 @@ from tutelage.commands.select_config import SelectConfig
 from tutelage.commands.select_scans import select_scans
 from tutelage.core.errors import DataError
 from tutelage.core.files import refuse_file, write_atomically
+from tutelage.core.inputs import user_path
 from tutelage.core.names import counted, shown
 from tutelage.core.precision import float32_by_default
 from tutelage.core.seeding import own_random_state
@@ -64,7 +65,7 @@ def refuse_outputs(cfg: SelectConfig, out: Path | None, *, overwrite: bool) -> N
 
 def write_chosen(pile: Pile, choice: Choice, cfg: SelectConfig, out: Path) -> None:
     """Write the table to `out` (.csv) and the page beside it (.html)."""
-    source = Path(cfg.data).expanduser().absolute().name
+    source = user_path(cfg.data).absolute().name
     write_atomically(out, label_csv(pile, choice))
     write_page(contact_page(pile, choice, source, workers=cfg.workers), page_beside(out))
 
@@ -127,7 +128,7 @@ def require_folder(data: str) -> None:
     Raises:
         DataError: it is an archive or a file.
     """
-    root = Path(data).expanduser()
+    root = user_path(data)
     archive = data == "digits" or root.is_file() or (root.is_dir() and any(map(is_shard, root.iterdir())))
     if archive:
         raise DataError(

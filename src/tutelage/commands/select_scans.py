@@ -10,6 +10,7 @@ from rich.console import Console
 from tutelage.commands.select_config import SelectConfig
 from tutelage.core.errors import ConfigError, DataError
 from tutelage.core.files import write_atomically
+from tutelage.core.inputs import user_path
 from tutelage.core.names import counted, shown
 from tutelage.core.wording import command, named, option
 from tutelage.curation.chosen_scans import rank_scans, scan_page, scan_table
@@ -79,7 +80,7 @@ def chosen_scans(cfg: SelectConfig, console: Console) -> ScanChoice:
     chosen = ranked[: cfg.count]
     if len(chosen) < cfg.count:
         console.print(f"- {len(chosen)} instead of {cfg.count} scans: there are no more without a mask")
-    root = Path(cfg.data).expanduser().absolute()
+    root = user_path(cfg.data).absolute()
     page = scan_page(model, chosen, root.name, cfg.run.name, total, len(labeled))
     return ScanChoice(len(chosen), scan_table(chosen, labeled, root if root.is_dir() else root.parent), page)
 

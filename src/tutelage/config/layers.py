@@ -15,6 +15,7 @@ from tutelage.config.network_name import is_own_network
 from tutelage.config.presets import read_preset
 from tutelage.config.run_config import AUTO, DEFAULT_BUDGET, DEFAULT_METHOD, NO_PRESET, SECTIONS, RunConfig
 from tutelage.core.errors import ConfigError, did_you_mean
+from tutelage.core.regular import open_regular
 
 
 def resolve(
@@ -95,12 +96,13 @@ def read_toml(path: Path, *, network: object = None) -> dict[str, Any]:
             setting or the type of a value is wrong.
     """
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             table = tomllib.load(stream)
     except OSError as error:
         raise ConfigError(f"cannot read the settings file {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+    except (ValueError, RecursionError) as error:  # also of numbers with thousands of digits, and of deep nesting
+        said = "it is nested too deep" if isinstance(error, RecursionError) else str(error).partition(";")[0]
+        raise ConfigError(f"{path} is not valid TOML: {said}") from None
     for section, values in table.items():
         try:
             _check_section(section, values, network)

@@ -168,6 +168,7 @@ class TrainConfig:
         for name in ("steps", "log_every", "eval_every", "checkpoint_every", "baseline_steps"):
             value = getattr(self, name)
             require(value is None or value >= 1, f"train.{name}", "at least 1", value)
+            require(value is None or value <= 10**12, f"train.{name}", "at most 10^12", value)
         require(self.batch_size >= 1, "train.batch_size", "at least 1", self.batch_size)
         require(self.batch_size <= 2**20, "train.batch_size", "at most 1048576", self.batch_size)
         require(

@@ -8,6 +8,8 @@ import shutil
 import time
 from pathlib import Path
 
+from tutelage.core.cache_folder import is_cached
+
 LIMIT = "TUTELAGE_CACHE_GB"
 _DEFAULT_LIMIT = 50.0  # GB
 _FREE = 0.05  # share of the disk that is left free
@@ -22,7 +24,7 @@ def cache_limit() -> int:
 
 
 def make_room(folder: Path, needed: int) -> bool:
-    """Delete files in `folder` that were not used for longest, until `needed` more bytes fit into the limit and disk.
+    """Delete cached files in `folder` that were not used for longest, until `needed` more bytes fit (limit and disk).
 
     Files that were used within the last hour stay. Nothing is deleted where that would not suffice.
 
@@ -57,7 +59,7 @@ def may_fit(folder: Path, needed: int) -> bool:
 def _too_much(folder: Path, needed: int) -> tuple[list[tuple[int, Path]], int]:
     """Size and path of the files that may be deleted, oldest first, and the bytes by which `needed` more do not fit."""
     disk = shutil.disk_usage(folder)
-    found = [(entry.stat(), Path(entry)) for entry in os.scandir(folder) if entry.is_file()]
+    found = [(entry.stat(), Path(entry)) for entry in os.scandir(folder) if is_cached(entry.name) and entry.is_file()]
     old = sorted((stat.st_mtime, stat.st_size, path) for stat, path in found if time.time() - stat.st_mtime > _IN_USE)
     excess = sum(stat.st_size for stat, _ in found) + needed - cache_limit()
     lacking = needed + int(_FREE * disk.total) - disk.free

@@ -7,13 +7,14 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from tutelage.core.errors import ConfigError, RunError
 from tutelage.core.inputs import refuse_input
+from tutelage.core.regular import read_regular
 from tutelage.core.wording import option
 
 TEMPORARY = ".tmp-"
@@ -57,6 +58,18 @@ def write_atomically(path: Path, content: bytes) -> None:
         stream.write(content)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, unless it is there.
+
+    Raises:
+        RunError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot create the folder {folder}: {error.strerror}") from None
+
+
 def require_space(path: Path, needed: int) -> None:
     """Check that the disk of `path` has `needed` bytes free.
 
@@ -80,10 +93,12 @@ def sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def remove_temporary(folder: Path) -> None:
-    """Remove temporary files that a killed process left in `folder`."""
+def remove_temporary(folder: Path, own: Callable[[str], object]) -> None:
+    """Remove temporary files that a killed process left in `folder`, of files whose name is `own`."""
     for path in folder.glob(f"*{TEMPORARY}*"):
-        path.unlink(missing_ok=True)
+        name, _, process = path.name.rpartition(TEMPORARY)
+        if process.isdecimal() and own(name):
+            path.unlink(missing_ok=True)
 
 
 def require_ending(out: Path, endings: Sequence[str]) -> str:
@@ -156,8 +171,8 @@ def read_json(path: Path) -> Any:
         RunError: it does not exist, cannot be read, or is not JSON.
     """
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(read_regular(path))
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RunError(f"{path} is damaged: {error}") from None

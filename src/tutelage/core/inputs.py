@@ -17,10 +17,24 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tutelage.core.errors import RunError
+from tutelage.core.errors import ConfigError, RunError
 from tutelage.core.names import shown
 
 _PAGES = (".html", ".htm", ".md")
+
+
+def user_path(text: str | os.PathLike[str]) -> Path:
+    """A path as the user gave it, with `~` replaced.
+
+    Raises:
+        ConfigError: it starts with `~NAME`, and there is no such user, or no home folder is known.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ConfigError(
+            f"{shown(os.fspath(text))}: the home folder of this user is not known; write the path out"
+        ) from None
 
 
 def refuse_input(out: Path, reads: Iterable[Any]) -> None:
@@ -93,8 +107,8 @@ def paths_in(reads: Iterable[Any]) -> list[Path]:
     found: list[Path] = []
     for one in reads:
         if isinstance(one, str | os.PathLike):
-            path = Path(one).expanduser()
-            with suppress(OSError, ValueError):  # too long, or with a null character
+            with suppress(OSError, ValueError, RuntimeError):  # too long, with a null character, of an unknown user
+                path = Path(one).expanduser()
                 path.exists()
                 found.append(path)
         elif isinstance(one, list | tuple):

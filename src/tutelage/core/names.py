@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Sequence
 
 _FORMULA = ("=", "+", "-", "@")
+# marks that change the direction of what follows, and characters that cannot be seen
+_HIDDEN = re.compile("[\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 _ESCAPED = re.compile(r"\\(\\|x[0-9a-f]{2}|u[0-9a-f]{4})")
 
 
@@ -64,8 +66,12 @@ def class_name_fault(name: str) -> str | None:
         return f"a class name is {'white space' if name else 'empty'}: give the class a name"
     if name.startswith(_FORMULA):
         return f"class name '{shown(name)}' starts with '{name[0]}', which spreadsheets run as a formula: rename it"
-    if any(ord(c) < 0x20 or 0xD800 <= ord(c) < 0xE000 for c in name):
+    if any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 or 0xD800 <= ord(c) < 0xE000 for c in name):
         return f"class name '{shown(name)}' holds control or undecodable characters: rename it"
+    if _HIDDEN.search(name):
+        return (
+            f"class name '{shown(name)}' holds characters that are not seen, or turn the direction of text: rename it"
+        )
     return None
 
 
@@ -77,4 +83,5 @@ def _escape(character: str) -> str:
         return f"\\x{code - 0xDC00:02x}"
     if code < 0x20 or code == 0x7F:
         return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if 0xD800 <= code < 0xE000 else character
+    hidden = 0x80 <= code < 0xA0 or 0xD800 <= code < 0xE000 or _HIDDEN.match(character)
+    return f"\\u{code:04x}" if hidden else character

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tutelage.config.data import DataConfig
 from tutelage.core.errors import DataError
+from tutelage.core.inputs import user_path
 from tutelage.core.names import shown
 from tutelage.data.images.folders import CLASS_FOLDERS
 from tutelage.data.images.items import Files, ImageListing, Item
@@ -30,7 +31,7 @@ def list_pile(config: DataConfig, *, ignore_folders: bool = False) -> ImageListi
         DataError: with all faults.
     """
     splits = list_image_splits(config.path, config.labels)
-    root = Path(config.path).expanduser()
+    root = user_path(config.path)
     has_table = root.is_dir() and find_table(root, config.labels) is not None
     parts = [splits[role] for role in _LEARNED if role in splits]
     listing = splits.get("train", next(iter(parts), None))

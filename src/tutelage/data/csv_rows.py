@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from tutelage.core.regular import open_regular
+
 _LONGEST_LINE = 1 << 16  # bytes; a longer line is no line of a table
 
 
@@ -25,7 +27,7 @@ def read_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
         TableFault: the file cannot be read or is no such table; it says why and in which line.
     """
     try:
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             reader = csv.reader(_lines(stream), strict=True)
             try:
                 for cells in reader:

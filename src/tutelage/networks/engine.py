@@ -17,6 +17,7 @@ import torch
 from safetensors.numpy import load, save
 from torch import Tensor, nn
 
+from tutelage.core.errors import RunError
 from tutelage.core.files import sha256, write_atomically
 
 Engine = Callable[[Tensor], Tensor]
@@ -115,7 +116,7 @@ def _converted(network: nn.Module, image_size: int) -> dict[str, Any]:
 def _keep(file: Path, parts: dict[str, Any]) -> None:
     """Write them with a checksum; what cannot be written is not kept."""
     content = save(parts)
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, RunError):
         file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(file, sha256(content).encode() + content)
 

@@ -8,17 +8,17 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError  # only to catch it; nothing here unpickles
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load as parse_safetensors
 from torch import Tensor
 
 from tutelage.core.errors import CheckpointError
 from tutelage.core.files import sha256
+from tutelage.core.regular import read_regular
+from tutelage.core.third_party import fault_of
 
 ENTRIES = {"ema": ("ema_state_dict", "ema_model"), "model": ("state_dict", "model")}
 _COUNTER = "num_batches_tracked"  # of batch norm; some files lack it, and nothing depends on it
@@ -44,7 +44,7 @@ def read_weights(file: Path, which: str = "auto") -> WeightsFile:
         CheckpointError: the file cannot be read without running its code, or has no such weights.
     """
     try:
-        content = file.read_bytes()
+        content = read_regular(file)
     except OSError as error:
         raise CheckpointError(f"cannot read {file}: {error.strerror}") from None
     loaded = _parse(file, content)
@@ -63,17 +63,15 @@ def read_weights(file: Path, which: str = "auto") -> WeightsFile:
 
 def _parse(file: Path, content: bytes) -> Any:
     if file.suffix == ".safetensors":
-        try:
+        with fault_of(file, "safetensors file", CheckpointError):
             return parse_safetensors(content)
-        except SafetensorError as error:
-            raise CheckpointError(f"{file} is not a safetensors file: {error}") from None
     number: Any = np.float64(0).__reduce__()[0]  # accuracies are saved with the weights as NumPy numbers
     safe: list[Any] = [(number, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
     safe += [np.dtype, *{type(np.dtype(kind)) for kind in ("f8", "f4", "i8")}]
     with torch.serialization.safe_globals(safe), warnings.catch_warnings(action="ignore"):  # of other pickle protocols
         try:
             return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        except (UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        except Exception as error:  # damaged bytes make torch raise almost anything
             if needed := re.search(r"GLOBAL (\S+)", str(error)):
                 raise CheckpointError(
                     f"{file} can only be read with {needed[1]}, and code from a file is never run: if you trust the "

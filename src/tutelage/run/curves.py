@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -10,6 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from tutelage.core.errors import RunError
+
+_NAME = re.compile(r"events\.out\.tfevents\.\d{18,}\.\d+")
+
+
+def is_event_file(name: str) -> bool:
+    """Whether `Curves` gives files such names; those of other programs also name the host."""
+    return _NAME.fullmatch(name) is not None
 
 
 class Curves:

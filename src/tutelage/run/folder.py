@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -13,18 +12,27 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from tutelage.core.errors import RunError
-from tutelage.core.files import TEMPORARY, remove_temporary, strict_json, write_atomically, write_json
+from tutelage.core.files import TEMPORARY, sha256, strict_json, write_atomically
 from tutelage.core.inputs import refuse_inputs_in
+from tutelage.core.regular import read_regular
+from tutelage.core.sealed import write_sealed
 from tutelage.core.wording import option
-from tutelage.run.run_files import FORMAT, read_rows
-from tutelage.run.run_record import BASELINE_FOLDER, KEPT_FILE, TUNED_FOLDER, RunRecord
-
-LABELS = "labels.csv"  # of a run whose labels were given in Python
-CONTENT = (
-    *("config.json", "split.json", "metrics.jsonl", "timing.jsonl", "result.json"),
-    *(LABELS, "views.png", "scored.npz", "verdict.json", "report.html", "backbone.safetensors", KEPT_FILE),
+from tutelage.run.own_files import (
+    BEGUN,
+    CACHE,
+    CHECKPOINTS,
+    CONTENT,
+    FOLDERS,
+    HASHED,
+    LABELS,
+    METRICS,
+    remove_cached,
+    remove_half_written,
+    remove_run,
 )
-FOLDERS = ("checkpoints", "tensorboard", "cache", BASELINE_FOLDER, TUNED_FOLDER, "masks")
+from tutelage.run.run_files import FORMAT, is_run, read_rows
+from tutelage.run.run_record import RunRecord
+from tutelage.training.checkpoint import MANIFEST, LogMark
 
 
 class RunFolder:
@@ -52,12 +60,12 @@ class RunFolder:
         self.path = path
         self._lock = FileLock(path / ".lock", timeout=0)
         self._made: list[Path] = []  # removed again if the run does not start: inner folders first
-        self._cached: set[Path] | None = None  # the cache entries of the run to be replaced
+        self._cached: set[str] | None = None  # names in the cache of the run to be replaced
 
     @property
     def checkpoints(self) -> Path:
         """The folder of checkpoints."""
-        return self.path / "checkpoints"
+        return self.path / CHECKPOINTS
 
     @classmethod
     def create(cls, path: Path, *, overwrite: bool = False) -> RunFolder:
@@ -80,7 +88,7 @@ class RunFolder:
             run._lock.release()
             raise
         run._made = made
-        run._cached = set((path / "cache").glob("*"))
+        run._cached = {entry.name for entry in (path / CACHE).glob("*")}
         return run
 
     @classmethod
@@ -93,7 +101,7 @@ class RunFolder:
         _ = RunRecord(path).config
         run = cls(path)
         run._acquire()
-        run._remove_temporary()
+        remove_half_written(path)
         return run
 
     def _acquire(self) -> None:
@@ -116,31 +124,21 @@ class RunFolder:
 
     def _take_back(self) -> None:
         if self.path in self._made:
-            shutil.rmtree(self.path, ignore_errors=True)
+            remove_run(self.path, cached_since=())
         elif self._cached is not None:
-            for entry in set((self.path / "cache").glob("*")) - self._cached:
-                entry.unlink(missing_ok=True)
-            with suppress(OSError):  # not empty, or missing
-                (self.path / "cache").rmdir()
+            remove_cached(self.path, self._cached)
         for entry in self._made:
             with suppress(OSError):  # e.g. a folder that holds another run by now
                 entry.unlink() if entry.name == ".lock" else entry.rmdir()
 
     def clear(self) -> None:
         """Remove an earlier run, once everything is checked."""
-        for name in CONTENT:
-            (self.path / name).unlink(missing_ok=True)
-        for name in ("checkpoints", "tensorboard", BASELINE_FOLDER, TUNED_FOLDER, "masks"):
-            shutil.rmtree(self.path / name, ignore_errors=True)
-        self._remove_temporary()
-
-    def _remove_temporary(self) -> None:
-        for folder in (self.path, self.checkpoints, self.path / "cache"):
-            remove_temporary(folder)
+        remove_run(self.path)
 
     def declare(self, config: Mapping[str, Any]) -> None:
         """Write config.json. It is written last, so a folder that has one also has a checkpoint."""
-        write_json(self.path / "config.json", {"format": FORMAT, **config})
+        files = {name: sha256(file.read_bytes()) for name in HASHED if (file := self.path / name).exists()}
+        write_sealed(self.path / "config.json", {"format": FORMAT, **config, "files": files})
         self._made, self._cached = [], None
 
     def append(self, name: str, row: Mapping[str, Any]) -> None:
@@ -175,16 +173,33 @@ class RunFolder:
         """The complete lines of a `.jsonl` file; an incomplete last line is left out."""
         return read_rows(self.path / name)
 
-    def cut(self, step: int) -> None:
-        """Remove the log lines after `step`, since those steps are done again."""
-        for name in ("metrics.jsonl", "timing.jsonl"):
-            kept = [row for row in self.rows(name) if row["step"] <= step]
-            if (self.path / name).exists():
-                write_atomically(self.path / name, "".join(strict_json(row) + "\n" for row in kept).encode())
+    def log_mark(self) -> LogMark:
+        """Of what metrics.jsonl holds now."""
+        file = self.path / METRICS
+        return LogMark.of(file.read_bytes() if file.exists() else b"")
+
+    def cut(self, step: int, mark: LogMark) -> None:
+        """Remove the log lines after `step`, when the log had that mark, since those steps are done again.
+
+        Raises:
+            RunError: the lines before are not those that were written.
+        """
+        metrics, timing = self.path / METRICS, self.path / "timing.jsonl"
+        content = read_regular(metrics) if metrics.exists() else b""
+        if LogMark.of(content[: mark.size]) != mark:
+            raise RunError(
+                f"{metrics} is damaged: its lines up to step {step} are not those that were written. Restore the "
+                "file, or start a new run"
+            )
+        if len(content) > mark.size:
+            write_atomically(metrics, content[: mark.size])
+        if timing.exists():  # not synced to the disk, and of no effect on the training: what is damaged is dropped
+            kept = [row for row in read_rows(timing, damaged=True) if row.get("step", step + 1) <= step]
+            write_atomically(timing, "".join(strict_json(row) + "\n" for row in kept).encode())
 
     def finish(self, result: Mapping[str, Any]) -> None:
         """Write the final metrics."""
-        write_json(self.path / "result.json", result)
+        write_sealed(self.path / "result.json", result)
 
 
 def refuse_existing(path: Path, *, overwrite: bool, reads: Iterable[Any]) -> None:
@@ -207,9 +222,11 @@ def refuse_existing(path: Path, *, overwrite: bool, reads: Iterable[Any]) -> Non
     entries = {entry.name for entry in path.iterdir()}
     inside = {name for name in entries - {".lock"} if TEMPORARY not in name}
     strange = sorted(inside - {*CONTENT, *FOLDERS})
-    if not inside or (".lock" in entries and "config.json" not in inside and not strange):
+    saved = (path / CHECKPOINTS / MANIFEST).is_file()
+    begun = saved or (inside <= {*BEGUN, CHECKPOINTS, CACHE} and inside != {LABELS})
+    if not inside or (".lock" in entries and "config.json" not in inside and not strange and begun):
         return  # empty, or a run that was killed before its first step
-    if "config.json" not in inside or strange:
+    if not is_run(path) or strange:
         other = strange or sorted(inside)
         raise RunError(f"{path} exists and is not a run folder (it holds {other[0]!r}); choose a new folder")
     refuse_inputs_in(path, reads)

@@ -11,16 +11,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor
 
 from tutelage.config import RunConfig
-from tutelage.core.errors import CheckpointError
-from tutelage.core.files import write_atomically
+from tutelage.core.errors import CheckpointError, RunError
+from tutelage.core.files import sha256, write_atomically
+from tutelage.core.regular import read_regular
 from tutelage.data.images.loader import Normalization
 from tutelage.data.images.streamed import ImageRows
 from tutelage.run.budget import Deadline
 from tutelage.run.frozen import FrozenBackbone
+from tutelage.run.run_record import RunRecord
 
 BACKBONE_FILE = "backbone.safetensors"
 _MEAN, _STD = "normalization.mean", "normalization.std"  # (P, 3) float64, of several networks
@@ -171,11 +173,26 @@ def read_backbone(run: Path) -> dict[str, Tensor]:
     """
     file = run / BACKBONE_FILE
     try:
-        return load_file(file)
+        content = read_regular(file)
+        _check(run, content)
+        return load(content)
+    except RunError:
+        raise
     except OSError as error:
         raise CheckpointError(f"cannot read {file}: {error.strerror or error}") from None
     except Exception as error:  # safetensors and torch raise several kinds for damaged files
         raise CheckpointError(f"{file} is damaged: {error}") from None
+
+
+def _check(run: Path, content: bytes) -> None:
+    """Compare the file of a run with its hash in config.json, if there is one.
+
+    Raises:
+        CheckpointError: it is another one.
+    """
+    known = RunRecord(run).config.get("files") if (run / "config.json").exists() else None
+    if isinstance(known, dict) and known.get(BACKBONE_FILE, "") not in ("", sha256(content)):
+        raise CheckpointError(f"{run / BACKBONE_FILE} is damaged: its content does not match its hash in config.json")
 
 
 def _prefix(number: int) -> str:

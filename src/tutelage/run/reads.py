@@ -10,9 +10,9 @@ from tutelage import config
 from tutelage.config import RunConfig
 from tutelage.config.data import DataConfig
 from tutelage.core.errors import RunError
-from tutelage.core.inputs import lies_in, paths_in
+from tutelage.core.inputs import lies_in, paths_in, user_path
 from tutelage.data.images.source import find_table
-from tutelage.run.folder import CONTENT, FOLDERS, LABELS
+from tutelage.run.own_files import CONTENT, FOLDERS, LABELS
 from tutelage.run.run_record import RunRecord
 
 PATHS = (  # settings that name what is read
@@ -27,7 +27,7 @@ def read_by(settings: Mapping[str, Any]) -> list[str | Path]:
     found: list[str | Path] = [settings[name] for name in PATHS if isinstance(settings.get(name), str | Path)]
     path, labels = settings.get("data.path"), settings.get("data.labels")
     if path is not None and labels is not None:
-        table = find_table(Path(path).expanduser(), str(labels))  # which may lie in the folder of images
+        table = find_table(user_path(path), str(labels))  # which may lie in the folder of images
         found += [] if table is None else [table]
     return [one for one in found if str(one) != "digits"]
 
@@ -35,7 +35,7 @@ def read_by(settings: Mapping[str, Any]) -> list[str | Path]:
 def read_by_training(cfg: RunConfig, out: Path) -> list[str | Path]:
     """What a training into the run folder `out` reads, but for the label table of that folder, which is kept."""
     own = out.absolute() / LABELS
-    return [one for one in read_by(config.flat(cfg.to_dict())) if Path(one).expanduser().absolute() != own]
+    return [one for one in read_by(config.flat(cfg.to_dict())) if user_path(one).absolute() != own]
 
 
 def refuse_among_images(data: DataConfig, out: Path) -> None:

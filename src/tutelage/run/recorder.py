@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
@@ -107,7 +108,8 @@ class RunRecorder:
     def save(self, done: int, window: Window) -> None:
         """Write a checkpoint of everything the next steps depend on, after the log lines before it are on disk."""
         self.folder.sync("metrics.jsonl")
-        save_checkpoint(self.folder.checkpoints, take_checkpoint(self.training, done, window))
+        checkpoint = take_checkpoint(self.training, done, window)
+        save_checkpoint(self.folder.checkpoints, replace(checkpoint, log=self.folder.log_mark()))
         barrier()
 
 

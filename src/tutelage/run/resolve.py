@@ -13,6 +13,7 @@ from typing import Any
 from tutelage import config
 from tutelage.config import AUTO, NO_PRESET, PRETRAINING_METHOD, PRETRAINING_PRESET, RunConfig
 from tutelage.core.import_path import is_import_path
+from tutelage.core.inputs import user_path
 from tutelage.data.images.source import find_table
 from tutelage.data.kinds import recognize_kind
 
@@ -57,24 +58,24 @@ def resolve_pretraining(
 def absolute(cfg: RunConfig) -> RunConfig:
     """The settings with absolute paths, so that a run can be gone on with from another folder."""
     data, train = cfg.data, cfg.train
-    root = Path(data.path).expanduser()
+    root = user_path(data.path)
     changes: dict[str, Any] = {} if data.path == "digits" else {"path": str(root.absolute())}
     scan: dict[str, Any] = {
-        name: str(Path(value).expanduser().absolute())
+        name: str(user_path(value).absolute())
         for name in ("cache", "crop_masks")
         if (value := getattr(cfg.scan, name)) is not None
     }
     for name in ("unlabeled", "val", "test"):
         value = getattr(data, name)
         if value is not None and value != "digits":
-            changes[name] = str(Path(value).expanduser().absolute())
+            changes[name] = str(user_path(value).absolute())
     if data.labels is not None:
         changes["labels"] = str((find_table(root, data.labels) or Path(data.labels)).absolute())
     if train.init_from is not None:
-        train = dataclasses.replace(train, init_from=str(Path(train.init_from).expanduser().absolute()))
+        train = dataclasses.replace(train, init_from=str(user_path(train.init_from).absolute()))
     network = cfg.network
     if network.weights is not None:
-        network = dataclasses.replace(network, weights=str(Path(network.weights).expanduser().absolute()))
+        network = dataclasses.replace(network, weights=str(user_path(network.weights).absolute()))
     return dataclasses.replace(
         cfg,
         network=network,

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tutelage.config import RunConfig
 from tutelage.core.errors import ConfigError, RunError
 from tutelage.core.files import read_json
+from tutelage.core.names import class_name_fault, shown
+from tutelage.core.regular import read_regular
+from tutelage.core.sealed import read_sealed, unsealed
 from tutelage.data.kinds import IMAGES, KINDS, kind_of
 
 FORMAT = 1
@@ -18,6 +24,18 @@ _CONFIG: dict[str, tuple[str, ...]] = {  # what config.json must hold
     "data": ("classes", "channels", "fingerprint"),
     "environment": ("tutelage",),
 }
+# facts of the data: the type, whether there are several, and the least
+_FACTS: dict[str, tuple[Any, bool, float]] = {
+    "classes": (str, True, 0),
+    "notes": (str, True, 0),
+    "channels": (int, False, 1),
+    "image_size": (int, False, 1),
+    "patch_size": (int, True, 1),
+    "label_values": (int, True, 0),
+    "mean": ((int, float), True, -math.inf),
+    "std": ((int, float), True, 0),
+}
+_SAID = 100  # characters of a value in a message
 _SPLIT = ("labeled", "held_out", "unlabeled_images")
 
 Rows = list[dict[str, Any]]
@@ -39,6 +57,7 @@ def read_config(path: Path) -> dict[str, Any]:
         raise RunError(f"{file} is damaged: its keys are not those of a run")
     if config["format"] > FORMAT:
         raise RunError(f"{path} was written by tutelage {config.get('version')}; this version cannot read it")
+    config = unsealed(file, config)
     for section, names in _CONFIG.items():
         if not isinstance(config.get(section), dict):
             raise RunError(f"{file} is damaged: it has no {section}")
@@ -51,11 +70,44 @@ def read_config(path: Path) -> dict[str, Any]:
         )
     if missing := [name for name in kind_of(config["data"]).facts if name not in config["data"]]:
         raise RunError(f"{file} is damaged: its data has no {missing[0]}")
+    if (fault := _fault(config)) is not None:
+        raise RunError(f"{file} is damaged: {fault}")
     try:
         RunConfig.from_dict(config["settings"])
     except ConfigError as error:
         raise RunError(f"{file} is damaged, or was written by another version of tutelage: {error}") from None
     return config
+
+
+def _fault(config: dict[str, Any]) -> str | None:
+    """What no run has in its config.json, or None."""
+    data, steps = config["data"], config["plan"]["steps"]
+    for name, (kind, several, least) in _FACTS.items():
+        value = data.get(name)
+        values = value if several and isinstance(value, list) else [value]
+        wrong = [one for one in values if not isinstance(one, kind) or isinstance(one, bool)]
+        if name in data and value is not None and (wrong or (several and not isinstance(value, list))):
+            return f"of its data, {name} is {shown(repr(value))[:_SAID]}"
+        if name in data and value is not None and kind is not str and any(one < least for one in values):
+            return f"of its data, {name} is {shown(repr(value))[:_SAID]}"
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
+        return f"of its plan, steps is {shown(repr(steps))[:_SAID]}"
+    if not isinstance(config["environment"]["tutelage"], str):
+        return "of its environment, tutelage is no version"
+    if len(set(data["classes"])) < len(data["classes"]):
+        return "a class is there twice"
+    return next((fault for name in data["classes"] if (fault := class_name_fault(name))), None)
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder is a run, as far as its config.json tells; a damaged one counts if there are checkpoints."""
+    try:
+        config = json.loads(read_regular(path / "config.json"))
+    except OSError:
+        return False
+    except (ValueError, RecursionError):
+        return (path / "checkpoints" / "manifest.json").is_file()
+    return isinstance(config, dict) and {"format", "settings"} <= set(config)
 
 
 def read_split(path: Path) -> dict[str, Any]:
@@ -64,24 +116,46 @@ def read_split(path: Path) -> dict[str, Any]:
     Raises:
         RunError: the file is missing or damaged.
     """
-    split = read_json(path / "split.json")
-    if not isinstance(split, dict) or not set(_SPLIT) <= set(split):
+    split = read_sealed(path / "split.json")
+    if not set(_SPLIT) <= set(split):
         raise RunError(f"{path / 'split.json'} is damaged: its keys are not those of a run")
     return split
 
 
-def read_rows(path: Path) -> Rows:
-    """The complete lines of a `.jsonl` file: an incomplete last line is left out, and a missing file has no lines.
+@contextmanager
+def values_of(runs: Iterable[Path]) -> Iterator[None]:
+    """While open, an error in using what was read of some runs is one of those runs.
 
     Raises:
-        RunError: a line is not JSON.
+        RunError: a value is not what a run has.
+    """
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        names = ", ".join(shown(str(run)) for run in runs)
+        what = f"{type(error).__name__}: {shown(str(error))[:_SAID]}"
+        raise RunError(f"{names} holds values that no run has ({what}): damaged, or changed by hand") from error
+
+
+def read_rows(path: Path, *, damaged: bool = False) -> Rows:
+    """The complete lines of a `.jsonl` file: an incomplete last line is left out, and a missing file has no lines.
+
+    Args:
+        damaged: leave out lines that are no table of values.
+
+    Raises:
+        RunError: a line is not a table of values.
     """
     if not path.exists():
         return []
     rows = []
-    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+    for number, line in enumerate(read_regular(path).split(b"\n")[:-1], start=1):
         try:
-            rows.append(json.loads(line))
-        except ValueError as error:
-            raise RunError(f"{path} line {number} is damaged: {error}") from None
+            row, fault = json.loads(line), "expected a table of values"
+        except (ValueError, RecursionError) as error:
+            row, fault = None, str(error)
+        if isinstance(row, dict):
+            rows.append(row)
+        elif not damaged:
+            raise RunError(f"{path} line {number} is damaged: {fault}")
     return rows

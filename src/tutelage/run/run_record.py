@@ -9,8 +9,8 @@ from typing import Any
 
 from tutelage.config import IMPORTED, RunConfig
 from tutelage.core.errors import RunError
-from tutelage.core.files import read_json
 from tutelage.core.headlines import NEIGHBORS, Headline, headline_of
+from tutelage.core.sealed import read_sealed
 from tutelage.core.wording import option
 from tutelage.data.kinds import DataKind, kind_of
 from tutelage.run.estimate import Estimate
@@ -172,7 +172,7 @@ class RunRecord:
         Raises:
             RunError: the file is damaged.
         """
-        return read_json(self.path / "result.json") if self.finished else None
+        return read_sealed(self.path / "result.json") if self.finished else None
 
     @property
     def final(self) -> dict[str, Any]:
@@ -237,7 +237,7 @@ class RunRecord:
     def verdict(self) -> dict[str, Any] | None:
         """verdict.json, or None if the run was not compared with a baseline."""
         path = self.home / "verdict.json"
-        return read_json(path) if path.exists() else None
+        return read_sealed(path) if path.exists() else None
 
     @property
     def baseline(self) -> RunRecord | None:
@@ -249,7 +249,7 @@ class RunRecord:
     def kept(self) -> dict[str, str] | None:
         """kept.json: whether the head or the fine-tuned network predicts, and why; None if that was not decided."""
         path = self.path / KEPT_FILE
-        return read_json(path) if path.exists() else None
+        return read_sealed(path) if path.exists() else None
 
     @property
     def best(self) -> RunRecord:

@@ -16,8 +16,10 @@ from tutelage.config import RunConfig
 from tutelage.core.devices import choose_device, choose_precision
 from tutelage.core.distributed import barrier, rank
 from tutelage.core.errors import RunError, TutelageError, is_out_of_memory
-from tutelage.core.files import write_atomically, write_json
+from tutelage.core.files import write_atomically
 from tutelage.core.precision import float32_by_default
+from tutelage.core.regular import read_regular
+from tutelage.core.sealed import write_sealed
 from tutelage.core.seeding import own_random_state
 from tutelage.core.wording import command, option
 from tutelage.data.kinds import IMAGES
@@ -28,9 +30,10 @@ from tutelage.run.data_modules.base import DataModule
 from tutelage.run.data_modules.recognize import MODULES, data_before_settings, module_of
 from tutelage.run.doubtful_settings import warn_of_slow_averages, warn_of_unused_views
 from tutelage.run.fine_tuning import check_finetune
-from tutelage.run.folder import LABELS, RunFolder, refuse_existing
+from tutelage.run.folder import RunFolder, refuse_existing
 from tutelage.run.method_by_name import method_class, resolved
 from tutelage.run.method_checks import check_frozen, check_goal
+from tutelage.run.own_files import LABELS
 from tutelage.run.planning import plan_run
 from tutelage.run.provenance import describe, refuse_changes, refuse_other_data, warn_of_changes
 from tutelage.run.reads import read_by_training, refuse_among_images
@@ -130,7 +133,7 @@ def resume_run(run: Path, given: Mapping[str, Any], *, console: Console) -> None
         checkpoint = load_checkpoint(run / "checkpoints")
         window = restore_checkpoint(training, checkpoint)
         if folder is not None:
-            folder.cut(checkpoint.step)
+            folder.cut(checkpoint.step, checkpoint.log)
         session.console.print(f"continuing after step {checkpoint.step} of {training.total}")
         session.train(training, folder, start=checkpoint.step, window=window, begun=begun)
 
@@ -188,7 +191,7 @@ def _with_own_labels(cfg: RunConfig, out: Path, keep: bool) -> tuple[RunConfig, 
     given, own = Path(cfg.data.labels), out.absolute() / LABELS
     if not keep and given != own:
         return cfg, None
-    return dataclasses.replace(cfg, data=dataclasses.replace(cfg.data, labels=str(own))), given.read_bytes()
+    return dataclasses.replace(cfg, data=dataclasses.replace(cfg.data, labels=str(own))), read_regular(given)
 
 
 def _write_start(
@@ -208,7 +211,7 @@ def _write_start(
     module, out = session.module, folder.path
     if labels is not None:
         write_atomically(out / LABELS, labels)
-    write_json(out / "split.json", module.data.split_record())
+    write_sealed(out / "split.json", module.data.split_record())
     module.save(out)
     module.draw_views(cfg, out / "views.png")
     save_checkpoint(folder.checkpoints, take_checkpoint(training, 0, Window()))

@@ -3,33 +3,53 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load as parse
 from safetensors.torch import save as serialize
 from torch import Tensor
 
 from tutelage.core.errors import CheckpointError, RunError
-from tutelage.core.files import read_json, require_space, sha256, strict_json, write_atomically, write_json
+from tutelage.core.files import make_folder, read_json, require_space, sha256, strict_json, write_atomically
+from tutelage.core.regular import read_regular
+from tutelage.core.sealed import unsealed, write_sealed
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 KEEP = 2
+_NAME = re.compile(r"step-\d{8,}\.safetensors")
+
+
+@dataclass(frozen=True)
+class LogMark:
+    """How much of the log was written before a checkpoint: its bytes, and their hash."""
+
+    size: int
+    sha256: str
+
+    @staticmethod
+    def of(content: bytes) -> LogMark:
+        """Of a log with that content."""
+        return LogMark(len(content), sha256(content))
+
+
+NO_LOG = LogMark.of(b"")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The contents of a checkpoint: named tensors, and plain values that describe them."""
+    """The contents of a checkpoint: named tensors, plain values that describe them, and the log up to it."""
 
     step: int
     tensors: Mapping[str, Tensor]
     values: Mapping[str, Any]
+    log: LogMark = NO_LOG
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
@@ -39,10 +59,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
         RunError: it cannot be written (earlier checkpoints are untouched).
         CheckpointError: it holds NaN or infinity; such a state is never saved.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"cannot create {folder}: {error.strerror}") from None
+    make_folder(folder)
     path = folder / f"step-{checkpoint.step:08d}.safetensors"
     size = sum(tensor.nbytes for tensor in checkpoint.tensors.values())
     require_space(path, 2 * size)  # leaves room for the log
@@ -51,16 +68,33 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     if bad is not None:
         raise CheckpointError(f"step {checkpoint.step}: {bad} holds NaN or infinity; not saved")
     content = serialize(tensors, metadata={"values": strict_json(checkpoint.values)})
+    before, other = _read_manifest(folder)
+    # first listed, then written, since only files that the manifest lists are ever deleted
+    _write_manifest(folder, before, {*other, path.name} - {e["file"] for e in before})
     write_atomically(path, content)
     entry = {"file": path.name, "step": checkpoint.step, "bytes": len(content), "sha256": sha256(content)}
-    old = [e for e in entries(folder) if e["step"] < checkpoint.step]
+    entry["log"] = asdict(checkpoint.log)
+    old = [e for e in before if e["step"] < checkpoint.step]
     kept = [*old[-(KEEP - 1) :], entry]
-    write_json(folder / MANIFEST, {"format": FORMAT, "checkpoints": kept})
-    names = {e["file"] for e in kept}
-    for stale in folder.glob("step-*.safetensors"):
-        if stale.name not in names:
-            stale.unlink(missing_ok=True)
+    stale = {*other, *(e["file"] for e in before)} - {e["file"] for e in kept}
+    _write_manifest(folder, kept, stale)
+    for name in stale:
+        (folder / name).unlink(missing_ok=True)
     return path
+
+
+def checkpoint_files(folder: Path) -> list[Path]:
+    """The files that `save_checkpoint` wrote into `folder`, by the manifest, which comes last; no other ones."""
+    try:
+        listed, other = _read_manifest(folder)
+    except CheckpointError:
+        return [folder / MANIFEST]
+    return [folder / name for name in (*(entry["file"] for entry in listed), *sorted(other), MANIFEST)]
+
+
+def is_checkpoint_file(name: str) -> bool:
+    """Whether `save_checkpoint` gives files such names."""
+    return name == MANIFEST or _NAME.fullmatch(name) is not None
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
@@ -73,7 +107,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     for entry in reversed(entries(folder)):
         path = folder / entry["file"]
         try:
-            content = path.read_bytes()
+            content = read_regular(path)
         except OSError as error:
             damaged.append(f"{path.name} ({error.strerror})")
             continue
@@ -82,20 +116,20 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             continue
         if damaged:
             warnings.warn(f"damaged: {', '.join(damaged)}; resuming from {path.name}", RuntimeWarning, stacklevel=2)
-        return _parse(path, content, entry["step"])
+        return _parse(path, content, entry)
     if damaged:
         raise CheckpointError(f"no usable checkpoint in {folder}; damaged: {', '.join(damaged)}")
     raise CheckpointError(f"no checkpoint in {folder}")
 
 
-def _parse(path: Path, content: bytes, step: int) -> Checkpoint:
+def _parse(path: Path, content: bytes, entry: Mapping[str, Any]) -> Checkpoint:
     try:
         tensors = parse(content)
         length = int.from_bytes(content[:8], "little")
         values = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["values"])
-    except (SafetensorError, ValueError, KeyError) as error:
+    except Exception as error:  # whatever safetensors raises on damaged bytes
         raise CheckpointError(f"{path} is not a checkpoint: {error}") from None
-    return Checkpoint(step, tensors, values)
+    return Checkpoint(entry["step"], tensors, values, LogMark(**entry.get("log", asdict(NO_LOG))))
 
 
 def entries(folder: Path) -> list[dict[str, Any]]:
@@ -104,24 +138,37 @@ def entries(folder: Path) -> list[dict[str, Any]]:
     Raises:
         CheckpointError: it is damaged, or in a newer format.
     """
+    return _read_manifest(folder)[0]
+
+
+def _write_manifest(folder: Path, listed: Sequence[Mapping[str, Any]], other: Iterable[str]) -> None:
+    """List the checkpoints that may be loaded, and files that are about to be written or deleted."""
+    there = sorted(name for name in other)
+    write_sealed(folder / MANIFEST, {"format": FORMAT, "checkpoints": list(listed), "other": there})
+
+
+def _read_manifest(folder: Path) -> tuple[list[dict[str, Any]], set[str]]:
     path = folder / MANIFEST
     if not path.exists():
-        return []
+        return [], set()
     try:
         manifest = read_json(path)
         if manifest["format"] > FORMAT:
             raise CheckpointError(f"{path} is in format {manifest['format']}; this version reads up to {FORMAT}")
+        manifest = unsealed(path, manifest)
         found = sorted(manifest["checkpoints"], key=lambda entry: entry["step"])
+        other = {name for name in manifest.get("other", ()) if (folder / name).exists()}
+        for name in (*(entry["file"] for entry in found), *other):
+            if Path(name).name != name:
+                raise CheckpointError(f"{path} names a file outside its folder: {name!r}")
         for entry in found:
-            if Path(entry["file"]).name != entry["file"]:
-                raise CheckpointError(f"{path} names a file outside its folder: {entry['file']!r}")
             if not {"bytes", "sha256"} <= set(entry):
                 raise CheckpointError(f"{path} is damaged: an entry lacks its size or hash")
     except (KeyError, TypeError, RunError) as error:
-        if isinstance(error, CheckpointError):
-            raise
+        if isinstance(error, RunError):
+            raise CheckpointError(str(error)) from None
         raise CheckpointError(f"{path} is damaged: {error}") from None
-    return found
+    return found, other
 
 
 def first_non_finite(tensors: Mapping[str, Tensor]) -> str | None:

@@ -202,7 +202,7 @@ def test_few_images_and_images_without_files_are_not_kept(items: list[Item], tmp
 
 
 def sized(folder: Path, name: str, size: int, age: float) -> Path:
-    file = folder / name
+    file = folder / f"{name.encode().hex():0>32}.npy"
     file.write_bytes(bytes(size))
     os.utime(file, (time.time() - age,) * 2)
     return file

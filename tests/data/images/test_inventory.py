@@ -113,9 +113,11 @@ def test_a_missing_source_is_one_fault() -> None:
 def test_copies_between_training_and_test_are_counted(photos: Path) -> None:
     shutil.copy(photos / "train/cat/1.png", photos / "test/cat/leak.png")
     shutil.copy(photos / "train/unlabeled/1.png", photos / "test/dog/leak.png")
-    [warning] = take_image_inventory(DataConfig(path=str(photos))).warnings
-    assert "2 byte-identical copies between test and train" in warning
-    assert "train/cat/1.png" in warning
+    labeled, unlabeled = take_image_inventory(DataConfig(path=str(photos))).warnings
+    assert "1 byte-identical copies between test and train (first: " in labeled
+    assert "train/cat/1.png" in labeled
+    assert "1 byte-identical copies between test and unlabeled (first: " in unlabeled
+    assert "train/unlabeled/1.png" in unlabeled
 
 
 def test_copies_with_different_labels_are_mentioned(photos: Path) -> None:
@@ -171,8 +173,8 @@ def test_a_further_unlabeled_source_counts_as_training_images(photos: Path, tmp_
     shutil.copy(photos / "train/cat/1.png", tmp_path / "more" / "a.png")
     shutil.copy(photos / "test/cat/1.png", tmp_path / "more" / "b.png")
     within, between = take_image_inventory(DataConfig(path=str(photos), unlabeled=str(tmp_path / "more"))).warnings
-    assert "1 byte-identical copies within train" in within
-    assert "1 byte-identical copies between test and train" in between
+    assert "1 byte-identical copies between train and unlabeled" in within
+    assert "1 byte-identical copies between test and unlabeled" in between
 
 
 @pytest.mark.parametrize(

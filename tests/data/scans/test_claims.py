@@ -15,6 +15,7 @@ import nrrd
 import numpy as np
 import pytest
 
+from tutelage.core import memory
 from tutelage.core.errors import DataError
 from tutelage.data.scans.formats import claims
 from tutelage.data.scans.formats.read import read_mask, read_volume
@@ -130,6 +131,9 @@ def test_more_voxels_than_the_machine_has_memory_are_a_fault_of_their_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nrrd.write(str(tmp_path / "a.nrrd"), np.arange(6000, dtype=np.uint8).reshape(20, 20, 15))
-    monkeypatch.setattr(claims, "memory", lambda: 5000)
-    with pytest.raises(DataError, match=r"a\.nrrd has 20 x 20 x 15 voxels \(6 kB\), more than this machine has memory"):
+    monkeypatch.setattr(memory, "machine_memory", lambda: 5000)
+    with pytest.raises(
+        DataError,
+        match=r"a\.nrrd has 20 x 20 x 15 voxels and would take 54 kB of memory, more than this machine has \(5 kB\)",
+    ):
         read_volume(tmp_path / "a.nrrd")

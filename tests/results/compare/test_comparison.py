@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from support.runs import digests
+from support.runs import digests, unsealed
 from support.starter import Starter
 from tutelage import cli
 from tutelage.results.compare import launch
@@ -32,7 +32,7 @@ RUNS = ["supervised-20-0", "fixmatch-20-0", "supervised-20-1", "fixmatch-20-1"]
 
 
 def accuracy(run: Path) -> float:
-    result = json.loads((run / "result.json").read_text())
+    result = unsealed(run / "result.json")
     return float(result["test"][result["evaluated"]]["accuracy"])
 
 
@@ -138,7 +138,7 @@ def children(pid: int) -> list[int]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc to find the runs of a comparison")
-@pytest.mark.parametrize("orphans", [True, False], ids=["runs-live-on", "runs-die-too"])
+@pytest.mark.parametrize("orphans", [True, False], ids=["runs-save-and-stop", "runs-die-too"])
 def test_a_comparison_killed_at_a_random_moment_goes_on_to_the_same_table(
     whole: Path, starter: Starter, tmp_path: Path, orphans: bool
 ) -> None:
@@ -158,6 +158,10 @@ def test_a_comparison_killed_at_a_random_moment_goes_on_to_the_same_table(
     for run in runs if not orphans else ():
         with suppress(ProcessLookupError):  # what forks the runs has ended by itself
             os.kill(run, signal.SIGKILL)
+    late = time.monotonic() + 60
+    while any(Path(f"/proc/{run}/cmdline").exists() and Path(f"/proc/{run}/cmdline").read_bytes() for run in runs):
+        assert time.monotonic() < late, "a run goes on, though its comparison has ended"
+        time.sleep(0.05)
     before = finished(out)
     assert cli.run(command) == 0
     assert {name: finished(out)[name] for name in before} == before
@@ -224,7 +228,7 @@ def test_runs_on_other_images_are_not_compared(
     whole: Path, tmp_path: Path, change: str, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = shutil.copytree(whole, tmp_path / "cmp")
-    split = json.loads((out / "fixmatch-20-0" / "split.json").read_text())
+    split = unsealed(out / "fixmatch-20-0" / "split.json")
     (out / "fixmatch-20-0" / "split.json").write_text(json.dumps(split | {change: split[change][1:]}))
     assert cli.run([*COLLECT, str(out)]) == 2
     assert f"cannot be compared: they differ in {words}" in capsys.readouterr().err

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from support.runs import unsealed
 from tutelage.results.report import write_report
 from tutelage.results.report.blocks import Text
 from tutelage.results.report.comparison import comparison_sections, curve_names
@@ -21,15 +22,15 @@ def variant(run: Path, tmp_path: Path) -> Any:
 
     def make(name: str, accuracy: float, *, labels: int = 78, **settings: Any) -> Path:
         folder = Path(shutil.copytree(run, tmp_path / name))
-        config = json.loads((folder / "config.json").read_text())
+        config = unsealed(folder / "config.json")
         for key, value in settings.items():
             section, _, setting = key.partition("__")
             config["settings"][section][setting] = value
         (folder / "config.json").write_text(json.dumps(config))
-        result = json.loads((folder / "result.json").read_text())
+        result = unsealed(folder / "result.json")
         result["test"]["teacher"]["accuracy"] = accuracy
         (folder / "result.json").write_text(json.dumps(result))
-        split = json.loads((folder / "split.json").read_text())
+        split = unsealed(folder / "split.json")
         split["labeled"] = split["labeled"][: labels - len(split["held_out"])]
         (folder / "split.json").write_text(json.dumps(split))
         return folder
@@ -97,7 +98,7 @@ def test_settings_that_follow_the_number_of_labels_are_one_curve_and_are_told(va
 def test_runs_on_other_data_are_not_compared_silently(part: str, warning: list[str], variant: Any) -> None:
     runs = [variant("a", 0.6), variant("b", 0.7)]
     assert texts_of(runs) == []
-    config = json.loads((runs[1] / "config.json").read_text())
+    config = unsealed(runs[1] / "config.json")
     config["data"]["fingerprint"] = "0" * 32
     config["data"]["parts"].setdefault(part, {})["contents"] = "0" * 32
     (runs[1] / "config.json").write_text(json.dumps(config))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from support.runs import unsealed
 from tutelage import cli
 from tutelage.results.report import write_report
 from tutelage.results.report.blocks import Cell, Text
@@ -55,7 +56,7 @@ def test_a_page_names_no_absolute_path(pair: Path, tmp_path: Path) -> None:
 
 def test_what_is_missing_is_said_without_its_path(pair: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(pair, tmp_path / "copy"))
-    recorded = json.loads((copy / "config.json").read_text())
+    recorded = unsealed(copy / "config.json")
     recorded["settings"]["data"]["path"] = str(tmp_path / "gone.npz")
     (copy / "config.json").write_text(json.dumps(recorded))
     (copy / "result.json").unlink()

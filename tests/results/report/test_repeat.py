@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from support.runs import unsealed
 from tutelage import cli, config
 from tutelage.config import RunConfig
 from tutelage.results.report.repeat import changed_settings, quoted, train_command, train_commands
@@ -34,7 +35,7 @@ def test_the_command_repeats_the_run_bit_for_bit(run: Path, tmp_path: Path) -> N
     assert not (tmp_path / "again" / "report.html").exists()
     for name in ("metrics.jsonl", "split.json", "result.json"):
         assert (tmp_path / "again" / name).read_bytes() == (run / name).read_bytes()
-    settings = [json.loads((folder / "config.json").read_text())["settings"] for folder in (run, tmp_path / "again")]
+    settings = [unsealed(folder / "config.json")["settings"] for folder in (run, tmp_path / "again")]
     assert settings[0] == settings[1]
 
 
@@ -76,7 +77,7 @@ def test_runs_that_differ_in_the_seed_alone_are_a_loop_that_repeats_each(run: Pa
         ("a b-7", 7, 0.4, "digits", 2),
     ):
         folder = Path(shutil.copytree(run, tmp_path / name))
-        recorded = json.loads((folder / "config.json").read_text())
+        recorded = unsealed(folder / "config.json")
         recorded["settings"]["train"]["seed"] = seed
         recorded["settings"]["method"]["threshold"] = threshold
         recorded["settings"]["data"]["path"] = data

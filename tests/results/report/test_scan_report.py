@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from support.runs import unsealed
 from tutelage import config
 from tutelage.config import RunConfig
 from tutelage.core.errors import DataError
@@ -103,7 +104,7 @@ def test_a_case_is_read_back_in_ras_with_mask_and_reference_in_place(run: Path, 
 def test_the_report_has_scores_conventions_curves_and_pictures(run: Path, tmp_path: Path) -> None:
     write_report([run], tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
-    scores = json.loads((run / "result.json").read_text())["test"]["teacher"]
+    scores = unsealed(run / "result.json")["test"]["teacher"]
     assert f"{100 * scores['dice']:.1f}%" in page
     for text in ("HD95 pooled", "ASD to reference", "medpy", "MONAI", "scan-002", "Dice on the validation cases"):
         assert text in page

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
+from support.runs import unsealed
 from tutelage import cli
 from tutelage.core.console import screen
 from tutelage.core.errors import ConfigError, RunError
@@ -31,7 +32,7 @@ def text_of(run: Path, folder: Path, **settings: object) -> str:
 
 
 def test_the_numbers_are_those_of_the_result(run: Path) -> None:
-    page, result = (run / "report.html").read_text(), json.loads((run / "result.json").read_text())
+    page, result = (run / "report.html").read_text(), unsealed(run / "result.json")
     scores = result["test"][result["evaluated"]]
     assert f"<b>{100 * scores['accuracy']:.1f}%</b>" in page
     assert f"<b>{100 * scores['ece']:.1f}%</b>" in page
@@ -63,7 +64,7 @@ def test_a_run_that_is_not_finished_says_so(copy: Path, tmp_path: Path) -> None:
 
 
 def test_without_the_data_the_rest_is_there(copy: Path, tmp_path: Path) -> None:
-    config = json.loads((copy / "config.json").read_text())
+    config = unsealed(copy / "config.json")
     config["settings"]["data"]["path"] = str(tmp_path / "gone")
     (copy / "config.json").write_text(json.dumps(config))
     page = text_of(copy, tmp_path)
@@ -74,7 +75,7 @@ def test_without_the_data_the_rest_is_there(copy: Path, tmp_path: Path) -> None:
 def test_other_data_in_its_place_is_noticed(copy: Path, data: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(data, tmp_path / "other"))
     next((other / "train" / "plain").iterdir()).unlink()
-    config = json.loads((copy / "config.json").read_text())
+    config = unsealed(copy / "config.json")
     config["settings"]["data"]["path"] = str(other)
     (copy / "config.json").write_text(json.dumps(config))
     assert "the train images are not those that the run was trained with" in text_of(copy, tmp_path)

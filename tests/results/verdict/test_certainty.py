@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from support.runs import unsealed
 from tutelage.core.intervals import interval
 from tutelage.results.verdict.pairing import Difference
 from tutelage.results.verdict.verdict import Verdict, certainty, read_verdict, write_verdict
@@ -53,7 +54,7 @@ def test_a_verdict_is_read_as_it_was_written_and_so_are_older_ones(tmp_path: Pat
     verdict = Verdict("fixmatch", 40, "helped", 12.7, 1.5, 2, "test", 5000, (), over="items", gains=(15.6, 9.8))
     write_verdict(verdict, tmp_path)
     assert read_verdict(tmp_path) == verdict
-    written = json.loads((tmp_path / "verdict.json").read_text())
+    written = unsealed(tmp_path / "verdict.json")
     del written["over"], written["gains"]
     (tmp_path / "verdict.json").write_text(json.dumps(written))
     assert read_verdict(tmp_path) == dataclasses.replace(verdict, over="seeds", gains=())

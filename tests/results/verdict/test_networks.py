@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import tutelage
+from support.runs import unsealed
 from tutelage.results.verdict.networks import better_network
 from tutelage.results.verdict.verdict import Verdict, judge, read_verdict, write_verdict
 from tutelage.run.run_record import RunRecord
@@ -70,7 +71,7 @@ def test_the_rule_is_the_same_for_a_run_and_its_baseline(pair: Path) -> None:
 
 
 def edited(run: Path, change: Any) -> None:
-    result = json.loads((run / "result.json").read_text())
+    result = unsealed(run / "result.json")
     change(result)
     (run / "result.json").write_text(json.dumps(result))
 

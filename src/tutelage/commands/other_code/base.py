@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tutelage.core.errors import ConfigError
 from tutelage.core.names import class_name_fault
+from tutelage.core.regular import read_regular
 from tutelage.networks.ports import Ported
 
 
@@ -104,9 +105,9 @@ def read_class_names(file: Path, count: int) -> tuple[str, ...]:
         ConfigError: the file cannot be read, or does not contain `count` different valid names.
     """
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_regular(file).decode()
         names = json.loads(text) if file.suffix == ".json" else [line.strip() for line in text.splitlines()]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"--classes {file} cannot be read: {error}") from None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ConfigError(f"--classes {file} must be a list of names")

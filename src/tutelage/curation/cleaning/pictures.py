@@ -12,6 +12,7 @@ from rich.console import Console
 
 from tutelage.config.data import DataConfig
 from tutelage.core.errors import DataError
+from tutelage.core.inputs import user_path
 from tutelage.curation.cleaning import quality
 from tutelage.curation.pile import Pile
 from tutelage.data.images.framing import Pixels
@@ -108,7 +109,7 @@ def look_at_all(
         listed: the images of the pile before those that cannot be read were left out.
         looker: that has seen the images that can be read.
     """
-    root, names = Path(config.path).expanduser(), {item.name for item in pile.items}
+    root, names = user_path(config.path), {item.name for item in pile.items}
     lost = [item for item in listed if item.name not in names]
     reasons = [
         (item, look)

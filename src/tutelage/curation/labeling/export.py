@@ -77,8 +77,12 @@ def _write_folders(pile: SortedPile, out: Path, *, links: bool) -> None:
             raise ConfigError(f"the class '{shown(name)}' cannot be the name of a folder of a class: export a table")
     made = out.with_name(f"{out.name}{TEMPORARY}{os.getpid()}")
     try:
+        made.mkdir()
+    except OSError as error:
+        raise RunError(f"cannot write {shown(str(out))}: {error.strerror or error}") from error
+    try:
         for name in (*classes, UNLABELED[0]):
-            (made / name).mkdir(parents=True)
+            (made / name).mkdir()
         _fill(pile, made, links=links)
         made.rename(out)
     except OSError as error:

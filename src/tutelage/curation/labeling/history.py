@@ -10,6 +10,7 @@ from typing import Any
 
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
+from tutelage.core.regular import read_regular
 from tutelage.curation.labeling.label_rows import Said
 
 UNDO, CLOSED = {"undo": True}, {"closed": True}
@@ -78,14 +79,14 @@ def read_history(file: Path) -> History:
     if not file.exists():
         return found
     try:
-        content = file.read_bytes()
+        content = read_regular(file)
     except OSError as error:
         raise DataError(f"{shown(str(file))} cannot be read: {error.strerror}") from None
     found.whole = content.rfind(b"\n") + 1
     for number, line in enumerate(content[: found.whole].splitlines(), start=1):
         try:
             _take(json.loads(line), found)
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
             raise DataError(
                 f"{shown(str(file))} line {number} is damaged: expected a step of labeling; without this file, "
                 "labeling goes on from the label table, and earlier answers cannot be undone"

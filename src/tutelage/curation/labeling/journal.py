@@ -9,7 +9,6 @@ the same image that contradict each other are a fault in a label table, and righ
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -19,8 +18,10 @@ from typing import IO
 from filelock import FileLock, Timeout
 
 from tutelage.core.errors import DataError, RunError
-from tutelage.core.files import TEMPORARY, atomic_file, sync_folder
+from tutelage.core.files import atomic_file, remove_temporary, sync_folder
+from tutelage.core.inputs import user_path
 from tutelage.core.names import shown
+from tutelage.core.regular import read_regular
 from tutelage.curation.labeling.history import CLOSED, UNDO, History, Transaction, as_line, read_history
 from tutelage.curation.labeling.label_rows import LabelRows, Said
 
@@ -39,7 +40,7 @@ class Journal:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path.expanduser().absolute()
+        self.path = user_path(path).absolute()
         self.history = self.path.with_name(f"{self.path.name}.journal")
         self._said = shown(str(path))  # in messages
         if not self.path.parent.is_dir():
@@ -229,10 +230,10 @@ class Journal:
             )
         _cut(self.history, found.whole)
         if not found.closed and found.last and self.path.exists():
-            content = self.path.read_bytes()
+            content = read_regular(self.path)
             _cut(self.path, content.rfind(b"\n") + 1)
-        for left in self.path.parent.glob(f"{glob.escape(self.path.name)}{TEMPORARY}*"):
-            left.unlink(missing_ok=True)  # of a process that was killed; the lock says that none is at work
+        # of a process that was killed; the lock says that none is at work
+        remove_temporary(self.path.parent, {self.path.name}.__contains__)
         return found
 
 

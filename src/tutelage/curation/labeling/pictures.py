@@ -11,6 +11,7 @@ from PIL import Image
 from tutelage.core.colors import as_rgb
 from tutelage.core.errors import ConfigError, DataError
 from tutelage.core.names import shown
+from tutelage.core.regular import read_regular
 from tutelage.curation.pile import Pile
 from tutelage.data.images.channels import as_seen
 from tutelage.data.images.items import Item, Unreadable
@@ -55,7 +56,7 @@ def picture(item: Item, side: int, levels: Range | None = None) -> bytes:
     content = next(iter(item.store.read([item.key])))
     try:
         if isinstance(content, Path):
-            content = content.read_bytes()
+            content = read_regular(content)
         if isinstance(content, Unreadable):
             raise DataError(f"{shown(item.place)} {content.reason}")
         with quiet_pillow():

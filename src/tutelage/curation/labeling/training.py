@@ -13,6 +13,7 @@ from typing import Any
 
 from tutelage.core.errors import ConfigError, RunError, TutelageError
 from tutelage.core.files import read_json
+from tutelage.core.lifeline import tied
 from tutelage.core.names import counted, shown
 from tutelage.run.run_files import read_rows
 from tutelage.run.run_record import RunRecord
@@ -47,7 +48,7 @@ class BackgroundTraining:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=os.environ | {"COLUMNS": "200", "NO_COLOR": "1"},
+                **tied(os.environ | {"COLUMNS": "200", "NO_COLOR": "1"}),
                 start_new_session=True,  # so that Ctrl-C reaches it once, from `stop`
             )
         self._thread = threading.Thread(target=self._wait, name="training", daemon=True)

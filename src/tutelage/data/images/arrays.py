@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.config.data import MOST_CHANNELS
+from tutelage.core.memory import DEFLATE, memory_fault, size_text
 from tutelage.core.names import class_name_fault, first_of, shown
+from tutelage.core.regular import open_regular
 from tutelage.data.images.channels import channel_axis
 from tutelage.data.images.items import Content, ImageListing, Item, Stamp, Store, Unreadable, sort_classes
 
 DIGITS = Path(__file__).with_name("digits.npz")
-# raised for damaged zip files and headers
-_BROKEN = (OSError, EOFError, ValueError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 _SPLITS = {"train": ("x", "y"), "val": ("x_val", "y_val"), "test": ("x_test", "y_test")}
 _KNOWN = {"classes", *(name for pair in _SPLITS.values() for name in pair)}
+_ROW = 300  # bytes of what is kept of each image
 
 
 class Rows(Store):
@@ -30,20 +30,20 @@ class Rows(Store):
 
     def read(self, keys: Sequence[int]) -> Iterator[Content]:
         try:
-            with self.path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            with open_regular(self.path) as stream, np.load(stream, allow_pickle=False) as file:
                 images = file[self.array]
-        except _BROKEN as error:
-            yield from (Unreadable(f"cannot be read: {shown(str(error))}") for _ in keys)
+        except Exception as error:  # damaged zip files and headers make NumPy raise almost anything
+            yield from (Unreadable(f"cannot be read: {_said(error)}") for _ in keys)
             return
         yield from (_to_pixels(images[key]) for key in keys)
 
     def read_headers(self, keys: Sequence[int]) -> Iterator[Content]:
         """Arrays of the right shape that take no memory; the shape comes from the header of the file."""
         try:
-            with self.path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            with open_regular(self.path) as stream, np.load(stream, allow_pickle=False) as file:
                 shape, kind = _header(file, self.array)
-        except _BROKEN as error:
-            yield from (Unreadable(f"cannot be read: {shown(str(error))}") for _ in keys)
+        except Exception as error:
+            yield from (Unreadable(f"cannot be read: {_said(error)}") for _ in keys)
             return
         outline = _channels_last(np.broadcast_to(np.zeros((), _kept(kind)), shape[1:]))
         yield from (outline for _ in keys)
@@ -75,7 +75,7 @@ def list_arrays(path: Path, where: str) -> dict[str, ImageListing]:
     train = ImageListing(".npz arrays", where)
     listings = {"train": train}
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             file = np.load(stream, allow_pickle=False)
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise ValueError("it is a single array: save it with numpy.savez(file, x=..., y=...)")
@@ -85,13 +85,15 @@ def list_arrays(path: Path, where: str) -> dict[str, ImageListing]:
             if others := sorted(set(file.files) - _KNOWN):
                 known = ", ".join(sorted(_KNOWN))
                 train.warnings.append(f"{shown(where)}: arrays that are not used: {first_of(others)} (known: {known})")
+            for array in file.files:
+                _check_claim(file, array, path.stat().st_size)
             names = _class_names(file, where, train)
             for split, (x, y) in _SPLITS.items():
                 if x in file.files:
                     listing = listings.setdefault(split, ImageListing(".npz arrays", where))
                     _fill(listing, file, x, y, path, names)
-    except _BROKEN as error:
-        train.faults.append(f"{shown(where)} is not a readable .npz file: {shown(str(error))}")
+    except Exception as error:  # as above
+        train.faults.append(f"{shown(where)} is not a readable .npz file: {_said(error)}")
     return listings
 
 
@@ -130,6 +132,27 @@ def _fill(
         name = None if not 0 <= label < limit else str(label) if names is None else names[label]
         listing.items.append(Item(f"row {row}" if x == "x" else f"{x} row {row}", name, store, row))
     listing.classes = names or sort_classes({item.label for item in listing.items if item.label is not None})
+
+
+def _check_claim(file: np.lib.npyio.NpzFile, array: str, present: int) -> None:
+    """Compare the size that the header of an array claims with the bytes that are there, before memory is taken.
+
+    Raises:
+        ValueError: it cannot be there, or would take too much memory.
+    """
+    shape, dtype = _header(file, array)
+    info = file.zip.getinfo(f"{array}.npy")  # type: ignore[union-attr]
+    most, needed = min(info.file_size, DEFLATE * min(info.compress_size, present)), math.prod(shape) * dtype.itemsize
+    if needed > most:
+        raise ValueError(
+            f"'{array}' claims the shape {shape} ({size_text(needed)}), of which {size_text(most)} are there"
+        )
+    if (fault := memory_fault(2 * needed + _ROW * max(shape[:1], default=0), present)) is not None:
+        raise ValueError(f"'{array}' of shape {shape} {fault}")
+
+
+def _said(error: Exception) -> str:
+    return shown(str(error))[:300] or type(error).__name__
 
 
 def _header(file: np.lib.npyio.NpzFile, array: str) -> tuple[tuple[int, ...], np.dtype]:

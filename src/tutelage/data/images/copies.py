@@ -77,7 +77,7 @@ def check_copies(inventory: ImageInventory, *, similar: bool = False, workers: i
     Args:
         similar: also name copies that are not byte-identical; the looks then have thumbnails.
     """
-    groups = [role for role, part in inventory.parts.items() for _ in part.items]
+    groups = [group for role, part in inventory.parts.items() for group in _groups(role, part.items)]
     items = [item for part in inventory.parts.values() for item in part.items]
     looks = [look for part in inventory.parts.values() for look in part.looks]
     found = exact_copies(looks)
@@ -90,10 +90,16 @@ def check_copies(inventory: ImageInventory, *, similar: bool = False, workers: i
         found += similar_copies(items, looks, workers=workers)
     where: dict[tuple[Kind, str], list[tuple[Item, Item]]] = defaultdict(list)
     for copy in found:
-        roles = {"train" if groups[row] == "unlabeled" else groups[row] for row in (copy.first, copy.second)}
+        roles = {groups[row] for row in (copy.first, copy.second)}
         where[copy.kind, " and ".join(sorted(roles))].append((items[copy.first], items[copy.second]))
     for (kind, group), pairs in where.items():
         _warn(inventory, kind, group, pairs)
+
+
+def _groups(role: str, items: Sequence[Item]) -> list[str]:
+    """What each image of a part is for: its role, or "unlabeled" of those that lie unlabeled among labeled ones."""
+    labeled = role != "train" or all(item.label is None for item in items)
+    return [role if labeled or item.label is not None else "unlabeled" for item in items]
 
 
 def _warn(inventory: ImageInventory, kind: Kind, group: str, pairs: Sequence[tuple[Item, Item]]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from xml.parsers import expat
 
 from tutelage.core.names import shown
+from tutelage.core.regular import open_regular
 from tutelage.data.images.tables import Row
 
 _CHUNK = 1 << 20  # bytes
@@ -27,7 +28,7 @@ def read_cvat(file: Path) -> tuple[list[Row], list[str]]:
     name = shown(str(file))
     reader = _Reader()
     try:
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             if file.stat().st_size > _LARGEST:
                 return [], [f"{name} has more than {_LARGEST >> 20} MiB: expected an export of CVAT"]
             while piece := stream.read(_CHUNK):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 Features = NDArray[np.float32]
 _WAIT = 60.0  # seconds for another process that writes
+_CHECK = 4  # bytes of a checksum behind each row
 _BLOCK = 500  # rows per query; SQLite limits the number of variables
 
 
@@ -39,7 +41,10 @@ class FeatureStore:
             for block in _blocks(sorted(set(digests))):
                 marks = ",".join("?" * len(block))
                 rows = connection.execute(f"SELECT digest, row FROM features WHERE digest IN ({marks})", block)
-                found |= {digest: np.frombuffer(row, np.float32) for digest, row in rows if len(row) == 4 * self.width}
+                for digest, kept in rows:
+                    row, check = kept[:-_CHECK], kept[-_CHECK:]
+                    if len(row) == 4 * self.width and check == _check(digest, row):
+                        found[digest] = np.frombuffer(row, np.float32)
         return found
 
     def put(self, rows: Iterable[tuple[bytes, Features]]) -> None:
@@ -49,7 +54,7 @@ class FeatureStore:
             with self._open() as connection:
                 connection.executemany(
                     "INSERT OR REPLACE INTO features VALUES (?, ?)",
-                    ((digest, np.ascontiguousarray(row, np.float32).tobytes()) for digest, row in rows),
+                    ((digest, row + _check(digest, row)) for digest, row in ((key, _bytes(row)) for key, row in rows)),
                 )
 
     @contextlib.contextmanager
@@ -78,6 +83,15 @@ class FeatureStore:
         connection = sqlite3.connect(self.file, timeout=_WAIT)
         connection.execute("CREATE TABLE IF NOT EXISTS features (digest BLOB PRIMARY KEY, row BLOB)")
         return connection
+
+
+def _bytes(row: Features) -> bytes:
+    return np.ascontiguousarray(row, np.float32).tobytes()
+
+
+def _check(digest: bytes, row: bytes) -> bytes:
+    """The CRC-32 of a row and what it is of."""
+    return zlib.crc32(row, zlib.crc32(digest)).to_bytes(_CHECK, "little")
 
 
 def _blocks(digests: Sequence[bytes]) -> Iterator[Sequence[bytes]]:

@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 from tutelage.core.names import class_name_fault, counted, file_key, first_of, from_cell, shown
+from tutelage.core.regular import read_regular
 from tutelage.data.images.items import HEIF_SUFFIXES, IMAGE_SUFFIXES, Files, ImageListing, Item, sort_classes
 from tutelage.data.images.label_files import is_export, placed, read_labels
 from tutelage.data.images.row_labels import labels_meant
@@ -148,7 +149,7 @@ def list_named_images(table: Path, where: str) -> ImageListing:
         names = [_named(row.path, from_cell(row.path), table.parent) for row in rows]
     else:
         try:
-            lines = table.read_text(encoding="utf-8-sig").splitlines()
+            lines = read_regular(table).decode("utf-8-sig").splitlines()
             names = [_named(line, line, table.parent) for line in lines if line.strip()]
         except (OSError, UnicodeDecodeError) as error:
             listing.faults.append(f"{shown(str(table))} is not readable as UTF-8 text with one path per line: {error}")
@@ -266,4 +267,5 @@ def _walk(
         elif Path(entry.path).is_file() if entry.is_symlink() else entry.is_file():
             found.append(name)
         elif entry.is_symlink():
-            listing.faults.append(f"{shown(str(root / name))} is a link to a file that does not exist")
+            gone = "a file that does not exist" if not (root / name).exists() else "what is no regular file"
+            listing.faults.append(f"{shown(str(root / name))} is a link to {gone}")

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tutelage.core.console import warn
 from tutelage.core.errors import DataError
+from tutelage.core.inputs import user_path
 from tutelage.core.names import shown
 from tutelage.data.images.items import Content, Item, Store, Unreadable
 from tutelage.data.images.layout import COLORS, split_batch
@@ -85,7 +86,7 @@ def list_given(
 
 def _one(image: object, what: str, channels: Sequence[int], deep: bool) -> list[Path | Image.Image | NDArray[np.uint8]]:
     if isinstance(image, str | Path):
-        path = Path(image).expanduser()
+        path = user_path(image)
         if path.is_dir():
             raise DataError(f"{shown(str(image))} is a folder: pass it alone, not in a list")
         return [path]

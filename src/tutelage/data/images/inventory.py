@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from tutelage.config.data import DataConfig
 from tutelage.core.errors import DataError
+from tutelage.core.inputs import user_path
 from tutelage.core.names import counted, shown
 from tutelage.core.wording import option
 from tutelage.data.images.channels import COLOR_16
@@ -193,7 +193,7 @@ def _labels_or_images_alone(listings: dict[str, ImageListing], config: DataConfi
     nested = train is not None and train.kind == CLASS_FOLDERS and bool(train.faults)  # no class folders after all
     if train is not None and len(train.classes) > 1 and not nested:
         return listings
-    if train is not None and find_table(Path(config.path).expanduser(), config.labels) is not None:
+    if train is not None and find_table(user_path(config.path), config.labels) is not None:
         return listings | {"train": replace(train, items=[_bare(item) for item in train.items], classes=())}
     alone = list_images(config.path, role="unlabeled")
     if train is not None:

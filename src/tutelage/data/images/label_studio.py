@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from tutelage.core.names import shown
+from tutelage.core.regular import read_regular
 from tutelage.data.images.items import HEIF_SUFFIXES, IMAGE_SUFFIXES
 from tutelage.data.images.tables import Row
 
@@ -30,7 +31,7 @@ def read_label_studio(file: Path) -> tuple[list[Row], list[str]]:
     try:
         if file.stat().st_size > _LARGEST:
             return [], [f"{name} has more than {_LARGEST >> 20} MiB: expected an export of Label Studio"]
-        tasks = json.loads(file.read_bytes())
+        tasks = json.loads(read_regular(file))
     except OSError as error:
         return [], [f"{name} cannot be read: {error.strerror}"]
     except (ValueError, RecursionError) as error:

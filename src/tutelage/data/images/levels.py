@@ -12,6 +12,7 @@ from tutelage.data.images.channels import is_floating
 Range = tuple[float, ...]  # the values that become 0 and 255: a pair for all channels, or one for each
 _FULL_FLOAT: Range = (0.0, 1.0)
 _FULL_INTEGER: Range = (0.0, 65535.0)
+_ROWS = 64  # of an image, that are scaled at a time
 _IGNORED = 0.001  # share of the darkest and of the brightest pixels of an image
 _COLORS = (1, 3)  # channels that share a range, so that what is gray stays gray
 
@@ -24,16 +25,20 @@ def to_eight_bits(values: NDArray, mode: str, levels: Range | None) -> NDArray[n
             another number of channels. The message completes a sentence that starts with the file name.
     """
     low, high = np.array(levels or (_FULL_FLOAT if is_floating(mode) else _FULL_INTEGER)).reshape(-1, 2).T
-    numbers, channels = values.astype(np.float64), 1 if values.ndim == 2 else values.shape[2]
+    channels = 1 if values.ndim == 2 else values.shape[2]
     if len(low) not in (1, channels):
         raise ValueError(f"has {channels} channels: expected {len(low)}")
     if levels is None:
-        least, most = float(numbers.min()), float(numbers.max())
+        least, most = float(values.min()), float(values.max())
         if not (least >= low[0] and most <= high[0]):  # also true of NaN
             wanted = f"{low[0]:g} to {high[0]:g}"
             raise ValueError(f"holds values from {least:g} to {most:g}: expected {wanted} in mode {mode}")
-    scaled = np.clip((numbers - low) * (255.0 / (high - low)), 0.0, 255.0)
-    return np.rint(np.nan_to_num(scaled)).astype(np.uint8)
+    result = np.empty(values.shape, np.uint8)
+    for start in range(0, len(values), _ROWS):  # a part at a time, since each value takes 8 bytes here
+        numbers = values[start : start + _ROWS].astype(np.float64)
+        scaled = np.clip((numbers - low) * (255.0 / (high - low)), 0.0, 255.0)
+        result[start : start + _ROWS] = np.rint(np.nan_to_num(scaled))
+    return result
 
 
 def used_range(images: Iterable[NDArray]) -> Range | None:

@@ -16,6 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from tutelage.config.data import DataConfig
 from tutelage.core.names import shown
+from tutelage.core.regular import open_regular, refuse_special
 from tutelage.core.wording import option
 from tutelage.data.images.channels import COLOR_16, is_gray, mode_of
 from tutelage.data.images.items import HAS_HEIF
@@ -79,7 +80,7 @@ def read_header(content: bytes | Path | NDArray[np.uint8], *, most: int = MAX_PI
         return (content.shape[1], content.shape[0]), _mode_of_array(content)
     try:
         if isinstance(content, Path):
-            with content.open("rb") as file:
+            with open_regular(content) as file:
                 start = file.read(_HEADER)
         else:
             start = content
@@ -186,6 +187,8 @@ def _open(file: Path | BinaryIO, most: int) -> Image.Image:
     """The image in a file, unless it has too many pixels. Pillow's own limit is raised for good where it is lower."""
     if Image.MAX_IMAGE_PIXELS is not None and most > 2 * Image.MAX_IMAGE_PIXELS:  # where it raises an error
         Image.MAX_IMAGE_PIXELS = most
+    if isinstance(file, Path):
+        refuse_special(file)
     image = Image.open(file, formats=FORMATS)
     try:
         _check_size(*image.size, most)

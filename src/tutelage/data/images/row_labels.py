@@ -17,9 +17,9 @@ _WHOLE = re.compile(r"^(\d+)(\.0+)?$")
 def labels_meant(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
     """The rows with the labels that they mean, and what was taken for something else, one sentence each.
 
-    `-1` is no label, and neither is the guess of a model. `1.0` is the class `1` if all labels are whole numbers or some
-    label is `1`: programs write whole numbers so in a column in which cells are empty. Labels are in the Unicode form
-    NFC.
+    `-1` is no label, and neither is the guess of a model. `1.0` is the class `1` if all labels are whole numbers or if
+    some label is `1`: programs write whole numbers so in a column in which cells are empty. Labels are in the Unicode
+    form NFC.
     """
     said = []
     unlabeled = [row for row in rows if row.label in _NOTHING]

@@ -10,14 +10,15 @@ import gzip
 import json
 import tarfile
 import unicodedata
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from tutelage.core.memory import memory_fault, size_text
 from tutelage.core.names import class_name_fault, counted, shown
+from tutelage.core.regular import open_regular, read_regular, refuse_special
 from tutelage.data.images.items import (
     Content,
     ImageListing,
@@ -34,7 +35,10 @@ from tutelage.data.images.shard_members import LABEL_SUFFIX, ShardMembers
 SHARD_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 CLASS_NAMES = "classes.json"
 _LONGEST_LABEL = 1024  # bytes
-_BROKEN = (OSError, EOFError, tarfile.TarError, zlib.error)
+_LONGEST_HEADER = 1 << 20  # bytes, of a name or other facts of a member
+_DENSE = 200  # times that a shard of images is packed at most
+_SPARE = 1 << 26  # bytes of a packed shard that may be more than that
+_COPIES = 4  # of the bytes of an image, while it is decoded
 
 
 class Shard(Store):
@@ -52,7 +56,7 @@ class Shard(Store):
                     data = stream.read(size)
                     yield data if len(data) == size else Unreadable("is truncated: the shard ends within it")
                     done += 1
-        except _BROKEN as error:
+        except Exception as error:
             for _ in keys[done:]:
                 yield Unreadable(f"cannot be read from its shard: {shown(str(error))}")
 
@@ -65,6 +69,31 @@ class Shard(Store):
 
     def place(self, name: str) -> str:
         return str(self.path.parent / name)
+
+
+class _Headers:
+    """What `tarfile` reads of a shard, which is headers alone: bounded, whatever they claim.
+
+    Raises:
+        tarfile.ReadError: a header is too long, or there is no end to what the shard unpacks to.
+    """
+
+    def __init__(self, stream: BinaryIO, path: Path) -> None:
+        self._stream, self._plain, self._present = stream, _is_plain(path), path.stat().st_size
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= _LONGEST_HEADER:
+            raise tarfile.ReadError(f"it has a header of {size} bytes")
+        return self._stream.read(size)
+
+    def seek(self, place: int) -> int:
+        if place > (self._present if self._plain else _DENSE * self._present + _SPARE):
+            said = "ends before" if self._plain else f"has {size_text(self._present)}, which are not to be unpacked to"
+            raise tarfile.ReadError(f"it {said} {size_text(place)}")
+        return self._stream.seek(place)
+
+    def tell(self) -> int:
+        return self._stream.tell()
 
 
 def is_shard(path: Path) -> bool:
@@ -133,9 +162,15 @@ def _search(path: Path) -> ShardIndex:
     index, place = ShardIndex(), shown(str(path))
     members = ShardMembers(place)
     try:
-        with _open(path) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
+        with _open(path) as stream, tarfile.open(fileobj=cast(BinaryIO, _Headers(stream, path)), mode="r:") as tar:
+            end = -1
             while (member := tar.next()) is not None:
                 tar.members = []  # type: ignore[attr-defined]  # they would take a kilobyte each
+                if member.size < 0 or tar.offset <= end:
+                    raise tarfile.ReadError(f"{shown(member.name)} has an impossible size ({member.size} bytes)")
+                end = tar.offset
+                if (fault := memory_fault(_COPIES * member.size, path.stat().st_size)) is not None:
+                    raise tarfile.ReadError(f"{shown(member.name)} {fault}")
                 if member.isfile() or member.issym() or member.islnk():
                     span = (member.offset_data, member.size) if member.isfile() else None
                     members.add(member.name, span, partial(_read_label, stream, member, place, index.faults))
@@ -144,10 +179,10 @@ def _search(path: Path) -> ShardIndex:
                 index.faults.append(f"{place} has no end marker: it is truncated after {len(members)} samples")
             while stream.read(1 << 20):
                 pass  # up to the end, where gzip verifies its checksum
-    except _BROKEN as error:
-        index.faults.append(
-            f"{place} is damaged or not a tar file ({len(members)} samples could be found): {shown(str(error))}"
-        )
+    except Exception as error:  # damaged headers make tarfile raise almost anything
+        said = shown(str(error))[:300] or type(error).__name__
+        said = "its headers lead to ever more headers" if isinstance(error, RecursionError) else said
+        index.faults.append(f"{place} is damaged or not a tar file ({len(members)} samples could be found): {said}")
     samples, skipped = members.samples()
     index.samples, index.warnings = samples, skipped
     index.faults += members.faults
@@ -173,8 +208,8 @@ def _read_class_names(file: Path, listing: ImageListing) -> tuple[str, ...] | No
     if not file.exists():
         return None
     try:
-        names = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        names = json.loads(read_regular(file))
+    except (OSError, ValueError, RecursionError) as error:
         listing.faults.append(f"{shown(str(file))} is not readable JSON: {shown(str(error))}")
         return None
     if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
@@ -202,5 +237,6 @@ def _is_plain(path: Path) -> bool:
 
 def _open(path: Path) -> BinaryIO:
     if _is_plain(path):
-        return path.open("rb")
+        return open_regular(path)
+    refuse_special(path)
     return cast(BinaryIO, gzip.open(path, "rb"))

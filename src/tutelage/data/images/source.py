@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from tutelage.core.errors import did_you_mean
+from tutelage.core.inputs import user_path
 from tutelage.core.names import counted, shown
 from tutelage.core.wording import option
 from tutelage.data.images.arrays import list_arrays, list_digits
@@ -73,7 +74,7 @@ def list_image_splits(path: str, labels: str | None = None) -> dict[str, ImageLi
 def _recognize(path: str, labels: str | None) -> dict[str, ImageListing]:
     if path == "digits":
         return _refuse_labels(list_digits(), path, labels)
-    root = Path(path).expanduser()
+    root = user_path(path)
     if not root.exists():
         return {"train": _fault(path, f"{shown(path)}: no such file or folder{_near(root)}; {_KINDS}")}
     if root.is_dir():
@@ -93,7 +94,7 @@ def _recognize(path: str, labels: str | None) -> dict[str, ImageListing]:
 
 def _without_labels(path: str, *, scored: bool) -> ImageListing:
     """All images of a source; `scored` includes its splits `val` and `test`."""
-    root = Path(path).expanduser()
+    root = user_path(path)
     if path != "digits" and root.is_dir():
         shards = sorted(entry for entry in root.iterdir() if is_shard(entry))
         if not shards:
@@ -245,7 +246,7 @@ def find_table(root: Path, labels: str | None) -> Path | None:
     inside = root / (labels or LABEL_TABLE)
     if labels is None:
         return inside if inside.is_file() else None
-    given = Path(labels).expanduser()
+    given = user_path(labels)
     return inside if inside.is_file() and not given.exists() else given
 
 

@@ -13,6 +13,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from tutelage.core.regular import read_regular
 from tutelage.data.images.channels import as_seen, is_deep
 from tutelage.data.images.framing import FULL_CROP, Framing, Pixels
 from tutelage.data.images.items import Content, Item, Unreadable
@@ -234,7 +235,7 @@ def _load(content: Content) -> bytes | NDArray:
     if not isinstance(content, Path):
         return content
     try:
-        return content.read_bytes()
+        return read_regular(content)
     except FileNotFoundError:
         raise ImageFault("does not exist") from None
     except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tutelage.core.memory import memory_fault
 from tutelage.data.images.channels import MOST_CHANNELS, mode_of
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ _ORIENTATION = 274
 _SEVERAL_PAGES = ("CYX", "YXC")  # axes of an image whose channels are pages, as ImageJ and OME write it
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what is wrong with a file is raised as an error
+
+
+_COPIES = 2  # of the pixels, while they are turned
 
 
 class TiffLook(NamedTuple):
@@ -66,6 +71,11 @@ def read_tiff(content: bytes) -> NDArray:
 
     with TiffFile(BytesIO(content)) as tiff:
         channels, page = _channels(tiff), tiff.pages.first
+        whole = tiff.series[0] if page.samplesperpixel == 1 else page
+        # parts that are missing are taken for zeros, so that a few bytes may claim any number of pixels
+        needed = _COPIES * math.prod(whole.shape) * np.dtype(whole.dtype).itemsize
+        if (fault := memory_fault(needed, len(content))) is not None:
+            raise ValueError(fault)
         if page.samplesperpixel == 1:
             values = tiff.series[0].asarray().squeeze()
             first = tiff.series[0].get_axes(squeeze=True) == "CYX"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tutelage.core.errors import DataError
 from tutelage.core.names import counted, enumerated, first_of, shown
+from tutelage.core.regular import read_regular
 from tutelage.data.scans.channel_files import group_channels
 from tutelage.data.scans.formats.common import (
     MASK_SLICE_SUFFIXES,
@@ -189,7 +190,7 @@ def _hdf5_case(name: str, path: Path) -> Case:
 
 def _names(path: Path, listing: ScanListing) -> list[str]:
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_regular(path).decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         listing.faults.append(f"{shown(str(path))} is not readable as UTF-8 text with one name per line: {error}")
         return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,15 +10,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tutelage.core.errors import RunError
-from tutelage.core.files import write_atomically
-from tutelage.core.names import file_key, to_cell
+from tutelage.core.files import make_folder, write_atomically
+from tutelage.core.names import file_key, from_cell, to_cell
 from tutelage.core.tables import csv_bytes
 from tutelage.data.scans.geometry import Geometry
 from tutelage.data.scans.items import Case
 from tutelage.data.scans.masks import PROBABILITIES, flat_name, write_label_names, write_mask
 
 TABLE = "cases.csv"
+
+
+def mask_files(folder: Path) -> list[Path]:
+    """The files that `MaskFolder` wrote into `folder`, by its table: the masks, the table, the names of the values."""
+    try:
+        with (folder / TABLE).open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+    except (OSError, ValueError, csv.Error):
+        return []
+    masks = {from_cell(row.get("mask") or "") for row in rows if "case" in row}
+    own = [name for name in sorted(masks) if name and Path(name).name == name]
+    return [folder / name for name in (*own, "labels.json", "labels.txt", TABLE)]
 
 
 def sizes_of(predicted: NDArray[np.integer], geometry: Geometry, classes: Sequence[str]) -> dict[str, Any]:
@@ -44,10 +56,7 @@ class MaskFolder:
         self.path, self.classes, self.values = path, tuple(classes), tuple(values)
         self.rows: list[dict[str, Any]] = []
         self._taken: set[str] = set()  # names of files, as disks tell them apart
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RunError(f"cannot create the folder {path}: {error.strerror}") from None
+        make_folder(path)
         self._write_table()  # now, so that a folder of masks is known as one even if this is killed
 
     @property

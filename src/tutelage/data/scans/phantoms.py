@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.core.errors import MissingExtra
+from tutelage.core.files import make_folder
 from tutelage.core.seeding import derived_seed
 from tutelage.data.scans.geometry import Affine
 
@@ -83,7 +84,7 @@ def write_phantoms(folder: Path, numbers: Iterable[int], *, seed: int = 0) -> No
     except ModuleNotFoundError as error:
         raise MissingExtra("writing NIfTI files", str(error.name), "medical") from None
     for kind in ("images", "labels"):
-        (folder / kind).mkdir(parents=True, exist_ok=True)
+        make_folder(folder / kind)
     for number in numbers:
         phantom, name = make_phantom(seed, number), f"scan-{number:03d}.nii.gz"
         for kind, array in (("images", phantom.image), ("labels", phantom.label)):

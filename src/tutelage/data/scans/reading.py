@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tutelage.config.scan import ScanConfig
 from tutelage.core.errors import DataError
+from tutelage.core.inputs import user_path
 from tutelage.core.names import shown
 from tutelage.data.scans.formats.common import MASK_SLICE_SUFFIXES, VOLUME_SUFFIXES, existing, stem_of
 from tutelage.data.scans.formats.read import read_mask, read_volume
@@ -98,7 +99,7 @@ def crop_mask(case: Case, cfg: ScanConfig) -> Path | None:
     """
     if cfg.crop_masks is None:
         return None
-    folder = Path(cfg.crop_masks).expanduser()
+    folder = user_path(cfg.crop_masks)
     names = dict.fromkeys((case.name, stem_of(case.images[0])))
     for name in names:
         for suffix in (*VOLUME_SUFFIXES, *MASK_SLICE_SUFFIXES):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.config.scan import ScanConfig
-from tutelage.core.errors import DataError
-from tutelage.core.files import atomic_file, write_json
+from tutelage.core.errors import DataError, RunError
+from tutelage.core.files import atomic_file, make_folder
 from tutelage.core.names import shown
+from tutelage.core.regular import open_regular
+from tutelage.core.sealed import read_sealed, write_sealed
 from tutelage.data.scans.items import Case
 from tutelage.data.scans.prepare import Placement
 from tutelage.data.scans.reading import crop_mask, read_reference
 
 IGNORED = -1  # label of voxels that are neither trained nor scored on
 Rows = NDArray[np.int64]
+_FILES = "files"  # of a prepared volume, with a checksum of each
 _FORMAT = 1  # increase it when the same settings give another result
 _PREPARED_BY = (  # the settings that a prepared volume depends on
     "channels_last_axis",
@@ -96,7 +99,7 @@ def case_key(case: Case, cfg: ScanConfig) -> str:
         if path is None:
             continue
         try:
-            with path.open("rb") as stream:
+            with open_regular(path) as stream:
                 digest.update(hashlib.file_digest(stream, "blake2b").digest())
         except OSError as error:
             raise DataError(f"{shown(str(path))} cannot be read: {error.strerror}") from None
@@ -111,13 +114,13 @@ class VolumeCache:
         self.folder = folder
 
     def look(self, key: str) -> ScanLook | None:
-        """What was found when the case was prepared, or None if one of its files is missing."""
+        """What was found when the case was prepared, or None if one of its files is missing or damaged."""
         try:
-            look = ScanLook.from_dict(json.loads((self.folder / f"{key}.json").read_bytes()))
-        except (OSError, ValueError, KeyError, TypeError):
+            values = read_sealed(self.folder / f"{key}.json")
+            whole = all(_checksum(self.folder / name) == crc for name, crc in values.pop(_FILES).items())
+            return ScanLook.from_dict(values) if whole else None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RunError):
             return None
-        files = [f"{key}.npy", *([f"{key}-label.npy"] if look.label_digest else [])]
-        return look if all((self.folder / name).is_file() for name in files) else None
 
     def put(self, look: ScanLook, image: NDArray, label: NDArray[np.uint8] | None) -> None:
         """Keep a prepared volume (C, *S) and its label values (*S).
@@ -125,11 +128,12 @@ class VolumeCache:
         Raises:
             RunError: it cannot be written.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        _write(self.folder / f"{look.key}.npy", image)
-        if label is not None:
-            _write(self.folder / f"{look.key}-label.npy", label)
-        write_json(self.folder / f"{look.key}.json", look.to_dict())
+        make_folder(self.folder)
+        files = {f"{look.key}.npy": image} | ({} if label is None else {f"{look.key}-label.npy": label})
+        for name, array in files.items():
+            _write(self.folder / name, array)
+        checksums = {name: _checksum(self.folder / name) for name in files}
+        write_sealed(self.folder / f"{look.key}.json", {**look.to_dict(), _FILES: checksums})
 
     def image(self, key: str) -> NDArray:
         """(C, *S) float32 or float16, memory-mapped."""
@@ -143,6 +147,15 @@ class VolumeCache:
 def _write(path: Path, array: NDArray) -> None:
     with atomic_file(path, what=f"the cache {path} ({array.nbytes / 1e6:.0f} MB)") as stream:
         np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def _checksum(path: Path) -> int:
+    """The CRC-32 of a file: of a damaged one it is another."""
+    checksum = 0
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 22):
+            checksum = zlib.crc32(block, checksum)
+    return checksum
 
 
 def class_table(values: Sequence[int]) -> NDArray[np.int64]:

@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
+from tutelage.core.inputs import user_path
 from tutelage.core.names import shown
 from tutelage.core.wording import option
 from tutelage.data.images.folders import UNLABELED
@@ -65,10 +66,10 @@ def is_scan_source(path: str, labels: str | None = None) -> bool:
     """
     if path == "digits":  # the bundled images
         return False
-    root = Path(path).expanduser()
+    root = user_path(path)
     try:
         if labels is not None:
-            table = Path(labels).expanduser()
+            table = user_path(labels)
             return (table.is_dir() and not table.samefile(root)) or is_pair_table(table, root)
         if root.is_file():
             return (
@@ -114,7 +115,7 @@ def list_scan_splits(
         channels: files that a case has, if that is known; else those of the training cases hold for the other splits.
     """
     try:
-        splits = _recognize(Path(path).expanduser(), path, labels, _Known(slices, channels))
+        splits = _recognize(user_path(path), path, labels, _Known(slices, channels))
         return {split: replace(one, cases=names_apart(one.cases)) for split, one in splits.items()}
     except OSError as error:
         return {"train": _fault(path, f"{shown(path)} cannot be listed: {error.strerror}")}
@@ -124,7 +125,7 @@ def _recognize(root: Path, where: str, labels: str | None, known: _Known) -> dic
     if not root.exists():
         return {"train": _fault(where, f"{shown(where)}: no such file or folder; {_KINDS}")}
     if labels is not None:
-        return {"train": _with_labels(root, where, Path(labels).expanduser(), known)}
+        return {"train": _with_labels(root, where, user_path(labels), known)}
     if root.is_file():
         return _recognize_file(root, where)
     if is_dataset_file(root / DATASET_FILE):

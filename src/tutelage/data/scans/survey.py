@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from tutelage.config.scan import ScanConfig
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown
+from tutelage.core.third_party import TOO_LARGE
 from tutelage.data.images.reading import quiet_pillow
-from tutelage.data.scans.formats.read import TOO_LARGE
 from tutelage.data.scans.items import Case
 from tutelage.data.scans.prepare import place, prepare
 from tutelage.data.scans.reading import RawCase, read_case

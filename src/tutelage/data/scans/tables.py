@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tutelage.core.names import shown
+from tutelage.core.regular import read_regular
 from tutelage.core.wording import option
 from tutelage.data.csv_rows import TableFault, read_rows
 from tutelage.data.images.tables import is_image_column
@@ -24,8 +25,8 @@ _HINTS = 20  # faults that say which file may be meant
 def is_dataset_file(path: Path) -> bool:
     """Whether it is a `dataset.json` that describes scans."""
     try:
-        table = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        table = json.loads(read_regular(path))
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(table, dict) and "labels" in table and ("training" in table or "channel_names" in table)
 
@@ -38,14 +39,14 @@ def list_dataset_file(path: Path, where: str) -> dict[str, ScanListing]:
     """
     train = ScanListing("dataset.json of the Decathlon", where)
     try:
-        table = json.loads(path.read_bytes())
+        table = json.loads(read_regular(path))
         train.values = _values(table["labels"])
         if "channel_names" in table:
             train.ignore_label = train.values.pop("ignore", None)  # nnU-Net's own key, not a class
     except TableFault as fault:
         train.faults.append(f"{shown(str(path))}: {fault}")
         return {"train": train}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         train.faults.append(f"{shown(str(path))} is not a readable dataset.json: {shown(str(error))}")
         return {"train": train}
     root = path.parent
@@ -70,7 +71,7 @@ def list_dataset_file(path: Path, where: str) -> dict[str, ScanListing]:
             values=train.values,
             channels_last_axis=train.channels_last_axis,
         )
-    elif table.get("test"):
+    elif isinstance(table.get("test"), list) and table["test"]:
         train.warnings.append(
             f"{shown(str(path))}: {len(table['test'])} test images without labels are not used; to learn from them "
             f"name their folder with {option('unlabeled')}"

@@ -18,9 +18,9 @@ from tutelage.core.console import warn
 from tutelage.core.errors import DataError, is_out_of_memory
 from tutelage.core.names import shown
 from tutelage.core.precision import float32_by_default
+from tutelage.core.third_party import TOO_LARGE
 from tutelage.data.kinds import SCANS
 from tutelage.data.scans.decide import decide_slabs
-from tutelage.data.scans.formats.read import TOO_LARGE
 from tutelage.data.scans.given import Given, Scans, Spacing, list_given
 from tutelage.data.scans.prepare import Placement, place, prepare
 from tutelage.data.scans.reading import RawCase

@@ -15,7 +15,7 @@ from tutelage.core.console import name_column, warn
 from tutelage.core.errors import DataError, is_out_of_memory
 from tutelage.core.names import first_of, shown, to_cell
 from tutelage.core.tables import csv_bytes
-from tutelage.data.scans.formats.read import TOO_LARGE
+from tutelage.core.third_party import TOO_LARGE
 from tutelage.data.scans.items import Case
 from tutelage.data.scans.reading import read_case
 from tutelage.data.scans.scan_set import ScanLook, class_table

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 
 from tutelage.core.errors import Interrupted
+from tutelage.core.files import make_folder
 from tutelage.core.names import shown
 from tutelage.results.compare.launch import AnyLauncher, Process
 from tutelage.results.compare.launchers import LOCAL, LauncherConfig
@@ -23,7 +24,7 @@ from tutelage.run.run_record import RunRecord
 from tutelage.training.signals import StopFlag
 
 LOGS = "logs"
-FAULT = "this is a fault in tutelage"  # printed by the command line below an unexpected error
+FAULT = "this is a bug in tutelage"  # printed by the command line below an unexpected error
 _PAUSE = 0.1  # seconds between two looks at the runs
 _MOST_LOST = 3  # workers of one run
 
@@ -58,7 +59,7 @@ def run_all(
     Raises:
         Interrupted: a signal came.
     """
-    (out / LOGS).mkdir(exist_ok=True)
+    make_folder(out / LOGS)
     waiting = [one for one in plan.combinations if not RunRecord(out / one.name).finished]
     total = len(plan.combinations)
     if len(waiting) < total:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import IO
 
+from tutelage.core.lifeline import tied
 from tutelage.results.compare.forking import ServerLostError, ask, hear, import_all, serve, tell
 
 POSSIBLE = sys.platform == "linux"  # elsewhere a fork has no descriptors to inherit, or system libraries break in it
@@ -63,13 +64,14 @@ class ForkServer:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.link, theirs = socket.socketpair()
         with theirs:
+            options = tied(environment)
+            options["pass_fds"] = (theirs.fileno(), *options["pass_fds"])
             self.process = subprocess.Popen(
                 [sys.executable, "-m", __name__, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                env=environment,
-                pass_fds=[theirs.fileno()],
+                **options,
                 start_new_session=True,
             )
         self._ready = False

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import IO, Protocol
 
+from tutelage.core.lifeline import tied
 from tutelage.results.compare.fork_server import POSSIBLE, ForkServer
 from tutelage.results.compare.forking import ServerLostError
 
@@ -83,7 +84,7 @@ class Launcher:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=self._environment,
+            **tied(self._environment),
             start_new_session=True,  # so that Ctrl-C reaches a run once, from the comparison
         )
 

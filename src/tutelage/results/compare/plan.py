@@ -14,7 +14,8 @@ from tutelage import config
 from tutelage.config import RunConfig
 from tutelage.config.settings import require
 from tutelage.core.errors import ConfigError, RunError
-from tutelage.core.files import read_json, write_json
+from tutelage.core.regular import read_regular
+from tutelage.core.sealed import read_sealed, write_sealed
 from tutelage.core.wording import command, named, option
 from tutelage.data.kinds import DataKind, recognize_kind
 from tutelage.run.method_by_name import learns_from_labels, method_class, method_settings
@@ -191,7 +192,7 @@ def keep_plan(plan: Plan, out: Path) -> None:
     Raises:
         RunError: `out` holds another comparison, or something else; the message names what differs.
     """
-    digest = None if plan.config_file is None else sha256(Path(plan.config_file).read_bytes()).hexdigest()
+    digest = None if plan.config_file is None else sha256(read_regular(plan.config_file)).hexdigest()
     values = {"format": FORMAT, **plan.to_dict(), _DIGEST: digest}
     if (out / FILE).exists():
         before = read_plan(out)
@@ -202,11 +203,11 @@ def keep_plan(plan: Plan, out: Path) -> None:
                 f"{out} holds another comparison: {'; '.join(_differences(before, plan))}. Methods, label counts and "
                 "seeds may be added; to change anything else, choose a new folder"
             )
-        if started and digest != read_json(out / FILE).get(_DIGEST, digest):
+        if started and digest != read_sealed(out / FILE).get(_DIGEST, digest):
             raise RunError(
                 f"{plan.config_file} has changed since the first runs of {out}; undo the change, or choose a new folder"
             )
-        write_json(out / FILE, values)
+        write_sealed(out / FILE, values)
         return
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunError(f"{out} exists and holds no comparison; choose a new folder")
@@ -214,7 +215,7 @@ def keep_plan(plan: Plan, out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"cannot create the folder {out}: {error.strerror}") from None
-    write_json(out / FILE, values)
+    write_sealed(out / FILE, values)
 
 
 def _run(plan: Plan, one: Combination) -> tuple[object, ...]:
@@ -244,7 +245,7 @@ def read_plan(out: Path) -> Plan:
     """
     if not (out / FILE).exists():
         raise RunError(f"{out} holds no comparison: it has no {FILE}")
-    values = read_json(out / FILE)
+    values = read_sealed(out / FILE)
     try:
         if values.pop("format") != FORMAT:
             raise RunError(f"{out / FILE} was written by another version of tutelage")

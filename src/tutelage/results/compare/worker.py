@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from tutelage.core.lifeline import tied
 from tutelage.results.compare.plan import NO_REPORT
-
-_PARENT_DEATH = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
 def run_command(words: Sequence[str], log: str, folder: str = ".") -> int:
@@ -27,7 +24,7 @@ def run_command(words: Sequence[str], log: str, folder: str = ".") -> int:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            preexec_fn=_end_with(os.getpid()) if sys.platform == "linux" else None,
+            **tied(os.environ),
         )
         try:
             return process.wait()
@@ -43,15 +40,3 @@ def _begun_or_new(words: Sequence[str], folder: Path) -> list[str]:
     out = words[list(words).index("--out") + 1]
     begun = (folder / out / "config.json").exists()
     return ["train", "--resume", out, NO_REPORT] if begun else list(words)
-
-
-def _end_with(parent: int) -> Callable[[], None]:
-    """A function for a new process, which gets SIGTERM when its parent has ended."""
-    libc = ctypes.CDLL(None)
-
-    def ask() -> None:
-        libc.prctl(_PARENT_DEATH, signal.SIGTERM)
-        if os.getppid() != parent:  # it has ended already
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    return ask

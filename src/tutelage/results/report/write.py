@@ -10,7 +10,7 @@ from rich.console import Console
 
 from tutelage.config.settings import seconds
 from tutelage.core.errors import ConfigError, RunError
-from tutelage.core.files import refuse_file, write_atomically
+from tutelage.core.files import make_folder, refuse_file, write_atomically
 from tutelage.core.inputs import refuse_inputs
 from tutelage.core.names import shown
 from tutelage.core.wording import command, option
@@ -26,6 +26,7 @@ from tutelage.results.report.run_sections import how_they_were_made, run_section
 from tutelage.results.verdict.verdict import Verdict, read_verdict
 from tutelage.run.budget import report_limit
 from tutelage.run.reads import read_of_run
+from tutelage.run.run_files import values_of
 from tutelage.run.run_record import RunRecord
 
 Format = Literal["html", "md"]
@@ -67,7 +68,8 @@ def write_report(
     refuse_file(out, overwrite=overwrite, reads=reads, endings=ENDINGS[format])
     if plots is not None or format == "md":
         refuse_inputs((plots or plots_beside(out)).glob("*"), reads)
-    page = page_of(runs, verdicts=verdicts, device=device, most=most, patience=patience)
+    with values_of(runs):
+        page = page_of(runs, verdicts=verdicts, device=device, most=most, patience=patience)
     write_page(page, out, format=format, plots=plots)
 
 
@@ -184,7 +186,7 @@ def write_page(page: Page, out: Path, *, format: Format = "html", plots: Path | 
     if format == "md":
         plots = plots or plots_beside(out)
     if plots is not None:
-        plots.mkdir(parents=True, exist_ok=True)
+        make_folder(plots)
         for block in page.all_blocks():
             plot = block.plot if isinstance(block, PointMap) else block
             if isinstance(plot, Plot):

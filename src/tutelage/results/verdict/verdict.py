@@ -11,9 +11,9 @@ from typing import Literal
 from rich.console import Console
 
 from tutelage.core.errors import RunError
-from tutelage.core.files import write_json
 from tutelage.core.headlines import ACCURACY, headline_of
 from tutelage.core.intervals import Interval, interval
+from tutelage.core.sealed import write_sealed
 from tutelage.core.wording import option
 from tutelage.results.verdict.diagnosis import DOUBT, MOST_REASONS, diagnose, lagging_baseline, remedies, short_baseline
 from tutelage.results.verdict.evidence import Evidence
@@ -264,7 +264,7 @@ def print_guess(record: RunRecord, console: Console) -> None:
 def write_verdict(verdict: Verdict, run: Path) -> None:
     """Write verdict.json into a run folder."""
     words = {"headline": verdict.headline, **dataclasses.asdict(verdict)}
-    write_json(run / FILE, words)
+    write_sealed(run / FILE, words)
 
 
 def read_verdict(run: Path) -> Verdict | None:

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import bz2
 import math
-import os
 import zlib
 from collections.abc import Sequence
 
+from tutelage.core.memory import memory_fault, size_text
 from tutelage.core.names import shown
 from tutelage.data.scans.formats.common import FormatFault
 
-DEFLATE = 1032  # bytes that one byte of gzip or zlib unpacks to at most
+_COPIES = 8  # bytes for each voxel beside those of the file: as float32, and prepared
 _SPARE = 1 << 26  # bytes that may follow the voxels
-_UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 
 def claimed_bytes(shape: Sequence[int], itemsize: int, present: int, *, ratio: int = 1, skipped: int = 0) -> int:
@@ -37,20 +36,12 @@ def claimed_bytes(shape: Sequence[int], itemsize: int, present: int, *, ratio: i
     needed = math.prod(shape) * itemsize
     if needed + skipped > present * ratio:
         raise FormatFault(
-            f"is truncated or damaged: its header claims {said} voxels ({_size(needed)}), which cannot be in the "
-            f"{_size(present)} that are there"
+            f"is truncated or damaged: its header claims {said} voxels ({size_text(needed)}), which cannot be in the "
+            f"{size_text(present)} that are there"
         )
-    if needed > memory():
-        raise FormatFault(f"has {said} voxels ({_size(needed)}), more than this machine has memory ({_size(memory())})")
+    if (fault := memory_fault(math.prod(shape) * (itemsize + _COPIES), present)) is not None:
+        raise FormatFault(f"has {said} voxels and {fault}")
     return needed
-
-
-def memory() -> int:
-    """Bytes of memory of this machine; 2^63 where that is not known."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):  # not on every system
-        return 1 << 63
 
 
 def unpacked(content: bytes, encoding: str, claimed: int) -> bytes:
@@ -71,14 +62,9 @@ def unpacked(content: bytes, encoding: str, claimed: int) -> bytes:
     except (zlib.error, OSError, ValueError) as error:
         raise FormatFault(f"is truncated or damaged: {shown(str(error))}") from None
     if len(data) > most:
-        raise FormatFault(f"is damaged: it unpacks to more than {_size(most)}, and its header claims {_size(claimed)}")
+        raise FormatFault(
+            f"is damaged: it unpacks to more than {size_text(most)}, and its header claims {size_text(claimed)}"
+        )
     if not stream.eof:
         raise FormatFault("is truncated: its packed voxels end early")
     return data
-
-
-def _size(size: int) -> str:
-    for unit, name in _UNITS:
-        if size >= unit:
-            return f"{size / unit:,.3g} {name}"
-    return f"{size} bytes"

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.core.names import shown
+from tutelage.core.regular import refuse_special
 from tutelage.data.scans.formats.claims import claimed_bytes
 from tutelage.data.scans.formats.common import FormatFault, split_channels
 from tutelage.data.scans.geometry import Geometry, plain_geometry
@@ -27,11 +28,17 @@ def read(
     import h5py
 
     with _open(path) as file:
-        if what not in file or not isinstance(file[what], h5py.Dataset):
+        link = file.get(what, getlink=True)
+        if link is not None and not isinstance(link, h5py.HardLink):
+            raise FormatFault(f"keeps its dataset '{what}' behind a link: expected it in the file itself")
+        if link is None or not isinstance(file[what], h5py.Dataset):
             raise FormatFault(f"has no dataset '{what}'; it has {shown(', '.join(file) or 'nothing')}")
         stored = file[what]
-        if stored.shape:  # a filter that packs most tightly, and chunks that were never written
-            claimed_bytes(stored.shape, stored.dtype.itemsize, stored.id.get_storage_size() + _SPARE, ratio=_RATIO)
+        if stored.external or stored.is_virtual:
+            raise FormatFault(f"keeps the values of '{what}' in other files: expected them in the file itself")
+        for shape in (stored.shape, stored.chunks):  # chunks may be larger than all that they hold
+            if shape:  # a filter that packs most tightly, and chunks that were never written
+                claimed_bytes(shape, stored.dtype.itemsize, stored.id.get_storage_size() + _SPARE, ratio=_RATIO)
         try:
             values = np.asarray(stored[()])
         except (OSError, ValueError, TypeError) as error:
@@ -49,7 +56,7 @@ def dataset_names(path: Path) -> list[str]:
 def _open(path: Path) -> h5py.File:
     import h5py
 
-    path.stat()  # so that a missing file is reported as missing
+    refuse_special(path)  # and a missing file is reported as missing
     try:
         return h5py.File(path, "r")
     except OSError as error:

@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.core.files import write_atomically
+from tutelage.core.memory import DEFLATE
 from tutelage.core.names import shown
-from tutelage.data.scans.formats.claims import DEFLATE, claimed_bytes, unpacked
+from tutelage.core.regular import read_regular
+from tutelage.data.scans.formats.claims import claimed_bytes, unpacked
 from tutelage.data.scans.formats.common import FormatFault, split_channels
 from tutelage.data.scans.geometry import Affine, Geometry, plain_geometry
 
@@ -39,7 +41,7 @@ def read(
     path: Path, what: str, channels_last_axis: bool, assumed_spacing: tuple[float, ...]
 ) -> tuple[NDArray, Geometry]:
     """(C, *S) and the geometry of a `.mha` file; `what` is ignored."""
-    content = path.read_bytes()
+    content = read_regular(path)
     header, start = _header(content)
     try:
         sizes = [int(word) for word in header["DimSize"].split()]

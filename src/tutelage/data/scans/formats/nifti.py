@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import logging
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.core.files import write_atomically
+from tutelage.core.memory import DEFLATE
 from tutelage.core.names import shown
-from tutelage.data.scans.formats.claims import DEFLATE, claimed_bytes
+from tutelage.core.regular import read_regular
+from tutelage.data.scans.formats.claims import claimed_bytes
 from tutelage.data.scans.formats.common import FormatFault, split_channels, suffix_of
 from tutelage.data.scans.geometry import Affine, Geometry
 
@@ -73,7 +76,8 @@ def _open(path: Path) -> nibabel.Nifti1Image:
     """The image in the file, read to its end, so that gzip's checksum is verified."""
     import nibabel
 
-    content = path.read_bytes()
+    logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)  # it also prints what it then raises
+    content = read_regular(path)
     packed = content[:2] == b"\x1f\x8b"
     if not packed and suffix_of(path) == ".nii.gz":
         raise FormatFault(

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.core.files import atomic_file
+from tutelage.core.memory import DEFLATE
 from tutelage.core.names import shown
-from tutelage.data.scans.formats.claims import DEFLATE, claimed_bytes, unpacked
+from tutelage.core.regular import open_regular
+from tutelage.data.scans.formats.claims import claimed_bytes, unpacked
 from tutelage.data.scans.formats.common import COLORS, FormatFault, split_channels
 from tutelage.data.scans.geometry import Geometry, plain_geometry
 
@@ -36,7 +38,7 @@ def read(
     import nrrd
 
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             header = nrrd.read_header(stream)
             apart = next((header[key] for key in ("data file", "datafile") if key in header), None)
             values = None if apart is not None else _voxels(header, stream)

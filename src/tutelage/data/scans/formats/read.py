@@ -5,16 +5,18 @@ A format is a suffix and a function that reads it. A file that cannot be read ra
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.core.errors import DataError, MissingExtra
+from tutelage.core.memory import memory_fault
 from tutelage.core.names import shown
+from tutelage.core.third_party import fault_of
 from tutelage.data.scans.formats import hdf5, metaimage, nifti, nrrd, slices
-from tutelage.data.scans.formats.claims import memory
 from tutelage.data.scans.formats.common import (
     MASK_SLICE_SUFFIXES,
     SLICE_SUFFIXES,
@@ -24,7 +26,6 @@ from tutelage.data.scans.formats.common import (
 )
 from tutelage.data.scans.geometry import Geometry
 
-TOO_LARGE = "does not fit into the memory of this machine"
 _ROUNDING = 1e-3  # of label values that were stored as fractions or with a scale
 Reader = Callable[[Path, str, bool, tuple[float, ...]], tuple[NDArray, Geometry]]
 _READERS: dict[str, Reader] = {
@@ -51,11 +52,8 @@ def read_volume(
         MissingExtra: the package that reads this format is not installed.
     """
     array, geometry = _read(path, "image", channels_last_axis, assumed_spacing)
-    try:
-        with np.errstate(over="ignore"):  # values outside float32 become infinite and are refused later
-            return np.ascontiguousarray(array, np.float32), geometry
-    except MemoryError:
-        raise DataError(f"{shown(str(path))} {TOO_LARGE}") from None
+    with _faults(path), np.errstate(over="ignore"):  # values outside float32 become infinite and are refused later
+        return np.ascontiguousarray(array, np.float32), geometry
 
 
 def read_mask(path: Path, *, assumed_spacing: tuple[float, ...] = ()) -> tuple[NDArray[np.int32], Geometry]:
@@ -96,12 +94,8 @@ def has_mask(path: Path) -> bool:
     """
     if suffix_of(path) != ".h5":
         return False
-    try:
+    with _faults(path):
         return "label" in hdf5.dataset_names(path)
-    except FormatFault as fault:
-        raise DataError(f"{shown(str(path))} {fault}") from None
-    except ModuleNotFoundError as error:
-        raise MissingExtra(f"reading {path.name}", str(error.name), "medical") from None
 
 
 def _read(
@@ -111,20 +105,28 @@ def _read(
     if read is None:
         known = " ".join((*VOLUME_SUFFIXES, *SLICE_SUFFIXES))
         raise DataError(f"{where} is of no known format: expected one of {known}")
-    try:
-        if path.stat().st_size > memory():
-            raise DataError(f"{where} {TOO_LARGE}")
+    with _faults(path):
+        size = path.stat().st_size
+        if (fault := memory_fault(size, size)) is not None:
+            raise FormatFault(fault)
         array, geometry = read(path, what, channels_last_axis, assumed_spacing)
+        return _checked(where, array, geometry)
+
+
+@contextmanager
+def _faults(path: Path) -> Iterator[None]:
+    """While open, whatever a reader raises is a fault of the file, and names it."""
+    try:
+        with fault_of(path, f"{suffix_of(path)} file", passed=(FormatFault,)):
+            yield
+    except FormatFault as fault:
+        raise DataError(f"{shown(str(path))} {fault}") from None
     except ModuleNotFoundError as error:
         raise MissingExtra(f"reading {path.name}", str(error.name), "medical") from None
-    except FormatFault as fault:
-        raise DataError(f"{where} {fault}") from None
-    except FileNotFoundError:
-        raise DataError(f"{where} does not exist") from None
-    except MemoryError:
-        raise DataError(f"{where} {TOO_LARGE}") from None
-    except OSError as error:
-        raise DataError(f"{where} cannot be read: {shown(str(error.strerror or error))}") from None
+
+
+def _checked(where: str, array: NDArray, geometry: Geometry) -> tuple[NDArray, Geometry]:
+    """Both, if they are those of two or three axes of numbers in space."""
     if array.dtype.names is not None:
         parts = ", ".join(array.dtype.names)
         raise DataError(f"{where} holds colors ({parts}) in each voxel: expected one number, so keep one of them")

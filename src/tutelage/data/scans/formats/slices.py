@@ -11,6 +11,7 @@ from PIL import Image
 
 from tutelage.core.files import write_atomically
 from tutelage.core.names import shown
+from tutelage.core.regular import read_regular
 from tutelage.data.images.reading import MAX_PIXELS
 from tutelage.data.scans.formats.common import FormatFault
 from tutelage.data.scans.geometry import Geometry, plain_geometry
@@ -20,7 +21,7 @@ def read(
     path: Path, what: str, channels_last_axis: bool, assumed_spacing: tuple[float, ...]
 ) -> tuple[NDArray, Geometry]:
     """(C, H, W): one channel of gray levels at their original depth, or three of colors; a mask has class values."""
-    content = path.read_bytes()
+    content = read_regular(path)
     try:
         with Image.open(io.BytesIO(content)) as image:
             if image.size[0] * image.size[1] > MAX_PIXELS:

@@ -19,6 +19,7 @@ from tutelage.config.augment import WeakConfig
 from tutelage.config.settings import require
 from tutelage.core.console import warn
 from tutelage.core.errors import ConfigError, DataError, maybe
+from tutelage.core.inputs import user_path
 from tutelage.core.intervals import interval
 from tutelage.core.names import shown
 from tutelage.core.seeding import generator
@@ -245,7 +246,7 @@ def _copies_note(learn: LabeledFeatures, scored: LabeledFeatures) -> str:
 
 def _seen_note(record: RunRecord, data: str, learn: LabeledFeatures, scored: LabeledFeatures) -> str:
     """A warning if the run was trained on labels of the same data, which makes the scores of probes too high."""
-    same = record.cfg.data.path in (data, str(Path(data).expanduser().absolute()))
+    same = record.cfg.data.path in (data, str(user_path(data).absolute()))
     if record.imported or record.pretrained or not same:
         return ""
     labeled = set(record.split["labeled"])

@@ -1,0 +1,252 @@
+"""Every reader of files that users bring: a sound file, and what reads it."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import tarfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import nibabel
+import nrrd
+import numpy as np
+import SimpleITK
+import torch
+from PIL import Image
+from safetensors.torch import save as save_tensors
+from tifffile import imwrite
+
+from tutelage.config import resolve
+from tutelage.config.data import DataConfig
+from tutelage.config.layers import read_toml
+from tutelage.config.scan import ScanConfig
+from tutelage.data.images.arrays import list_arrays
+from tutelage.data.images.check import check_images
+from tutelage.data.images.reading import ImageFault, decode_image, read_header
+from tutelage.data.images.shards import list_shards
+from tutelage.data.scans.check import check_scans
+from tutelage.data.scans.formats.read import has_mask, read_mask, read_volume
+from tutelage.networks.weights_file import read_weights
+from tutelage.run.run_files import read_config, read_rows, read_split
+from tutelage.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+
+VOLUME = np.random.default_rng(0).integers(0, 3, (6, 7, 5)).astype(np.int16)
+SPECTRUM = np.random.default_rng(0).integers(0, 999, (9, 8, 5), np.uint16)
+PIXELS = np.random.default_rng(0).integers(0, 255, (9, 8, 3), np.uint8)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A kind of file.
+
+    Attributes:
+        name: of the file; its folder may hold others.
+        sound: writes the file into a folder, with what belongs to it.
+        read: reads it.
+    """
+
+    name: str
+    sound: Callable[[Path], object]
+    read: Callable[[Path], object]
+
+
+def _image(form: str) -> Reader:
+    def read(file: Path) -> None:
+        content = file.read_bytes()
+        read_header(content)
+        with suppress(ImageFault):
+            decode_image(content, at_least=4)
+
+    return Reader(f"a.{form}", lambda file: Image.fromarray(PIXELS).save(file), read)
+
+
+def _deep(file: Path) -> None:
+    Image.fromarray(PIXELS[..., 0].astype(np.uint16) * 200).save(file)
+
+
+def _tar(file: Path) -> None:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name in ("cat", "é" * 120):
+            for suffix, content in ((".png", _png()), (".cls", b"cat")):
+                info = tarfile.TarInfo(name + suffix)
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+    content = stream.getvalue()
+    file.write_bytes(gzip.compress(content) if file.suffix == ".gz" else content)
+
+
+def _png() -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(PIXELS).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _read_tar(file: Path) -> None:
+    for item in list_shards([file], "a").items:
+        for content in item.store.read([item.key]):
+            assert content is not None
+
+
+def _npz(file: Path) -> None:
+    np.savez_compressed(file, x=np.stack([PIXELS] * 6), y=np.arange(6) % 2, classes=np.array(["cat", "dog"]))
+
+
+def _read_npz(file: Path) -> None:
+    for listing in list_arrays(file, "a").values():
+        if not listing.faults:
+            keys = [item.key for item in listing.items[:3]]
+            for content in (*listing.items[0].store.read(keys), *listing.items[0].store.read_headers(keys)):
+                assert content is not None
+
+
+def _read_scan(file: Path) -> None:
+    for read in (read_volume, read_mask, has_mask):
+        try:
+            read(file)  # type: ignore[operator]
+        except Exception as error:
+            last = error
+        else:
+            last = None
+    if last is not None:
+        raise last
+
+
+def _nifti(file: Path) -> None:
+    nibabel.save(nibabel.Nifti1Image(VOLUME, np.diag((1.0, 2.0, 3.0, 1.0))), file)
+
+
+def _hdf5(file: Path) -> None:
+    with h5py.File(file, "w") as stream:
+        stream["image"] = VOLUME
+        stream.create_dataset("label", data=VOLUME, compression="gzip", chunks=(3, 7, 5))
+
+
+def _table(file: Path) -> None:
+    for name in "abcd":
+        (file.parent / f"{name}.png").write_bytes(_png())
+    file.write_text('path,label\na.png,cat\nb.png,dog\n"c.png",cat\nd.png,dög\n', encoding="utf-8")
+
+
+def _read_source(file: Path) -> object:
+    return check_images(DataConfig(path=str(file.parent), labels=str(file)))
+
+
+def _dataset(file: Path) -> None:
+    for folder, name in (("imagesTr", "a"), ("imagesTr", "b"), ("labelsTr", "a"), ("labelsTr", "b")):
+        (file.parent / folder).mkdir(exist_ok=True)
+        _nifti(file.parent / folder / f"{name}.nii.gz")
+    pairs = [{"image": f"./imagesTr/{name}.nii.gz", "label": f"./labelsTr/{name}.nii.gz"} for name in "ab"]
+    labels = {"0": "background", "1": "left", "2": "right"}
+    file.write_text(json.dumps({"labels": labels, "modality": {"0": "CT"}, "training": pairs, "test": []}))
+
+
+def _pairs(file: Path) -> None:
+    _dataset(file.with_name("dataset.json"))
+    file.with_name("dataset.json").unlink()
+    file.write_text("image,label\nimagesTr/a.nii.gz,labelsTr/a.nii.gz\nimagesTr/b.nii.gz,\n")
+
+
+def _read_scans(file: Path) -> object:
+    return check_scans(DataConfig(path=str(file)), ScanConfig())
+
+
+def _studio(file: Path) -> None:
+    _table(file.with_name("labels.csv"))
+    file.with_name("labels.csv").unlink()
+    tasks = [
+        {
+            "data": {"image": f"{name}.png"},
+            "annotations": [{"result": [{"type": "choices", "value": {"choices": [c]}}]}],
+        }
+        for name, c in zip("abcd", ("cat", "dog", "cat", "dog"), strict=True)
+    ]
+    file.write_text(json.dumps(tasks))
+
+
+def _cvat(file: Path) -> None:
+    _table(file.with_name("labels.csv"))
+    file.with_name("labels.csv").unlink()
+    rows = "".join(
+        f'<image id="{n}" name="{name}.png" width="8" height="9"><tag label="{c}" source="manual"/></image>'
+        for n, (name, c) in enumerate(zip("abcd", ("cat", "dog", "cat", "dog"), strict=True))
+    )
+    file.write_text(f'<?xml version="1.0" encoding="utf-8"?><annotations><version>1.1</version>{rows}</annotations>')
+
+
+def _state() -> dict[str, torch.Tensor]:
+    return {"conv1.weight": torch.zeros(4, 3, 3, 3), "bn1.weight": torch.ones(4), "n": torch.tensor(3)}
+
+
+def _config(file: Path) -> None:
+    settings = resolve({"data.path": "digits", "train.steps": 4, "method.name": "fixmatch"}).to_dict()
+    config: dict[str, Any] = {
+        "format": 1,
+        "settings": settings,
+        "plan": {"steps": 4},
+        "data": {
+            "classes": ["cat", "dog"],
+            "channels": 3,
+            "image_size": 8,
+            "fingerprint": "x",
+            "notes": [],
+            "mean": [1.0, 1.0, 1.0],
+            "std": [1.0, 1.0, 1.0],
+            "parts": {},
+        },
+        "environment": {"tutelage": "0.1.0"},
+    }
+    file.write_text(json.dumps(config))  # without a hash, so that all checks behind it are reached
+
+
+def _manifest(file: Path) -> None:
+    for step in (1, 2):
+        save_checkpoint(file.parent, Checkpoint(step, {"weight": torch.ones(4)}, {"window_count": 1}))
+    values = json.loads(file.read_text())
+    del values["sha256"]
+    file.write_text(json.dumps(values))
+
+
+READERS = (
+    *(_image(form) for form in ("png", "jpg", "gif", "bmp", "webp", "tif", "ppm")),
+    Reader("deep.png", _deep, _image("png").read),
+    Reader("channels.tif", lambda file: imwrite(file, SPECTRUM, planarconfig="contig"), _image("tif").read),
+    Reader("stack.tif", lambda file: imwrite(file, SPECTRUM.transpose(2, 0, 1), ome=True), _image("tif").read),
+    Reader("tiles.tif", lambda file: imwrite(file, SPECTRUM, tile=(16, 16), compression="zlib"), _image("tif").read),
+    Reader("labels.csv", _table, _read_source),
+    Reader("labels.json", _studio, _read_source),
+    Reader("labels.xml", _cvat, _read_source),
+    Reader("a.tar", _tar, _read_tar),
+    Reader("a.tar.gz", _tar, _read_tar),
+    Reader("a.npz", _npz, _read_npz),
+    Reader("a.nii", _nifti, _read_scan),
+    Reader("a.nii.gz", _nifti, _read_scan),
+    Reader("a.nrrd", lambda file: nrrd.write(str(file), VOLUME), _read_scan),
+    Reader(
+        "a.mha", lambda file: SimpleITK.WriteImage(SimpleITK.GetImageFromArray(VOLUME), str(file), True), _read_scan
+    ),
+    Reader("a.h5", _hdf5, _read_scan),
+    Reader("scan.png", lambda file: Image.fromarray(PIXELS[..., 0]).save(file), _read_scan),
+    Reader("dataset.json", _dataset, _read_scans),
+    Reader("pairs.csv", _pairs, _read_scans),
+    Reader("a.pt", lambda file: torch.save(_state(), file), read_weights),
+    Reader("old.pth", lambda file: torch.save(_state(), file, _use_new_zipfile_serialization=False), read_weights),
+    Reader("a.safetensors", lambda file: file.write_bytes(save_tensors(_state())), read_weights),
+    Reader("c.toml", lambda file: file.write_text("[train]\nsteps = 4\n[optimizer]\nlr = 0.1\n"), read_toml),
+    Reader("config.json", _config, lambda file: read_config(file.parent)),
+    Reader(
+        "split.json",
+        lambda file: file.write_text('{"labeled": ["1"], "held_out": [], "unlabeled_images": 7}'),
+        lambda file: read_split(file.parent),
+    ),
+    Reader(
+        "metrics.jsonl", lambda file: file.write_text('{"step": 1, "kind": "training", "loss": 0.5}\n' * 9), read_rows
+    ),
+    Reader("manifest.json", _manifest, lambda file: load_checkpoint(file.parent)),
+)

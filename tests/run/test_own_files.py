@@ -1,0 +1,100 @@
+"""Only files that tutelage wrote are ever deleted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+import tutelage
+from support.runs import unsealed
+from tutelage.core.errors import RunError
+from tutelage.data.images.patches import write_patches
+from tutelage.run.own_files import remove_run
+from tutelage.training.checkpoint import Checkpoint, save_checkpoint
+
+SETTINGS = {"train.steps": 2, "train.batch_size": 2, "data.label_count": 40, "train.workers": 0}
+FOREIGN = (
+    *("checkpoints/thesis.docx", "checkpoints/step-best.safetensors", "checkpoints/step-00000099.safetensors"),
+    *("tensorboard/notes.txt", "tensorboard/events.out.tfevents.1700000000.host.7.0", "masks/mine.nii.gz"),
+    *("cache/scan.npy", "baseline/report.html", "baseline/labels.csv", "finetuned/letter.txt"),
+    *("checkpoints/letter.tmp-old", "checkpoints/letter.tmp-7"),
+)
+
+
+def put(run: Path, names: tuple[str, ...] = FOREIGN) -> None:
+    for name in names:
+        (run / name).parent.mkdir(parents=True, exist_ok=True)
+        (run / name).write_text(name)
+
+
+def kept(run: Path, names: tuple[str, ...] = FOREIGN) -> bool:
+    return all((run / name).read_text() == name for name in names)
+
+
+def test_a_run_that_replaces_another_leaves_the_files_of_others(tmp_path: Path) -> None:
+    run = tutelage.train("digits", out=tmp_path / "run", settings=SETTINGS).path
+    put(run)
+    own = [path for path in run.rglob("*") if path.is_file() and not kept_name(path, run)]
+    remove_run(run)
+    assert [path for path in own if path.exists()] == [run / ".lock"]
+    assert kept(run)
+    with pytest.raises(RunError, match="not a run folder"):
+        tutelage.train("digits", out=run, settings=SETTINGS, overwrite=True)
+    assert kept(run)
+
+
+def kept_name(path: Path, run: Path) -> bool:
+    return path.relative_to(run).as_posix() in FOREIGN
+
+
+def test_the_overwritten_run_trains_beside_them(tmp_path: Path) -> None:
+    run = tutelage.train("digits", out=tmp_path / "run", settings=SETTINGS).path
+    few = tuple(name for name in FOREIGN if "baseline" not in name)
+    put(run, few)
+    again = tutelage.train("digits", out=run, settings=SETTINGS, overwrite=True)
+    assert kept(again.path, few)
+    assert len(list((run / "tensorboard").glob("*"))) == 3  # one of them its own
+
+
+def test_saving_never_deletes_a_file_that_the_manifest_does_not_list(tmp_path: Path) -> None:
+    put(tmp_path, ("step-best.safetensors", "step-00000009.safetensors"))
+    for step in range(5):
+        save_checkpoint(tmp_path, Checkpoint(step, {"weight": torch.zeros(2)}, {}))
+    assert kept(tmp_path, ("step-best.safetensors", "step-00000009.safetensors"))
+    assert len(list(tmp_path.glob("*.safetensors"))) == 4
+
+
+def test_a_checkpoint_that_was_written_before_a_kill_is_deleted_later(tmp_path: Path) -> None:
+    for step in (1, 2):
+        save_checkpoint(tmp_path, Checkpoint(step, {"weight": torch.zeros(2)}, {}))
+    manifest = unsealed(tmp_path / "manifest.json")
+    (tmp_path / "manifest.json").write_text(json.dumps({**manifest, "other": ["step-00000003.safetensors"]}))
+    put(tmp_path, ("step-00000003.safetensors",))
+    for step in (4, 5):
+        save_checkpoint(tmp_path, Checkpoint(step, {"weight": torch.zeros(2)}, {}))
+    assert sorted(path.name for path in tmp_path.glob("*.s*")) == [f"step-0000000{step}.safetensors" for step in (4, 5)]
+
+
+@pytest.mark.parametrize("names", [("config.json", "labels.csv"), (".lock", "labels.csv"), (".lock", "report.html")])
+def test_a_folder_of_another_program_is_no_run(names: tuple[str, ...], tmp_path: Path) -> None:
+    put(tmp_path / "model", names)
+    (tmp_path / "model" / names[0]).write_text('{"model_type": "bert"}')
+    with pytest.raises(RunError, match="is not a run folder"):
+        tutelage.train("digits", out=tmp_path / "model", settings=SETTINGS, overwrite=True)
+    assert kept(tmp_path / "model", names[1:])
+
+
+def test_a_demo_does_not_take_a_folder_of_photos_for_its_patches(tmp_path: Path) -> None:
+    put(tmp_path / "photos", ("train/cat/001.png", "holiday.jpg"))
+    with pytest.raises(RunError, match="give another folder"):
+        write_patches(tmp_path / "photos", train=1, test=1)
+    assert kept(tmp_path / "photos", ("train/cat/001.png", "holiday.jpg"))
+
+
+def test_a_demo_replaces_its_own_patches(tmp_path: Path) -> None:
+    for _ in range(2):
+        write_patches(tmp_path / "photos", train=1, test=1)
+    assert len(list((tmp_path / "photos" / "train").rglob("*.png"))) == 8
