@@ -1,4 +1,4 @@
-"""Probabilities of a whole volume from overlapping windows, placed and weighted as in MONAI."""
+"""Probabilities of a whole volume from overlapping windows, placed and weighted as MONAI does it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tutelage.core.errors import MissingExtra
-
+_SIGMA, _LEAST = 0.125, 1e-3  # of the window's length; the smallest weight
 Predict = Callable[[Tensor], Tensor]
 Weight = Literal["constant", "gaussian"]
 
@@ -44,9 +43,6 @@ def predict_windows(
         batch: number of windows per call of `predict`.
         device: where `predict` runs; None is the volume's device.
         result_device: where the result is accumulated; None is the volume's device.
-
-    Raises:
-        MissingExtra: MONAI is not installed.
     """
     result: Tensor | None = None
     slabs = predict_slabs(
@@ -138,10 +134,11 @@ def _moved(array: Tensor, by: int, axis: int) -> Tensor:
 
 
 def _importance(window: Sequence[int], weight: Weight, device: torch.device) -> Tensor:
-    """(*window) float32: the weight of each voxel of a window."""
-    try:
-        from monai.data.utils import compute_importance_map
-    except ModuleNotFoundError as error:
-        raise MissingExtra("segmentation of whole volumes", "monai", "medical") from error
-    found: Tensor = compute_importance_map(tuple(window), mode=weight, sigma_scale=0.125, device=device)
-    return found
+    """(*window) float32: the weight of each voxel of a window, as `compute_importance_map` of MONAI has it."""
+    found = torch.ones(1)
+    for length in window:
+        place = torch.arange(length, dtype=torch.float32) - (length - 1) / 2.0
+        line = torch.exp(-place.square() / (2.0 * (_SIGMA * length) ** 2))
+        found = found[..., None] * (line if weight == "gaussian" else torch.ones(length))
+    found = found[0]
+    return found.clamp_min(max(float(found.min()), _LEAST)).to(device)

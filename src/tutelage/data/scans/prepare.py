@@ -145,13 +145,17 @@ def place(raw: RawCase, cfg: ScanConfig) -> Placement:
 
 
 def prepare(
-    raw: RawCase, placement: Placement, cfg: ScanConfig
+    raw: RawCase, placement: Placement, cfg: ScanConfig, *, overwrite: bool = False
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8] | None]:
     """Standardized intensities (C, *shape) float32 and label values (*shape) uint8.
 
     Intensities are standardized over the whole volume of the file, before it is cropped.
+
+    Args:
+        overwrite: the intensities of `raw` are not needed any more, so that a large scan takes memory once.
     """
-    image = _standardized(raw.image, placement.crop(placement.turn(raw.image)), cfg)
+    part = placement.crop(placement.turn(raw.image))
+    image = _standardized(raw.image, part, cfg, part if overwrite else np.empty(part.shape, np.float32))
     image = np.ascontiguousarray(resample(image, placement.shape))
     if raw.label is None:
         return image, None
@@ -183,14 +187,15 @@ def standardize(image: NDArray[np.float32], cfg: ScanConfig) -> NDArray[np.float
     Raises:
         DataError: clipping leaves a single intensity. The message completes a sentence that starts with the file name.
     """
-    return _standardized(image, image, cfg)
+    return _standardized(image, image, cfg, np.empty(image.shape, np.float32))
 
 
-def _standardized(image: NDArray[np.float32], part: NDArray[np.float32], cfg: ScanConfig) -> NDArray[np.float32]:
-    """A part of a volume, such as a crop, by the statistics of the whole; only the result needs memory."""
+def _standardized(
+    image: NDArray[np.float32], part: NDArray[np.float32], cfg: ScanConfig, out: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """A part of a volume, such as a crop, by the statistics of the whole, in `out`, which may be `part` itself."""
     if cfg.intensity == "none":
         return part
-    out = np.empty(part.shape, np.float32)
     for channel, source, target in zip(image, part, out, strict=True):
         scale = _scale(channel, cfg)
         for start, end in _blocks(source):

@@ -120,7 +120,7 @@ class ScanModel(TrainedModel):
         """(*S) class indices from the probabilities (K, *S) of a scan."""
         return self.task.decide(torch.from_numpy(probs)[None])[0].to(torch.uint8).numpy()
 
-    def _prepared(self, raw: RawCase) -> tuple[Placement, Tensor]:
+    def _prepared(self, raw: RawCase, *, overwrite: bool = False) -> tuple[Placement, Tensor]:
         """Where a scan lies, and its prepared volume (1, C, *S).
 
         Raises:
@@ -133,7 +133,7 @@ class ScanModel(TrainedModel):
                 f"and {axes}"
             )
         placement = place(raw, self.scan)
-        return placement, torch.from_numpy(prepare(raw, placement, self.scan)[0])[None]
+        return placement, torch.from_numpy(prepare(raw, placement, self.scan, overwrite=overwrite)[0])[None]
 
     @float32_by_default()
     def _predicted(self, one: Given, probabilities: bool) -> ScanPrediction:
@@ -144,7 +144,7 @@ class ScanModel(TrainedModel):
             return ScanPrediction(
                 one.case, geometry, probs if probabilities else None, self.decide(probs), "", warnings
             )
-        placement, image = self._prepared(raw)
+        placement, image = self._prepared(raw, overwrite=True)
         del raw  # a large scan is in memory once
         axis = int(np.argmin(np.divide(self.task.patch_size, placement.shape)))  # in which slabs are thinnest
         slabs = ((start, probs[0]) for start, probs in self.task.predict_slabs(self.network, image, axis))
