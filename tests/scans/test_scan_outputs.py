@@ -164,10 +164,10 @@ def test_a_scan_that_does_not_fit_into_memory_stops_no_other(
         Path("new/a.nii.gz").write_bytes(gzip.compress(content))
         prepared, first = ScanModel._prepared, iter([True])
 
-        def greedy(self: ScanModel, raw: Any) -> Any:
+        def greedy(self: ScanModel, raw: Any, **more: Any) -> Any:
             if next(first, False):
                 raise MemoryError
-            return prepared(self, raw)
+            return prepared(self, raw, **more)
 
         monkeypatch.setattr(ScanModel, "_prepared", greedy)
     assert cli.run(["predict", str(finished), "new", "--out", "masks"]) == 1
