@@ -253,7 +253,8 @@ def test_windows_and_slabs_are_those_of_monai(
     expected = sliding_window_inference(volume, window, 4, predict, overlap=overlap, mode=weight)
     assert torch.equal(predict_windows(predict, volume, window, strides=strides, weight=weight), expected)
     for axis in range(len(window)):
-        slabs = list(predict_slabs(predict, volume, window, strides=strides, weight=weight, axis=axis))
+        made = predict_slabs(predict, volume, window, strides=strides, weight=weight, axis=axis)
+        slabs = [(start, slab.clone()) for start, slab in made]
         found = torch.cat([slab for _, slab in slabs], dim=2 + axis)
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
         ends = np.cumsum([0, *(slab.shape[2 + axis] for _, slab in slabs)])

@@ -70,7 +70,8 @@ def predict_slabs(
 ) -> Iterator[tuple[int, Tensor]]:
     """The result of `predict_windows` in slabs (B, K, *S') along an axis, in order, each with its start.
 
-    A slab is as thick as the stride. Memory is needed for what a row of windows covers, and for one batch of windows.
+    A slab is as thick as the stride, and is overwritten when the next one is asked for. Memory is needed for what a row
+    of windows covers, and for one batch of windows.
 
     Args:
         axis: of *S.
@@ -102,13 +103,13 @@ def predict_slabs(
                     weights[_box(place, window)] += importance
         last = row + 1 == len(rows)
         done = window[axis] if last else rows[row + 1] - start
-        slab = total.narrow(at, 0, done) / weights.narrow(axis, 0, done)
+        slab = total.narrow(at, 0, done).div_(weights.narrow(axis, 0, done))
         inside = [
             slice(low, length - high) for length, low, high in zip(slab.shape[2:], before, after, strict=True)
         ]  # along the axis of the slabs, padding means that there is one
         yield start, slab[(slice(None), slice(None), *inside)]
-        if not last:
-            total, weights = _moved(total, done, at), _moved(weights, done, axis)
+        _move(total, done, at)
+        _move(weights, done, axis)
 
 
 def count_windows(shape: Sequence[int], window: Sequence[int], strides: Sequence[int]) -> int:
@@ -125,12 +126,13 @@ def _box(place: Sequence[int], window: Sequence[int]) -> tuple[slice, ...]:
     return tuple(slice(start, start + size) for start, size in zip(place, window, strict=True))
 
 
-def _moved(array: Tensor, by: int, axis: int) -> Tensor:
-    """What lies beyond the first `by` places of an axis, moved to its start, with zeros behind it."""
-    moved = torch.zeros_like(array)
+def _move(array: Tensor, by: int, axis: int) -> None:
+    """Move what lies beyond the first `by` places of an axis to its start, in place, with zeros behind it."""
     rest = array.shape[axis] - by
-    moved.narrow(axis, 0, rest).copy_(array.narrow(axis, by, rest))
-    return moved
+    for start in range(0, rest, by):  # parts that do not overlap their new place
+        size = min(by, rest - start)
+        array.narrow(axis, start, size).copy_(array.narrow(axis, start + by, size))
+    array.narrow(axis, rest, by).zero_()
 
 
 def _importance(window: Sequence[int], weight: Weight, device: torch.device) -> Tensor:

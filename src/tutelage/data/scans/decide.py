@@ -48,23 +48,32 @@ def _resampled(
     length, planes = shape[axis], size[axis]
     place = np.maximum((np.arange(planes) + 0.5) * (length / planes) - 0.5, 0.0)
     low = np.minimum(place.astype(np.int64), length - 1)
-    high = np.minimum(low + 1, length - 1)
+    high = low if planes == length else np.minimum(low + 1, length - 1)
     share = torch.from_numpy((place - low).astype(np.float32))
     rest = tuple(n for a, n in enumerate(size) if a != axis)
-    done, kept = 0, None  # planes that are decided, and the last plane of the slab before
+    done = 0  # planes that are decided
+    kept: Tensor | None = None  # the last plane of the slab before
     for start, slab in slabs:
         here = slab.float().cpu().movedim(1 + axis, 0)  # (n, K, *rest)
-        first = start if kept is None else start - 1
-        here = here if kept is None else torch.cat([kept, here])
-        end = start + slab.shape[1 + axis]
+        end = start + len(here)
         ready = int(np.searchsorted(high, end))
         step = max(1, _AT_ONCE // (here.shape[1] * max(int(np.prod(rest)), 1)))
         for begin in range(done, ready, step):
             stop = min(begin + step, ready)
             if planes == length:
-                mixed = here[begin - first : stop - first]
+                mixed = here[begin - start : stop - start]
             else:
                 weight = share[begin:stop].view(-1, *[1] * (here.ndim - 1))
-                mixed = torch.lerp(here[low[begin:stop] - first], here[high[begin:stop] - first], weight)
+                first, second = (_planes(kept, here, places[begin:stop] - start) for places in (low, high))
+                mixed = torch.lerp(first, second, weight)
             yield mixed if mixed.shape[2:] == rest else F.interpolate(mixed, rest, mode=INTERPOLATION[len(rest)])
-        done, kept = ready, here[-1:].clone()
+        done = ready
+        if len(here):
+            kept = here[-1:].clone()
+
+
+def _planes(kept: Tensor | None, here: Tensor, places: NDArray[np.int64]) -> Tensor:
+    """The planes of a slab at some places, where -1 is the last one of the slab before."""
+    before = int((places < 0).sum())
+    found = here[torch.from_numpy(places[before:])]
+    return found if kept is None or not before else torch.cat([kept.expand(before, *kept.shape[1:]), found])
