@@ -148,7 +148,7 @@ def test_exports_and_trainings_lie_beside_the_table(photos: Path, starter: Start
     assert rows("out/my-csv.csv") == rows("out/my-csv-2.csv")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_training_in_the_background_tells_its_progress_and_serves_the_next_questions(
     photos: Path, starter: Starter
 ) -> None:

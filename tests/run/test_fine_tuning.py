@@ -20,6 +20,7 @@ from support.runs import cut_back, digests, unsealed
 from tutelage.commands import fine_tune
 from tutelage.config import RunConfig, resolve
 from tutelage.core.errors import ConfigError, Interrupted
+from tutelage.core.sealed import SEAL
 from tutelage.data.images.dataset import load_images
 from tutelage.run import fine_tuning
 from tutelage.run.budget import Lengths
@@ -318,7 +319,8 @@ def test_too_little_time_leaves_the_head(sequence: Sequence) -> None:
 def write_estimate(run: Path, value: float) -> None:
     found = Estimate(method="softmatch", metric="accuracy", value=value, standard_error=0.01, labels=90, how="in folds")
     file = run / "result.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {KEY: found.to_dict()}))
+    result = {name: value for name, value in json.loads(file.read_text()).items() if name != SEAL}  # a change by hand
+    file.write_text(json.dumps(result | {KEY: found.to_dict()}))
 
 
 @pytest.mark.long

@@ -506,7 +506,7 @@ def test_a_pretraining_takes_no_metrics_of_classes(code: Path, capsys: pytest.Ca
     assert "pretraining predicts no classes" in capsys.readouterr().err
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_comparison_says_nothing_of_unlabeled_images_to_a_method_that_takes_none(
     code: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

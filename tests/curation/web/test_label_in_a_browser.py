@@ -18,7 +18,7 @@ NAME = "document.querySelector('#name').textContent"
 READY = "!document.querySelector('#large').classList.contains('loading') && document.querySelector('#large').src !== ''"
 SAVED = "document.querySelectorAll('#history .saved').length"
 IMAGE = "<img src=x onerror=document.title='run'>"
-HOSTILE = (IMAGE, "{{7*7}}", "\u202egnp.exe", "<script>document.title='run'</script>", "javascript:document.title=1")
+HOSTILE = (IMAGE, "{{7*7}}", "&lt;b&gt;", "<script>document.title='run'</script>", "javascript:document.title=1")
 
 
 def rows(table: Path) -> dict[str, str]:
@@ -328,7 +328,7 @@ def test_without_the_key_in_the_address_the_page_says_what_to_do(browser: Browse
 
 
 def test_hostile_names_of_classes_and_files_are_shown_and_do_nothing(browser: Browser, tmp_path: Path) -> None:
-    files = [f"{name.replace('/', '')}{k:02d}-red.png" for k, name in enumerate(HOSTILE)]
+    files = [f"{name.replace('/', '')}{k:02d}-red.png" for k, name in enumerate((*HOSTILE, "\u202egnp.exe"))]
     session = open_session(write_photos(tmp_path / "photos", 24, names=files), tmp_path / "labels.csv", HOSTILE)
     with serving(session, tmp_path / "labels.csv") as served:
         open_page(browser, served)

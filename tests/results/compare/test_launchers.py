@@ -119,7 +119,7 @@ def children(pid: int) -> list[int]:
 
 
 @needs_submitit
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_comparison_by_submitit_is_that_of_this_machine(tmp_path: Path) -> None:
     words = ["compare", "digits", *COMPARE, "--steps", "4"]
     assert cli.run([*words, "--out", str(tmp_path / "here")]) == 0

@@ -1,4 +1,4 @@
-"""Pictures of images for a page: upright, and no larger than asked for."""
+"""PilePictures of images for a page: upright, and no larger than asked for."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _QUALITY = 88
 _THUMBNAILS, _THUMBNAIL = 2000, 160  # kept in memory; their longest side in pixels
 
 
-class Pictures:
+class PilePictures:
     """The pictures of a pile, by row; small ones are kept in memory."""
 
     def __init__(self, pile: Pile) -> None:

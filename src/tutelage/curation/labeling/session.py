@@ -25,7 +25,7 @@ from tutelage.curation.labeling.described import (
 from tutelage.curation.labeling.export import Kind, export
 from tutelage.curation.labeling.journal import Journal
 from tutelage.curation.labeling.label_rows import By, Said
-from tutelage.curation.labeling.pictures import Pictures
+from tutelage.curation.labeling.pictures import PilePictures
 from tutelage.curation.labeling.places import Places
 from tutelage.curation.labeling.sorted_pile import SortedPile
 from tutelage.curation.labeling.training import BackgroundTraining
@@ -75,7 +75,7 @@ class LabelingSession:
         journal.name_classes(self._answers.classes)
         self._training: BackgroundTraining | None = None
         self._places = Places(pile.features, seed=seed)
-        self._pictures = Pictures(pile)
+        self._pictures = PilePictures(pile)
         self._thinker, self._version = Thinker(pile, seed=seed), 0
         self._belief: Belief = self._think()
 
