@@ -37,7 +37,7 @@ from tutelage.training.window import Window
 for late in ("torch._dynamo", "sklearn.metrics", "tutelage.run.start", "tutelage.run.curves"):
     importlib.import_module(late)  # by an optimizer, by the scores, by the command: seconds in every fork otherwise
 LATEST_KILL = 0.008  # seconds after the save began
-LATEST_MOMENT = 4.0  # seconds after the start, of kills that are not aimed at a save
+LATEST_MOMENT = 2.0  # seconds after the start, of kills that are not aimed at a save
 SETTINGS = {
     "data.path": "digits",
     "method.name": "mean-teacher",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import product
@@ -25,6 +26,7 @@ from tutelage.tasks.sliding_window import predict_slabs, predict_windows
 
 IGNORED = -1
 MOST_ON_DEVICE = 2**30  # bytes of a result on the network's device; larger ones are accumulated on the CPU
+MOST_AT_ONCE = 2**20  # voxels of the windows that a CPU predicts at a time
 TRIED_SIDE = 16  # voxels, of the random prediction that a metric of another package is tried on
 _SMOOTH = 1e-5  # added to both parts of the Dice fraction: keeps loss and gradient finite without foreground
 
@@ -135,11 +137,14 @@ class Segmentation(Task):
 
     def _how(self, network: nn.Module, image: Tensor) -> dict[str, Any]:
         device = next(network.parameters()).device
+        at_once = self.cfg.window_batch
+        if device.type == "cpu":  # several large windows at once would take memory, and no less time
+            at_once = max(1, min(at_once, MOST_AT_ONCE // math.prod(self.patch_size)))
         size = 4 * len(self.classes) * image.shape[0] * image[0, 0].numel()
         return {
             "strides": self.strides,
             "weight": self.cfg.window_weight,
-            "batch": self.cfg.window_batch,
+            "batch": at_once,
             "device": device,
             "result_device": device if size <= MOST_ON_DEVICE else torch.device("cpu"),
         }
