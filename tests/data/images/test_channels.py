@@ -16,6 +16,7 @@ from PIL import Image
 from tutelage.config.data import DataConfig
 from tutelage.core.colors import as_rgb
 from tutelage.core.errors import DataError
+from tutelage.data.images import reading
 from tutelage.data.images.channels import channel_axis, channels_of, is_deep, mode_of
 from tutelage.data.images.framing import FULL_CROP
 from tutelage.data.images.levels import to_eight_bits, used_range
@@ -142,6 +143,20 @@ def test_a_damaged_or_huge_file_is_a_fault_with_a_reason() -> None:
     for place in range(4, len(content), 7):  # each is read, or is a fault
         with suppress(ImageFault):
             decode_image(content[:place] + b"\xff" + content[place + 1 :], at_least=1, most=MAX_PIXELS)
+
+
+def test_without_imagecodecs_packed_colors_are_read_by_pillow_and_other_channels_name_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def unknown(content: bytes) -> NDArray:
+        raise ValueError("<COMPRESSION.LZW: 5> requires the 'imagecodecs' package")
+
+    monkeypatch.setattr(reading, "read_tiff", unknown)
+    pixels = values(6, 7, 3, kind=np.uint16, most=65535)
+    np.testing.assert_array_equal(decode_image(tiff(pixels, photometric="rgb"), at_least=1)[0], pixels >> 8)
+    several = tiff(values(6, 7, 5), photometric="minisblack", planarconfig="contig")
+    with pytest.raises(ImageFault, match=r"requires the 'imagecodecs' package: pip install 'tutelage\[tiff\]'"):
+        decode_image(several, at_least=1)
 
 
 def test_each_channel_has_its_own_range_and_colors_share_one() -> None:

@@ -239,6 +239,7 @@ def _bands(content: bytes, most: int) -> tuple[TiffLook, NDArray] | None:
     """
     if not is_tiff(content):
         return None
+    look = None
     try:
         look = look_at_tiff(io.BytesIO(content))
         if look is None:
@@ -248,6 +249,8 @@ def _bands(content: bytes, most: int) -> tuple[TiffLook, NDArray] | None:
     except ImageFault:
         raise
     except Exception as error:  # damaged bytes make it raise almost anything
+        if look is not None and look.mode == _DEEP_RGB and "imagecodecs" in str(error):
+            return None  # Pillow can unpack it, and reads the upper 8 bits
         hint = ": pip install 'tutelage[tiff]'" if "imagecodecs" in str(error) else ""
         raise ImageFault(f"cannot be decoded: {shown(str(error))}{hint}") from error
 
