@@ -232,11 +232,7 @@ def _source(content: bytes | Path) -> Path | io.BytesIO:
 
 
 def _bands(content: bytes, most: int) -> tuple[TiffLook, NDArray] | None:
-    """The values of a TIFF file that Pillow does not read in full; None of all other files.
-
-    Raises:
-        ImageFault: it is damaged, or has too many pixels.
-    """
+    """The values of a TIFF file that Pillow does not read in full; None of all other files. Raises `ImageFault`."""
     if not is_tiff(content):
         return None
     look = None
