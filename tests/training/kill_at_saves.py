@@ -67,7 +67,7 @@ COMMANDS: dict[str, tuple[str, str, dict[str, object]]] = {  # a command, its da
             "preset": "none",
             "network": "vnet",
             "network.width": 2,
-            "scan.patch_size": "16,16,16",
+            "scan.patch_size": "32,32,32",
             "label_count": 3,
             "batch_size": 1,
             "unlabeled_ratio": 1,

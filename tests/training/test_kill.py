@@ -34,7 +34,7 @@ def test_kills_at_saves_leave_every_checkpoint_readable_and_the_result_identical
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize(("kind", "steps"), [("moco", 1500), ("ua-mt", 300)])
+@pytest.mark.parametrize(("kind", "steps"), [("moco", 1500), ("ua-mt", 150)])
 def test_neither_do_25_kills_at_saves_and_at_any_moment(
     kind: str, steps: int, starter: Starter, tmp_path: Path
 ) -> None:
