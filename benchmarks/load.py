@@ -122,8 +122,9 @@ def main() -> None:
     lines = []
     for kind in (table, classes, disappears):
         if given.only in ("", kind.__name__):
-            lines += kind(given.folder)
-            print("\n".join(lines[-2:]), flush=True)
+            found = kind(given.folder)
+            print("\n".join(found), flush=True)
+            lines += found
     if not given.only:
         text = "\n".join(["| command | CPU s | MB |", "|---|---|---|", *lines])
         RESULT.write_text(f"# Load\n\nOne core, one run each, of `python benchmarks/load.py FOLDER`.\n\n{text}\n")
