@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from tutelage.core.errors import DataError, TutelageError, is_out_of_memory
 from tutelage.core.names import shown
 
+_LONGEST = 300  # characters of what a library says
 TOO_LARGE = "does not fit into the memory of this machine"
 
 
@@ -47,6 +48,3 @@ def fault_of(
             raise kind(f"{where} {TOO_LARGE}") from None
         said = " ".join(shown(str(error)).split())[:_LONGEST]
         raise kind(f"{where} is not a readable {what}: {said or type(error).__name__}") from None
-
-
-_LONGEST = 300  # characters of what a library says

@@ -127,20 +127,22 @@ class Segmentation(Task):
         Memory is needed for what a row of windows covers.
         """
         with _evaluating(network):
-            slabs = predict_slabs(
-                _probabilities(network), image, self.patch_size, axis=axis, **self._how(network, image)
-            )
-            yield from slabs
+            covered = image[0, 0].numel() // image.shape[2 + axis] * self.patch_size[axis]
+            how = self._how(network, image, covered)
+            yield from predict_slabs(_probabilities(network), image, self.patch_size, axis=axis, **how)
 
     def _windows(self, network: nn.Module, image: Tensor) -> Tensor:
-        return predict_windows(_probabilities(network), image, self.patch_size, **self._how(network, image))
+        return predict_windows(
+            _probabilities(network), image, self.patch_size, **self._how(network, image, image[0, 0].numel())
+        )
 
-    def _how(self, network: nn.Module, image: Tensor) -> dict[str, Any]:
+    def _how(self, network: nn.Module, image: Tensor, voxels: int) -> dict[str, Any]:
+        """Settings of windows; `voxels` of an image are held at a time."""
         device = next(network.parameters()).device
         at_once = self.cfg.window_batch
         if device.type == "cpu":  # several large windows at once would take memory, and no less time
             at_once = max(1, min(at_once, MOST_AT_ONCE // math.prod(self.patch_size)))
-        size = 4 * len(self.classes) * image.shape[0] * image[0, 0].numel()
+        size = 4 * len(self.classes) * image.shape[0] * voxels
         return {
             "strides": self.strides,
             "weight": self.cfg.window_weight,

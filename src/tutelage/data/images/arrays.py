@@ -68,9 +68,8 @@ def list_arrays(path: Path, where: str) -> dict[str, ImageListing]:
     """The splits of a `.npz` file.
 
     `x` is (N, H, W), (N, H, W, C) or (N, C, H, W), of uint8, integers of more bits, or floats in [0, 1], with C in 1 to
-    16; see `channel_axis`. `y` is (N,) of
-    integers with -1 for unlabeled, and may be missing. `x_val`, `y_val`, `x_test`, `y_test` are the other splits;
-    `classes`, an array of text, names the classes.
+    16; see `channel_axis`. `y` is (N,) of integers with -1 for unlabeled, and may be missing. `x_val`, `y_val`,
+    `x_test`, `y_test` are the other splits; `classes`, an array of text, names the classes.
     """
     train = ImageListing(".npz arrays", where)
     listings = {"train": train}

@@ -54,7 +54,7 @@ def choose_channels(looks: Sequence[ImageLook], config: DataConfig) -> int:
     if asked is None:
         several = [number for number in found if number not in _COLORS]
         if several and len(found) > 1:
-            raise DataError(f"images have different numbers of channels: {_listed(found)}{_taken_as_gray(found)}")
+            raise DataError(f"images have different numbers of channels: {_listed(found)}{_hint_of_alpha(found)}")
         return several[0] if several else max(found, default=1)
     fits = {*_COLORS, 4} if asked in _COLORS else {asked}
     if others := {number: count for number, count in found.items() if number not in fits}:
@@ -68,8 +68,8 @@ def _listed(found: Mapping[int, int]) -> str:
     )
 
 
-def _taken_as_gray(found: Mapping[int, int]) -> str:
-    """How images of four channels go with others, if that is all that differs."""
+def _hint_of_alpha(found: Mapping[int, int]) -> str:
+    """What makes images of four channels go with the others, if these are gray or color."""
     return f" ({option('channels', 3)} takes the fourth channel for alpha)" if set(found) <= {1, 3, 4} else ""
 
 

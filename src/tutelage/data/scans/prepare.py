@@ -225,10 +225,9 @@ def _moments(
     channel: NDArray[np.float32], counted: Callable[[NDArray[np.float32]], NDArray]
 ) -> tuple[np.float64, np.float64]:
     """The mean, and the population standard deviation or 1 where it is 0, of the values that count, in float64."""
-    parts = [counted(channel[start:end]) for start, end in _blocks(channel)] if channel.size <= _BLOCK else None
 
     def total(function: Callable[[NDArray], NDArray]) -> np.float64:
-        blocks = parts or (counted(channel[start:end]) for start, end in _blocks(channel))
+        blocks = (counted(channel[start:end]) for start, end in _blocks(channel))
         return np.float64(sum(function(block.astype(np.float64)).sum() for block in blocks))
 
     count = max(total(np.ones_like), np.float64(1.0))

@@ -13,12 +13,12 @@ import select
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from typing import IO
 
 from tutelage.core.lifeline import tied
 from tutelage.results.compare.forking import ServerLostError, ask, hear, import_all, serve, tell
+from tutelage.results.compare.polled import Polled
 
 POSSIBLE = sys.platform == "linux"  # elsewhere a fork has no descriptors to inherit, or system libraries break in it
 MODULES = (
@@ -26,12 +26,13 @@ MODULES = (
     *("torch._dynamo", "tensorboard.summary"),
 )
 """What a command, an optimizer and the curves import."""
-_PAUSE = 0.01  # seconds between two looks at a run that is waited for
 _READY = None  # the first message of the server
 
 
-class ForkedRun:
-    """A run that the server started: what is used of `subprocess.Popen`."""
+class ForkedRun(Polled):
+    """A run that the server started."""
+
+    pause = 0.01
 
     def __init__(self, server: ForkServer, pid: int) -> None:
         self.server, self.pid = server, pid
@@ -45,12 +46,6 @@ class ForkedRun:
             except ServerLostError:  # and the exit code with it
                 self.returncode = None if _exists(self.pid) else 1
         return self.returncode
-
-    def wait(self) -> int:
-        """The exit code, once the process has ended."""
-        while (code := self.poll()) is None:
-            time.sleep(_PAUSE)
-        return code
 
     def send_signal(self, number: int) -> None:
         """Send a signal, unless the process has ended; until `poll` says so, its number is given to no other."""

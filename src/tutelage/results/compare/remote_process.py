@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
-_PAUSE = 0.2  # seconds between two looks
+from tutelage.results.compare.polled import Polled
 
 
-class RemoteProcess(ABC):
+class RemoteProcess(Polled):
     """A job or task of a scheduler.
 
     Attributes:
         returncode: None while it waits or runs.
         lost: whether its worker was lost, so that there is no result.
     """
+
+    pause = 0.2
 
     def __init__(self) -> None:
         self.returncode: int | None = None
@@ -40,12 +41,6 @@ class RemoteProcess(ABC):
             except Exception:  # its worker was lost, or it was canceled
                 self.returncode, self.lost = 1, not self._stopped
         return self.returncode
-
-    def wait(self) -> int:
-        """The exit code, once it has ended."""
-        while (code := self.poll()) is None:
-            time.sleep(_PAUSE)
-        return code
 
     def send_signal(self, number: int) -> None:
         """Cancel it, whatever the signal."""
