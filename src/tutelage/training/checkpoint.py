@@ -24,6 +24,8 @@ from tutelage.core.sealed import unsealed, write_sealed
 FORMAT = 1
 MANIFEST = "manifest.json"
 KEEP = 2
+_ENTRY: Mapping[str, type] = {"file": str, "step": int, "bytes": int, "sha256": str}
+_MARK: Mapping[str, type] = {"size": int, "sha256": str}
 _NAME = re.compile(r"step-\d{8,}(-\d+)?\.safetensors")
 
 
@@ -157,7 +159,8 @@ def _parse(path: Path, content: bytes, entry: Mapping[str, Any]) -> Checkpoint:
         values = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["values"])
     except Exception as error:  # whatever safetensors raises on damaged bytes
         raise CheckpointError(f"{path} is not a checkpoint: {error}") from None
-    return Checkpoint(entry["step"], tensors, values, LogMark(**entry.get("log", asdict(NO_LOG))))
+    mark = entry.get("log", asdict(NO_LOG))
+    return Checkpoint(entry["step"], tensors, values, LogMark(mark["size"], mark["sha256"]))
 
 
 def entries(folder: Path) -> list[dict[str, Any]]:
@@ -167,6 +170,10 @@ def entries(folder: Path) -> list[dict[str, Any]]:
         CheckpointError: it is damaged, or in a newer format.
     """
     return _read_manifest(folder)[0]
+
+
+def _holds(entry: Any, kinds: Mapping[str, type]) -> bool:
+    return isinstance(entry, dict) and all(isinstance(entry.get(name), kind) for name, kind in kinds.items())
 
 
 def _write_manifest(folder: Path, listed: Sequence[Mapping[str, Any]], other: Iterable[str]) -> None:
@@ -190,7 +197,7 @@ def _read_manifest(folder: Path) -> tuple[list[dict[str, Any]], set[str]]:
             if Path(name).name != name:
                 raise CheckpointError(f"{path} names a file outside its folder: {name!r}")
         for entry in found:
-            if not {"bytes", "sha256"} <= set(entry):
+            if not _holds(entry, _ENTRY) or not _holds(entry.get("log", asdict(NO_LOG)), _MARK):
                 raise CheckpointError(f"{path} is damaged: an entry lacks its size or hash")
     except (KeyError, TypeError, RunError) as error:
         if isinstance(error, RunError):
