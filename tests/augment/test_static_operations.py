@@ -91,6 +91,15 @@ def test_each_operation_alone_gives_the_same_pixels(operations: Sequence[Operati
     assert torch.equal(apply_static(images, operations, chosen, numbers, maps, 0), expected)
 
 
+@pytest.mark.parametrize("recipe", contrastive.RECIPES)
+@pytest.mark.parametrize("shape", SHAPES[:3], ids=str)
+def test_leaving_out_what_cannot_have_been_drawn_changes_nothing(recipe: str, shape: ImageShape) -> None:
+    images, arguments = images_of(shape, 240), given(f"moco {recipe}", shape, 240)
+    possible = contrastive.Contrastive(ContrastiveConfig(recipe=recipe)).possible  # type: ignore[arg-type]
+    expected = apply_sorted(images, contrastive.OPERATIONS, *arguments, 0)
+    assert torch.equal(apply_static(images, contrastive.OPERATIONS, *arguments, 0, possible), expected)
+
+
 class CountedCalls(TorchDispatchMode):
     """Counts the tensor operations that are issued; views of a tensor cost the device nothing."""
 

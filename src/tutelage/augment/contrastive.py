@@ -65,6 +65,10 @@ class Contrastive(View):
 
     def __init__(self, cfg: ContrastiveConfig, *, flip: bool = True) -> None:
         self.cfg, self.recipe, self.flip = cfg, RECIPES[cfg.recipe], flip
+        blur = [BLUR] * (self.recipe.blur > 0)
+        self.possible = (
+            [[GRAYSCALE], *[JITTER] * 4, blur] if self.recipe.gray_first else [*[JITTER] * 4, [GRAYSCALE], blur]
+        )
 
     def draw(self, rows: int, shape: ImageShape, generator: torch.Generator) -> Draws:
         recipe = self.recipe
@@ -89,7 +93,8 @@ class Contrastive(View):
     def apply(self, images: Tensor, draws: Draws) -> Tensor:
         shape = check_images(images)
         cropped = resize_crops(images, draws["crop"], shape.height, shape.width, flip=draws["flip"])
-        return apply_operations(cropped, OPERATIONS, draws["op"], draws["value"].unsqueeze(2))
+        op, numbers = draws["op"], draws["value"].unsqueeze(2)
+        return apply_operations(cropped, OPERATIONS, op, numbers, possible=self.possible)
 
     def describe(self, draws: Draws, row: int) -> str:
         left, top, right, bottom = draws["crop"][row].tolist()

@@ -23,6 +23,7 @@ def apply_operations(
     *,
     maps: Tensor | None = None,
     fill: Fill = 0,
+    possible: Sequence[Sequence[int]] | None = None,
 ) -> Tensor:
     """(B, C, H, W) uint8 images after the operations that were chosen for each row, in their order.
 
@@ -34,6 +35,7 @@ def apply_operations(
         numbers: (B, S, P) float64, the arguments of each operation.
         maps: (B, S, 6) int32, those of `affine_maps`; computed, on the CPU, if not given.
         fill: of the gaps that geometric operations leave.
+        possible: for each of the S, the positions that can have been chosen; by default all.
 
     Raises:
         ValueError: a position is outside `operations`, or shapes do not fit.
@@ -50,7 +52,7 @@ def apply_operations(
         maps = affine_maps(operations, chosen.cpu(), numbers.cpu(), shape)
     if maps is not None and in_order:
         return apply_sorted(images, operations, chosen, numbers, maps, fill)
-    return apply_static(images, operations, chosen, numbers, maps, fill)
+    return apply_static(images, operations, chosen, numbers, maps, fill, possible)
 
 
 def check_chosen(chosen: Tensor, operations: Sequence[Operation]) -> None:

@@ -23,7 +23,13 @@ Chosen = list[tuple[Operation, Tensor]]  # operations with the rows (B,) bool th
 
 @torch.no_grad()
 def apply_static(
-    images: Tensor, operations: Sequence[Operation], chosen: Tensor, numbers: Tensor, maps: Tensor | None, fill: Fill
+    images: Tensor,
+    operations: Sequence[Operation],
+    chosen: Tensor,
+    numbers: Tensor,
+    maps: Tensor | None,
+    fill: Fill,
+    possible: Sequence[Sequence[int]] | None = None,
 ) -> Tensor:
     """The images after their operations; arguments as of `apply_operations`, with `maps` given if some move pixels."""
     chosen, numbers = (given.to(images.device, non_blocking=True) for given in (chosen, numbers))
@@ -32,7 +38,8 @@ def apply_static(
     names = torch.arange(len(operations), device=images.device)
     has = (chosen.unsqueeze(2) == names).unbind(1)  # for each step (B, operations)
     for step, mine in enumerate(has):
-        images = _recolored(images, list(zip(operations, mine.unbind(1), strict=True)), numbers[:, step])
+        rows = list(zip(operations, mine.unbind(1), strict=True))
+        images = _recolored(images, rows if possible is None else [rows[k] for k in possible[step]], numbers[:, step])
         if maps is not None and any(operation.name in GEOMETRIC for operation in operations):
             images = affine_fixed(images, maps[:, step], fill)
     return images

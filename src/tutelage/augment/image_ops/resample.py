@@ -122,7 +122,7 @@ def gaussian_blur(images: Tensor, sigma: Tensor, *, largest: float = 2.0) -> Ten
     whole = whole_radius(variance)
     rest = (2 * whole + 1) * (whole * (whole + 1) - 3 * variance) / (6 * (variance - (whole + 1).square()))
     share = 1 / (2 * (whole + rest) + 1)
-    reach = int(whole_radius(torch.tensor(largest**2 / BOX_BLURS, dtype=torch.float64))) + 1
+    reach = math.floor((math.sqrt(12 * largest**2 / BOX_BLURS + 1) - 1) / 2) + 1
     weights = [torch.where(whole >= k, share, share * rest * (whole == k - 1)) for k in range(reach + 1)]
     shares = [weight.to(torch.float32).view(-1, 1, 1, 1) for weight in weights]
     levels = images.to(torch.float32)
