@@ -1,0 +1,217 @@
+"""Exporting the model of a run: the file is compared with the model before it is moved to its destination."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tutelage.core.errors import ConfigError, DataError, RunError, maybe
+from tutelage.core.files import TEMPORARY, atomic_file, refuse_file
+from tutelage.core.names import counted, shown
+from tutelage.core.wording import named
+from tutelage.inference.export.config import portable_config, require_portable
+from tutelage.inference.export.facts import facts_of
+from tutelage.inference.export.folder import HUB, refuse_folder, replace_folder, write_folder
+from tutelage.inference.export.formats.base import GraphFormat
+from tutelage.inference.export.formats.onnx_file import OnnxFormat
+from tutelage.inference.export.formats.openvino_file import OpenVinoFormat
+from tutelage.inference.export.formats.torch_files import TorchExportFormat, TorchScriptFormat
+from tutelage.inference.export.formats.weights_file import ENDING, NAME, open_weights, weights_bytes
+from tutelage.inference.export.inputs import batches, random_inputs, real_inputs
+from tutelage.inference.export.portable import Portable, Run, portable
+from tutelage.inference.images.model import Model
+from tutelage.inference.load import load_model
+from tutelage.inference.scans.model import ScanModel
+from tutelage.run.reads import read_of_run
+from tutelage.run.run_record import RunRecord
+
+GRAPHS: dict[str, GraphFormat] = {
+    made.name: made for made in (OnnxFormat(), OpenVinoFormat(), TorchScriptFormat(), TorchExportFormat())
+}
+FORMATS = (*GRAPHS, NAME, HUB)
+TOLERANCE = 1e-4  # of a probability; of features, as a share of the largest one
+_RANDOM = 8  # inputs, where there are no real ones
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A model that was exported.
+
+    Attributes:
+        path: the file or folder.
+        format: its format.
+        difference: the largest difference from what the run predicts, on the inputs that both were given: of
+            probabilities, or of features, as a share of the largest one.
+        inputs: how many they were.
+        unchecked: why there were no real inputs, but noise; "" if they were real.
+        fixed: why windows have the size of training only; "" if their size is free, and of images.
+    """
+
+    path: Path
+    format: str
+    difference: float
+    inputs: int
+    unchecked: str = ""
+    fixed: str = ""
+
+    @property
+    def checked(self) -> bool:
+        """Whether it was compared on real inputs."""
+        return not self.unchecked
+
+
+def export_model(
+    run: Path,
+    out: Path,
+    *,
+    format: str,
+    check: str | Path | None = None,
+    network: str = "auto",
+    overwrite: bool = False,
+    card: Callable[[RunRecord], str],
+) -> Exported:
+    """Write the model of a run to `out`, unless it answers otherwise there than in the run.
+
+    Args:
+        format: one of `FORMATS`.
+        check: images or scans to compare on; None takes those that the run was trained on.
+        network: "student", "teacher", or "auto" for the one that the method evaluates.
+        card: the text of a model card, for the format `hf`.
+
+    Raises:
+        MissingExtra: the format needs a package that is not installed.
+        ConfigError: there is no such format, or the model cannot have it.
+        DataError: `check` was given, and nothing in it can be read.
+        RunError: the run or `out` is invalid, or the file answers otherwise; nothing is left at `out` then.
+    """
+    if format not in FORMATS:
+        raise ConfigError(
+            f"{named('format')} must be one of {', '.join(FORMATS)}, got {format!r}{maybe(format, FORMATS)}"
+        )
+    if format in GRAPHS:
+        GRAPHS[format].require()
+    _refuse(run, out, format, check, overwrite)
+    record = RunRecord(run).best
+    if format not in GRAPHS:
+        require_portable(record.cfg)
+    model = load_model(run, network=network, device="cpu")
+    made = portable(model)
+    inputs, unchecked = _inputs(record, model, made, check)
+    said = f"{counted(len(inputs), 'input')} of real data" if not unchecked else "noise alone"
+    with _workspace(out) as place:
+        if format in GRAPHS:
+            opened, fixed = _graph(GRAPHS[format], made, place, facts_of(record, model, made, said))
+        else:
+            content = weights_bytes(
+                model, config := portable_config(record, model.step), facts_of(record, model, made, said)
+            )
+            if format == HUB:
+                write_folder(place, content, config, card(record))
+            else:
+                place.write_bytes(content)
+            opened, fixed = open_weights(place), ""
+        difference = largest_difference(opened, made, inputs)
+        if not difference <= TOLERANCE:
+            raise RunError(
+                f"{shown(str(out))} is not written: as {format}, the model answers otherwise than in "
+                f"{shown(str(run))}; the largest difference on {counted(len(inputs), 'input')} is {difference:.1e}, "
+                f"above {TOLERANCE:.0e}"
+            )
+        _move(place, out, format)
+    return Exported(out, format, difference, len(inputs), unchecked, fixed)
+
+
+def largest_difference(opened: Run, made: Portable, inputs: NDArray[Any]) -> float:
+    """The largest difference of a file's answers from the model's, as `Exported` has it; infinity if one is no number.
+
+    The inputs are given in batches of several sizes.
+    """
+    most = 0.0
+    for batch in batches(made, inputs):
+        expected, found = made.answer(batch), opened(batch)
+        if found.shape != expected.shape or not np.isfinite(found).all():
+            return float("inf")
+        scale = max(1.0, float(np.abs(expected).max())) if made.result == "features" else 1.0
+        most = max(most, float(np.abs(found - expected).max()) / scale)
+    return most
+
+
+def _refuse(run: Path, out: Path, format: str, check: str | Path | None, overwrite: bool) -> None:
+    reads = (check, run, *read_of_run(run, data=True))
+    if format == HUB:
+        refuse_folder(out, overwrite=overwrite, reads=reads)
+        return
+    ending = GRAPHS[format].ending if format in GRAPHS else ENDING
+    beside = GRAPHS[format].beside if format in GRAPHS else ()
+    refuse_file(out, overwrite=overwrite, reads=reads, endings=(ending,))
+    for other in beside:
+        refuse_file(out.with_suffix(other), overwrite=overwrite, reads=reads)
+
+
+def _inputs(
+    record: RunRecord, model: Model | ScanModel, made: Portable, check: str | Path | None
+) -> tuple[NDArray[Any], str]:
+    """What is compared on, and why it is noise if it is."""
+    if check is not None:
+        return real_inputs(model, check), ""
+    source = record.cfg.data.path
+    try:
+        if record.imported:
+            raise DataError("the data of this model is not known")
+        return real_inputs(model, source), ""
+    except (DataError, RunError) as error:
+        return random_inputs(made, _RANDOM), str(error).splitlines()[0]
+
+
+def _graph(kind: GraphFormat, made: Portable, place: Path, facts: Mapping[str, str]) -> tuple[Run, str]:
+    """Write and open a graph; with sides that are fixed if they cannot be free, and why."""
+    try:
+        kind.write(made, place, facts)
+        return kind.open(place, made), ""
+    except Exception as error:  # exporters raise almost anything
+        if len(made.free) == 1:
+            raise ConfigError(f"this network cannot be exported as {kind.name}: {_first_line(error)}") from error
+        reason = _first_line(error)
+    fixed = made.fixed()
+    opened, _ = _graph(kind, fixed, place, facts)
+    return opened, reason
+
+
+def _first_line(error: Exception) -> str:
+    return shown((str(error).strip() or type(error).__name__).splitlines()[0])[:200]
+
+
+@contextmanager
+def _workspace(out: Path) -> Iterator[Path]:
+    """A path of the same name in a new folder beside `out`, which is removed at the end."""
+    folder = out.absolute().with_name(f".{out.name}{TEMPORARY}{os.getpid()}")
+    try:
+        folder.mkdir()
+        yield folder / out.name
+    except OSError as error:
+        raise RunError(f"cannot write {out}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _move(place: Path, out: Path, format: str) -> None:
+    """Move what was written to its destination; of several files, the one that names the others comes last."""
+    if format == HUB:
+        replace_folder(place, out)
+        return
+    for ending in GRAPHS[format].beside if format in GRAPHS else ():
+        _copy(place.with_suffix(ending), out.with_suffix(ending))
+    _copy(place, out)
+
+
+def _copy(source: Path, to: Path) -> None:
+    with source.open("rb") as content, atomic_file(to) as stream:
+        shutil.copyfileobj(content, stream)
