@@ -19,6 +19,7 @@ from tutelage.core.errors import ConfigError
 FORMS = {"onnx": ".onnx", "openvino": ".xml", "torchscript": ".pt", "torch-export": ".pt2"}
 
 
+@pytest.mark.long
 def test_an_exported_model_segments_exactly_as_its_run(finished: Path, scans: Path, tmp_path: Path) -> None:
     done = tutelage.export(finished, out=tmp_path / "model", format="hf")
     assert done.checked and done.difference == 0.0

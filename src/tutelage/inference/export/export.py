@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.core.errors import ConfigError, DataError, RunError, maybe
 from tutelage.core.files import TEMPORARY, atomic_file, refuse_file
 from tutelage.core.names import counted, shown
 from tutelage.core.wording import named
+from tutelage.inference.export.attempt import TOLERANCE, Attempt, largest_difference, write_graph
 from tutelage.inference.export.config import portable_config, require_portable
 from tutelage.inference.export.facts import facts_of
 from tutelage.inference.export.folder import HUB, refuse_folder, replace_folder, write_folder
@@ -25,8 +25,8 @@ from tutelage.inference.export.formats.onnx_file import OnnxFormat
 from tutelage.inference.export.formats.openvino_file import OpenVinoFormat
 from tutelage.inference.export.formats.torch_files import TorchExportFormat, TorchScriptFormat
 from tutelage.inference.export.formats.weights_file import ENDING, NAME, open_weights, weights_bytes
-from tutelage.inference.export.inputs import batches, random_inputs, real_inputs
-from tutelage.inference.export.portable import Portable, Run, portable
+from tutelage.inference.export.inputs import random_inputs, real_inputs
+from tutelage.inference.export.portable import Portable, portable
 from tutelage.inference.images.model import Model
 from tutelage.inference.load import load_model
 from tutelage.inference.scans.model import ScanModel
@@ -37,7 +37,6 @@ GRAPHS: dict[str, GraphFormat] = {
     made.name: made for made in (OnnxFormat(), OpenVinoFormat(), TorchScriptFormat(), TorchExportFormat())
 }
 FORMATS = (*GRAPHS, NAME, HUB)
-TOLERANCE = 1e-4  # of a probability; of features, as a share of the largest one
 _RANDOM = 8  # inputs, where there are no real ones
 
 
@@ -108,40 +107,27 @@ def export_model(
     said = f"{counted(len(inputs), 'input')} of real data" if not unchecked else "noise alone"
     with _workspace(out) as place:
         if format in GRAPHS:
-            opened, fixed = _graph(GRAPHS[format], made, place, facts_of(record, model, made, said))
+            found = write_graph(GRAPHS[format], made, place, lambda made: facts_of(record, model, made, said), inputs)
         else:
-            content = weights_bytes(
-                model, config := portable_config(record, model.step), facts_of(record, model, made, said)
-            )
-            if format == HUB:
-                write_folder(place, content, config, card(record))
-            else:
-                place.write_bytes(content)
-            opened, fixed = open_weights(place), ""
-        difference = largest_difference(opened, made, inputs)
-        if not difference <= TOLERANCE:
+            facts, config = facts_of(record, model, made, said), portable_config(record, model.step)
+            _write_weights(place, weights_bytes(model, config, facts), config, card(record) if format == HUB else None)
+            found = Attempt(largest_difference(open_weights(place), made, inputs))
+        if not found.difference <= TOLERANCE:
             raise RunError(
                 f"{shown(str(out))} is not written: as {format}, the model answers otherwise than in "
-                f"{shown(str(run))}; the largest difference on {counted(len(inputs), 'input')} is {difference:.1e}, "
-                f"above {TOLERANCE:.0e}"
+                f"{shown(str(run))}; the largest difference on {counted(len(inputs), 'input')} is "
+                f"{found.difference:.1e}, above {TOLERANCE:.0e}"
             )
         _move(place, out, format)
-    return Exported(out, format, difference, len(inputs), unchecked, fixed)
+    return Exported(out, format, found.difference, len(inputs), unchecked, found.fixed)
 
 
-def largest_difference(opened: Run, made: Portable, inputs: NDArray[Any]) -> float:
-    """The largest difference of a file's answers from the model's, as `Exported` has it; infinity if one is no number.
-
-    The inputs are given in batches of several sizes.
-    """
-    most = 0.0
-    for batch in batches(made, inputs):
-        expected, found = made.answer(batch), opened(batch)
-        if found.shape != expected.shape or not np.isfinite(found).all():
-            return float("inf")
-        scale = max(1.0, float(np.abs(expected).max())) if made.result == "features" else 1.0
-        most = max(most, float(np.abs(found - expected).max()) / scale)
-    return most
+def _write_weights(place: Path, content: bytes, config: Mapping[str, Any], card: str | None) -> None:
+    """A file of weights, or, with a card, a folder."""
+    if card is None:
+        place.write_bytes(content)
+    else:
+        write_folder(place, content, config, card)
 
 
 def _refuse(run: Path, out: Path, format: str, check: str | Path | None, overwrite: bool) -> None:
@@ -169,24 +155,6 @@ def _inputs(
         return real_inputs(model, source), ""
     except (DataError, RunError) as error:
         return random_inputs(made, _RANDOM), str(error).splitlines()[0]
-
-
-def _graph(kind: GraphFormat, made: Portable, place: Path, facts: Mapping[str, str]) -> tuple[Run, str]:
-    """Write and open a graph; with sides that are fixed if they cannot be free, and why."""
-    try:
-        kind.write(made, place, facts)
-        return kind.open(place, made), ""
-    except Exception as error:  # exporters raise almost anything
-        if len(made.free) == 1:
-            raise ConfigError(f"this network cannot be exported as {kind.name}: {_first_line(error)}") from error
-        reason = _first_line(error)
-    fixed = made.fixed()
-    opened, _ = _graph(kind, fixed, place, facts)
-    return opened, reason
-
-
-def _first_line(error: Exception) -> str:
-    return shown((str(error).strip() or type(error).__name__).splitlines()[0])[:200]
 
 
 @contextmanager

@@ -19,8 +19,9 @@ def facts_of(record: RunRecord, model: Model | ScanModel, made: Portable, checke
         checked: on what the file was compared with the model.
     """
     licenses = backbone_licenses(record.cfg.network)
-    pixels = _of_images(model) if isinstance(model, Model) else _of_scans(model)
-    shape = [made.free[axis].name if axis in made.free else side for axis, side in enumerate(made.example.shape)]
+    pixels = _of_images(model) if isinstance(model, Model) else _of_scans(model, made)
+    sides = ("batch", *made.shape)
+    shape = [made.free[axis].name if axis in made.free else side for axis, side in enumerate(sides)]
     return {
         "tutelage_version": __version__,
         "classes": json.dumps(list(model.classes) if made.result == "probabilities" else []),
@@ -49,13 +50,13 @@ def _of_images(model: Model) -> dict[str, str]:
     }
 
 
-def _of_scans(model: ScanModel) -> dict[str, str]:
-    multiples = getattr(model.network, "divisor", (1,) * len(model.task.patch_size))
+def _of_scans(model: ScanModel, made: Portable) -> dict[str, str]:
+    multiples = [free.multiple for axis, free in made.free.items() if axis]
     scan = model.scan
     return {
         "input_type": "float32",
         "patch_size": json.dumps(list(model.task.patch_size)),
-        "multiple_of": json.dumps(list(multiples)),
+        **({"multiple_of": json.dumps(multiples)} if multiples else {}),
         "strides": json.dumps(list(model.task.strides)),
         "label_values": json.dumps(list(model.values)),
         "orientation": "RAS+" if scan.canonical else "as in the file",

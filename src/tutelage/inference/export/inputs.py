@@ -41,7 +41,7 @@ def random_inputs(made: Portable, count: int) -> NDArray[Any]:
     """Noise (count, ...) in place of inputs."""
     with own_random_state():
         draw = np.random.default_rng(0)
-        shape = (count, *made.example.shape[1:])
+        shape = (count, *made.shape)
         if made.source == "images":
             return draw.integers(0, 256, shape, np.uint8)
         return draw.standard_normal(shape).astype(np.float32)

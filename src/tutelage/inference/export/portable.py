@@ -39,7 +39,9 @@ class Portable:
     Attributes:
         graph: in evaluation mode, on the CPU.
         source, result: names of the input and of the output.
-        example: an input (2, ...).
+        shape: of one input in training.
+        example: an input (2, ...), of which each free side is at least twice its multiple: a side that becomes 1 in
+            the network would be taken for a constant.
         free: axes of the input that are not fixed, by number.
         answer: what the model itself returns for an input, as an array.
     """
@@ -47,13 +49,15 @@ class Portable:
     graph: nn.Module
     source: str
     result: str
+    shape: tuple[int, ...]
     example: Tensor
     free: Mapping[int, FreeAxis]
     answer: Run
 
     def fixed(self) -> Portable:
         """The same with all axes but the first fixed, for networks whose graph depends on the size."""
-        return dataclasses.replace(self, free={0: self.free[0]})
+        example = self.example.new_zeros((_ROWS, *self.shape))
+        return dataclasses.replace(self, example=example, free={0: self.free[0]})
 
 
 def portable(model: Model | ScanModel) -> Portable:
@@ -75,6 +79,7 @@ def _of_images(model: Model) -> Portable:
         ImageGraph(model.network, model.normalization, classifies).eval(),
         "images",
         "probabilities" if classifies else "features",
+        (size, size, channels),
         torch.zeros((_ROWS, size, size, channels), dtype=torch.uint8),
         {0: FreeAxis("batch")},
         answer,
@@ -93,12 +98,14 @@ def _of_scans(model: ScanModel) -> Portable:
         found: NDArray[np.float32] = network(torch.from_numpy(window)).float().softmax(1).numpy()
         return found
 
+    large = [max(side, 2 * multiple) for side, multiple in zip(size, multiples, strict=True)]
     sides = {2 + axis: FreeAxis(name, multiples[axis]) for axis, name in enumerate(names)}
     return Portable(
         WindowGraph(network).eval(),
         "window",
         "probabilities",
-        torch.zeros((_ROWS, model.channels, *size)),
+        (model.channels, *size),
+        torch.zeros((_ROWS, model.channels, *large)),
         {0: FreeAxis("batch"), **sides},
         answer,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -52,9 +53,17 @@ class GraphFormat(ABC):
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """While open, nothing is said of tracing, whose results are checked, and no gradients are kept."""
-    with warnings.catch_warnings(action="ignore"), torch.no_grad():
-        yield
+    """While open, nothing is said of tracing, whose results are checked, and no gradients are kept.
+
+    Exporters try several ways, and log at length why the first ones failed.
+    """
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(action="ignore"), torch.no_grad():
+            yield
+    finally:
+        logging.disable(before)
 
 
 def dynamic_shapes(model: Portable) -> tuple[dict[int, Any]]:

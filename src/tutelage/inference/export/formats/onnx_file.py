@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -25,7 +24,7 @@ class OnnxFormat(GraphFormat):
 
     def write(self, model: Portable, file: Path, facts: Mapping[str, str]) -> None:
         """See `GraphFormat`."""
-        with quietly(), contextlib.redirect_stdout(io.StringIO()), _no_log():
+        with quietly(), contextlib.redirect_stdout(io.StringIO()):
             program = torch.onnx.export(
                 model.graph,
                 (model.example,),
@@ -56,14 +55,3 @@ class OnnxFormat(GraphFormat):
             return found
 
         return run
-
-
-@contextlib.contextmanager
-def _no_log() -> Any:
-    """While open, the exporter's log is silent: it names every operator that is not there in other packages."""
-    log = logging.getLogger("torch.onnx")
-    before, log.disabled = log.disabled, True
-    try:
-        yield
-    finally:
-        log.disabled = before
