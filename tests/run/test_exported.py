@@ -45,6 +45,21 @@ def test_an_exported_model_predicts_exactly_as_its_run(run: tutelage.Run, tmp_pa
     assert tutelage.evaluate(out, data)["accuracy"] == tutelage.evaluate(run, data)["accuracy"]
 
 
+def test_a_training_starts_from_an_exported_model_and_exports_again(
+    run: tutelage.Run, folder: Path, tmp_path: Path
+) -> None:
+    data = run.config["settings"]["data"]["path"]
+    more: dict[str, Any] = {"steps": 2, "batch_size": 4, "method": "supervised", "image_size": 16, "device": "cpu"}
+    started = tutelage.train(data, out=tmp_path / "next", init_from=folder, **more)
+    assert started.config["settings"]["network"]["name"] == "wrn-10-1"
+    again = tutelage.export(folder, out=tmp_path / "again.safetensors", format="safetensors")
+    assert not again.checked and again.difference == 0.0
+    held, first = load_file(tmp_path / "again.safetensors"), load_file(folder / WEIGHTS)
+    assert held.keys() == first.keys() and all(held[name].equal(first[name]) for name in first)
+    tutelage.export(folder, out=tmp_path / "again", format="hf")
+    assert "The weights were imported" in (tmp_path / "again" / "README.md").read_text()
+
+
 def test_no_path_of_the_run_leaves_with_the_model(run: tutelage.Run, folder: Path) -> None:
     held = "".join((folder / name).read_text() for name in ("README.md", "config.json"))
     held += (folder / WEIGHTS).read_bytes()[: 2**16].decode("latin-1")

@@ -46,7 +46,8 @@ def test_windows_of_any_size_that_the_network_takes_are_free_in_every_graph(
     form: Any, finished: Path, tmp_path: Path
 ) -> None:
     done = tutelage.export(finished, out=tmp_path / f"a{FORMS[form]}", format=form)  # one of its inputs is larger
-    assert done.checked and not done.fixed and done.difference < 1e-5
+    assert done.checked and done.difference < 1e-5
+    assert bool(done.fixed) == (form == "torch-export")  # which takes the patch of 16, 1 at the bottom, for a constant
 
 
 @pytest.mark.long

@@ -132,7 +132,7 @@ def load_weights(network: nn.Module, run: Path, which: str, features_only: bool 
         ConfigError: the method has no such network.
         CheckpointError: there is no good checkpoint, or the weights do not fit.
     """
-    weights, step = _stored(run, which)
+    weights, step = stored_weights(run, which)
     if not weights:
         raise ConfigError(f"the method of {run} has no {which}")
     if features_only:
@@ -154,8 +154,12 @@ def load_weights(network: nn.Module, run: Path, which: str, features_only: bool 
     return step
 
 
-def _stored(run: Path, which: str) -> tuple[dict[str, Tensor], int]:
-    """The state dict of `which` in a run, or of the only network of an exported model, and its step."""
+def stored_weights(run: Path, which: str) -> tuple[dict[str, Tensor], int]:
+    """The state dict of `which` in a run, or of the only network of an exported model, and its step.
+
+    Raises:
+        CheckpointError: there is no good checkpoint, or the exported file is damaged.
+    """
     if EXPORTED in RunRecord(run).config:
         return exported_tensors(run, NETWORK) if which == "student" else {}, RunRecord(run).steps
     checkpoint = load_checkpoint(run / "checkpoints")

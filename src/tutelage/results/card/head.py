@@ -45,10 +45,11 @@ def _license(licenses: set[str]) -> list[str]:
 
 
 def _tags(record: RunRecord) -> list[str]:
-    kind = "self-supervised-learning" if record.pretrained else "semi-supervised-learning"
-    network = record.cfg.network.name
-    words = ["tutelage", kind if record.unlabeled else "supervised-learning"]
-    words += [] if is_import_path(record.method) else [record.method]
+    words, network = ["tutelage"], record.cfg.network.name
+    if not record.imported:
+        unlabeled = "self-supervised-learning" if record.pretrained else "semi-supervised-learning"
+        words.append(unlabeled if record.unlabeled else "supervised-learning")
+        words += [] if is_import_path(record.method) else [record.method]
     return words + ([] if is_own_network(network) else [network])
 
 
