@@ -95,7 +95,7 @@ def main() -> None:
             for form, (difference, size, seconds) in differences(Path(run), place).items():
                 lines.append(f"| {name} | {form} | {difference:.1e} | {size:.1f} | {seconds:.0f} |")
             found = speeds(Path(run), place, given.inputs, given.rounds)
-            cells = [f"{statistics.median(v):.2f} ({min(v):.2f} to {max(v):.2f})" for v in found.values()]
+            cells = [f"{statistics.median(v):.3g} ({min(v):.3g} to {max(v):.3g})" for v in found.values()]
             times.append(f"| {name} | {' | '.join(cells)} |")
             print(times[-1], flush=True)
     about = f"torch {torch.__version__}, numpy {np.__version__}, {platform.machine()}, one thread"

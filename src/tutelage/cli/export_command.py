@@ -34,9 +34,10 @@ def export(
     run
         Run folder.
     form
-        onnx, openvino, torchscript, torch-export, safetensors, or hf, a folder for the Hugging Face Hub.
+        onnx, openvino, torchscript, torch-export, safetensors, hf (a folder for the Hugging Face Hub), or, for scans,
+        monai-bundle (a folder).
     out
-        File that ends in .onnx, .xml, .pt, .pt2 or .safetensors; folder for hf.
+        File that ends in .onnx, .xml, .pt, .pt2 or .safetensors; else a folder.
     check
         Images or scans to compare both on. [default: those of the run]
     overwrite

@@ -11,7 +11,7 @@ from tutelage.core.seeding import own_random_state
 from tutelage.inference.export.export import Exported, export_model
 from tutelage.results.card.card import card_of
 
-FormatName = Literal["onnx", "openvino", "torchscript", "torch-export", "safetensors", "hf"]
+FormatName = Literal["onnx", "openvino", "torchscript", "torch-export", "safetensors", "hf", "monai-bundle"]
 
 
 @own_random_state()
@@ -36,8 +36,9 @@ def export(
 
     Args:
         out: a file that ends in .onnx, .xml (with the weights in a .bin beside it), .pt, .pt2 or .safetensors, or, for
-            "hf", a folder with a model card.
-        format: "onnx", "openvino", "torchscript", "torch-export", or one that `load` reads: "safetensors", "hf".
+            "hf" and "monai-bundle", a folder.
+        format: "onnx", "openvino", "torchscript", "torch-export", one that `load` reads, "safetensors" or "hf", or, for
+            models of scans, "monai-bundle".
         check: images or scans to compare on; None takes those that the run was trained on. Where they are gone, noise
             is compared, and the result is not `checked`.
         network: "student", "teacher", or "auto" for the one that the method evaluates.

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,12 @@ from tutelage.core.files import TEMPORARY, atomic_file, refuse_file
 from tutelage.core.names import counted, shown
 from tutelage.core.wording import named
 from tutelage.inference.export.attempt import TOLERANCE, Attempt, largest_difference, write_graph
+from tutelage.inference.export.bundle import BUNDLE, require_bundle, write_bundle
+from tutelage.inference.export.bundle import FILES as BUNDLE_FILES
+from tutelage.inference.export.bundle_check import largest_on_scans
 from tutelage.inference.export.config import portable_config, require_portable
 from tutelage.inference.export.facts import facts_of
+from tutelage.inference.export.folder import FILES as HUB_FILES
 from tutelage.inference.export.folder import HUB, refuse_folder, replace_folder, write_folder
 from tutelage.inference.export.formats.base import GraphFormat
 from tutelage.inference.export.formats.onnx_file import OnnxFormat
@@ -36,7 +41,8 @@ from tutelage.run.run_record import RunRecord
 GRAPHS: dict[str, GraphFormat] = {
     made.name: made for made in (OnnxFormat(), OpenVinoFormat(), TorchScriptFormat(), TorchExportFormat())
 }
-FORMATS = (*GRAPHS, NAME, HUB)
+FOLDERS = {HUB: HUB_FILES, BUNDLE: BUNDLE_FILES}
+FORMATS = (*GRAPHS, NAME, *FOLDERS)
 _RANDOM = 8  # inputs, where there are no real ones
 
 
@@ -75,7 +81,7 @@ def export_model(
     check: str | Path | None = None,
     network: str = "auto",
     overwrite: bool = False,
-    card: Callable[[RunRecord], str],
+    card: Callable[[RunRecord, str], str],
 ) -> Exported:
     """Write the model of a run to `out`, unless it answers otherwise there than in the run.
 
@@ -83,7 +89,7 @@ def export_model(
         format: one of `FORMATS`.
         check: images or scans to compare on; None takes those that the run was trained on.
         network: "student", "teacher", or "auto" for the one that the method evaluates.
-        card: the text of a model card, for the format `hf`.
+        card: the text of a model card, for the formats that are folders.
 
     Raises:
         MissingExtra: the format needs a package that is not installed.
@@ -99,18 +105,28 @@ def export_model(
         GRAPHS[format].require()
     _refuse(run, out, format, check, overwrite)
     record = RunRecord(run).best
-    if format not in GRAPHS:
+    if format in (NAME, HUB):
         require_portable(record.cfg)
     model = load_model(run, network=network, device="cpu")
+    if format == BUNDLE:
+        require_bundle(model)
     made = portable(model)
     inputs, unchecked = _inputs(record, model, made, check)
     said = f"{counted(len(inputs), 'input')} of real data" if not unchecked else "noise alone"
+    facts = partial(facts_of, record, model, checked=said)
     with _workspace(out) as place:
         if format in GRAPHS:
-            found = write_graph(GRAPHS[format], made, place, lambda made: facts_of(record, model, made, said), inputs)
+            found = write_graph(GRAPHS[format], made, place, facts, inputs)
+        elif format == BUNDLE:
+            scans = None if unchecked else check or record.cfg.data.path
+            found = _bundle(require_bundle(model), made, place, facts, inputs, scans, card(record, format))
         else:
-            facts, config = facts_of(record, model, made, said), portable_config(record, model.step)
-            _write_weights(place, weights_bytes(model, config, facts), config, card(record) if format == HUB else None)
+            config = portable_config(record, model.step)
+            content = weights_bytes(model, config, facts(made))
+            if format == HUB:
+                write_folder(place, content, config, card(record, format))
+            else:
+                place.write_bytes(content)
             found = Attempt(largest_difference(open_weights(place), made, inputs))
         if not found.difference <= TOLERANCE:
             raise RunError(
@@ -122,18 +138,27 @@ def export_model(
     return Exported(out, format, found.difference, len(inputs), unchecked, found.fixed)
 
 
-def _write_weights(place: Path, content: bytes, config: Mapping[str, Any], card: str | None) -> None:
-    """A file of weights, or, with a card, a folder."""
-    if card is None:
-        place.write_bytes(content)
-    else:
-        write_folder(place, content, config, card)
+def _bundle(
+    model: ScanModel,
+    made: Portable,
+    place: Path,
+    facts: Callable[[Portable], Mapping[str, str]],
+    inputs: NDArray[Any],
+    scans: str | Path | None,
+    card: str,
+) -> Attempt:
+    """A bundle, compared on windows by its graph, and on whole scans by its preparation, if there are any."""
+    windows: list[Attempt] = []
+    kind = TorchScriptFormat()
+    write_bundle(place, model, lambda file: windows.append(write_graph(kind, made, file, facts, inputs)), card)
+    whole = 0.0 if scans is None else largest_on_scans(place, model, scans)
+    return Attempt(max(windows[0].difference, whole), windows[0].fixed)
 
 
 def _refuse(run: Path, out: Path, format: str, check: str | Path | None, overwrite: bool) -> None:
     reads = (check, run, *read_of_run(run, data=True))
-    if format == HUB:
-        refuse_folder(out, overwrite=overwrite, reads=reads)
+    if format in FOLDERS:
+        refuse_folder(out, FOLDERS[format], overwrite=overwrite, reads=reads)
         return
     ending = GRAPHS[format].ending if format in GRAPHS else ENDING
     beside = GRAPHS[format].beside if format in GRAPHS else ()
@@ -172,7 +197,7 @@ def _workspace(out: Path) -> Iterator[Path]:
 
 def _move(place: Path, out: Path, format: str) -> None:
     """Move what was written to its destination; of several files, the one that names the others comes last."""
-    if format == HUB:
+    if format in FOLDERS:
         replace_folder(place, out)
         return
     for ending in GRAPHS[format].beside if format in GRAPHS else ():

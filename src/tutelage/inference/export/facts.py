@@ -12,7 +12,7 @@ from tutelage.networks.licenses import backbone_licenses
 from tutelage.run.run_record import RunRecord
 
 
-def facts_of(record: RunRecord, model: Model | ScanModel, made: Portable, checked: str) -> dict[str, str]:
+def facts_of(record: RunRecord, model: Model | ScanModel, made: Portable, *, checked: str) -> dict[str, str]:
     """The metadata of a file; lists are JSON.
 
     Args:

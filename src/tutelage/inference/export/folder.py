@@ -36,8 +36,11 @@ def write_folder(folder: Path, weights: bytes, config: Mapping[str, Any], card: 
     write_atomically(folder / CARD, card.encode())
 
 
-def refuse_folder(out: Path, *, overwrite: bool, reads: Iterable[Any]) -> None:
+def refuse_folder(out: Path, files: Iterable[str], *, overwrite: bool, reads: Iterable[Any]) -> None:
     """Check that an exported folder may be written at `out`.
+
+    Args:
+        files: what it will hold, relative to it.
 
     Raises:
         RunError: it is a file, a folder with other files, or one that is read; or it exists and `overwrite` is off.
@@ -48,7 +51,8 @@ def refuse_folder(out: Path, *, overwrite: bool, reads: Iterable[Any]) -> None:
         return
     if not out.is_dir():
         raise RunError(f"{out} is a file; name a folder")
-    strange = sorted({entry.name for entry in out.iterdir()} - set(FILES))
+    held = {entry.relative_to(out).as_posix() for entry in out.rglob("*") if not entry.is_dir() or entry.is_symlink()}
+    strange = sorted(held - set(files))
     if strange:
         raise RunError(f"{out} exists and holds {shown(strange[0])}, which no exported model has; name a new folder")
     refuse_inputs_in(out, reads)

@@ -8,6 +8,8 @@ from typing import Any
 from tutelage.core.intervals import interval, share_interval
 from tutelage.core.names import counted, shown
 from tutelage.core.version import __version__
+from tutelage.inference.export.bundle import BUNDLE
+from tutelage.inference.export.folder import HUB
 from tutelage.networks.licenses import backbone_licenses
 from tutelage.results.card.head import head_of
 from tutelage.results.card.limits import limits_of
@@ -24,8 +26,12 @@ _PLACES = {  # what stands for each path in the command that repeats the run: no
 _SECTIONS = ("network", "augment", "scan", "segmentation")
 
 
-def card_of(record: RunRecord) -> str:
-    """The card as Markdown with a YAML head. It has counts and class names, and no names of files or folders."""
+def card_of(record: RunRecord, format: str = HUB) -> str:
+    """The card as Markdown with a YAML head. It has counts and class names, and no names of files or folders.
+
+    Args:
+        format: of the folder that it lies in.
+    """
     licenses = backbone_licenses(record.cfg.network)
     sections = [
         f"# {_title(record)}",
@@ -34,7 +40,7 @@ def card_of(record: RunRecord) -> str:
         "## What it must not be used for\n\n" + "\n".join(f"- {line}" for line in limits_of(record)),
         "## What it learned from\n\n" + _data(record),
         "## How it was trained\n\n" + _training(record),
-        "## How to use it\n\n" + _use(record),
+        "## How to use it\n\n" + (_use_of_bundle() if format == BUNDLE else _use(record)),
     ]
     return head_of(record, licenses) + "\n\n" + "\n\n".join(sections) + "\n"
 
@@ -175,6 +181,20 @@ def _use(record: RunRecord) -> str:
             "",
             'model = tutelage.load("FOLDER")  # this folder, or its name on the hub',
             f'model.{asked}("NEW"{out})',
+            "```",
+            "",
+            f"Written by tutelage {__version__}.",
+        ]
+    )
+
+
+def _use_of_bundle() -> str:
+    return "\n".join(
+        [
+            "In this folder, with MONAI, nibabel, and fire:",
+            "",
+            "```",
+            "python -m monai.bundle run --config_file configs/inference.json --dataset_dir SCANS --output_dir MASKS",
             "```",
             "",
             f"Written by tutelage {__version__}.",
