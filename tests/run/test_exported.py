@@ -126,6 +126,14 @@ def test_a_flipped_bit_in_the_weights_is_noticed(folder: Path) -> None:
         tutelage.load(folder)
 
 
+def test_a_large_network_in_a_small_file_takes_no_memory(folder: Path) -> None:
+    change_json(folder / "config.json", lambda config: config["settings"]["network"].update(name="wrn-2008-999"))
+    with pytest.raises(
+        CheckpointError, match=r"does not fit its network wrn-2008-999: it has 0\.\d MB, and the network"
+    ):
+        tutelage.load(folder)
+
+
 def test_weights_of_other_sizes_are_refused(folder: Path) -> None:
     tensors = load_file(folder / WEIGHTS)
     save_file({name: value[:1].contiguous() for name, value in tensors.items() if value.ndim}, folder / WEIGHTS)

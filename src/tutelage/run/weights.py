@@ -24,6 +24,7 @@ from tutelage.networks.frozen import FeatureHead
 from tutelage.run.build import build_predictor
 from tutelage.run.exported import KEY as EXPORTED
 from tutelage.run.exported import NETWORK, exported_tensors
+from tutelage.run.exported_size import refuse_larger
 from tutelage.run.frozen_networks import FrozenNetworks
 from tutelage.run.method_by_name import evaluated_network, learns_from_labels
 from tutelage.run.run_record import RunRecord
@@ -88,6 +89,7 @@ def load_network(
     place = choose_device(device)
     if network not in NETWORKS:
         raise ConfigError(f"{named('network')} must be one of {', '.join(NETWORKS)}, got {network!r}")
+    refuse_larger(record)
     classifies = learns_from_labels(cfg.method) and bool(facts["classes"])
     normalization: Callable[[Tensor], Tensor] = unchanged
     if cfg.frozen:

@@ -62,11 +62,19 @@ def test_a_license_is_stated_only_if_it_is_known(run: Path) -> None:
     assert "license: other" in head_of(record, {"a": "mit", "b": "Apache-2.0"})
 
 
-def test_the_head_is_yaml(run: Path) -> None:
-    yaml = pytest.importorskip("yaml")
-    held = yaml.safe_load(head_of(RunRecord(run), {"x": "weird: license"}).strip("-\n"))
-    assert held["license_name"] == "weird: license" and held["metrics"] == ["accuracy"]
-    assert held["model-index"][0]["results"][0]["task"] == {"type": "image-classification"}
+def test_the_hub_reads_the_card(run: Path) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+    card = hub.ModelCard(card_of(RunRecord(run)))
+    assert (card.data.library_name, card.data.pipeline_tag, card.data.metrics) == (
+        "tutelage",
+        "image-classification",
+        ["accuracy"],
+    )
+    (result,) = card.data.eval_results
+    assert (result.metric_type, result.dataset_type) == ("accuracy", "private")
+    assert result.metric_value == pytest.approx(RunRecord(run).score, abs=1e-4)
+    text = head_of(RunRecord(run), {"x": "weird: license"}) + "\n"
+    assert hub.ModelCard(text).data.license_name == "weird: license"
 
 
 def test_a_card_has_scores_with_their_interval_and_counts_and_no_names(run: Path) -> None:
