@@ -4,7 +4,9 @@ Every format is written by `tutelage.export`, read by its own runtime, and given
 run. The speeds are those of the network path alone, on one thread: inputs are decoded, cropped and resized before. All
 runtimes take turns in one process, in batches of up to 100, with a cache that knows no image; the median is told.
 
-    python benchmarks/export.py NAME=RUN ... [--inputs 100] [--rounds 5] [--out FILE.md]
+With `--pillow PHOTOS`, only the first run is exported, as ONNX, and predicts photos that Pillow crops and resizes.
+
+    python benchmarks/export.py NAME=RUN ... [--inputs 100] [--rounds 5] [--out FILE.md] [--pillow PHOTOS]
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image, ImageOps
 
 import tutelage
 from tutelage.core.cache_folder import VARIABLE
@@ -76,18 +79,38 @@ def speeds(run: Path, folder: Path, inputs: int, rounds: int) -> dict[str, list[
     return seconds
 
 
+def by_pillow(run: Path, photos: Path, folder: Path) -> str:
+    """How far the probabilities of photos that Pillow prepares are from those of `predict`."""
+    model = tutelage.load(run)
+    assert isinstance(model, tutelage.Model)
+    tutelage.export(run, out=folder / "a.onnx", format="onnx")
+    graph = GRAPHS["onnx"].open(folder / "a.onnx", portable(model))
+    files = sorted(path for path in photos.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    size = (model.image_size, model.image_size)
+    opened = (ImageOps.exif_transpose(Image.open(file)).convert("RGB") for file in files)
+    pixels = np.stack([np.asarray(ImageOps.fit(photo, size, Image.Resampling.BICUBIC)) for photo in opened])
+    found, expected = graph(pixels), model.predict([*files]).probabilities
+    apart = np.abs(found - expected).max(1)
+    others = int((found.argmax(1) != expected.argmax(1)).sum())
+    return f"{len(files)} photos: largest {apart.max():.2g}, median {np.median(apart):.2g}, {others} of another class"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", metavar="NAME=RUN")
     parser.add_argument("--inputs", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--pillow", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
     lines = ["| model | format | largest difference | MB | seconds to export and check |", "|---|---|---|---|---|"]
     times = ["| model | predict | onnxruntime | OpenVINO |", "|---|---|---|---|"]
     with tempfile.TemporaryDirectory() as folder:
         os.environ[VARIABLE] = f"{folder}/cache"  # where no features are known
+        if given.pillow is not None:
+            print(by_pillow(Path(given.runs[0].rpartition("=")[2]), given.pillow, Path(folder)))
+            return
         for number, word in enumerate(given.runs):
             name, _, run = word.rpartition("=")
             place = Path(folder) / str(number)
