@@ -36,12 +36,12 @@ def _bytes(record: RunRecord) -> int:
     """Of all weights of the network, or of the networks that are joined; 0 if it cannot be built without them."""
     cfg, facts = record.cfg, record.data
     frozen = cfg.frozen
-    shape = {"channels": 3 if frozen else int(facts["channels"]), "image_size": record.kind.size_of(facts)}
-    total = 0
+    channels, size = 3 if frozen else int(facts["channels"]), record.kind.size_of(facts)
+    classes, total = max(1, len(record.classes)), 0
     for part in cfg.network.parts if frozen else (cfg.network,):
         try:
             with torch.device("meta"):  # shapes alone
-                network = build_network(part, num_classes=max(1, len(record.classes)), published=False, **shape)
+                network = build_network(part, num_classes=classes, channels=channels, image_size=size, published=False)
         except (RuntimeError, NotImplementedError):  # MONAI's read values of their tensors
             return 0
         total += sum(value.numel() * value.element_size() for value in network.state_dict().values())
