@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tutelage.commands.api_clean import clean
     from tutelage.commands.api_compare import compare
     from tutelage.commands.api_data import check, show
+    from tutelage.commands.api_export import export
     from tutelage.commands.api_label import label, select
     from tutelage.commands.api_use import embed, evaluate, load, predict, probe, report
     from tutelage.commands.run import Run, Score
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     )
     from tutelage.core.precision import at_least_float32
     from tutelage.data.check import CheckReport
+    from tutelage.inference.export.export import Exported
     from tutelage.inference.images.model import Model
     from tutelage.inference.images.prediction import Prediction, Predictions
     from tutelage.inference.images.probe.table import ProbeTable
@@ -89,6 +91,7 @@ __all__ = [
     "DenseNetwork",
     "EMAConfig",
     "EMATeacher",
+    "Exported",
     "Interrupted",
     "Labeled",
     "Method",
@@ -124,6 +127,7 @@ __all__ = [
     "compare",
     "embed",
     "evaluate",
+    "export",
     "label",
     "load",
     "losses",
@@ -143,6 +147,7 @@ _MODULES = {
     "commands.api_clean": ("clean",),
     "commands.api_compare": ("compare",),
     "commands.api_data": ("check", "show"),
+    "commands.api_export": ("export",),
     "commands.api_label": ("label", "select"),
     "commands.api_use": ("embed", "evaluate", "load", "predict", "probe", "report"),
     "commands.run": ("Run", "Score"),
@@ -171,6 +176,7 @@ _MODULES = {
         "TutelageError",
     ),
     "data.check": ("CheckReport",),
+    "inference.export.export": ("Exported",),
     "inference.images.model": ("Model",),
     "inference.images.prediction": ("Prediction", "Predictions"),
     "inference.images.probe.table": ("ProbeTable",),

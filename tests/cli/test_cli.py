@@ -19,7 +19,7 @@ from tutelage.config import options
 from tutelage.methods import METHODS
 
 COMMANDS = (
-    *("check", "train", "compare", "evaluate", "predict", "show", "report"),
+    *("check", "train", "compare", "evaluate", "predict", "show", "report", "export"),
     *("methods", "import-weights", "demo", "demo-3d"),
 )
 BRIEF = ["--steps", "4", "--batch-size", "4", "--device", "cpu", "--network", "wrn-10-1", "--checkpoint-every", "4"]

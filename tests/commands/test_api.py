@@ -40,8 +40,18 @@ FOR_OWN_CODE = {
 }
 
 TO_LOOK = {
-    *("check", "compare", "embed", "evaluate", "predict", "probe", "report", "show"),
-    *("CheckReport", "ComparisonTable", "Prediction", "Predictions", "ProbeTable", "Score", "Scores", "Segmentations"),
+    *("check", "compare", "embed", "evaluate", "export", "predict", "probe", "report", "show"),
+    *(
+        "CheckReport",
+        "ComparisonTable",
+        "Exported",
+        "Prediction",
+        "Predictions",
+        "ProbeTable",
+        "Score",
+        "Scores",
+        "Segmentations",
+    ),
 }
 
 

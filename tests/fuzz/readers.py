@@ -33,6 +33,7 @@ from tutelage.data.images.shards import list_shards
 from tutelage.data.scans.check import check_scans
 from tutelage.data.scans.formats.read import has_mask, read_mask, read_volume
 from tutelage.networks.weights_file import read_weights
+from tutelage.run.exported import exported_bytes, exported_tensors
 from tutelage.run.run_files import read_config, read_rows, read_split
 from tutelage.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
@@ -205,6 +206,20 @@ def _config(file: Path) -> None:
     file.write_text(json.dumps(config))  # without a hash, so that all checks behind it are reached
 
 
+def _exported(file: Path) -> None:
+    _config(file.with_name("config.json"))
+    config = json.loads(file.with_name("config.json").read_text())
+    file.with_name("config.json").unlink()
+    config["settings"]["method"] = {"name": "imported"}
+    tensors = {f"network.{name}": value for name, value in _state().items()}
+    file.write_bytes(exported_bytes(tensors, {**config, "exported": True}, {"classes": '["cat", "dog"]'}))
+
+
+def _read_exported(file: Path) -> None:
+    read_config(file)
+    exported_tensors(file, "network.")
+
+
 def _manifest(file: Path) -> None:
     for step in (1, 2):
         save_checkpoint(file.parent, Checkpoint(step, {"weight": torch.ones(4)}, {"window_count": 1}))
@@ -238,6 +253,7 @@ READERS = (
     Reader("a.pt", lambda file: torch.save(_state(), file), read_weights),
     Reader("old.pth", lambda file: torch.save(_state(), file, _use_new_zipfile_serialization=False), read_weights),
     Reader("a.safetensors", lambda file: file.write_bytes(save_tensors(_state())), read_weights),
+    Reader("exported.safetensors", _exported, _read_exported),
     Reader("c.toml", lambda file: file.write_text("[train]\nsteps = 4\n[optimizer]\nlr = 0.1\n"), read_toml),
     Reader("config.json", _config, lambda file: read_config(file.parent)),
     Reader(

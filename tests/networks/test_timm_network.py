@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import save_file
 
 from tutelage.config.network import NetworkConfig
+from tutelage.core import hub as reached
 from tutelage.core.errors import CheckpointError, ConfigError, MissingExtra
-from tutelage.networks import timm_network
 from tutelage.networks.base import Network
 from tutelage.networks.build import build_network
 from tutelage.networks.feature_transform import FeatureTransform
@@ -109,7 +109,7 @@ def test_weights_that_cannot_be_had_are_one_line_at_once(
 
     monkeypatch.setattr(hub, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(hub, "HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr(timm_network, "getproxies", dict)
+    monkeypatch.setattr(reached, "getproxies", dict)
     monkeypatch.setattr(socket, "create_connection", connect)
     with pytest.raises(ConfigError, match=message) as caught:
         build("resnet10t", pretrained=True)

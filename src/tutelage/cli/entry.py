@@ -16,6 +16,7 @@ from cyclopts import CycloptsError
 
 from tutelage.cli import (
     cache_command,
+    export_command,
     label_commands,
     look_commands,
     pretrain_commands,
@@ -49,6 +50,7 @@ COMMANDS = (
     label_commands,
     look_commands,
     cache_command,
+    export_command,
 )
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tutelage.commands.demo_scans import run_scan_demo
     from tutelage.commands.embed import embed_run
     from tutelage.commands.evaluate import evaluate_run
+    from tutelage.commands.export import export_run
     from tutelage.commands.import_weights import import_file
     from tutelage.commands.label import LabelConfig, label_images
     from tutelage.commands.other_code.base import ImportOptions
@@ -44,6 +45,7 @@ _HOMES = {
     "compare_runs": "tutelage.commands.compare",
     "embed_run": "tutelage.commands.embed",
     "evaluate_run": "tutelage.commands.evaluate",
+    "export_run": "tutelage.commands.export",
     "import_file": "tutelage.commands.import_weights",
     "label_images": "tutelage.commands.label",
     "list_runs": "tutelage.commands.compare",
@@ -78,6 +80,7 @@ __all__ = [
     "compare_runs",
     "embed_run",
     "evaluate_run",
+    "export_run",
     "import_file",
     "label_images",
     "list_runs",

@@ -14,7 +14,12 @@ SEAL = "sha256"
 
 def write_sealed(path: Path, values: Mapping[str, Any]) -> None:
     """Write `values` as JSON with their hash, completely or not at all."""
-    write_json(path, {**values, SEAL: _hash(values)})
+    write_json(path, sealed(values))
+
+
+def sealed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` with their hash."""
+    return {**values, SEAL: _hash(values)}
 
 
 def read_sealed(path: Path) -> dict[str, Any]:

@@ -74,10 +74,10 @@ def _openvino(network: nn.Module, image_size: int, cache: Path | None) -> Engine
         kept = _converted(network, image_size)
         if cache is not None:
             _keep(cache, kept)
-    model = _core().read_model(kept["graph"].tobytes(), openvino.Tensor(kept["weights"]))
+    model = openvino_core().read_model(kept["graph"].tobytes(), openvino.Tensor(kept["weights"]))
     threads = torch.get_num_threads()
     exact = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}  # its default may be bfloat16
-    compiled = _core().compile_model(model, "CPU", exact)
+    compiled = openvino_core().compile_model(model, "CPU", exact)
 
     def run(images: Tensor) -> Tensor:
         result = compiled(np.ascontiguousarray(images.numpy()))[0]
@@ -87,7 +87,7 @@ def _openvino(network: nn.Module, image_size: int, cache: Path | None) -> Engine
 
 
 @functools.cache
-def _core() -> Any:
+def openvino_core() -> Any:
     """The one core of this process, which lives as long.
 
     A core sets a stack for signal handlers, and the end of one of several leaves the stack of another one that has

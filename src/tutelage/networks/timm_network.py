@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 import torch
 from torch import Tensor, nn
 
 from tutelage.core.errors import ConfigError, MissingExtra, did_you_mean
+from tutelage.core.hub import unreachable_hub
 from tutelage.core.wording import option
 from tutelage.networks.base import Network
 from tutelage.networks.feature_transform import FeatureTransform
@@ -21,7 +19,6 @@ from tutelage.networks.weights_file import match_weights, read_weights
 
 Levels = tuple[float, ...]
 _HUB_FILES = ("model.safetensors", "pytorch_model.bin")
-_PATIENCE = 1.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -230,18 +227,15 @@ def _require_reachable(name: str, repository: str) -> None:
     """
     from huggingface_hub import constants, try_to_load_from_cache
 
-    if any(try_to_load_from_cache(repository, file) for file in _HUB_FILES) or getproxies():
+    if any(try_to_load_from_cache(repository, file) for file in _HUB_FILES):
         return
-    hub = urlsplit(constants.ENDPOINT)
-    try:
-        socket.create_connection((hub.hostname or "", hub.port or 443), timeout=_PATIENCE).close()
-    except OSError:
+    if (host := unreachable_hub()) is not None:
         raise ConfigError(
             f"network.pretrained: the weights of 'timm:{name}' are not in the cache {constants.HF_HUB_CACHE}, and "
-            f"{hub.hostname} cannot be reached; download the file elsewhere and name it with "
+            f"{host} cannot be reached; download the file elsewhere and name it with "
             f"{option('network.weights', 'FILE')}, or start from random weights with "
             f"{option('network.pretrained', 'false')}"
-        ) from None
+        )
 
 
 @torch.no_grad()

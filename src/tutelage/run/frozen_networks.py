@@ -21,6 +21,8 @@ from tutelage.core.regular import read_regular
 from tutelage.data.images.loader import Normalization
 from tutelage.data.images.streamed import ImageRows
 from tutelage.run.budget import Deadline
+from tutelage.run.exported import BACKBONE, exported_tensors, weights_file
+from tutelage.run.exported import KEY as EXPORTED
 from tutelage.run.frozen import FrozenBackbone
 from tutelage.run.run_record import RunRecord
 
@@ -98,7 +100,7 @@ class FrozenNetworks:
         Raises:
             CheckpointError: their file is missing or damaged.
         """
-        tensors, file, configs = read_backbone(run), run / BACKBONE_FILE, cfg.network.parts
+        tensors, file, configs = read_backbone(run), weights_file(run) or run / BACKBONE_FILE, cfg.network.parts
         several = len(configs) > 1
         missing = [name for name in (_MEAN, _STD) if several and len(tensors.get(name, ())) != len(configs)]
         if missing:
@@ -117,6 +119,10 @@ class FrozenNetworks:
 
     def save(self, run: Path) -> None:
         """Write the networks and the transforms of their features to a run folder."""
+        write_atomically(run / BACKBONE_FILE, save(self.state()))
+
+    def state(self) -> dict[str, Tensor]:
+        """The tensors of the networks and of the transforms, as `read_backbone` returns them."""
         tensors = self.parts[0].state()
         if len(self.parts) > 1:
             levels = [part.normalization for part in self.parts]
@@ -126,7 +132,7 @@ class FrozenNetworks:
             }
             for number, part in enumerate(self.parts):
                 tensors |= {_prefix(number) + name: value for name, value in part.state().items()}
-        write_atomically(run / BACKBONE_FILE, save({name: value.contiguous() for name, value in tensors.items()}))
+        return {name: value.contiguous() for name, value in tensors.items()}
 
     def fit_transform(self, raw: NDArray[np.float32], dims: int | None) -> None:
         """Fit the transforms to the features (N, F) of the training images; `dims` is for each network."""
@@ -172,6 +178,8 @@ def read_backbone(run: Path) -> dict[str, Tensor]:
         CheckpointError: the file is missing or damaged.
     """
     file = run / BACKBONE_FILE
+    if weights_file(run) is not None and EXPORTED in RunRecord(run).config:
+        return exported_tensors(run, BACKBONE)
     try:
         content = read_regular(file)
         _check(run, content)

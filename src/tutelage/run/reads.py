@@ -12,6 +12,7 @@ from tutelage.config.data import DataConfig
 from tutelage.core.errors import RunError
 from tutelage.core.inputs import lies_in, paths_in, user_path
 from tutelage.data.images.source import find_table
+from tutelage.run.exported import weights_file
 from tutelage.run.own_files import CONTENT, FOLDERS, LABELS
 from tutelage.run.run_record import RunRecord
 
@@ -61,6 +62,8 @@ def read_of_run(run: Path | None, *, data: bool = False) -> list[str | Path]:
     if run is None:
         return []
     found: list[str | Path] = [run / name for name in (*CONTENT, *FOLDERS) if name != _PAGE]
+    if (weights := weights_file(run)) is not None:
+        found.append(weights)
     if data:
         try:
             found += read_by(config.flat(RunRecord(run).settings))

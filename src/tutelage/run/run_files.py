@@ -16,6 +16,7 @@ from tutelage.core.names import class_name_fault, shown
 from tutelage.core.regular import read_regular
 from tutelage.core.sealed import read_sealed, unsealed
 from tutelage.data.kinds import IMAGES, KINDS, kind_of
+from tutelage.run.exported import SUFFIX, exported_fault, file_config
 
 FORMAT = 1
 _CONFIG: dict[str, tuple[str, ...]] = {  # what config.json must hold
@@ -48,11 +49,17 @@ def read_config(path: Path) -> dict[str, Any]:
         RunError: this is not a run folder, or one of a newer format, or the file is damaged.
     """
     file = path / "config.json"
+    if path.suffix == SUFFIX and path.is_file():
+        return _checked(path, path, file_config(path))
     if not path.is_dir():
         raise RunError(f"{path} is not a run folder: there is no such folder")
     if not file.exists():
         raise RunError(f"{path} is not a run folder: it has no config.json")
-    config = read_json(file)
+    return _checked(path, file, read_json(file))
+
+
+def _checked(path: Path, file: Path, config: Any) -> dict[str, Any]:
+    """The settings that `file` of the run `path` holds, if a run can have them."""
     if not isinstance(config, dict) or not isinstance(config.get("format"), int):
         raise RunError(f"{file} is damaged: its keys are not those of a run")
     if config["format"] > FORMAT:
@@ -70,7 +77,7 @@ def read_config(path: Path) -> dict[str, Any]:
         )
     if missing := [name for name in kind_of(config["data"]).facts if name not in config["data"]]:
         raise RunError(f"{file} is damaged: its data has no {missing[0]}")
-    if (fault := _fault(config)) is not None:
+    if (fault := exported_fault(config) or _fault(config)) is not None:
         raise RunError(f"{file} is damaged: {fault}")
     try:
         RunConfig.from_dict(config["settings"])

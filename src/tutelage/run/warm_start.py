@@ -17,8 +17,7 @@ from tutelage.data.kinds import DataKind
 from tutelage.run.frozen_networks import read_backbone
 from tutelage.run.method_by_name import evaluated_network, learns_from_labels
 from tutelage.run.run_record import RunRecord
-from tutelage.run.weights import HEAD, backbone_misfits, load_backbone, misfit_text, weights_of
-from tutelage.training.checkpoint import load_checkpoint
+from tutelage.run.weights import HEAD, backbone_misfits, load_backbone, misfit_text, stored_weights
 
 _MOST_SHOWN = 4
 
@@ -38,8 +37,7 @@ def warm_start(network: nn.Module, run: Path, classes: tuple[str, ...], console:
     """
     record = RunRecord(run).best
     cfg, facts = record.cfg, record.data
-    checkpoint = load_checkpoint(record.path / "checkpoints")
-    weights = weights_of(checkpoint.tensors, evaluated_network(cfg.method))
+    weights, step = stored_weights(record.path, evaluated_network(cfg.method))
     if cfg.frozen:
         weights |= read_backbone(record.path)
     if other := backbone_misfits(network, weights):
@@ -61,7 +59,7 @@ def warm_start(network: nn.Module, run: Path, classes: tuple[str, ...], console:
     said = f"; new, since {why}: {_listed(new)}" if new else ""
     left = [name for name in weights if name not in loaded]
     said += f"; left out: {_listed(left)}" if left and not classifies else ""
-    console.print(f"- {len(loaded)} of {len(own)} tensors come from {run} (step {checkpoint.step}){said}")
+    console.print(f"- {len(loaded)} of {len(own)} tensors come from {run} (step {step}){said}")
     return facts
 
 

@@ -22,6 +22,9 @@ from tutelage.data.kinds import IMAGES, DataKind, kind_of
 from tutelage.networks.base import Network
 from tutelage.networks.frozen import FeatureHead
 from tutelage.run.build import build_predictor
+from tutelage.run.exported import KEY as EXPORTED
+from tutelage.run.exported import NETWORK, exported_tensors
+from tutelage.run.exported_size import refuse_larger
 from tutelage.run.frozen_networks import FrozenNetworks
 from tutelage.run.method_by_name import evaluated_network, learns_from_labels
 from tutelage.run.run_record import RunRecord
@@ -86,6 +89,7 @@ def load_network(
     place = choose_device(device)
     if network not in NETWORKS:
         raise ConfigError(f"{named('network')} must be one of {', '.join(NETWORKS)}, got {network!r}")
+    refuse_larger(record)
     classifies = learns_from_labels(cfg.method) and bool(facts["classes"])
     normalization: Callable[[Tensor], Tensor] = unchanged
     if cfg.frozen:
@@ -130,8 +134,7 @@ def load_weights(network: nn.Module, run: Path, which: str, features_only: bool 
         ConfigError: the method has no such network.
         CheckpointError: there is no good checkpoint, or the weights do not fit.
     """
-    checkpoint = load_checkpoint(run / "checkpoints")
-    weights = weights_of(checkpoint.tensors, which)
+    weights, step = stored_weights(run, which)
     if not weights:
         raise ConfigError(f"the method of {run} has no {which}")
     if features_only:
@@ -140,7 +143,7 @@ def load_weights(network: nn.Module, run: Path, which: str, features_only: bool 
                 f"the weights in {run} do not fit its network: {misfit_text(network, weights, other)}"
             )
         load_backbone(network, weights)
-        return checkpoint.step
+        return step
     own = network.state_dict()
     if isinstance(network.head, nn.Identity):
         weights = {name: value for name, value in weights.items() if not name.startswith(HEAD)}
@@ -150,7 +153,19 @@ def load_weights(network: nn.Module, run: Path, which: str, features_only: bool 
             f"the weights in {run} do not fit its network: {len(other)} of {len(own)} tensors differ, first {other[0]}"
         )
     network.load_state_dict(weights)
-    return checkpoint.step
+    return step
+
+
+def stored_weights(run: Path, which: str) -> tuple[dict[str, Tensor], int]:
+    """The state dict of `which` in a run, or of the only network of an exported model, and its step.
+
+    Raises:
+        CheckpointError: there is no good checkpoint, or the exported file is damaged.
+    """
+    if EXPORTED in RunRecord(run).config:
+        return exported_tensors(run, NETWORK) if which == "student" else {}, RunRecord(run).steps
+    checkpoint = load_checkpoint(run / "checkpoints")
+    return weights_of(checkpoint.tensors, which), checkpoint.step
 
 
 def _shape(tensors: Mapping[str, Tensor], name: str) -> tuple[int, ...] | None:

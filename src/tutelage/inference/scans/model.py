@@ -135,6 +135,14 @@ class ScanModel(TrainedModel):
         placement = place(raw, self.scan)
         return placement, torch.from_numpy(prepare(raw, placement, self.scan, overwrite=overwrite)[0])[None]
 
+    def prepared(self, one: Given) -> NDArray[np.float32]:
+        """(C, *S) float32: a scan as the network sees it, turned, resampled and standardized.
+
+        Raises:
+            DataError: it cannot be read, or prepared.
+        """
+        return self._prepared(one.read(self.scan))[1][0].numpy()
+
     @float32_by_default()
     def _predicted(self, one: Given, probabilities: bool) -> ScanPrediction:
         raw = one.read(self.scan)
