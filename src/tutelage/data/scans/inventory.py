@@ -197,7 +197,7 @@ def check_grids(inventory: ScanInventory) -> None:
             return
     axes = len(pairs[0][1].placement.shape)
     try:
-        patch = inventory.scan.patch(axes)
+        patch = inventory.scan.patch(axes) if inventory.scan.patch_size else (1,) * axes  # chosen to fit
     except ConfigError as error:
         inventory.faults.append(str(error))
         return

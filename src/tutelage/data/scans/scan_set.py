@@ -229,3 +229,14 @@ class ScanSubset:
     def names(self) -> list[str]:
         """The name of each case, as shown to the user."""
         return [self.scans.cases[row].name for row in self.rows]
+
+    def spread(self, most: int | None) -> ScanSubset:
+        """At most `most` of the cases, evenly spread over their order."""
+        return ScanSubset(self.scans, self.rows[spread_rows(len(self), most)])
+
+
+def spread_rows(count: int, most: int | None) -> list[int]:
+    """At most `most` of `count` rows, evenly spread; None is all."""
+    if most is None or most >= count:
+        return list(range(count))
+    return [(2 * place + 1) * count // (2 * most) for place in range(most)]
