@@ -39,10 +39,10 @@ class ScanConfig:
         "resample to this spacing in mm, in RAS+ order if canonical; empty keeps the spacing of each volume",
     ] = ()
     intensity: Annotated[
-        Literal["zscore", "zscore-nonzero", "percentile", "ct", "none"],
+        Literal["auto", "zscore", "zscore-nonzero", "percentile", "ct", "none"],
         "normalization per volume and channel: z-score of all or of nonzero voxels; percentile is a z-score after "
-        "clipping; ct maps a window to [-1, 1]",
-    ] = "zscore"
+        "clipping; ct maps a window to [-1, 1]; auto is zscore, or what the channels of nnU-Net's dataset.json ask for",
+    ] = "auto"
     percentiles: Annotated[
         tuple[float, ...], "with intensity=percentile: percentiles at which intensities are clipped"
     ] = (0.5, 99.5)

@@ -240,7 +240,9 @@ def _found(inventory: ScanInventory) -> list[str]:
             f"{role}: {shown(part.listing.where)} ({part.listing.kind}), {len(part.cases)} scans, "
             f"{part.labeled} labeled{skipped}"
         )
-    looks = inventory.parts["train"].looks
+    looks, scan = inventory.parts["train"].looks, inventory.scan
+    if scan.intensity == "ct":
+        notes.append("intensities from {:.4g} to {:.4g} are mapped to -1 to 1, others clipped".format(*scan.window))
     shapes = np.array([look.placement.shape for look in looks])
     spacing = np.median([look.placement.spacing for look in looks], axis=0)
     extremes = zip(shapes.min(0).tolist(), shapes.max(0).tolist(), strict=True)

@@ -19,6 +19,7 @@ from tutelage.core.files import atomic_file, make_folder
 from tutelage.core.names import shown
 from tutelage.core.regular import open_regular
 from tutelage.core.sealed import read_sealed, write_sealed
+from tutelage.data.scans.formats.files import files_of
 from tutelage.data.scans.items import Case
 from tutelage.data.scans.prepare import Placement
 from tutelage.data.scans.reading import crop_mask, read_reference
@@ -99,8 +100,9 @@ def case_key(case: Case, cfg: ScanConfig) -> str:
         if path is None:
             continue
         try:
-            with open_regular(path) as stream:
-                digest.update(hashlib.file_digest(stream, "blake2b").digest())
+            for file in files_of(path):
+                with open_regular(file) as stream:
+                    digest.update(hashlib.file_digest(stream, "blake2b").digest())
         except OSError as error:
             raise DataError(f"{shown(str(path))} cannot be read: {error.strerror}") from None
     digest.update(repr((len(case.images), case.label is not None)).encode())
