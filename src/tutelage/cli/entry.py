@@ -21,6 +21,7 @@ from tutelage.cli import (
     pretrain_commands,
     representation_commands,
     run_commands,
+    score_command,
     train_commands,
 )
 from tutelage.cli.application import app, dotted
@@ -45,6 +46,7 @@ COMMANDS = (
     train_commands,
     pretrain_commands,
     run_commands,
+    score_command,
     representation_commands,
     label_commands,
     look_commands,

@@ -1,4 +1,4 @@
-"""The size of patches, from the sizes of the scans and the number of voxels that a step has time for."""
+"""Size of patches and spacing, from the sizes of the scans and the number of voxels that there is time for."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 STEP = 16  # voxels: what V-Net and the U-Nets halve four times
+_WORTH_IT = 1.2  # times the finest spacing: scans are not resampled for less
+Spacing = tuple[float, ...]
 
 
 def choose_patch(
@@ -32,3 +34,22 @@ def choose_patch(
             break
         patch[axis] += step
     return tuple(patch.tolist())
+
+
+def choose_spacing(shape: tuple[int, ...], spacing: tuple[float, ...], voxels: int, coarsest: float) -> Spacing:
+    """(*S): the spacing at which a scan has at most `voxels` voxels, in mm; (), if it is not much coarser.
+
+    All axes that are finer than some spacing get that spacing, so that thick slices are left as they are.
+
+    Args:
+        coarsest: in mm; no axis is made coarser, though there are more voxels then.
+    """
+    extent, own = np.array(shape) * spacing, np.array(spacing)
+    low, high = float(own.min()), float(max(extent.max(), own.max()))
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if np.prod(extent / np.maximum(own, middle)) > voxels else (low, middle)
+    side = float(f"{min(high, coarsest):.3g}")
+    if side < _WORTH_IT * own.min():
+        return ()
+    return tuple(float(f"{step:.6g}") for step in np.maximum(own, side))

@@ -38,6 +38,7 @@ from tutelage.run.data_modules.base import DataModule
 from tutelage.run.data_modules.scan_checks import check_scan_runs
 from tutelage.run.data_modules.scan_costs import ScoringTimes, patch_voxels, scoring_times
 from tutelage.run.data_modules.scan_forecast import check_forecast
+from tutelage.run.data_modules.scan_resolution import choose_resolution, with_resolution
 from tutelage.run.data_modules.scan_scores import SHARE, fit_scores
 from tutelage.run.data_modules.scan_streams import scan_loader
 from tutelage.run.data_modules.scan_views import save_scan_views
@@ -108,8 +109,8 @@ class ScanModule(DataModule):
         )
 
     def settle(self, cfg: RunConfig, run: Path) -> RunConfig:
-        """The settings, with the recommended method if it is `auto`, which depends on the listing only."""
-        parts = list_scan_parts(cfg.data) if cfg.method == AUTO or cfg.train.budget is not None else {}
+        """The settings, with the recommended method if it is `auto`, and a spacing that the machine has time for."""
+        parts = list_scan_parts(cfg.data)
         cases = [case for role in ("train", "unlabeled") if role in parts for case in parts[role].cases]
         labels = sum(case.label is not None for case in cases)
         if cfg.method == AUTO and labels:  # without any, the check says why, and nothing can be recommended
@@ -121,6 +122,9 @@ class ScanModule(DataModule):
             own = base_preset(cfg.method)
             start = own if own in preset_names() else base_preset("supervised")
             self.console.print(f"- settings that are not given come from the preset {start}")
+        if (resolution := choose_resolution(cfg, parts, self.device)) is not None:
+            self.console.print(f"- {resolution.said()}")
+            cfg = with_resolution(cfg, resolution)
         if cfg.train.budget is not None:
             try:
                 check_forecast(cfg, parts, self.device)
