@@ -103,6 +103,15 @@ def test_series_and_masks_of_the_same_names_are_pairs(tmp_path: Path) -> None:
     ]
 
 
+def test_a_table_may_name_a_series(tmp_path: Path) -> None:
+    write_series(tmp_path / "dicom" / "1.2.3", np.random.default_rng(0).normal(size=SHAPE))
+    save(tmp_path / "a.nii.gz", label=box())
+    (tmp_path / "pairs.csv").write_text("image,label\ndicom/1.2.3,a.nii.gz\ndicom/4.5.6,\n")
+    (listing,) = list_scan_splits(str(tmp_path / "pairs.csv")).values()
+    assert [(case.name, case.label) for case in listing.cases] == [("dicom/1.2.3", tmp_path / "a.nii.gz")]
+    assert len(listing.faults) == 1 and "line 3: there is no file" in listing.faults[0]
+
+
 def test_photos_are_not_taken_for_scans(tmp_path: Path) -> None:
     (tmp_path / "photos" / "cat").mkdir(parents=True)
     for name in ("a.jpg", "LICENSE", "sky.hdr"):

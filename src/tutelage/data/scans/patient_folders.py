@@ -49,16 +49,16 @@ def list_brats(root: Path, where: str) -> ScanListing:
     found = {folder: channels for folder in folders if (channels := channels_in(folder))}
     images = {folder: {c: path for c, path in own.items() if c not in MASKS} for folder, own in found.items()}
     often = Counter(channel for own in images.values() for channel in own)
-    channels = sorted(channel for channel, count in often.items() if 2 * count > len(images))
-    listing = ScanListing(f"folders of patients with the channels {enumerated(channels)}", where)
+    usual = sorted(channel for channel, count in often.items() if 2 * count > len(images))
+    listing = ScanListing(f"folders of patients with the channels {enumerated(usual)}", where)
     for folder, own in images.items():
-        if lacking := [channel for channel in channels if channel not in own]:
+        if lacking := [channel for channel in usual if channel not in own]:
             listing.faults.append(f"{shown(str(folder))} lacks the channel {', '.join(lacking)}, which others have")
             listing.skippable.append(listing.faults[-1])
             continue
         mask = next((found[folder][name] for name in MASKS if name in found[folder]), None)
-        listing.cases.append(Case(folder.name, tuple(own[channel] for channel in channels), mask))
-    rare = sorted(shown(channel) for channel in often if channel not in channels)
+        listing.cases.append(Case(folder.name, tuple(own[channel] for channel in usual), mask))
+    rare = sorted(shown(channel) for channel in often if channel not in usual)
     if rare:
         listing.warnings.append(f"{shown(where)}: channels that few folders have are not used: {first_of(rare, 3)}")
     others = [folder.name for folder in folders if folder not in found]

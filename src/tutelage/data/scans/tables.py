@@ -16,6 +16,7 @@ from tutelage.data.images.tables import is_image_column
 from tutelage.data.scans.declared_intensity import declared_intensity
 from tutelage.data.scans.folders import find_folder, list_pairs
 from tutelage.data.scans.formats.common import SLICE_SUFFIXES, VOLUME_SUFFIXES, existing, near_file, stem_of, suffix_of
+from tutelage.data.scans.formats.files import is_there
 from tutelage.data.scans.items import Case, ScanListing
 from tutelage.data.scans.regions import classes_of_regions, label_value, said_of_regions
 
@@ -42,15 +43,15 @@ def list_dataset_file(path: Path, where: str) -> dict[str, ScanListing]:
     train = ScanListing("dataset.json of the Decathlon", where)
     try:
         table = json.loads(read_regular(path))
-        labels = dict(table["labels"])
+        named = dict(table["labels"])
         if "channel_names" in table:
-            ignored = labels.pop("ignore", None)  # nnU-Net's own key, not a class
+            ignored = named.pop("ignore", None)  # nnU-Net's own key, not a class
             train.ignore_label = None if ignored is None else label_value("ignore", ignored)
             train.intensity = declared_intensity(table["channel_names"])
-        if any(isinstance(value, list) for value in labels.values()):
-            labels = classes_of_regions(labels)
-            train.warnings.append(f"{shown(str(path))} has regions of several values: {said_of_regions(labels)}")
-        train.values = _values(labels)
+        if any(isinstance(value, list) for value in named.values()):
+            named = classes_of_regions(named)
+            train.warnings.append(f"{shown(str(path))} has regions of several values: {said_of_regions(named)}")
+        train.values = _values(named)
     except TableFault as fault:
         train.faults.append(f"{shown(str(path))}: {fault}")
         return {"train": train}
@@ -153,7 +154,7 @@ def list_pair_table(path: Path, where: str, *, root: Path | None = None) -> Scan
         images = tuple(existing(root / row[column].strip()) for column in channels if row[column].strip())
         label = row[header.index("label")].strip()
         mask = existing(root / label) if label else None
-        missing = [file for file in (*images, *([mask] if mask else [])) if not file.is_file()]
+        missing = [file for file in (*images, *([mask] if mask else [])) if not is_there(file)]
         few = len(listing.faults) < _HINTS
         lost = [
             f"{place}: there is no file {shown(str(file))}{near_file(file, root) if few else ''}" for file in missing
@@ -223,7 +224,7 @@ def _entry(entry: Any, root: Path, path: Path, listing: ScanListing) -> Case | N
         return None
     label = pair.get("label")
     files = [existing(root / name) for name in (*images, *([label] if isinstance(label, str) else []))]
-    missing = [file for file in files if not file.is_file()]
+    missing = [file for file in files if not is_there(file)]
     if missing:
         few = len(listing.faults) < _HINTS
         lost = [

@@ -56,13 +56,13 @@ def choose_resolution(cfg: RunConfig, listings: Mapping[str, ScanListing], devic
             found.append((raw, place(raw, cfg.scan)))
         except (DataError, MemoryError):  # named by the check
             continue
-    if not found:
+    if not found or len(found[0][1].shape) != 3:  # slices are few voxels
         return None
-    largest = sorted(found, key=lambda pair: np.prod(pair[1].shape))[len(found) // 2][1]
+    middle = sorted(found, key=lambda pair: np.prod(pair[1].shape))[len(found) // 2][1]
     coarsest = min(_coarsest(raw, placement, cfg.scan.ignore_label) for raw, placement in found)
     voxels = int(patch_voxels(cfg.train, device) / _SHARE)
-    spacing = choose_spacing(largest.shape, largest.spacing, voxels, coarsest)
-    return Resolution(spacing, largest.shape) if spacing else None
+    spacing = choose_spacing(middle.shape, middle.spacing, voxels, coarsest)
+    return Resolution(spacing, middle.shape) if spacing else None
 
 
 def with_resolution(cfg: RunConfig, resolution: Resolution | None) -> RunConfig:

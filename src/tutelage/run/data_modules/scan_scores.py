@@ -11,6 +11,7 @@ from tutelage.run.progress import clock
 
 SHARE = 0.25  # of the budget, for the final scores of all trainings of a command
 QUICK_OVERLAP = 0.25
+_WORTH_IT = 0.9  # of the time for scores: windows overlap less only if that saves more
 
 
 def fit_scores(cfg: SegmentationConfig, times: ScoringTimes, limit: float) -> tuple[SegmentationConfig, str | None]:
@@ -24,7 +25,8 @@ def fit_scores(cfg: SegmentationConfig, times: ScoringTimes, limit: float) -> tu
     """
     asked = cfg
     if times.closing(cfg) > limit and cfg.overlap is None and not cfg.strides:
-        cfg = dataclasses.replace(cfg, overlap=QUICK_OVERLAP)
+        quick = dataclasses.replace(cfg, overlap=QUICK_OVERLAP)
+        cfg = quick if times.closing(quick) < _WORTH_IT * times.closing(cfg) else cfg
     cases = max(len(times.val), len(times.test))
     if times.closing(cfg) > limit and cfg.scored_cases is None and cases > 1:
         cfg = dataclasses.replace(cfg, scored_cases=_most_cases(cfg, times, limit, cases))

@@ -45,7 +45,7 @@ def read(
     size = sum(file.stat().st_size for file in files_of(path))
     if (fault := memory_fault(_COPIES * int(np.prod(shape, dtype=object)), size)) is not None:
         raise FormatFault(f"has {' x '.join(map(str, shape))} voxels and {fault}")
-    slices.sort(key=lambda pair: float(np.dot(_numbers(*pair, "ImagePositionPatient", 3), normal)))
+    slices.sort(key=lambda pair: float(np.dot(_position(*pair), normal)))
     for name, one in slices:
         _check_alike(name, one, first_name, first)
     affine = _affine(slices, normal)
@@ -68,8 +68,11 @@ def _slices(path: Path) -> list[tuple[str, Dataset]]:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of values that are not as the standard says, but are read
                 one = pydicom.dcmread(io.BytesIO(read_regular(file)))
-                if "PixelData" in one and "Rows" in one:
-                    found.append((file.name, one))
+            if "PixelData" in one and "Rows" in one:
+                _check_single(file.name, one)
+                found.append((file.name, one))
+        except FormatFault:
+            raise
         except InvalidDicomError:
             if file.suffix.lower() in DICOM_SUFFIXES:
                 raise FormatFault(f"holds {shown(file.name)}, which is no DICOM file") from None
@@ -86,15 +89,18 @@ def _slices(path: Path) -> list[tuple[str, Dataset]]:
     return found
 
 
+def _check_single(name: str, one: Dataset) -> None:
+    if int(one.get("NumberOfFrames", 1) or 1) > 1:
+        raise FormatFault(f"holds {shown(name)} with several frames: expected a file for each slice")
+    if int(one.get("SamplesPerPixel", 1)) != 1:
+        raise FormatFault(f"holds {shown(name)} in colors: expected one number for each voxel")
+
+
 def _one_each(found: list[tuple[str, Dataset]]) -> list[tuple[str, Dataset]]:
     return list({str(pair[1].get("SeriesInstanceUID", "")): pair for pair in found}.values())
 
 
 def _check_alike(name: str, one: Dataset, first_name: str, first: Dataset) -> None:
-    if int(one.get("NumberOfFrames", 1) or 1) > 1:
-        raise FormatFault(f"holds {shown(name)} with several frames: expected a file for each slice")
-    if int(one.get("SamplesPerPixel", 1)) != 1:
-        raise FormatFault(f"holds {shown(name)} in colors: expected one number for each voxel")
     packed = one.file_meta.TransferSyntaxUID.is_compressed
     claimed_bytes(
         (one.Columns, one.Rows),
@@ -121,6 +127,10 @@ def _numbers(name: str, one: Dataset, key: str, count: int) -> NDArray[np.float6
     return values
 
 
+def _position(name: str, one: Dataset) -> NDArray[np.float64]:
+    return _numbers(name, one, "ImagePositionPatient", 3)
+
+
 def _normal(name: str, one: Dataset) -> NDArray[np.float64]:
     directions = _numbers(name, one, "ImageOrientationPatient", 6)
     normal = np.cross(directions[:3], directions[3:])
@@ -134,7 +144,7 @@ def _affine(slices: list[tuple[str, Dataset]], normal: NDArray[np.float64]) -> A
     name, first = slices[0]
     directions = _numbers(name, first, "ImageOrientationPatient", 6)
     down, across = _numbers(name, first, "PixelSpacing", 2)  # between rows, and between columns
-    places = np.array([_numbers(*pair, "ImagePositionPatient", 3) for pair in slices])
+    places = np.array([_position(*pair) for pair in slices])
     step = normal * _thickness(first)
     if len(slices) > 1:
         gaps = np.diff(places @ normal)

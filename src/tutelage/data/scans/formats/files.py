@@ -28,6 +28,11 @@ def is_series(folder: Path) -> bool:
     return any(is_dicom(file) for file in islice(files, _LOOKED_AT))
 
 
+def is_there(path: Path) -> bool:
+    """Whether a path is a file, or a folder that holds a DICOM series."""
+    return path.is_file() or (path.is_dir() and is_series(path))
+
+
 def is_dicom(file: Path) -> bool:
     """Whether a file is DICOM: by its suffix or, if it has none, or one of digits, by its first bytes."""
     suffix = file.suffix.lower()
