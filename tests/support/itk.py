@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import locale
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,16 @@ import pydicom
 import SimpleITK
 
 Array = np.ndarray
+
+
+@contextmanager
+def kept_locale() -> Iterator[None]:
+    """While open, ITK may set the locale of the process, as it does for DICOM files."""
+    before = locale.setlocale(locale.LC_ALL)
+    try:
+        yield
+    finally:
+        locale.setlocale(locale.LC_ALL, before)
 
 
 def itk(array: Array) -> SimpleITK.Image:
@@ -41,7 +54,8 @@ def write_series(folder: Path, array: Array, *, slope: float = 0.5, name: str = 
         for key, value in (shared | {"0020|0032": place, "0020|0013": str(z)}).items():
             one.SetMetaData(key, value)
         writer.SetFileName(str(folder / f"{(7 * z) % image.GetDepth():03}.dcm"))
-        writer.Execute(one)
+        with kept_locale():
+            writer.Execute(one)
     for file in sorted(folder.iterdir()):
         read = pydicom.dcmread(file)
         read.RescaleSlope, read.RescaleIntercept = str(slope), "0"

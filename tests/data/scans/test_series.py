@@ -12,7 +12,7 @@ import pytest
 import SimpleITK
 from pydicom.data import get_testdata_file
 
-from support.itk import itk, write_series
+from support.itk import itk, kept_locale, write_series
 from tutelage.core.errors import DataError
 from tutelage.data.scans.formats.read import read_mask, read_volume
 from tutelage.data.scans.source import list_scans
@@ -51,8 +51,9 @@ def itk_affine(image: SimpleITK.Image) -> np.ndarray:
 
 def test_a_series_is_what_simpleitk_reads_in_values_and_places(series: Path) -> None:
     reader = SimpleITK.ImageSeriesReader()
-    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(series)))
-    image = reader.Execute()
+    with kept_locale():
+        reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(series)))
+        image = reader.Execute()
     array, geometry = read_volume(series)
     np.testing.assert_allclose(array[0], SimpleITK.GetArrayFromImage(image).T)
     np.testing.assert_allclose(array[0], VOXELS, atol=0.5)  # rescaled
