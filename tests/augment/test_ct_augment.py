@@ -8,7 +8,8 @@ from tutelage.augment.ct_augment import BINS, NAMES, OPERATIONS, PIXEL_OPERATION
 from tutelage.augment.image_ops.affine import translate_x
 from tutelage.augment.image_ops.blending import blend
 from tutelage.augment.image_ops.tables import invert
-from tutelage.augment.operations import apply_operations, index_of
+from tutelage.augment.operation import index_of
+from tutelage.augment.operations import apply_operations
 from tutelage.augment.view import ImageShape
 from tutelage.augment.weak import Weak
 from tutelage.config.augment import CTAugmentConfig, WeakConfig

@@ -3,7 +3,8 @@ import torch
 from torch import Tensor
 
 from tutelage.augment.image_ops.tables import equalize
-from tutelage.augment.operations import apply_operations, index_of
+from tutelage.augment.operation import index_of
+from tutelage.augment.operations import apply_operations
 from tutelage.augment.rand_augment import OPERATIONS, VARIANTS, RandAugment, fill_gaps
 from tutelage.augment.view import Draws, ImageShape
 from tutelage.augment.weak import Weak
@@ -194,7 +195,7 @@ def test_official_gaps_are_gray_unless_an_operation_without_alpha_follows():
 def test_filling_gaps_changes_nothing_where_there_is_none():
     images = random_images(4)
     op = torch.full((4, 2), index_of("contrast", OPERATIONS))
-    assert torch.equal(fill_gaps(images, op, torch.ones(4, 2, dtype=torch.float64)), images)
+    assert torch.equal(fill_gaps(images, op, torch.ones(4, 2, 1, dtype=torch.float64)), images)
 
 
 def test_a_strong_view_without_operations_and_cutout_is_the_weak_view():

@@ -58,7 +58,6 @@ def fuzz(reader: Reader, folder: Path, how: settings) -> None:
         reads_or_refuses()
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
 def test_a_damaged_file_is_read_or_refused(reader: Reader, tmp_path: Path) -> None:
     fuzz(reader, tmp_path, QUICK)

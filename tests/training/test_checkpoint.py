@@ -9,7 +9,15 @@ import torch
 
 from support.runs import unsealed
 from tutelage.core.errors import CheckpointError, RunError
-from tutelage.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from tutelage.training.checkpoint import (
+    NO_LOG,
+    Checkpoint,
+    GrowingLog,
+    LogMark,
+    is_checkpoint_file,
+    load_checkpoint,
+    save_checkpoint,
+)
 
 
 def checkpoint(step: int) -> Checkpoint:
@@ -49,6 +57,35 @@ def test_saving_an_earlier_step_again_forgets_the_later_one(tmp_path: Path) -> N
     for step in (1, 2, 3, 2):
         save_checkpoint(tmp_path, checkpoint(step))
     assert load_checkpoint(tmp_path).step == 2
+
+
+def test_a_file_of_someone_else_is_never_written_over(tmp_path: Path) -> None:
+    foreign = tmp_path / "step-00000002.safetensors"
+    foreign.write_bytes(b"notes")
+    for step in (1, 2, 3):
+        save_checkpoint(tmp_path, checkpoint(step))
+        assert load_checkpoint(tmp_path).step == step
+    assert foreign.read_bytes() == b"notes"
+    assert all(is_checkpoint_file(path.name) for path in tmp_path.iterdir())
+    save_checkpoint(tmp_path, checkpoint(4))
+    assert sorted(path.name for path in tmp_path.glob("*.safetensors")) == [
+        "step-00000002.safetensors",
+        "step-00000003.safetensors",
+        "step-00000004.safetensors",
+    ]
+
+
+def test_the_mark_of_a_growing_log_is_that_of_what_was_written(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    growing = GrowingLog(log)
+    assert growing.mark() == NO_LOG
+    for text in ("one\n", "two\nthree\n", ""):
+        with log.open("a") as stream:
+            stream.write(text)
+        assert growing.mark() == LogMark.of(log.read_bytes())
+    written = log.read_bytes() + b"four\n"
+    log.write_bytes(b"X" + written[1:])  # damage to what was read already
+    assert growing.mark() == LogMark.of(written)
 
 
 def test_a_file_that_the_manifest_does_not_name_counts_for_nothing(tmp_path: Path) -> None:

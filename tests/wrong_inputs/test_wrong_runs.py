@@ -203,6 +203,18 @@ RESUMED: dict[str, tuple[Callable[[Any], list[str]], str]] = {
         resume(manifest(lambda m: m["checkpoints"][-1].update(file="../../x"))),
         r"manifest.json names a file outside its folder: '../../x'",
     ),
+    "a manifest whose log has no hash": (
+        resume(
+            manifest(
+                lambda m: m["checkpoints"][-1]["log"].update({"9ha256": m["checkpoints"][-1]["log"].pop("sha256")})
+            )
+        ),
+        r"manifest.json is damaged: an entry lacks its size or hash",
+    ),
+    "a manifest whose step is text": (
+        resume(manifest(lambda m: m["checkpoints"][-1].update(step="2"))),
+        r"manifest.json is damaged: ",
+    ),
     "a manifest whose entries are numbers": (
         resume(manifest(lambda m: m.update(checkpoints=[1, 2]))),
         r"manifest.json is damaged: ",

@@ -14,16 +14,18 @@ from tutelage.augment.image_ops.blending import brightness, color, contrast, gra
 from tutelage.augment.image_ops.hue import shift_hue
 from tutelage.augment.image_ops.inputs import check_images
 from tutelage.augment.image_ops.resample import gaussian_blur, resize_crops
-from tutelage.augment.operations import Operation, apply_operations
+from tutelage.augment.operation import Operation
+from tutelage.augment.operations import apply_operations
+from tutelage.augment.pixels import TABLES
 from tutelage.augment.view import Draws, ImageShape, View
 from tutelage.config.augment import ContrastiveConfig
 
 SMALLEST_SIGMA, LARGEST_SIGMA = 0.1, 2.0  # of the blur, in pixels
 OPERATIONS = (
     Operation("identity"),
-    Operation("brightness", lambda images, v: brightness(images, v[:, 0])),
-    Operation("contrast", lambda images, v: contrast(images, v[:, 0])),
-    Operation("saturation", lambda images, v: color(images, v[:, 0])),
+    Operation("brightness", lambda images, v: brightness(images, v[:, 0]), table=TABLES["brightness"]),
+    Operation("contrast", lambda images, v: contrast(images, v[:, 0]), table=TABLES["contrast"]),
+    Operation("saturation", lambda images, v: color(images, v[:, 0]), mixed=("luma", "image")),
     Operation("hue", lambda images, v: shift_hue(images, v[:, 0])),
     Operation("grayscale", lambda images, v: grayscale(images)),
     Operation("blur", lambda images, v: gaussian_blur(images, v[:, 0], largest=LARGEST_SIGMA)),
@@ -87,7 +89,7 @@ class Contrastive(View):
     def apply(self, images: Tensor, draws: Draws) -> Tensor:
         shape = check_images(images)
         cropped = resize_crops(images, draws["crop"], shape.height, shape.width, flip=draws["flip"])
-        return apply_operations(cropped, OPERATIONS, draws["op"].cpu(), draws["value"].cpu().unsqueeze(2))
+        return apply_operations(cropped, OPERATIONS, draws["op"], draws["value"].unsqueeze(2))
 
     def describe(self, draws: Draws, row: int) -> str:
         left, top, right, bottom = draws["crop"][row].tolist()

@@ -20,7 +20,10 @@ from tutelage.augment.image_ops.filters import blur, sharpness, smooth
 from tutelage.augment.image_ops.inputs import check_images, check_rows
 from tutelage.augment.image_ops.resample import FILTERS, Filter, resize_crops
 from tutelage.augment.image_ops.tables import autocontrast, equalize, invert, posterize, solarize
-from tutelage.augment.operations import Operation, apply_operations, index_of
+from tutelage.augment.operation import Operation, index_of
+from tutelage.augment.operations import affine_maps, apply_operations
+from tutelage.augment.pixels import TABLES
+from tutelage.augment.pixels import toward as table_toward
 from tutelage.augment.view import Draws, ImageShape, View
 from tutelage.config.augment import CTAugmentConfig
 
@@ -57,22 +60,22 @@ def rescale(resample: Filter) -> Callable[[Tensor, Tensor], Tensor]:
 
 OPERATIONS = (
     Operation("identity"),
-    Operation("autocontrast", toward(autocontrast)),
-    Operation("blur", toward(blur)),
-    Operation("brightness", lambda images, v: brightness(images, v[:, 0])),
-    Operation("color", lambda images, v: color(images, v[:, 0])),
-    Operation("contrast", lambda images, v: contrast(images, v[:, 0])),
+    Operation("autocontrast", toward(autocontrast), table=table_toward(TABLES["autocontrast"])),
+    Operation("blur", toward(blur), mixed=("image", "blur")),
+    Operation("brightness", lambda images, v: brightness(images, v[:, 0]), table=TABLES["brightness"]),
+    Operation("color", lambda images, v: color(images, v[:, 0]), mixed=("luma", "image")),
+    Operation("contrast", lambda images, v: contrast(images, v[:, 0]), table=TABLES["contrast"]),
     Operation("cutout", cutout),
-    Operation("equalize", toward(equalize)),
-    Operation("invert", toward(invert)),
-    Operation("posterize", lambda images, v: posterize(images, v[:, 0])),
+    Operation("equalize", toward(equalize), table=table_toward(TABLES["equalize"])),
+    Operation("invert", toward(invert), table=table_toward(TABLES["invert"])),
+    Operation("posterize", lambda images, v: posterize(images, v[:, 0]), table=TABLES["posterize"]),
     Operation("rescale", rescale(FILTERS[0])),
     Operation("rotate"),
-    Operation("sharpness", lambda images, v: sharpness(images, v[:, 0])),
+    Operation("sharpness", lambda images, v: sharpness(images, v[:, 0]), mixed=("smooth", "image")),
     Operation("shear_x"),
     Operation("shear_y"),
-    Operation("smooth", toward(smooth)),
-    Operation("solarize", lambda images, v: solarize(images, v[:, 0])),
+    Operation("smooth", toward(smooth), mixed=("image", "smooth")),
+    Operation("solarize", lambda images, v: solarize(images, v[:, 0]), table=TABLES["solarize"]),
     Operation("translate_x"),
     Operation("translate_y"),
 )
@@ -218,13 +221,15 @@ class CTAugmentView(View):
         numbers = torch.cat([value.unsqueeze(2), place], dim=2)
         return {**weak, "op": op, "level": level, "numbers": numbers}
 
+    def prepare(self, draws: Draws, shape: ImageShape) -> Draws:
+        maps = affine_maps(OPERATIONS, draws["op"], draws["numbers"], shape)
+        return {**self.weak.prepare(draws, shape), "maps": maps}
+
     def apply(self, images: Tensor, draws: Draws) -> Tensor:
-        op, level = draws["op"].cpu(), draws["level"].cpu()
-        method = (level[..., 1] * 5.99).long()
-        other_filter = (op == RESCALE) & (method > 0)
-        chosen = torch.where(other_filter, len(OPERATIONS) - 1 + method, op)
+        chosen = with_filters(draws["op"], draws["level"])
         weak = self.weak.apply(images, draws)
-        return apply_operations(weak, PIXEL_OPERATIONS, chosen, draws["numbers"].cpu(), fill=self.fill)
+        maps = draws.get("maps")
+        return apply_operations(weak, PIXEL_OPERATIONS, chosen, draws["numbers"], maps=maps, fill=self.fill)
 
     def describe(self, draws: Draws, row: int) -> str:
         words = []
@@ -235,3 +240,9 @@ class CTAugmentView(View):
             elif name != "identity":
                 words.append(f"{name} {float(numbers[0]) + 0.0:.3g}")  # + 0.0 removes the sign of -0
         return "; ".join([self.weak.describe(draws, row), ", ".join(words) or "no operation"])
+
+
+def with_filters(op: Tensor, level: Tensor) -> Tensor:
+    """Positions in `PIXEL_OPERATIONS` of positions in `OPERATIONS`: the second level chooses the filter of rescale."""
+    method = (level[..., 1] * 5.99).long()
+    return torch.where((op == RESCALE) & (method > 0), len(OPERATIONS) - 1 + method, op)

@@ -17,20 +17,22 @@ from tutelage.augment.cutout import Cutout
 from tutelage.augment.image_ops.blending import brightness, color, contrast
 from tutelage.augment.image_ops.filters import sharpness
 from tutelage.augment.image_ops.tables import autocontrast, equalize, posterize, solarize
-from tutelage.augment.operations import FILLS, GEOMETRIC, Operation, apply_operations
+from tutelage.augment.operation import FILLS, GEOMETRIC, Operation
+from tutelage.augment.operations import affine_maps, apply_operations
+from tutelage.augment.pixels import TABLES, opaque
 from tutelage.augment.view import Draws, ImageShape, View
 from tutelage.config.augment import StrongConfig
 
 OPERATIONS = (
     Operation("identity"),
-    Operation("autocontrast", lambda images, v: autocontrast(images)),
-    Operation("equalize", lambda images, v: equalize(images)),
-    Operation("brightness", lambda images, v: brightness(images, v[:, 0])),
-    Operation("color", lambda images, v: color(images, v[:, 0])),
-    Operation("contrast", lambda images, v: contrast(images, v[:, 0])),
-    Operation("sharpness", lambda images, v: sharpness(images, v[:, 0])),
-    Operation("posterize", lambda images, v: posterize(images, v[:, 0])),
-    Operation("solarize", lambda images, v: solarize(images, v[:, 0])),
+    Operation("autocontrast", lambda images, v: autocontrast(images), table=TABLES["autocontrast"]),
+    Operation("equalize", lambda images, v: equalize(images), table=TABLES["equalize"]),
+    Operation("brightness", lambda images, v: brightness(images, v[:, 0]), table=TABLES["brightness"]),
+    Operation("color", lambda images, v: color(images, v[:, 0]), mixed=("luma", "image")),
+    Operation("contrast", lambda images, v: contrast(images, v[:, 0]), table=TABLES["contrast"]),
+    Operation("sharpness", lambda images, v: sharpness(images, v[:, 0]), mixed=("smooth", "image")),
+    Operation("posterize", lambda images, v: posterize(images, v[:, 0]), table=TABLES["posterize"]),
+    Operation("solarize", lambda images, v: solarize(images, v[:, 0]), table=TABLES["solarize"]),
     *(Operation(name) for name in GEOMETRIC),
 )
 
@@ -169,6 +171,10 @@ class RandAugment(View):
             value = values.gather(0, op.unsqueeze(0)).squeeze(0)
         return {**weak, "op": op, "value": value, **self.cutout.draw(rows, shape, generator)}
 
+    def prepare(self, draws: Draws, shape: ImageShape) -> Draws:
+        maps = affine_maps(OPERATIONS, draws["op"], draws["value"].unsqueeze(2), shape)
+        return {**self.weak.prepare(draws, shape), "maps": maps}
+
     def apply(self, images: Tensor, draws: Draws) -> Tensor:
         if self.variant.weak_first:
             return self.cutout.apply(self.operate(self.weak.apply(images, draws), draws), draws)
@@ -176,11 +182,12 @@ class RandAugment(View):
 
     def operate(self, images: Tensor, draws: Draws) -> Tensor:
         """The operations alone, one after the other."""
-        op, value = draws["op"].cpu(), draws["value"].cpu()
+        op, numbers, maps = draws["op"], draws["value"].unsqueeze(2), draws.get("maps")
         fill = self.variant.fill if self.cfg.fill == "published" else self.cfg.fill
         if fill == "transparent":
-            return fill_gaps(apply_operations(images, OPERATIONS, op, value.unsqueeze(2)), op, value)
-        return apply_operations(images, OPERATIONS, op, value.unsqueeze(2), fill=FILLS[fill])
+            changed = apply_operations(images, OPERATIONS, op, numbers, maps=maps)
+            return fill_gaps(changed, op, numbers, maps)
+        return apply_operations(images, OPERATIONS, op, numbers, maps=maps, fill=FILLS[fill])
 
     def describe(self, draws: Draws, row: int) -> str:
         words = []
@@ -197,16 +204,18 @@ class RandAugment(View):
 # The official code keeps an alpha channel; these four drop it, and transparent pixels are black from then on.
 OPAQUE = ("autocontrast", "equalize", "posterize", "solarize")
 ALPHA_OPERATIONS = tuple(
-    Operation(op.name, (lambda alpha, v: torch.full_like(alpha, 255)) if op.name in OPAQUE else None)
+    Operation(op.name, lambda alpha, v: torch.full_like(alpha, 255), table=opaque)
+    if op.name in OPAQUE
+    else Operation(op.name)
     for op in OPERATIONS
 )
 
 
-def fill_gaps(images: Tensor, op: Tensor, value: Tensor) -> Tensor:
+def fill_gaps(images: Tensor, op: Tensor, numbers: Tensor, maps: Tensor | None = None) -> Tensor:
     """The images with the gaps of geometric operations in gray, unless an operation of `OPAQUE` came later.
 
     The official code does so with an alpha channel. Its gray is 0 after standardizing to [-1, 1], so 127.5; here 127.
     """
     alpha = images.new_full((images.shape[0], 1, *images.shape[2:]), 255)
-    alpha = apply_operations(alpha, ALPHA_OPERATIONS, op, value.unsqueeze(2), fill=0)
+    alpha = apply_operations(alpha, ALPHA_OPERATIONS, op, numbers, maps=maps, fill=0)
     return images.bitwise_and(alpha).bitwise_or_(alpha.bitwise_not().bitwise_and_(127))

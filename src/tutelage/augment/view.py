@@ -29,11 +29,20 @@ class View(ABC):
     """A random transform of a batch in which each row has its own draw.
 
     `draw` is called for the rows of all ranks and sliced, so that views do not depend on the number of ranks.
+
+    Attributes:
+        learned: whether the draws depend on the training so far, so that they cannot be made ahead.
     """
+
+    learned: bool = False
 
     @abstractmethod
     def draw(self, rows: int, shape: ImageShape, generator: torch.Generator) -> Draws:
         """The random numbers of `rows` images, from `generator` alone."""
+
+    def prepare(self, draws: Draws, shape: ImageShape) -> Draws:
+        """The draws, on the CPU, with whatever else `apply` wants to have computed there ahead of time."""
+        return draws
 
     @abstractmethod
     def apply(self, images: Tensor, draws: Draws) -> Tensor:

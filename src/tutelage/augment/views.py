@@ -12,7 +12,7 @@ from tutelage.augment.contrastive import Contrastive
 from tutelage.augment.ct_augment import CTAugment
 from tutelage.augment.cutout import Cutout
 from tutelage.augment.image_ops.inputs import check_images
-from tutelage.augment.operations import FILLS
+from tutelage.augment.operation import FILLS
 from tutelage.augment.rand_augment import RandAugment
 from tutelage.augment.view import Draws, ImageShape, View
 from tutelage.augment.weak import Weak, WeakCrop
@@ -42,9 +42,13 @@ class WithCutout(View):
 
     def __init__(self, view: View, cutout: Cutout) -> None:
         self.view, self.cutout = view, cutout
+        self.learned = view.learned
 
     def draw(self, rows: int, shape: ImageShape, generator: torch.Generator) -> Draws:
         return {**self.view.draw(rows, shape, generator), **self.cutout.draw(rows, shape, generator)}
+
+    def prepare(self, draws: Draws, shape: ImageShape) -> Draws:
+        return self.view.prepare(draws, shape)
 
     def apply(self, images: Tensor, draws: Draws) -> Tensor:
         return self.cutout.apply(self.view.apply(images, draws), draws)

@@ -128,7 +128,8 @@ class TrainConfig:
         Literal["auto", "fp32", "bf16", "fp16"], "auto is bf16 on GPUs that support it, otherwise fp32"
     ] = "auto"
     channels_last: Annotated[bool | None, "channels-last memory format; by default everywhere but on mps"] = None
-    compile: Annotated[bool, "compile the networks with torch.compile"] = False
+    compile: Annotated[bool, "compile networks and views by torch.compile"] = False
+    deterministic: Annotated[bool, "false: cuDNN tries which algorithm is fastest; resumed runs may differ"] = True
     workers: Annotated[int, "threads that decode images and load batches ahead"] = 2
     log_every: Annotated[int | None, "steps between log lines; by default up to 50"] = None
     eval_every: Annotated[int | None, "steps between evaluations; by default there are 20"] = None

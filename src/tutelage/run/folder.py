@@ -32,7 +32,7 @@ from tutelage.run.own_files import (
 )
 from tutelage.run.run_files import FORMAT, is_run, read_rows
 from tutelage.run.run_record import RunRecord
-from tutelage.training.checkpoint import MANIFEST, LogMark
+from tutelage.training.checkpoint import MANIFEST, GrowingLog, LogMark
 
 
 class RunFolder:
@@ -59,6 +59,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = FileLock(path / ".lock", timeout=0)
+        self._log = GrowingLog(path / METRICS)
         self._made: list[Path] = []  # removed again if the run does not start: inner folders first
         self._cached: set[str] | None = None  # names in the cache of the run to be replaced
 
@@ -175,8 +176,7 @@ class RunFolder:
 
     def log_mark(self) -> LogMark:
         """Of what metrics.jsonl holds now."""
-        file = self.path / METRICS
-        return LogMark.of(file.read_bytes() if file.exists() else b"")
+        return self._log.mark()
 
     def cut(self, step: int, mark: LogMark) -> None:
         """Remove the log lines after `step`, when the log had that mark, since those steps are done again.
@@ -193,6 +193,7 @@ class RunFolder:
             )
         if len(content) > mark.size:
             write_atomically(metrics, content[: mark.size])
+        self._log = GrowingLog(metrics)
         if timing.exists():  # not synced to the disk, and of no effect on the training: what is damaged is dropped
             kept = [row for row in read_rows(timing, damaged=True) if row.get("step", step + 1) <= step]
             write_atomically(timing, "".join(strict_json(row) + "\n" for row in kept).encode())

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,9 @@ from tutelage.core.sealed import unsealed, write_sealed
 FORMAT = 1
 MANIFEST = "manifest.json"
 KEEP = 2
-_NAME = re.compile(r"step-\d{8,}\.safetensors")
+_ENTRY: Mapping[str, type] = {"file": str, "step": int, "bytes": int, "sha256": str}
+_MARK: Mapping[str, type] = {"size": int, "sha256": str}
+_NAME = re.compile(r"step-\d{8,}(-\d+)?\.safetensors")
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,24 @@ class LogMark:
 
 
 NO_LOG = LogMark.of(b"")
+
+
+class GrowingLog:
+    """A log that only grows, as far as it was read: what was read once is not read again."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self._size, self._hash = 0, hashlib.sha256()
+
+    def mark(self) -> LogMark:
+        """Of what the log holds now; a log that is missing holds nothing."""
+        if self.file.exists():
+            with self.file.open("rb") as stream:
+                stream.seek(self._size)
+                added = stream.read()
+            self._hash.update(added)
+            self._size += len(added)
+        return LogMark(self._size, self._hash.hexdigest())
 
 
 @dataclass(frozen=True)
@@ -60,7 +81,8 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
         CheckpointError: it holds NaN or infinity; such a state is never saved.
     """
     make_folder(folder)
-    path = folder / f"step-{checkpoint.step:08d}.safetensors"
+    before, other = _read_manifest(folder)
+    path = _free(folder, f"step-{checkpoint.step:08d}", {*other, *(entry["file"] for entry in before)})
     size = sum(tensor.nbytes for tensor in checkpoint.tensors.values())
     require_space(path, 2 * size)  # leaves room for the log
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
@@ -68,7 +90,6 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     if bad is not None:
         raise CheckpointError(f"step {checkpoint.step}: {bad} holds NaN or infinity; not saved")
     content = serialize(tensors, metadata={"values": strict_json(checkpoint.values)})
-    before, other = _read_manifest(folder)
     # first listed, then written, since only files that the manifest lists are ever deleted
     _write_manifest(folder, before, {*other, path.name} - {e["file"] for e in before})
     write_atomically(path, content)
@@ -80,6 +101,15 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     _write_manifest(folder, kept, stale)
     for name in stale:
         (folder / name).unlink(missing_ok=True)
+    return path
+
+
+def _free(folder: Path, stem: str, own: Container[str]) -> Path:
+    """A file that is one of `own`, or does not exist: a file of someone else is never written over."""
+    path, number = folder / f"{stem}.safetensors", 1
+    while path.name not in own and path.exists():
+        number += 1
+        path = folder / f"{stem}-{number}.safetensors"
     return path
 
 
@@ -129,7 +159,8 @@ def _parse(path: Path, content: bytes, entry: Mapping[str, Any]) -> Checkpoint:
         values = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["values"])
     except Exception as error:  # whatever safetensors raises on damaged bytes
         raise CheckpointError(f"{path} is not a checkpoint: {error}") from None
-    return Checkpoint(entry["step"], tensors, values, LogMark(**entry.get("log", asdict(NO_LOG))))
+    mark = entry.get("log", asdict(NO_LOG))
+    return Checkpoint(entry["step"], tensors, values, LogMark(mark["size"], mark["sha256"]))
 
 
 def entries(folder: Path) -> list[dict[str, Any]]:
@@ -139,6 +170,10 @@ def entries(folder: Path) -> list[dict[str, Any]]:
         CheckpointError: it is damaged, or in a newer format.
     """
     return _read_manifest(folder)[0]
+
+
+def _holds(entry: Any, kinds: Mapping[str, type]) -> bool:
+    return isinstance(entry, dict) and all(isinstance(entry.get(name), kind) for name, kind in kinds.items())
 
 
 def _write_manifest(folder: Path, listed: Sequence[Mapping[str, Any]], other: Iterable[str]) -> None:
@@ -162,7 +197,7 @@ def _read_manifest(folder: Path) -> tuple[list[dict[str, Any]], set[str]]:
             if Path(name).name != name:
                 raise CheckpointError(f"{path} names a file outside its folder: {name!r}")
         for entry in found:
-            if not {"bytes", "sha256"} <= set(entry):
+            if not _holds(entry, _ENTRY) or not _holds(entry.get("log", asdict(NO_LOG)), _MARK):
                 raise CheckpointError(f"{path} is damaged: an entry lacks its size or hash")
     except (KeyError, TypeError, RunError) as error:
         if isinstance(error, RunError):

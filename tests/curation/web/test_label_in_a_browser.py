@@ -309,6 +309,23 @@ def test_undo_opens_a_region_again_and_escape_leaves_it(page: Browser, served: S
     page.wait("document.querySelector('#region').hidden && !document.querySelector('#map-view').hidden")
 
 
+def test_undo_opens_a_region_again_though_the_map_comes_late(page: Browser, served: Served) -> None:
+    label(page, 6)
+    page.click("#tab-map")
+    draw_around_all(page)
+    before = page.value("document.querySelectorAll('#region-grid .tile').length")
+    maps = "performance.getEntriesByType('resource').filter((one) => one.name.endsWith('/api/map')).length"
+    seen = page.value(maps)
+    page.press("Enter")
+    page.wait("document.querySelector('#region-grid').textContent.includes('No image of this region')")
+    page.wait(f"{maps} > {seen}")
+    late = "new Promise((done) => setTimeout(done, 1500)).then(() => window.quick(...all))"
+    page.value("(window.quick = window.fetch, 0)")
+    page.value(f"(window.fetch = (...all) => all[0] === '/api/map' ? {late} : window.quick(...all), 0)")
+    page.press("Backspace")
+    page.wait(f"document.querySelectorAll('#region-grid .tile').length === {before}")
+
+
 def test_the_map_works_by_keyboard(page: Browser, served: Served) -> None:
     label(page, 3)
     page.press("]", "]")

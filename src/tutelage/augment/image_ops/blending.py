@@ -63,10 +63,15 @@ def contrast(images: Tensor, factor: Tensor) -> Tensor:
     """`PIL.ImageEnhance.Contrast`: 0 is the image's mean luma, rounded, 1 the image."""
     check_images(images)
     levels = images.to(torch.float32)
+    return mix(mean_luma(luma(levels)), levels, per_row(factor, images, "factor"))
+
+
+def mean_luma(gray: Tensor) -> Tensor:
+    """(B, 1, 1, 1) float32: the mean over each image of `luma`, rounded."""
     # A line's sum is below 2^24 and exact in float32; float64 is only needed, and slow, for the whole image.
-    total = luma(levels).sum(3).sum((1, 2), dtype=torch.float64)
-    mean = total.div_(images.shape[2] * images.shape[3]).add_(0.5).floor_().to(torch.float32)
-    return mix(mean.view(-1, 1, 1, 1), levels, per_row(factor, images, "factor"))
+    total = gray.sum(3).sum((1, 2), dtype=torch.float64)
+    mean = total.div_(gray.shape[2] * gray.shape[3]).add_(0.5).floor_().to(torch.float32)
+    return mean.view(-1, 1, 1, 1)
 
 
 @takes_floats

@@ -48,14 +48,18 @@ def autocontrast(images: Tensor) -> Tensor:
     """Each channel stretched over [0, 255], as `PIL.ImageOps.autocontrast` without cutoff."""
     check_images(images)
     planes = images.flatten(2).flatten(0, 1)
+    return look_up(planes.long(), autocontrast_tables(planes)).view_as(images)
+
+
+def autocontrast_tables(planes: Tensor) -> Tensor:
+    """(N, 256) uint8: the new level of each level, for planes (N, P) of whole levels."""
     low, high = planes.amin(1, keepdim=True).double(), planes.amax(1, keepdim=True).double()
     # In float64 and in Pillow's order, since the rounding of these two decides which level is met.
     # (`255.0 / tensor` would not do: it multiplies by the rounded reciprocal.)
     scale = torch.where(high > low, torch.full_like(high, 255.0).div_(high - low), 1.0)
     offset = torch.where(high > low, -low * scale, 0.0)
-    level = torch.arange(256, dtype=torch.float64, device=images.device)
-    tables = (level * scale).add_(offset).clamp_(0, 255).to(torch.int16).to(torch.uint8)
-    return look_up(planes.long(), tables).view_as(images)
+    level = torch.arange(256, dtype=torch.float64, device=planes.device)
+    return (level * scale).add_(offset).clamp_(0, 255).to(torch.int16).to(torch.uint8)
 
 
 @takes_floats
@@ -64,14 +68,18 @@ def equalize(images: Tensor) -> Tensor:
     check_images(images)
     planes = images.flatten(2).flatten(0, 1)
     levels = planes.long()
-    one = torch.ones((), dtype=torch.int32, device=images.device)
-    histogram = torch.zeros(len(planes), 256, dtype=torch.int32, device=images.device)
+    return look_up(levels, equalize_tables(planes, levels)).view_as(images)
+
+
+def equalize_tables(planes: Tensor, levels: Tensor) -> Tensor:
+    """(N, 256) uint8: the new level of each level, for planes (N, P), which `levels` holds in int64."""
+    one = torch.ones((), dtype=torch.int32, device=planes.device)
+    histogram = torch.zeros(len(planes), 256, dtype=torch.int32, device=planes.device)
     histogram.scatter_add_(1, levels, one.expand_as(levels))
     highest = histogram.gather(1, planes.amax(1, keepdim=True).long())
     step = (planes.shape[1] - highest) // 255
     darker = histogram.cumsum(1, dtype=torch.int32).sub_(histogram).add_(step // 2)
     # float64 divides whole numbers exactly enough, and faster than int32 does.
     tables = darker.double().div_(step).floor_().clamp_(max=255)
-    level = torch.arange(256, dtype=torch.float64, device=images.device)
-    tables = torch.where(step > 0, tables, level).to(torch.int16).to(torch.uint8)
-    return look_up(levels, tables).view_as(images)
+    level = torch.arange(256, dtype=torch.float64, device=planes.device)
+    return torch.where(step > 0, tables, level).to(torch.int16).to(torch.uint8)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,8 @@ from tutelage.core.seeding import generator
 from tutelage.data.fetch_ahead import FetchAhead
 from tutelage.data.images.streamed import ImageRows, StreamedImages
 from tutelage.data.sampler import Sampler
+
+Look = Callable[[Tensor, Draws], Tensor]  # from uint8 images to what the network takes
 
 _BLOCK = 16  # images counted at a time; counting takes eight bytes per pixel
 
@@ -45,8 +47,13 @@ def unchanged(rows: Tensor) -> Tensor:
     return rows
 
 
-@cache
+@torch.compiler.assume_constant_result  # rather than a copy from the host in each compiled call
 def _constants(normalization: Normalization, device: torch.device) -> tuple[Tensor, Tensor]:
+    return _computed_once(normalization, device)
+
+
+@cache
+def _computed_once(normalization: Normalization, device: torch.device) -> tuple[Tensor, Tensor]:
     """Mean and 1 / std, (1, C, 1, 1) each; kept on the device, since copying them would synchronize with it."""
     mean, scale = normalization.mean, [1.0 / s for s in normalization.std]
     first, second = (torch.tensor(values, dtype=torch.float32, device=device) for values in (mean, scale))
@@ -65,6 +72,28 @@ class ImageStream:
     labels: np.ndarray | None = None
     probe: View | None = None
 
+    @property
+    def all_views(self) -> tuple[View, ...]:
+        """The views, then the probe if there is one."""
+        return self.views if self.probe is None else (*self.views, self.probe)
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What is known of a batch before its step: its rows and images, and the draws of its views.
+
+    Draws are None where they depend on the training so far.
+    """
+
+    rows: Tensor
+    images: Tensor
+    draws: tuple[Draws | None, ...]
+
+    def pinned(self) -> Fetched:
+        """In host memory that a GPU reads by itself, while the host goes on."""
+        draws = tuple(None if one is None else {k: v.pin_memory() for k, v in one.items()} for one in self.draws)
+        return Fetched(self.rows.pin_memory(), self.images.pin_memory(), draws)
+
 
 class ImageLoader:
     """`batch(step)` is a pure function of the step; threads and resuming do not change it.
@@ -75,6 +104,8 @@ class ImageLoader:
         workers: threads that fetch rows ahead; 0 fetches when asked. The views are made by the caller's thread, on
             `device`.
         prefetch: steps fetched ahead.
+        compiled: the backend of `torch.compile` that compiles each view with its normalization; None for none. On a CPU
+            this is slower: views are made there with less arithmetic than a compiler can save.
     """
 
     def __init__(
@@ -89,17 +120,24 @@ class ImageLoader:
         workers: int = 1,
         prefetch: int = 2,
         channels_last: bool = False,
+        compiled: str | None = None,
     ) -> None:
         self.images, self.streams = images, {"labeled": labeled, "unlabeled": unlabeled}
         self.normalization, self.seed, self.device = normalization, seed, device
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.shape = ImageShape(*images.shape[1:]) if images.ndim == 4 else ImageShape(images.shape[1], 1, 1)
+        self._looks = {
+            view: _compiled(partial(self._look, view), compiled)
+            for stream in self.streams.values()
+            if stream is not None
+            for view in stream.all_views
+        }
         self._rows = FetchAhead(self._fetch, workers=workers, prefetch=prefetch)
 
     def batch(self, step: int) -> Batch:
         """The batch of `step`, on the device; under torchrun this rank's share of it."""
         rows = self._rows(step)
-        samples = {name: self._samples(name, step, *rows[name]) for name in rows}
+        samples = {name: self._samples(name, step, rows[name]) for name in rows}
         return batch_of(samples.get("labeled"), samples.get("unlabeled"))
 
     @property
@@ -115,8 +153,8 @@ class ImageLoader:
         """End the threads."""
         self._rows.close()
 
-    def _fetch(self, step: int) -> dict[str, tuple[Tensor, Tensor]]:
-        """For each stream, this rank's row numbers and uint8 images, in host memory."""
+    def _fetch(self, step: int) -> dict[str, Fetched]:
+        """For each stream this rank's share: all that can be made ahead, in host memory."""
         fetched = {}
         for name, stream in self.streams.items():
             if stream is not None:
@@ -125,27 +163,31 @@ class ImageLoader:
                     rows, pixels = self.images.fetch(rows)
                 else:
                     pixels = self.images[rows]
-                images = torch.from_numpy(np.ascontiguousarray(pixels))
-                fetched[name] = (torch.from_numpy(rows), images.pin_memory() if self.device.type == "cuda" else images)
+                draws = tuple(
+                    None if view.learned else self._draws(stream, view, name, number, step)
+                    for number, view in enumerate(stream.all_views)
+                )
+                found = Fetched(torch.from_numpy(rows), torch.from_numpy(np.ascontiguousarray(pixels)), draws)
+                fetched[name] = found.pinned() if self.device.type == "cuda" else found
         return fetched
 
-    def _samples(self, name: str, step: int, rows: Tensor, images: Tensor) -> Samples:
+    def _samples(self, name: str, step: int, fetched: Fetched) -> Samples:
         stream = self.streams[name]
         assert stream is not None
-        images = images.to(self.device, non_blocking=True)
-        views = tuple(
-            self._view(view, self._draws(stream, view, name, number, step), images)
-            for number, view in enumerate(stream.views)
-        )
+        images = fetched.images.to(self.device, non_blocking=True)
+        drawn = [
+            self._draws(stream, view, name, number, step) if draws is None else draws
+            for number, (view, draws) in enumerate(zip(stream.all_views, fetched.draws, strict=True))
+        ]
+        there = [{key: value.to(self.device, non_blocking=True) for key, value in draws.items()} for draws in drawn]
+        made = [self._looks[view](images, draws) for view, draws in zip(stream.all_views, there, strict=True)]
         extra = {}
         if stream.probe is not None:
-            draws = self._draws(stream, stream.probe, name, len(stream.views), step)
-            extra["probe"] = self._view(stream.probe, draws, images)
-            extra |= {f"probe_{key}": draws[key].to(self.device, non_blocking=True) for key in ("op", "level")}
-        label = None if stream.labels is None else torch.from_numpy(stream.labels[rows.numpy()])
+            extra = {"probe": made.pop()} | {f"probe_{key}": there[-1][key] for key in ("op", "level")}
+        label = None if stream.labels is None else torch.from_numpy(stream.labels[fetched.rows.numpy()])
         return Samples(
-            views=views,
-            index=rows.to(self.device, non_blocking=True),
+            views=tuple(made),
+            index=fetched.rows.to(self.device, non_blocking=True),
             label=None if label is None else label.to(self.device, non_blocking=True),
             extra=extra,
         )
@@ -154,10 +196,14 @@ class ImageLoader:
         """This rank's share of the draws for all ranks, so that views do not depend on the number of ranks."""
         batch = stream.sampler.batch
         draws = view.draw(batch, self.shape, generator(self.seed, name, number, step))
-        return {key: value[local_rows(batch)] for key, value in draws.items()}
+        return view.prepare({key: value[local_rows(batch)] for key, value in draws.items()}, self.shape)
 
-    def _view(self, view: View, draws: Draws, images: Tensor) -> Tensor:
+    def _look(self, view: View, images: Tensor, draws: Draws) -> Tensor:
         return self.normalization(view.apply(images, draws)).contiguous(memory_format=self.memory_format)
+
+
+def _compiled(look: Look, backend: str | None) -> Look:
+    return look if backend is None else torch.compile(look, backend=backend, dynamic=False, fullgraph=True)
 
 
 def pixel_statistics(images: ImageRows, *, most: int = 10_000) -> Normalization:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tutelage.core.errors import RunError
 from tutelage.core.files import make_folder, write_atomically
 from tutelage.core.names import file_key, from_cell, to_cell
 from tutelage.core.tables import csv_bytes
 from tutelage.data.scans.geometry import Geometry
 from tutelage.data.scans.items import Case
-from tutelage.data.scans.masks import PROBABILITIES, flat_name, write_label_names, write_mask
+from tutelage.data.scans.masks import PROBABILITIES, flat_name, mask_suffix, write_label_names, write_mask
 
 TABLE = "cases.csv"
 
@@ -27,7 +28,7 @@ def mask_files(folder: Path) -> list[Path]:
             rows = list(csv.DictReader(stream))
     except (OSError, ValueError, csv.Error):
         return []
-    masks = {from_cell(row.get("mask") or "") for row in rows if "case" in row}
+    masks = {from_cell(row.get("mask") or "").removeprefix("./") for row in rows if "case" in row}
     own = [name for name in sorted(masks) if name and Path(name).name == name]
     return [folder / name for name in (*own, "labels.json", "labels.txt", TABLE)]
 
@@ -78,17 +79,12 @@ class MaskFolder:
         Raises:
             RunError: it cannot be written.
         """
+        stem, like = self._free(case.name), case.images[0]
+        sizes = sizes_of(predicted, geometry, self.classes)
+        row = self._row(case) | {"mask": f"{stem}{mask_suffix(like)}"} | sizes
+        self._append(row)  # before the mask is there, so that it is known as one even if this is killed
         mask = np.array(self.values, np.uint8)[predicted]
-        path = write_mask(
-            self.path,
-            self._free(case.name),
-            mask,
-            geometry,
-            like=case.images[0],
-            classes=self.classes,
-            values=self.values,
-        )
-        row = self._row(case) | {"mask": path.name} | sizes_of(predicted, geometry, self.classes)
+        write_mask(self.path, stem, mask, geometry, like=like, classes=self.classes, values=self.values)
         self.rows.append(row)
         return row
 
@@ -118,12 +114,23 @@ class MaskFolder:
         write_label_names(self.path, self.classes, self.values)
 
     def _write_table(self) -> None:
-        rows = [{name: _cell(value) for name, value in row.items()} for row in self.rows]
-        write_atomically(self.path / TABLE, csv_bytes(rows, self.columns))
+        write_atomically(self.path / TABLE, csv_bytes([_cells(row) for row in self.rows], self.columns))
+
+    def _append(self, row: Mapping[str, Any]) -> None:
+        table = self.path / TABLE
+        try:
+            with table.open("ab") as stream:
+                stream.write(csv_bytes([_cells(row)], self.columns, header=False))
+        except OSError as error:
+            raise RunError(f"cannot write {table}: {error.strerror}") from None
 
     def _row(self, case: Case) -> dict[str, Any]:
         label = "" if case.label is None else str(case.label)
         return dict.fromkeys(self.columns, "") | {"case": case.name, "scan": str(case.images[0]), "label": label}
+
+
+def _cells(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _cell(value) for name, value in row.items()}
 
 
 def _cell(value: Any) -> Any:

@@ -113,4 +113,5 @@ def _build_loader(
         device=device,
         workers=train.workers,
         channels_last=channels_last,
+        compiled="inductor" if train.compile and device.type != "cpu" else None,
     )

@@ -15,7 +15,7 @@ let region = []; // those of them that are still to be looked at
 let chosen = null;
 let grid = null;
 let buttons = null;
-let loading = false;
+let loading = null; // the promise of the points, while they are on their way
 
 export function startMap() {
   grid = new Grid(by("region-grid"), {saved: (answers) => {
@@ -49,10 +49,15 @@ export async function openMap() {
 
 const unlabeled = (indexes) => indexes.filter((k) => !points.labeled[k]).sort((a, b) => points.confidence[b] - points.confidence[a]);
 
+// The points as of the newest state. Who comes while older ones are on their way waits and looks again.
 async function load() {
-  if (loading || points.version === store.state.version) return draw();
-  loading = true;
-  const version = store.state.version;
+  while (loading) await loading;
+  if (points.version === store.state.version) return draw();
+  loading = fetchPoints(store.state.version);
+  await loading;
+}
+
+async function fetchPoints(version) {
   try {
     Object.assign(points, await get("map"), {version});
     legend();
@@ -60,7 +65,7 @@ async function load() {
   } catch (error) {
     showTrouble(error, load);
   } finally {
-    loading = false;
+    loading = null;
   }
 }
 
