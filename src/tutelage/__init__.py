@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from tutelage.commands.api_data import check, show
     from tutelage.commands.api_export import export
     from tutelage.commands.api_label import label, select
+    from tutelage.commands.api_score import score
     from tutelage.commands.api_use import embed, evaluate, load, predict, probe, report
     from tutelage.commands.run import Run, Score
     from tutelage.core import losses
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     from tutelage.networks.base import Network
     from tutelage.networks.dense import DenseNetwork
     from tutelage.results.compare.collect import ComparisonTable
+    from tutelage.results.mask_scores.scores import MaskScores
     from tutelage.tasks.base import Task
 
 __all__ = [
@@ -94,6 +96,7 @@ __all__ = [
     "Exported",
     "Interrupted",
     "Labeled",
+    "MaskScores",
     "Method",
     "MissingExtra",
     "Model",
@@ -135,6 +138,7 @@ __all__ = [
     "pretrain",
     "probe",
     "report",
+    "score",
     "select",
     "show",
     "train",
@@ -149,6 +153,7 @@ _MODULES = {
     "commands.api_data": ("check", "show"),
     "commands.api_export": ("export",),
     "commands.api_label": ("label", "select"),
+    "commands.api_score": ("score",),
     "commands.api_use": ("embed", "evaluate", "load", "predict", "probe", "report"),
     "commands.run": ("Run", "Score"),
     "core.batch": (
@@ -188,6 +193,7 @@ _MODULES = {
     "networks.base": ("Network",),
     "networks.dense": ("DenseNetwork",),
     "results.compare.collect": ("ComparisonTable",),
+    "results.mask_scores.scores": ("MaskScores",),
     "tasks.base": ("Task",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

@@ -22,6 +22,7 @@ from PIL import Image
 from safetensors.torch import save as save_tensors
 from tifffile import imwrite
 
+from support.itk import write_series
 from tutelage.config import resolve
 from tutelage.config.data import DataConfig
 from tutelage.config.layers import read_toml
@@ -121,6 +122,14 @@ def _read_scan(file: Path) -> None:
 
 def _nifti(file: Path) -> None:
     nibabel.save(nibabel.Nifti1Image(VOLUME, np.diag((1.0, 2.0, 3.0, 1.0))), file)
+
+
+def _metaimage(file: Path) -> None:
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(VOLUME), str(file.with_suffix(".mhd")), file.suffix == ".zraw")
+
+
+def _analyze(file: Path) -> None:
+    nibabel.save(nibabel.AnalyzeImage(VOLUME, np.diag((-1.0, 2.0, 3.0, 1.0))), file.with_suffix(".hdr"))
 
 
 def _hdf5(file: Path) -> None:
@@ -246,6 +255,11 @@ READERS = (
     Reader(
         "a.mha", lambda file: SimpleITK.WriteImage(SimpleITK.GetImageFromArray(VOLUME), str(file), True), _read_scan
     ),
+    Reader("a.mhd", _metaimage, _read_scan),
+    Reader("a.zraw", _metaimage, lambda file: _read_scan(file.with_suffix(".mhd"))),
+    Reader("a.hdr", _analyze, _read_scan),
+    Reader("a.img", _analyze, lambda file: _read_scan(file.with_suffix(".hdr"))),
+    Reader("000.dcm", lambda file: write_series(file.parent, VOLUME), lambda file: _read_scan(file.parent)),
     Reader("a.h5", _hdf5, _read_scan),
     Reader("scan.png", lambda file: Image.fromarray(PIXELS[..., 0]).save(file), _read_scan),
     Reader("dataset.json", _dataset, _read_scans),

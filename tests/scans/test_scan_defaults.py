@@ -40,7 +40,7 @@ def test_every_method_for_scans_has_settings_to_start_from(method: str, scans: P
     cfg = resolved(scans, method__name=method)
     assert cfg.method == method
     network = NetworkName.parse(cfg.network.name)
-    assert network.dense and cfg.scan.patch_size == (32,) and cfg.train.batch_size == 2
+    assert network.dense and cfg.scan.patch_size == () and cfg.train.batch_size == 2
     assert cfg.network.deep_supervision == (True if method == "urpc" else None)
     if method != "auto":
         assert cfg == resolved(scans, preset=config.base_preset(method))
@@ -100,4 +100,4 @@ def test_validation_while_training_is_the_quicker_prediction() -> None:
     published = SegmentationConfig(strides=(18, 18, 4), flips=True, largest_component=True)
     quick = published.while_training()
     assert quick.strides_of((112, 112, 80)) == (84, 84, 60) and not quick.flips
-    assert dataclasses.replace(quick, overlap=0.5, strides=(18, 18, 4), flips=True) == published
+    assert dataclasses.replace(quick, overlap=None, strides=(18, 18, 4), flips=True) == published

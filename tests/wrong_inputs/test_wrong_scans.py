@@ -178,7 +178,7 @@ WRONG_SETTINGS: dict[str, tuple[list[str], str]] = {
         [*TRAIN[:-5], "--scan.patch-size", "20"],
         r"the patch size does not fit: .* multiples of \(16, 16, 16\), got \(20, 20, 20\)",
     ),
-    "a patch of four axes": ([*TRAIN[:-5], "--scan.patch-size", "16,16,16,16"], r"--scan.patch-size must be 1 to 3"),
+    "a patch of four axes": ([*TRAIN[:-5], "--scan.patch-size", "16,16,16,16"], r"--scan.patch-size must be up to 3"),
     "more labels than there are": (
         [*TRAIN, "--label-count", "5"],
         "--label-count must be at most the number of labeled cases, 4, got 5",

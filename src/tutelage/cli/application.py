@@ -16,17 +16,18 @@ from tutelage.core.errors import ConfigError
 from tutelage.core.version import __version__
 
 
-def _number(kind: Any, tokens: Sequence[Token]) -> Any:
+def number(kind: Any, tokens: Sequence[Token]) -> Any:
+    """The number of a flag, with the fault that all flags have."""
     return options.coerce(tokens[0].value, kind, str(tokens[0].keyword))
 
 
 # Flags that several commands share, with their help.
-Integer = Annotated[int, Parameter(converter=_number)]
+Integer = Annotated[int, Parameter(converter=number)]
 WhichNetwork = Annotated[
     str, Parameter(help="Network to use: auto (the one that the method evaluates), student, or teacher.")
 ]
 Device = Annotated[str, Parameter(help="auto, cpu, cuda, cuda:1, or mps.")]
-Workers = Annotated[int, Parameter(converter=_number, help="Number of threads that decode images.")]
+Workers = Annotated[int, Parameter(converter=number, help="Number of threads that decode images.")]
 Flips = Annotated[
     bool,
     Parameter(help="Scans only: average the predictions over all mirror images. [default: as set in the run]"),

@@ -22,6 +22,7 @@ from tutelage.cli import (
     pretrain_commands,
     representation_commands,
     run_commands,
+    score_command,
     train_commands,
 )
 from tutelage.cli.application import app, dotted
@@ -46,6 +47,7 @@ COMMANDS = (
     train_commands,
     pretrain_commands,
     run_commands,
+    score_command,
     representation_commands,
     label_commands,
     look_commands,

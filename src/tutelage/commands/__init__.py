@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tutelage.commands.predict import predict_run
     from tutelage.commands.probe import ProbeConfig, parse_counts, probe_run
     from tutelage.commands.report import report_after_training, report_runs
+    from tutelage.commands.score import score_folders
     from tutelage.commands.select import SelectConfig, select_images
     from tutelage.commands.show import show_views
     from tutelage.commands.train import resume_training, train_run
@@ -62,6 +63,7 @@ _HOMES = {
     "resume_training": "tutelage.commands.train",
     "run_demo": "tutelage.commands.demo",
     "run_scan_demo": "tutelage.commands.demo_scans",
+    "score_folders": "tutelage.commands.score",
     "select_images": "tutelage.commands.select",
     "show_views": "tutelage.commands.show",
     "train_run": "tutelage.commands.train",
@@ -97,6 +99,7 @@ __all__ = [
     "resume_training",
     "run_demo",
     "run_scan_demo",
+    "score_folders",
     "select_images",
     "show_views",
     "train_run",

@@ -39,10 +39,10 @@ class ScanConfig:
         "resample to this spacing in mm, in RAS+ order if canonical; empty keeps the spacing of each volume",
     ] = ()
     intensity: Annotated[
-        Literal["zscore", "zscore-nonzero", "percentile", "ct", "none"],
+        Literal["auto", "zscore", "zscore-nonzero", "percentile", "ct", "none"],
         "normalization per volume and channel: z-score of all or of nonzero voxels; percentile is a z-score after "
-        "clipping; ct maps a window to [-1, 1]",
-    ] = "zscore"
+        "clipping; ct maps a window to [-1, 1]; auto is zscore, or what the channels of nnU-Net's dataset.json ask for",
+    ] = "auto"
     percentiles: Annotated[
         tuple[float, ...], "with intensity=percentile: percentiles at which intensities are clipped"
     ] = (0.5, 99.5)
@@ -63,7 +63,10 @@ class ScanConfig:
         str | None,
         "folder of the preprocessed volumes, which several runs may share; by default cache/ in the run folder",
     ] = None
-    patch_size: Annotated[tuple[int, ...], "size in voxels along each axis; one number holds for all axes"] = (64,)
+    patch_size: Annotated[
+        tuple[int, ...],
+        "size in voxels along each axis, one number for all; empty chooses it from the data and the budget",
+    ] = ()
     foreground_share: Annotated[float, "share of the labeled patches that are centered on a foreground voxel"] = 1 / 3
     orientation: Annotated[
         Literal["turns", "flips", "ua-mt", "none"],
@@ -93,9 +96,9 @@ class ScanConfig:
             self.window,
         )
         require(
-            1 <= len(self.patch_size) <= 3 and min(self.patch_size, default=0) >= 1,
+            len(self.patch_size) <= 3 and all(side >= 1 for side in self.patch_size),
             "scan.patch_size",
-            "1 to 3 numbers of voxels, at least 1 each",
+            "up to 3 numbers of voxels, at least 1 each",
             self.patch_size,
         )
         require(0.0 <= self.foreground_share <= 1.0, "scan.foreground_share", "in [0, 1]", self.foreground_share)
@@ -131,10 +134,10 @@ class ScanConfig:
         return values
 
     def patch(self, axes: int) -> tuple[int, ...]:
-        """The patch size along each of `axes` axes.
+        """The patch size along each of `axes` axes, once it is chosen.
 
         Raises:
-            ConfigError: it has another number of axes.
+            ConfigError: it has another number of axes, or is not chosen yet.
         """
         size = self.patch_size * axes if len(self.patch_size) == 1 else self.patch_size
         require(len(size) == axes, "scan.patch_size", f"1 or {axes} numbers, one per axis of the data", self.patch_size)

@@ -27,9 +27,11 @@ class SegmentationConfig:
     dice_squares: Annotated[
         bool, "sum squares in the denominator of the Dice loss, as in V-Net, instead of probabilities"
     ] = True
-    overlap: Annotated[float, "overlap of neighboring windows when a volume is predicted, as a share of the window"] = (
-        OVERLAP
-    )
+    overlap: Annotated[
+        float | None,
+        "overlap of neighboring windows when a volume is predicted, as a share of the window; by default 0.5, or 0.25 "
+        "where scores would take too much of the budget",
+    ] = None
     strides: Annotated[
         tuple[int, ...], "step between windows in voxels, along each axis, instead of the overlap; 18,18,4 in UA-MT"
     ] = ()
@@ -42,6 +44,10 @@ class SegmentationConfig:
     window_batch: Annotated[int, "windows per forward pass"] = 4
     flips: Annotated[bool, "average the predictions of all flips, at 4 or 8 times the cost"] = False
     largest_component: Annotated[bool, "keep only the largest connected component of each class"] = False
+    scored_cases: Annotated[
+        int | None,
+        "score at most this many validation cases and test cases; by default all that the budget has time for",
+    ] = None
 
     def __post_init__(self) -> None:
         for name in ("cross_entropy_weight", "dice_weight"):
@@ -51,14 +57,21 @@ class SegmentationConfig:
                 "segmentation.cross_entropy_weight and segmentation.dice_weight are both 0: nothing would be trained"
             )
         for name in ("overlap", "validation_overlap"):
-            require(0.0 <= getattr(self, name) < 1.0, f"segmentation.{name}", "in [0, 1)", getattr(self, name))
+            share = getattr(self, name)
+            require(share is None or 0.0 <= share < 1.0, f"segmentation.{name}", "in [0, 1)", share)
+        require(
+            self.scored_cases is None or self.scored_cases >= 1,
+            "segmentation.scored_cases",
+            "at least 1",
+            self.scored_cases,
+        )
         require(
             len(self.strides) <= 3 and all(stride >= 1 for stride in self.strides),
             "segmentation.strides",
             "up to 3 numbers of voxels, at least 1 each",
             self.strides,
         )
-        if self.strides and self.overlap != OVERLAP:
+        if self.strides and self.overlap not in (None, OVERLAP):
             raise ConfigError("segmentation.overlap does nothing with segmentation.strides: give one of them")
         require(self.window_batch >= 1, "segmentation.window_batch", "at least 1", self.window_batch)
 
@@ -73,7 +86,8 @@ class SegmentationConfig:
             ConfigError: `strides` has another number of axes, or leaves voxels that no window covers.
         """
         if not self.strides:
-            return tuple(max(1, round(size * (1.0 - self.overlap))) for size in patch_size)
+            overlap = OVERLAP if self.overlap is None else self.overlap
+            return tuple(max(1, round(size * (1.0 - overlap))) for size in patch_size)
         strides = self.strides * len(patch_size) if len(self.strides) == 1 else self.strides
         fits = len(strides) == len(patch_size) and all(s <= p for s, p in zip(strides, patch_size, strict=False))
         expected = f"1 or {len(patch_size)} numbers, at most the patch size {patch_size}"

@@ -197,13 +197,16 @@ class TooShort(ConfigError):
         self.costs, self.needed = costs, needed
 
 
-def budget_fault(budget: str, fault: TooShort, *, smaller: str, items: str, baseline: bool) -> str:
+def budget_fault(
+    budget: str, fault: TooShort, *, smaller: str, items: str, baseline: bool, quicker: str | None = None
+) -> str:
     """Why a budget does not hold, which one would, and what would be quicker, the most expensive first.
 
     Args:
         budget: as it was given.
         smaller: the setting that makes a step cheaper, besides the batch.
         items: what is scored, in the plural.
+        quicker: what makes the final scores cheaper; by default fewer items.
     """
     costs = fault.costs
     spent = [("reading the data", costs.reading), ("timing", costs.timing)]
@@ -216,7 +219,7 @@ def budget_fault(budget: str, fault: TooShort, *, smaller: str, items: str, base
     steps = LEAST_STEPS * (costs.step + (costs.baseline_step or 0.0))
     cures: list[tuple[float, str]] = [
         (steps, f"lower train.batch_size or {smaller}, or choose a smaller network"),
-        (costs.runs * costs.closing, f"score fewer {items} (--test)"),
+        (costs.runs * costs.closing, quicker or f"score fewer {items} (--test)"),
         (costs.report, "leave out the report (--no-report)"),
         (costs.reading, f"give fewer {items}"),
     ]

@@ -70,6 +70,7 @@ def _try(cfg: RunConfig, console: Console) -> None:
         training = session.build(cfg, init_from=cfg.train.init_from)
         session.console = console  # what was found in the data was said before
         try:
+            cfg = session.fit_scores(training, cfg, deadline)
             session.plan(training, cfg, deadline, report=False)
         finally:
             training.loader.close()

@@ -40,6 +40,7 @@ def _fill_budget(
     session: Session, training: Training, cfg: RunConfig, deadline: Deadline, *, report: bool
 ) -> tuple[RunConfig, dict[str, Any]]:
     """The settings with the number of steps that fits, of the baseline too, and the entries of the plan."""
+    cfg = session.fit_scores(training, cfg, deadline)
     own, other, kept = session.plan(training, cfg, deadline, report=report)
     plan: dict[str, Any] = {"steps": own.steps, "report": report}
     eval_every, baseline_steps = own.eval_every or cfg.train.eval_every, cfg.train.baseline_steps

@@ -17,7 +17,7 @@ from tutelage.config import RunConfig
 from tutelage.core.console import screen
 from tutelage.core.devices import one_thread
 from tutelage.core.distributed import barrier, from_main, process_group, rank
-from tutelage.core.errors import ConfigError, DataError, Interrupted
+from tutelage.core.errors import DataError, Interrupted
 from tutelage.core.wording import option
 from tutelage.data.images.reading import quiet_pillow
 from tutelage.run.baseline import baseline_config
@@ -26,7 +26,6 @@ from tutelage.run.budget import (
     Deadline,
     Lengths,
     TooShort,
-    budget_fault,
     plan_lengths,
     report_limit,
     timing_limit,
@@ -44,6 +43,7 @@ from tutelage.training.signals import StopFlag
 from tutelage.training.state import Training
 from tutelage.training.window import Window
 
+_SHARE_FOR_SCORES = 0.3  # of the timing
 HEAD_STEPS = 500  # more do not change a linear head, whose loss is convex but for the pseudo-labels
 
 
@@ -82,6 +82,11 @@ class Session:
         training.describe_rows = lambda step: _name_rows(self.module, training, step)
         return training
 
+    def fit_scores(self, training: Training, cfg: RunConfig, deadline: Deadline) -> RunConfig:
+        """The settings with final scores that the budget has time for, where they were not given."""
+        with self.stop.at_once():
+            return self.module.fit_scores(cfg, training, _SHARE_FOR_SCORES * timing_limit(deadline.seconds))
+
     def plan(
         self, training: Training, cfg: RunConfig, deadline: Deadline, *, report: bool
     ) -> tuple[Lengths, Lengths | None, float]:
@@ -105,7 +110,7 @@ class Session:
             return max(0.0, share * (limit - (time.monotonic() - begun)))
 
         with self.stop.at_once():
-            evaluation, closing = self.module.costs(training, left(0.3))
+            evaluation, closing = self.module.costs(training, left(_SHARE_FOR_SCORES))
             patience = timing_patience(deadline.seconds)
             step = step_time(training, left(0.6 if cfg.train.baseline else 1.0), patience=patience)
             baseline_step = None
@@ -128,12 +133,7 @@ class Session:
                 deadline.seconds, from_main(costs), share=cfg.train.baseline_share, eval_every=cfg.train.eval_every
             )
         except TooShort as fault:
-            module = self.module
-            raise ConfigError(
-                budget_fault(
-                    deadline.text, fault, smaller=module.smaller, items=module.kind.name, baseline=cfg.train.baseline
-                )
-            ) from None
+            raise self.module.too_short(deadline.text, fault, baseline=cfg.train.baseline) from None
         self._print(*lengths, costs, eval_every=cfg.train.eval_every)
         return *lengths, costs.closing + costs.report
 

@@ -48,17 +48,24 @@ DISTANCE_SCORES = tuple(f"{distance}_{unit}" for distance in DISTANCES for unit 
 
 
 def class_scores(
-    prediction: NDArray[np.bool_], reference: NDArray[np.bool_], spacing: Sequence[float], *, distances: bool = True
+    prediction: NDArray[np.bool_],
+    reference: NDArray[np.bool_],
+    spacing: Sequence[float],
+    *,
+    distances: bool = True,
+    tolerance: float | None = None,
 ) -> dict[str, Any]:
     """The scores of a mask (*S) against its reference; None for scores that are undefined.
 
     Args:
         spacing: voxel size in mm along each axis.
         distances: also compute the surface distances, which takes most of the time.
+        tolerance: also compute the surface Dice, of surfaces that are this far apart at most, in mm.
 
     Returns:
         dice, jaccard: each of `OVERLAPS`; None if both masks are empty, 0 if one is.
         hd95_pooled_mm, ...: each of `DISTANCE_SCORES`; None if a mask is empty.
+        nsd: with `tolerance`, the surface Dice; None if both masks are empty, 0 if one is.
         predicted_voxels, reference_voxels: sizes of the masks.
         empty: which mask is empty: "prediction", "reference", "both" or None.
     """
@@ -68,15 +75,23 @@ def class_scores(
         name: overlap.score(both, predicted, true) if predicted + true else None for name, overlap in OVERLAPS.items()
     }
     if distances:
-        scores |= _distances(prediction, reference, spacing) if predicted and true else dict.fromkeys(DISTANCE_SCORES)
+        scores |= (
+            _distances(prediction, reference, spacing, tolerance)
+            if predicted and true
+            else dict.fromkeys(DISTANCE_SCORES) | _no_surface(predicted + true, tolerance)
+        )
     empty = {(True, True): "both", (True, False): "prediction", (False, True): "reference"}.get(
         (not predicted, not true)
     )
     return scores | {"predicted_voxels": predicted, "reference_voxels": true, "empty": empty}
 
 
+def _no_surface(voxels: int, tolerance: float | None) -> dict[str, float | None]:
+    return {} if tolerance is None else {"nsd": 0.0 if voxels else None}
+
+
 def _distances(
-    prediction: NDArray[np.bool_], reference: NDArray[np.bool_], spacing: Sequence[float]
+    prediction: NDArray[np.bool_], reference: NDArray[np.bool_], spacing: Sequence[float], tolerance: float | None
 ) -> dict[str, float]:
     in_voxels = surface_distances(prediction, reference)
     if len(set(spacing)) == 1:
@@ -85,4 +100,5 @@ def _distances(
     else:
         in_mm = surface_distances(prediction, reference, spacing)
     by_unit = {"voxels": in_voxels, "mm": in_mm}
-    return {f"{name}_{unit}": getattr(by_unit[unit], name) for name in DISTANCES for unit in UNITS}
+    found = {f"{name}_{unit}": getattr(by_unit[unit], name) for name in DISTANCES for unit in UNITS}
+    return found if tolerance is None else found | {"nsd": in_mm.within(tolerance)}

@@ -51,6 +51,14 @@ class SurfaceDistances:
         """The larger of the 95th percentiles of the two directions: MONAI's `HausdorffDistanceMetric`."""
         return float(max(np.percentile(self.to_reference, 95), np.percentile(self.to_prediction, 95)))
 
+    def within(self, tolerance: float) -> float:
+        """Share of both surfaces that lies within `tolerance` of the other: surface Dice, or NSD, in [0, 1].
+
+        Each surface voxel counts once, as in MONAI's `compute_surface_dice` (arXiv:1809.04430 weights by area).
+        """
+        near = int((self.to_reference <= tolerance).sum()) + int((self.to_prediction <= tolerance).sum())
+        return near / (len(self.to_reference) + len(self.to_prediction))
+
     @property
     def asd_to_reference(self) -> float:
         """Mean distance from the prediction's surface to the reference's, in this direction only: medpy's `asd`."""

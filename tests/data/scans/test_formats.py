@@ -154,7 +154,7 @@ def test_a_missing_file_and_an_unknown_suffix_are_said(tmp_path: Path) -> None:
         with pytest.raises(DataError, match="does not exist"):
             read_volume(tmp_path / name)
     with pytest.raises(DataError, match=r"of no known format: expected one of \.nii"):
-        read_volume(tmp_path / "a.dcm")
+        read_volume(tmp_path / "a.xyz")
 
 
 def test_an_h5_file_holds_image_and_label_and_no_geometry(tmp_path: Path) -> None:

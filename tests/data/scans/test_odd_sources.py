@@ -63,7 +63,7 @@ def inventory(source: Path, *, skip: bool = False, classes: tuple[str, ...] = ()
 @pytest.mark.parametrize(
     ("labels", "words"),
     [
-        ({"background": 0, "whole": [1, 2], "core": 2}, "the label 'whole' is a region of the values 1, 2"),
+        ({"background": 0, "whole": [1, "x"]}, "the label 'whole' has the value x: expected a whole number"),
         ({"background": 0, "tumor": "two"}, "the label 'tumor' has the value two: expected a whole number"),
         ({"background": 0, "tumor": True}, "the label 'tumor' has the value True: expected a whole number"),
         ({"background": 0, "tumor": None}, "the label 'tumor' has the value None: expected a whole number"),

@@ -15,8 +15,8 @@ from tutelage.core.errors import ConfigError
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"patch_size": (0,)}, r"scan\.patch_size must be 1 to 3 numbers of voxels"),
-        ({"patch_size": ()}, r"scan\.patch_size must be 1 to 3 numbers of voxels"),
+        ({"patch_size": (0,)}, r"scan\.patch_size must be up to 3 numbers of voxels"),
+        ({"patch_size": (8,) * 4}, r"scan\.patch_size must be up to 3 numbers of voxels"),
         ({"spacing": (1.0, -1.0, 1.0)}, r"scan\.spacing must be up to 3 positive numbers"),
         ({"foreground_share": 1.5}, r"scan\.foreground_share must be in \[0, 1\], got 1\.5"),
         ({"percentiles": (99.0, 1.0)}, r"scan\.percentiles must be two rising numbers"),

@@ -80,7 +80,7 @@ def _patch_size(ported: Ported, given: ImportOptions) -> tuple[int, ...]:
 
 def _scan(given: ImportOptions) -> dict[str, Any]:
     """The settings of the preparation of scans: those of all our recipes, unless given otherwise."""
-    return options.typed(ScanConfig, {"intensity": given.intensity or ScanConfig().intensity}, "--")
+    return options.typed(ScanConfig, {"intensity": given.intensity or "zscore"}, "--")
 
 
 def _said_patch(patch: tuple[int, ...], given: ImportOptions) -> str:
@@ -101,5 +101,5 @@ def _said_preparation(scan: Mapping[str, Any]) -> str:
 
 
 def _use(out: Path, scan: Mapping[str, Any]) -> str:
-    own = "" if scan["intensity"] == ScanConfig().intensity else f" --scan.intensity {scan['intensity']}"
+    own = "" if scan["intensity"] == "zscore" else f" --scan.intensity {scan['intensity']}"
     return f"{out} can be used like any run on scans; to start training from it: --init-from {out}{own}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from tutelage.core.seeding import derived_seed
 from tutelage.core.wording import named, option
 from tutelage.data.scans.inventory import take_scan_inventory
 from tutelage.data.scans.parts import ScanInventory, ScanPart
+from tutelage.data.scans.patch_choice import choose_patch
 from tutelage.data.scans.scan_set import Rows, ScanSet, ScanSubset, VolumeCache
 from tutelage.data.scans.survey import fill_cache
 from tutelage.data.split import copies_of, leave_out
 
+PATCH_VOXELS = 32**3
 LEAST_LABELED = 4  # labeled cases, below which none is held out
 
 
@@ -122,6 +125,7 @@ def load_scans(
     workers: int = 1,
     cache_dir: Path,
     inventory: ScanInventory | None = None,
+    patch_voxels: int = PATCH_VOXELS,
 ) -> ScanDataset:
     """Prepare the training and validation cases and choose the rows of both streams.
 
@@ -130,6 +134,7 @@ def load_scans(
         workers: threads that read; the result does not depend on their number.
         cache_dir: where prepared volumes are kept; cases that are there already are not read again.
         inventory: from an earlier check.
+        patch_voxels: of a patch at most, if `scan.patch_size` is to be chosen.
 
     Raises:
         DataError: with all faults of all sources.
@@ -137,6 +142,7 @@ def load_scans(
     inventory = inventory or take_scan_inventory(data, scan, workers=workers, cache_dir=cache_dir)
     if inventory.faults:
         raise DataError(inventory.faults)
+    inventory = _with_patch(inventory, patch_voxels)
     scan, cache, values = inventory.scan, VolumeCache(cache_dir), tuple(inventory.values.values())
     parts = [inventory.parts[role] for role in ("train", "unlabeled") if role in inventory.parts]
     cases = [case for part in parts for case in part.cases]
@@ -173,6 +179,15 @@ def load_scans(
         val=val,
         notes=notes,
     )
+
+
+def _with_patch(inventory: ScanInventory, voxels: int) -> ScanInventory:
+    """The inventory with the size of patches, chosen for the training cases if it is not given."""
+    if inventory.scan.patch_size:
+        return inventory
+    places = [look.placement for look in inventory.parts["train"].looks]
+    size = choose_patch([place.shape for place in places], [place.spacing for place in places], voxels)
+    return replace(inventory, scan=replace(inventory.scan, patch_size=size))
 
 
 def keep_cases(known: Rows, names: Sequence[str], *, count: int | None, choice: str, seed: int) -> Rows:
@@ -225,7 +240,9 @@ def _found(inventory: ScanInventory) -> list[str]:
             f"{role}: {shown(part.listing.where)} ({part.listing.kind}), {len(part.cases)} scans, "
             f"{part.labeled} labeled{skipped}"
         )
-    looks = inventory.parts["train"].looks
+    looks, scan = inventory.parts["train"].looks, inventory.scan
+    if scan.intensity == "ct":
+        notes.append("intensities from {:.4g} to {:.4g} are mapped to -1 to 1, others clipped".format(*scan.window))
     shapes = np.array([look.placement.shape for look in looks])
     spacing = np.median([look.placement.spacing for look in looks], axis=0)
     extremes = zip(shapes.min(0).tolist(), shapes.max(0).tolist(), strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tutelage.data.scans.formats.common import (
     stem_of,
     suffix_of,
 )
+from tutelage.data.scans.formats.files import belongs_to_header, is_volume
 from tutelage.data.scans.formats.read import has_mask
 from tutelage.data.scans.items import Case, ScanListing
 
@@ -24,14 +26,19 @@ IMAGE_FOLDERS, LABEL_FOLDERS = ("images", "imagesTr"), ("labels", "labelsTr", "m
 _TEXTS = (".txt", ".json", ".csv", ".tsv", ".md", ".list")
 _ATRIUM = ("lgemri.nrrd", "laendo.nrrd", 255)  # image, label, and the value of the cavity
 _UAMT = "mri_norm2.h5"
-_LISTS = {"train": "train.list", "val": "val.list", "test": "test.list"}
+_LISTS = ("{}.list", "{}_slices.list")
+_SLICE = re.compile(r"_slice_\d+$")  # behind the name of a volume, in SSL4MIS
 
 
 def scan_files(folder: Path, *, slices: bool) -> list[Path]:
-    """Volume files in a folder, and with `slices` also 2-D images, sorted by name, without hidden files."""
-    suffixes = (*VOLUME_SUFFIXES, *(SLICE_SUFFIXES if slices else ()))
+    """Volumes in a folder, and with `slices` also 2-D images, sorted by name, without hidden ones.
+
+    A volume is a file, or a folder with a DICOM series.
+    """
     return sorted(
-        entry for entry in folder.iterdir() if suffix_of(entry) in suffixes and not entry.name.startswith(".")
+        entry
+        for entry in folder.iterdir()
+        if not entry.name.startswith(".") and (is_volume(entry) or (slices and suffix_of(entry) in SLICE_SUFFIXES))
     )
 
 
@@ -112,11 +119,7 @@ def list_hdf5(root: Path, where: str) -> dict[str, ScanListing]:
     ]
     files |= inner
     kind = "HDF5 files with the datasets image and label"
-    lists = {
-        split: path
-        for split, name in _LISTS.items()
-        if (path := next((p for p in (root / name, root.parent / name) if p.is_file()), None)) is not None
-    }
+    lists = {split: path for split in ("train", "val", "test") if (path := _list_of(split, root)) is not None}
     if not lists:
         listing = ScanListing(kind, where, faults=twice)
         listing.warnings += _left_out(root, list(files.values()), [path.parent for path in inner.values()])
@@ -126,7 +129,7 @@ def list_hdf5(root: Path, where: str) -> dict[str, ScanListing]:
     named: set[str] = set()
     for split, path in lists.items():
         listing = listings[split] = ScanListing(f"{kind}, listed in {path.name}", where)
-        for name in _names(path, listing):
+        for name in dict.fromkeys(_names(path, listing)) if _of_slices(path) else _names(path, listing):
             if name in named:
                 listing.faults.append(f"{shown(str(path))} names '{shown(name)}', which is listed already")
             elif name not in files:
@@ -141,6 +144,26 @@ def list_hdf5(root: Path, where: str) -> dict[str, ScanListing]:
             f"{shown(where)}: {len(rest)} files that no list names are not used (first: {shown(rest[0])})"
         )
     return listings
+
+
+def ssl4mis_folder(root: Path, files: list[Path]) -> Path | None:
+    """The folder `data/` of SSL4MIS with `.h5` volumes, if the lists of its splits are beside it."""
+    data = root / "data"
+    if files or not data.is_dir() or _list_of("train", data) is None:
+        return None
+    return data if any(suffix_of(path) == ".h5" for path in scan_files(data, slices=False)) else None
+
+
+def _list_of(split: str, data: Path) -> Path | None:
+    """The list of a split, in the folder of the files or above it; SSL4MIS has `.txt` beside its `data/`."""
+    names = [form.format(split) for form in _LISTS]
+    above = [data.parent / name for name in (*names, *([f"{split}.txt"] if data.name == "data" else []))]
+    return next((path for path in (*(data / name for name in names), *above) if path.is_file()), None)
+
+
+def _of_slices(path: Path) -> bool:
+    """Whether a list names the slices of volumes rather than volumes."""
+    return path.name.endswith("_slices.list")
 
 
 def list_atria(root: Path, where: str) -> ScanListing:
@@ -194,15 +217,17 @@ def _names(path: Path, listing: ScanListing) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         listing.faults.append(f"{shown(str(path))} is not readable as UTF-8 text with one name per line: {error}")
         return []
-    return [line.strip() for line in lines if line.strip()]
+    names = [line.partition(",")[0].strip() for line in lines]
+    return [_SLICE.sub("", name) if _of_slices(path) else name for name in names if name]
 
 
 def _left_out(folder: Path, used: list[Path], inside: Collection[Path] = ()) -> list[str]:
     """What is not used in a folder: other files, and scans in deeper folders but those `inside`."""
     said = []
-    if others := _other_files(folder, used):
-        said.append(f"{shown(str(folder))}: files of other kinds are not used: {first_of(others, 3)}")
-    deeper = [file for inner in subfolders(folder) if inner not in inside for file in scan_files(inner, slices=False)]
+    if unknown := _other_files(folder, used):
+        said.append(f"{shown(str(folder))}: files of other kinds are not used: {first_of(unknown, 3)}")
+    others = [inner for inner in subfolders(folder) if inner not in (*inside, *used)]
+    deeper = [file for inner in others for file in scan_files(inner, slices=False)]
     if deeper:
         first = deeper[0].relative_to(folder).as_posix()
         many = counted(len(deeper), "scan")
@@ -212,5 +237,6 @@ def _left_out(folder: Path, used: list[Path], inside: Collection[Path] = ()) -> 
 
 def _other_files(folder: Path, used: list[Path]) -> list[str]:
     """Names of the other files, without hidden ones and text files."""
-    names = (entry.name for entry in folder.iterdir() if entry.is_file() and entry not in used)
+    files = (entry for entry in folder.iterdir() if entry.is_file() and entry not in used)
+    names = (file.name for file in files if not belongs_to_header(file))
     return sorted(name for name in names if not name.startswith(".") and Path(name).suffix.lower() not in _TEXTS)

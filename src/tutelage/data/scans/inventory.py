@@ -13,6 +13,7 @@ from tutelage.config.data import DataConfig
 from tutelage.config.scan import ScanConfig
 from tutelage.core.errors import ConfigError
 from tutelage.core.names import class_name_fault, counted, shown
+from tutelage.data.scans.declared_intensity import normalized_as_declared
 from tutelage.data.scans.items import Case, ScanListing
 from tutelage.data.scans.parts import ScanInventory, ScanPart
 from tutelage.data.scans.scan_set import ScanLook, VolumeCache
@@ -62,7 +63,8 @@ def _as_declared(scan: ScanConfig, listings: dict[str, ScanListing]) -> ScanConf
     ignored = None if "train" not in listings else listings["train"].ignore_label
     if scan.ignore_label is not None or scan.classes:
         ignored = scan.ignore_label
-    return replace(scan, channels_last_axis=channels, ignore_label=ignored)
+    scan = replace(scan, channels_last_axis=channels, ignore_label=ignored)
+    return scan if "train" not in listings else normalized_as_declared(scan, listings["train"])
 
 
 def list_scan_parts(data: DataConfig) -> dict[str, ScanListing]:
@@ -197,7 +199,7 @@ def check_grids(inventory: ScanInventory) -> None:
             return
     axes = len(pairs[0][1].placement.shape)
     try:
-        patch = inventory.scan.patch(axes)
+        patch = inventory.scan.patch(axes) if inventory.scan.patch_size else (1,) * axes  # chosen to fit
     except ConfigError as error:
         inventory.faults.append(str(error))
         return

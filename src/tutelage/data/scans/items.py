@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from tutelage.data.scans.formats.common import stem_of
 
@@ -41,6 +42,7 @@ class ScanListing:
         cases: in the order of the source's list, or else by name.
         values: label value of each class, in the order of the class indices; empty where the source names none.
         ignore_label: value of voxels that the source leaves unlabeled.
+        intensity: how the source asks for intensities to be normalized, as `scan.intensity`; "" if it does not.
         channels_last_axis: whether the source declares that a fourth axis of its files holds channels.
         faults, warnings: one sentence each, safe to print; faults make the source unusable.
         skippable: those of the faults that concern one case, which `data.skip_unreadable` leaves out.
@@ -51,6 +53,7 @@ class ScanListing:
     cases: list[Case] = field(default_factory=list)
     values: dict[str, int] = field(default_factory=dict)
     ignore_label: int | None = None
+    intensity: Literal["", "ct", "none"] = ""
     channels_last_axis: bool = False
     faults: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)

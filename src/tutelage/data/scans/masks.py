@@ -21,7 +21,9 @@ PROBABILITIES = ".probs"  # behind the name of a case
 def mask_suffix(like: Path) -> str:
     """The suffix of a mask for a scan: that of the scan if its format can hold a mask with its grid, else `.nii.gz`."""
     suffix = suffix_of(like)
-    return ".png" if suffix in SLICE_SUFFIXES else suffix if suffix in (".nrrd", ".mha") else ".nii.gz"
+    if suffix in SLICE_SUFFIXES:
+        return ".png"
+    return ".mha" if suffix == ".mhd" else suffix if suffix in (".nrrd", ".mha") else ".nii.gz"
 
 
 def write_mask(

@@ -19,6 +19,7 @@ from tutelage.core.files import atomic_file, make_folder
 from tutelage.core.names import shown
 from tutelage.core.regular import open_regular
 from tutelage.core.sealed import read_sealed, write_sealed
+from tutelage.data.scans.formats.files import files_of
 from tutelage.data.scans.items import Case
 from tutelage.data.scans.prepare import Placement
 from tutelage.data.scans.reading import crop_mask, read_reference
@@ -99,8 +100,9 @@ def case_key(case: Case, cfg: ScanConfig) -> str:
         if path is None:
             continue
         try:
-            with open_regular(path) as stream:
-                digest.update(hashlib.file_digest(stream, "blake2b").digest())
+            for file in files_of(path):
+                with open_regular(file) as stream:
+                    digest.update(hashlib.file_digest(stream, "blake2b").digest())
         except OSError as error:
             raise DataError(f"{shown(str(path))} cannot be read: {error.strerror}") from None
     digest.update(repr((len(case.images), case.label is not None)).encode())
@@ -229,3 +231,14 @@ class ScanSubset:
     def names(self) -> list[str]:
         """The name of each case, as shown to the user."""
         return [self.scans.cases[row].name for row in self.rows]
+
+    def spread(self, most: int | None) -> ScanSubset:
+        """At most `most` of the cases, evenly spread over their order."""
+        return ScanSubset(self.scans, self.rows[spread_rows(len(self), most)])
+
+
+def spread_rows(count: int, most: int | None) -> list[int]:
+    """At most `most` of `count` rows, evenly spread; None is all."""
+    if most is None or most >= count:
+        return list(range(count))
+    return [(2 * place + 1) * count // (2 * most) for place in range(most)]

@@ -21,10 +21,19 @@ from tutelage.data.scans.folders import (
     list_hdf5,
     list_pairs,
     scan_files,
+    ssl4mis_folder,
     subfolders,
 )
-from tutelage.data.scans.formats.common import SLICE_SUFFIXES, VOLUME_SUFFIXES, stem_of, suffix_of
+from tutelage.data.scans.formats.common import DICOM_SUFFIXES, SLICE_SUFFIXES, VOLUME_SUFFIXES, stem_of, suffix_of
+from tutelage.data.scans.formats.files import is_dicom, is_volume
 from tutelage.data.scans.items import Case, ScanListing, names_apart
+from tutelage.data.scans.patient_folders import (
+    is_brats_source,
+    list_brats,
+    list_nested,
+    list_series,
+    nested_scan,
+)
 from tutelage.data.scans.tables import (
     DATASET_FILE,
     is_dataset_file,
@@ -41,6 +50,7 @@ _SPLITS = {
     **dict.fromkeys(UNLABELED, "unlabeled"),
 }
 _LOOKED_AT = 50  # entries per folder that are looked at to recognize scans
+_TRIED = 4  # of them are opened, if their name tells nothing
 _KINDS = "expected images/ and labels/, a dataset.json, a CSV file with image,label, .h5 files, or a folder of scans"
 
 
@@ -59,7 +69,7 @@ def files_of_a_case(listing: ScanListing) -> int | None:
 
 
 def is_scan_source(path: str, labels: str | None = None) -> bool:
-    """Whether a path holds scans to segment rather than images to classify. Only a few file names are looked at.
+    """Whether a path holds scans to segment rather than images to classify. Only a few files are looked at.
 
     Args:
         labels: as in `list_scans`; a folder of masks or a table of pairs means scans, too.
@@ -73,7 +83,8 @@ def is_scan_source(path: str, labels: str | None = None) -> bool:
             return (table.is_dir() and not table.samefile(root)) or is_pair_table(table, root)
         if root.is_file():
             return (
-                suffix_of(root) in VOLUME_SUFFIXES
+                suffix_of(root) in DICOM_SUFFIXES
+                or is_volume(root)
                 or (root.suffix.lower() == ".csv" and is_pair_table(root))
                 or (root.suffix.lower() == ".json" and is_dataset_file(root))
             )
@@ -130,6 +141,8 @@ def _recognize(root: Path, where: str, labels: str | None, known: _Known) -> dic
         return _recognize_file(root, where)
     if is_dataset_file(root / DATASET_FILE):
         return list_dataset_file(root / DATASET_FILE, where)
+    if (series := list_series(root, where)) is not None:
+        return {"train": series}
     folders = subfolders(root)
     splits = {folder: _SPLITS[folder.name.lower()] for folder in folders if folder.name.lower() in _SPLITS}
     if {"train", "val", "test"} & set(splits.values()):
@@ -142,8 +155,14 @@ def _recognize(root: Path, where: str, labels: str | None, known: _Known) -> dic
         return {"train": list_atria(root, where)}
     if is_hdf5_folder(root, files, folders):
         return list_hdf5(root, where)
+    if (data := ssl4mis_folder(root, files)) is not None:
+        return list_hdf5(data, where)
+    if is_brats_source(root, folders):
+        return {"train": list_brats(root, where)}
     if files:
         return {"train": list_pairs(root, None, where, slices=known.slices, channels=known.channels)}
+    if known.slices and nested_scan(root) is not None:
+        return {"train": list_nested(root, where)}
     return {"train": _fault(where, f"{shown(where)} holds no scans{_deeper(folders)}; {_KINDS}")}
 
 
@@ -164,7 +183,7 @@ def _recognize_file(path: Path, where: str) -> dict[str, ScanListing]:
         return list_dataset_file(path, where)
     if path.suffix.lower() == ".csv":
         return {"train": list_pair_table(path, where)}
-    if suffix_of(path) in (*VOLUME_SUFFIXES, *SLICE_SUFFIXES):
+    if suffix_of(path) in (*VOLUME_SUFFIXES, *DICOM_SUFFIXES, *SLICE_SUFFIXES):
         return {"train": ScanListing("scan", where, [Case(stem_of(path), (path,), None)])}
     return {"train": _fault(where, f"{shown(where)} is a file of another kind; {_KINDS}")}
 
@@ -228,7 +247,10 @@ def _holds_scans(root: Path, *, depth: int) -> bool:
     if find_folder(root, IMAGE_FOLDERS) and masks and _may_hold_masks(masks):
         return True
     entries = list(islice((e for e in root.iterdir() if not e.name.startswith(".")), _LOOKED_AT))
-    kinds = {suffix_of(entry) for entry in entries} & set(VOLUME_SUFFIXES)
+    if any(entry.is_file() and is_dicom(entry) for entry in entries[:_TRIED]):
+        return True
+    kinds = {suffix_of(entry) for entry in entries if entry.suffix.lower() != ".hdr" or is_volume(entry)}
+    kinds &= set(VOLUME_SUFFIXES)
     if kinds - {".h5"} or (kinds and not _holds_photos([root, *(e for e in entries if e.is_dir())])):
         return True
     return depth >= 0 and any(_holds_scans(entry, depth=depth - 1) for entry in entries if entry.is_dir())

@@ -13,9 +13,12 @@ from tutelage.core.regular import read_regular
 from tutelage.core.wording import option
 from tutelage.data.csv_rows import TableFault, read_rows
 from tutelage.data.images.tables import is_image_column
+from tutelage.data.scans.declared_intensity import declared_intensity
 from tutelage.data.scans.folders import find_folder, list_pairs
 from tutelage.data.scans.formats.common import SLICE_SUFFIXES, VOLUME_SUFFIXES, existing, near_file, stem_of, suffix_of
+from tutelage.data.scans.formats.files import is_there
 from tutelage.data.scans.items import Case, ScanListing
+from tutelage.data.scans.regions import classes_of_regions, label_value, said_of_regions
 
 DATASET_FILE = "dataset.json"
 _LOOKED_AT = 50  # lines that tell what a table is of
@@ -40,9 +43,15 @@ def list_dataset_file(path: Path, where: str) -> dict[str, ScanListing]:
     train = ScanListing("dataset.json of the Decathlon", where)
     try:
         table = json.loads(read_regular(path))
-        train.values = _values(table["labels"])
+        named = dict(table["labels"])
         if "channel_names" in table:
-            train.ignore_label = train.values.pop("ignore", None)  # nnU-Net's own key, not a class
+            ignored = named.pop("ignore", None)  # nnU-Net's own key, not a class
+            train.ignore_label = None if ignored is None else label_value("ignore", ignored)
+            train.intensity = declared_intensity(table["channel_names"])
+        if any(isinstance(value, list) for value in named.values()):
+            named = classes_of_regions(named)
+            train.warnings.append(f"{shown(str(path))} has regions of several values: {said_of_regions(named)}")
+        train.values = _values(named)
     except TableFault as fault:
         train.faults.append(f"{shown(str(path))}: {fault}")
         return {"train": train}
@@ -57,10 +66,20 @@ def list_dataset_file(path: Path, where: str) -> dict[str, ScanListing]:
         train.cases = [case for entry in table["training"] if (case := _entry(entry, root, path, train)) is not None]
         if not train.cases and not train.faults:
             train.faults.append(f"{shown(str(path))} lists no cases in 'training'")
+    elif isinstance(table.get("dataset"), dict):
+        entries = [_nnunet_entry(name, entry) for name, entry in table["dataset"].items()]
+        train.cases = [case for entry in entries if (case := _entry(entry, root, path, train)) is not None]
+        train.kind = "dataset.json of nnU-Net"
     elif (root / "imagesTr").is_dir():
         labels = find_folder(root, ["labelsTr"])
         pairs = list_pairs(root / "imagesTr", labels, where, kind="dataset.json of nnU-Net", channels=files)
-        train = replace(pairs, values=train.values, ignore_label=train.ignore_label)
+        train = replace(
+            pairs,
+            values=train.values,
+            ignore_label=train.ignore_label,
+            intensity=train.intensity,
+            warnings=train.warnings + pairs.warnings,
+        )
     else:
         train.faults.append(f"{shown(str(path))} lists no 'training', and there is no folder imagesTr beside it")
     listings = {"train": train}
@@ -135,7 +154,7 @@ def list_pair_table(path: Path, where: str, *, root: Path | None = None) -> Scan
         images = tuple(existing(root / row[column].strip()) for column in channels if row[column].strip())
         label = row[header.index("label")].strip()
         mask = existing(root / label) if label else None
-        missing = [file for file in (*images, *([mask] if mask else [])) if not file.is_file()]
+        missing = [file for file in (*images, *([mask] if mask else [])) if not is_there(file)]
         few = len(listing.faults) < _HINTS
         lost = [
             f"{place}: there is no file {shown(str(file))}{near_file(file, root) if few else ''}" for file in missing
@@ -187,19 +206,13 @@ def _values(labels: dict[str, Any]) -> dict[str, int]:
     """Value of each class by its name, from `{"0": "background"}` or `{"background": 0}`, in the order of values."""
     turned = all(str(key).isdecimal() for key in labels)
     pairs = [(str(name), value) for value, name in labels.items()] if turned else list(labels.items())
-    return dict(sorted(((name, _value(name, value)) for name, value in pairs), key=lambda pair: pair[1]))
+    return dict(sorted(((name, label_value(name, value)) for name, value in pairs), key=lambda pair: pair[1]))
 
 
-def _value(name: str, value: Any) -> int:
-    if isinstance(value, list):
-        raise TableFault(
-            f"the label '{shown(name)}' is a region of the values {', '.join(map(str, value))}. Regions cannot be "
-            "trained on, since a voxel has one class here: give each label one value of its own"
-        )
-    text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-    if isinstance(value, bool) or not text.isdecimal():
-        raise TableFault(f"the label '{shown(name)}' has the value {shown(text)}: expected a whole number in 0..255")
-    return int(text)
+def _nnunet_entry(name: str, entry: Any) -> Any:
+    """An entry of `dataset` as one of `training`."""
+    own = entry if isinstance(entry, dict) else {}
+    return {"name": name, "image": own.get("images"), "label": own.get("label")}
 
 
 def _entry(entry: Any, root: Path, path: Path, listing: ScanListing) -> Case | None:
@@ -211,7 +224,7 @@ def _entry(entry: Any, root: Path, path: Path, listing: ScanListing) -> Case | N
         return None
     label = pair.get("label")
     files = [existing(root / name) for name in (*images, *([label] if isinstance(label, str) else []))]
-    missing = [file for file in files if not file.is_file()]
+    missing = [file for file in files if not is_there(file)]
     if missing:
         few = len(listing.faults) < _HINTS
         lost = [
@@ -221,4 +234,6 @@ def _entry(entry: Any, root: Path, path: Path, listing: ScanListing) -> Case | N
         listing.faults += lost
         listing.skippable += lost
         return None
-    return Case(stem_of(images[0]), tuple(files[: len(images)]), files[-1] if isinstance(label, str) else None)
+    name = pair.get("name")
+    own = name if isinstance(name, str) and name else stem_of(images[0])
+    return Case(own, tuple(files[: len(images)]), files[-1] if isinstance(label, str) else None)

@@ -15,10 +15,11 @@ from rich.console import Console
 from torch import nn
 
 from tutelage.config import RunConfig
+from tutelage.core.errors import ConfigError
 from tutelage.data.check import CheckReport
 from tutelage.data.images.sample import ImageSample
 from tutelage.data.kinds import DataKind
-from tutelage.run.budget import Deadline
+from tutelage.run.budget import Deadline, TooShort, budget_fault
 from tutelage.run.data_modules.foreign import refuse_changed
 from tutelage.tasks.base import Task
 from tutelage.training.scoring import Exam
@@ -56,6 +57,7 @@ class DataModule(ABC):
         kind: what is known of it before it is loaded.
         item: what a batch is made of, in the plural.
         smaller: the setting that makes a step cheaper.
+        quicker: what makes the final scores cheaper; None: fewer items.
         foreign: sections, or settings by dotted name, that have no meaning for this kind of data.
         these, others: words for this kind of data and for the other one, in messages.
         deadline: of the budget, if there is one, for what is long enough to be given up before it is done.
@@ -66,6 +68,7 @@ class DataModule(ABC):
     kind: ClassVar[DataKind]
     item: ClassVar[str]
     smaller: ClassVar[str]
+    quicker: ClassVar[str | None] = None
     foreign: ClassVar[tuple[str, ...]]
     these: ClassVar[str]
     others: ClassVar[str]
@@ -180,6 +183,21 @@ class DataModule(ABC):
     @abstractmethod
     def names_at(self, training: Training, step: int) -> Iterator[tuple[str, list[str]]]:
         """The streams of a step, each with the names of its rows."""
+
+    @classmethod
+    def too_short(cls, budget: str, fault: TooShort, *, baseline: bool) -> ConfigError:
+        """The fault of a budget that does not hold, with what would help."""
+        items, quicker = cls.kind.name, cls.quicker
+        said = budget_fault(budget, fault, smaller=cls.smaller, items=items, baseline=baseline, quicker=quicker)
+        return ConfigError(said)
+
+    def fit_scores(self, cfg: RunConfig, training: Training, seconds: float) -> RunConfig:
+        """The settings with final scores that the budget has time for; what was given is kept, and changes are said.
+
+        Args:
+            seconds: that measuring may take.
+        """
+        return cfg
 
     @abstractmethod
     def costs(self, training: Training, seconds: float) -> tuple[float, float]:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import statistics
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 
 from tutelage.config import AUTO, RunConfig, base_preset, preset_names
 from tutelage.config.intensity import StrongIntensityConfig
 from tutelage.config.network_name import NETWORK_NAMES, NetworkName
-from tutelage.core.distributed import rank, world_size
+from tutelage.config.segmentation import SegmentationConfig
+from tutelage.core.distributed import from_main, rank, world_size
 from tutelage.core.errors import ConfigError
 from tutelage.core.names import shown
 from tutelage.data.check import check_for_training
@@ -34,32 +32,35 @@ from tutelage.networks.build import is_dense
 from tutelage.networks.dense import DenseNetwork
 from tutelage.networks.vnet import VNet
 from tutelage.run.batches import fit_batches
+from tutelage.run.budget import TooShort
 from tutelage.run.build import assemble, build_predictor
 from tutelage.run.data_modules.base import DataModule
 from tutelage.run.data_modules.scan_checks import check_scan_runs
+from tutelage.run.data_modules.scan_costs import ScoringTimes, patch_voxels, scoring_times
+from tutelage.run.data_modules.scan_forecast import check_forecast
+from tutelage.run.data_modules.scan_resolution import choose_resolution, with_resolution
+from tutelage.run.data_modules.scan_scores import SHARE, fit_scores
 from tutelage.run.data_modules.scan_streams import scan_loader
 from tutelage.run.data_modules.scan_views import save_scan_views
 from tutelage.run.method_by_name import learns_from_labels, method_class, resolved
 from tutelage.run.recommend import recommend_for_scans, recommended
-from tutelage.run.recorder import networks
 from tutelage.run.resolve import absolute
 from tutelage.run.warm_start import warm_start
 from tutelage.tasks.own_metrics import own_metrics
 from tutelage.tasks.segmentation import Segmentation
-from tutelage.tasks.sliding_window import count_windows
 from tutelage.training.scan_exam import KeptMasks, ScanExam
 from tutelage.training.scoring import Exam
 from tutelage.training.state import Training
 
 MASKS = "masks"  # in the run
 _DENSE = ", ".join(name for name in NETWORK_NAMES if NetworkName.parse(name).dense)
-_TIMED = 2  # batches of windows
 
 
 class ScanModule(DataModule):
     """See `DataModule`."""
 
     kind, item, smaller = SCANS, "patches", "scan.patch_size"
+    quicker = "make predictions cheaper with a smaller segmentation.overlap or coarser voxels (scan.spacing)"
     foreign = (
         "augment",
         "data.image_size",
@@ -75,6 +76,7 @@ class ScanModule(DataModule):
     data: ScanDataset
     task: Segmentation
     _inventory: ScanInventory | None = None
+    _timed: tuple[Network, ScoringTimes | None] | None = None
 
     @staticmethod
     def refuse(cfg: RunConfig) -> None:
@@ -107,11 +109,11 @@ class ScanModule(DataModule):
         )
 
     def settle(self, cfg: RunConfig, run: Path) -> RunConfig:
-        """The settings, with the recommended method if it is `auto`, which depends on the listing only."""
-        parts = list_scan_parts(cfg.data) if cfg.method == AUTO else {}
+        """The settings, with the recommended method if it is `auto`, and a spacing that the machine has time for."""
+        parts = list_scan_parts(cfg.data)
         cases = [case for role in ("train", "unlabeled") if role in parts for case in parts[role].cases]
         labels = sum(case.label is not None for case in cases)
-        if labels:  # without any, the check says why, and nothing can be recommended
+        if cfg.method == AUTO and labels:  # without any, the check says why, and nothing can be recommended
             used = labels if cfg.data.label_count is None else min(labels, cfg.data.label_count)
             choice = recommend_for_scans(labeled=used, unlabeled=len(cases) - used)
             choice.print(self.console)
@@ -120,6 +122,14 @@ class ScanModule(DataModule):
             own = base_preset(cfg.method)
             start = own if own in preset_names() else base_preset("supervised")
             self.console.print(f"- settings that are not given come from the preset {start}")
+        if (resolution := choose_resolution(cfg, parts, self.device)) is not None:
+            self.console.print(f"- {resolution.said()}")
+            cfg = with_resolution(cfg, resolution)
+        if cfg.train.budget is not None:
+            try:
+                check_forecast(cfg, parts, self.device)
+            except TooShort as fault:
+                raise self.too_short(cfg.train.budget, fault, baseline=cfg.train.baseline) from None
         if rank() == 0:
             report = check_scans(cfg.data, cfg.scan, workers=cfg.train.workers, cache_dir=_cache(cfg, run))
             check_for_training(report, self.console)
@@ -135,6 +145,7 @@ class ScanModule(DataModule):
             workers=cfg.train.workers,
             cache_dir=_cache(cfg, run),
             inventory=self._inventory,
+            patch_voxels=patch_voxels(cfg.train, self.device),
         )
         extra = own_metrics(cfg.train.metrics)
         self.task = Segmentation(
@@ -201,71 +212,59 @@ class ScanModule(DataModule):
         for stream, rows in training.loader.rows_at(step).items():
             yield stream, [self.data.train.cases[row].name for row in rows]
 
+    def fit_scores(self, cfg: RunConfig, training: Training, seconds: float) -> RunConfig:
+        """See `DataModule`; windows that overlap less, or fewer cases."""
+        assert self.deadline is not None
+        times = self._scoring_times(training, seconds)
+        if times is None:
+            return cfg
+        limit = SHARE * self.deadline.seconds / (2 if cfg.train.baseline else 1)
+        segmentation, said = from_main(fit_scores(cfg.segmentation, times, limit))
+        if said is not None:
+            self.console.print(f"- {said}")
+        self.task = self._task(segmentation)
+        return dataclasses.replace(cfg, segmentation=segmentation)
+
     def costs(self, training: Training, seconds: float) -> tuple[float, float]:
         """Computed from the time per window, the number of windows, and the time to score a case."""
-        val, test = self.data.val, self.data.test_shapes
-        shapes = [] if val is None else [val.scans.placement(row).shape for row in val.rows.tolist()]
-        if not shapes and not test:
-            return 0.0, 0.0
-        window, case = self._window_time(training, seconds), self._case_time()
-        quick, turns = self._quick_task(), 2**self.data.axes if self.task.cfg.flips else 1
-        each = len(networks(training))
-        evaluation = each * window * sum(count_windows(s, quick.patch_size, quick.strides) for s in shapes)
-        windows = turns * sum(count_windows(s, self.task.patch_size, self.task.strides) for s in (*shapes, *test))
-        return evaluation, each * (window * windows + case * (len(shapes) + len(test)))
+        times = self._scoring_times(training, seconds)
+        return (0.0, 0.0) if times is None else (times.evaluation(self.task.cfg), times.closing(self.task.cfg))
 
-    def _window_time(self, training: Training, seconds: float) -> float:
-        """Seconds for the prediction of one window: in full batches, unless these take longer than `seconds`."""
-        patch = self.task.patch_size
-        task = dataclasses.replace(self.task.cfg, strides=patch, overlap=0.5, flips=False)
-        row = Segmentation(self.data.classes, patch_size=patch, cfg=task)
+    def _scoring_times(self, training: Training, seconds: float) -> ScoringTimes | None:
+        """Measured once, for one network."""
+        network = training.method.student
+        if self._timed is None or self._timed[0] is not network:
+            self._timed = network, scoring_times(self.data, self.task, training, seconds)
+        return self._timed[1]
 
-        def each(windows: int) -> float:
-            volume = torch.zeros(1, self.data.channels, *patch[:-1], patch[-1] * windows)
-            begin = time.perf_counter()
-            row.predict(training.method.student, volume)
-            return (time.perf_counter() - begin) / windows
-
-        each(1)  # the first time, libraries are imported
-        alone, batch = each(1), self.task.cfg.window_batch
-        if alone * batch > seconds:
-            return alone
-        return statistics.fmean(each(batch) for _ in range(1 if 2 * alone * batch > seconds else _TIMED))
-
-    def _case_time(self) -> float:
-        """Seconds to score a predicted case on the grid of its file, and to write its mask."""
-        row = int(self.data.labeled_rows[0])
-        label, place = torch.from_numpy(self.data.train.label(row)).clamp(min=0), self.data.train.placement(row)
-        probs = torch.nn.functional.one_hot(label.roll(1, 0), len(self.data.classes)).movedim(-1, 0).float()
-        begin = time.perf_counter()
-        restored = torch.from_numpy(place.restore_probabilities(probs.numpy()))[None]
-        reference = torch.from_numpy(self.data.train.reference(row))[None]
-        self.task.metrics().update(restored, reference, spacing=place.geometry.spacing)
-        return time.perf_counter() - begin
-
-    def _quick_task(self) -> Segmentation:
-        cfg = self.task.cfg.while_training()
-        own = self.task.own_metrics
-        return Segmentation(self.task.classes, patch_size=self.task.patch_size, cfg=cfg, own_metrics=own)
+    def _task(self, cfg: SegmentationConfig) -> Segmentation:
+        task = self.task
+        return Segmentation(task.classes, patch_size=task.patch_size, cfg=cfg, own_metrics=task.own_metrics)
 
     def validation(self) -> Exam | None:
         """Validation cases on the prepared grid, with few windows."""
-        val = self.data.val
-        return None if val is None else ScanExam(self._quick_task(), val, on_files=False)
+        val, cfg = self.data.val, self.task.cfg
+        return (
+            None
+            if val is None
+            else ScanExam(self._task(cfg.while_training()), val.spread(cfg.scored_cases), on_files=False)
+        )
 
     def final_exams(self, training: Training, run: Path) -> dict[str, Callable[[], Exam]]:
         """On the grid of the files. The masks of the test cases, or else of the validation cases, are kept."""
         exams: dict[str, Callable[[], Exam]] = {}
+        most = self.task.cfg.scored_cases
 
         def keep() -> KeptMasks:
             folder = MaskFolder(run / MASKS, self.data.classes, self.data.values)
             return KeptMasks(training.method.predictor, folder)
 
-        if (val := self.data.val) is not None:
-            kept = not self.data.has_test
+        if self.data.val is not None:
+            kept, val = not self.data.has_test, self.data.val.spread(most)
             exams["validation"] = lambda: ScanExam(self.task, val, on_files=True, kept=keep() if kept else None)
         if self.data.has_test:
-            exams["test"] = lambda: ScanExam(self.task, self.data.load_test(), on_files=True, kept=keep())
+            test = self.data.load_test
+            exams["test"] = lambda: ScanExam(self.task, test().spread(most), on_files=True, kept=keep())
         return exams
 
     def evidence(self, training: Training) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from tutelage.core.names import file_key, shown
 
-VOLUME_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha", ".h5")
+VOLUME_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd", ".hdr", ".h5")
+DICOM_SUFFIXES = (".dcm", ".ima")
 SLICE_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
 MASK_SLICE_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")  # JPEG compression changes the values
 COLORS = ((230, 77, 77), (77, 128, 230), (102, 204, 102), (230, 179, 51), (179, 102, 204), (77, 204, 204))
@@ -28,9 +29,9 @@ def suffix_of(path: Path | str) -> str:
 
 
 def stem_of(path: Path | str) -> str:
-    """The file name without that suffix."""
-    name = Path(path).name
-    return name[: len(name) - len(suffix_of(path))]
+    """The file name without that suffix; digits behind a dot are none, as in the names of DICOM series."""
+    name, suffix = Path(path).name, suffix_of(path)
+    return name if suffix[1:].isdecimal() else name[: len(name) - len(suffix)]
 
 
 def same_name(name: str) -> str:

@@ -1,4 +1,4 @@
-"""MetaImage, the `.mha` of ITK, plain or zlib-compressed.
+"""MetaImage of ITK, plain or zlib-compressed: `.mha`, and `.mhd` with the voxels in a file beside it.
 
 Neither nibabel nor MONAI's own code reads it, and SimpleITK takes 273 MB; the header is only a few lines of text.
 """
@@ -17,6 +17,7 @@ from tutelage.core.names import shown
 from tutelage.core.regular import read_regular
 from tutelage.data.scans.formats.claims import claimed_bytes, unpacked
 from tutelage.data.scans.formats.common import FormatFault, split_channels
+from tutelage.data.scans.formats.files import beside, is_mhd
 from tutelage.data.scans.geometry import Affine, Geometry, plain_geometry
 
 _TYPES = {
@@ -40,7 +41,7 @@ _TO_RAS = np.array([-1.0, -1.0, 1.0])  # ITK's coordinates are LPS
 def read(
     path: Path, what: str, channels_last_axis: bool, assumed_spacing: tuple[float, ...]
 ) -> tuple[NDArray, Geometry]:
-    """(C, *S) and the geometry of a `.mha` file; `what` is ignored."""
+    """(C, *S) and the geometry of a `.mha` or `.mhd` file; `what` is ignored."""
     content = read_regular(path)
     header, start = _header(content)
     try:
@@ -53,10 +54,12 @@ def read(
             raise ValueError("ElementNumberOfChannels")
     except (KeyError, ValueError) as error:
         raise FormatFault(f"has a MetaImage header that lacks or garbles {shown(str(error))}") from None
-    data, packed = content[start:], _true(header, "CompressedData")
+    data, packed = _data(path, header, content, start), _true(header, "CompressedData")
     expected = claimed_bytes(sizes, dtype.itemsize * channels, len(data), ratio=DEFLATE if packed else 1)
     if packed:
         data = unpacked(data, "zlib", expected)
+    elif header.get("HeaderSize") == "-1":  # the voxels are at the end
+        data = data[-expected:]
     if len(data) != expected:
         raise FormatFault(f"is truncated or damaged: {expected} bytes of voxels are expected, it has {len(data)}")
     values = np.frombuffer(data, dtype).reshape(*reversed(sizes), channels)  # x varies fastest, except for channels
@@ -105,9 +108,23 @@ def _header(content: bytes) -> tuple[dict[str, str], int]:
             raise FormatFault("is empty (0 bytes)" if not content else "is no MetaImage: it has no header of this kind")
         header[key.strip()] = value.strip()
         start = end + 1
-    if header["ElementDataFile"] != "LOCAL":
-        raise FormatFault(f"keeps its voxels in '{shown(header['ElementDataFile'])}': expected them in the file itself")
     return header, start
+
+
+def _data(path: Path, header: dict[str, str], content: bytes, start: int) -> bytes:
+    """The bytes of the voxels: behind the header, or in the file beside it that it names."""
+    name = header["ElementDataFile"]
+    if name == "LOCAL":
+        return content[start:]
+    if not is_mhd(path):
+        raise FormatFault(f"keeps its voxels in '{shown(name)}': expected them in the file itself")
+    file = beside(path, name)
+    if file is None:
+        raise FormatFault(f"keeps its voxels in '{shown(name)}', which is no file beside it: expected one file of them")
+    skipped = header.get("HeaderSize", "0")
+    if not skipped.lstrip("-").isdecimal():
+        raise FormatFault(f"has a MetaImage header with HeaderSize {shown(skipped)}: expected a number")
+    return read_regular(file)[max(int(skipped), 0) :]
 
 
 def _affine(header: dict[str, str], axes: int) -> Affine | None:

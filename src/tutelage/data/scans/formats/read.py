@@ -16,14 +16,16 @@ from tutelage.core.errors import DataError, MissingExtra
 from tutelage.core.memory import memory_fault
 from tutelage.core.names import shown
 from tutelage.core.third_party import fault_of
-from tutelage.data.scans.formats import hdf5, metaimage, nifti, nrrd, slices
+from tutelage.data.scans.formats import analyze, dicom, hdf5, metaimage, nifti, nrrd, slices
 from tutelage.data.scans.formats.common import (
+    DICOM_SUFFIXES,
     MASK_SLICE_SUFFIXES,
     SLICE_SUFFIXES,
     VOLUME_SUFFIXES,
     FormatFault,
     suffix_of,
 )
+from tutelage.data.scans.formats.files import files_of
 from tutelage.data.scans.geometry import Geometry
 
 _ROUNDING = 1e-3  # of label values that were stored as fractions or with a scale
@@ -33,8 +35,11 @@ _READERS: dict[str, Reader] = {
     ".nii.gz": nifti.read,
     ".nrrd": nrrd.read,
     ".mha": metaimage.read,
+    ".mhd": metaimage.read,
+    ".hdr": analyze.read,
     ".h5": hdf5.read,
 } | dict.fromkeys(SLICE_SUFFIXES, slices.read)
+_READERS |= dict.fromkeys(DICOM_SUFFIXES, dicom.read)
 
 
 def read_volume(
@@ -101,12 +106,12 @@ def has_mask(path: Path) -> bool:
 def _read(
     path: Path, what: str, channels_last_axis: bool, assumed_spacing: tuple[float, ...]
 ) -> tuple[NDArray, Geometry]:
-    where, read = shown(str(path)), _READERS.get(suffix_of(path))
+    where, read = shown(str(path)), dicom.read if path.is_dir() else _READERS.get(suffix_of(path))
     if read is None:
-        known = " ".join((*VOLUME_SUFFIXES, *SLICE_SUFFIXES))
+        known = " ".join((*VOLUME_SUFFIXES, *DICOM_SUFFIXES, *SLICE_SUFFIXES))
         raise DataError(f"{where} is of no known format: expected one of {known}")
     with _faults(path):
-        size = path.stat().st_size
+        size = sum(file.stat().st_size for file in files_of(path))
         if (fault := memory_fault(size, size)) is not None:
             raise FormatFault(fault)
         array, geometry = read(path, what, channels_last_axis, assumed_spacing)
@@ -117,12 +122,13 @@ def _read(
 def _faults(path: Path) -> Iterator[None]:
     """While open, whatever a reader raises is a fault of the file, and names it."""
     try:
-        with fault_of(path, f"{suffix_of(path)} file", passed=(FormatFault,)):
+        with fault_of(path, "DICOM series" if path.is_dir() else f"{suffix_of(path)} file", passed=(FormatFault,)):
             yield
     except FormatFault as fault:
         raise DataError(f"{shown(str(path))} {fault}") from None
     except ModuleNotFoundError as error:
-        raise MissingExtra(f"reading {path.name}", str(error.name), "medical") from None
+        extra = "dicom" if error.name == "pydicom" else "medical"
+        raise MissingExtra(f"reading {path.name}", str(error.name), extra) from None
 
 
 def _checked(where: str, array: NDArray, geometry: Geometry) -> tuple[NDArray, Geometry]:

@@ -1,0 +1,1 @@
+"""Scores of masks of any tool against reference masks."""
