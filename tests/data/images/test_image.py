@@ -180,3 +180,14 @@ def test_600_damaged_files_of_a_format_load_or_are_one_fault(name: str) -> None:
 @pytest.mark.parametrize(("mode", "gray"), [("1", True), ("LA", True), ("I;16", True), ("F", True), ("P", False)])
 def test_modes_without_color_are_known(mode: str, gray: bool) -> None:
     assert is_gray(mode) is gray
+
+
+def test_a_png_whose_pixels_are_damaged_is_refused() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(noise).save(stream, "PNG")
+    damaged = bytearray(stream.getvalue())
+    damaged[512:1024] = b"\xff" * 512
+    with pytest.raises(ImageFault, match="cannot be decoded"):
+        decode_image(bytes(damaged), at_least=32)
+    assert decode_image(stream.getvalue(), at_least=32)[0].shape == (64, 64, 3)

@@ -276,6 +276,8 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
 
 def _orientation(image: Image.Image) -> int:
     """Which side is up, by the tag of EXIF; 1 where it says nothing."""
+    if image.format == "PNG":  # whose EXIF may follow the pixels: Pillow decodes them to find it, once, errors and all
+        image.load()
     try:
         found = int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # a damaged EXIF block says nothing about the pixels
