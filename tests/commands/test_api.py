@@ -40,11 +40,12 @@ FOR_OWN_CODE = {
 }
 
 TO_LOOK = {
-    *("check", "compare", "embed", "evaluate", "export", "predict", "probe", "report", "show"),
+    *("check", "compare", "embed", "evaluate", "export", "predict", "probe", "report", "score", "show"),
     *(
         "CheckReport",
         "ComparisonTable",
         "Exported",
+        "MaskScores",
         "Prediction",
         "Predictions",
         "ProbeTable",

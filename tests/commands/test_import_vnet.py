@@ -171,7 +171,7 @@ def test_a_scan_is_standardized_as_a_whole_before_the_network_sees_it(
             "--patch-size 112,112,84: vnet-laseg expects sizes that are multiples of (16, 16, 8), got (112, 112, 84); "
             "the nearest is (112, 112, 80)",
         ),
-        (["--intensity", "z-score"], "--intensity must be one of zscore, zscore-nonzero, percentile, ct, none"),
+        (["--intensity", "z-score"], "--intensity must be one of auto, zscore, zscore-nonzero, percentile, ct, none"),
         (["--classes", "{root}/few.txt"], "--classes {root}/few.txt must contain 3 different names, got 2"),
     ],
 )

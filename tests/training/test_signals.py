@@ -103,6 +103,10 @@ def interrupt_and_resume(starter: Starter, run: Path, number: signal.Signals, wa
         if code == 0:
             return times
         times += 1
+        if (run / "result.json").exists():  # it came while the report was written: the run is complete
+            assert code in (CODES[number], -number), error
+            process = starter.start("-m", "tutelage", "train", "--resume", run, env=environment())
+            continue
         assert code == CODES[number], error
         assert error.count("\n") == 1, error
         assert error.startswith(f"tutelage: stopped {'after step' if 'after' in error else 'by'} "), error
