@@ -191,15 +191,3 @@ def test_a_planned_length_stretches_the_average_with_the_schedule() -> None:
     set_length(training, cfg, 240)
     assert training.method.teacher.decay == pytest.approx(0.95)
     training.loader.close()
-
-
-def test_cudnn_tries_algorithms_only_where_a_run_need_not_be_repeatable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
-    for deterministic in (True, False, True):
-        settings = {"train.deterministic": deterministic, "data.label_count": 40, "network.name": "wrn-10-1"}
-        cfg = resolve({"data.path": "digits", "method.name": "supervised", "train.workers": 0, **settings})
-        data = load_images(cfg.data, seed=0)
-        student = build_predictor(cfg, num_classes=10, channels=1, image_size=8)
-        inputs = Inputs(data.train.images, pixel_statistics(data.train.images))
-        build_training(cfg, data, inputs, torch.device("cpu"), student, steps=2)
-        assert torch.backends.cudnn.benchmark is not deterministic

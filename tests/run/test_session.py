@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+import tutelage
 from tutelage.config import RunConfig, resolve
 from tutelage.core.console import screen
 from tutelage.core.errors import ConfigError
@@ -104,4 +105,22 @@ def test_deterministic_kernels_are_asked_for_while_a_run_is_open() -> None:
     with ExitStack() as stack:
         open_session(stack, torch.device("cpu"), screen(quiet=True), ImageModule)
         assert (cudnn.deterministic, cudnn.benchmark) == (True, False)
+    assert (cudnn.deterministic, cudnn.benchmark) == before
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_a_run_asks_for_the_kernels_that_its_settings_say_and_leaves_the_choice_as_it_was(
+    deterministic: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cudnn, fit, seen = torch.backends.cudnn, sessions.fit, []
+
+    def watched(*given: Any, **more: Any) -> int:
+        seen.append((cudnn.deterministic, cudnn.benchmark))
+        return fit(*given, **more)
+
+    monkeypatch.setattr(sessions, "fit", watched)
+    before = cudnn.deterministic, cudnn.benchmark
+    settings = {"train.steps": 1, "train.batch_size": 2, "data.label_count": 40, "train.deterministic": deterministic}
+    tutelage.train("digits", out=tmp_path / "run", settings=settings)
+    assert seen == [(deterministic, not deterministic)]
     assert (cudnn.deterministic, cudnn.benchmark) == before

@@ -103,10 +103,6 @@ def interrupt_and_resume(starter: Starter, run: Path, number: signal.Signals, wa
         if code == 0:
             return times
         times += 1
-        if (run / "result.json").exists():  # it came while the report was written: the run is complete
-            assert code in (CODES[number], -number), error
-            process = starter.start("-m", "tutelage", "train", "--resume", run, env=environment())
-            continue
         assert code == CODES[number], error
         assert error.count("\n") == 1, error
         assert error.startswith(f"tutelage: stopped {'after step' if 'after' in error else 'by'} "), error
@@ -161,6 +157,24 @@ def test_a_signal_between_two_checkpoints_is_obeyed_within_a_step_and_leaves_a_c
         f"stopped after step {checkpoints(run)[-1]['step']} of 100000, which is saved; continue with --resume {run}"
         in error
     )
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", CODES)
+def test_a_signal_before_the_report_is_written_says_so_and_the_resumed_run_writes_it(
+    number: signal.Signals, starter: Starter, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    process = begin_at_once(starter, run)
+    assert wait_for(process, lambda: (run / "result.json").exists())
+    time.sleep(0.3)  # importing what draws takes longer
+    process.send_signal(number)
+    code, error = finish(process)
+    ended = f"tutelage: stopped by {number.name} before the report was written; the run is complete"
+    assert (code, error) == (CODES[number], f"{ended}; continue with --resume {run}\n")
+    process = starter.start("-m", "tutelage", "train", "--resume", run, env=environment())
+    assert finish(process) == (0, "")
+    assert (run / "report.html").exists()
 
 
 def test_a_second_interrupt_ends_at_once_and_the_old_checkpoint_stays_good(starter: Starter, tmp_path: Path) -> None:

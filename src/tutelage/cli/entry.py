@@ -33,6 +33,7 @@ from tutelage.core.console import LastingStream
 from tutelage.core.errors import ConfigError, DataError, TutelageError, is_out_of_memory
 from tutelage.core.lifeline import end_with_parent
 from tutelage.core.names import shown
+from tutelage.core.terminated import number_of, obey_sigterm
 from tutelage.core.wording import as_flags
 
 PACKAGE = Path(__file__).parents[1]
@@ -63,6 +64,7 @@ def main(tokens: Sequence[str] | None = None) -> None:
     130 or 143 after a signal, or 141 if the reader of the output went away, which ends nothing.
     """
     end_with_parent()
+    obey_sigterm()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # do not fail on names that the terminal cannot show
     out, errors = LastingStream(sys.stdout), LastingStream(sys.stderr)
@@ -94,8 +96,8 @@ def _run(tokens: list[str]) -> int:
         return _fail(with_flags(str(error)), error.exit_code, lines=isinstance(error, DataError))
     except CycloptsError as error:
         return _fail(sentence(error, app, tokens), 2)
-    except KeyboardInterrupt:
-        return _fail("interrupted", 130)
+    except KeyboardInterrupt as stopped:
+        return _fail("interrupted", 128 + number_of(stopped))
     except Exception as error:
         if is_out_of_memory(error):
             return _fail("out of memory: lower the batch size or the image size, or choose a smaller network", 2)

@@ -11,7 +11,9 @@ from tutelage import commands, config
 from tutelage.cli.application import dotted, given_flags
 from tutelage.cli.dotted import as_flag
 from tutelage.core.console import screen
-from tutelage.core.errors import ConfigError
+from tutelage.core.errors import ConfigError, Interrupted
+from tutelage.core.terminated import number_of
+from tutelage.core.wording import option
 
 
 def start_or_resume(data: str | None, flags: Any, *, pretraining: bool) -> None:
@@ -56,4 +58,9 @@ def start_or_resume(data: str | None, flags: Any, *, pretraining: bool) -> None:
             begun=begun,
         )
     if not reported and not given.get("no_report") and os.environ.get("RANK", "0") == "0":
-        commands.report_after_training(run.path, screen())
+        try:
+            commands.report_after_training(run.path, screen())
+        except KeyboardInterrupt as stopped:
+            number = number_of(stopped)
+            ended = f"stopped by {number.name} before the report was written; the run is complete"
+            raise Interrupted(f"{ended}; continue with {option('resume', run.path)}", number) from None

@@ -103,7 +103,6 @@ def assemble(
     backbone = None if cfg.frozen else backbone_of(method, method.student, train)
     if train.compile:
         compile_networks(method)
-    torch.backends.cudnn.benchmark = not train.deterministic
 
     if cfg.augment.strong.policy == "ctaugment" and "strong" in (*method.labeled_views, *method.unlabeled_views):
         method.policy = CTAugment(cfg.augment.ct).to(device)

@@ -58,7 +58,8 @@ def _try(cfg: RunConfig, console: Console) -> None:
     kind = module_of(cfg)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tutelage-")))
-        session = open_session(stack, choose_device(cfg.train.device), screen(quiet=True), kind)
+        device = choose_device(cfg.train.device)
+        session = open_session(stack, device, screen(quiet=True), kind, deterministic=cfg.train.deterministic)
         cfg, module = network_of_origin(cfg, kind.kind, session.console), session.module
         cfg = session.settle(cfg, folder)
         if cfg.train.budget is None:

@@ -228,13 +228,15 @@ def open_session(
     module: type[DataModule],
     *,
     loaded: DataModule | None = None,
+    deterministic: bool = True,
 ) -> Session:
     """A session that ends with `stack`: joined with its siblings under torchrun, and obeying signals.
 
     Args:
         loaded: the data of an earlier session, which is not read again.
+        deterministic: whether cuDNN gives the same bits each time; otherwise it tries which of its kernels is fastest.
     """
-    stack.enter_context(_deterministic())
+    stack.enter_context(_kernels(deterministic))
     stack.enter_context(quiet_pillow())  # for the threads that decode images while steps are computed
     device = stack.enter_context(process_group(device))
     heard = console if rank() == 0 else screen(quiet=True)
@@ -250,11 +252,11 @@ def _resumable(error: DataError | Interrupted, folder: RunFolder) -> DataError |
 
 
 @contextmanager
-def _deterministic() -> Iterator[None]:
-    """While open, cuDNN is asked for kernels that give the same bits each time, and not to choose by a trial."""
+def _kernels(deterministic: bool) -> Iterator[None]:
+    """While open, cuDNN chooses kernels that give the same bits each time, or by a trial."""
     cudnn = torch.backends.cudnn
     before = cudnn.deterministic, cudnn.benchmark
-    cudnn.deterministic, cudnn.benchmark = True, False
+    cudnn.deterministic, cudnn.benchmark = deterministic, not deterministic
     try:
         yield
     finally:

@@ -80,7 +80,8 @@ def start_run(
     cfg = resolved(absolute(cfg))
     kind, device = _accepted(cfg, out, pretraining=pretraining, overwrite=overwrite)
     with ExitStack() as stack:
-        session = open_session(stack, device, console, kind, loaded=loaded)
+        deterministic = cfg.train.deterministic
+        session = open_session(stack, device, console, kind, loaded=loaded, deterministic=deterministic)
         cfg = network_of_origin(cfg, kind.kind, session.console)
         folder = stack.enter_context(RunFolder.create(out, overwrite=overwrite)) if rank() == 0 else None
         cfg = _decided(session, cfg, out, begun=begun, read=loaded is None)
@@ -121,7 +122,8 @@ def resume_run(run: Path, given: Mapping[str, Any], *, console: Console) -> None
         return
     with ExitStack() as stack:
         kind = MODULES[record.kind.name]
-        session = open_session(stack, choose_device(cfg.train.device), console, kind)
+        device = choose_device(cfg.train.device)
+        session = open_session(stack, device, console, kind, deterministic=cfg.train.deterministic)
         folder = stack.enter_context(RunFolder.open(run)) if rank() == 0 else None
         warn_of_changes(recorded, session.device)
         session.load(cfg, run)
