@@ -1,8 +1,8 @@
 """Exported models beside their runs: the largest difference on real inputs, sizes, and CPU seconds of 100 inputs.
 
 Every format is written by `tutelage.export`, read by its own runtime, and given the same inputs as the model of the
-run. The speeds are those of the network path alone, on one thread: inputs are decoded, cropped and resized before. All
-runtimes take turns in one process, in batches of up to 100, with a cache that knows no image; the median is told.
+run. The speeds are those of the network path alone, on one thread: inputs are decoded, cropped and resized before. The
+runtimes alternate in one process, on batches of up to 100 inputs, with an empty cache; medians are reported.
 
 With `--pillow PHOTOS`, only the first run is exported, as ONNX, and predicts photos that Pillow crops and resizes.
 

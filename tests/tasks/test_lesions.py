@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from tutelage.core.bootstrap import bootstrap_interval
 from tutelage.tasks.lesions import Lesions, match_lesions
 from tutelage.tasks.overlap import class_scores
 from tutelage.tasks.surface_distances import surface_distances, surface_points
@@ -86,13 +85,3 @@ def test_lesions_are_counted_by_the_components_that_touch() -> None:
     assert Lesions(2, 1, 1).f1 == pytest.approx(4 / 6) and Lesions(0, 0, 0).f1 is None
     assert match_lesions(reference, reference) == Lesions(3, 0, 0)
     assert match_lesions(prediction[..., 0], reference[..., 0]).found == 2  # two axes
-
-
-def test_a_bootstrap_interval_holds_the_mean_and_narrows_with_more_values() -> None:
-    draw = np.random.default_rng(0)
-    few, many = draw.normal(3, 1, 20), draw.normal(3, 1, 300)
-    for values in (few, many):
-        low, high = bootstrap_interval(values.tolist()) or (0.0, 0.0)
-        assert low < values.mean() < high
-        assert high - low == pytest.approx(2 * 1.96 * values.std() / len(values) ** 0.5, rel=0.1)
-    assert bootstrap_interval([1.0]) is None and bootstrap_interval([2.0, 2.0]) == (2.0, 2.0)

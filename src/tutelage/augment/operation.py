@@ -39,6 +39,11 @@ class Operation:
     table: Table | None = None
     mixed: tuple[Part, Part] | None = None
 
+    @property
+    def geometric(self) -> bool:
+        """Whether it is an affine map."""
+        return self.name in GEOMETRIC
+
 
 def index_of(name: str, operations: Sequence[Operation]) -> int:
     """The position of an operation.

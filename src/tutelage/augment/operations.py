@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tutelage.augment.image_ops.affine import Fill, fixed_point
 from tutelage.augment.image_ops.inputs import check_images, check_rows
-from tutelage.augment.operation import GEOMETRIC, Operation, matrices
+from tutelage.augment.operation import Operation, matrices
 from tutelage.augment.sorted_operations import apply_sorted
 from tutelage.augment.static_operations import apply_static
 from tutelage.augment.view import ImageShape
@@ -47,11 +47,11 @@ def apply_operations(
         return images.clone()
     if chosen.device.type == "cpu" and not torch.compiler.is_compiling():
         check_chosen(chosen, operations)
-    in_order = images.device.type == "cpu" and not torch.compiler.is_compiling()
-    if maps is None and (in_order or any(operation.name in GEOMETRIC for operation in operations)):
-        maps = affine_maps(operations, chosen.cpu(), numbers.cpu(), shape)
-    if maps is not None and in_order:
+    if images.device.type == "cpu" and not torch.compiler.is_compiling():
+        maps = affine_maps(operations, chosen, numbers, shape) if maps is None else maps
         return apply_sorted(images, operations, chosen, numbers, maps, fill)
+    if maps is None and any(operation.geometric for operation in operations):
+        maps = affine_maps(operations, chosen.cpu(), numbers.cpu(), shape)  # waits for the device: give them
     return apply_static(images, operations, chosen, numbers, maps, fill, possible)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from tutelage.augment.image_ops.affine import Fill, affine_fixed
 from tutelage.augment.image_ops.blending import to_uint8
 from tutelage.augment.image_ops.tables import look_up
-from tutelage.augment.operation import GEOMETRIC, Operation
+from tutelage.augment.operation import Operation
 from tutelage.augment.pixels import Pixels, mixed
 
 Chosen = list[tuple[Operation, Tensor]]  # operations with the rows (B,) bool that have them
@@ -40,7 +40,7 @@ def apply_static(
     for step, mine in enumerate(has):
         rows = list(zip(operations, mine.unbind(1), strict=True))
         images = _recolored(images, rows if possible is None else [rows[k] for k in possible[step]], numbers[:, step])
-        if maps is not None and any(operation.name in GEOMETRIC for operation in operations):
+        if maps is not None and any(operation.geometric for operation in operations):
             images = affine_fixed(images, maps[:, step], fill)
     return images
 

@@ -61,11 +61,13 @@ def score(
     commands.score_folders(
         predicted,
         reference,
+        how=commands.MaskScoring(
+            tolerance,
+            () if classes is None else options.coerce(classes, tuple[str, ...], "--classes"),
+            ignore_label,
+            () if spacing is None else options.coerce(spacing, tuple[float, ...], "--spacing"),
+        ),
         against=against,
-        tolerance=tolerance,
-        classes=() if classes is None else options.coerce(classes, tuple[str, ...], "--classes"),
-        ignore_label=ignore_label,
-        spacing=() if spacing is None else options.coerce(spacing, tuple[float, ...], "--spacing"),
         out=path(out),
         csv=path(csv),
         overwrite=overwrite,

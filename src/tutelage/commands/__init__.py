@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tutelage.commands.show import show_views
     from tutelage.commands.train import resume_training, train_run
     from tutelage.results.compare.launchers import LauncherConfig
+    from tutelage.results.mask_scores.scores import MaskScoring
     from tutelage.run.resolve import resolve_pretraining, resolve_training
 
 _HOMES = {
@@ -37,6 +38,7 @@ _HOMES = {
     "ImportOptions": "tutelage.commands.other_code.base",
     "LabelConfig": "tutelage.commands.label",
     "LauncherConfig": "tutelage.results.compare.launchers",
+    "MaskScoring": "tutelage.results.mask_scores.scores",
     "ProbeConfig": "tutelage.commands.probe",
     "SelectConfig": "tutelage.commands.select",
     "check_source": "tutelage.commands.check",
@@ -73,6 +75,7 @@ __all__ = [
     "ImportOptions",
     "LabelConfig",
     "LauncherConfig",
+    "MaskScoring",
     "ProbeConfig",
     "SelectConfig",
     "check_source",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tutelage.commands.score import score_folders
 from tutelage.core.console import screen
-from tutelage.results.mask_scores.scores import MaskScores
+from tutelage.results.mask_scores.scores import MaskScores, MaskScoring
 
 
 def score(
@@ -48,11 +48,8 @@ def score(
     return score_folders(
         predicted,
         reference,
+        how=MaskScoring(tolerance, classes, ignore_label, steps),
         against=against,
-        tolerance=tolerance,
-        classes=classes,
-        ignore_label=ignore_label,
-        spacing=steps,
         out=None if out is None else Path(out),
         csv=None if csv is None else Path(csv),
         overwrite=overwrite,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
 from tutelage.core.files import refuse_file, write_atomically, write_json
-from tutelage.results.mask_scores.scores import MaskScores, score_mask_sets
+from tutelage.results.mask_scores.scores import MaskScores, MaskScoring, score_mask_sets
 from tutelage.results.mask_scores.tables import print_mask_scores
 
 
@@ -17,11 +16,8 @@ def score_folders(
     predicted: str | Path,
     reference: str | Path,
     *,
+    how: MaskScoring,
     against: str | Path | None = None,
-    tolerance: float = 2.0,
-    classes: Sequence[str] = (),
-    ignore_label: int | None = None,
-    spacing: tuple[float, ...] = (),
     out: Path | None = None,
     csv: Path | None = None,
     overwrite: bool = False,
@@ -40,14 +36,7 @@ def score_folders(
     for file, ending in ((out, ".json"), (csv, ".csv")):
         refuse_file(file, overwrite=overwrite, reads=reads, endings=(ending,))
     scores = score_mask_sets(
-        predicted,
-        reference,
-        against=against,
-        tolerance=tolerance,
-        classes=classes,
-        ignore_label=ignore_label,
-        spacing=spacing,
-        tell=lambda line: console.print(Text(line)),
+        predicted, reference, how=how, against=against, tell=lambda line: console.print(Text(line))
     )
     print_mask_scores(scores, console)
     if out is not None:

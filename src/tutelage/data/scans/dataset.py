@@ -23,7 +23,7 @@ from tutelage.data.scans.scan_set import Rows, ScanSet, ScanSubset, VolumeCache
 from tutelage.data.scans.survey import fill_cache
 from tutelage.data.split import copies_of, leave_out
 
-PATCH_VOXELS = 32**3
+PATCH_VOXELS = 32**3  # of a patch that a CPU has time for in a quarter of an hour
 LEAST_LABELED = 4  # labeled cases, below which none is held out
 
 

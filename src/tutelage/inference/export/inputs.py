@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.core.errors import DataError
-from tutelage.core.seeding import own_random_state
 from tutelage.data.images.given import list_given as list_images
 from tutelage.data.images.items import Unreadable
 from tutelage.data.images.survey import read_pixels
@@ -39,12 +38,10 @@ def real_inputs(model: Model | ScanModel, source: str | Path, most: int = MOST) 
 
 def random_inputs(made: Portable, count: int) -> NDArray[Any]:
     """Noise (count, ...) in place of inputs."""
-    with own_random_state():
-        draw = np.random.default_rng(0)
-        shape = (count, *made.shape)
-        if made.source == "images":
-            return draw.integers(0, 256, shape, np.uint8)
-        return draw.standard_normal(shape).astype(np.float32)
+    draw, shape = np.random.default_rng(0), (count, *made.shape)
+    if made.source == "images":
+        return draw.integers(0, 256, shape, np.uint8)
+    return draw.standard_normal(shape).astype(np.float32)
 
 
 def batches(made: Portable, inputs: NDArray[Any]) -> list[NDArray[Any]]:

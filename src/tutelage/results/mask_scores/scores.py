@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,30 @@ from tutelage.results.mask_scores.summary import compare_masks, summarize_masks
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+@dataclass(frozen=True)
+class MaskScoring:
+    """How masks are scored.
+
+    Attributes:
+        tolerance: of the surface Dice, in mm.
+        classes: names in the order of the values 0, 1, ..., or `name=value`; by default those in `labels.json` beside
+            the predictions, or the values in the masks.
+        ignore_label: value of reference voxels that are not scored.
+        spacing: of masks without a geometry, in mm along each axis; 1 mm by default.
+
+    Raises:
+        ConfigError: the tolerance is no number of mm.
+    """
+
+    tolerance: float = 2.0
+    classes: Sequence[str] = ()
+    ignore_label: int | None = None
+    spacing: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        require(0.0 <= self.tolerance < float("inf"), "tolerance", "a number of mm, at least 0", self.tolerance)
 
 
 @dataclass(frozen=True, repr=False)
@@ -45,12 +70,12 @@ class MaskScores:
         dice = "undefined" if mean is None else f"{mean:.4g}"
         return f"<MaskScores: {len(self.cases)} cases, {len(self.classes) - 1} classes, dice {dice}>"
 
-    @property
+    @functools.cached_property
     def per_class(self) -> dict[str, dict[str, Any]]:
         """By class and score: `mean`, `std`, `low`, `high`, `cases`; see `summarize_masks`."""
         return summarize_masks(self.cases, self.classes)
 
-    @property
+    @functools.cached_property
     def differences(self) -> dict[str, dict[str, Any]]:
         """By class and score, this set minus the other one; see `compare_masks`. Empty without another set."""
         return compare_masks(self.cases, self.against, self.classes) if self.against else {}
@@ -101,11 +126,8 @@ def score_mask_sets(
     predicted: str | Path,
     reference: str | Path,
     *,
+    how: MaskScoring,
     against: str | Path | None = None,
-    tolerance: float = 2.0,
-    classes: Sequence[str] = (),
-    ignore_label: int | None = None,
-    spacing: tuple[float, ...] = (),
     tell: Callable[[str], None] = lambda line: None,
 ) -> MaskScores:
     """The scores of masks against the reference masks of the same names.
@@ -114,39 +136,26 @@ def score_mask_sets(
 
     Args:
         against: other masks for the same references, for a paired comparison.
-        tolerance: of the surface Dice, in mm.
-        classes: names in the order of the values 0, 1, ..., or `name=value`; by default those in `labels.json` beside
-            the predictions, or the values in the masks.
-        ignore_label: value of reference voxels that are not scored.
-        spacing: of masks without a geometry, in mm along each axis; 1 mm by default.
         tell: receives a line for each case that is scored.
 
     Raises:
         DataError: with all faults: masks that are missing, cannot be read, lie on other grids, or hold other values.
         ConfigError: a setting is out of range.
     """
-    require(0.0 <= tolerance < float("inf"), "tolerance", "a number of mm, at least 0", tolerance)
     pairs = pair_masks([predicted, *([] if against is None else [against])], reference)
     warnings: list[str] = list(pairs.warnings)
-    known = _classes(pairs, predicted, classes, ignore_label, spacing, warnings)
+    known = _classes(pairs, predicted, how, warnings)
     sets: list[dict[str, CaseScores]] = [{} for _ in pairs.pairs[0].predicted]
     for number, pair in enumerate(pairs.pairs, start=1):
-        case = read_mask_case(pair, spacing, lambda line: None)
+        case = read_mask_case(pair, how.spacing, lambda line: None)
         true = known.indices(case.reference)
         for scores, mask in zip(sets, case.predicted, strict=True):
-            scores[case.name] = score_masks(known.indices(mask), true, known.names, case.spacing, tolerance)
+            scores[case.name] = score_masks(known.indices(mask), true, known.names, case.spacing, how.tolerance)
         tell(f"{number} of {len(pairs.pairs)}: {shown(case.name)}")
-    return MaskScores(known.names, tolerance, sets[0], sets[1] if len(sets) > 1 else {}, tuple(warnings))
+    return MaskScores(known.names, how.tolerance, sets[0], sets[1] if len(sets) > 1 else {}, tuple(warnings))
 
 
-def _classes(
-    pairs: MaskPairs,
-    predicted: str | Path,
-    given: Sequence[str],
-    ignore_label: int | None,
-    spacing: tuple[float, ...],
-    warnings: list[str],
-) -> MaskClasses:
+def _classes(pairs: MaskPairs, predicted: str | Path, how: MaskScoring, warnings: list[str]) -> MaskClasses:
     """The classes, after all masks have been read once.
 
     Raises:
@@ -156,7 +165,7 @@ def _classes(
     seen: dict[str, tuple[set[int], set[int]]] = {}
     for pair in pairs.pairs:
         try:
-            case = read_mask_case(pair, spacing, warnings.append)
+            case = read_mask_case(pair, how.spacing, warnings.append)
         except DataError as error:
             faults += error.faults
             continue
@@ -165,11 +174,11 @@ def _classes(
     if faults:
         raise DataError(faults)
     known = choose_classes(
-        given,
+        how.classes,
         predicted,
         references=set().union(*(references for references, _ in seen.values())),
         predictions=set().union(*(predictions for _, predictions in seen.values())),
-        ignore_label=ignore_label,
+        ignore_label=how.ignore_label,
     )
     for name, (references, predictions) in seen.items():
         for what, held in (("reference", references), ("predicted mask", predictions)):
@@ -181,8 +190,3 @@ def _classes(
         raise DataError(faults)
     warnings += [known.warning] if known.warning else []
     return known
-
-
-def with_headings(tolerance: float) -> Mapping[str, str]:
-    """The heading of each score."""
-    return {name: score.heading.format(tolerance=tolerance) for name, score in MASK_SCORES.items()}

@@ -6,10 +6,13 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tutelage.core.bootstrap import bootstrap_interval
+import numpy as np
+
 from tutelage.results.mask_scores.case_scores import MASK_SCORES, CaseScores
 
 ALL = "all classes"
+RESAMPLES = 10_000
+_AT_ONCE = 2**20  # values that are drawn at a time
 
 
 def summarize_masks(cases: Mapping[str, CaseScores], names: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -48,6 +51,22 @@ def values_of(cases: Mapping[str, CaseScores], name: str, score: str) -> dict[st
         if defined:
             found[case] = statistics.fmean(defined)
     return found
+
+
+def bootstrap_interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """The 95% interval of the mean of independent values, by the percentile bootstrap; None for fewer than two values.
+
+    The same values give the same interval. With fewer than about ten, it is too narrow (Efron & Tibshirani 1993,
+    chapter 13).
+    """
+    if len(values) < 2:
+        return None
+    from scipy import stats  # takes a second to import
+
+    block = max(1, _AT_ONCE // len(values))
+    how = {"method": "percentile", "n_resamples": RESAMPLES, "batch": block, "random_state": 0}
+    low, high = stats.bootstrap((np.asarray(values, np.float64),), np.mean, **how).confidence_interval
+    return float(low), float(high)
 
 
 def _summary(values: list[float]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from tutelage.core.names import shown
 from tutelage.results.mask_scores.case_scores import MASK_SCORES
-from tutelage.results.mask_scores.scores import MaskScores, with_headings
+from tutelage.results.mask_scores.scores import MaskScores
 
 _MOST_COLUMNS = 2  # classes side by side
 
@@ -27,13 +27,15 @@ def print_mask_scores(scores: MaskScores, console: Console) -> None:
 
 
 def _print(scores: MaskScores, values: dict[str, Any], title: str, cell: Any, console: Console) -> None:
-    headings, names = with_headings(scores.tolerance), list(values)
+    names = list(values)
     console.print(title, markup=False)
     for start in range(0, len(names), _MOST_COLUMNS):
         part = names[start : start + _MOST_COLUMNS]
         table = Table("", *(Column(Text(shown(name)), justify="right", overflow="fold") for name in part))
         for score, how in MASK_SCORES.items():
-            table.add_row(headings[score], *(cell(values[name][score], how.form) for name in part))
+            table.add_row(
+                how.heading.format(tolerance=scores.tolerance), *(cell(values[name][score], how.form) for name in part)
+            )
         console.print(table)
 
 

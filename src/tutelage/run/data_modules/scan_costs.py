@@ -12,7 +12,7 @@ import torch
 
 from tutelage.config.segmentation import SegmentationConfig
 from tutelage.config.settings import TrainConfig, seconds
-from tutelage.data.scans.dataset import ScanDataset
+from tutelage.data.scans.dataset import PATCH_VOXELS, ScanDataset
 from tutelage.data.scans.scan_set import spread_rows
 from tutelage.run.recorder import networks
 from tutelage.tasks.segmentation import Segmentation
@@ -20,7 +20,6 @@ from tutelage.tasks.sliding_window import count_windows
 from tutelage.training.state import Training
 
 _TIMED = 2  # batches of windows
-_PATCH_ON_CPU = 32**3  # voxels of a patch, in a training of a quarter of an hour; of twice as many in half an hour
 _MOST_ON_CPU, _PATCH_ON_GPU = 96**3, 96**3
 Shape = tuple[int, ...]
 
@@ -30,7 +29,7 @@ def patch_voxels(train: TrainConfig, device: torch.device) -> int:
     if device.type != "cpu":
         return _PATCH_ON_GPU
     length = 1.0 if train.budget is None else seconds(train.budget) / 900.0
-    return min(max(int(_PATCH_ON_CPU * length), _PATCH_ON_CPU), _MOST_ON_CPU)
+    return min(max(int(PATCH_VOXELS * length), PATCH_VOXELS), _MOST_ON_CPU)
 
 
 @dataclass(frozen=True)

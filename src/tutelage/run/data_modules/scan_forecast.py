@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
 import torch
 
 from tutelage.config import AUTO, RunConfig
 from tutelage.config.settings import seconds
 from tutelage.core.errors import DataError
+from tutelage.data.scans.formats.files import stored_bytes
 from tutelage.data.scans.items import Case, ScanListing
 from tutelage.data.scans.patch_choice import choose_patch
 from tutelage.data.scans.prepare import Placement, place, prepare
@@ -58,14 +58,7 @@ def check_forecast(cfg: RunConfig, listings: Mapping[str, ScanListing], device: 
 
 
 def _bytes(case: Case) -> int:
-    return sum(_size(path) for path in {*case.images, *([] if case.label is None else [case.label])})
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
+    return sum(map(stored_bytes, {*case.images, *([] if case.label is None else [case.label])}))
 
 
 def _first_look(case: Case, cfg: RunConfig) -> tuple[Placement, int]:

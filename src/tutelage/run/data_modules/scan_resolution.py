@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from tutelage.config import RunConfig
 from tutelage.core.errors import DataError
-from tutelage.data.scans.formats.files import files_of
+from tutelage.data.scans.formats.files import stored_bytes
 from tutelage.data.scans.items import Case, ScanListing
 from tutelage.data.scans.patch_choice import choose_spacing
 from tutelage.data.scans.prepare import Placement, place
@@ -73,16 +72,9 @@ def with_resolution(cfg: RunConfig, resolution: Resolution | None) -> RunConfig:
 
 
 def _of_middle_size(cases: list[Case]) -> list[Case]:
-    middle = sorted(cases, key=lambda case: sum(_size(path) for path in case.images))
+    middle = sorted(cases, key=lambda case: sum(map(stored_bytes, case.images)))
     start = max(0, (len(middle) - _LOOKED_AT) // 2)
     return middle[start : start + _LOOKED_AT]
-
-
-def _size(path: Path) -> int:
-    try:
-        return sum(file.stat().st_size for file in files_of(path))
-    except OSError:
-        return 0
 
 
 def _coarsest(raw: RawCase, placement: Placement, ignored: int | None) -> float:

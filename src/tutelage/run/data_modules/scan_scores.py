@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from bisect import bisect_right
 
 from tutelage.config.segmentation import OVERLAP, SegmentationConfig
 from tutelage.core.names import counted
@@ -34,12 +35,9 @@ def fit_scores(cfg: SegmentationConfig, times: ScoringTimes, limit: float) -> tu
 
 
 def _most_cases(cfg: SegmentationConfig, times: ScoringTimes, limit: float, cases: int) -> int:
-    fitting = (
-        count
-        for count in range(cases - 1, 1, -1)
-        if times.closing(dataclasses.replace(cfg, scored_cases=count)) <= limit
-    )
-    return next(fitting, 1)
+    counts = range(1, cases)  # more cases take longer, but for cases of other sizes that are taken instead
+    fitting = bisect_right(counts, limit, key=lambda n: times.closing(dataclasses.replace(cfg, scored_cases=n)))
+    return max(1, fitting)
 
 
 def _said(cfg: SegmentationConfig, asked: SegmentationConfig, times: ScoringTimes, limit: float) -> str:

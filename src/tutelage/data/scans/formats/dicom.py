@@ -15,7 +15,7 @@ from tutelage.core.names import first_of, shown
 from tutelage.core.regular import read_regular
 from tutelage.data.scans.formats.claims import claimed_bytes
 from tutelage.data.scans.formats.common import DICOM_SUFFIXES, FormatFault
-from tutelage.data.scans.formats.files import files_of, is_dicom
+from tutelage.data.scans.formats.files import files_of, is_dicom, stored_bytes
 from tutelage.data.scans.geometry import Affine, Geometry
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ _COPIES = 12  # bytes for each voxel: of the file, as float32, and prepared
 _RATIO = 5000  # bytes that one byte of packed voxels unpacks to at most
 _PARALLEL = 1e-3  # of two directions, each of length 1
 _UNEVEN = 0.1  # of the distance of two slices: more is a slice that is missing
+_RESCALE = (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0))  # with what holds where a file states none
 _TO_RAS = np.array([-1.0, -1.0, 1.0])  # DICOM's coordinates are LPS
 
 
@@ -42,7 +43,7 @@ def read(
     first_name, first = slices[0]
     normal = _normal(first_name, first)
     shape = int(first.Columns), int(first.Rows), len(slices)
-    size = sum(file.stat().st_size for file in files_of(path))
+    size = stored_bytes(path)
     if (fault := memory_fault(_COPIES * int(np.prod(shape, dtype=object)), size)) is not None:
         raise FormatFault(f"has {' x '.join(map(str, shape))} voxels and {fault}")
     slices.sort(key=lambda pair: float(np.dot(_position(*pair), normal)))
@@ -184,9 +185,6 @@ def _pixels(name: str, one: Dataset) -> NDArray[np.float32]:
     if values.shape != (one.Rows, one.Columns):
         raise FormatFault(f"holds {shown(name)} with voxels of the shape {values.shape}")
     return values * np.float32(slope) + np.float32(intercept)
-
-
-_RESCALE = (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0))
 
 
 def _said(error: Exception) -> str:

@@ -55,6 +55,14 @@ def files_of(path: Path) -> list[Path]:
     return [path] if voxels is None else [path, voxels]
 
 
+def stored_bytes(path: Path) -> int:
+    """Bytes of the files that a scan is stored in; 0 if they cannot be looked at, which reading them says."""
+    try:
+        return sum(file.stat().st_size for file in files_of(path))
+    except OSError:
+        return 0
+
+
 def belongs_to_header(path: Path) -> bool:
     """Whether a file is one of voxels that a header beside it describes."""
     return path.suffix.lower() in _VOXELS and any(path.with_suffix(kind).is_file() for kind in (".hdr", ".mhd"))

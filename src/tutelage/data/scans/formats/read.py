@@ -25,7 +25,7 @@ from tutelage.data.scans.formats.common import (
     FormatFault,
     suffix_of,
 )
-from tutelage.data.scans.formats.files import files_of
+from tutelage.data.scans.formats.files import stored_bytes
 from tutelage.data.scans.geometry import Geometry
 
 _ROUNDING = 1e-3  # of label values that were stored as fractions or with a scale
@@ -111,7 +111,7 @@ def _read(
         known = " ".join((*VOLUME_SUFFIXES, *DICOM_SUFFIXES, *SLICE_SUFFIXES))
         raise DataError(f"{where} is of no known format: expected one of {known}")
     with _faults(path):
-        size = sum(file.stat().st_size for file in files_of(path))
+        size = stored_bytes(path)
         if (fault := memory_fault(size, size)) is not None:
             raise FormatFault(fault)
         array, geometry = read(path, what, channels_last_axis, assumed_spacing)
