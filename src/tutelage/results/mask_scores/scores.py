@@ -14,6 +14,7 @@ from tutelage.config.settings import require
 from tutelage.core.errors import DataError
 from tutelage.core.names import shown, to_cell
 from tutelage.core.tables import csv_bytes
+from tutelage.core.wording import named
 from tutelage.results.mask_scores.case_scores import COUNTS, MASK_SCORES, CaseScores, score_masks
 from tutelage.results.mask_scores.classes import MaskClasses, choose_classes
 from tutelage.results.mask_scores.pairs import MaskPairs, pair_masks
@@ -45,7 +46,7 @@ class MaskScoring:
     spacing: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        require(0.0 <= self.tolerance < float("inf"), "tolerance", "a number of mm, at least 0", self.tolerance)
+        require(0.0 <= self.tolerance < float("inf"), named("tolerance"), "a number of mm, at least 0", self.tolerance)
 
 
 @dataclass(frozen=True, repr=False)
