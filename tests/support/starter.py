@@ -97,6 +97,7 @@ def become(words: list[str], env: dict[str, str], cwd: str, strict: bool) -> Non
     os.environ.clear()
     os.environ.update(env)
     os.chdir(cwd)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # as from a terminal: a job in the background ignores it
     importlib.import_module("torch").set_num_threads(int(env.get("OMP_NUM_THREADS", 1)))
     if strict:
         warnings.simplefilter("error")
