@@ -280,7 +280,7 @@ EMPTY: dict[str, Case] = {
     ),
     "arrays with an empty list of classes": (
         lambda w: w.arrays(classes=np.array([], dtype="U3")),
-        r"data.npz: 'y' row 0 is 0: expected below 0",
+        r"data.npz: 'y' row 0 is 0: expected none",
     ),
     "a class folder whose name is a space": (
         lambda w: last(w.photos(classes=(" ", "dog")), w.train),

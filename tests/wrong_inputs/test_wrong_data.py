@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from support.damaged_tables import DAMAGED_TABLES, FINE
 from support.users_files import ODD_BUT_FINE, USERS_FILES, last
 from tutelage import cli
 
@@ -418,7 +419,8 @@ ARRAYS: dict[str, tuple[Callable[[Any], list[str]], str]] = {
 
 UNCHECKED = ("an empty name", "a class of unreadable images alone, passed over")  # check takes no such thing
 SOURCES = ("--labels", "--val", "--test", "--unlabeled")
-CASES = TABLES | FOLDERS | IMAGES | SHARDS | ARRAYS | USERS_FILES
+CASES = TABLES | FOLDERS | IMAGES | SHARDS | ARRAYS | USERS_FILES | DAMAGED_TABLES
+APPROVED = ODD_BUT_FINE | FINE
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -454,9 +456,9 @@ def test_check_and_train_have_the_same_verdict_and_the_same_reasons(
     assert faults_in(report, "error: ") == trained
 
 
-@pytest.mark.parametrize("name", ODD_BUT_FINE)
+@pytest.mark.parametrize("name", APPROVED)
 def test_what_the_check_approves_can_be_trained_on(name: str, world: Any, capfd: pytest.CaptureFixture[str]) -> None:
-    command = ODD_BUT_FINE[name](world)
+    command = APPROVED[name](world)
     assert cli.run(check_of(command)) == 0
     checked = faults_in(capfd.readouterr().out, "warning: ")
     assert cli.run([*command, "--method", "supervised", "--no-report"]) == 0, capfd.readouterr().err

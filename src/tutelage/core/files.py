@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 from tutelage.core.errors import ConfigError, RunError
 from tutelage.core.inputs import refuse_input
+from tutelage.core.json_text import JsonFault, parse_json
 from tutelage.core.regular import read_regular
 from tutelage.core.wording import option
 
@@ -171,8 +172,8 @@ def read_json(path: Path) -> Any:
         RunError: it does not exist, cannot be read, or is not JSON.
     """
     try:
-        return json.loads(read_regular(path))
+        return parse_json(read_regular(path))
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        raise RunError(f"{path} is damaged: {error}") from None
+    except JsonFault as fault:
+        raise RunError(f"{path} is damaged: {fault}") from None

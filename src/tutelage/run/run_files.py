@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +12,9 @@ from typing import Any
 from tutelage.config import RunConfig
 from tutelage.core.errors import ConfigError, RunError
 from tutelage.core.files import read_json
+from tutelage.core.json_text import JsonFault, parse_json
 from tutelage.core.names import class_name_fault, shown
-from tutelage.core.regular import read_regular
+from tutelage.core.regular import read_regular, special_kind
 from tutelage.core.sealed import read_sealed, unsealed
 from tutelage.data.kinds import IMAGES, KINDS, kind_of
 from tutelage.run.exported import SUFFIX, exported_fault, file_config
@@ -52,8 +53,9 @@ def read_config(path: Path) -> dict[str, Any]:
     if path.suffix == SUFFIX and path.is_file():
         return _checked(path, path, file_config(path))
     if not path.is_dir():
-        raise RunError(f"{path} is not a run folder: there is no such folder")
-    if not file.exists():
+        what = special_kind(path) or ("a file" if path.exists() else None)
+        raise RunError(f"{path} is not a run folder: {f'it is {what}' if what else 'there is no such folder'}")
+    if not os.path.lexists(file):
         raise RunError(f"{path} is not a run folder: it has no config.json")
     return _checked(path, file, read_json(file))
 
@@ -109,10 +111,10 @@ def _fault(config: dict[str, Any]) -> str | None:
 def is_run(path: Path) -> bool:
     """Whether a folder is a run, as far as its config.json tells; a damaged one counts if there are checkpoints."""
     try:
-        config = json.loads(read_regular(path / "config.json"))
+        config = parse_json(read_regular(path / "config.json"))
     except OSError:
         return False
-    except (ValueError, RecursionError):
+    except JsonFault:
         return (path / "checkpoints" / "manifest.json").is_file()
     return isinstance(config, dict) and {"format", "settings"} <= set(config)
 
@@ -158,8 +160,8 @@ def read_rows(path: Path, *, damaged: bool = False) -> Rows:
     rows = []
     for number, line in enumerate(read_regular(path).split(b"\n")[:-1], start=1):
         try:
-            row, fault = json.loads(line), "expected a table of values"
-        except (ValueError, RecursionError) as error:
+            row, fault = parse_json(line), "expected a table of values"
+        except JsonFault as error:
             row, fault = None, str(error)
         if isinstance(row, dict):
             rows.append(row)

@@ -13,6 +13,7 @@ from tutelage.config.data import MOST_CHANNELS
 from tutelage.core.memory import DEFLATE, memory_fault, size_text
 from tutelage.core.names import class_name_fault, first_of, shown
 from tutelage.core.regular import open_regular
+from tutelage.core.third_party import said_by
 from tutelage.data.images.channels import channel_axis
 from tutelage.data.images.items import Content, ImageListing, Item, Stamp, Store, Unreadable, sort_classes
 
@@ -33,7 +34,7 @@ class Rows(Store):
             with open_regular(self.path) as stream, np.load(stream, allow_pickle=False) as file:
                 images = file[self.array]
         except Exception as error:  # damaged zip files and headers make NumPy raise almost anything
-            yield from (Unreadable(f"cannot be read: {_said(error)}") for _ in keys)
+            yield from (Unreadable(f"cannot be read: {said_by(error)}") for _ in keys)
             return
         yield from (_to_pixels(images[key]) for key in keys)
 
@@ -43,7 +44,7 @@ class Rows(Store):
             with open_regular(self.path) as stream, np.load(stream, allow_pickle=False) as file:
                 shape, kind = _header(file, self.array)
         except Exception as error:
-            yield from (Unreadable(f"cannot be read: {_said(error)}") for _ in keys)
+            yield from (Unreadable(f"cannot be read: {said_by(error)}") for _ in keys)
             return
         outline = _channels_last(np.broadcast_to(np.zeros((), _kept(kind)), shape[1:]))
         yield from (outline for _ in keys)
@@ -92,7 +93,7 @@ def list_arrays(path: Path, where: str) -> dict[str, ImageListing]:
                     listing = listings.setdefault(split, ImageListing(".npz arrays", where))
                     _fill(listing, file, x, y, path, names)
     except Exception as error:  # as above
-        train.faults.append(f"{shown(where)} is not a readable .npz file: {_said(error)}")
+        train.faults.append(f"{shown(where)} is not a readable .npz file: {said_by(error)}")
     return listings
 
 
@@ -121,7 +122,7 @@ def _fill(
     limit = np.iinfo(np.int64).max if names is None else len(names)
     wrong = np.flatnonzero((labels < -1) | (labels >= limit))
     if len(wrong):
-        known = "0 or more" if names is None else f"below {limit}"
+        known = "0 or more" if names is None else f"below {limit}" if limit else "none, since 'classes' is empty"
         listing.faults.append(
             f"{where}: '{y}' row {wrong[0]} is {labels[wrong[0]]}: expected {known}, or -1 for unlabeled "
             f"({len(wrong)} such rows)"
@@ -148,10 +149,6 @@ def _check_claim(file: np.lib.npyio.NpzFile, array: str, present: int) -> None:
         )
     if (fault := memory_fault(2 * needed + _ROW * max(shape[:1], default=0), present)) is not None:
         raise ValueError(f"'{array}' of shape {shape} {fault}")
-
-
-def _said(error: Exception) -> str:
-    return shown(str(error))[:300] or type(error).__name__
 
 
 def _header(file: np.lib.npyio.NpzFile, array: str) -> tuple[tuple[int, ...], np.dtype]:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from tutelage.core.names import shown
 from tutelage.data.images.cvat_tags import read_cvat
-from tutelage.data.images.label_studio import read_label_studio
+from tutelage.data.images.label_json import read_label_json
 from tutelage.data.images.tables import Row, read_table
 
-EXPORTS = {".json": read_label_studio, ".xml": read_cvat}
+EXPORTS = {".json": read_label_json, ".xml": read_cvat}
 _UPLOADED = re.compile(r"^[0-9a-f]{8}-")  # what Label Studio puts before the name of a file that is uploaded
 
 
@@ -22,7 +22,10 @@ def is_export(file: Path) -> bool:
 
 
 def read_labels(file: Path) -> tuple[list[Row], list[str]]:
-    """The rows of a file of labels, and its faults: `.json` is of Label Studio, `.xml` of CVAT, all else a table."""
+    """The rows of a file of labels, and its faults.
+
+    `.xml` is an export of CVAT, `.json` what `read_label_json` reads, and all else a table.
+    """
     if is_export(file) and file.is_file():
         return EXPORTS[file.suffix.lower()](file)
     return read_table(file)

@@ -7,7 +7,6 @@ A sample is `KEY.jpg` (or another image) and, if it is labeled, `KEY.cls`: a cla
 from __future__ import annotations
 
 import gzip
-import json
 import tarfile
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -16,9 +15,11 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from tutelage.core.json_text import JsonFault, parse_json
 from tutelage.core.memory import memory_fault, size_text
 from tutelage.core.names import class_name_fault, counted, shown
 from tutelage.core.regular import open_regular, read_regular, refuse_special
+from tutelage.core.third_party import said_by
 from tutelage.data.images.items import (
     Content,
     ImageListing,
@@ -58,7 +59,7 @@ class Shard(Store):
                     done += 1
         except Exception as error:
             for _ in keys[done:]:
-                yield Unreadable(f"cannot be read from its shard: {shown(str(error))}")
+                yield Unreadable(f"cannot be read from its shard: {said_by(error)}")
 
     def stamps(self, keys: Sequence[tuple[int, int]]) -> Iterator[Stamp | None]:
         whole = Stamp.of(str(self.path.absolute()))
@@ -180,8 +181,7 @@ def _search(path: Path) -> ShardIndex:
             while stream.read(1 << 20):
                 pass  # up to the end, where gzip verifies its checksum
     except Exception as error:  # damaged headers make tarfile raise almost anything
-        said = shown(str(error))[:300] or type(error).__name__
-        said = "its headers lead to ever more headers" if isinstance(error, RecursionError) else said
+        said = "its headers lead to ever more headers" if isinstance(error, RecursionError) else said_by(error)
         index.faults.append(f"{place} is damaged or not a tar file ({len(members)} samples could be found): {said}")
     samples, skipped = members.samples()
     index.samples, index.warnings = samples, skipped
@@ -208,9 +208,12 @@ def _read_class_names(file: Path, listing: ImageListing) -> tuple[str, ...] | No
     if not file.exists():
         return None
     try:
-        names = json.loads(read_regular(file))
-    except (OSError, ValueError, RecursionError) as error:
-        listing.faults.append(f"{shown(str(file))} is not readable JSON: {shown(str(error))}")
+        names = parse_json(read_regular(file))
+    except OSError as error:
+        listing.faults.append(f"{shown(str(file))} cannot be read: {error.strerror}")
+        return None
+    except JsonFault as fault:
+        listing.faults.append(f"{shown(str(file))} is not readable JSON: {fault}")
         return None
     if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
         listing.faults.append(f"{shown(str(file))} must be a list of class names, in the order of their indices")

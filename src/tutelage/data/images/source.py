@@ -11,6 +11,7 @@ from typing import Literal
 from tutelage.core.errors import did_you_mean
 from tutelage.core.inputs import user_path
 from tutelage.core.names import counted, shown
+from tutelage.core.regular import special_kind
 from tutelage.core.wording import option
 from tutelage.data.images.arrays import list_arrays, list_digits
 from tutelage.data.images.folders import (
@@ -77,6 +78,8 @@ def _recognize(path: str, labels: str | None) -> dict[str, ImageListing]:
     root = user_path(path)
     if not root.exists():
         return {"train": _fault(path, f"{shown(path)}: no such file or folder{_near(root)}; {_KINDS}")}
+    if (kind := special_kind(root)) is not None:
+        return {"train": _fault(path, f"{shown(path)} is {kind}; {_KINDS}")}
     if root.is_dir():
         shards = sorted(entry for entry in root.iterdir() if is_shard(entry))
         if shards:
@@ -244,10 +247,11 @@ def _list_plain_folder(root: Path, where: str, folders: list[str]) -> ImageListi
 def find_table(root: Path, labels: str | None) -> Path | None:
     """The label table of a folder: `labels` as given or relative to the folder, or the folder's own `labels.csv`."""
     inside = root / (labels or LABEL_TABLE)
+    there = os.path.lexists(inside) and not inside.is_dir()  # a pipe or a broken link, too, which reading it names
     if labels is None:
-        return inside if inside.is_file() else None
+        return inside if there else None
     given = user_path(labels)
-    return inside if inside.is_file() and not given.exists() else given
+    return inside if there and not given.exists() else given
 
 
 def _partition(listing: ImageListing, splits: dict[str, str]) -> dict[str, ImageListing]:
