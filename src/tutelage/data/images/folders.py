@@ -62,8 +62,8 @@ def find_images(root: Path, listing: ImageListing, under: str = "", *, deep: boo
             + (" (HEIC photos can be read after: pip install 'tutelage[heic]')" if heif else "")
         )
     if left.special:
-        many = f"{len(left.special)} of what is neither a file nor a folder skipped"
-        listing.warnings.append(f"{shown(str(root / under))}: {many}: {first_of(left.special)}")
+        many = counted(len(left.special), "pipe, socket or device", "pipes, sockets or devices")
+        listing.warnings.append(f"{shown(str(root / under))}: {many} skipped: {first_of(left.special)}")
     if left.hidden:
         inside = f"{shown(str(root / under))}: hidden folders were skipped"
         listing.warnings.append(f"{inside}: {first_of(left.hidden)}")
@@ -77,9 +77,8 @@ def list_class_folders(root: Path, where: str) -> ImageListing:
     folders = visible_folders(root)
     beside = find_images(root, listing, deep=False)
     if beside:
-        listing.faults.append(
-            f"{shown(where)}: {_counted(beside)} beside the class folders: move images into a class or into unlabeled/"
-        )
+        many = f"{shown(where)}: {_counted(beside)} beside the class folders"
+        listing.misplaced[f"{many}: move images into a class or into unlabeled/"] = beside
     for folder in folders:
         images = find_images(root, listing, folder)
         if is_unlabeled(folder):
@@ -87,16 +86,15 @@ def list_class_folders(root: Path, where: str) -> ImageListing:
             continue
         nested = [name for name in images if name.count("/") > 1]
         if nested and len(nested) == len(images):
-            listing.faults.append(
-                f"{shown(str(root / folder))} holds folders instead of images ({_counted(nested)}): "
-                "each class needs one folder directly under the source"
-            )
+            many = f"{shown(str(root / folder))} holds folders instead of images ({_counted(nested)})"
+            listing.misplaced[f"{many}: each class needs one folder directly under the source"] = nested
         elif nested:
             listing.warnings.append(
                 f"{shown(str(root / folder))}: {_counted(nested)} in deeper folders, taken as class '{shown(folder)}'"
             )
         label = unicodedata.normalize("NFC", folder)  # as in tables
         listing.items += [Item(name, label, store, name) for name in images]
+    listing.faults += listing.misplaced
     listing.classes = sort_classes({unicodedata.normalize("NFC", name) for name in folders if not is_unlabeled(name)})
     _check_class_names(listing)
     return listing

@@ -129,6 +129,7 @@ class ImageListing:
         faults: what makes the source unusable, one sentence each, safe to print.
         warnings: what the user should know, one sentence each.
         no_labels: why no image may have a label, to be added where that is a fault.
+        misplaced: by those faults that are of where images lie, the images: for commands that need no classes.
         flip_ok: whether a mirrored image keeps its class, as far as the kind of source is known to.
     """
 
@@ -139,6 +140,7 @@ class ImageListing:
     faults: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     no_labels: str = ""
+    misplaced: dict[str, list[str]] = field(default_factory=dict)
     flip_ok: bool = True
 
 

@@ -106,15 +106,20 @@ def _without_labels(path: str, *, scored: bool) -> ImageListing:
             listing = list_shards(shards, path)
             _warn_beside(root, listing)
             return _merged([listing])
-    if root.is_file() and root.suffix.lower() in IMAGE_SUFFIXES:
+    if is_image_list(root) and root.suffix.lower() in IMAGE_SUFFIXES:
         return ImageListing("image", path, [Item(root.name, None, Files(root.parent), root.name)])
-    if root.is_file() and root.suffix.lower() in (".csv", ".txt"):
+    if is_image_list(root):
         return list_named_images(root, path)
     splits = list_image_splits(path)
     taken = [listing for split, listing in splits.items() if scored or split in _LEARNED]
     if not taken:
         return _fault(path, f"{shown(path)} has no split {' or '.join(_LEARNED)}; it has {', '.join(splits)}")
     return _merged(taken)
+
+
+def is_image_list(path: Path) -> bool:
+    """Whether a path is an image, or a file with a list of some: what is taken wherever images need no labels."""
+    return path.is_file() and path.suffix.lower() in (*IMAGE_SUFFIXES, ".csv", ".txt")
 
 
 def _merged(listings: list[ImageListing]) -> ImageListing:

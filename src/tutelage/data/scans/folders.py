@@ -35,11 +35,9 @@ def scan_files(folder: Path, *, slices: bool) -> list[Path]:
 
     A volume is a file, or a folder with a DICOM series.
     """
-    return sorted(
-        entry
-        for entry in folder.iterdir()
-        if not entry.name.startswith(".") and (is_volume(entry) or (slices and suffix_of(entry) in SLICE_SUFFIXES))
-    )
+    named = (entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    found = (entry for entry in named if is_volume(entry) or (slices and suffix_of(entry) in SLICE_SUFFIXES))
+    return sorted(entry for entry in found if special_kind(entry) is None)
 
 
 def subfolders(folder: Path) -> list[Path]:
@@ -230,9 +228,8 @@ def _left_out(folder: Path, used: list[Path], inside: Collection[Path] = ()) -> 
     if unknown := _other_files(folder, used):
         said.append(f"{shown(str(folder))}: files of other kinds are not used: {first_of(unknown, 3)}")
     if special := _special(folder, used):
-        said.append(
-            f"{shown(str(folder))}: {len(special)} of what is neither a file nor a folder not used: {first_of(special)}"
-        )
+        many = counted(len(special), "pipe, socket or device", "pipes, sockets or devices")
+        said.append(f"{shown(str(folder))}: {many} not used: {first_of(special)}")
     others = [inner for inner in subfolders(folder) if inner not in (*inside, *used)]
     deeper = [file for inner in others for file in scan_files(inner, slices=False)]
     if deeper:

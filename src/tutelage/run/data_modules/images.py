@@ -104,7 +104,9 @@ class ImageModule(DataModule):
         lenient = dataclasses.replace(cfg.data, skip_unreadable=True)
         reader = image_reader(cfg)
         found = read_image_headers(lenient, reader=reader, needs_labels=learns_from_labels(cfg.method))
-        if not found.faults:
+        if found.faults and not (alone := read_image_headers(lenient, reader=reader, needs_labels=False)).faults:
+            found = alone  # a pile of images, whose views can be seen all the same
+        elif not found.faults:
             choice = ImageChoice.of(found, cfg, self.device.type)
             choice.print(self.console)
             cfg = choice.settings(cfg)
