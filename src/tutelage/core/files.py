@@ -17,8 +17,7 @@ from tutelage.core.inputs import refuse_input
 from tutelage.core.json_text import JsonFault, parse_json
 from tutelage.core.regular import read_regular
 from tutelage.core.wording import option
-
-TEMPORARY = ".tmp-"
+from tutelage.core.writable import TEMPORARY, require_writable, temporary_of
 
 
 @contextmanager
@@ -34,7 +33,7 @@ def atomic_file(path: Path, *, what: str | None = None) -> Iterator[BinaryIO]:
     Raises:
         RunError: the disk is full or the folder is not writable. An earlier file at `path` is untouched.
     """
-    temporary = path.with_name(f"{path.name}{TEMPORARY}{os.getpid()}")
+    temporary = temporary_of(path)
     try:
         with temporary.open("wb") as stream:
             yield stream
@@ -125,7 +124,8 @@ def refuse_file(out: Path | None, *, overwrite: bool, reads: Iterable[Any], endi
 
     Raises:
         ConfigError: the name has another ending.
-        RunError: it exists and `overwrite` is off, it is read, it is a folder, or its parent folder does not exist.
+        RunError: it exists and `overwrite` is off, it is read, it is a folder, or its parent folder does not exist or
+            cannot be written.
     """
     if out is None:
         return
@@ -138,6 +138,7 @@ def refuse_file(out: Path | None, *, overwrite: bool, reads: Iterable[Any], endi
         raise RunError(f"{out} exists; name another file, or replace it with {option('overwrite', True)}")
     if not out.absolute().parent.is_dir():
         raise RunError(f"cannot write {out}: there is no folder {out.absolute().parent}")
+    require_writable(out)
 
 
 def sha256(content: bytes) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from tutelage.core.regular import read_regular, special_kind
 from tutelage.core.sealed import read_sealed, unsealed
 from tutelage.data.kinds import IMAGES, KINDS, kind_of
 from tutelage.run.exported import SUFFIX, exported_fault, file_config
+from tutelage.run.own_content import HASHES, RESULT
 
 FORMAT = 1
 _CONFIG: dict[str, tuple[str, ...]] = {  # what config.json must hold
@@ -38,6 +39,7 @@ _FACTS: dict[str, tuple[Any, bool, float]] = {
     "std": ((int, float), True, 0),
 }
 _SAID = 100  # characters of a value in a message
+_NETWORKS = ("student", "teacher")
 _SPLIT = ("labeled", "held_out", "unlabeled_images")
 
 Rows = list[dict[str, Any]]
@@ -129,6 +131,37 @@ def read_split(path: Path) -> dict[str, Any]:
     if not set(_SPLIT) <= set(split):
         raise RunError(f"{path / 'split.json'} is damaged: its keys are not those of a run")
     return split
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """result.json of the run folder `path`: the final metrics.
+
+    Raises:
+        RunError: the file is missing or damaged.
+    """
+    file = path / RESULT
+    result = read_sealed(file)
+    result.pop(HASHES, None)
+    if (fault := _result_fault(result)) is not None:
+        raise RunError(f"{file} is damaged: {fault}")
+    return result
+
+
+def _result_fault(result: Mapping[str, Any]) -> str | None:
+    """What no run has in its result.json, or None."""
+    if missing := [name for name in ("method", "step", "evaluated") if name not in result]:
+        return f"it has no {missing[0]}"
+    if result["evaluated"] not in _NETWORKS:
+        return f"evaluated is {shown(repr(result['evaluated']))[:_SAID]}, expected {' or '.join(_NETWORKS)}"
+    for part in ("validation", "test"):
+        if part not in result:
+            continue
+        networks = result[part]
+        if not isinstance(networks, dict) or not all(isinstance(scores, dict) for scores in networks.values()):
+            return f"{part} is no table of scores"
+        if "n" not in networks.get(result["evaluated"], {}):
+            return f"{part} lacks scores of the {result['evaluated']}"
+    return None
 
 
 @contextmanager
