@@ -14,7 +14,10 @@ from support.runs import unsealed
 from tutelage.core.console import screen
 from tutelage.core.errors import RunError
 from tutelage.data.images.patches import write_patches
-from tutelage.results.report.write import report_after_training
+from tutelage.data.scans.mask_folder import mask_files
+from tutelage.inference.export.folder import refuse_folder, write_folder
+from tutelage.inference.scans.predict import refuse_folder as refuse_masks
+from tutelage.results.report.write import refuse_page, report_after_training
 from tutelage.run.folder import RunFolder, refuse_existing
 from tutelage.run.own_files import CONTENT, remove_run
 from tutelage.training.checkpoint import Checkpoint, save_checkpoint
@@ -144,6 +147,36 @@ def test_a_report_after_a_resume_does_not_replace_a_page_of_the_user(
     report_after_training(run, screen())
     assert (run / "report.html").read_text() == "mine"
     assert "was not written by tutelage" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_page_beside_a_table_replaces_pages_of_tutelage_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.html").write_text("<p>mine</p>")
+    (tmp_path / "own.html").write_text("<footer>Made by tutelage 0.1.</footer>")
+    with pytest.raises(RunError, match=r"mine.html was not written by tutelage, so it is never replaced"):
+        refuse_page(tmp_path / "mine.html", overwrite=True, reads=())
+    refuse_page(tmp_path / "own.html", overwrite=True, reads=())
+
+
+def test_a_folder_that_no_export_wrote_is_never_replaced(tmp_path: Path) -> None:
+    names = ("README.md", "config.json", "model.safetensors")
+    (tmp_path / "mine").mkdir()
+    for name in names:
+        (tmp_path / "mine" / name).write_text('{"model_type": "bert"}')
+    with pytest.raises(RunError, match="was not exported by tutelage"):
+        refuse_folder(tmp_path / "mine", names, overwrite=True, reads=())
+    write_folder(tmp_path / "own", b"weights", {"data": {"classes": []}}, "card")
+    refuse_folder(tmp_path / "own", names, overwrite=True, reads=())
+    (tmp_path / "own" / "README.md").write_text("my own words")
+    with pytest.raises(RunError, match=r"README.md was changed since it was exported"):
+        refuse_folder(tmp_path / "own", names, overwrite=True, reads=())
+
+
+@pytest.mark.parametrize("table", [b"case,label\n1,x\n", b"", b"patient,mask\n1,a.png\n"])
+def test_a_folder_with_a_table_of_cases_of_the_user_takes_no_masks(table: bytes, tmp_path: Path) -> None:
+    (tmp_path / "cases.csv").write_bytes(table)
+    with pytest.raises(RunError, match=r"holds no cases\.csv of earlier masks"):
+        refuse_masks(tmp_path, overwrite=True, reads=())
+    assert not mask_files(tmp_path)
 
 
 def test_saving_never_deletes_a_file_that_the_manifest_does_not_list(tmp_path: Path) -> None:

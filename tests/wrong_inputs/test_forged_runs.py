@@ -146,7 +146,7 @@ DAMAGED: dict[str, tuple[str, Callable[[Any], object], str]] = {
     "a flipped bit in the scores": ("report", flip("scored.npz"), r"run/scored.npz is damaged"),
     "a flipped bit in the log": ("report", flip("metrics.jsonl", 0.51), r"run/metrics.jsonl is damaged"),
     "a log cut in half": ("report", write("metrics.jsonl", ""), r"run/metrics.jsonl is damaged"),
-    "a result of nothing": ("report", write("result.json", "{}"), NO_RESULT + "it has no method"),
+    "a result of nothing": ("report", write("result.json", "{}"), NO_RESULT + "it has no evaluated"),
     "a result that is a list": ("report", write("result.json", "[]"), NO_RESULT + "its keys are not those of a run"),
     "a result of another network": (
         "report",
@@ -159,7 +159,7 @@ DAMAGED: dict[str, tuple[str, Callable[[Any], object], str]] = {
         NO_RESULT + "test lacks scores of the teacher",
     ),
     "a result that is empty": ("report", write("result.json", ""), NO_RESULT + "it is empty"),
-    "a result of nothing, to resume": ("resume", write("result.json", "{}"), NO_RESULT + "it has no method"),
+    "a result of nothing, to resume": ("resume", write("result.json", "{}"), NO_RESULT + "it has no evaluated"),
     "a verdict of nothing": (
         "report",
         write("verdict.json", "{}"),

@@ -113,3 +113,15 @@ def test_python_gets_a_warning_of_what_is_left_out(world: Any) -> None:
     for function in (tutelage.predict, tutelage.embed, tutelage.evaluate):
         with pytest.warns(UserWarning, match=r"data(/cat)?: files that are not images were skipped: 1 .cr2"):
             function(run, "data")
+
+
+def test_links_between_folders_end_and_are_named(tmp_path: Path) -> None:
+    root = touch(tmp_path / "p", *(f"{name}/1.png" for name in "abcdefghij"))
+    for one in "abcdefghij":
+        for other in "abcdefghij":
+            (root / one / f"to-{other}").symlink_to(root / other)
+    (root / "a" / "self.png").symlink_to("self.png")
+    listing = list_images(str(root), role="predict")
+    assert 10 <= len(listing.items) <= 160
+    assert any("is reached in more than 16 ways over links" in said for said in listing.warnings)
+    assert any("self.png is a link to a file that does not exist" in fault for fault in listing.faults)

@@ -16,8 +16,11 @@ def temporary_of(path: Path) -> Path:
     return path.with_name(f"{path.name}{TEMPORARY}{os.getpid()}")
 
 
-def require_writable(out: Path) -> None:
+def require_writable(out: Path, *, what: Path | None = None) -> None:
     """Check that a file can be written at `out`, by making a temporary one beside it as writing does.
+
+    Args:
+        what: what an error names; `out`, unless given.
 
     Raises:
         RunError: the folder does not allow it, or the name is too long.
@@ -28,7 +31,7 @@ def require_writable(out: Path) -> None:
     except FileExistsError:
         return
     except OSError as error:
-        raise RunError(f"cannot write {out}: {error.strerror or error}") from None
+        raise RunError(f"cannot write {what or out}: {error.strerror or error}") from None
     with suppress(OSError):
         probe.unlink()
 
@@ -42,4 +45,4 @@ def require_makeable(folder: Path) -> None:
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(path))
     if not there.is_dir():
         raise RunError(f"cannot create the folder {folder}: {there} is not a folder")
-    require_writable(there / ".tutelage")
+    require_writable(there / ".tutelage", what=folder)

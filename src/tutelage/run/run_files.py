@@ -12,6 +12,7 @@ from typing import Any
 from tutelage.config import RunConfig
 from tutelage.core.errors import ConfigError, RunError
 from tutelage.core.files import read_json
+from tutelage.core.headlines import HEADLINES
 from tutelage.core.json_text import JsonFault, parse_json
 from tutelage.core.names import class_name_fault, shown
 from tutelage.core.regular import read_regular, special_kind
@@ -149,10 +150,12 @@ def read_result(path: Path) -> dict[str, Any]:
 
 def _result_fault(result: Mapping[str, Any]) -> str | None:
     """What no run has in its result.json, or None."""
-    if missing := [name for name in ("method", "step", "evaluated") if name not in result]:
-        return f"it has no {missing[0]}"
+    if "evaluated" not in result:
+        return "it has no evaluated"
     if result["evaluated"] not in _NETWORKS:
         return f"evaluated is {shown(repr(result['evaluated']))[:_SAID]}, expected {' or '.join(_NETWORKS)}"
+    if "headline" in result and result["headline"] not in HEADLINES:
+        return f"headline is {shown(repr(result['headline']))[:_SAID]}, expected {' or '.join(HEADLINES)}"
     for part in ("validation", "test"):
         if part not in result:
             continue

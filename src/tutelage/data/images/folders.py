@@ -22,16 +22,18 @@ UNLABELED = ("unlabeled", "unlabelled")
 LABEL_TABLE = "labels.csv"
 CLASS_FOLDERS = "class folders"  # the kind of such a source
 _JOINT = re.compile(r"[,;|+&]")  # what people put between the classes of an image
+_MOST_VISITS = 16
 _SILENT = (".csv", ".json", ".txt", ".md", ".ini", ".db")  # files that are expected beside images
 
 
 @dataclass
 class _LeftOut:
-    """What is no image in a folder: the number of other files by suffix, hidden folders, and pipes and the like."""
+    """What is no image in a folder: the number of other files by suffix, hidden folders, pipes and the like."""
 
     kinds: Counter[str] = field(default_factory=Counter)
     hidden: list[str] = field(default_factory=list)
     special: list[str] = field(default_factory=list)
+    visits: Counter[tuple[int, int]] = field(default_factory=Counter)  # of each folder, by any path
 
 
 def visible_folders(folder: Path) -> list[str]:
@@ -267,6 +269,12 @@ def _walk(
         return
     if identity in ancestors:
         listing.warnings.append(f"{shown(str(folder))} is a link to a folder above itself: skipped")
+        return
+    left.visits[identity] += 1
+    if left.visits[identity] > _MOST_VISITS:  # links between n folders give n! paths
+        if left.visits[identity] == _MOST_VISITS + 1:
+            many = f"is reached in more than {_MOST_VISITS} ways over links to folders"
+            listing.warnings.append(f"{shown(str(folder))} {many}: the others are skipped")
         return
     for entry in entries:
         name = f"{under}/{entry.name}" if under else entry.name
