@@ -178,8 +178,10 @@ def values_of(runs: Iterable[Path]) -> Iterator[None]:
         yield
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         names = ", ".join(shown(str(run)) for run in runs)
-        what = f"{type(error).__name__}: {shown(str(error))[:_SAID]}"
-        raise RunError(f"{names} holds values that no run has ({what}): damaged, or changed by hand") from error
+        raise RunError(
+            f"{names} holds values that no run has: one of its JSON files is damaged, or was changed by hand "
+            f"({type(error).__name__})"
+        ) from error
 
 
 def read_rows(path: Path, *, damaged: bool = False) -> Rows:
