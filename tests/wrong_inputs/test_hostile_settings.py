@@ -78,6 +78,23 @@ def test_a_folder_that_is_gone_is_no_place_to_work(starter: Starter, tmp_path: P
         os.chdir(before)
 
 
+def test_a_folder_that_is_deleted_while_a_command_runs_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def goes_on(*_: object, **__: object) -> None:
+        (tmp_path / "gone").rmdir()
+        Path("out.csv").absolute()
+
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    monkeypatch.setattr(entry, "app", goes_on)
+    assert entry.run(["methods"]) == 2
+    assert capsys.readouterr().err == (
+        "tutelage: the working folder cannot be used any more (No such file or directory): run the command again in "
+        "another one\n"
+    )
+
+
 @pytest.fixture
 def read_only(tmp_path: Path, finished: Path) -> Iterator[Path]:
     """A disk that cannot be written, with a run."""

@@ -16,11 +16,11 @@ def temporary_of(path: Path) -> Path:
     return path.with_name(f"{path.name}{TEMPORARY}{os.getpid()}")
 
 
-def require_writable(out: Path, *, what: Path | None = None) -> None:
+def require_writable(out: Path, *, what: str = "") -> None:
     """Check that a file can be written at `out`, by making a temporary one beside it as writing does.
 
     Args:
-        what: what an error names; `out`, unless given.
+        what: what an error says cannot be done; writing `out`, unless given.
 
     Raises:
         RunError: the folder does not allow it, or the name is too long.
@@ -31,18 +31,22 @@ def require_writable(out: Path, *, what: Path | None = None) -> None:
     except FileExistsError:
         return
     except OSError as error:
-        raise RunError(f"cannot write {what or out}: {error.strerror or error}") from None
+        raise RunError(f"cannot {what or f'write {out}'}: {error.strerror or error}") from None
     with suppress(OSError):
         probe.unlink()
 
 
-def require_makeable(folder: Path) -> None:
+def require_makeable(folder: Path, *, called: str = "folder") -> None:
     """Check that files can be written into `folder`, which need not be there yet.
+
+    Args:
+        called: what an error calls it.
 
     Raises:
         RunError: it or the first folder above it that is there is none, or does not allow it.
     """
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(path))
     if not there.is_dir():
-        raise RunError(f"cannot create the folder {folder}: {there} is not a folder")
-    require_writable(there / ".tutelage", what=folder)
+        raise RunError(f"cannot create the {called} {folder}: {there} is not a folder")
+    what = f"write {folder}" if folder.exists() else f"create the {called} {folder}"
+    require_writable(there / ".tutelage", what=what)

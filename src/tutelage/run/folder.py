@@ -218,7 +218,7 @@ def refuse_existing(path: Path, *, overwrite: bool, reads: Iterable[Any], keeps:
             read, or was not written by a run.
     """
     if not os.path.lexists(path):
-        require_makeable(path)
+        require_makeable(path, called="run folder")
         return
     if not path.is_dir():
         raise RunError(f"the run folder {path} is a file; choose a new folder")
@@ -239,7 +239,7 @@ def refuse_existing(path: Path, *, overwrite: bool, reads: Iterable[Any], keeps:
             f"{path} holds a run already; resume it with {option('resume', path)}, or "
             f"replace it with {option('overwrite', True)}"
         )
-    require_makeable(path)
+    require_makeable(path, called="run folder")
     if foreign:
         raise RunError(
             f"{path} holds {foreign[0]!r}, which its run did not write, so the run is not replaced: move that file "
