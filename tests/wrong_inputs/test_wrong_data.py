@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from support.damaged_shards import DAMAGED_SHARDS
 from support.users_files import ODD_BUT_FINE, USERS_FILES, last
 from tutelage import cli
 
@@ -418,7 +419,7 @@ ARRAYS: dict[str, tuple[Callable[[Any], list[str]], str]] = {
 
 UNCHECKED = ("an empty name", "a class of unreadable images alone, passed over")  # check takes no such thing
 SOURCES = ("--labels", "--val", "--test", "--unlabeled")
-CASES = TABLES | FOLDERS | IMAGES | SHARDS | ARRAYS | USERS_FILES
+CASES = TABLES | FOLDERS | IMAGES | SHARDS | ARRAYS | USERS_FILES | DAMAGED_SHARDS
 
 
 @pytest.mark.parametrize("name", CASES)
