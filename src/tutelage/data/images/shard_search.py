@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from tutelage.core.memory import memory_fault, size_text
-from tutelage.core.names import shown
+from tutelage.core.names import brief, shown
 from tutelage.core.regular import open_regular, refuse_special
 from tutelage.data.images.shard_index import ShardIndex
 from tutelage.data.images.shard_members import ShardMembers
@@ -27,7 +27,6 @@ _SPARE = 1 << 26  # bytes of a packed shard that may be more than that, and of z
 _COPIES = 4  # of the bytes of an image, while it is decoded
 _END = 2 * tarfile.BLOCKSIZE  # zeros, at least, behind the last member
 _NESTED = "its headers lead to ever more headers"
-_LONGEST_NAME = 100  # characters of a name in a message
 _REMEDY = "copy the shard again, or write it anew"
 
 
@@ -166,8 +165,7 @@ def _members(headers: _Headers) -> Iterator[tarfile.TarInfo]:
 
 
 def _name(member: tarfile.TarInfo) -> str:
-    name = shown(member.name)
-    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
+    return brief(member.name)
 
 
 def _header_fault(error: Exception) -> str:
@@ -194,6 +192,8 @@ def _read_label(stream: BinaryIO, member: tarfile.TarInfo, place: str, faults: l
         text = unicodedata.normalize("NFC", raw.decode("utf-8-sig").strip())
     except UnicodeDecodeError:
         text = ""
-    if not text or len(raw) > _LONGEST_LABEL:
-        faults.append(f"{place}: {shown(member.name)} holds no class index and no class name")
-    return None if text in ("", "-1") else text
+    long = len(raw) > _LONGEST_LABEL
+    if not text or long:
+        more = f": it has {size_text(member.size)}" if long else ""
+        faults.append(f"{place}: {_name(member)} holds no class index and no class name{more}")
+    return None if text in ("", "-1") or long else text

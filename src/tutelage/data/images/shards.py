@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tutelage.core.names import class_name_fault, counted, shown
+from tutelage.core.names import brief, class_name_fault, counted, shown
 from tutelage.core.regular import read_regular
 from tutelage.data.images.items import (
     Content,
@@ -144,6 +144,6 @@ def _named(item: Item, names: tuple[str, ...], listing: ImageListing) -> Item:
     if item.label.isdecimal() and int(item.label) < len(names):
         return Item(item.name, names[int(item.label)], item.store, item.key)
     listing.faults.append(
-        f"{shown(item.place)}: label '{shown(item.label)}' is not a class: {CLASS_NAMES} names {len(names)} of them"
+        f"{shown(item.place)}: label '{brief(item.label)}' is not a class: {CLASS_NAMES} names {len(names)} of them"
     )
     return Item(item.name, None, item.store, item.key)
