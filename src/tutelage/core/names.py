@@ -38,7 +38,7 @@ def counted(number: int, one: str, many: str | None = None) -> str:
 
 def first_of(names: Sequence[str], most: int = 5) -> str:
     """The first names, shown and separated by commas, with an ellipsis if there are more."""
-    return ", ".join(map(shown, names[:most])) + (", ..." if len(names) > most else "")
+    return ", ".join(map(brief, names[:most])) + (", ..." if len(names) > most else "")
 
 
 def file_key(name: str) -> str:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tutelage.core.names import brief, counted, shown
+from tutelage.core.names import brief, counted
 from tutelage.data.images.items import IMAGE_SUFFIXES
 
 LABEL_SUFFIX = ".cls"
