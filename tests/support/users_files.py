@@ -369,7 +369,7 @@ def square(*channels: int) -> Image.Image:
 MASKS: dict[str, Case] = {
     "masks in colors that are gray": (
         lambda w: slices(w, lambda: square(1, 1, 1)),
-        r"labels/0.png is a mask in colors \(mode RGB\): .*its channels are equal, so keep one, with Pillow",
+        r"labels/0.png is a mask in colors \(mode RGB\): .*its channels R, G and B are equal, so keep one, with Pillow",
     ),
     "masks in colors": (
         lambda w: slices(w, lambda: square(200, 0, 0)),
