@@ -8,8 +8,8 @@ the test images once, and fine-tunes the network with what is left of the budget
 Each draw of labels starts with an empty cache, so that its time is that of a first command. The rows of scikit-learn
 see the same transformed features and labels as the run, and the last column fine-tunes the whole network on the labels
 alone, for as many CPU seconds as the run took, but for no more than 100 epochs or 500 steps; `--timm-draws 2` does so
-for the first two draws only. Finished runs are skipped: rerun to resume. The table is written to
-benchmarks/results/photos.md.
+for the first two draws only. Finished runs are skipped: rerun to resume. The scores of each draw are kept in
+benchmarks/results/photos.json, and the table that is made from them is written to benchmarks/results/photos.md.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from tutelage.run.frozen_networks import FrozenNetworks
 from tutelage.run.run_record import RunRecord
 
 RESULTS = Path(__file__).parent / "results"
+DRAWS = RESULTS / "photos.json"  # what each draw gave, by the name of its run
 TEST_PHOTOS = 400  # of cats and dogs, drawn once
 UNLABELED = -1
 TIMM = "timm, fine-tuned on the labels"
@@ -106,7 +107,9 @@ def train(row: Row, seed: int, data: Path, out: Path) -> Path:
     subprocess.run(command, check=True, env=os.environ | own)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    _write(run, {"cpu_seconds": seconds, "peers": {}})
+    record = RunRecord(run)
+    scores = {"accuracy": _test_accuracy(record.best), "head_accuracy": _test_accuracy(record)}
+    _write(run, {"cpu_seconds": seconds, "head": record.cfg.method, "peers": {}} | scores)
     return run
 
 
@@ -171,7 +174,15 @@ def timm(run: Path, seconds: float) -> float:
     return float((plain == test.labels).mean())
 
 
-def table(rows: list[Row], draws: int, out: Path) -> str:
+def keep(run: Path) -> dict[str, dict[str, Any]]:
+    """Adds what a draw gave to the draws that are kept, and returns all of them by the names of their runs."""
+    draws: dict[str, dict[str, Any]] = json.loads(DRAWS.read_text()) if DRAWS.exists() else {}
+    draws[run.name] = _facts(run)
+    DRAWS.write_text(json.dumps(dict(sorted(draws.items())), indent=1) + "\n")
+    return draws
+
+
+def table(draws: dict[str, dict[str, Any]]) -> str:
     """The results as a Markdown table: means over draws, with their standard deviations."""
     names = ("LogisticRegression", "LabelSpreading", "SelfTrainingClassifier", TIMM)
     lines = [
@@ -179,21 +190,17 @@ def table(rows: list[Row], draws: int, out: Path) -> str:
         f"{' | '.join(names)} |",
         "|---" * 12 + "|",
     ]
-    for row in rows:
-        runs = [run for seed in range(draws) if _facts(run := out / f"{row.name}-{seed}")]
-        if not runs:
+    for row in ROWS:
+        facts = [facts for name, facts in draws.items() if name.rpartition("-")[0] == row.name]
+        if not facts:
             continue
-        facts = [_facts(run) for run in runs]
-        records = [RunRecord(run) for run in runs]
-        scores = [_test_accuracy(record.best) for record in records]
-        first = [_test_accuracy(record) for record in records]
-        budget = row.budget or "-"
-        heads = [record.cfg.method for record in records]
+        heads = [fact["head"] for fact in facts]
         counted = ", ".join(f"{head} {heads.count(head)}" for head in dict.fromkeys(heads))
         seconds = statistics.mean(fact["cpu_seconds"] for fact in facts)
+        own = [_spread([fact[name] for fact in facts]) for name in ("accuracy", "head_accuracy")]
         others = [_spread([fact["peers"].get(name) for fact in facts]) for name in names]
         lines.append(
-            f"| {row.data} | {row.labels} | {budget} | {len(runs)} | {_spread(scores)} | {_spread(first)} | "
+            f"| {row.data} | {row.labels} | {row.budget or '-'} | {len(facts)} | {' | '.join(own)} | "
             f"{counted} | {seconds:.0f} | {' | '.join(others)} |"
         )
     return "\n".join(lines) + "\n"
@@ -218,18 +225,21 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--only", default="", help="names of rows, separated by commas")
+    parser.add_argument("--first-draw", type=int, default=0)
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--timm-draws", type=int, help="draws for which timm is fine-tuned too (default: all)")
     given = parser.parse_args()
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # one core, for the runs too
     given.out.mkdir(parents=True, exist_ok=True)
     rows = [row for row in ROWS if not given.only or row.name in given.only.split(",")]
-    for seed in range(given.draws):
+    draws: dict[str, dict[str, Any]] = {}
+    for seed in range(given.first_draw, given.first_draw + given.draws):
         for row in rows:
             run = train(row, seed, given.data, given.out)
-            with_timm = given.timm_draws is None or seed < given.timm_draws
+            with_timm = given.timm_draws is None or seed - given.first_draw < given.timm_draws
             score_peers(run, given.out / "cache", with_timm=with_timm)
-    text = table(list(ROWS), given.draws, given.out)
+            draws = keep(run)
+    text = table(draws)
     (RESULTS / "photos.md").write_text(
         "# Photos with few labels\n\n"
         "Test accuracy in %, mean and (standard deviation) over draws of the labels, balanced over classes. "
