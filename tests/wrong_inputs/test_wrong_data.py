@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from support.damaged_arrays import DAMAGED_ARRAYS
+from support.damaged_shards import DAMAGED_SHARDS
 from support.damaged_tables import DAMAGED_TABLES, FINE
 from support.users_files import ODD_BUT_FINE, USERS_FILES, last
 from tutelage import cli
@@ -404,7 +406,7 @@ ARRAYS: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     "a negative label": (lambda w: w.arrays(y=np.arange(12) - 3), r"'y' row 0 is -3: expected 0 or more, or -1"),
     "arrays of objects": (
         lambda w: w.arrays(y=np.array([{}] * 12, dtype=object)),
-        r"data.npz is not a readable .npz file: Object arrays cannot be loaded",
+        r"data.npz 'y' holds Python objects, which are not read, since they may run code",
     ),
     "class names that repeat": (
         lambda w: w.arrays(classes=np.array(["cat", "cat"])),
@@ -419,7 +421,7 @@ ARRAYS: dict[str, tuple[Callable[[Any], list[str]], str]] = {
 
 UNCHECKED = ("an empty name", "a class of unreadable images alone, passed over")  # check takes no such thing
 SOURCES = ("--labels", "--val", "--test", "--unlabeled")
-CASES = TABLES | FOLDERS | IMAGES | SHARDS | ARRAYS | USERS_FILES | DAMAGED_TABLES
+CASES = TABLES | FOLDERS | IMAGES | SHARDS | ARRAYS | USERS_FILES | DAMAGED_TABLES | DAMAGED_SHARDS | DAMAGED_ARRAYS
 APPROVED = ODD_BUT_FINE | FINE
 
 

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
+from tutelage.core.names import LONGEST_CLASS
+
 HAS_HEIF = find_spec("pillow_heif") is not None  # of the extra heic
 HEIF_SUFFIXES = (".heic", ".heif")
 IMAGE_SUFFIXES = (
@@ -146,6 +148,6 @@ class ImageListing:
 
 def sort_classes(names: set[str]) -> tuple[str, ...]:
     """Class names in order: numerically if all are numbers, else alphabetically."""
-    if all(name.isdecimal() for name in names):
+    if all(name.isdecimal() and len(name) <= LONGEST_CLASS for name in names):
         return tuple(sorted(names, key=lambda name: (int(name), name)))
     return tuple(sorted(names))

@@ -25,6 +25,7 @@ from tutelage.data.images.folders import (
     list_table_folder,
     visible_folders,
 )
+from tutelage.data.images.frames import tell_of_frames
 from tutelage.data.images.items import IMAGE_SUFFIXES, Files, ImageListing, Item
 from tutelage.data.images.shards import is_shard, list_shards
 
@@ -51,7 +52,7 @@ def list_images(path: str, labels: str | None = None, *, role: Role = "train") -
     """
     if role in ("unlabeled", "predict"):
         try:
-            return _without_labels(path, scored=role == "predict")
+            return tell_of_frames(_without_labels(path, scored=role == "predict"))
         except OSError as error:
             return _closed(path, error)
     splits = list_image_splits(path, labels)
@@ -67,7 +68,7 @@ def list_images(path: str, labels: str | None = None, *, role: Role = "train") -
 def list_image_splits(path: str, labels: str | None = None) -> dict[str, ImageListing]:
     """The splits of a source by name (`train`, `val`, `test`, `unlabeled`); a source without splits is all `train`."""
     try:
-        return _recognize(path, labels)
+        return {name: tell_of_frames(listing) for name, listing in _recognize(path, labels).items()}
     except OSError as error:
         return {"train": _closed(path, error)}
 
