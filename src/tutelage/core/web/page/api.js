@@ -1,4 +1,5 @@
-// What the page asks of the server. Every request carries the key that came with the address.
+// What a page asks of the server. Every request carries the key that came with the address. The title of a page is its
+// command.
 
 const STORED = "tutelage-token";
 
@@ -23,17 +24,17 @@ export class Trouble extends Error {
   }
 }
 
-async function ask(path, options = {}) {
+export async function ask(path, options = {}) {
   const headers = {"X-Tutelage-Token": token, ...options.headers};
   let response;
   try {
     response = await fetch(path, {...options, headers, credentials: "omit"});
   } catch {
-    throw new Trouble("The server does not answer. Is tutelage label still running in the terminal?", 0);
+    throw new Trouble(`The server does not answer. Is ${document.title} still running in the terminal?`, 0);
   }
   if (response.ok) return response;
   if (response.status === 403) {
-    throw new Trouble("Open the address that tutelage label printed in the terminal: it holds the key of this start.", 403);
+    throw new Trouble(`Open the address that ${document.title} printed in the terminal: it holds the key of this start.`, 403);
   }
   const said = await response.json().catch(() => ({}));
   throw new Trouble(`${said.error ?? "that did not work"}`, response.status);
@@ -49,9 +50,8 @@ export async function post(name, body = {}) {
   return (await ask(`/api/${name}`, {method: "POST", headers, body: JSON.stringify(body)})).json();
 }
 
-// The picture as an address for an <img>: a browser sends no key for images.
-export async function picture(index, side) {
-  const content = await (await ask(`/api/picture/${index}/${side}`)).blob();
+// The content of a file as an address for an <img>: a browser sends no key for images.
+export function asAddress(content) {
   return new Promise((resolve, reject) => {
     const reader = new FileReader();
     reader.onload = () => resolve(reader.result);
