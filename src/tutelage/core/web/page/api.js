@@ -18,9 +18,11 @@ const token = takeToken();
 addEventListener("hashchange", () => location.reload());
 
 export class Trouble extends Error {
-  constructor(message, status) {
+  // `wait` is the number of seconds after which it may work, where the server says so.
+  constructor(message, status, wait = 0) {
     super(message);
     this.status = status;
+    this.wait = wait;
   }
 }
 
@@ -37,7 +39,7 @@ export async function ask(path, options = {}) {
     throw new Trouble(`Open the address that ${document.title} printed in the terminal: it holds the key of this start.`, 403);
   }
   const said = await response.json().catch(() => ({}));
-  throw new Trouble(`${said.error ?? "that did not work"}`, response.status);
+  throw new Trouble(`${said.error ?? "that did not work"}`, response.status, Number(response.headers.get("Retry-After")));
 }
 
 export async function get(name, query = {}) {
