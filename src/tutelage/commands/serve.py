@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import shlex
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +15,11 @@ from tutelage.core.names import counted, enumerated, shown
 from tutelage.core.web.guard import Address
 from tutelage.core.web.server import listen, open_browser, require_packages, serve
 from tutelage.core.wording import command, named
-from tutelage.data.images.reading import quiet_pillow
 from tutelage.data.kinds import IMAGES
 from tutelage.inference.hub import local_folder
 from tutelage.inference.images.model import Model
 from tutelage.inference.serving.app import serving_app
-from tutelage.inference.serving.batcher import Batcher
+from tutelage.inference.serving.batcher import batching
 from tutelage.inference.serving.limits import SHUTDOWN
 from tutelage.run.run_record import RunRecord
 
@@ -70,7 +68,7 @@ def serve_model(cfg: ServeConfig, *, console: Console) -> None:
         model.get_ready()
         token = secrets.token_urlsafe(24)
         _say_where(cfg, model, address, token, console)
-        with quiet_pillow(), closing(Batcher(model, workers=cfg.workers)) as batcher:
+        with batching(model, workers=cfg.workers) as batcher:
             app = serving_app(model, batcher, address, token)
             opened = address.url(token) if cfg.browser else None
             serve(app, bound, started=lambda: _open(opened), most_connections=None, patience=SHUTDOWN)
@@ -80,9 +78,8 @@ def _refuse_others(run: Path) -> None:
     """Raise ConfigError if a run is not on images, before anything is loaded."""
     kind = RunRecord(run).kind
     if kind is not IMAGES:
-        raise ConfigError(
-            f"{run} segments {kind.name}: {command('serve')} is for classes of images; {command('predict')} writes masks"
-        )
+        others = f"{command('serve')} is for classes of images; {command('predict')} writes masks"
+        raise ConfigError(f"{run} segments {kind.name}: {others}")
 
 
 def _open(url: str | None) -> None:

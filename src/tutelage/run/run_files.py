@@ -51,6 +51,8 @@ def read_config(path: Path) -> dict[str, Any]:
     file = path / "config.json"
     if path.suffix == SUFFIX and path.is_file():
         return _checked(path, path, file_config(path))
+    if path.is_file():
+        raise RunError(f"{path} is not a run folder, nor a model exported as a folder (hf) or as a {SUFFIX} file")
     if not path.is_dir():
         raise RunError(f"{path} is not a run folder: there is no such folder")
     if not file.exists():

@@ -74,7 +74,7 @@ async def _picture(request: Request) -> Response:
 
     async def drawn() -> Response:
         framing = request.app.state.model.framing
-        (_, content), *more = await uploads_of(request, most=1)
+        ((_, content),) = await uploads_of(request, most=1)
         async with request.app.state.drawing:
             try:
                 made = await run_in_threadpool(

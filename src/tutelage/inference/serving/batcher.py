@@ -6,15 +6,18 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from tutelage.core.web.refused import Refused
 from tutelage.data.images.framing import Pixels
 from tutelage.data.images.items import Unreadable
+from tutelage.data.images.reading import quiet_pillow
 from tutelage.data.images.survey import pixel_reader
 from tutelage.inference.images.model import Model
 from tutelage.inference.images.prediction import Prediction
@@ -66,7 +69,7 @@ class Batcher:
     ) -> None:
         self.capacity = capacity
         self._most, self._wait = most, wait
-        self._probabilities: Callable[[Pixels], Sequence[Pixels]] = lambda images: model.probabilities(images).numpy()
+        self._model = model
         self._read = pixel_reader(size=model.image_size, channels=model.channels, framing=model.framing)
         self._accepted = 0
         self._seconds = 0.0  # of an image, in the mean of recent passes
@@ -144,7 +147,7 @@ class Batcher:
     def _pass(self, together: Sequence[tuple[_Waiting, Pixels]]) -> None:
         begin = time.monotonic()
         try:
-            rows = self._probabilities(np.stack([pixels for _, pixels in together]))
+            rows = self._model.probabilities(np.stack([pixels for _, pixels in together])).numpy()
         except BaseException as error:
             for entry, _ in together:
                 entry.answer.set_exception(error)
@@ -153,3 +156,14 @@ class Batcher:
         self._seconds = took if not self._seconds else (1 - _RECENT) * self._seconds + _RECENT * took
         for (entry, _), row in zip(together, rows, strict=True):
             entry.answer.set_result(Prediction(entry.name, row))
+
+
+@contextmanager
+def batching(model: Model, **options: Any) -> Iterator[Batcher]:
+    """A `Batcher`, which is closed at the end. It must be entered in the main thread, whose warnings decoders share."""
+    with quiet_pillow():
+        batcher = Batcher(model, **options)
+        try:
+            yield batcher
+        finally:
+            batcher.close()

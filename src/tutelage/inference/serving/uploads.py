@@ -36,7 +36,7 @@ async def uploads_of(request: Request, *, most: int) -> list[tuple[str, bytes]]:
     from starlette.datastructures import UploadFile
     from starlette.formparsers import MultiPartException, MultiPartParser
 
-    parser = MultiPartParser(request.headers, request.stream(), max_files=most + 1)
+    parser = MultiPartParser(request.headers, request.stream(), max_files=most)
     parser.spool_max_size = LARGEST_REQUEST  # a file as large as that never comes, so none goes to the disk
     try:
         form = await parser.parse()

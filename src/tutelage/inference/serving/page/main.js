@@ -9,7 +9,7 @@ import {pictureOf} from "./pictures.js";
 import {hideTrouble, showTrouble, startTrouble} from "./trouble.js";
 
 const SHOWN = 12; // classes
-let model = null;
+const ready = get("model");
 let all = 0;
 let done = 0;
 let failed = 0;
@@ -22,8 +22,10 @@ function tell() {
   if (all && done === all) announce(`Done: ${said}`);
 }
 
-function take(files) {
-  if (!files.length || model === null) return;
+async function take(files) {
+  if (!files.length) return;
+  const model = await ready.catch((error) => showTrouble(error, () => location.reload()));
+  if (!model) return;
   hideTrouble();
   const cards = files.map((file) => new Card(file.name));
   by("results").prepend(...cards.map((card) => card.element));
@@ -75,7 +77,7 @@ function startInputs() {
   });
 }
 
-function describe() {
+function describe(model) {
   const names = model.classes.slice(0, SHOWN).map((name) => Object.assign(document.createElement("bdi"), {textContent: name}));
   const more = model.classes.length - names.length;
   by("model").replaceChildren("Classes: ", ...names.flatMap((name, place) => (place ? [", ", name] : [name])), more ? `, and ${counted(more, "more", "more")}` : "");
@@ -86,8 +88,7 @@ async function start() {
   startInputs();
   onTrouble((error) => showTrouble(error, goOn));
   try {
-    model = await get("model");
-    describe();
+    describe(await ready);
     by("choose").focus();
   } catch (error) {
     showTrouble(error, () => location.reload());
