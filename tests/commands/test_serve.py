@@ -40,7 +40,8 @@ def write_config(run: Path, kind: str) -> Path:
     run.mkdir()
     facts = {"classes": ["a", "b"], "channels": 1, "fingerprint": "", "kind": kind}
     facts |= {"patch_size": [8, 8, 8], "label_values": [0, 1], "image_size": 8, "mean": [0], "std": [1]}
-    parts = {"settings": {"method": {"name": "supervised"}}, "plan": {"steps": 1}, "environment": {"tutelage": ""}}
+    settings = {"data": {"path": "x"}, "method": {"name": "supervised"}}
+    parts = {"settings": settings, "plan": {"steps": 1}, "environment": {"tutelage": ""}}
     (run / "config.json").write_text(json.dumps({"format": 1, **parts, "data": facts}))
     return run
 
