@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import signal
 import socket
@@ -10,10 +11,14 @@ import webbrowser
 from collections.abc import Callable
 from importlib.util import find_spec
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from tutelage.core.errors import ConfigError, Interrupted, MissingExtra
 from tutelage.core.web.guard import Address, Application
 from tutelage.core.wording import named, option
+
+if TYPE_CHECKING:
+    import uvicorn
 
 PORT = 8765
 
@@ -108,13 +113,38 @@ def serve(
     before = signal.signal(signal.SIGTERM, _interrupt) if in_main else None
     try:
         threading.Thread(target=started, daemon=True).start()
-        uvicorn.Server(config).run(sockets=[bound])  # raises the signals that it got once all answers are sent
+        _run(uvicorn.Server(config), bound)
     except KeyboardInterrupt:
         pass
     finally:
         if in_main:
             signal.signal(signal.SIGTERM, before)
         bound.close()
+
+
+def _run(server: uvicorn.Server, bound: socket.socket) -> None:
+    """Run a server until a signal, which is raised here once all answers are sent.
+
+    Where an event loop runs in this thread already, as in a notebook, the server gets a thread of its own.
+    """
+    if asyncio._get_running_loop() is None:
+        server.run(sockets=[bound])
+        return
+    ended = threading.Event()  # a thread whose `join` is interrupted counts as ended, though it is not
+
+    def run() -> None:
+        try:
+            server.run(sockets=[bound])
+        finally:
+            ended.set()
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        while not ended.wait(0.2):  # not for ever, so that signals get through
+            pass
+    finally:
+        server.should_exit = True
+        ended.wait()
 
 
 def open_browser(url: str) -> None:
