@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from tutelage.commands.api_export import export
     from tutelage.commands.api_label import label, select
     from tutelage.commands.api_score import score
+    from tutelage.commands.api_serve import serve
     from tutelage.commands.api_use import embed, evaluate, load, predict, probe, report
     from tutelage.commands.run import Run, Score
     from tutelage.core import losses
@@ -140,6 +141,7 @@ __all__ = [
     "report",
     "score",
     "select",
+    "serve",
     "show",
     "train",
 ]
@@ -154,6 +156,7 @@ _MODULES = {
     "commands.api_export": ("export",),
     "commands.api_label": ("label", "select"),
     "commands.api_score": ("score",),
+    "commands.api_serve": ("serve",),
     "commands.api_use": ("embed", "evaluate", "load", "predict", "probe", "report"),
     "commands.run": ("Run", "Score"),
     "core.batch": (

@@ -23,6 +23,7 @@ from tutelage.cli import (
     representation_commands,
     run_commands,
     score_command,
+    serve_command,
     train_commands,
 )
 from tutelage.cli.application import app, dotted
@@ -54,6 +55,7 @@ COMMANDS = (
     look_commands,
     cache_command,
     export_command,
+    serve_command,
 )
 
 

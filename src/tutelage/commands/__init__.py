@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tutelage.commands.report import report_after_training, report_runs
     from tutelage.commands.score import score_folders
     from tutelage.commands.select import SelectConfig, select_images
+    from tutelage.commands.serve import ServeConfig, serve_model
     from tutelage.commands.show import show_views
     from tutelage.commands.train import resume_training, train_run
     from tutelage.results.compare.launchers import LauncherConfig
@@ -41,6 +42,7 @@ _HOMES = {
     "MaskScoring": "tutelage.results.mask_scores.scores",
     "ProbeConfig": "tutelage.commands.probe",
     "SelectConfig": "tutelage.commands.select",
+    "ServeConfig": "tutelage.commands.serve",
     "check_source": "tutelage.commands.check",
     "clean_images": "tutelage.commands.clean",
     "clear_cache": "tutelage.commands.cache",
@@ -67,6 +69,7 @@ _HOMES = {
     "run_scan_demo": "tutelage.commands.demo_scans",
     "score_folders": "tutelage.commands.score",
     "select_images": "tutelage.commands.select",
+    "serve_model": "tutelage.commands.serve",
     "show_views": "tutelage.commands.show",
     "train_run": "tutelage.commands.train",
 }
@@ -78,6 +81,7 @@ __all__ = [
     "MaskScoring",
     "ProbeConfig",
     "SelectConfig",
+    "ServeConfig",
     "check_source",
     "clean_images",
     "clear_cache",
@@ -104,6 +108,7 @@ __all__ = [
     "run_scan_demo",
     "score_folders",
     "select_images",
+    "serve_model",
     "show_views",
     "train_run",
 ]

@@ -16,7 +16,7 @@ from tutelage.core.wording import named
 from tutelage.data.images.given import Images
 from tutelage.data.images.given_labels import Labels, label_file
 from tutelage.data.scans.given import Scans
-from tutelage.inference.hub import folder_from_hub, named_on_hub
+from tutelage.inference.hub import local_folder
 from tutelage.inference.images.embed import SUFFIXES, list_to_embed, table_of, write_embedded
 from tutelage.inference.images.encoder import Encoder
 from tutelage.inference.images.model import Model
@@ -47,8 +47,7 @@ def load(run: str | Path | Run, *, network: str = "auto", device: str = "auto") 
     Raises:
         TutelageError: there is no such run, it is damaged, or the hub cannot be reached.
     """
-    path = _path(run)
-    return load_model(folder_from_hub(path.as_posix()) if named_on_hub(path) else path, network=network, device=device)
+    return load_model(local_folder(_path(run)), network=network, device=device)
 
 
 def predict(

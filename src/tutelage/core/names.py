@@ -36,6 +36,13 @@ def counted(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def byte_count(number: int) -> str:
+    """`64 KiB`, `64 MiB`: a number of bytes in the largest unit that leaves it whole."""
+    units = ("bytes", "KiB", "MiB", "GiB")
+    power = next(power for power in range(len(units) - 1, -1, -1) if power == 0 or number % 1024**power == 0 < number)
+    return f"{number // 1024**power:,} {units[power]}"
+
+
 def first_of(names: Sequence[str], most: int = 5) -> str:
     """The first names, shown and separated by commas, with an ellipsis if there are more."""
     return ", ".join(map(brief, names[:most])) + (", ..." if len(names) > most else "")

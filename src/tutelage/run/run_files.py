@@ -55,6 +55,8 @@ def read_config(path: Path) -> dict[str, Any]:
     file = path / "config.json"
     if path.suffix == SUFFIX and path.is_file():
         return _checked(path, path, file_config(path))
+    if path.is_file():
+        raise RunError(f"{path} is not a run folder, nor a model exported as a folder (hf) or as a {SUFFIX} file")
     if not path.is_dir():
         what = special_kind(path) or ("a file" if path.exists() else None)
         raise RunError(f"{path} is not a run folder: {f'it is {what}' if what else 'there is no such folder'}")

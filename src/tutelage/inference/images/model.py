@@ -33,6 +33,7 @@ from tutelage.inference.images.scores import ImageScores, score_images
 from tutelage.inference.model import Tell, TrainedModel
 from tutelage.networks.base import Network
 from tutelage.run.build import build_task
+from tutelage.run.frozen_networks import FrozenNetworks
 from tutelage.run.weights import load_network
 from tutelage.tasks.base import Task
 from tutelage.tasks.own_metrics import own_metrics
@@ -110,6 +111,12 @@ class Model(TrainedModel):
         """(N, K) float32 on the CPU, for images (N, C, H, W) uint8 with the model's number of channels and size."""
         pixels = self.normalization(torch.from_numpy(images).to(self.device))
         return self.task.predict(self.network, pixels).float().cpu()
+
+    def get_ready(self) -> None:
+        """Do now what the first images would wait for: networks are compiled. It must be called in the main thread."""
+        if isinstance(self.normalization, FrozenNetworks):
+            self.normalization.compile()
+        self.probabilities(np.zeros((1, self.channels, self.image_size, self.image_size), np.uint8))
 
     def image_pass(self, *, workers: int = 2) -> ImagePass:
         """How images pass the network to get their class probabilities; `workers` threads decode them."""
