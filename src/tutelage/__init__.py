@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from tutelage.commands.api_export import export
     from tutelage.commands.api_label import label, select
     from tutelage.commands.api_score import score
-    from tutelage.commands.api_use import embed, evaluate, load, predict, probe, report
+    from tutelage.commands.api_use import calibrate, embed, evaluate, load, predict, probe, report
     from tutelage.commands.run import Run, Score
     from tutelage.core import losses
     from tutelage.core.batch import (
@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from tutelage.core.precision import at_least_float32
     from tutelage.data.check import CheckReport
     from tutelage.inference.export.export import Exported
+    from tutelage.inference.images.calibrate import Calibrated
     from tutelage.inference.images.model import Model
     from tutelage.inference.images.prediction import Prediction, Predictions
     from tutelage.inference.images.probe.table import ProbeTable
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Batch",
     "CTAugment",
+    "Calibrated",
     "CheckReport",
     "CheckpointError",
     "ComparisonTable",
@@ -125,6 +127,7 @@ __all__ = [
     "Unlabeled",
     "__version__",
     "at_least_float32",
+    "calibrate",
     "check",
     "clean",
     "compare",
@@ -154,7 +157,7 @@ _MODULES = {
     "commands.api_export": ("export",),
     "commands.api_label": ("label", "select"),
     "commands.api_score": ("score",),
-    "commands.api_use": ("embed", "evaluate", "load", "predict", "probe", "report"),
+    "commands.api_use": ("calibrate", "embed", "evaluate", "load", "predict", "probe", "report"),
     "commands.run": ("Run", "Score"),
     "core.batch": (
         "Batch",
@@ -182,6 +185,7 @@ _MODULES = {
     ),
     "data.check": ("CheckReport",),
     "inference.export.export": ("Exported",),
+    "inference.images.calibrate": ("Calibrated",),
     "inference.images.model": ("Model",),
     "inference.images.prediction": ("Prediction", "Predictions"),
     "inference.images.probe.table": ("ProbeTable",),

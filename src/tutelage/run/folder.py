@@ -47,6 +47,8 @@ class RunFolder:
     | timing.jsonl | images per second, which differ from run to run |
     | checkpoints/ | the two newest, with a manifest of hashes |
     | backbone.safetensors | the pretrained network and the transform of its features, if it stays frozen |
+    | held_out.npz | predictions for images whose labels were not learned, which tell how sure the network may be |
+    | pile.npz | features of some training images, which tell whether another image is like them |
     | scored.npz | given and predicted classes of the scored images, or the scores of each case |
     | masks/ | for scans, the masks that the evaluated network predicts for the test cases |
     | result.json | final metrics, written once |

@@ -10,17 +10,19 @@ from tutelage.core.cache_folder import is_cached
 from tutelage.core.files import remove_temporary
 from tutelage.data.scans.mask_folder import mask_files
 from tutelage.run.curves import is_event_file
+from tutelage.run.held_out import FILE as HELD_OUT
+from tutelage.run.pile import FILE as PILE
 from tutelage.run.run_files import is_run
 from tutelage.run.run_record import BASELINE_FOLDER, KEPT_FILE, TUNED_FOLDER
 from tutelage.training.checkpoint import checkpoint_files, is_checkpoint_file
 
 LABELS = "labels.csv"  # of a run whose labels were given in Python
-BEGUN = ("split.json", LABELS, "views.png", "backbone.safetensors")  # written before a run can be resumed
+BEGUN = ("split.json", LABELS, "views.png", "backbone.safetensors", HELD_OUT)  # before a run can be resumed
 METRICS = "metrics.jsonl"
 HASHED = ("backbone.safetensors",)  # by config.json; the other files that are read again have a hash in them
 CONTENT = (
     *BEGUN,
-    *(METRICS, "timing.jsonl", "result.json", "scored.npz", "verdict.json", "report.html", KEPT_FILE),
+    *(METRICS, "timing.jsonl", "result.json", "scored.npz", PILE, "verdict.json", "report.html", KEPT_FILE),
     "config.json",  # last, so that a folder that is cleared is a run until nothing else is left
 )
 CHECKPOINTS, CURVES, CACHE, MASKS = "checkpoints", "tensorboard", "cache", "masks"
