@@ -100,8 +100,8 @@ def predict(
     run
         Run folder.
     data
-        Image, folder (searched recursively), list of paths (.txt or .csv), tar shards, or .npz file.
-        Scans: a scan, or a folder of scans.
+        Image, folder (searched recursively), list of paths (.txt or .csv), tar shards, or .npz file; scan or folder
+        of scans.
     out
         CSV file: path, label, confidence, and each class.
         Scans: a folder for masks.
@@ -110,9 +110,9 @@ def predict(
     probabilities
         Scans only: also write the class probabilities.
     coverage
-        Images only: also write sets of classes that hold the right one with this probability, such as 0.95.
+        Images only: sets of classes at this coverage.
     unlike
-        Images only: also write which images are unlike those of training.
+        Images only: flag images unlike those of training.
     overwrite
         Replace files that exist.
     resume

@@ -98,8 +98,9 @@ class HeldOut:
         log_probs, label = self.log_probs, self.label
         return (
             log_probs.dtype == np.float32
-            and log_probs.shape == (len(label), classes)
             and label.dtype == np.int64
+            and label.ndim == 1
+            and log_probs.shape == (len(label), classes)
             and bool(np.isfinite(log_probs).all())
             and bool(((label >= 0) & (label < classes)).all())
         )
