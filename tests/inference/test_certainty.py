@@ -190,3 +190,15 @@ def test_a_resumed_run_knows_the_same(run: Path, tmp_path: Path, digits: dict[st
         with np.load(run / file) as first, np.load(other / file) as second:
             for name in first.files:
                 np.testing.assert_array_equal(first[name], second[name])
+
+
+def test_the_report_and_the_card_say_how_it_was_calibrated(run: Path, tmp_path: Path) -> None:
+    from tutelage.results.card.card import card_of
+    from tutelage.run.run_record import RunRecord
+
+    known = HeldOut.read(run, 10)
+    assert known is not None
+    said = f"The probabilities are calibrated, with temperature {known.temperature:.2f} from 200 held-out labels"
+    assert said in card_of(RunRecord(run))
+    page = tutelage.report(run, out=tmp_path / "report.md")
+    assert said in page.read_text()

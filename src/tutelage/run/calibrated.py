@@ -67,7 +67,9 @@ def calibration_said(result: Mapping[str, Any]) -> str | None:
         return None
     labels, before = counted(known["labels"], "held-out label"), known.get("before")
     said = f"probabilities are calibrated, with temperature {known['temperature']:.2f} from {labels} ({known['how']})"
-    return said if before is None else f"{said}; NLL was {before['nll']:.3f} and ECE {before['ece']:.3f} before"
+    if before is not None:
+        return f"{said}; NLL was {before['nll']:.3f} and ECE {before['ece']:.3f} before"
+    return f"{said}; their own scores are from before that" if known["how"] == VALIDATION else said
 
 
 def _log(grades: Grades) -> np.ndarray:
