@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from torch import nn
 
 from tutelage.core.errors import RunError
-from tutelage.run.held_out import FILE, FOLDS, HeldOut
+from tutelage.run.held_out import FILE, FOLDS, VALIDATION, HeldOut
+from tutelage.tasks.label_sets import CrossSets, SplitSets
 
 
 def made(count: int = 120, *, calibrates: bool = True) -> HeldOut:
@@ -47,6 +49,22 @@ def test_a_large_set_is_cut_down_at_random() -> None:
     assert (np.bincount(known.label) > 1_500).all()
 
 
+def test_heads_of_cross_validation_are_kept_unless_images_were_left_out(tmp_path: Path) -> None:
+    heads = [nn.Linear(5, 3) for _ in range(4)]
+    fold = np.arange(120) % 4
+    known = made().in_folds(fold, heads)
+    known.save(tmp_path)
+    read = HeldOut.read(tmp_path, 3)
+    assert read is not None and read.fold is not None and read.heads is not None
+    np.testing.assert_array_equal(read.fold, fold)
+    np.testing.assert_array_equal(read.heads[2, :, :5], heads[2].weight.detach().numpy())
+    np.testing.assert_array_equal(read.heads[2, :, 5], heads[2].bias.detach().numpy())
+    assert isinstance(read.sets(0.9), CrossSets)
+    assert made().in_folds(fold[:100], heads).heads is None
+    assert made().sets(0.9) is None
+    assert isinstance(HeldOut.of(known.log_probs, known.label, VALIDATION).sets(0.9), SplitSets)
+
+
 def written(**arrays: Any) -> bytes:
     stream = io.BytesIO()
     np.savez_compressed(stream, **arrays)
@@ -73,6 +91,10 @@ GOOD = {"log_probs": np.zeros((4, 3), np.float32), "label": np.zeros(4, np.int64
         written(**{**GOOD, "log_probs": np.zeros((4, 3))}),
         written(**{**GOOD, "log_probs": np.full((4, 3), np.nan, np.float32)}),
         written(**{**GOOD, "log_probs": np.array([None] * 4)}),
+        written(**GOOD, fold=np.zeros(4, np.int64)),
+        written(**GOOD, fold=np.full(4, 2), heads=np.zeros((2, 3, 6), np.float32)),
+        written(**GOOD, fold=np.zeros(4, np.int64), heads=np.zeros((2, 4, 6), np.float32)),
+        written(**GOOD, fold=np.zeros(4, np.int64), heads=np.full((2, 3, 6), np.inf, np.float32)),
     ],
 )
 def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:

@@ -6,24 +6,29 @@ They are the validation images of a run, or, if it has none, the labeled images 
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from tutelage.core.errors import RunError
 from tutelage.core.files import write_atomically
 from tutelage.core.regular import open_regular
 from tutelage.core.seeding import derived_seed
 from tutelage.tasks.calibration import LogProbs, fit_temperature, tempered
+from tutelage.tasks.label_sets import CrossSets, LabelSets, SplitSets
 
 FILE = "held_out.npz"
-VALIDATION, FOLDS, TRIAL, GIVEN = "validation images", "cross-validation", "a trial of the fine-tuning", "given images"
+VALIDATION, FOLDS, GIVEN = "validation images", "cross-validation", "given images"
 LEAST_LABELS = 100  # for a temperature
-_MOST_LABELS, _MOST_NUMBERS = 5_000, 5_000_000  # that are kept
+_MOST_LABELS, _MOST_NUMBERS = 5_000, 5_000_000  # that are kept, of log-probabilities and of heads
 _LEAST_LOG = -80.0  # of a probability, which is not 0 then in float32
 
 
@@ -36,12 +41,16 @@ class HeldOut:
         label: (n,) int64: their classes.
         how: they were held out.
         calibrates: whether the network can be calibrated: it ends in a linear layer.
+        fold, heads: of cross-validation, (n,) the number of the head that each image was held out of, and (F, K, D + 1)
+            float32 the weights and biases of these heads; see `CrossSets`.
     """
 
     log_probs: NDArray[np.float32]
     label: NDArray[np.int64]
     how: str
     calibrates: bool = True
+    fold: NDArray[np.int64] | None = None
+    heads: NDArray[np.float32] | None = None
 
     @staticmethod
     def of(
@@ -54,6 +63,26 @@ class HeldOut:
             rows = np.sort(np.random.default_rng(derived_seed(0, "held out")).permutation(rows)[:most])
         kept = np.maximum(log_probs[rows], _LEAST_LOG).astype(np.float32)
         return HeldOut(kept, label[rows].astype(np.int64), how, calibrates)
+
+    def in_folds(self, fold: NDArray[np.int64], heads: Sequence[nn.Linear]) -> HeldOut:
+        """The same, with the heads of cross-validation, unless these are too large or some images were left out."""
+        numbers = sum(parameter.numel() for head in heads for parameter in head.parameters())
+        if len(fold) != len(self.label) or numbers > _MOST_NUMBERS:
+            return self
+        weights = [torch.cat([head.weight, head.bias[:, None]], dim=1).detach().cpu().numpy() for head in heads]
+        return replace(self, fold=fold.astype(np.int64), heads=np.stack(weights).astype(np.float32))
+
+    def sets(self, coverage: float) -> LabelSets | None:
+        """Sets of classes with this coverage; None if the heads of cross-validation are not known.
+
+        Raises:
+            ConfigError: there are too few labels for it.
+        """
+        if self.how != FOLDS:
+            return SplitSets.fit(self.probabilities, self.label, coverage)
+        if self.fold is None or self.heads is None:
+            return None
+        return CrossSets.fit(np.exp(self.log_probs), self.label, self.fold, self.heads, coverage)
 
     @cached_property
     def temperature(self) -> float:
@@ -71,7 +100,10 @@ class HeldOut:
     def save(self, run: Path) -> None:
         """Write them into a run folder."""
         stream, how = io.BytesIO(), np.array([self.how, "calibrates" if self.calibrates else ""])
-        np.savez_compressed(stream, allow_pickle=False, log_probs=self.log_probs, label=self.label, how=how)
+        arrays: dict[str, NDArray[Any]] = {"log_probs": self.log_probs, "label": self.label, "how": how}
+        if self.fold is not None and self.heads is not None:
+            arrays |= {"fold": self.fold, "heads": self.heads}
+        np.savez_compressed(stream, allow_pickle=False, **arrays)
         write_atomically(run / FILE, stream.getvalue())
 
     @staticmethod
@@ -87,7 +119,8 @@ class HeldOut:
         try:
             with open_regular(file) as stream, np.load(stream, allow_pickle=False) as arrays:
                 how, calibrates = (str(word) for word in arrays["how"])
-                found = HeldOut(arrays["log_probs"], arrays["label"], how, bool(calibrates))
+                more = {name: arrays[name] for name in ("fold", "heads") if name in arrays}
+                found = HeldOut(arrays["log_probs"], arrays["label"], how, bool(calibrates), **more)
         except (OSError, KeyError, TypeError, ValueError, EOFError, BadZipFile, MemoryError) as error:
             raise RunError(f"{file} is damaged: {error}") from None
         if not found._fits(classes):
@@ -103,4 +136,19 @@ class HeldOut:
             and log_probs.shape == (len(label), classes)
             and bool(np.isfinite(log_probs).all())
             and bool(((label >= 0) & (label < classes)).all())
+            and self._heads_fit()
+        )
+
+    def _heads_fit(self) -> bool:
+        fold, heads = self.fold, self.heads
+        if fold is None or heads is None:
+            return fold is heads
+        return (
+            heads.dtype == np.float32
+            and heads.ndim == 3
+            and heads.shape[1] == self.log_probs.shape[1]
+            and bool(np.isfinite(heads).all())
+            and fold.dtype == np.int64
+            and fold.shape == self.label.shape
+            and bool(((fold >= 0) & (fold < len(heads))).all())
         )

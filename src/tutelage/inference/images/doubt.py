@@ -14,7 +14,7 @@ from tutelage.core.errors import ConfigError
 from tutelage.core.wording import command, named, option
 from tutelage.run.held_out import HeldOut
 from tutelage.run.pile import FALSE_ALARMS, Pile
-from tutelage.tasks.label_sets import LabelSets, least_labels
+from tutelage.tasks.label_sets import CrossSets, LabelSets, least_labels
 
 SETS = ("label_set", "unsure")
 UNLIKE = ("typicality", "unlike")
@@ -54,9 +54,11 @@ class Doubt:
                 f"{named('unlike')} needs features of training images, which this model does not have: {how} computes "
                 "them from images like those of training"
             )
-        sets = None
-        if coverage is not None and held_out is not None:
-            sets = LabelSets.fit(held_out.probabilities, held_out.label, coverage)
+        sets = None if coverage is None or held_out is None else held_out.sets(coverage)
+        if coverage is not None and sets is None:
+            raise ConfigError(
+                f"{option('coverage', coverage)} needs held-out images, which this run has none of: {how}"
+            )
         return Doubt(sets, pile if unlike else None)
 
     @property
@@ -67,7 +69,7 @@ class Doubt:
     @property
     def needs_features(self) -> bool:
         """Whether it looks at features."""
-        return self.pile is not None
+        return self.pile is not None or isinstance(self.sets, CrossSets)
 
     def said(self, rows: NDArray[np.float32], classes: Sequence[str]) -> list[dict[str, Any]]:
         """What is said of each image, by column.
@@ -76,12 +78,13 @@ class Doubt:
             rows: (n, K) probabilities; if features are needed, (n, K + F), followed by these.
         """
         said: list[dict[str, Any]] = [{} for _ in rows]
+        probs, features = rows[:, : len(classes)], rows[:, len(classes) :]
         if self.sets is not None and len(rows):
-            for one, inside in zip(said, self.sets.of(rows[:, : len(classes)]), strict=True):
+            for one, inside in zip(said, self.sets.of(probs, features), strict=True):
                 names = tuple(classes[int(number)] for number in np.flatnonzero(inside))
                 one |= {"label_set": names, "unsure": len(names) != 1}
         if self.pile is not None and len(rows):
-            for one, value in zip(said, self.pile.typicality(rows[:, len(classes) :]), strict=True):
+            for one, value in zip(said, self.pile.typicality(features), strict=True):
                 one |= {"typicality": float(value), "unlike": bool(value <= FALSE_ALARMS)}
         return said
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -104,7 +105,7 @@ def choose_head(
         return HeadChoice(names[0], {}, metric, reason)
     held: list[NDArray[np.int64]] = []
     right: dict[str, list[NDArray[np.bool_]]] = {name: [] for name in names}
-    said: dict[str, list[LogProbs]] = {name: [] for name in names}
+    said: dict[str, list[tuple[LogProbs, nn.Linear]]] = {name: [] for name in names}
     with one_thread(device):
         for number, fold in enumerate(_folds(label, seed=next(iter(configs.values())).train.seed)):
             if number == _FOLDS and all(np.concatenate(hits).all() for hits in right.values()):
@@ -114,11 +115,11 @@ def choose_head(
             part.labeled_rows = data.labeled_rows[kept]
             held.append(fold)
             for name, cfg in configs.items():
-                predict = predictor_of(train_head(cfg, part, features, device, widths), features, device)
-                log_probs = predict(data.labeled_rows[fold])
+                trained = train_head(cfg, part, features, device, widths)
+                log_probs = predictor_of(trained, features, device)(data.labeled_rows[fold])
                 right[name].append(log_probs.argmax(1) == label[fold])
                 if number < _FOLDS:
-                    said[name].append(log_probs)
+                    said[name].append((log_probs, cast(nn.Linear, trained.head)))
     weight = row_weights(label, unbalanced)
     rows = np.concatenate(held)
     shares = {name: _per_label(np.concatenate(hits), rows, len(label)) for name, hits in right.items()}
@@ -131,7 +132,10 @@ def choose_head(
             chosen = name
     listed = ", ".join(f"{name} {100 * score:.1f}%" for name, (score, _) in scores.items())
     reason = f"{chosen}, by cross-validated {metric} on {len(tested)} labels ({listed})"
-    held_out = HeldOut.of(np.concatenate(said[chosen]), label[np.concatenate(held[:_FOLDS])], FOLDS)
+    folds, of_fold = held[:_FOLDS], said[chosen]
+    held_out = HeldOut.of(np.concatenate([found for found, _ in of_fold]), label[np.concatenate(folds)], FOLDS)
+    number_of_fold = np.repeat(np.arange(len(folds)), [len(fold) for fold in folds])
+    held_out = held_out.in_folds(number_of_fold, [head for _, head in of_fold])
     return HeadChoice(chosen, scores, metric, reason, len(tested), int(np.bincount(rows).max()), held_out)
 
 

@@ -41,7 +41,7 @@ class PretrainedStart:
         backbone: the frozen networks, if only a head is trained.
         features: (N, D) of the training images, if the backbone is frozen.
         estimate: the score by cross-validation or by the trial, if nothing else will score the run.
-        held_out: what the head, or the fine-tuned network, says of labels that it was trained without.
+        held_out: what the head says of labels that it was trained without.
         trial: of fine-tuning against the head that it starts from, if there was one.
         weights: tensors that the network starts with, if it starts at a head on its features or after a trial.
     """
@@ -125,7 +125,6 @@ class PretrainedStart:
             raise NotBetter(f"fine-tuning reached {self.trial.said}")
         if data.val is None and not data.has_test:
             self.estimate = self.trial.estimate(cfg.method)
-        self.held_out = self.trial.held_out
         self.console.print(f"- fine-tuning won the trial: it reached {self.trial.said}; it continues with all labels")
 
     def _start_at_head(self, cfg: RunConfig, data: ImageDataset) -> RunConfig:

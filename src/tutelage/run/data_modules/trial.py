@@ -36,7 +36,6 @@ from tutelage.run.data_modules.head_choice import (
 from tutelage.run.data_modules.image_streams import Inputs, build_training
 from tutelage.run.estimate import BY_TRIAL, Estimate
 from tutelage.run.frozen_networks import FrozenNetworks
-from tutelage.run.held_out import TRIAL, HeldOut
 from tutelage.run.run_record import RunRecord
 from tutelage.tasks.calibration import LogProbs
 from tutelage.training.plan import TRIAL_LENGTH, step_time
@@ -57,7 +56,6 @@ class Trial:
         head_loss, tuned_loss: their log loss, the mean of -log p of the true class.
         error: the standard error of `tuned`.
         steps: that it was fine-tuned for.
-        held_out: what the fine-tuned network says of the labels that were held out.
     """
 
     labels: int
@@ -68,7 +66,6 @@ class Trial:
     tuned_loss: float
     error: float
     steps: int
-    held_out: HeldOut | None = None
 
     @property
     def better(self) -> bool:
@@ -141,11 +138,9 @@ def judged(
         loss, _ = weighted_mean(-log_probs[np.arange(len(truth)), truth], weight)
         return *weighted_mean((log_probs.argmax(1) == truth).astype(np.float64), weight), loss
 
-    said = tuned(rows)
-    (of_head, _, head_loss), (of_tuned, error, tuned_loss) = scored(head(rows)), scored(said)
+    (of_head, _, head_loss), (of_tuned, error, tuned_loss) = scored(head(rows)), scored(tuned(rows))
     metric = "balanced accuracy" if unbalanced else "accuracy"
-    held_out = HeldOut.of(said, truth, TRIAL)
-    return Trial(len(held), metric, of_head, of_tuned, head_loss, tuned_loss, error, steps, held_out)
+    return Trial(len(held), metric, of_head, of_tuned, head_loss, tuned_loss, error, steps)
 
 
 def predictor_of_images(
