@@ -40,8 +40,9 @@ FOR_OWN_CODE = {
 }
 
 TO_LOOK = {
-    *("check", "compare", "embed", "evaluate", "export", "predict", "probe", "report", "score", "show"),
+    *("calibrate", "check", "compare", "embed", "evaluate", "export", "predict", "probe", "report", "score", "show"),
     *(
+        "Calibrated",
         "CheckReport",
         "ComparisonTable",
         "Exported",

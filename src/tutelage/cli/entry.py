@@ -16,6 +16,7 @@ from cyclopts import CycloptsError
 
 from tutelage.cli import (
     cache_command,
+    calibrate_command,
     export_command,
     label_commands,
     look_commands,
@@ -49,6 +50,7 @@ COMMANDS = (
     train_commands,
     pretrain_commands,
     run_commands,
+    calibrate_command,
     score_command,
     representation_commands,
     label_commands,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tutelage.commands.cache import clear_cache, print_cache
+    from tutelage.commands.calibrate import calibrate_run
     from tutelage.commands.catalog import print_catalog
     from tutelage.commands.check import check_source
     from tutelage.commands.clean import CleanConfig, clean_images
@@ -43,6 +44,7 @@ _HOMES = {
     "ProbeConfig": "tutelage.commands.probe",
     "SelectConfig": "tutelage.commands.select",
     "ServeConfig": "tutelage.commands.serve",
+    "calibrate_run": "tutelage.commands.calibrate",
     "check_source": "tutelage.commands.check",
     "clean_images": "tutelage.commands.clean",
     "clear_cache": "tutelage.commands.cache",
@@ -82,6 +84,7 @@ __all__ = [
     "ProbeConfig",
     "SelectConfig",
     "ServeConfig",
+    "calibrate_run",
     "check_source",
     "clean_images",
     "clear_cache",

@@ -18,6 +18,7 @@ from tutelage.core.regular import read_regular
 from tutelage.core.sealed import write_sealed
 from tutelage.core.wording import option
 from tutelage.core.writable import TEMPORARY, require_makeable
+from tutelage.run.held_out import FILE as HELD_OUT
 from tutelage.run.own_content import BEGUN, HASHES, METRICS, SCORES, STARTED, TIMING, foreign_content, hashes_of
 from tutelage.run.own_files import (
     CACHE,
@@ -45,6 +46,8 @@ class RunFolder:
     | timing.jsonl | images per second, which differ from run to run |
     | checkpoints/ | the two newest, with a manifest of hashes |
     | backbone.safetensors | the pretrained network and the transform of its features, if it stays frozen |
+    | held_out.npz | predictions for images whose labels were not learned, which tell how sure the network may be |
+    | pile.npz | features of some training images, which tell whether another image is like them |
     | scored.npz | given and predicted classes of the scored images, or the scores of each case |
     | masks/ | for scans, the masks that the evaluated network predicts for the test cases |
     | result.json | final metrics, written once |
@@ -227,7 +230,7 @@ def refuse_existing(path: Path, *, overwrite: bool, reads: Iterable[Any], keeps:
     strange = sorted(inside - {*CONTENT, *FOLDERS})
     saved = (path / CHECKPOINTS / MANIFEST).is_file()
     foreign = [name for name in foreign_content(path, CONTENT) if name not in keeps]
-    begun = (saved or inside <= {*BEGUN, CHECKPOINTS, CACHE}) and not foreign
+    begun = (saved or inside <= {*BEGUN, HELD_OUT, CHECKPOINTS, CACHE}) and not foreign
     if not inside or (".lock" in entries and "config.json" not in inside and not strange and begun):
         return  # empty, or a run that was killed before its first step
     if not is_run(path) or strange:

@@ -11,6 +11,8 @@ from tutelage.core.errors import RunError
 from tutelage.core.files import read_json, sha256
 from tutelage.core.regular import open_regular, read_regular
 from tutelage.core.sealed import SEAL, read_sealed
+from tutelage.run.held_out import FILE as HELD_OUT
+from tutelage.run.pile import FILE as PILE
 
 LABELS = "labels.csv"  # of a run whose labels were given in Python
 METRICS, TIMING, SCORED, RESULT, REPORT = "metrics.jsonl", "timing.jsonl", "scored.npz", "result.json", "report.html"
@@ -119,18 +121,25 @@ def _is_log(file: Path) -> bool:
     return not first or b'"step"' in first
 
 
-def _is_scored(file: Path) -> bool:
-    try:
-        with open_regular(file) as stream, zipfile.ZipFile(stream) as arrays:
-            return all(name.startswith(_PARTS) for name in arrays.namelist())
-    except (zipfile.BadZipFile, ValueError, NotImplementedError):
-        return False
+def _holds(known: Callable[[str], bool]) -> Callable[[Path], bool]:
+    """Whether a file holds arrays whose names are all known."""
+
+    def check(file: Path) -> bool:
+        try:
+            with open_regular(file) as stream, zipfile.ZipFile(stream) as arrays:
+                return all(map(known, arrays.namelist()))
+        except (zipfile.BadZipFile, ValueError, NotImplementedError):
+            return False
+
+    return check
 
 
 _HELD: Mapping[str, Callable[[Path], bool]] = {
     **{name: _is_json(name) for name in _KEYS if name != SPLIT},
     METRICS: _is_log,
     TIMING: _is_log,
-    SCORED: _is_scored,
+    SCORED: _holds(lambda name: name.startswith(_PARTS)),
+    HELD_OUT: _holds({"log_probs.npy", "label.npy", "how.npy", "fold.npy", "heads.npy"}.__contains__),
+    PILE: _holds({"directions.npy", "distances.npy"}.__contains__),
     REPORT: is_own_page,
 }

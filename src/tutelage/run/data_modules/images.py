@@ -195,9 +195,12 @@ class ImageModule(DataModule):
             self.normalization = self.pretrained.backbone.normalization
 
     def save(self, run: Path) -> None:
-        """The frozen backbone, so that the run needs no other file."""
-        if self.pretrained.backbone is not None:
-            self.pretrained.backbone.save(run)
+        """See `DataModule`."""
+        self.pretrained.save(run)
+
+    def finish(self, training: Training, run: Path) -> None:
+        """See `DataModule`."""
+        self.scoring.keep_pile(run, training)
 
     def resume(self, cfg: RunConfig, recorded: Mapping[str, Any], run: Path) -> None:
         """Restore the frozen backbone, or the normalization if it came from another run, which may be gone."""
