@@ -10,10 +10,15 @@ from scipy.special import log_softmax
 LogProbs = NDArray[np.float64]
 
 _LEAST, _MOST = 0.1, 10.0
+_USUAL = np.log(2.0) / 1.96  # standard deviation of the logarithm of a temperature
 
 
 def fit_temperature(log_probs: LogProbs, label: NDArray[np.int64]) -> float:
-    """The temperature in [0.1, 10] at which the mean log loss of held-out labels is least.
+    """The most probable temperature in [0.1, 10], given held-out labels.
+
+    Before they are seen, its logarithm is normal around 0, and the temperature between 0.5 and 2 with a probability of
+    95%. That matters where there are few mistakes among few labels, of which the least log loss alone, as published,
+    makes too much.
 
     Args:
         log_probs: (n, K) log-probabilities of images that the network did not learn the labels of, n > 0.
@@ -22,7 +27,8 @@ def fit_temperature(log_probs: LogProbs, label: NDArray[np.int64]) -> float:
     rows = np.arange(len(label))
 
     def loss(log_temperature: float) -> float:
-        return float(-tempered(log_probs, float(np.exp(log_temperature)))[rows, label].mean())
+        likely = tempered(log_probs, float(np.exp(log_temperature)))[rows, label].sum()
+        return float((log_temperature / _USUAL) ** 2 / 2.0 - likely)
 
     found = minimize_scalar(loss, bounds=(np.log(_LEAST), np.log(_MOST)), method="bounded")
     return float(np.exp(found.x))

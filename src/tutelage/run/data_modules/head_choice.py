@@ -87,9 +87,9 @@ def choose_head(
 ) -> HeadChoice:
     """Choose among the heads of `configs` by repeated cross-validation on the labeled rows.
 
-    Every fold trains each head without the labels of its rows, which stay in the unlabeled stream, and scores it on
-    them. A head that uses unlabeled images is preferred unless another is ahead of it by 1.5 standard errors of
-    the differences: it costs little where it does not help, and cross-validation with few labels is noisy.
+    Every fold trains each head without its rows, which are not in the unlabeled stream either, as new images are not,
+    and scores it on them. A head that uses unlabeled images is preferred unless another is ahead of it by 1.5 standard
+    errors of the differences: it costs little where it does not help, and cross-validation with few labels is noisy.
 
     Args:
         configs: the settings of each head by the name of its method, in the order of preference.
@@ -113,6 +113,7 @@ def choose_head(
             kept = np.setdiff1d(np.arange(len(label)), fold)
             part = copy.copy(data)
             part.labeled_rows = data.labeled_rows[kept]
+            part.unlabeled_rows = np.setdiff1d(data.unlabeled_rows, data.labeled_rows[fold])
             held.append(fold)
             for name, cfg in configs.items():
                 trained = train_head(cfg, part, features, device, widths)
