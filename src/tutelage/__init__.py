@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from tutelage.commands.api_score import score
     from tutelage.commands.api_use import embed, evaluate, load, predict, probe, report
     from tutelage.commands.run import Run, Score
+    from tutelage.commands.sklearn_classifier import TutelageClassifier
     from tutelage.core import losses
     from tutelage.core.batch import (
         Batch,
@@ -121,6 +122,7 @@ __all__ = [
     "StepOutput",
     "SupervisedBatch",
     "Task",
+    "TutelageClassifier",
     "TutelageError",
     "Unlabeled",
     "__version__",
@@ -156,6 +158,7 @@ _MODULES = {
     "commands.api_score": ("score",),
     "commands.api_use": ("embed", "evaluate", "load", "predict", "probe", "report"),
     "commands.run": ("Run", "Score"),
+    "commands.sklearn_classifier": ("TutelageClassifier",),
     "core.batch": (
         "Batch",
         "Labeled",
