@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     from tutelage.networks.dense import DenseNetwork
     from tutelage.results.compare.collect import ComparisonTable
     from tutelage.results.mask_scores.scores import MaskScores
+    from tutelage.results.verdict.verdict import Verdict
     from tutelage.tasks.base import Task
 
 __all__ = [
@@ -125,6 +126,7 @@ __all__ = [
     "TutelageClassifier",
     "TutelageError",
     "Unlabeled",
+    "Verdict",
     "__version__",
     "at_least_float32",
     "check",
@@ -197,6 +199,7 @@ _MODULES = {
     "networks.dense": ("DenseNetwork",),
     "results.compare.collect": ("ComparisonTable",),
     "results.mask_scores.scores": ("MaskScores",),
+    "results.verdict.verdict": ("Verdict",),
     "tasks.base": ("Task",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

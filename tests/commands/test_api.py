@@ -52,6 +52,7 @@ TO_LOOK = {
         "Score",
         "Scores",
         "Segmentations",
+        "Verdict",
     ),
 }
 
@@ -218,7 +219,18 @@ def test_the_package_is_typed_and_lists_its_names() -> None:
     assert Path(tutelage.__file__).with_name("py.typed").is_file()
     assert (
         set(dir(tutelage))
-        == {"Model", "Run", "__version__", "clean", "label", "load", "pretrain", "select", "train"}
+        == {
+            "Model",
+            "Run",
+            "TutelageClassifier",
+            "__version__",
+            "clean",
+            "label",
+            "load",
+            "pretrain",
+            "select",
+            "train",
+        }
         | FOR_OWN_CODE
         | TO_LOOK
     )

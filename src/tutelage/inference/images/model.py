@@ -152,7 +152,8 @@ class Model(TrainedModel):
             ConfigError: the model predicts no classes.
         """
         self.require_classes()
-        return Predictions.of(list(self.predictions(self._listed(images), workers=workers)), self.classes)
+        items = self._listed(images)
+        return Predictions.of(list(self.predictions(items, workers=workers)), self.classes, items)
 
     def _listed(self, images: Images, tell: Tell = warn) -> list[Item]:
         return list_given(images, tell, channels=self.channels, deep=self.framing.levels is not None)
