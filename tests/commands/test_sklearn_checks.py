@@ -15,7 +15,7 @@ from tutelage.commands.sklearn_images import GivenImages, GivenPaths, GivenPixel
 
 EXPECTED = {
     "check_classifiers_classes": "one of its problems has the classes -1 and 1, and -1 is for unlabeled images",
-    "check_array_api_input": "images are read by NumPy; arrays of other libraries are not claimed to work",
+    "check_methods_subset_invariance": "rows of other batches differ by rounding of float32, and 1e-7 is asked for",
 }
 
 
@@ -49,9 +49,15 @@ POINTS = PointClassifier(
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
-@parametrize_with_checks([POINTS], expected_failed_checks=lambda estimator: EXPECTED)
+@parametrize_with_checks([POINTS])
 def test_scikit_learn_finds_its_conventions_kept(estimator: Any, check: Any) -> None:
-    check(estimator)
+    reason = EXPECTED.get(check.func.__name__)
+    try:
+        check(estimator)
+    except (AssertionError, ValueError):
+        if reason is None:
+            raise
+        pytest.xfail(reason)  # not by a mark, since the rounding of some processors is the same
 
 
 @pytest.mark.filterwarnings(f"ignore::{SkipTestWarning.__module__}.{SkipTestWarning.__name__}")

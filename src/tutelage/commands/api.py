@@ -43,6 +43,7 @@ class PretrainFlags(TypedDict, total=False):
     precision: Literal["auto", "fp32", "bf16", "fp16"]
     compile: bool
     workers: int
+    log: str | Sequence[str]
     log_every: int | None
     eval_every: int
     checkpoint_every: int

@@ -12,6 +12,8 @@ from tutelage.data.scans.mask_folder import mask_files
 from tutelage.run.curves import is_event_file
 from tutelage.run.run_files import is_run
 from tutelage.run.run_record import BASELINE_FOLDER, KEPT_FILE, TUNED_FOLDER
+from tutelage.run.trackers.own import FOLDERS as TRACKED
+from tutelage.run.trackers.own import RECORD, remove_tracked
 from tutelage.training.checkpoint import checkpoint_files, is_checkpoint_file
 
 LABELS = "labels.csv"  # of a run whose labels were given in Python
@@ -20,11 +22,11 @@ METRICS = "metrics.jsonl"
 HASHED = ("backbone.safetensors",)  # by config.json; the other files that are read again have a hash in them
 CONTENT = (
     *BEGUN,
-    *(METRICS, "timing.jsonl", "result.json", "scored.npz", "verdict.json", "report.html", KEPT_FILE),
+    *(METRICS, "timing.jsonl", "result.json", "scored.npz", "verdict.json", "report.html", KEPT_FILE, RECORD),
     "config.json",  # last, so that a folder that is cleared is a run until nothing else is left
 )
 CHECKPOINTS, CURVES, CACHE, MASKS = "checkpoints", "tensorboard", "cache", "masks"
-FOLDERS = (CHECKPOINTS, CURVES, CACHE, BASELINE_FOLDER, TUNED_FOLDER, MASKS)
+FOLDERS = (CHECKPOINTS, CURVES, CACHE, BASELINE_FOLDER, TUNED_FOLDER, MASKS, *TRACKED)
 
 
 def remove_run(run: Path, *, cached_since: Iterable[str] | None = None) -> None:
@@ -41,6 +43,7 @@ def remove_run(run: Path, *, cached_since: Iterable[str] | None = None) -> None:
     curves = [file for file in (run / CURVES).glob("*") if is_event_file(file.name)]
     for file in (*checkpoint_files(run / CHECKPOINTS), *mask_files(run / MASKS), *curves):
         _delete(file)
+    remove_tracked(run)
     if cached_since is not None:
         remove_cached(run, cached_since)
     for name in CONTENT:
