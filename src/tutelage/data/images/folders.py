@@ -21,7 +21,7 @@ UNLABELED = ("unlabeled", "unlabelled")
 LABEL_TABLE = "labels.csv"
 CLASS_FOLDERS = "class folders"  # the kind of such a source
 _JOINT = re.compile(r"[,;|+&]")  # what people put between the classes of an image
-_SILENT = (".csv", ".json", ".txt", ".md", ".ini", ".db")  # files that are expected beside images
+_SILENT = (".csv", ".json", ".jsonl", ".txt", ".md", ".ini", ".db")  # files that are expected beside images
 
 
 def visible_folders(folder: Path) -> list[str]:
