@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from importlib import import_module
 from typing import Any
 
 from markupsafe import Markup
@@ -43,12 +44,11 @@ class NotebookBar:
         self._show()
 
     def _show(self) -> None:
-        from IPython.display import HTML, display
-
+        ipython: Any = import_module("IPython.display")  # which has no types
         self._shown = time.monotonic()
-        page = HTML(self.page())
+        page = ipython.HTML(self.page())
         if self._handle is None:
-            self._handle = display(page, display_id=True)
+            self._handle = ipython.display(page, display_id=True)
         else:
             self._handle.update(page)
 

@@ -59,7 +59,7 @@ def test_images_and_labels_come_from_their_columns_in_any_selection(tmp_path: Pa
     [
         ([0, 1, -1, None, 1, 0], ["0", "1", None, None, "1", "0"], ("0", "1")),
         (["b", "", None, "a", "b", "a"], ["b", None, None, "a", "b", "a"], ("a", "b")),
-        ([2.0, None, 10.0, 2.0, 2.0, 10.0], ["2", None, "10", "2", "2", "10"], ("2", "10")),
+        ([2.0, None, 10.0, float("nan"), 2.0, 10.0], ["2", None, "10", None, "2", "10"], ("2", "10")),
     ],
 )
 def test_labels_are_text_or_whole_numbers(labels: list, found: list, classes: tuple, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numbers
+import math
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -78,7 +78,7 @@ def list_records(root: Path, files: Sequence[Path], where: str, kind: str) -> Im
     present = {item.label for item in listing.items if item.label is not None}
     listing.classes = sort_classes(present) if names is None else tuple(name for name in names if name in present)
     listing.faults += [
-        f"{shown(where)}: {fault}" for name in listing.classes if (fault := class_name_fault(name)) is not None
+        f"{shown(where)}: {said}" for name in listing.classes if (said := class_name_fault(name)) is not None
     ]
     if not present and not listing.no_labels:
         listing.no_labels = "the column of labels is empty"
@@ -144,11 +144,12 @@ def _names(feature: Mapping[str, Any]) -> tuple[str, ...] | None:
 
 
 def _label(value: Any, names: tuple[str, ...] | None) -> str | None:
-    if value is None or value == "":
+    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, str):
         return unicodedata.normalize("NFC", value)
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or value != int(value):
+    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    if isinstance(value, bool) or not whole:
         raise RecordFault(f"has the label {shown(repr(value))[:_LONGEST]}: expected text or a whole number")
     number = int(value)
     if number == -1:
