@@ -14,12 +14,14 @@ import pytest
 from PIL import Image
 
 import tutelage
+from tutelage.commands.select import require_folder
 from tutelage.config.data import DataConfig
+from tutelage.core.errors import DataError
 from tutelage.data.images import record_file
 from tutelage.data.images.check import check_images
 from tutelage.data.images.items import Unreadable
 from tutelage.data.images.records import list_records
-from tutelage.data.images.source import list_image_splits, list_images
+from tutelage.data.images.source import is_archive, list_image_splits, list_images
 from tutelage.data.images.survey import read_pixels
 
 
@@ -179,6 +181,15 @@ def test_a_saved_dataset_is_trained_on_and_predicted(saved: Path, tmp_path: Path
     run = tutelage.train(saved / "saved", out=tmp_path / "run", device="cpu", settings={"network.width": 4}, **brief)
     found = tutelage.predict(run, saved / "dict")
     assert len(found) == len(set(found.names)) == 12 and not any(found.errors) and found.classes == ("dog", "cat")
+
+
+def test_no_table_of_labels_can_be_written_for_records(tmp_path: Path) -> None:
+    write(tmp_path / "a.parquet")
+    assert is_archive(str(tmp_path)) and is_archive(str(tmp_path / "a.parquet"))
+    with pytest.raises(DataError, match="no folder of images"):
+        require_folder(str(tmp_path))
+    (tmp_path / "a.parquet").unlink()
+    assert not is_archive(str(tmp_path))
 
 
 def test_a_damaged_state_names_what_is_wrong(tmp_path: Path) -> None:

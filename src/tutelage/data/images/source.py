@@ -60,6 +60,14 @@ def list_images(path: str, labels: str | None = None, *, role: Role = "train") -
     )
 
 
+def is_archive(path: str) -> bool:
+    """Whether images lie in files of many, so that no table of a folder can label them. Only names are looked at."""
+    root = user_path(path)
+    if path == "digits" or root.is_file():
+        return True
+    return root.is_dir() and (is_record_source(root) or any(map(is_shard, root.iterdir())))
+
+
 def list_image_splits(path: str, labels: str | None = None) -> dict[str, ImageListing]:
     """The splits of a source by name (`train`, `val`, `test`, `unlabeled`); a source without splits is all `train`."""
     try:
