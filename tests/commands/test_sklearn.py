@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -19,7 +20,8 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from tutelage import ConfigError, TutelageClassifier
+from tutelage import ConfigError, Interrupted, TutelageClassifier
+from tutelage.commands import sklearn_classifier
 from tutelage.commands.sklearn_images import as_bytes, images_of
 from tutelage.commands.sklearn_labels import names_of, targets_of
 
@@ -152,6 +154,19 @@ def test_rows_of_pixels_are_images_of_the_given_shape() -> None:
     assert np.allclose(model.predict_proba(rows[:9]), model.predict_proba(rows)[:9], atol=1e-6)
     with pytest.raises(ValueError, match="63 features"):
         model.predict(rows[:, :63])
+
+
+@pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+def test_an_interrupted_fit_ends_the_search_and_is_no_failed_fit(
+    number: int, error: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*given: Any, **settings: Any) -> None:
+        raise Interrupted("stopped", number)
+
+    monkeypatch.setattr(sklearn_classifier, "train", interrupted)
+    images, bright = shades()
+    with pytest.raises(error):
+        cross_val_score(quick(), images, bright, cv=2)
 
 
 def test_parameters_are_set_read_and_cloned() -> None:
