@@ -85,10 +85,11 @@ FOREIGN = {"--nproc-per-node", "--max-restarts", "--size", "--speed", "--timm-dr
 FOREIGN |= {"--nnodes", "--rdzv-backend", "--rdzv-endpoint", "--standalone"}
 FOREIGN |= {"--config_file", "--dataset_dir", "--output_dir"}
 FOREIGN |= {"--nodes", "--ntasks-per-node", "--gpus-per-node", "--cpus-per-task", "--time", "--signal", "--requeue"}
+FOREIGN |= {"--append", "--backend-store-uri", "--repo-type"}
 """Flags of other programs, such as benchmarks, torchrun and sbatch, that the pages mention."""
 
 EXAMPLES = ("own_method:SoftThreshold", "own_network:PlainNet")
-FILES = {"--train.list", "--data.npz"}
+FILES = {"--train.list", "--train.csv", "--data.npz"}
 """Names of files that look like settings."""
 
 

@@ -198,7 +198,7 @@ def test_python_takes_the_same_settings_as_the_command_line() -> None:
         section, _, setting = config.FLAGS[name].partition(".")
         if name == "labels":  # a table, or what becomes one
             assert {str, Path} < set(get_args(hint))
-        elif name == "metrics":  # a list of import paths, or of the functions themselves
+        elif name in ("metrics", "log"):  # a list of import paths, or of the functions themselves; a list of names
             assert sections[section][setting] == tuple[str, ...]
         elif section != "method":
             asked = {kind for kind in (get_args(hint) or (hint,)) if kind is not Path and get_origin(kind) is not type}

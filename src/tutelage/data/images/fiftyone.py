@@ -43,7 +43,8 @@ def read_fiftyone(file: Path) -> tuple[list[Row], list[str]]:
     except (ValueError, RecursionError) as error:
         return [], [f"{name} is no JSON file: {error}"]
     if not is_fiftyone(content):
-        return [], [f"{name}: {_FORM}"]
+        got = "got an object without the labels of an export of FiftyOne"
+        return [], [f"{name}: expected a list of tasks, as Label Studio exports them as JSON, {got}"]
     classes = content.get("classes")
     if classes is not None and not (isinstance(classes, list) and all(isinstance(one, str) for one in classes)):
         return [], [f"{name}: classes must be a list of names"]
