@@ -84,6 +84,7 @@ ON_SCANS = (
 FOREIGN = {"--nproc-per-node", "--max-restarts", "--size", "--speed", "--timm-draws"}
 FOREIGN |= {"--nnodes", "--rdzv-backend", "--rdzv-endpoint", "--standalone"}
 FOREIGN |= {"--config_file", "--dataset_dir", "--output_dir"}
+FOREIGN |= {"--model-repository", "--model_path", "--model_name", "--rest_port"}
 FOREIGN |= {"--nodes", "--ntasks-per-node", "--gpus-per-node", "--cpus-per-task", "--time", "--signal", "--requeue"}
 FOREIGN |= {"--append", "--backend-store-uri", "--repo-type"}
 """Flags of other programs, such as benchmarks, torchrun and sbatch, that the pages mention."""

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from tutelage.commands.api_export import export
     from tutelage.commands.api_label import label, select
     from tutelage.commands.api_score import score
-    from tutelage.commands.api_use import embed, evaluate, load, predict, probe, report
+    from tutelage.commands.api_serve import serve
+    from tutelage.commands.api_use import calibrate, embed, evaluate, load, predict, probe, report
     from tutelage.commands.run import Run, Score
     from tutelage.commands.sklearn_classifier import TutelageClassifier
     from tutelage.core import losses
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from tutelage.core.precision import at_least_float32
     from tutelage.data.check import CheckReport
     from tutelage.inference.export.export import Exported
+    from tutelage.inference.images.calibrate import Calibrated
     from tutelage.inference.images.model import Model
     from tutelage.inference.images.prediction import Prediction, Predictions
     from tutelage.inference.images.probe.table import ProbeTable
@@ -87,6 +89,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Batch",
     "CTAugment",
+    "Calibrated",
     "CheckReport",
     "CheckpointError",
     "ComparisonTable",
@@ -129,6 +132,7 @@ __all__ = [
     "Verdict",
     "__version__",
     "at_least_float32",
+    "calibrate",
     "check",
     "clean",
     "compare",
@@ -144,6 +148,7 @@ __all__ = [
     "report",
     "score",
     "select",
+    "serve",
     "show",
     "train",
 ]
@@ -158,7 +163,8 @@ _MODULES = {
     "commands.api_export": ("export",),
     "commands.api_label": ("label", "select"),
     "commands.api_score": ("score",),
-    "commands.api_use": ("embed", "evaluate", "load", "predict", "probe", "report"),
+    "commands.api_serve": ("serve",),
+    "commands.api_use": ("calibrate", "embed", "evaluate", "load", "predict", "probe", "report"),
     "commands.run": ("Run", "Score"),
     "commands.sklearn_classifier": ("TutelageClassifier",),
     "core.batch": (
@@ -187,6 +193,7 @@ _MODULES = {
     ),
     "data.check": ("CheckReport",),
     "inference.export.export": ("Exported",),
+    "inference.images.calibrate": ("Calibrated",),
     "inference.images.model": ("Model",),
     "inference.images.prediction": ("Prediction", "Predictions"),
     "inference.images.probe.table": ("ProbeTable",),

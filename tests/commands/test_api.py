@@ -40,8 +40,9 @@ FOR_OWN_CODE = {
 }
 
 TO_LOOK = {
-    *("check", "compare", "embed", "evaluate", "export", "predict", "probe", "report", "score", "show"),
+    *("calibrate", "check", "compare", "embed", "evaluate", "export", "predict", "probe", "report", "score", "show"),
     *(
+        "Calibrated",
         "CheckReport",
         "ComparisonTable",
         "Exported",
@@ -229,6 +230,7 @@ def test_the_package_is_typed_and_lists_its_names() -> None:
             "load",
             "pretrain",
             "select",
+            "serve",
             "train",
         }
         | FOR_OWN_CODE

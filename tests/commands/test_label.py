@@ -19,7 +19,7 @@ from support.label_page import write_photos
 from support.label_server import Client, address, serving
 from support.starter import Started, Starter
 from tutelage import cli
-from tutelage.curation.web import server
+from tutelage.core.web import server
 
 PICTURES = 24
 

@@ -10,7 +10,7 @@ import pytest
 from support.label_page import write_photos
 from support.starter import Starter
 from tutelage import cli
-from tutelage.curation.web import server
+from tutelage.core.web import server
 
 
 @pytest.fixture
@@ -38,8 +38,7 @@ def test_a_port_that_is_in_use_is_an_error_and_without_a_port_another_is_taken(
         port = taken.getsockname()[1]
         said = wrong(capsys, "photos", "--port", str(port))
         assert f"port {port} is in use" in said and "--port" in said
-        monkeypatch.setattr(server, "PORT", port)
-        bound, found = server.listen("127.0.0.1", None)
+        bound, found = server.listen("127.0.0.1", None, port)
         bound.close()
         assert found.port != port
 

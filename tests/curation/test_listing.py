@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -64,9 +65,18 @@ def test_images_to_score_on_are_left_out_and_names_are_those_of_the_source(tmp_p
     assert listed(root) == {"train/cat/1.png": "cat", "train/dog/2.png": None, "unlabeled/4.png": None}
 
 
-def test_images_beside_class_folders_are_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="beside the class folders"):
-        listed(folder(tmp_path / "p", "cat/1.png", "dog/2.png", "3.png"))
+@pytest.mark.parametrize("inner", ["", "train/"])
+def test_images_beside_class_folders_have_no_label_and_it_is_said(tmp_path: Path, inner: str) -> None:
+    root = folder(tmp_path / "p", *(f"{inner}{name}" for name in ("cat/1.png", "dog/2.png", "3.png")))
+    labels = {"cat/1.png": "cat", "dog/2.png": "dog", "3.png": None}
+    assert listed(root) == {f"{inner}{name}": label for name, label in labels.items()}
+    warnings = list_pile(DataConfig(path=str(root))).warnings
+    assert warnings == ["1 image beside the class folders taken as unlabeled (first: 3.png)"]
+
+
+def test_a_class_whose_name_is_a_formula_is_an_error_in_a_pile(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="spreadsheets"):
+        listed(folder(tmp_path / "p", "=1/1.png", "dog/2.png", "3.png"))
 
 
 def test_a_faulty_table_and_a_folder_without_images_are_errors(tmp_path: Path) -> None:
@@ -84,3 +94,26 @@ def test_a_table_of_images_that_are_all_for_scoring_leaves_nothing_to_label(tmp_
     (root / "labels.csv").write_text("path,label\ntest/1.png,cat\n")
     with pytest.raises(DataError, match="no images to learn from; it has test"):
         listed(root)
+
+
+@pytest.mark.parametrize(
+    ("names", "why"),
+    [
+        (("2022/1.png", "2023/05/2.png"), "2023 holds folders instead of images"),
+        (("3.png", "2023/05/1.png", "2024/2.png"), "2023 holds folders instead of images"),
+    ],
+)
+def test_folders_that_cannot_all_be_classes_are_plain_ones_and_it_is_said(
+    tmp_path: Path, names: tuple[str, ...], why: str
+) -> None:
+    found = list_pile(DataConfig(path=str(folder(tmp_path / "p", *names))))
+    assert {item.name: item.label for item in found.items} == dict.fromkeys(names)
+    assert re.search(f"its folders are not taken as classes, since .*{why}", " ".join(found.warnings))
+
+
+@pytest.mark.parametrize("name", ["list.txt", "list.csv", "a/1.png"])
+def test_lists_of_images_and_single_ones_are_piles_too(tmp_path: Path, name: str) -> None:
+    root = folder(tmp_path / "p", "a/1.png")
+    (root / "list.txt").write_text("a/1.png\n")
+    (root / "list.csv").write_text("path\na/1.png\n")
+    assert [item.label for item in list_pile(DataConfig(path=str(root / name))).items] == [None]

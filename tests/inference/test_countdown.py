@@ -45,7 +45,7 @@ def test_predictions_say_it(clock: list[float], tmp_path: Path) -> None:
         classes = ("cat", "dog")
         task = None
 
-        def image_pass(self, *, workers: int = 2) -> ImagePass:
+        def image_pass(self, *, workers: int = 2, features: bool = False) -> ImagePass:
             return ImagePass(lambda items: iter([np.zeros((1, 2, 2), np.uint8)] * len(items)), self.network, str)
 
         def network(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:

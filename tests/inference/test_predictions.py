@@ -75,7 +75,7 @@ def test_the_table_is_that_of_the_command_line(
 
 def test_predictions_are_shown_in_a_few_lines() -> None:
     probs = np.array([[0.75, 0.25], [np.nan] * 2, *[[0.5, 0.5]] * 5])
-    made = Predictions(["a.png", "b.png", *"cdefg"], ("cat", "dog"), probs, ["", "no"] + [""] * 5)
+    made = Predictions(["a.png", "b.png", *"cdefg"], ("cat", "dog"), probs, ["", "no"] + [""] * 5, [{}] * 7)
     assert repr(made).splitlines() == [
         "Predictions of 7 images, 2 classes",
         *("  a.png: cat, 75.0%", "  b.png: no", "  c: cat, 50.0%", "  d: cat, 50.0%", "  e: cat, 50.0%", "  ..."),

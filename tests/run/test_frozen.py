@@ -314,6 +314,18 @@ def test_what_features_depend_on_besides_the_image_has_features_of_its_own(
     assert len(list(new_cache.iterdir())) == 2
 
 
+@pytest.mark.long
+def test_a_backbone_that_is_compiled_takes_the_faster_engine_for_one_image_too(
+    backbone: FrozenBackbone, new_cache: Path
+) -> None:
+    image, plain, compiled = some_images(1), fresh(backbone), fresh(backbone)
+    compiled.compile()
+    found = compiled.raw_features(image, keep=False)
+    assert "_fast" in vars(compiled) and "_plain" not in vars(compiled)
+    np.testing.assert_allclose(found, plain.raw_features(image, keep=False), atol=1e-3)
+    assert not new_cache.exists()  # no features are kept
+
+
 def test_gray_images_pass_as_three_equal_channels(backbone: FrozenBackbone, new_cache: Path) -> None:
     gray = some_images()[:, :1]
     one, three = (fresh(backbone).raw_features(images) for images in (gray, np.repeat(gray, 3, 1)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,15 @@ import torch
 
 import tutelage
 from support.runs import unsealed
+from tutelage.core.console import screen
 from tutelage.core.errors import RunError
 from tutelage.data.images.patches import write_patches
-from tutelage.run.own_files import remove_run
+from tutelage.data.scans.mask_folder import mask_files
+from tutelage.inference.export.folder import refuse_folder, write_folder
+from tutelage.inference.scans.predict import refuse_folder as refuse_masks
+from tutelage.results.report.write import refuse_page, report_after_training
+from tutelage.run.folder import RunFolder, refuse_existing
+from tutelage.run.own_files import CONTENT, remove_run
 from tutelage.training.checkpoint import Checkpoint, save_checkpoint
 
 SETTINGS = {"train.steps": 2, "train.batch_size": 2, "data.label_count": 40, "train.workers": 0}
@@ -57,6 +64,119 @@ def test_the_overwritten_run_trains_beside_them(tmp_path: Path) -> None:
     again = tutelage.train("digits", out=run, settings=SETTINGS, overwrite=True)
     assert kept(again.path, few)
     assert len(list((run / "tensorboard").glob("*"))) == 3  # one of them its own
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tutelage.train("digits", out=tmp_path_factory.mktemp("own") / "run", settings=SETTINGS).path
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished, tmp_path / "run"))
+
+
+@pytest.mark.parametrize("name", CONTENT)
+def test_a_file_of_the_user_with_the_name_of_one_of_a_run_is_never_replaced(name: str, run: Path) -> None:
+    (run / name).write_bytes(b"mine")
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    with pytest.raises(RunError, match=f"holds '{name}', which its run did not write|is not a run folder"):
+        refuse_existing(run, overwrite=True, reads=())
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+    remove_run(run)
+    assert name == "config.json" or (run / name).read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("kind", ["folder", "link", "broken link"])
+def test_what_is_no_file_is_not_that_of_a_run(kind: str, run: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.html").write_text("mine")
+    if kind == "folder":
+        (run / "report.html").mkdir()
+    else:
+        (run / "report.html").symlink_to(tmp_path / ("mine.html" if kind == "link" else "gone"))
+    with pytest.raises(RunError, match=r"holds 'report.html', which its run did not write"):
+        refuse_existing(run, overwrite=True, reads=())
+    assert (tmp_path / "mine.html").read_text() == "mine"
+
+
+@pytest.mark.parametrize("damaged", ["split.json", "result.json", "metrics.jsonl", "timing.jsonl"])
+def test_a_run_with_a_damaged_file_of_its_own_can_be_replaced(damaged: str, run: Path) -> None:
+    content = bytearray((run / damaged).read_bytes())
+    content[-3] ^= 1
+    (run / damaged).write_bytes(content)
+    refuse_existing(run, overwrite=True, reads=())
+    remove_run(run)
+    assert not (run / damaged).exists()
+
+
+def test_edited_labels_of_a_run_are_kept_and_may_be_given_to_the_run_that_replaces_it(tmp_path: Path) -> None:
+    from PIL import Image
+
+    for name in "abcdef":
+        (tmp_path / "flat").mkdir(exist_ok=True)
+        Image.new("L", (8, 8), ord(name)).save(tmp_path / "flat" / f"{name}.png")
+    table = {f"{name}.png": "xy"[name > "c"] for name in "abcdef"}
+    words = {"out": tmp_path / "run", "method": "supervised", "settings": SETTINGS | {"data.label_count": None}}
+    tutelage.train(str(tmp_path / "flat"), labels=table, **words)
+    own = tmp_path / "run" / "labels.csv"
+    own.write_text("path,label\na.png,x\nb.png,x\ne.png,y\nf.png,y\n")
+    edited = own.read_bytes()
+    with pytest.raises(RunError, match=r"holds 'labels.csv', which its run did not write"):
+        tutelage.train(str(tmp_path / "flat"), labels=table, overwrite=True, **words)
+    assert own.read_bytes() == edited
+    tutelage.train(str(tmp_path / "flat"), labels=str(own), overwrite=True, **words)
+    assert own.read_bytes() == edited
+
+
+def test_what_a_new_run_had_written_when_it_was_killed_is_its_own(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with RunFolder.create(run) as folder:
+        folder.clear()
+        put(run, ("labels.csv", "split.json", "backbone.safetensors", "views.png"))
+        folder._made = []  # as if it had been killed here
+    (run / ".lock").touch()
+    refuse_existing(run, overwrite=False, reads=())
+    remove_run(run)
+    assert [path.name for path in run.iterdir()] == [".lock"]
+
+
+def test_a_report_after_a_resume_does_not_replace_a_page_of_the_user(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / "report.html").write_text("mine")
+    report_after_training(run, screen())
+    assert (run / "report.html").read_text() == "mine"
+    assert "was not written by tutelage" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_page_beside_a_table_replaces_pages_of_tutelage_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.html").write_text("<p>mine</p>")
+    (tmp_path / "own.html").write_text("<footer>Made by tutelage 0.1.</footer>")
+    with pytest.raises(RunError, match=r"mine.html was not written by tutelage, so it is never replaced"):
+        refuse_page(tmp_path / "mine.html", overwrite=True, reads=())
+    refuse_page(tmp_path / "own.html", overwrite=True, reads=())
+
+
+def test_a_folder_that_no_export_wrote_is_never_replaced(tmp_path: Path) -> None:
+    names = ("README.md", "config.json", "model.safetensors")
+    (tmp_path / "mine").mkdir()
+    for name in names:
+        (tmp_path / "mine" / name).write_text('{"model_type": "bert"}')
+    with pytest.raises(RunError, match="was not exported by tutelage"):
+        refuse_folder(tmp_path / "mine", names, overwrite=True, reads=())
+    write_folder(tmp_path / "own", b"weights", {"data": {"classes": []}}, "card")
+    refuse_folder(tmp_path / "own", names, overwrite=True, reads=())
+    (tmp_path / "own" / "README.md").write_text("my own words")
+    with pytest.raises(RunError, match=r"README.md was changed since it was exported"):
+        refuse_folder(tmp_path / "own", names, overwrite=True, reads=())
+
+
+@pytest.mark.parametrize("table", [b"case,label\n1,x\n", b"", b"patient,mask\n1,a.png\n"])
+def test_a_folder_with_a_table_of_cases_of_the_user_takes_no_masks(table: bytes, tmp_path: Path) -> None:
+    (tmp_path / "cases.csv").write_bytes(table)
+    with pytest.raises(RunError, match=r"holds no cases\.csv of earlier masks"):
+        refuse_masks(tmp_path, overwrite=True, reads=())
+    assert not mask_files(tmp_path)
 
 
 def test_saving_never_deletes_a_file_that_the_manifest_does_not_list(tmp_path: Path) -> None:

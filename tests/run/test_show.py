@@ -45,3 +45,17 @@ def test_a_run_holds_the_sheet_of_its_methods_views(tmp_path: Path) -> None:
     with Image.open(run / "views.png") as sheet:
         assert min(sheet.size) > 100
     assert unsealed(run / "config.json")["settings"]["augment"]["domain"] == "symbols"
+
+
+@pytest.mark.parametrize("names", [("1.png", "2.png"), ("2022/1.png", "2023/05/2.png"), ("a/b/1.png", "a/b/2.png")])
+def test_views_of_a_pile_without_labels_are_shown(
+    names: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in names:
+        (tmp_path / "p" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / "p" / name)
+    assert cli.run(["show", str(tmp_path / "p"), "--out", str(tmp_path / "s.png"), "--images", "2"]) == 0
+    assert (tmp_path / "s.png").exists()
+    (tmp_path / "p" / "labels.csv").write_text("path,label\ngone.png,cat\n")
+    assert cli.run(["show", str(tmp_path / "p"), "--out", str(tmp_path / "t.png")]) == 2
+    assert "'gone.png' is not a file" in capsys.readouterr().err

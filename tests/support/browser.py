@@ -57,6 +57,12 @@ class Browser:
         """Click the middle of an element, as a mouse does."""
         self.drag([self._middle(selector)])
 
+    def choose(self, selector: str, files: Sequence[Path]) -> None:
+        """Choose files in an input of a form, as the window for it does."""
+        found = _post(f"{self.address}/element", {"using": "css selector", "value": selector})
+        text = "\n".join(str(file.resolve()) for file in files)
+        _post(f"{self.address}/element/{next(iter(found.values()))}/value", {"text": text})
+
     def drag(self, places: Sequence[tuple[float, float]]) -> None:
         """Press the button of the mouse at the first place, move along the others, and let go."""
         moves = [{"type": "pointerMove", "duration": 0, "x": int(x), "y": int(y)} for x, y in places]

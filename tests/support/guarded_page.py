@@ -10,10 +10,10 @@ from pathlib import Path
 import httpx
 
 from support.label_page import TOKEN
+from tutelage.core.web.guard import HEADERS, Address
 from tutelage.curation.labeling.session import LabelingSession
 from tutelage.curation.web.actions import Actions
 from tutelage.curation.web.app import labeling_app
-from tutelage.curation.web.guard import HEADERS, Address
 
 PORT = 8765
 OWN = f"127.0.0.1:{PORT}"

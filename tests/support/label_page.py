@@ -13,13 +13,13 @@ from PIL import Image
 from rich.console import Console
 
 from support.pictures import pictures
+from tutelage.core.web.guard import Address
+from tutelage.core.web.server import listen
 from tutelage.curation.labeling.journal import Journal
 from tutelage.curation.labeling.session import LabelingSession
 from tutelage.curation.pile import gather
 from tutelage.curation.web.actions import Actions
 from tutelage.curation.web.app import labeling_app
-from tutelage.curation.web.guard import Address
-from tutelage.curation.web.server import listen
 
 TOKEN = "the-token-of-the-tests"
 CLASSES = ("red", "green", "blue")

@@ -280,7 +280,7 @@ EMPTY: dict[str, Case] = {
     ),
     "arrays with an empty list of classes": (
         lambda w: w.arrays(classes=np.array([], dtype="U3")),
-        r"data.npz: 'y' row 0 is 0: expected below 0",
+        r"data.npz: 'y' row 0 is 0: expected none",
     ),
     "a class folder whose name is a space": (
         lambda w: last(w.photos(classes=(" ", "dog")), w.train),
@@ -369,11 +369,15 @@ def square(*channels: int) -> Image.Image:
 MASKS: dict[str, Case] = {
     "masks in colors that are gray": (
         lambda w: slices(w, lambda: square(1, 1, 1)),
-        r"labels/0.png is a mask in colors \(mode RGB\): .*its channels are equal, so keep one, with Pillow",
+        r"labels/0.png is a mask in colors \(mode RGB\): .*its channels R, G and B are equal, so keep one, with Pillow",
     ),
     "masks in colors": (
-        lambda w: slices(w, lambda: square(200, 0, 0)),
+        lambda w: slices(w, lambda: square(200, 100, 0)),
         r"labels/0.png is a mask in colors \(mode RGB\): .*it has 2 colors, so save a gray image",
+    ),
+    "masks in one of four channels": (
+        lambda w: slices(w, lambda: square(0, 0, 0, 1)),
+        r"labels/0.png is a mask in colors \(mode RGBA\): .*only its channel A varies, so keep it, .*\(3\)",
     ),
     "masks as JPEG": (
         lambda w: slices(w, lambda: square(1), "jpg"),

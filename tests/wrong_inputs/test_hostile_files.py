@@ -164,9 +164,9 @@ def device(world: Any, name: str) -> str:
 
 NONE = r"is not a file in|is no regular file|is a file of another kind"
 SPECIAL: dict[str, tuple[Callable[[Any, str], str], str]] = {
-    "a pipe": (pipe, f"it is a pipe|{NONE}"),
-    "a socket": (listening, f"it is a socket|{NONE}"),
-    "a device": (device, f"it is a device|{NONE}"),
+    "a pipe": (pipe, f"is a pipe|{NONE}"),
+    "a socket": (listening, f"is a socket|{NONE}"),
+    "a device": (device, f"is a device|{NONE}"),
 }
 USES: dict[str, tuple[str, Callable[[Any, str], list[str]]]] = {
     "labels": ("l.csv", lambda w, name: ["train", w.photos(), "--labels", name, *TRAIN]),

@@ -78,6 +78,23 @@ def test_a_folder_that_is_gone_is_no_place_to_work(starter: Starter, tmp_path: P
         os.chdir(before)
 
 
+def test_a_folder_that_is_deleted_while_a_command_runs_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def goes_on(*_: object, **__: object) -> None:
+        (tmp_path / "gone").rmdir()
+        Path("out.csv").absolute()
+
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    monkeypatch.setattr(entry, "app", goes_on)
+    assert entry.run(["methods"]) == 2
+    assert capsys.readouterr().err == (
+        "tutelage: the working folder cannot be used any more (No such file or directory): run the command again in "
+        "another one\n"
+    )
+
+
 @pytest.fixture
 def read_only(tmp_path: Path, finished: Path) -> Iterator[Path]:
     """A disk that cannot be written, with a run."""
@@ -106,6 +123,15 @@ COMMANDS = {
     "report": ["report", "{disk}/run", "--out", "{disk}/p.html"],
     "report, Markdown": ["report", "{disk}/run", "--out", "{disk}/p.md"],
     "clean": ["clean", "{disk}/data", "--out", "{disk}/p.csv"],
+    "clean, list": ["clean", "{disk}/data", "--cleaned", "{disk}/p.csv"],
+    "select": ["select", "{disk}/data/unlabeled", "--count", "1", "--out", "{disk}/p.csv"],
+    "probe": ["probe", "{disk}/run", "{disk}/data", "--label-counts", "all", "--out", "{disk}/p.json"],
+    "pretrain": ["pretrain", "{disk}/data", "--out", "{disk}/new"],
+    "export": ["export", "{disk}/run", "--format", "onnx", "--out", "{disk}/m.onnx"],
+    "export, folder": ["export", "{disk}/run", "--format", "hf", "--out", "{disk}/m"],
+    "report, plots": ["report", "{disk}/run", "--out", "{here}/r.html", "--plots", "{disk}/plots"],
+    "label": ["label", "{disk}/data", "--classes", "cat,dog", "--no-browser", "--labels", "{disk}/l.csv"],
+    "demo-3d": ["demo-3d", "--out", "{disk}/demo"],
     "compare": ["compare", "digits", "--methods", "supervised", "--label-counts", "40", "--out", "{disk}/cmp"],
     "demo": ["demo", "--out", "{disk}/demo"],
 }
@@ -117,8 +143,9 @@ def test_a_disk_that_cannot_be_written_is_one_line(
 ) -> None:
     command = [word.format(disk=read_only, here=tmp_path) for word in COMMANDS[name]]
     assert entry.run(command) == 2
-    said = capfd.readouterr().err.splitlines()
-    assert len(said) == 1 and "Read-only file system" in said[0], said
+    out, said = capfd.readouterr()
+    assert len(said.splitlines()) == 1 and "Read-only file system" in said, said
+    assert out.replace("- loading PyTorch\n", "") == ""  # nothing was read before
 
 
 def test_an_error_of_the_disk_that_nobody_foresaw_is_one_line(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +38,13 @@ def test_every_command_says_which_files_it_leaves_out(
     world.image("data/.old/1.png", "data/dog/.old/1.png")
     world.write("data/cat/9.cr2", "x")
     world.write("data/cat/._1.png", "x")
+    os.mkfifo("data/cat/9.png")
+    os.mkfifo("data/dog/list.csv")
     assert cli.run(COMMANDS[command]) == 0
-    said = capsys.readouterr().out
-    for name in ("1 .cr2", "1 hidden", "hidden folders were skipped: ", "dog/.old"):
-        assert name in said, name
+    said = " ".join(capsys.readouterr().out.split())
+    special = "pipe, socket or device skipped: ", "cat/9.png (a pipe)", "dog/list.csv (a pipe)"
+    for name in ("1 .cr2", "1 hidden", "hidden folders were skipped: ", "dog/.old", *special):
+        assert name.replace("pipe, ", "") in said.replace("pipes, sockets or devices", "socket or device"), name
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -62,6 +67,23 @@ def test_images_beside_splits_and_shards_are_counted_in_every_role(tmp_path: Pat
     shards = touch(tmp_path / "b", "test-0.tar", "cat/1.png")
     for role in ("splits", "predict", "test"):
         assert "1 image files beside the shards were skipped (first: cat/1.png)" in said_of_images(shards, role)
+
+
+def test_what_is_neither_a_file_nor_a_folder_is_named_in_every_source(tmp_path: Path) -> None:
+    def special(folder: str) -> str:
+        os.mkfifo(tmp_path / folder / "p.png")
+        (tmp_path / folder / "zero.jpg").symlink_to("/dev/zero")
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(os.path.relpath(tmp_path / folder / "s.sock"))
+        return "3 pipes, sockets or devices"
+
+    names = "p.png (a pipe), s.sock (a socket), zero.jpg (a device)"
+    touch(tmp_path, "a/1.png", "b/images/c.nii", "b/labels/c.nii", "d/x-0.tar", "e/c.png")
+    for folder, role in (("a", "predict"), ("a", "unlabeled")):
+        many = "" if role == "unlabeled" else special(folder)
+        assert f"{many} skipped: {names}" in said_of_images(tmp_path / folder, role)
+    many = special("b/images")
+    assert any(f"{many} not used: {names}" in said for said in list_scan_splits(str(tmp_path / "b"))["train"].warnings)
 
 
 def test_arrays_that_are_not_used_are_named(tmp_path: Path) -> None:
@@ -91,3 +113,15 @@ def test_python_gets_a_warning_of_what_is_left_out(world: Any) -> None:
     for function in (tutelage.predict, tutelage.embed, tutelage.evaluate):
         with pytest.warns(UserWarning, match=r"data(/cat)?: files that are not images were skipped: 1 .cr2"):
             function(run, "data")
+
+
+def test_links_between_folders_end_and_are_named(tmp_path: Path) -> None:
+    root = touch(tmp_path / "p", *(f"{name}/1.png" for name in "abcdefghij"))
+    for one in "abcdefghij":
+        for other in "abcdefghij":
+            (root / one / f"to-{other}").symlink_to(root / other)
+    (root / "a" / "self.png").symlink_to("self.png")
+    listing = list_images(str(root), role="predict")
+    assert 10 <= len(listing.items) <= 160
+    assert any("is reached in more than 16 ways over links" in said for said in listing.warnings)
+    assert any("self.png is a link to a file that does not exist" in fault for fault in listing.faults)

@@ -15,6 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from support.damaged_arrays import DAMAGED_ARRAYS
+from support.damaged_shards import DAMAGED_SHARDS
+from support.damaged_tables import DAMAGED_TABLES, FINE
 from support.users_files import ODD_BUT_FINE, USERS_FILES, last
 from tutelage import cli
 
@@ -403,7 +406,7 @@ ARRAYS: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     "a negative label": (lambda w: w.arrays(y=np.arange(12) - 3), r"'y' row 0 is -3: expected 0 or more, or -1"),
     "arrays of objects": (
         lambda w: w.arrays(y=np.array([{}] * 12, dtype=object)),
-        r"data.npz is not a readable .npz file: Object arrays cannot be loaded",
+        r"data.npz 'y' holds Python objects, which are not read, since they may run code",
     ),
     "class names that repeat": (
         lambda w: w.arrays(classes=np.array(["cat", "cat"])),
@@ -418,7 +421,8 @@ ARRAYS: dict[str, tuple[Callable[[Any], list[str]], str]] = {
 
 UNCHECKED = ("an empty name", "a class of unreadable images alone, passed over")  # check takes no such thing
 SOURCES = ("--labels", "--val", "--test", "--unlabeled")
-CASES = TABLES | FOLDERS | IMAGES | SHARDS | ARRAYS | USERS_FILES
+CASES = TABLES | FOLDERS | IMAGES | SHARDS | ARRAYS | USERS_FILES | DAMAGED_TABLES | DAMAGED_SHARDS | DAMAGED_ARRAYS
+APPROVED = ODD_BUT_FINE | FINE
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -454,9 +458,9 @@ def test_check_and_train_have_the_same_verdict_and_the_same_reasons(
     assert faults_in(report, "error: ") == trained
 
 
-@pytest.mark.parametrize("name", ODD_BUT_FINE)
+@pytest.mark.parametrize("name", APPROVED)
 def test_what_the_check_approves_can_be_trained_on(name: str, world: Any, capfd: pytest.CaptureFixture[str]) -> None:
-    command = ODD_BUT_FINE[name](world)
+    command = APPROVED[name](world)
     assert cli.run(check_of(command)) == 0
     checked = faults_in(capfd.readouterr().out, "warning: ")
     assert cli.run([*command, "--method", "supervised", "--no-report"]) == 0, capfd.readouterr().err

@@ -389,7 +389,7 @@ PREDICTED: dict[str, tuple[Callable[[Any], list[str]], str]] = {
     ),
     "predictions for a list that is no text": (
         use(lambda w: w.write("list.txt", b"\xff\xfe"), "predict", "run", "list.txt", "--out", "p.csv"),
-        r"list.txt is not readable as UTF-8 text with one path per line",
+        r"list.txt is not UTF-8 text with one path per line",
     ),
     "predictions for a table without paths": (
         use(lambda w: w.write("list.csv", "file\na.png\n"), "predict", "run", "list.csv", "--out", "p.csv"),

@@ -30,11 +30,11 @@ Device = Annotated[str, Parameter(help="auto, cpu, cuda, cuda:1, or mps.")]
 Workers = Annotated[int, Parameter(converter=number, help="Number of threads that decode images.")]
 Flips = Annotated[
     bool,
-    Parameter(help="Scans only: average the predictions over all mirror images. [default: as set in the run]"),
+    Parameter(help="Scans only: average over all mirror images. [default: as in the run]"),
 ]
 LargestComponent = Annotated[
     bool,
-    Parameter(help="Scans only: keep only the largest connected component of each class. [default: as set in the run]"),
+    Parameter(help="Scans only: keep the largest component of each class. [default: as in the run]"),
 ]
 
 

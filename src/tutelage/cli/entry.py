@@ -16,6 +16,7 @@ from cyclopts import CycloptsError
 
 from tutelage.cli import (
     cache_command,
+    calibrate_command,
     export_command,
     label_commands,
     look_commands,
@@ -23,11 +24,12 @@ from tutelage.cli import (
     representation_commands,
     run_commands,
     score_command,
+    serve_command,
     train_commands,
 )
 from tutelage.cli.application import app, dotted
 from tutelage.cli.dotted import is_dotted, with_flags
-from tutelage.cli.everywhere import take_everywhere
+from tutelage.cli.everywhere import take_everywhere, unusable_working_folder
 from tutelage.cli.usage import TAKES_DOTTED, commands_of, flags_of, sentence, unknown_option, with_paths
 from tutelage.core.console import LastingStream
 from tutelage.core.errors import ConfigError, DataError, TutelageError, is_out_of_memory
@@ -48,12 +50,14 @@ COMMANDS = (
     train_commands,
     pretrain_commands,
     run_commands,
+    calibrate_command,
     score_command,
     representation_commands,
     label_commands,
     look_commands,
     cache_command,
     export_command,
+    serve_command,
 )
 
 
@@ -101,6 +105,10 @@ def _run(tokens: list[str]) -> int:
     except Exception as error:
         if is_out_of_memory(error):
             return _fail("out of memory: lower the batch size or the image size, or choose a smaller network", 2)
+        if isinstance(error, FileNotFoundError) and (gone := unusable_working_folder()) is not None:
+            return _fail(
+                f"the working folder cannot be used any more ({gone}): run the command again in another one", 2
+            )
         if isinstance(error, OSError) and error.filename is not None and error.errno in _OF_THE_SYSTEM:
             return _fail(f"{error.filename}: {error.strerror}", 2)
         traceback.print_exc()

@@ -18,10 +18,8 @@ def take_everywhere(tokens: Sequence[str]) -> list[str]:
     Raises:
         ConfigError: a flag has no value or a wrong one, or is given twice.
     """
-    try:
-        os.getcwd()  # noqa: PTH109
-    except OSError as error:
-        raise ConfigError(f"the working folder cannot be used ({error.strerror}): change to another one") from None
+    if (gone := unusable_working_folder()) is not None:
+        raise ConfigError(f"the working folder cannot be used ({gone}): change to another one")
     rest, folder = _take([_at_home(token) for token in tokens], CACHE, "a folder", "DIR")
     if folder is not None:
         path = user_path(folder).absolute()
@@ -33,6 +31,15 @@ def take_everywhere(tokens: Sequence[str]) -> list[str]:
         memory.read_size(limit)
         os.environ[memory.VARIABLE] = limit
     return rest
+
+
+def unusable_working_folder() -> str | None:
+    """Why the working folder cannot be used, such as that it was deleted; None if it can be."""
+    try:
+        os.getcwd()  # noqa: PTH109
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
 
 
 def _at_home(token: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from tutelage import commands
-from tutelage.cli.application import Device, Flips, LargestComponent, WhichNetwork, Workers, app, path, threads
+from tutelage.cli.application import Device, Flips, LargestComponent, WhichNetwork, Workers, app, number, path, threads
 from tutelage.core.console import screen
 
 
@@ -88,6 +88,8 @@ def predict(
     probabilities: bool = False,
     flips: Flips = False,
     largest_component: LargestComponent = False,
+    coverage: Annotated[float | None, Parameter(converter=number)] = None,
+    unlike: bool = False,
     overwrite: bool = False,
     resume: bool = False,
 ) -> None:
@@ -98,8 +100,7 @@ def predict(
     run
         Run folder.
     data
-        Image, folder (searched recursively), list of paths (.txt or .csv), tar shards, Parquet or .npz files.
-        Scans: a scan, or a folder of scans.
+        Image, folder (searched recursively), list (.txt, .csv), tar shards, Parquet or .npz; scan or folder of scans.
     out
         CSV file: path, label, confidence, and each class.
         Scans: a folder for masks.
@@ -107,6 +108,10 @@ def predict(
         HTML file to write a report to. [default: none]
     probabilities
         Scans only: also write the class probabilities.
+    coverage
+        Images only: sets of classes at this coverage.
+    unlike
+        Images only: flag images unlike those of training.
     overwrite
         Replace files that exist.
     resume
@@ -123,6 +128,8 @@ def predict(
         probabilities=probabilities,
         flips=flips,
         largest_component=largest_component,
+        coverage=coverage,
+        unlike=unlike,
         overwrite=overwrite,
         resume=resume,
         console=screen(),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tutelage.commands.cache import clear_cache, print_cache
+    from tutelage.commands.calibrate import calibrate_run
     from tutelage.commands.catalog import print_catalog
     from tutelage.commands.check import check_source
     from tutelage.commands.clean import CleanConfig, clean_images
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from tutelage.commands.report import report_after_training, report_runs
     from tutelage.commands.score import score_folders
     from tutelage.commands.select import SelectConfig, select_images
+    from tutelage.commands.serve import ServeConfig, serve_model
     from tutelage.commands.show import show_views
     from tutelage.commands.train import resume_training, train_run
     from tutelage.results.compare.launchers import LauncherConfig
@@ -41,6 +43,8 @@ _HOMES = {
     "MaskScoring": "tutelage.results.mask_scores.scores",
     "ProbeConfig": "tutelage.commands.probe",
     "SelectConfig": "tutelage.commands.select",
+    "ServeConfig": "tutelage.commands.serve",
+    "calibrate_run": "tutelage.commands.calibrate",
     "check_source": "tutelage.commands.check",
     "clean_images": "tutelage.commands.clean",
     "clear_cache": "tutelage.commands.cache",
@@ -67,6 +71,7 @@ _HOMES = {
     "run_scan_demo": "tutelage.commands.demo_scans",
     "score_folders": "tutelage.commands.score",
     "select_images": "tutelage.commands.select",
+    "serve_model": "tutelage.commands.serve",
     "show_views": "tutelage.commands.show",
     "train_run": "tutelage.commands.train",
 }
@@ -78,6 +83,8 @@ __all__ = [
     "MaskScoring",
     "ProbeConfig",
     "SelectConfig",
+    "ServeConfig",
+    "calibrate_run",
     "check_source",
     "clean_images",
     "clear_cache",
@@ -104,6 +111,7 @@ __all__ = [
     "run_scan_demo",
     "score_folders",
     "select_images",
+    "serve_model",
     "show_views",
     "train_run",
 ]

@@ -16,7 +16,7 @@ from tutelage.core.errors import ConfigError, RunError
 from tutelage.data.images.given_labels import Labels, is_in_memory
 from tutelage.methods.base import Method
 from tutelage.networks.base import Network
-from tutelage.run.own_files import LABELS
+from tutelage.run.own_content import LABELS
 from tutelage.run.resolve import resolve_pretraining, resolve_training
 
 

@@ -16,7 +16,8 @@ from tutelage.core.wording import named
 from tutelage.data.images.given import Images
 from tutelage.data.images.given_labels import Labels, label_file
 from tutelage.data.scans.given import Scans
-from tutelage.inference.hub import folder_from_hub, named_on_hub
+from tutelage.inference.hub import local_folder
+from tutelage.inference.images.calibrate import Calibrated, calibrate_model
 from tutelage.inference.images.embed import SUFFIXES, list_to_embed, table_of, write_embedded
 from tutelage.inference.images.encoder import Encoder
 from tutelage.inference.images.model import Model
@@ -47,8 +48,7 @@ def load(run: str | Path | Run, *, network: str = "auto", device: str = "auto") 
     Raises:
         TutelageError: there is no such run, it is damaged, or the hub cannot be reached.
     """
-    path = _path(run)
-    return load_model(folder_from_hub(path.as_posix()) if named_on_hub(path) else path, network=network, device=device)
+    return load_model(local_folder(_path(run)), network=network, device=device)
 
 
 def predict(
@@ -72,8 +72,8 @@ def predict(
         network: "student", "teacher", or "auto" for the one that the method evaluates.
         workers: threads that decode images.
         overwrite: replace what is in `out`.
-        **options: of scans only: `spacing`, `affine` and `probabilities` as in `ScanModel.predict`, `flips` and
-            `largest_component` as in `ScanModel.load`.
+        **options: of images only: `coverage` and `unlike`, as in `Model.predict`. Of scans only: `spacing`, `affine`
+            and `probabilities` as in `ScanModel.predict`, `flips` and `largest_component` as in `ScanModel.load`.
 
     Raises:
         TutelageError: the run, the data or `out` is invalid.
@@ -86,8 +86,8 @@ def predict(
     if isinstance(model, ScanModel):
         return model.predict(data, out=out, overwrite=overwrite, **options)  # type: ignore[arg-type]
     if out is None:
-        return model.predict(data, workers=workers)  # type: ignore[arg-type]
-    written = model.predict_into(data, Path(out), workers=workers, overwrite=overwrite, keep=True)  # type: ignore[arg-type]
+        return model.predict(data, workers=workers, **options)  # type: ignore[arg-type]
+    written = model.predict_into(data, Path(out), workers=workers, overwrite=overwrite, keep=True, **options)  # type: ignore[arg-type]
     return Predictions.of(written.predictions, model.classes, written.items)
 
 
@@ -114,6 +114,35 @@ def evaluate(
     model_class(_path(run), options, "load_options")
     model = load_model(_path(run), network=network, device=device, **options)
     return model.evaluate(data, labels=labels, workers=workers)
+
+
+@own_random_state()
+@float32_by_default()
+def calibrate(
+    run: str | Path | Run,
+    data: str | Path,
+    *,
+    labels: Labels | None = None,
+    device: str = "auto",
+    workers: int = 2,
+) -> Calibrated:
+    """Make the probabilities of a run as sure as they are right, by labeled images that it has not learned from.
+
+    A run with validation images, or with at least 100 labels on frozen features, is calibrated when it is trained.
+    Models that are loaded later are calibrated with temperature scaling (arXiv:1706.04599) if there are at least 100 of
+    these images, and the sets of `Model.predict(coverage=...)` rest on them.
+
+    Args:
+        run: a run folder, on images; not a model that was exported.
+        data, labels: labeled images, as in `train`; those whose labels the run learned from are left out.
+
+    Raises:
+        TutelageError: the run or the data is invalid.
+    """
+    with label_file(labels) as table:
+        return calibrate_model(
+            _path(run), str(data), labels=table, device=device, workers=workers, tell=lambda line: None
+        )
 
 
 @own_random_state()

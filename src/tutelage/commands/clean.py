@@ -25,7 +25,7 @@ from tutelage.curation.listing import list_pile
 from tutelage.curation.pile import gather
 from tutelage.data.images.source import is_archive
 from tutelage.data.kinds import IMAGES, recognize_kind
-from tutelage.results.report.write import write_page
+from tutelage.results.report.write import refuse_page, write_page
 from tutelage.run.reads import read_by, read_of_run
 from tutelage.run.resolve import resolve_training
 
@@ -138,7 +138,7 @@ def refuse_outputs(cfg: CleanConfig, out: Path | None, cleaned: Path | None, *, 
     for file in (out, cleaned):
         refuse_file(file, overwrite=overwrite, reads=reads, endings=(".csv",))
     if out is not None:
-        refuse_file(page_beside(out), overwrite=overwrite, reads=reads)
+        refuse_page(page_beside(out), overwrite=overwrite, reads=reads)
     if cleaned is None:
         return
     if out is not None and out.absolute() == cleaned.absolute():

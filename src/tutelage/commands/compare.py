@@ -18,6 +18,7 @@ from tutelage.core.files import write_atomically
 from tutelage.core.names import shown
 from tutelage.core.regular import read_regular
 from tutelage.core.wording import named, option
+from tutelage.core.writable import require_makeable
 from tutelage.results.compare.check import check_plan
 from tutelage.results.compare.collect import ComparisonTable, collect
 from tutelage.results.compare.execute import LOGS, next_command, run_all
@@ -27,7 +28,7 @@ from tutelage.results.compare.plan import Combination, Plan, keep_plan, read_pla
 from tutelage.results.report import write_report
 from tutelage.results.verdict.verdict import Verdict, judge, print_verdict
 from tutelage.run.baseline import SUPERVISED
-from tutelage.run.own_files import LABELS
+from tutelage.run.own_content import LABELS
 from tutelage.run.run_record import RunRecord
 
 REPORT = "report.html"
@@ -54,6 +55,7 @@ def compare_runs(
             or runs failed, after the table of the others was written.
     """
     require(jobs is None or 1 <= jobs <= 64, named("jobs"), "in [1, 64]", jobs)
+    require_makeable(out)
     check_plan(plan, out, console, budgets=where.name == LOCAL)  # elsewhere, machines are others
     if keep_labels:
         plan = _with_own_labels(plan, out)
@@ -95,6 +97,7 @@ def list_runs(plan: Plan, out: Path, console: Console) -> None:
     Raises:
         TutelageError: as in `compare_runs`, before anything is started.
     """
+    require_makeable(out)
     check_plan(plan, out, screen(quiet=True), budgets=False)  # of the machine that will run them, which is another
     keep_plan(plan, out)
     for one in plan.combinations:

@@ -18,6 +18,7 @@ from tutelage.core.console import screen
 from tutelage.core.errors import RunError
 from tutelage.core.files import make_folder, write_atomically
 from tutelage.core.intervals import interval
+from tutelage.core.writable import require_makeable
 from tutelage.data.scans.phantoms import CLASSES, write_phantoms
 from tutelage.results.report.scan_cases import read_segmented, worst_and_median
 from tutelage.results.report.scan_pictures import surfaces_plot
@@ -33,6 +34,7 @@ LABELS, SCANS, TEST = 3, 24, 8
 SEEDS = 2
 PICTURES = "pictures"
 _COLUMNS = {"dice": ("Dice", 100.0, "%"), "hd95_pooled_mm": ("HD95 pooled", 1.0, " mm")}
+_MARK = "made-by-tutelage.txt"  # in the folder of a demo
 
 Scores = dict[str, list[dict[str, Any]]]
 
@@ -91,13 +93,14 @@ def run_scan_demo(
 def _make_folder(out: Path | None, overwrite: bool) -> Path:
     if out is None:
         return Path(tempfile.mkdtemp(prefix="tutelage-demo-3d-"))
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        filled = any(out.iterdir())
-    except OSError as error:
-        raise RunError(f"cannot create the folder {out}: {error.strerror}") from None
+    require_makeable(out)
+    filled = out.exists() and any(out.iterdir())
     if filled and not overwrite:
         raise RunError(f"{out} exists and is not empty; give a new folder, or add --overwrite")
+    if filled and not (out / _MARK).is_file():
+        raise RunError(f"{out} holds no earlier demo, so nothing in it is replaced: give another folder (--out)")
+    make_folder(out)
+    write_atomically(out / _MARK, b"Made by `tutelage demo-3d`, which replaces these scans, runs and pictures.\n")
     return out
 
 

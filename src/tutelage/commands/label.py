@@ -16,6 +16,7 @@ from tutelage.core.console import screen
 from tutelage.core.errors import ConfigError
 from tutelage.core.files import require_ending
 from tutelage.core.names import counted, shown
+from tutelage.core.web.server import listen, open_browser, require_packages, serve
 from tutelage.core.wording import command, named, option
 from tutelage.curation.labeling.classes import checked_class
 from tutelage.curation.labeling.journal import Journal
@@ -23,7 +24,6 @@ from tutelage.curation.labeling.session import LabelingSession
 from tutelage.curation.pile import Pile, gather
 from tutelage.curation.web.actions import Actions
 from tutelage.curation.web.app import labeling_app
-from tutelage.curation.web.server import listen, open_browser, require_packages, serve
 from tutelage.data.images.label_files import EXPORTS, is_export
 
 
@@ -81,7 +81,7 @@ def label_images(cfg: LabelConfig, *, console: Console) -> None:
             open.
         Interrupted: SIGTERM.
     """
-    require_packages()
+    require_packages("labeling in a browser")
     require_folder(cfg.data)
     bound, address = listen(cfg.host, cfg.port)
     with bound, Journal(cfg.table) as journal:

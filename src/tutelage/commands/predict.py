@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -30,7 +31,7 @@ def predict_run(
     report: Path | None = None,
     overwrite: bool,
     console: Console,
-    **options: bool,
+    **options: Any,
 ) -> None:
     """Write predictions for `data` to `out`, and a page to `report`.
 
@@ -50,7 +51,7 @@ def predict_run(
     if options.get("resume") and out.exists() and not KeptBlocks(out).exists():
         console.print(f"{out} is complete already", markup=False)
         return
-    on = {name: True for name, value in options.items() if value}
+    on = {name: value for name, value in options.items() if value is not None and value is not False}
     loading = {name: value for name, value in on.items() if name in kind.load_options}
     with all_processes(device, console, kind.shared) as (own, screen):
         model = load_model(run, network=network, device=own, **loading)

@@ -23,7 +23,7 @@ from tutelage.data.images.image_set import class_indices
 from tutelage.data.images.items import ImageListing, Item
 from tutelage.data.images.source import is_archive
 from tutelage.data.kinds import SCANS, recognize_kind
-from tutelage.results.report.write import write_page
+from tutelage.results.report.write import refuse_page, write_page
 from tutelage.run.reads import read_of_run
 
 
@@ -60,7 +60,7 @@ def refuse_outputs(cfg: SelectConfig, out: Path | None, *, overwrite: bool) -> N
     if out is not None:
         reads = (cfg.data, cfg.labels, *read_of_run(cfg.run or cfg.features, data=True))
         refuse_file(out, overwrite=overwrite, reads=reads, endings=(".csv",))
-        refuse_file(page_beside(out), overwrite=overwrite, reads=reads)
+        refuse_page(page_beside(out), overwrite=overwrite, reads=reads)
 
 
 def write_chosen(pile: Pile, choice: Choice, cfg: SelectConfig, out: Path) -> None:

@@ -101,14 +101,21 @@ def read_toml(path: Path, *, network: object = None) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"cannot read the settings file {path}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:  # also of numbers with thousands of digits, and of deep nesting
-        said = "it is nested too deep" if isinstance(error, RecursionError) else str(error).partition(";")[0]
-        raise ConfigError(f"{path} is not valid TOML: {said}") from None
+        raise ConfigError(f"{path} is not valid TOML: {_said(error)}") from None
     for section, values in table.items():
         try:
             _check_section(section, values, network)
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from None
     return table
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested too deep"
+    if isinstance(error, tomllib.TOMLDecodeError):
+        return str(error)
+    return "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else "it has a number of more than 4,300 digits"
 
 
 def _check_section(section: str, values: Any, network: object) -> None:

@@ -14,10 +14,10 @@ from typing import Any, BinaryIO
 
 from tutelage.core.errors import ConfigError, RunError
 from tutelage.core.inputs import refuse_input
+from tutelage.core.json_text import JsonFault, parse_json
 from tutelage.core.regular import read_regular
 from tutelage.core.wording import option
-
-TEMPORARY = ".tmp-"
+from tutelage.core.writable import TEMPORARY, require_writable, temporary_of
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def atomic_file(path: Path, *, what: str | None = None) -> Iterator[BinaryIO]:
     Raises:
         RunError: the disk is full or the folder is not writable. An earlier file at `path` is untouched.
     """
-    temporary = path.with_name(f"{path.name}{TEMPORARY}{os.getpid()}")
+    temporary = temporary_of(path)
     try:
         with temporary.open("wb") as stream:
             yield stream
@@ -124,7 +124,8 @@ def refuse_file(out: Path | None, *, overwrite: bool, reads: Iterable[Any], endi
 
     Raises:
         ConfigError: the name has another ending.
-        RunError: it exists and `overwrite` is off, it is read, it is a folder, or its parent folder does not exist.
+        RunError: it exists and `overwrite` is off, it is read, it is a folder, or its parent folder does not exist or
+            cannot be written.
     """
     if out is None:
         return
@@ -137,6 +138,7 @@ def refuse_file(out: Path | None, *, overwrite: bool, reads: Iterable[Any], endi
         raise RunError(f"{out} exists; name another file, or replace it with {option('overwrite', True)}")
     if not out.absolute().parent.is_dir():
         raise RunError(f"cannot write {out}: there is no folder {out.absolute().parent}")
+    require_writable(out)
 
 
 def sha256(content: bytes) -> str:
@@ -171,8 +173,8 @@ def read_json(path: Path) -> Any:
         RunError: it does not exist, cannot be read, or is not JSON.
     """
     try:
-        return json.loads(read_regular(path))
+        return parse_json(read_regular(path))
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        raise RunError(f"{path} is damaged: {error}") from None
+    except JsonFault as fault:
+        raise RunError(f"{path} is damaged: {fault}") from None

@@ -75,9 +75,9 @@ DICE = Headline(
 NEIGHBORS = Headline(
     "knn_accuracy", "kNN accuracy", "knn_accuracies", second=SecondScore("effective_rank", "effective rank")
 )
-_ALL = {headline.key: headline for headline in (ACCURACY, DICE, NEIGHBORS)}
+HEADLINES = {headline.key: headline for headline in (ACCURACY, DICE, NEIGHBORS)}
 
 
 def headline_of(result: Mapping[str, Any]) -> Headline:
     """The headline of a result.json; older ones do not name it, and it is accuracy."""
-    return _ALL[result.get("headline", ACCURACY.key)]
+    return HEADLINES[result.get("headline", ACCURACY.key)]

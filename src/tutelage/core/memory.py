@@ -1,8 +1,9 @@
 """How much memory one file may take, so that a small one cannot use up that of the machine.
 
 Headers claim sizes before anything is unpacked: what they claim is compared with the bytes that are there. A file that
-is packed more than 50-fold, as no photo or scan is, may take 4 GB at most, and no file may take more than the machine
-has. `--memory-limit`, or the environment variable `TUTELAGE_MEMORY_LIMIT`, sets another limit for all files.
+is packed more than 50-fold, as no photo or scan is, may take 0.5 GB at most, or 2.5 GB if it is a mask, since some are
+packed so. No file may take more than the machine has. `--memory-limit`, or the environment variable
+`TUTELAGE_MEMORY_LIMIT`, sets another limit for all files.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ VARIABLE = "TUTELAGE_MEMORY_LIMIT"
 FLAG = "--memory-limit"
 DEFLATE = 1032  # bytes that one byte of gzip or zlib unpacks to at most
 _DENSE = 50  # times that photos and scans are packed at most
-_LIMIT = 4 << 30  # bytes, for what is packed more densely
+IMAGE_LIMIT = 500_000_000  # bytes, for what is packed more densely
+MASK_LIMIT = 2_500_000_000  # bytes, for masks: long scans of a whole body have such ones, and most of each is empty
 _UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 
@@ -28,18 +30,20 @@ def machine_memory() -> int:
         return 1 << 63
 
 
-def memory_fault(needed: int, present: int) -> str | None:
+def memory_fault(needed: int, present: int, *, content: int | None = None, limit: int = IMAGE_LIMIT) -> str | None:
     """Why a file may not take that much memory, or None. It completes a sentence that starts with the file name.
 
     Args:
         needed: bytes of memory, all copies together.
         present: bytes of the file.
+        content: bytes of what is unpacked, one copy; by default `needed`.
+        limit: bytes of memory for a file that is packed more than 50-fold.
     """
     given = os.environ.get(VARIABLE)
     if given:
         limit, why = read_size(given), f"more than the {FLAG} of {given}"
-    elif _DENSE * present < needed <= machine_memory():
-        limit = min(_LIMIT, machine_memory() // 2)
+    elif _DENSE * present < (content or needed) and needed <= machine_memory():
+        limit = min(limit, machine_memory() // 2)
         why = f"though it has {size_text(present)}: if it is sound, read it with {FLAG} {-(-needed // 10**9)}GB"
     else:
         limit, why = machine_memory(), f"more than this machine has ({size_text(machine_memory())})"

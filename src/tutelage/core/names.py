@@ -9,12 +9,21 @@ from collections.abc import Sequence
 _FORMULA = ("=", "+", "-", "@")
 # marks that change the direction of what follows, and characters that cannot be seen
 _HIDDEN = re.compile("[\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+LONGEST_CLASS = 255  # characters of a class name, as many as a file system allows for a folder
+_BRIEF = 60  # characters of a name that is too long to be quoted
 _ESCAPED = re.compile(r"\\(\\|x[0-9a-f]{2}|u[0-9a-f]{4})")
 
 
 def shown(text: str) -> str:
     """`text` on one line, with control, direction and undecodable characters escaped, which a terminal might obey."""
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def brief(text: str) -> str:
+    """`shown`, of a long text its beginning alone and how long it is."""
+    if len(text) <= LONGEST_CLASS:
+        return shown(text)
+    return f"{shown(text[:_BRIEF])}... ({counted(len(text), 'character')})"
 
 
 def enumerated(words: Sequence[str]) -> str:
@@ -27,9 +36,16 @@ def counted(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def byte_count(number: int) -> str:
+    """`64 KiB`, `64 MiB`: a number of bytes in the largest unit that leaves it whole."""
+    units = ("bytes", "KiB", "MiB", "GiB")
+    power = next(power for power in range(len(units) - 1, -1, -1) if power == 0 or number % 1024**power == 0 < number)
+    return f"{number // 1024**power:,} {units[power]}"
+
+
 def first_of(names: Sequence[str], most: int = 5) -> str:
     """The first names, shown and separated by commas, with an ellipsis if there are more."""
-    return ", ".join(map(shown, names[:most])) + (", ..." if len(names) > most else "")
+    return ", ".join(map(brief, names[:most])) + (", ..." if len(names) > most else "")
 
 
 def file_key(name: str) -> str:
@@ -64,6 +80,9 @@ def class_name_fault(name: str) -> str | None:
     """Why `name` cannot be a class name, or None: it must be safe as a table cell and as a line of text."""
     if not name.strip():
         return f"a class name is {'white space' if name else 'empty'}: give the class a name"
+    if len(name) > LONGEST_CLASS:
+        start, many = shown(name[:_BRIEF]), counted(len(name), "character")
+        return f"class name '{start}...' has {many}: {LONGEST_CLASS} are allowed, so shorten it"
     if name.startswith(_FORMULA):
         return f"class name '{shown(name)}' starts with '{name[0]}', which spreadsheets run as a formula: rename it"
     if any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 or 0xD800 <= ord(c) < 0xE000 for c in name):

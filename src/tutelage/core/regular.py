@@ -40,10 +40,22 @@ def refuse_special(path: str | os.PathLike[str]) -> None:
     _check(Path(path).stat().st_mode, path)
 
 
+def special_kind(path: str | os.PathLike[str]) -> str | None:
+    """What is at a path that is there and is neither a file nor a folder, such as "a pipe"; None for all else."""
+    try:
+        mode = Path(path).stat().st_mode
+    except OSError:
+        return None
+    return None if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else _kind(mode)
+
+
+def _kind(mode: int) -> str:
+    return next((name for is_kind, name in _KINDS if is_kind(mode)), "no file")
+
+
 def _check(mode: int, path: str | os.PathLike[str]) -> None:
     if stat.S_ISREG(mode):
         return
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
-    what = next((name for is_kind, name in _KINDS if is_kind(mode)), "no file")
-    raise OSError(errno.EINVAL, f"it is {what}: expected a regular file", os.fspath(path))
+    raise OSError(errno.EINVAL, f"it is {_kind(mode)}: expected a regular file", os.fspath(path))

@@ -40,11 +40,16 @@ def fault_of(
     except FileNotFoundError:
         raise kind(f"{where} does not exist") from None
     except OSError as error:
-        raise kind(f"{where} cannot be read: {shown(str(error.strerror or error))}") from None
+        raise kind(f"{where} cannot be read: {said_by(error)}") from None
     except Exception as error:
         if isinstance(error, passed):
             raise
         if is_out_of_memory(error):
             raise kind(f"{where} {TOO_LARGE}") from None
-        said = " ".join(shown(str(error)).split())[:_LONGEST]
-        raise kind(f"{where} is not a readable {what}: {said or type(error).__name__}") from None
+        raise kind(f"{where} is not a readable {what}: {said_by(error)}") from None
+
+
+def said_by(error: Exception) -> str:
+    """What an error says, on one line: without its number if it is of the system, and its type if it says nothing."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(shown(text).split())[:_LONGEST] or type(error).__name__

@@ -145,6 +145,8 @@ def default_encoding(found: ImageInventory, cfg: RunConfig, device: torch.device
 
 def _of_pixels(size: int, channels: int, framing: Framing) -> Encoding:
     def components(raw: Array) -> tuple[Array, None]:
+        if len(raw) < 2:  # no direction in which they differ
+            return unit_rows(raw), None
         dims = min(_PIXEL_DIMS, *raw.shape)
         rows: Array = PCA(dims, svd_solver="full").fit_transform(raw / np.float32(255.0)).astype(np.float32)
         return unit_rows(rows), None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import TextIO
 
 from tutelage.core.regular import open_regular
 
@@ -19,28 +20,34 @@ class TableFault(Exception):
 def read_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
     """The number of a line and its cells, for each row of a CSV file; an empty line has no cells.
 
-    The file is UTF-8 (a byte-order mark is fine) with commas. Cells stay text: `007` and `NA` are
-    names. This is the csv module and not pandas, which tells no line numbers, fills up short rows, renames columns
-    that appear twice, and skips or joins lines where a quotation mark is left open.
+    The file is UTF-8 (a byte-order mark is fine) with commas. Lines end with LF, CRLF or, as of old, CR. Cells stay
+    text: `007` and `NA` are names. This is the csv module and not pandas, which tells no line numbers, fills up short
+    rows, renames columns that appear twice, and skips or joins lines where a quotation mark is left open.
 
     Raises:
         TableFault: the file cannot be read or is no such table; it says why and in which line.
     """
     try:
-        with open_regular(file) as stream:
-            reader = csv.reader(_lines(stream), strict=True)
+        # any bytes, by lines of all three kinds
+        with open_regular(file) as stream, io.TextIOWrapper(stream, encoding="latin-1", newline="") as text:
+            reader, begin = csv.reader(_lines(text), strict=True), 1
             try:
                 for cells in reader:
                     yield reader.line_num, cells
-            except csv.Error as error:
-                raise TableFault(f"line {reader.line_num}: {error}: is a quotation mark left open?") from error
+                    begin = reader.line_num + 1
+            except csv.Error:
+                raise TableFault(
+                    f"line {begin}: is a quotation mark left open? A cell in quotation marks ends with one, and those "
+                    "inside it are doubled"
+                ) from None
     except OSError as error:
         raise TableFault(f"cannot be read: {error.strerror}") from error
 
 
-def _lines(stream: BinaryIO) -> Iterator[str]:
+def _lines(text: TextIO) -> Iterator[str]:
     number = 0
-    while raw := stream.readline(_LONGEST_LINE):
+    while line := text.readline(_LONGEST_LINE):
+        raw = line.encode("latin-1")
         number += 1
         if number == 1 and raw.startswith((b"\xff\xfe", b"\xfe\xff")):
             raise TableFault("is UTF-16: save it as UTF-8")

@@ -49,3 +49,12 @@ def folder_from_hub(name: str) -> Path:
     if KEY not in RunRecord(folder).config:
         raise RunError(f"{shown(name)} on the hub is no model that was exported by tutelage")
     return folder
+
+
+def local_folder(run: Path) -> Path:
+    """The run or exported model that a path names; of a name on the hub, the folder of its files here.
+
+    Raises:
+        TutelageError: see `folder_from_hub`.
+    """
+    return folder_from_hub(run.as_posix()) if named_on_hub(run) else run

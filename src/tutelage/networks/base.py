@@ -27,6 +27,11 @@ class Network(nn.Module, ABC):
         """(B, K): logits."""
         return self.head(self.features(images))
 
+    @property
+    def plain(self) -> bool:
+        """Whether the logits are those of a linear layer of the features, as they are unless a subclass changes it."""
+        return type(self).forward is Network.forward and isinstance(self.head, nn.Linear)
+
     def maps(self, images: Tensor) -> tuple[Tensor, ...]:
         """The logits, followed by those of coarser levels if the network has such heads; all have the same shape."""
         return (self(images),)

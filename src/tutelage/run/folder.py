@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -12,20 +12,19 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from tutelage.core.errors import RunError
-from tutelage.core.files import TEMPORARY, sha256, strict_json, write_atomically
+from tutelage.core.files import strict_json, write_atomically
 from tutelage.core.inputs import refuse_inputs_in
 from tutelage.core.regular import read_regular
 from tutelage.core.sealed import write_sealed
 from tutelage.core.wording import option
+from tutelage.core.writable import TEMPORARY, require_makeable
+from tutelage.run.held_out import FILE as HELD_OUT
+from tutelage.run.own_content import BEGUN, HASHES, METRICS, SCORES, STARTED, TIMING, foreign_content, hashes_of
 from tutelage.run.own_files import (
-    BEGUN,
     CACHE,
     CHECKPOINTS,
     CONTENT,
     FOLDERS,
-    HASHED,
-    LABELS,
-    METRICS,
     remove_cached,
     remove_half_written,
     remove_run,
@@ -47,6 +46,8 @@ class RunFolder:
     | timing.jsonl | images per second, which differ from run to run |
     | checkpoints/ | the two newest, with a manifest of hashes |
     | backbone.safetensors | the pretrained network and the transform of its features, if it stays frozen |
+    | held_out.npz | predictions for images whose labels were not learned, which tell how sure the network may be |
+    | pile.npz | features of some training images, which tell whether another image is like them |
     | scored.npz | given and predicted classes of the scored images, or the scores of each case |
     | masks/ | for scans, the masks that the evaluated network predicts for the test cases |
     | trackers.json | the identifiers of the runs in MLflow and Weights & Biases, whose folders are beside it |
@@ -70,13 +71,16 @@ class RunFolder:
         return self.path / CHECKPOINTS
 
     @classmethod
-    def create(cls, path: Path, *, overwrite: bool = False) -> RunFolder:
+    def create(cls, path: Path, *, overwrite: bool = False, keeps: Collection[str] = ()) -> RunFolder:
         """A new run folder, locked. An earlier run in it is left alone until `clear`.
+
+        Args:
+            keeps: see `refuse_existing`.
 
         Raises:
             RunError: something is there already, it is in use, or it cannot be created.
         """
-        refuse_existing(path, overwrite=overwrite, reads=())
+        refuse_existing(path, overwrite=overwrite, reads=(), keeps=keeps)
         run = cls(path)
         made = [folder for folder in (path / ".lock", path, *path.absolute().parents) if not folder.exists()]
         try:
@@ -85,7 +89,8 @@ class RunFolder:
             raise RunError(f"cannot create the run folder {path}: {error.strerror}") from None
         run._acquire()
         try:
-            refuse_existing(path, overwrite=overwrite, reads=())  # again, since another process may have been faster
+            # again, since another process may have been faster
+            refuse_existing(path, overwrite=overwrite, reads=(), keeps=keeps)
         except RunError:
             run._lock.release()
             raise
@@ -134,13 +139,14 @@ class RunFolder:
                 entry.unlink() if entry.name == ".lock" else entry.rmdir()
 
     def clear(self) -> None:
-        """Remove an earlier run, once everything is checked."""
+        """Remove an earlier run, once everything is checked, and begin to write: what is written is its own."""
         remove_run(self.path)
+        write_sealed(self.path / STARTED, {HASHES: BEGUN})
 
     def declare(self, config: Mapping[str, Any]) -> None:
         """Write config.json. It is written last, so a folder that has one also has a checkpoint."""
-        files = {name: sha256(file.read_bytes()) for name in HASHED if (file := self.path / name).exists()}
-        write_sealed(self.path / "config.json", {"format": FORMAT, **config, "files": files})
+        write_sealed(self.path / "config.json", {"format": FORMAT, **config, HASHES: hashes_of(self.path, BEGUN)})
+        (self.path / STARTED).unlink(missing_ok=True)
         self._made, self._cached = [], None
 
     def append(self, name: str, row: Mapping[str, Any]) -> None:
@@ -185,7 +191,7 @@ class RunFolder:
         Raises:
             RunError: the lines before are not those that were written.
         """
-        metrics, timing = self.path / METRICS, self.path / "timing.jsonl"
+        metrics, timing = self.path / METRICS, self.path / TIMING
         content = read_regular(metrics) if metrics.exists() else b""
         if LogMark.of(content[: mark.size]) != mark:
             raise RunError(
@@ -200,32 +206,32 @@ class RunFolder:
             write_atomically(timing, "".join(strict_json(row) + "\n" for row in kept).encode())
 
     def finish(self, result: Mapping[str, Any]) -> None:
-        """Write the final metrics."""
-        write_sealed(self.path / "result.json", result)
+        """Write the final metrics, with the hashes of what else came of the run."""
+        write_sealed(self.path / "result.json", {**result, HASHES: hashes_of(self.path, SCORES)})
 
 
-def refuse_existing(path: Path, *, overwrite: bool, reads: Iterable[Any]) -> None:
+def refuse_existing(path: Path, *, overwrite: bool, reads: Iterable[Any], keeps: Collection[str] = ()) -> None:
     """Check that a new run may be written at `path`.
 
     Args:
         reads: what the command reads, which must not lie in the folder; see `refuse_inputs_in`.
+        keeps: files of the folder that the new run takes over.
 
     Raises:
         RunError: it is a file, or a run while `overwrite` is off, or a folder that is not a run, or something in it is
-            read.
+            read, or was not written by a run.
     """
-    if not path.exists():
-        parent = next(p for p in path.absolute().parents if p.exists())
-        if not parent.is_dir():
-            raise RunError(f"cannot create the run folder {path}: {parent} is not a folder")
+    if not os.path.lexists(path):
+        require_makeable(path, called="run folder")
         return
     if not path.is_dir():
         raise RunError(f"the run folder {path} is a file; choose a new folder")
     entries = {entry.name for entry in path.iterdir()}
-    inside = {name for name in entries - {".lock"} if TEMPORARY not in name}
+    inside = {name for name in entries - {".lock", STARTED} if TEMPORARY not in name}
     strange = sorted(inside - {*CONTENT, *FOLDERS})
     saved = (path / CHECKPOINTS / MANIFEST).is_file()
-    begun = saved or (inside <= {*BEGUN, CHECKPOINTS, CACHE} and inside != {LABELS})
+    foreign = [name for name in foreign_content(path, CONTENT) if name not in keeps]
+    begun = (saved or inside <= {*BEGUN, HELD_OUT, CHECKPOINTS, CACHE}) and not foreign
     if not inside or (".lock" in entries and "config.json" not in inside and not strange and begun):
         return  # empty, or a run that was killed before its first step
     if not is_run(path) or strange:
@@ -236,4 +242,10 @@ def refuse_existing(path: Path, *, overwrite: bool, reads: Iterable[Any]) -> Non
         raise RunError(
             f"{path} holds a run already; resume it with {option('resume', path)}, or "
             f"replace it with {option('overwrite', True)}"
+        )
+    require_makeable(path, called="run folder")
+    if foreign:
+        raise RunError(
+            f"{path} holds {foreign[0]!r}, which its run did not write, so the run is not replaced: move that file "
+            "away, or choose a new folder"
         )

@@ -195,6 +195,10 @@ class FrozenBackbone:
         missing = len(digests) - len(self._store.get(list(digests)))
         return missing * self.seconds_per_image(images) if missing else 0.0
 
+    def compile(self) -> None:
+        """Take the faster engine from now on, also for few images. It must be called in the main thread."""
+        _ = self._fast
+
     def _engine(self, total: int) -> Engine:
         """The faster engine, if there are enough images (`total`) to make up for compiling it."""
         return self._fast if total >= _WORTH_COMPILING or "_fast" in vars(self) else self._plain

@@ -162,6 +162,11 @@ class FrozenNetworks:
             found.append(part.raw_features(images, console, keep=keep, deadline=deadline, later=after))
         return np.concatenate(found, axis=1)
 
+    def compile(self) -> None:
+        """See `FrozenBackbone.compile`."""
+        for part in self.parts:
+            part.compile()
+
     def seconds_per_image(self, images: ImageRows) -> float:
         """The time of one image in all networks, as measured last, or else on a few of `images` (N, C, S, S)."""
         return sum(part.seconds_per_image(images) for part in self.parts)

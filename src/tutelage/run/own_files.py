@@ -10,19 +10,18 @@ from tutelage.core.cache_folder import is_cached
 from tutelage.core.files import remove_temporary
 from tutelage.data.scans.mask_folder import mask_files
 from tutelage.run.curves import is_event_file
+from tutelage.run.held_out import FILE as HELD_OUT
+from tutelage.run.own_content import BEGUN, METRICS, REPORT, RESULT, SCORED, STARTED, TIMING, foreign_content
+from tutelage.run.pile import FILE as PILE
 from tutelage.run.run_files import is_run
 from tutelage.run.run_record import BASELINE_FOLDER, KEPT_FILE, TUNED_FOLDER
 from tutelage.run.trackers.own import FOLDERS as TRACKED
 from tutelage.run.trackers.own import RECORD, remove_tracked
 from tutelage.training.checkpoint import checkpoint_files, is_checkpoint_file
 
-LABELS = "labels.csv"  # of a run whose labels were given in Python
-BEGUN = ("split.json", LABELS, "views.png", "backbone.safetensors")  # written before a run can be resumed
-METRICS = "metrics.jsonl"
-HASHED = ("backbone.safetensors",)  # by config.json; the other files that are read again have a hash in them
 CONTENT = (
     *BEGUN,
-    *(METRICS, "timing.jsonl", "result.json", "scored.npz", "verdict.json", "report.html", KEPT_FILE, RECORD),
+    *(METRICS, TIMING, RESULT, SCORED, HELD_OUT, PILE, "verdict.json", REPORT, KEPT_FILE, RECORD),
     "config.json",  # last, so that a folder that is cleared is a run until nothing else is left
 )
 CHECKPOINTS, CURVES, CACHE, MASKS = "checkpoints", "tensorboard", "cache", "masks"
@@ -46,8 +45,11 @@ def remove_run(run: Path, *, cached_since: Iterable[str] | None = None) -> None:
     remove_tracked(run)
     if cached_since is not None:
         remove_cached(run, cached_since)
+    foreign = foreign_content(run, CONTENT)  # while config.json is there, which tells
     for name in CONTENT:
-        _delete(run / name)
+        if name not in foreign:
+            _delete(run / name)
+    _delete(run / STARTED)
     for name in FOLDERS:
         with suppress(OSError):  # it is missing, or holds something else
             (run / name).rmdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import sys
 import warnings
@@ -17,6 +18,7 @@ from tutelage import config
 from tutelage.config import RunConfig, flat
 from tutelage.core.distributed import world_size
 from tutelage.core.errors import RunError
+from tutelage.core.files import strict_json
 from tutelage.core.version import __version__
 from tutelage.core.wording import named
 from tutelage.run.data_modules.base import DataModule, RunData
@@ -136,6 +138,21 @@ def refuse_other_data(recorded: Mapping[str, Any], dataset: RunData, run: Path, 
     if dataset.fingerprint != facts["fingerprint"]:
         changed = "; ".join(_changed_parts(facts["parts"], dataset.facts, items))
         raise RunError(f"the data changed since {run} started ({changed}): restore it, or start a new run")
+
+
+def refuse_other_split(recorded: Mapping[str, Any], drawn: Mapping[str, Any], run: Path) -> None:
+    """Check that split.json of the run says what was drawn again from the same data.
+
+    Raises:
+        RunError: it names other items.
+    """
+    now = json.loads(strict_json(drawn))
+    other = [name for name in now if name in recorded and recorded[name] != now[name]]
+    if other:
+        raise RunError(
+            f"{run / 'split.json'} is damaged, or was changed by hand: its {other[0]} are not those of the data; "
+            "restore it, or start a new run"
+        )
 
 
 def _changed_parts(before: Mapping[str, Any], now: Mapping[str, Any], items: str) -> list[str]:

@@ -13,7 +13,8 @@ from tutelage.core.errors import RunError
 from tutelage.core.inputs import lies_in, paths_in, user_path
 from tutelage.data.images.source import find_table
 from tutelage.run.exported import weights_file
-from tutelage.run.own_files import CONTENT, FOLDERS, LABELS
+from tutelage.run.own_content import LABELS
+from tutelage.run.own_files import CONTENT, FOLDERS
 from tutelage.run.run_record import RunRecord
 
 PATHS = (  # settings that name what is read

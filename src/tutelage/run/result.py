@@ -12,6 +12,7 @@ from rich.table import Column, Table
 
 from tutelage.core.console import name_column
 from tutelage.core.wording import command, option
+from tutelage.run.calibrated import Calibration, calibration_said
 from tutelage.run.estimate import Estimate
 from tutelage.run.recorder import networks
 from tutelage.run.scored import of_network
@@ -31,6 +32,7 @@ def final_result(
     rows: list[dict[str, Any]],
     parts: Mapping[str, Callable[[], Exam]],
     keep: Callable[[str, dict[str, NDArray[Any]]], None] = lambda part, items: None,
+    calibration: Calibration | None = None,
 ) -> dict[str, Any]:
     """Metrics of student and teacher after the last step.
 
@@ -39,6 +41,7 @@ def final_result(
             of those in the last fifth of training if these are fewer; it is left out if there are fewer than three.
         parts: for each part ("validation", "test"), a function that loads its data; called once.
         keep: called with each part's name and the predictions on it; see `write_scored`.
+        calibration: learns from validation images, and is applied to the test images; for the evaluated network only.
     """
     evaluated = "teacher" if training.method.predictor is not training.method.student else "student"
     result: dict[str, Any] = {
@@ -53,9 +56,12 @@ def final_result(
         result[part], items = {}, dict[str, NDArray[Any]]()
         for name, network in networks(training).items():
             grades = exam.score(network)
+            if calibration is not None and name == evaluated:
+                grades = calibration.applied(part, grades)
             result[part][name] = grades.metrics
             items |= {of_network(key, "" if name == evaluated else name): value for key, value in grades.items.items()}
         keep(part, items)
+    result |= {} if calibration is None else calibration.facts
     late = [row for row in rows if row["kind"] == "validation" and 5 * row["step"] > 4 * training.total]
     last = [row[evaluated] for row in late[-MOST_EVALUATIONS:]]
     scores = [row[task.headline] for row in last if row.get(task.headline) is not None]
@@ -104,6 +110,8 @@ def print_result(result: Mapping[str, Any], task: Task, console: Console) -> Non
     table.title = f"{result['method']}, step {result['step']}"
     console.print(table)
     console.print("* the network that the method evaluates and predicts with")
+    if (said := calibration_said(result)) is not None:
+        console.print(said, markup=False)
 
 
 def _rows(made: list[tuple[str, str, Any]], columns: Mapping[str, tuple[str, str]], items: str) -> Table:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,14 @@ from typing import Any
 from tutelage.config import RunConfig
 from tutelage.core.errors import ConfigError, RunError
 from tutelage.core.files import read_json
+from tutelage.core.headlines import HEADLINES
+from tutelage.core.json_text import JsonFault, parse_json
 from tutelage.core.names import class_name_fault, shown
-from tutelage.core.regular import read_regular
+from tutelage.core.regular import read_regular, special_kind
 from tutelage.core.sealed import read_sealed, unsealed
 from tutelage.data.kinds import IMAGES, KINDS, kind_of
 from tutelage.run.exported import SUFFIX, exported_fault, file_config
+from tutelage.run.own_content import HASHES, RESULT
 
 FORMAT = 1
 _CONFIG: dict[str, tuple[str, ...]] = {  # what config.json must hold
@@ -37,6 +40,7 @@ _FACTS: dict[str, tuple[Any, bool, float]] = {
     "std": ((int, float), True, 0),
 }
 _SAID = 100  # characters of a value in a message
+_NETWORKS = ("student", "teacher")
 _SPLIT = ("labeled", "held_out", "unlabeled_images")
 
 Rows = list[dict[str, Any]]
@@ -51,9 +55,12 @@ def read_config(path: Path) -> dict[str, Any]:
     file = path / "config.json"
     if path.suffix == SUFFIX and path.is_file():
         return _checked(path, path, file_config(path))
+    if path.is_file():
+        raise RunError(f"{path} is not a run folder, nor a model exported as a folder (hf) or as a {SUFFIX} file")
     if not path.is_dir():
-        raise RunError(f"{path} is not a run folder: there is no such folder")
-    if not file.exists():
+        what = special_kind(path) or ("a file" if path.exists() else None)
+        raise RunError(f"{path} is not a run folder: {f'it is {what}' if what else 'there is no such folder'}")
+    if not os.path.lexists(file):
         raise RunError(f"{path} is not a run folder: it has no config.json")
     return _checked(path, file, read_json(file))
 
@@ -109,10 +116,10 @@ def _fault(config: dict[str, Any]) -> str | None:
 def is_run(path: Path) -> bool:
     """Whether a folder is a run, as far as its config.json tells; a damaged one counts if there are checkpoints."""
     try:
-        config = json.loads(read_regular(path / "config.json"))
+        config = parse_json(read_regular(path / "config.json"))
     except OSError:
         return False
-    except (ValueError, RecursionError):
+    except JsonFault:
         return (path / "checkpoints" / "manifest.json").is_file()
     return isinstance(config, dict) and {"format", "settings"} <= set(config)
 
@@ -129,6 +136,39 @@ def read_split(path: Path) -> dict[str, Any]:
     return split
 
 
+def read_result(path: Path) -> dict[str, Any]:
+    """result.json of the run folder `path`: the final metrics.
+
+    Raises:
+        RunError: the file is missing or damaged.
+    """
+    file = path / RESULT
+    result = read_sealed(file)
+    result.pop(HASHES, None)
+    if (fault := _result_fault(result)) is not None:
+        raise RunError(f"{file} is damaged: {fault}")
+    return result
+
+
+def _result_fault(result: Mapping[str, Any]) -> str | None:
+    """What no run has in its result.json, or None."""
+    if "evaluated" not in result:
+        return "it has no evaluated"
+    if result["evaluated"] not in _NETWORKS:
+        return f"evaluated is {shown(repr(result['evaluated']))[:_SAID]}, expected {' or '.join(_NETWORKS)}"
+    if "headline" in result and result["headline"] not in HEADLINES:
+        return f"headline is {shown(repr(result['headline']))[:_SAID]}, expected {' or '.join(HEADLINES)}"
+    for part in ("validation", "test"):
+        if part not in result:
+            continue
+        networks = result[part]
+        if not isinstance(networks, dict) or not all(isinstance(scores, dict) for scores in networks.values()):
+            return f"{part} is no table of scores"
+        if "n" not in networks.get(result["evaluated"], {}):
+            return f"{part} lacks scores of the {result['evaluated']}"
+    return None
+
+
 @contextmanager
 def values_of(runs: Iterable[Path]) -> Iterator[None]:
     """While open, an error in using what was read of some runs is one of those runs.
@@ -140,8 +180,10 @@ def values_of(runs: Iterable[Path]) -> Iterator[None]:
         yield
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         names = ", ".join(shown(str(run)) for run in runs)
-        what = f"{type(error).__name__}: {shown(str(error))[:_SAID]}"
-        raise RunError(f"{names} holds values that no run has ({what}): damaged, or changed by hand") from error
+        raise RunError(
+            f"{names} holds values that no run has: one of its JSON files is damaged, or was changed by hand "
+            f"({type(error).__name__})"
+        ) from error
 
 
 def read_rows(path: Path, *, damaged: bool = False) -> Rows:
@@ -158,8 +200,8 @@ def read_rows(path: Path, *, damaged: bool = False) -> Rows:
     rows = []
     for number, line in enumerate(read_regular(path).split(b"\n")[:-1], start=1):
         try:
-            row, fault = json.loads(line), "expected a table of values"
-        except (ValueError, RecursionError) as error:
+            row, fault = parse_json(line), "expected a table of values"
+        except JsonFault as error:
             row, fault = None, str(error)
         if isinstance(row, dict):
             rows.append(row)

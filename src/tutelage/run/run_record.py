@@ -10,12 +10,14 @@ from typing import Any
 from tutelage.config import IMPORTED, RunConfig
 from tutelage.core.errors import RunError
 from tutelage.core.headlines import NEIGHBORS, Headline, headline_of
+from tutelage.core.regular import read_regular
 from tutelage.core.sealed import read_sealed
 from tutelage.core.wording import option
 from tutelage.data.kinds import DataKind, kind_of
 from tutelage.run.estimate import Estimate
 from tutelage.run.method_by_name import learns_from_labels, method_class
-from tutelage.run.run_files import Rows, read_config, read_rows, read_split
+from tutelage.run.own_content import METRICS, refuse_damaged
+from tutelage.run.run_files import Rows, read_config, read_result, read_rows, read_split
 
 BASELINE_FOLDER = "baseline"  # in a run: the supervised run that it is compared with
 TUNED_FOLDER = "finetuned"  # in a run on a frozen network: the run that fine-tuned it
@@ -134,7 +136,14 @@ class RunRecord:
         Raises:
             RunError: the file is damaged.
         """
-        return read_rows(self.path / "metrics.jsonl")
+        self.refuse_damaged(METRICS)
+        return read_rows(self.path / METRICS)
+
+    def refuse_damaged(self, *names: str) -> None:
+        """Compare files with their hashes in result.json, as far as both are there; see `refuse_damaged`."""
+        for name in names:
+            if self.finished and (self.path / name).exists():
+                refuse_damaged(self.path, name, read_regular(self.path / name))
 
     @cached_property
     def training(self) -> Rows:
@@ -172,7 +181,7 @@ class RunRecord:
         Raises:
             RunError: the file is damaged.
         """
-        return read_sealed(self.path / "result.json") if self.finished else None
+        return read_result(self.path) if self.finished else None
 
     @property
     def final(self) -> dict[str, Any]:

@@ -11,8 +11,12 @@ from numpy.typing import NDArray
 
 from tutelage.core.errors import RunError
 from tutelage.core.files import write_atomically
+from tutelage.core.names import shown
+from tutelage.core.regular import read_regular
+from tutelage.core.third_party import fault_of
+from tutelage.run.own_content import SCORED, refuse_damaged
 
-FILE = "scored.npz"
+FILE = SCORED
 
 
 def of_network(name: str, network: str) -> str:
@@ -39,8 +43,17 @@ def read_scored(run: Path, part: str, *names: str) -> tuple[NDArray, ...]:
     Raises:
         RunError: they are not there, or damaged.
     """
+    wanted = [f"{part}_{name}" for name in names]
     try:
-        with np.load(run / FILE, allow_pickle=False) as arrays:
-            return tuple(arrays[f"{part}_{name}"] for name in names)
-    except (OSError, KeyError, ValueError) as error:
-        raise RunError(f"cannot read the predictions in {run / FILE}: {error}") from None
+        content = read_regular(run / FILE)
+    except OSError as error:
+        raise RunError(f"cannot read the predictions in {run / FILE}: {error.strerror}") from None
+    refuse_damaged(run, FILE, content)
+    with fault_of(run / FILE, "file of predictions", RunError):
+        file = np.load(io.BytesIO(content), allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise RunError(f"{run / FILE} is damaged: expected a .npz file with {', '.join(wanted)}")
+        if missing := [name for name in wanted if name not in file.files]:
+            got = ", ".join(map(shown, file.files)) or "nothing"
+            raise RunError(f"{run / FILE} is damaged: expected an array {missing[0]}, got {got}")
+        return tuple(file[name] for name in wanted)

@@ -20,6 +20,8 @@ from tutelage.core.distributed import barrier, from_main, process_group, rank
 from tutelage.core.errors import DataError, Interrupted
 from tutelage.core.wording import option
 from tutelage.data.images.reading import quiet_pillow
+from tutelage.data.kinds import IMAGES
+from tutelage.networks.base import Network
 from tutelage.run.baseline import baseline_config
 from tutelage.run.budget import (
     Costs,
@@ -31,8 +33,10 @@ from tutelage.run.budget import (
     timing_limit,
     timing_patience,
 )
+from tutelage.run.calibrated import Calibration
 from tutelage.run.data_modules.base import DataModule
 from tutelage.run.folder import RunFolder
+from tutelage.run.held_out import HeldOut
 from tutelage.run.progress import ProgressLine, clock
 from tutelage.run.recorder import RunRecorder, SilentRecorder
 from tutelage.run.result import final_result, print_result
@@ -180,7 +184,7 @@ class Session:
                 return
             with Trackers(folder.path, lambda line: self.console.print(f"- {line}")) as trackers:
                 planned = training.total
-                self._fit(training, folder, trackers, start=start, window=window, end=end)
+                self._fit(training, folder, trackers, start, window, end)
                 result = self._score(training, folder, planned)
                 trackers.final(training.total, result)
             print_result(result, self.module.task, self.console)
@@ -192,14 +196,7 @@ class Session:
             training.loader.close()
 
     def _fit(
-        self,
-        training: Training,
-        folder: RunFolder,
-        trackers: Trackers,
-        *,
-        start: int,
-        window: Window,
-        end: float | None,
+        self, training: Training, folder: RunFolder, trackers: Trackers, start: int, window: Window, end: float | None
     ) -> None:
         images, inputs = training.loader.images_per_step, self.module.kind.network_inputs
         with (
@@ -226,6 +223,7 @@ class Session:
     def _score(self, training: Training, folder: RunFolder, planned: int) -> dict[str, Any]:
         """Score the networks, and write the result, which is returned."""
         scored: dict[str, dict[str, NDArray[Any]]] = {}
+        calibration = self._calibration(training, folder)
         with self.stop.at_once():
             result = final_result(
                 training,
@@ -233,13 +231,23 @@ class Session:
                 rows=folder.rows("metrics.jsonl"),
                 parts=self.module.final_exams(training, folder.path),
                 keep=lambda part, items: scored.update({part: items}),
+                calibration=calibration,
             )
             result |= self.module.evidence(training)
+            self.module.finish(training, folder.path)
             if training.total < planned:
                 result["planned_steps"] = planned
         write_scored(folder.path, scored)
         folder.finish(result)
         return result
+
+    def _calibration(self, training: Training, folder: RunFolder) -> Calibration | None:
+        """That of a classifier of images, from what its folder knows by now."""
+        network, task = training.method.predictor, self.module.task
+        if self.module.kind != IMAGES or not isinstance(network, Network):
+            return None
+        known = HeldOut.read(folder.path, len(task.classes))
+        return Calibration(task, known, lambda found: found.save(folder.path), calibrates=network.plain)
 
 
 def open_session(

@@ -33,9 +33,9 @@ from tutelage.run.fine_tuning import check_finetune
 from tutelage.run.folder import RunFolder, refuse_existing
 from tutelage.run.method_by_name import method_class, resolved
 from tutelage.run.method_checks import check_frozen, check_goal
-from tutelage.run.own_files import LABELS
+from tutelage.run.own_content import LABELS
 from tutelage.run.planning import plan_run
-from tutelage.run.provenance import describe, refuse_changes, refuse_other_data, warn_of_changes
+from tutelage.run.provenance import describe, refuse_changes, refuse_other_data, refuse_other_split, warn_of_changes
 from tutelage.run.reads import read_by_training, refuse_among_images
 from tutelage.run.recorder import restore_checkpoint, take_checkpoint
 from tutelage.run.resolve import absolute
@@ -84,7 +84,7 @@ def start_run(
         deterministic = cfg.train.deterministic
         session = open_session(stack, device, console, kind, loaded=loaded, deterministic=deterministic)
         cfg = network_of_origin(cfg, kind.kind, session.console)
-        folder = stack.enter_context(RunFolder.create(out, overwrite=overwrite)) if rank() == 0 else None
+        folder = _new_folder(stack, cfg, out, overwrite=overwrite) if rank() == 0 else None
         cfg = _decided(session, cfg, out, begun=begun, read=loaded is None)
         stack.enter_context(_name_batch(cfg, session.module))
         training = session.build(cfg, init_from=cfg.train.init_from)
@@ -118,7 +118,8 @@ def resume_run(run: Path, given: Mapping[str, Any], *, console: Console) -> None
             f"{run} was imported, not trained here: start a training from it with {option('init_from', run)}"
         )
     cfg = refuse_changes(recorded, given, run)
-    if record.finished:
+    split = record.split  # no step depends on it, but all that is said of the run later
+    if record.result is not None:
         console.print(f"{run} is finished already; its metrics are in result.json")
         return
     require_packages(cfg.train.log)
@@ -131,6 +132,7 @@ def resume_run(run: Path, given: Mapping[str, Any], *, console: Console) -> None
         session.load(cfg, run)
         session.module.resume(cfg, recorded["data"], run)
         refuse_other_data(recorded, session.module.data, run, kind.kind.name)
+        refuse_other_split(split, session.module.data.split_record(), run)
         stack.enter_context(_name_batch(cfg, session.module))
         training = session.build(cfg, resuming=True)
         barrier()
@@ -140,6 +142,15 @@ def resume_run(run: Path, given: Mapping[str, Any], *, console: Console) -> None
             folder.cut(checkpoint.step, checkpoint.log)
         session.console.print(f"continuing after step {checkpoint.step} of {training.total}")
         session.train(training, folder, start=checkpoint.step, window=window, begun=begun)
+
+
+def _kept(cfg: RunConfig, out: Path) -> tuple[str, ...]:
+    """The label table of the folder `out`, if that is the one that is given."""
+    return (LABELS,) if cfg.data.labels is not None and Path(cfg.data.labels) == out.absolute() / LABELS else ()
+
+
+def _new_folder(stack: ExitStack, cfg: RunConfig, out: Path, *, overwrite: bool) -> RunFolder:
+    return stack.enter_context(RunFolder.create(out, overwrite=overwrite, keeps=_kept(cfg, out)))
 
 
 def _accepted(
@@ -156,7 +167,7 @@ def _accepted(
     baseline.check_baseline(cfg)
     check_finetune(cfg)
     if rank() == 0:
-        refuse_existing(out, overwrite=overwrite, reads=read_by_training(cfg, out))
+        refuse_existing(out, overwrite=overwrite, reads=read_by_training(cfg, out), keeps=_kept(cfg, out))
         if kind.kind == IMAGES:
             refuse_among_images(cfg.data, out)
     return kind, device

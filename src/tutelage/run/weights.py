@@ -40,6 +40,7 @@ class LoadedNetwork:
     """The network of a run in evaluation mode, on its device, with what the run recorded.
 
     Attributes:
+        path: the run folder that it is of: that of the fine-tuning, if that is better.
         normalization: from images (B, C, S, S) uint8 to what the network takes; scans are not changed by it.
         facts: what config.json says of the data.
         classifies: whether the head predicts classes; otherwise it is `nn.Identity`.
@@ -47,6 +48,7 @@ class LoadedNetwork:
     """
 
     network: Network
+    path: Path
     normalization: Callable[[Tensor], Tensor]
     cfg: RunConfig
     facts: Mapping[str, Any]
@@ -104,7 +106,7 @@ def load_network(
     step = load_weights(
         made, record.path, evaluated_network(cfg.method) if network == "auto" else network, features_only
     )
-    return LoadedNetwork(made.to(place).eval(), normalization, cfg, facts, classifies, step, place)
+    return LoadedNetwork(made.to(place).eval(), record.path, normalization, cfg, facts, classifies, step, place)
 
 
 def build_for_facts(cfg: RunConfig, facts: Mapping[str, Any]) -> Network:
@@ -203,3 +205,10 @@ def load_backbone(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str
     taken = {name: weights[name] for name in network.state_dict() if not name.startswith(HEAD)}
     network.load_state_dict(taken, strict=False)
     return list(taken)
+
+
+@torch.no_grad()
+def calibrate(network: Network, temperature: float) -> None:
+    """Divide the logits of a network by `temperature`, by dividing the weights of its head; see `Network.plain`."""
+    for parameter in network.head.parameters():
+        parameter.div_(temperature)

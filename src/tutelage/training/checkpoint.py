@@ -202,7 +202,7 @@ def _read_manifest(folder: Path) -> tuple[list[dict[str, Any]], set[str]]:
     except (KeyError, TypeError, RunError) as error:
         if isinstance(error, RunError):
             raise CheckpointError(str(error)) from None
-        raise CheckpointError(f"{path} is damaged: {error}") from None
+        raise CheckpointError(f"{path} is damaged: its keys and values are not those of a manifest") from None
     return found, other
 
 

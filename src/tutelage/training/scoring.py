@@ -26,10 +26,12 @@ class Grades:
     Attributes:
         metrics: ready for JSON; they include the task's headline.
         items: arrays with one entry per image or case, to compare two networks item by item.
+        probs: (N, K) of images with classes, in the order of `items`.
     """
 
     metrics: dict[str, Any]
     items: dict[str, NDArray[Any]]
+    probs: Tensor | None = None
 
 
 class Exam(ABC):
@@ -97,7 +99,7 @@ class ImageExam(Exam):
         scores = metrics.compute()
         if method is not None:
             scores |= _pseudo_label_scores(method, probs.to(self.device), label)
-        return Grades(scores, {"label": label.numpy(), "predicted": probs.argmax(1).numpy()})
+        return Grades(scores, {"label": label.numpy(), "predicted": probs.argmax(1).numpy()}, probs)
 
 
 def _pseudo_label_scores(method: Method[Any], probs: Tensor, label: Tensor) -> dict[str, float]:

@@ -16,7 +16,7 @@ import pytest
 import support.answering
 import support.labeling
 from tutelage.core.errors import DataError, RunError
-from tutelage.core.files import TEMPORARY
+from tutelage.core.writable import TEMPORARY
 from tutelage.curation.labeling.journal import Journal
 from tutelage.curation.labeling.label_rows import Said
 from tutelage.data.images.tables import read_table

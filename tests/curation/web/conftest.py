@@ -10,8 +10,8 @@ import pytest
 from support.browser import Browser, open_browser
 from support.guarded_page import PORT, Page
 from support.label_page import Served, open_session, serving, write_photos
+from tutelage.core.web.guard import Address
 from tutelage.curation.labeling.session import LabelingSession
-from tutelage.curation.web.guard import Address
 
 
 @pytest.fixture

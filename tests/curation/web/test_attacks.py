@@ -10,12 +10,12 @@ import pytest
 
 from support.guarded_page import ANSWER, JSON, OWN, PORT, Page, assert_shut, refused
 from support.label_page import TOKEN, Served
-from tutelage.curation.web.app import page_files
-from tutelage.curation.web.guard import HEADERS
+from tutelage.core.web.answers import page_files
+from tutelage.core.web.guard import HEADERS
 
 
 def test_what_the_page_asks_for_is_answered_with_all_headers(page: Page) -> None:
-    for path in ("/", *(f"/page/{name}" for name in page_files() if name != "index.html")):
+    for path in ("/", *(f"/page/{name}" for name in page_files("tutelage.curation.web") if name != "index.html")):
         response = page.ask("GET", path, {"x-tutelage-token": None})
         assert response.status_code == 200, path
         for name, value in HEADERS.items():

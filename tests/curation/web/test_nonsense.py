@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from support.guarded_page import ANSWER, Page, assert_shut, refused
-from tutelage.curation.web.guard import LARGEST_BODY
+from tutelage.core.web.bodies import LARGEST_JSON
 
 BODIES: dict[str, Any] = {
     "nothing": b"",
@@ -105,13 +105,13 @@ def test_a_question_that_makes_no_sense_is_refused(page: Page, query: str) -> No
 
 
 def test_a_body_of_more_than_64_kib_is_refused_whatever_length_it_names(page: Page) -> None:
-    large = json.dumps({"index": 0, "label": "red", "was": None, "more": "x" * LARGEST_BODY})
+    large = json.dumps({"index": 0, "label": "red", "was": None, "more": "x" * LARGEST_JSON})
     for headers in ({}, {"content-length": None}, {"content-length": "20"}):
         response = page.ask("POST", "/api/answer", headers, large)
         assert response.status_code == 413
         refused(page, response)
     just = json.dumps({"index": 0, "label": "red", "was": None, "more": ""})
-    just = just[:-2] + "x" * (LARGEST_BODY - len(just)) + just[-2:]
+    just = just[:-2] + "x" * (LARGEST_JSON - len(just)) + just[-2:]
     assert page.ask("POST", "/api/answer", {}, just).status_code == 200
 
 

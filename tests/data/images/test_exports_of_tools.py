@@ -108,7 +108,7 @@ def test_a_wrong_task_is_named_with_its_field(tmp_path: Path, made: Any, said: s
         (b"", "is no JSON file"),
         (b"\xff\xfe\x00", "is no JSON file"),
         (b"[" * 200_000, "is no JSON file"),
-        (b'{"data": {}}', "expected a list of tasks, as Label Studio exports them as JSON, got an object"),
+        (b'{"data": {}}', 'expected [{"path": "a.png", "label": "cat"}, ...]'),
         (b"[]", "has no tasks"),
         (b"[" + b"9" * 5000 + b"]", "is no JSON file"),
     ],

@@ -108,8 +108,7 @@ def test_fiftyone_labels_are_places_names_or_nothing(coded: bool, tmp_path: Path
         ('{"classes": ["a"], "labels": {"u1": 3}}', "labels['u1'] is 3: expected a place below 1"),
         ('{"labels": {"u1": 3}}', "labels['u1'] is 3: expected a name, or a place in classes"),
         ('{"classes": 3, "labels": {"u1": 0}}', "classes must be a list of names"),
-        ('{"labels": 3}', "got an object without the labels of an export of FiftyOne"),
-        ('{"labels": ', "is no JSON file"),
+        ('{"labels": ', "is no JSON file of labels"),
         ('{"labels": {}}', "has no labels"),
     ],
 )

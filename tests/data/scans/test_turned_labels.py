@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from itertools import product
 from pathlib import Path
 
@@ -11,12 +12,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tutelage.config.data import DataConfig
 from tutelage.config.scan import ScanConfig
 from tutelage.core.errors import DataError
+from tutelage.data.scans.check import check_scans
 from tutelage.data.scans.formats.read import read_mask
 from tutelage.data.scans.items import Case
 from tutelage.data.scans.reading import read_case
-from tutelage.data.scans.turned_labels import turned_over
+from tutelage.data.scans.turned_labels import believed, turned_over, warning_of_turned
 
 DATA = Path(os.environ.get("TUTELAGE_DATA") or Path(__file__).parents[4] / "shared" / "data")
 TURNS = [axes for count in product((False, True), repeat=3) if (axes := tuple(np.flatnonzero(count).tolist()))]
@@ -70,12 +73,58 @@ def test_real_labels_are_not_called_turned_and_most_that_are_turned_over_are_fou
     assert found > 0.6 * len(TURNS) * len(files)
 
 
+def slices(folder: Path, *, turned: int, sound: int) -> list[str]:
+    """What the check says of photos of one bright block, with a mask each, of which the first are turned over."""
+    for number in range(turned + sound):
+        image, inside = scan(number)
+        mask = inside[:, :, 13].astype(np.uint8)
+        label = mask[::-1] if number < turned else mask
+        for part, array in (("images", image[0, :, :, 13] * 20 + 100), ("labels", label)):
+            (folder / part).mkdir(exist_ok=True)
+            Image.fromarray(array.clip(0, 255).astype(np.uint8)).save(folder / part / f"{number:02}.png")
+    return check_scans(DataConfig(path=str(folder)), ScanConfig()).warnings
+
+
+def test_one_slice_that_fits_better_turned_over_is_not_believed_and_several_are(tmp_path: Path) -> None:
+    for name in "abc":
+        (tmp_path / name).mkdir()
+    assert not any("turned over" in said for said in slices(tmp_path / "a", turned=2, sound=8))
+    assert sum("turned over along axis 1" in said for said in slices(tmp_path / "b", turned=4, sound=8)) == 4
+    assert not any("turned over" in said for said in slices(tmp_path / "c", turned=0, sound=8))
+
+
+def test_sound_slices_of_scans_are_not_called_turned_and_those_that_are_turned_over_are_found() -> None:
+    files = sorted((DATA / "hippocampus" / "labels").glob("*.nii.gz"))[::5]
+    if not files:
+        pytest.skip("the hippocampus scans are not here: set TUTELAGE_DATA to the folder that holds hippocampus/")
+    sound, turned = [], []
+    for file in files:
+        image = np.asarray(nibabel.load(file.parents[1] / "images" / file.name).dataobj, np.float32)  # type: ignore[attr-defined]
+        inside = np.asarray(nibabel.load(file).dataobj) > 0  # type: ignore[attr-defined]
+        middle = int(inside.any((0, 2)).nonzero()[0].mean())
+        pixels, mask = image[None, :, middle], inside[:, middle]
+        for into, label in ((sound, mask), (turned, mask[::-1])):
+            found = turned_over(pixels, label)
+            into.append(() if found is None else (warning_of_turned(file.name, found),))
+    assert len(files) == 40
+    assert believed(sound, len(files)) == []
+    assert len(believed(turned, len(files))) > 0.15 * len(files)
+
+
 @pytest.mark.parametrize(
     ("channels", "mode", "remedy"),
     [
-        ([0, 0, 0], "RGB", r"its channels are equal, so keep one, with Pillow: Image.open\(file\).getchannel\(0\)"),
-        ([0, 0, 0, 1], "RGBA", r"its channels are equal, so keep one"),
-        ([0, 1], "LA", r"its channels are equal, so keep one"),
+        ([0, 0, 0], "RGB", r"its channels R, G and B are equal, so keep one, with Pillow: .*getchannel\(0\)"),
+        ([0, 0, 0, 1], "RGBA", r"its channels R, G and B are equal, so keep one"),
+        ([0, 1], "LA", r"only its channel L varies, so keep it"),
+        (
+            [3, 3, 3, 0],
+            "RGBA",
+            r"only its channel A varies, so keep it, with Pillow: Image.open\(file\).getchannel\(3\)",
+        ),
+        ([3, 0], "LA", r"only its channel A varies, so keep it, with Pillow: Image.open\(file\).getchannel\(1\)"),
+        ([3, 0, 3], "RGB", r"only its channel G varies, so keep it, with Pillow: Image.open\(file\).getchannel\(1\)"),
+        ([3, 0, 0], "RGB", r"its channels G and B are equal, so keep one, with Pillow: .*getchannel\(1\)"),
         ([0, 2, 0], "RGB", r"it has 2 colors, so save a gray image in which each color is the number of its class"),
     ],
 )
@@ -84,12 +133,13 @@ def test_a_mask_in_colors_is_refused_with_the_remedy(
 ) -> None:
     mask = np.zeros((8, 8), np.uint8)
     mask[2:5, 2:5] = 3
-    planes = np.stack([mask, np.full((8, 8), 255, np.uint8), 2 * mask])[channels]
+    planes = np.stack([mask, np.full((8, 8), 255, np.uint8), 2 * mask, 0 * mask])[channels]
     Image.fromarray(np.ascontiguousarray(planes.transpose(1, 2, 0)), mode).save(tmp_path / "a.png")
     with pytest.raises(DataError, match=rf"a.png is a mask in colors \(mode {mode}\): .*; {remedy}"):
         read_mask(tmp_path / "a.png")
-    if "equal" in remedy:  # what is advised helps
-        Image.open(tmp_path / "a.png").getchannel(0).save(tmp_path / "b.png")
+    if "keep" in remedy:  # what is advised helps
+        found = re.search(r"getchannel\\\((\d)", remedy)
+        Image.open(tmp_path / "a.png").getchannel(int(found[1]) if found else 0).save(tmp_path / "b.png")
         assert (read_mask(tmp_path / "b.png")[0] == mask).all()
 
 

@@ -159,7 +159,7 @@ def test_an_export_never_replaces_its_data_or_its_run(run: tutelage.Run, tmp_pat
 def test_a_folder_is_replaced_as_a_whole_when_asked(run: tutelage.Run, tmp_path: Path) -> None:
     out = tmp_path / "model"
     export(run, out, "hf")
-    (out / "README.md").write_text("old")
+    (out / "README.md").unlink()
     with pytest.raises(RunError, match="exists; name another folder"):
         export(run, out, "hf")
     export(run, out, "hf", overwrite=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from tutelage.core.errors import ConfigError
+from tutelage.core.json_text import JsonFault, parse_json
 from tutelage.core.names import class_name_fault
 from tutelage.core.regular import read_regular
 from tutelage.networks.ports import Ported
@@ -106,9 +106,13 @@ def read_class_names(file: Path, count: int) -> tuple[str, ...]:
     """
     try:
         text = read_regular(file).decode()
-        names = json.loads(text) if file.suffix == ".json" else [line.strip() for line in text.splitlines()]
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(f"--classes {file} cannot be read: {error}") from None
+        names = parse_json(text) if file.suffix == ".json" else [line.strip() for line in text.splitlines()]
+    except OSError as error:
+        raise ConfigError(f"--classes {file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"--classes {file} cannot be read: expected UTF-8 text with one name per line") from None
+    except JsonFault as error:
+        raise ConfigError(f"--classes {file} is no JSON list of names: {error}") from None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ConfigError(f"--classes {file} must be a list of names")
     names = [name for name in names if name]

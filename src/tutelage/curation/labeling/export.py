@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from tutelage.core.errors import ConfigError, RunError
-from tutelage.core.files import TEMPORARY, refuse_file, strict_json, write_atomically
+from tutelage.core.files import refuse_file, strict_json, write_atomically
 from tutelage.core.names import file_key, shown, to_cell
 from tutelage.core.tables import csv_bytes
+from tutelage.core.writable import TEMPORARY
 from tutelage.curation.labeling.exchange import to_cvat, to_label_studio
 from tutelage.curation.labeling.sorted_pile import SortedPile
 from tutelage.data.images.folders import UNLABELED, is_unlabeled

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import io
 from functools import lru_cache
 from pathlib import Path
 
-from PIL import Image
-
-from tutelage.core.colors import as_rgb
 from tutelage.core.errors import ConfigError, DataError
 from tutelage.core.names import shown
 from tutelage.core.regular import read_regular
 from tutelage.curation.pile import Pile
-from tutelage.data.images.channels import as_seen
 from tutelage.data.images.items import Item, Unreadable
 from tutelage.data.images.levels import Range
-from tutelage.data.images.reading import ImageFault, decode_image, quiet_pillow
+from tutelage.data.images.picture import jpeg_picture
+from tutelage.data.images.reading import ImageFault, quiet_pillow
 
 LARGEST = 1600  # pixels
-_QUALITY = 88
 _THUMBNAILS, _THUMBNAIL = 2000, 160  # kept in memory; their longest side in pixels
 
 
@@ -60,17 +55,8 @@ def picture(item: Item, side: int, levels: Range | None = None) -> bytes:
         if isinstance(content, Unreadable):
             raise DataError(f"{shown(item.place)} {content.reason}")
         with quiet_pillow():
-            found, _, mode = decode_image(
-                content, at_least=-(-side // 2), levels=levels
-            )  # JPEG: at twice that, at least
-            pixels = as_seen(found, mode)
+            return jpeg_picture(content, side, levels=levels)
     except OSError as error:
         raise DataError(f"{shown(item.place)} cannot be read: {error.strerror or error}") from None
     except ImageFault as fault:
         raise DataError(f"{shown(item.place)} {fault}") from None
-    if pixels.shape[2:] not in ((), (3,)):
-        pixels = as_rgb(pixels.transpose(2, 0, 1))
-    image, stream = Image.fromarray(pixels), io.BytesIO()
-    image.thumbnail((side, side), Image.Resampling.LANCZOS)
-    image.save(stream, "JPEG", quality=_QUALITY)
-    return stream.getvalue()

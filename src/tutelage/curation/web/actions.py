@@ -9,20 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from tutelage.core.names import shown
+from tutelage.core.web.refused import Refused
 from tutelage.curation.labeling.session import LabelingSession
 
 SIDES = (160, 320, 800, 1600)  # pixels, of pictures
 _MOST_ITEMS = 500  # of one request
 EXPORTS = {"csv": ".csv", "folders": "", "label-studio": ".json", "cvat": ".xml"}  # endings of what is written
 BUDGETS = ("5m", "15m", "1h")
-
-
-class Refused(Exception):
-    """A request that cannot be done; its message is shown on the page, and holds no path."""
-
-    def __init__(self, message: str, status: int = 400) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 class Actions:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,16 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.config.data import MOST_CHANNELS
-from tutelage.core.memory import DEFLATE, memory_fault, size_text
-from tutelage.core.names import class_name_fault, first_of, shown
-from tutelage.core.regular import open_regular
+from tutelage.core.names import LONGEST_CLASS, class_name_fault, first_of, shown
+from tutelage.data.images.array_file import ArrayFault, ArrayFile, open_arrays
 from tutelage.data.images.channels import channel_axis
 from tutelage.data.images.items import Content, ImageListing, Item, Stamp, Store, Unreadable, sort_classes
 
 DIGITS = Path(__file__).with_name("digits.npz")
 _SPLITS = {"train": ("x", "y"), "val": ("x_val", "y_val"), "test": ("x_test", "y_test")}
 _KNOWN = {"classes", *(name for pair in _SPLITS.values() for name in pair)}
-_ROW = 300  # bytes of what is kept of each image
+_WIDEST = 1 << 14  # bytes of a class name, 4 for each character, that are read to quote their beginning
 
 
 class Rows(Store):
@@ -30,20 +28,20 @@ class Rows(Store):
 
     def read(self, keys: Sequence[int]) -> Iterator[Content]:
         try:
-            with open_regular(self.path) as stream, np.load(stream, allow_pickle=False) as file:
-                images = file[self.array]
-        except Exception as error:  # damaged zip files and headers make NumPy raise almost anything
-            yield from (Unreadable(f"cannot be read: {_said(error)}") for _ in keys)
+            with open_arrays(self.path) as file:
+                images = file.read(self.array)
+        except (ArrayFault, KeyError) as error:
+            yield from (Unreadable(f"cannot be read: its file {error}") for _ in keys)
             return
         yield from (_to_pixels(images[key]) for key in keys)
 
     def read_headers(self, keys: Sequence[int]) -> Iterator[Content]:
         """Arrays of the right shape that take no memory; the shape comes from the header of the file."""
         try:
-            with open_regular(self.path) as stream, np.load(stream, allow_pickle=False) as file:
-                shape, kind = _header(file, self.array)
-        except Exception as error:
-            yield from (Unreadable(f"cannot be read: {_said(error)}") for _ in keys)
+            with open_arrays(self.path) as file:
+                shape, kind = file.header(self.array)
+        except (ArrayFault, KeyError) as error:
+            yield from (Unreadable(f"cannot be read: its file {error}") for _ in keys)
             return
         outline = _channels_last(np.broadcast_to(np.zeros((), _kept(kind)), shape[1:]))
         yield from (outline for _ in keys)
@@ -74,33 +72,33 @@ def list_arrays(path: Path, where: str) -> dict[str, ImageListing]:
     train = ImageListing(".npz arrays", where)
     listings = {"train": train}
     try:
-        with open_regular(path) as stream:
-            file = np.load(stream, allow_pickle=False)
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise ValueError("it is a single array: save it with numpy.savez(file, x=..., y=...)")
-            if "x" not in file.files:
-                got = ", ".join(file.files) or "nothing"
-                train.faults.append(f"{shown(where)}: no array 'x' of images; the file holds {shown(got)}")
-            if others := sorted(set(file.files) - _KNOWN):
-                known = ", ".join(sorted(_KNOWN))
-                train.warnings.append(f"{shown(where)}: arrays that are not used: {first_of(others)} (known: {known})")
-            for array in file.files:
-                _check_claim(file, array, path.stat().st_size)
+        with open_arrays(path) as file:
+            if "x" not in file.arrays:
+                got = first_of([*file.arrays, *(f"{name} (without .npy)" for name in file.others)]) or "nothing"
+                train.faults.append(f"{shown(where)}: no array 'x' of images; the file holds {got}")
+            train.warnings += [f"{shown(where)}: {warning}" for warning in _unused(file)]
             names = _class_names(file, where, train)
             for split, (x, y) in _SPLITS.items():
-                if x in file.files:
+                if x in file.arrays:
                     listing = listings.setdefault(split, ImageListing(".npz arrays", where))
                     _fill(listing, file, x, y, path, names)
-    except Exception as error:  # as above
-        train.faults.append(f"{shown(where)} is not a readable .npz file: {_said(error)}")
+    except ArrayFault as fault:
+        train.faults.append(f"{shown(where)} {fault}")
     return listings
 
 
-def _fill(
-    listing: ImageListing, file: np.lib.npyio.NpzFile, x: str, y: str, path: Path, names: tuple[str, ...] | None
-) -> None:
+def _unused(file: ArrayFile) -> Iterator[str]:
+    """What is in a file and not read, one sentence each."""
+    if others := sorted({*file.arrays, *file.others} - _KNOWN):
+        yield f"arrays that are not used: {first_of(others)} (known: {', '.join(sorted(_KNOWN))})"
+    for x, y in _SPLITS.values():
+        if y in file.arrays and x not in file.arrays:
+            yield f"'{y}' is not used, since there is no '{x}' with its images"
+
+
+def _fill(listing: ImageListing, file: ArrayFile, x: str, y: str, path: Path, names: tuple[str, ...] | None) -> None:
     where = shown(listing.where)
-    shape, dtype = _header(file, x)
+    shape, dtype = file.header(x)
     if dtype.kind not in "iuf":
         listing.faults.append(f"{where}: '{x}' must be of integers, or of floats in [0, 1], got {dtype}")
     if len(shape) not in (3, 4) or (len(shape) == 4 and channel_axis(shape[1:]) is None):
@@ -113,7 +111,9 @@ def _fill(
         listing.faults.append(f"{where}: '{x}' {none}: leave it out, or save it again")
     if listing.faults:
         return
-    labels = np.full(shape[0], -1) if y not in file.files else file[y]
+    if y not in file.arrays:
+        listing.no_labels = f"the file has no array '{y}', {shape[0]} integers"
+    labels = np.full(shape[0], -1) if y not in file.arrays else file.read(y)
     if labels.shape != shape[:1] or labels.dtype.kind not in "iu":
         got = f"{labels.dtype} of shape {labels.shape}"
         listing.faults.append(f"{where}: '{y}' must be {shape[0]} integers, one for each image, got {got}")
@@ -121,7 +121,7 @@ def _fill(
     limit = np.iinfo(np.int64).max if names is None else len(names)
     wrong = np.flatnonzero((labels < -1) | (labels >= limit))
     if len(wrong):
-        known = "0 or more" if names is None else f"below {limit}"
+        known = "0 or more" if names is None else f"below {limit}" if limit else "none, since 'classes' is empty"
         listing.faults.append(
             f"{where}: '{y}' row {wrong[0]} is {labels[wrong[0]]}: expected {known}, or -1 for unlabeled "
             f"({len(wrong)} such rows)"
@@ -133,40 +133,19 @@ def _fill(
     listing.classes = names or sort_classes({item.label for item in listing.items if item.label is not None})
 
 
-def _check_claim(file: np.lib.npyio.NpzFile, array: str, present: int) -> None:
-    """Compare the size that the header of an array claims with the bytes that are there, before memory is taken.
-
-    Raises:
-        ValueError: it cannot be there, or would take too much memory.
-    """
-    shape, dtype = _header(file, array)
-    info = file.zip.getinfo(f"{array}.npy")  # type: ignore[union-attr]
-    most, needed = min(info.file_size, DEFLATE * min(info.compress_size, present)), math.prod(shape) * dtype.itemsize
-    if needed > most:
-        raise ValueError(
-            f"'{array}' claims the shape {shape} ({size_text(needed)}), of which {size_text(most)} are there"
-        )
-    if (fault := memory_fault(2 * needed + _ROW * max(shape[:1], default=0), present)) is not None:
-        raise ValueError(f"'{array}' of shape {shape} {fault}")
-
-
-def _said(error: Exception) -> str:
-    return shown(str(error))[:300] or type(error).__name__
-
-
-def _header(file: np.lib.npyio.NpzFile, array: str) -> tuple[tuple[int, ...], np.dtype]:
-    with file.zip.open(f"{array}.npy") as stream:  # type: ignore[union-attr]
-        version = np.lib.format.read_magic(stream)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(stream)
-        return shape, dtype
-
-
-def _class_names(file: np.lib.npyio.NpzFile, where: str, listing: ImageListing) -> tuple[str, ...] | None:
-    if "classes" not in file.files:
+def _class_names(file: ArrayFile, where: str, listing: ImageListing) -> tuple[str, ...] | None:
+    if "classes" not in file.arrays:
         return None
-    names = file["classes"]
-    if names.ndim != 1 or names.dtype.kind != "U" or len(set(names.tolist())) < len(names):
+    shape, dtype = file.header("classes")
+    if len(shape) != 1 or dtype.kind != "U":
+        listing.faults.append(f"{shown(where)}: 'classes' must be a list of names, got {dtype} of shape {shape}")
+        return None
+    if dtype.itemsize > _WIDEST:
+        many = f"{dtype.itemsize // 4:,} characters: {LONGEST_CLASS} are allowed"
+        listing.faults.append(f"{shown(where)}: 'classes' holds names of up to {many}")
+        return None
+    names = file.read("classes")
+    if len(set(names.tolist())) < len(names):
         listing.faults.append(f"{shown(where)}: 'classes' must be a list of different names")
         return None
     listing.faults += [f"{shown(where)}: {fault}" for name in names.tolist() if (fault := class_name_fault(name))]

@@ -71,17 +71,22 @@ def similar_copies(
     return found
 
 
+def are_comparable(count: int) -> bool:
+    """Whether that many images are compared with each other; of more, thumbnails are of no use."""
+    return count <= MOST_COMPARED
+
+
 def check_copies(inventory: ImageInventory, *, similar: bool = False, workers: int = 1) -> None:
     """Warnings about copies: within the training images, and between those and the images that score.
 
     Args:
-        similar: also name copies that are not byte-identical; the looks then have thumbnails.
+        similar: also name copies that are not byte-identical, if the looks have thumbnails.
     """
     groups = [group for role, part in inventory.parts.items() for group in _groups(role, part.items)]
     items = [item for part in inventory.parts.values() for item in part.items]
     looks = [look for part in inventory.parts.values() for look in part.looks]
     found = exact_copies(looks)
-    if similar and len(items) > MOST_COMPARED:
+    if similar and not all(look.thumbnail for look in looks):
         inventory.warnings.append(
             f"{counted(len(items), 'image')} are too many to find copies among them that were saved again: only "
             "byte-identical ones were looked for"

@@ -38,8 +38,10 @@ def read_cvat(file: Path) -> tuple[list[Row], list[str]]:
         return [], [f"{name} cannot be read: {error.strerror}"]
     except expat.ExpatError as error:
         return [], [f"{name} line {error.lineno}: is no XML: {expat.ErrorString(error.code)}"]
-    except (TagFault, ValueError, LookupError) as fault:  # also of an encoding that does not exist
+    except TagFault as fault:
         return [], [f"{name} line {reader.parser.CurrentLineNumber}: {fault}"]
+    except (ValueError, LookupError):
+        return [], [f"{name} line {reader.parser.CurrentLineNumber}: its encoding is not known: save it as UTF-8"]
     faults = [f"{name} {fault}" for fault in reader.faults]
     if not reader.rows and not faults:
         faults.append(f"{name} has no images: expected an export of CVAT, in the form 'CVAT for images 1.1'")

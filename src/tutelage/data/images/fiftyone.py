@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 from tutelage.core.names import shown
-from tutelage.core.regular import open_regular, read_regular
 from tutelage.data.images.tables import Row
-
-_LARGEST = 1 << 29  # bytes of a file
-_FORM = "expected an export of FiftyOne with classes and labels"
 
 
 def is_fiftyone(content: Any) -> bool:
@@ -19,32 +13,11 @@ def is_fiftyone(content: Any) -> bool:
     return isinstance(content, dict) and isinstance(content.get("labels"), dict)
 
 
-def starts_as_object(file: Path) -> bool:
-    """Whether a JSON file holds an object, as this export does, and not a list."""
-    try:
-        with open_regular(file) as stream:
-            return stream.read(1024).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{"
-    except OSError:
-        return False
-
-
-def read_fiftyone(file: Path) -> tuple[list[Row], list[str]]:
+def rows_of_fiftyone(content: Any, name: str) -> tuple[list[Row], list[str]]:
     """The rows of an export, and its faults, each naming file and entry; `null` is unlabeled.
 
     A label is a place in `classes`, or its text, alone or in an object with a confidence.
     """
-    name = shown(str(file))
-    try:
-        if file.stat().st_size > _LARGEST:
-            return [], [f"{name} has more than {_LARGEST >> 20} MiB: {_FORM}"]
-        content = json.loads(read_regular(file))
-    except OSError as error:
-        return [], [f"{name} cannot be read: {error.strerror}"]
-    except (ValueError, RecursionError) as error:
-        return [], [f"{name} is no JSON file: {error}"]
-    if not is_fiftyone(content):
-        got = "got an object without the labels of an export of FiftyOne"
-        return [], [f"{name}: expected a list of tasks, as Label Studio exports them as JSON, {got}"]
     classes = content.get("classes")
     if classes is not None and not (isinstance(classes, list) and all(isinstance(one, str) for one in classes)):
         return [], [f"{name}: classes must be a list of names"]

@@ -7,10 +7,11 @@ import posixpath
 import re
 import unicodedata
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tutelage.core.names import class_name_fault, counted, file_key, first_of, from_cell, shown
-from tutelage.core.regular import read_regular
+from tutelage.core.regular import read_regular, special_kind
 from tutelage.data.images.items import HEIF_SUFFIXES, IMAGE_SUFFIXES, Files, ImageListing, Item, sort_classes
 from tutelage.data.images.label_files import is_export, placed, read_labels
 from tutelage.data.images.row_labels import labels_meant
@@ -21,7 +22,18 @@ UNLABELED = ("unlabeled", "unlabelled")
 LABEL_TABLE = "labels.csv"
 CLASS_FOLDERS = "class folders"  # the kind of such a source
 _JOINT = re.compile(r"[,;|+&]")  # what people put between the classes of an image
+_MOST_VISITS = 16
 _SILENT = (".csv", ".json", ".jsonl", ".txt", ".md", ".ini", ".db")  # files that are expected beside images
+
+
+@dataclass
+class _LeftOut:
+    """What is no image in a folder: the number of other files by suffix, hidden folders, pipes and the like."""
+
+    kinds: Counter[str] = field(default_factory=Counter)
+    hidden: list[str] = field(default_factory=list)
+    special: list[str] = field(default_factory=list)
+    visits: Counter[tuple[int, int]] = field(default_factory=Counter)  # of each folder, by any path
 
 
 def visible_folders(folder: Path) -> list[str]:
@@ -41,20 +53,22 @@ def find_images(root: Path, listing: ImageListing, under: str = "", *, deep: boo
     `listing`.
     """
     found: list[str] = []
-    ignored: Counter[str] = Counter()
     above = (_identity(root),) if under else ()
-    hidden: list[str] = []
-    _walk(root, under, deep, above, found, ignored, hidden, listing)
-    if ignored:
-        kinds = ", ".join(f"{count} {shown(suffix) or 'without suffix'}" for suffix, count in ignored.most_common(5))
-        heif = any(suffix in HEIF_SUFFIXES for suffix in ignored)
+    left = _LeftOut()
+    _walk(root, under, deep, above, found, left, listing)
+    if left.kinds:
+        kinds = ", ".join(f"{count} {shown(suffix) or 'without suffix'}" for suffix, count in left.kinds.most_common(5))
+        heif = any(suffix in HEIF_SUFFIXES for suffix in left.kinds)
         listing.warnings.append(
             f"{shown(str(root / under))}: files that are not images were skipped: {kinds}"
             + (" (HEIC photos can be read after: pip install 'tutelage[heic]')" if heif else "")
         )
-    if hidden:
+    if left.special:
+        many = counted(len(left.special), "pipe, socket or device", "pipes, sockets or devices")
+        listing.warnings.append(f"{shown(str(root / under))}: {many} skipped: {first_of(left.special)}")
+    if left.hidden:
         inside = f"{shown(str(root / under))}: hidden folders were skipped"
-        listing.warnings.append(f"{inside}: {first_of(hidden)}")
+        listing.warnings.append(f"{inside}: {first_of(left.hidden)}")
     return sorted(found)
 
 
@@ -65,9 +79,8 @@ def list_class_folders(root: Path, where: str) -> ImageListing:
     folders = visible_folders(root)
     beside = find_images(root, listing, deep=False)
     if beside:
-        listing.faults.append(
-            f"{shown(where)}: {_counted(beside)} beside the class folders: move images into a class or into unlabeled/"
-        )
+        many = f"{shown(where)}: {_counted(beside)} beside the class folders"
+        listing.misplaced[f"{many}: move images into a class or into unlabeled/"] = beside
     for folder in folders:
         images = find_images(root, listing, folder)
         if is_unlabeled(folder):
@@ -75,16 +88,15 @@ def list_class_folders(root: Path, where: str) -> ImageListing:
             continue
         nested = [name for name in images if name.count("/") > 1]
         if nested and len(nested) == len(images):
-            listing.faults.append(
-                f"{shown(str(root / folder))} holds folders instead of images ({_counted(nested)}): "
-                "each class needs one folder directly under the source"
-            )
+            many = f"{shown(str(root / folder))} holds folders instead of images ({_counted(nested)})"
+            listing.misplaced[f"{many}: each class needs one folder directly under the source"] = nested
         elif nested:
             listing.warnings.append(
                 f"{shown(str(root / folder))}: {_counted(nested)} in deeper folders, taken as class '{shown(folder)}'"
             )
         label = unicodedata.normalize("NFC", folder)  # as in tables
         listing.items += [Item(name, label, store, name) for name in images]
+    listing.faults += listing.misplaced
     listing.classes = sort_classes({unicodedata.normalize("NFC", name) for name in folders if not is_unlabeled(name)})
     _check_class_names(listing)
     return listing
@@ -148,17 +160,23 @@ def list_named_images(table: Path, where: str) -> ImageListing:
         listing.faults += faults
         names = [_named(row.path, from_cell(row.path), table.parent) for row in rows]
     else:
-        try:
-            lines = read_regular(table).decode("utf-8-sig").splitlines()
-            names = [_named(line, line, table.parent) for line in lines if line.strip()]
-        except (OSError, UnicodeDecodeError) as error:
-            listing.faults.append(f"{shown(str(table))} is not readable as UTF-8 text with one path per line: {error}")
-            names = []
+        lines = _lines(table, listing)
+        names = [_named(line, line, table.parent) for line in lines if line.strip()]
     if not names and not listing.faults:
         listing.faults.append(f"{shown(where)} names no images: expected one path per line")
     store = Files(table.parent)  # a missing file is reported when it is read, in its own row
     listing.items = [Item(name, None, store, name) for name in names]
     return listing
+
+
+def _lines(file: Path, listing: ImageListing) -> list[str]:
+    try:
+        return read_regular(file).decode("utf-8-sig").splitlines()
+    except OSError as error:
+        listing.faults.append(f"{shown(str(file))} cannot be read: {error.strerror}")
+    except UnicodeDecodeError as error:
+        listing.faults.append(f"{shown(str(file))} is not UTF-8 text with one path per line (byte {error.start})")
+    return []
 
 
 def _named(path: str, otherwise: str, folder: Path) -> str:
@@ -216,6 +234,10 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
     return Path(entry.path).is_dir() if entry.is_symlink() else entry.is_dir()  # a link may point to itself
 
 
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    return Path(entry.path).is_file() if entry.is_symlink() else entry.is_file()
+
+
 def _hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
@@ -235,8 +257,7 @@ def _walk(
     deep: bool,
     ancestors: tuple[tuple[int, int], ...],
     found: list[str],
-    ignored: Counter[str],
-    hidden: list[str],
+    left: _LeftOut,
     listing: ImageListing,
 ) -> None:
     folder = root / under
@@ -249,23 +270,30 @@ def _walk(
     if identity in ancestors:
         listing.warnings.append(f"{shown(str(folder))} is a link to a folder above itself: skipped")
         return
+    left.visits[identity] += 1
+    if left.visits[identity] > _MOST_VISITS:  # links between n folders give n! paths
+        if left.visits[identity] == _MOST_VISITS + 1:
+            many = f"is reached in more than {_MOST_VISITS} ways over links to folders"
+            listing.warnings.append(f"{shown(str(folder))} {many}: the others are skipped")
+        return
     for entry in entries:
         name = f"{under}/{entry.name}" if under else entry.name
         suffix = posixpath.splitext(entry.name)[1].lower()
         if _hidden(entry.name):
             if _is_folder(entry):
-                hidden.append(name)
+                left.hidden.append(name)
             elif suffix in IMAGE_SUFFIXES:
-                ignored["hidden"] += 1
+                left.kinds["hidden"] += 1
             continue
         if _is_folder(entry):
             if deep:
-                _walk(root, name, deep, (*ancestors, identity), found, ignored, hidden, listing)
+                _walk(root, name, deep, (*ancestors, identity), found, left, listing)
+        elif (kind := None if _is_file(entry) else special_kind(entry.path)) is not None:
+            left.special.append(f"{name} ({kind})")
         elif suffix not in IMAGE_SUFFIXES:
             if suffix not in _SILENT:
-                ignored[suffix] += 1
-        elif Path(entry.path).is_file() if entry.is_symlink() else entry.is_file():
+                left.kinds[suffix] += 1
+        elif _is_file(entry):
             found.append(name)
         elif entry.is_symlink():
-            gone = "a file that does not exist" if not (root / name).exists() else "what is no regular file"
-            listing.faults.append(f"{shown(str(root / name))} is a link to {gone}")
+            listing.faults.append(f"{shown(str(root / name))} is a link to a file that does not exist")

@@ -69,7 +69,7 @@ def as_table(labels: Mapping[Any, Any] | LabelFrame) -> bytes:
     for place, path, label in _rows(labels):
         count += 1
         try:
-            writer.writerow([str(path), _text(label), place])
+            writer.writerow([str(path), label_text(label), place])
         except ValueError as error:
             faults.append(f"{place}: {error}")
     if not count:
@@ -99,7 +99,7 @@ def _rows(labels: Any) -> Iterator[tuple[str, Any, Any]]:
         )
 
 
-def _text(label: Any) -> str:
+def label_text(label: Any) -> str:
     """A label as a cell; a label that is missing is empty.
 
     Raises:

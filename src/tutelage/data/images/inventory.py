@@ -11,7 +11,7 @@ from tutelage.core.inputs import user_path
 from tutelage.core.names import counted, shown
 from tutelage.core.wording import option
 from tutelage.data.images.channels import COLOR_16
-from tutelage.data.images.copies import check_copies
+from tutelage.data.images.copies import are_comparable, check_copies
 from tutelage.data.images.folders import CLASS_FOLDERS
 from tutelage.data.images.framing import Framing
 from tutelage.data.images.items import ImageListing, Item, Unreadable
@@ -60,7 +60,10 @@ def take_image_inventory(
             return found
     learned = [item for role in LEARNED if role in listings for item in listings[role].items]
     levels = reader.levels(config, learned, reader.headers(learned))
-    looks = {role: reader.survey(listing.items, levels, thumbnails=similar) for role, listing in listings.items()}
+    few = are_comparable(sum(len(listing.items) for listing in listings.values()))
+    looks = {
+        role: reader.survey(listing.items, levels, thumbnails=similar and few) for role, listing in listings.items()
+    }
     inventory = _assemble(config, listings, looks, needs_labels=needs_labels)
     check_copies(inventory, similar=similar and not decode, workers=reader.workers)
     return inventory
@@ -283,7 +286,8 @@ def check_scored_classes(role: str, part: ImagePart, inventory: ImageInventory) 
             f"({counts[name]} images, first: {shown(first.place)})"
         )
     if not counts:
-        inventory.faults.append(f"{where}: the {role} images have no labels: expected class folders or a label table")
+        why = part.listing.no_labels or "expected class folders or a label table"
+        inventory.faults.append(f"{where}: the {role} images have no labels: {why}")
         return
     missing = [shown(name) for name in inventory.classes if not counts[name]]
     if missing:

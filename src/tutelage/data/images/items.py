@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
+from tutelage.core.names import LONGEST_CLASS
+
 HAS_HEIF = find_spec("pillow_heif") is not None  # of the extra heic
 HEIF_SUFFIXES = (".heic", ".heif")
 IMAGE_SUFFIXES = (
@@ -131,6 +133,7 @@ class ImageListing:
         faults: what makes the source unusable, one sentence each, safe to print.
         warnings: what the user should know, one sentence each.
         no_labels: why no image may have a label, to be added where that is a fault.
+        misplaced: by those faults that are of where images lie, the images: for commands that need no classes.
         flip_ok: whether a mirrored image keeps its class, as far as the kind of source is known to.
     """
 
@@ -141,11 +144,12 @@ class ImageListing:
     faults: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     no_labels: str = ""
+    misplaced: dict[str, list[str]] = field(default_factory=dict)
     flip_ok: bool = True
 
 
 def sort_classes(names: set[str]) -> tuple[str, ...]:
     """Class names in order: numerically if all are numbers, else alphabetically."""
-    if all(name.isdecimal() for name in names):
+    if all(name.isdecimal() and len(name) <= LONGEST_CLASS for name in names):
         return tuple(sorted(names, key=lambda name: (int(name), name)))
     return tuple(sorted(names))

@@ -9,13 +9,12 @@ from pathlib import Path
 
 from tutelage.core.names import shown
 from tutelage.data.images.cvat_tags import read_cvat
-from tutelage.data.images.fiftyone import read_fiftyone, starts_as_object
-from tutelage.data.images.label_studio import read_label_studio
+from tutelage.data.images.label_json import read_label_json
 from tutelage.data.images.metadata import LINES, columns_of, read_metadata_lines
 from tutelage.data.images.tables import Row, read_table
 
 OWN_NAMES = ("metadata.csv", "train.csv")  # of tables whose columns have other names
-EXPORTS = {".json": read_label_studio, ".xml": read_cvat}
+EXPORTS = {".json": read_label_json, ".xml": read_cvat}
 _UPLOADED = re.compile(r"^[0-9a-f]{8}-")  # what Label Studio puts before the name of a file that is uploaded
 
 
@@ -27,13 +26,12 @@ def is_export(file: Path) -> bool:
 def read_labels(file: Path) -> tuple[list[Row], list[str]]:
     """The rows of a file of labels, and its faults.
 
-    `.json` is of Label Studio or FiftyOne, `.xml` of CVAT, `.jsonl` has one object per line, all else is a table.
+    `.xml` is an export of CVAT, `.json` what `read_label_json` reads, `.jsonl` has an object per line, all else is a
+    table.
     """
     suffix = file.suffix.lower()
     if suffix == LINES and file.is_file():
         return read_metadata_lines(file)
-    if suffix == ".json" and starts_as_object(file):
-        return read_fiftyone(file)
     if is_export(file) and file.is_file():
         return EXPORTS[suffix](file)
     columns = columns_of(file) if file.name in OWN_NAMES and file.is_file() else None

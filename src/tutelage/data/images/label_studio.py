@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from tutelage.core.names import shown
-from tutelage.core.regular import read_regular
 from tutelage.data.images.items import HEIF_SUFFIXES, IMAGE_SUFFIXES
 from tutelage.data.images.tables import Row
 
-_LARGEST = 1 << 29  # bytes of a file
 _LOCAL = "d="  # in the query of an address of Label Studio's local files
 
 
@@ -21,23 +17,12 @@ class TaskFault(Exception):
     """What is wrong with a task."""
 
 
-def read_label_studio(file: Path) -> tuple[list[Row], list[str]]:
-    """The rows of an export, and its faults, each naming file, task and field.
+def tasks_of(tasks: list[Any], name: str) -> tuple[list[Row], list[str]]:
+    """The rows of the tasks of an export, and their faults, each naming the file `name`, task and field.
 
     Annotations are labels; predictions and skipped annotations are not. Several annotations of a task must agree. A
     path is that in the data of the task, without the host, and without the folders that Label Studio puts before it.
     """
-    name = shown(str(file))
-    try:
-        if file.stat().st_size > _LARGEST:
-            return [], [f"{name} has more than {_LARGEST >> 20} MiB: expected an export of Label Studio"]
-        tasks = json.loads(read_regular(file))
-    except OSError as error:
-        return [], [f"{name} cannot be read: {error.strerror}"]
-    except (ValueError, RecursionError) as error:
-        return [], [f"{name} is no JSON file: {error}"]
-    if not isinstance(tasks, list):
-        return [], [f"{name}: expected a list of tasks, as Label Studio exports them as JSON, got {_kind(tasks)}"]
     if not tasks:
         return [], [f"{name} has no tasks"]
     rows: list[Row] = []

@@ -19,6 +19,8 @@ from tutelage.core.names import shown
 from tutelage.core.regular import open_regular, refuse_special
 from tutelage.core.wording import option
 from tutelage.data.images.channels import COLOR_16, is_gray, mode_of
+from tutelage.data.images.decoding_memory import decoding_fault
+from tutelage.data.images.exif import orientation_of, turn_of, turned_up
 from tutelage.data.images.items import HAS_HEIF
 from tutelage.data.images.jpeg import decode_jpeg, jpeg_header, may_be_turned
 from tutelage.data.images.levels import Range, to_eight_bits
@@ -40,16 +42,6 @@ FORMATS = (
 _DEEP_RGB = "RGB;I"
 _HAS_IMAGECODECS = find_spec("imagecodecs") is not None
 _HEADER = 1 << 16  # bytes of a file in which the size of a JPEG image mostly lies
-_ORIENTATION = 0x0112  # EXIF tag
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 class ImageFault(Exception):
@@ -133,7 +125,7 @@ def _decode_with_pillow(
         look, values = bands
         return (values if values.dtype == np.uint8 else _scaled(values, look.mode, levels)), look[:2], look.mode
     with _opened(content, most) as image:
-        size, mode, turn = image.size, _mode(image), _turn(image)
+        size, mode, turn = image.size, _mode(image), turn_of(image)
         if image.format == "JPEG":
             pixels = decode_jpeg(content, at_least=at_least)
             if pixels is not None:
@@ -162,9 +154,9 @@ def _values(image: Image.Image, mode: str, content: bytes) -> NDArray:
     if mode == _DEEP_RGB:
         import imagecodecs
 
-        return np.ascontiguousarray(upright(imagecodecs.png_decode(content), _orientation(image)))
+        return np.ascontiguousarray(upright(imagecodecs.png_decode(content), orientation_of(image)))
     image.load()
-    return np.array(_plain(_upright(image)))
+    return np.array(_plain(turned_up(image)))
 
 
 @contextmanager
@@ -172,6 +164,8 @@ def _opened(content: bytes, most: int) -> Iterator[Image.Image]:
     """The image in a file; errors of Pillow, also such as come later, become an ImageFault."""
     try:
         with _open(io.BytesIO(content), most) as image:
+            if (fault := decoding_fault(image, len(content))) is not None:
+                raise ImageFault(f"has {image.size[0]} x {image.size[1]} pixels and {fault}")
             yield image
     except ImageFault:
         raise
@@ -206,7 +200,7 @@ def pixels_of(image: Image.Image) -> NDArray:
     """
     _check_size(*image.size)
     try:
-        return np.array(_plain(_upright(image)))
+        return np.array(_plain(turned_up(image)))
     except ImageFault:
         raise
     except Exception as error:  # the file behind it may be damaged, or closed
@@ -262,27 +256,6 @@ def _check_size(width: int, height: int, most: int = MAX_PIXELS) -> None:
     if width * height > most:
         more = option("data.max_pixels", width * height)
         raise ImageFault(f"has {width} x {height} pixels, more than {most} are refused (to read it: {more})")
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    turn = _turn(image)
-    return image if turn is None else image.transpose(turn)
-
-
-def _turn(image: Image.Image) -> Image.Transpose | None:
-    """What makes an image upright, if anything is to be done."""
-    return _UPRIGHT.get(_orientation(image))
-
-
-def _orientation(image: Image.Image) -> int:
-    """Which side is up, by the tag of EXIF; 1 where it says nothing."""
-    if image.format == "PNG":  # whose EXIF may follow the pixels: Pillow decodes them to find it, once, errors and all
-        image.load()
-    try:
-        found = int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # a damaged EXIF block says nothing about the pixels
-        return 1
-    return found if found in range(1, 9) else 1
 
 
 def _plain(image: Image.Image) -> Image.Image:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tutelage.core.names import counted, shown
+from tutelage.core.names import brief, counted
 from tutelage.data.images.items import IMAGE_SUFFIXES
 
 LABEL_SUFFIX = ".cls"
@@ -66,7 +66,7 @@ class ShardMembers:
             return
         if suffix == LABEL_SUFFIX:
             if sample.labeled:
-                self.faults.append(f"{self._place}: sample '{shown(key)}' has two labels")
+                self.faults.append(f"{self._place}: sample '{brief(key)}' has two labels")
             sample.label, sample.labeled = read_label(), True
         elif sample.image is not None:
             self._two_images(key, name)
@@ -79,15 +79,15 @@ class ShardMembers:
         found = []
         for key, sample in self._samples.items():
             if sample.image is None:
-                self.faults.append(f"{self._place}: sample '{shown(key)}' has a label and no image")
+                self.faults.append(f"{self._place}: sample '{brief(key)}' has a label and no image")
             else:
                 found.append((sample.image, sample.label, *sample.span))
         said = []
         if further:
             parts = counted(len(further), "further image")
-            said.append(f"{self._place}: {parts} of samples that have one were skipped (first: {shown(further[0])})")
+            said.append(f"{self._place}: {parts} of samples that have one were skipped (first: {brief(further[0])})")
         if self._others:
-            kinds = ", ".join(f"{count} {shown(suffix)}" for suffix, count in self._others.most_common(5))
+            kinds = ", ".join(f"{count} {brief(suffix)}" for suffix, count in self._others.most_common(5))
             others = f"{self._place}: members that are no images and no labels were skipped: {kinds}"
             said.append(f"{others} (the label of KEY.jpg is KEY{LABEL_SUFFIX})")
         return sorted(found, key=lambda sample: sample[2]), said
@@ -112,7 +112,7 @@ class ShardMembers:
         return left
 
     def _two_images(self, key: str, second: str) -> None:
-        self.faults.append(f"{self._place}: sample '{shown(key)}' has two images, {shown(second)} is the second")
+        self.faults.append(f"{self._place}: sample '{brief(key)}' has two images, {brief(second)} is the second")
 
 
 def _is_used(suffix: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Literal
 from tutelage.core.errors import did_you_mean
 from tutelage.core.inputs import user_path
 from tutelage.core.names import counted, shown
+from tutelage.core.regular import special_kind
 from tutelage.core.wording import option
 from tutelage.data.images.arrays import list_arrays, list_digits
 from tutelage.data.images.folders import (
@@ -22,6 +23,7 @@ from tutelage.data.images.folders import (
     list_table_folder,
     visible_folders,
 )
+from tutelage.data.images.frames import tell_of_frames
 from tutelage.data.images.items import IMAGE_SUFFIXES, Files, ImageListing, Item
 from tutelage.data.images.metadata import columns_of
 from tutelage.data.images.own_tables import OwnTable, own_table
@@ -47,7 +49,7 @@ def list_images(path: str, labels: str | None = None, *, role: Role = "train") -
     """
     if role in ("unlabeled", "predict"):
         try:
-            return _without_labels(path, scored=role == "predict")
+            return tell_of_frames(_without_labels(path, scored=role == "predict"))
         except OSError as error:
             return _closed(path, error)
     splits = list_image_splits(path, labels)
@@ -71,7 +73,7 @@ def is_archive(path: str) -> bool:
 def list_image_splits(path: str, labels: str | None = None) -> dict[str, ImageListing]:
     """The splits of a source by name (`train`, `val`, `test`, `unlabeled`); a source without splits is all `train`."""
     try:
-        return _recognize(path, labels)
+        return {name: tell_of_frames(listing) for name, listing in _recognize(path, labels).items()}
     except OSError as error:
         return {"train": _closed(path, error)}
 
@@ -82,6 +84,8 @@ def _recognize(path: str, labels: str | None) -> dict[str, ImageListing]:
     root = user_path(path)
     if not root.exists():
         return {"train": _fault(path, f"{shown(path)}: no such file or folder{_near(root)}; {_KINDS}")}
+    if (kind := special_kind(root)) is not None:
+        return {"train": _fault(path, f"{shown(path)} is {kind}; {_KINDS}")}
     if is_record_source(root):
         return _refuse_labels(list_record_splits(root, path), path, labels)
     if root.is_dir():
@@ -110,15 +114,20 @@ def _without_labels(path: str, *, scored: bool) -> ImageListing:
             listing = list_shards(shards, path)
             warn_beside(root, listing, "shards")
             return _merged([listing])
-    if root.is_file() and root.suffix.lower() in IMAGE_SUFFIXES:
+    if is_image_list(root) and root.suffix.lower() in IMAGE_SUFFIXES:
         return ImageListing("image", path, [Item(root.name, None, Files(root.parent), root.name)])
-    if root.is_file() and root.suffix.lower() in (".csv", ".txt"):
+    if is_image_list(root):
         return list_named_images(root, path)
     splits = list_image_splits(path)
     taken = [listing for split, listing in splits.items() if scored or split in _LEARNED]
     if not taken:
         return _fault(path, f"{shown(path)} has no split {' or '.join(_LEARNED)}; it has {', '.join(splits)}")
     return _merged(taken)
+
+
+def is_image_list(path: Path) -> bool:
+    """Whether a path is an image, or a file with a list of some: what is taken wherever images need no labels."""
+    return path.is_file() and path.suffix.lower() in (*IMAGE_SUFFIXES, ".csv", ".txt")
 
 
 def _merged(listings: list[ImageListing]) -> ImageListing:
@@ -221,10 +230,11 @@ def _list_plain_folder(root: Path, where: str, folders: list[str]) -> ImageListi
 def find_table(root: Path, labels: str | None) -> Path | None:
     """The label table of a folder: `labels` as given or relative to the folder, or the folder's own `labels.csv`."""
     inside = root / (labels or LABEL_TABLE)
+    there = os.path.lexists(inside) and not inside.is_dir()  # a pipe or a broken link, too, which reading it names
     if labels is None:
-        return inside if inside.is_file() else None
+        return inside if there else None
     given = user_path(labels)
-    return inside if inside.is_file() and not given.exists() else given
+    return inside if there and not given.exists() else given
 
 
 def _partition(listing: ImageListing, splits: dict[str, str]) -> dict[str, ImageListing]:

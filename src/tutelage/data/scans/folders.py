@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tutelage.core.errors import DataError
 from tutelage.core.names import counted, enumerated, first_of, shown
-from tutelage.core.regular import read_regular
+from tutelage.core.regular import read_regular, special_kind
 from tutelage.data.scans.channel_files import group_channels
 from tutelage.data.scans.formats.common import (
     MASK_SLICE_SUFFIXES,
@@ -35,11 +35,9 @@ def scan_files(folder: Path, *, slices: bool) -> list[Path]:
 
     A volume is a file, or a folder with a DICOM series.
     """
-    return sorted(
-        entry
-        for entry in folder.iterdir()
-        if not entry.name.startswith(".") and (is_volume(entry) or (slices and suffix_of(entry) in SLICE_SUFFIXES))
-    )
+    named = (entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    found = (entry for entry in named if is_volume(entry) or (slices and suffix_of(entry) in SLICE_SUFFIXES))
+    return sorted(entry for entry in found if special_kind(entry) is None)
 
 
 def subfolders(folder: Path) -> list[Path]:
@@ -214,8 +212,11 @@ def _hdf5_case(name: str, path: Path) -> Case:
 def _names(path: Path, listing: ScanListing) -> list[str]:
     try:
         lines = read_regular(path).decode("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        listing.faults.append(f"{shown(str(path))} is not readable as UTF-8 text with one name per line: {error}")
+    except OSError as error:
+        listing.faults.append(f"{shown(str(path))} cannot be read: {error.strerror}")
+        return []
+    except UnicodeDecodeError as error:
+        listing.faults.append(f"{shown(str(path))} is not UTF-8 text with one name per line (byte {error.start})")
         return []
     names = [line.partition(",")[0].strip() for line in lines]
     return [_SLICE.sub("", name) if _of_slices(path) else name for name in names if name]
@@ -226,6 +227,9 @@ def _left_out(folder: Path, used: list[Path], inside: Collection[Path] = ()) -> 
     said = []
     if unknown := _other_files(folder, used):
         said.append(f"{shown(str(folder))}: files of other kinds are not used: {first_of(unknown, 3)}")
+    if special := _special(folder, used):
+        many = counted(len(special), "pipe, socket or device", "pipes, sockets or devices")
+        said.append(f"{shown(str(folder))}: {many} not used: {first_of(special)}")
     others = [inner for inner in subfolders(folder) if inner not in (*inside, *used)]
     deeper = [file for inner in others for file in scan_files(inner, slices=False)]
     if deeper:
@@ -233,6 +237,12 @@ def _left_out(folder: Path, used: list[Path], inside: Collection[Path] = ()) -> 
         many = counted(len(deeper), "scan")
         said.append(f"{shown(str(folder))}: {many} in deeper folders not used (first: {shown(first)})")
     return said
+
+
+def _special(folder: Path, used: list[Path]) -> list[str]:
+    """Names of pipes, sockets and devices in a folder, with what they are."""
+    kinds = ((entry, special_kind(entry)) for entry in folder.iterdir() if entry not in used)
+    return sorted(f"{entry.name} ({kind})" for entry, kind in kinds if kind and not entry.name.startswith("."))
 
 
 def _other_files(folder: Path, used: list[Path]) -> list[str]:

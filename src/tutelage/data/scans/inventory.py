@@ -19,6 +19,7 @@ from tutelage.data.scans.parts import ScanInventory, ScanPart
 from tutelage.data.scans.scan_set import ScanLook, VolumeCache
 from tutelage.data.scans.source import files_of_a_case, list_scan_splits, list_scans
 from tutelage.data.scans.survey import survey_scans
+from tutelage.data.scans.turned_labels import believed
 
 ROLES = ("train", "unlabeled", "val", "test")
 _THIN = 4  # voxels
@@ -96,11 +97,12 @@ def _look(
         if isinstance(look, ScanLook):
             part.cases.append(case)
             part.looks.append(look)
-            inventory.warnings += look.warnings
         elif skip:
             inventory.warnings += [f"left out: {fault}" for fault in look]
         else:
             inventory.faults += look
+    slices = sum(bool(look.label_counts) for look in part.looks if look.placement.geometry.axes == 2)
+    inventory.warnings += believed([look.warnings for look in part.looks], slices)
     return part
 
 

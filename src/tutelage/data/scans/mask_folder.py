@@ -13,16 +13,30 @@ from numpy.typing import NDArray
 from tutelage.core.errors import RunError
 from tutelage.core.files import make_folder, write_atomically
 from tutelage.core.names import file_key, from_cell, to_cell
+from tutelage.core.regular import open_regular
 from tutelage.core.tables import csv_bytes
 from tutelage.data.scans.geometry import Geometry
 from tutelage.data.scans.items import Case
 from tutelage.data.scans.masks import PROBABILITIES, flat_name, mask_suffix, write_label_names, write_mask
 
 TABLE = "cases.csv"
+_COLUMNS = "case,scan,label,mask"  # the first ones of the table
+_LONGEST = 1 << 16  # bytes of a line
+
+
+def is_mask_table(file: Path) -> bool:
+    """Whether a file is a table of masks that `MaskFolder` wrote."""
+    try:
+        with open_regular(file) as stream:
+            return stream.readline(_LONGEST).startswith(_COLUMNS.encode() + b",")
+    except OSError:
+        return False
 
 
 def mask_files(folder: Path) -> list[Path]:
     """The files that `MaskFolder` wrote into `folder`, by its table: the masks, the table, the names of the values."""
+    if not is_mask_table(folder / TABLE):
+        return []
     try:
         with (folder / TABLE).open(encoding="utf-8", newline="") as stream:
             rows = list(csv.DictReader(stream))
@@ -65,7 +79,7 @@ class MaskFolder:
         """The columns of `cases.csv`."""
         foreground = self.classes[1:]
         return [
-            *("case", "scan", "label", "mask"),
+            *_COLUMNS.split(","),
             *(f"voxels_{name}" for name in foreground),
             *(f"ml_{name}" for name in foreground),
             "error",

@@ -16,7 +16,7 @@ from tutelage.data.scans.formats.common import MASK_SLICE_SUFFIXES, VOLUME_SUFFI
 from tutelage.data.scans.formats.read import read_mask, read_volume
 from tutelage.data.scans.geometry import Geometry, turned_onto
 from tutelage.data.scans.items import Case
-from tutelage.data.scans.turned_labels import turned_over
+from tutelage.data.scans.turned_labels import turned_over, warning_of_turned
 
 TOLERANCE = 1e-3  # mm, between the positions of a voxel in image and label
 
@@ -67,16 +67,8 @@ def read_case(case: Case, cfg: ScanConfig, *, with_label: bool = True) -> RawCas
 
 def _warn_of_turned(case: Case, image: NDArray[np.float32], inside: NDArray[np.bool_], warnings: list[str]) -> None:
     """A warning where a label fits its image much better when it is turned over."""
-    if (found := turned_over(image, inside)) is None:
-        return
-    axes, now, then = found
-    along = " and ".join(str(axis + 1) for axis in axes)
-    flip = f"numpy.flip(voxels, {axes[0] if len(axes) == 1 else axes})"
-    warnings.append(
-        f"{shown(str(case.label))} fits its image better turned over along axis {along} (contrast to its surroundings "
-        f"{then:.1f} instead of {now:.1f}), though the headers agree: if it is turned over, flip its voxels and keep "
-        f"its header: {flip}"
-    )
+    if (found := turned_over(image, inside)) is not None:
+        warnings.append(warning_of_turned(shown(str(case.label)), found))
 
 
 def intensity_faults(image: NDArray[np.float32], place: str) -> list[str]:

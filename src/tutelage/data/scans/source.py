@@ -9,8 +9,10 @@ from typing import Literal
 
 from tutelage.core.inputs import user_path
 from tutelage.core.names import shown
+from tutelage.core.regular import special_kind
 from tutelage.core.wording import option
 from tutelage.data.images.folders import UNLABELED
+from tutelage.data.scans.dataset_file import DATASET_FILE, damaged_dataset_file, is_dataset_file, unused_dataset_file
 from tutelage.data.scans.folders import (
     IMAGE_FOLDERS,
     LABEL_FOLDERS,
@@ -34,13 +36,7 @@ from tutelage.data.scans.patient_folders import (
     list_series,
     nested_scan,
 )
-from tutelage.data.scans.tables import (
-    DATASET_FILE,
-    is_dataset_file,
-    is_pair_table,
-    list_dataset_file,
-    list_pair_table,
-)
+from tutelage.data.scans.tables import is_pair_table, list_dataset_file, list_pair_table
 
 Role = Literal["train", "val", "test", "unlabeled", "predict"]
 _SPLITS = {
@@ -127,6 +123,7 @@ def list_scan_splits(
     """
     try:
         splits = _recognize(user_path(path), path, labels, _Known(slices, channels))
+        next(iter(splits.values())).warnings += unused_dataset_file(user_path(path) / DATASET_FILE)
         return {split: replace(one, cases=names_apart(one.cases)) for split, one in splits.items()}
     except OSError as error:
         return {"train": _fault(path, f"{shown(path)} cannot be listed: {error.strerror}")}
@@ -137,10 +134,14 @@ def _recognize(root: Path, where: str, labels: str | None, known: _Known) -> dic
         return {"train": _fault(where, f"{shown(where)}: no such file or folder; {_KINDS}")}
     if labels is not None:
         return {"train": _with_labels(root, where, user_path(labels), known)}
+    if (kind := special_kind(root)) is not None:
+        return {"train": _fault(where, f"{shown(where)} is {kind}; {_KINDS}")}
     if root.is_file():
         return _recognize_file(root, where)
     if is_dataset_file(root / DATASET_FILE):
         return list_dataset_file(root / DATASET_FILE, where)
+    if (fault := damaged_dataset_file(root / DATASET_FILE)) is not None:
+        return {"train": _fault(where, fault)}
     if (series := list_series(root, where)) is not None:
         return {"train": series}
     folders = subfolders(root)
@@ -243,6 +244,8 @@ def _split_folder(splits: dict[Path, str], folders: list[Path], where: str, know
 def _holds_scans(root: Path, *, depth: int) -> bool:
     if is_dataset_file(root / DATASET_FILE):
         return True
+    if find_folder(root, IMAGE_FOLDERS) and damaged_dataset_file(root / DATASET_FILE) is not None:
+        return True  # and is refused as such
     masks = find_folder(root, LABEL_FOLDERS)
     if find_folder(root, IMAGE_FOLDERS) and masks and _may_hold_masks(masks):
         return True

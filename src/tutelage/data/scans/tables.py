@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from tutelage.core.json_text import JsonFault, parse_json
 from tutelage.core.names import shown
 from tutelage.core.regular import read_regular
 from tutelage.core.wording import option
@@ -20,18 +20,8 @@ from tutelage.data.scans.formats.files import is_there
 from tutelage.data.scans.items import Case, ScanListing
 from tutelage.data.scans.regions import classes_of_regions, label_value, said_of_regions
 
-DATASET_FILE = "dataset.json"
 _LOOKED_AT = 50  # lines that tell what a table is of
 _HINTS = 20  # faults that say which file may be meant
-
-
-def is_dataset_file(path: Path) -> bool:
-    """Whether it is a `dataset.json` that describes scans."""
-    try:
-        table = json.loads(read_regular(path))
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(table, dict) and "labels" in table and ("training" in table or "channel_names" in table)
 
 
 def list_dataset_file(path: Path, where: str) -> dict[str, ScanListing]:
@@ -42,7 +32,9 @@ def list_dataset_file(path: Path, where: str) -> dict[str, ScanListing]:
     """
     train = ScanListing("dataset.json of the Decathlon", where)
     try:
-        table = json.loads(read_regular(path))
+        table = parse_json(read_regular(path))
+        if not isinstance(table, dict) or not isinstance(table.get("labels"), dict):
+            raise JsonFault("expected an object with 'labels', an object of class names and values")
         named = dict(table["labels"])
         if "channel_names" in table:
             ignored = named.pop("ignore", None)  # nnU-Net's own key, not a class
@@ -55,8 +47,12 @@ def list_dataset_file(path: Path, where: str) -> dict[str, ScanListing]:
     except TableFault as fault:
         train.faults.append(f"{shown(str(path))}: {fault}")
         return {"train": train}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        train.faults.append(f"{shown(str(path))} is not a readable dataset.json: {shown(str(error))}")
+    except OSError as error:
+        train.faults.append(f"{shown(str(path))} cannot be read: {error.strerror}")
+        return {"train": train}
+    except (JsonFault, ValueError, KeyError, TypeError, AttributeError) as error:
+        said = str(error) if isinstance(error, JsonFault) else "its values are not those of the Decathlon or of nnU-Net"
+        train.faults.append(f"{shown(str(path))} is not a readable dataset.json: {said}")
         return {"train": train}
     root = path.parent
     modalities = table.get("modality", table.get("channel_names", {}))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
@@ -14,6 +17,11 @@ _SHELL = 3  # voxels around a label
 # those that were turned over three quarters do.
 _CLEAR = 0.35
 _ERRORS = 4.0  # standard errors
+_SAID = "fits its image better turned over along axis"
+_ALONG = re.compile(rf" {_SAID} (.*?) \(contrast")
+# Of 906 correct slices of hippocampi 3.5% gain as much, of those that were turned over 32%: only several together tell.
+# Of folders of 10 (20, 40) slices, 0.2% (1.3%, 0.2%) are warned of that are sound, 53% (88%, 89%) of turned ones.
+_SHARE, _SLICES = 0.15, 3
 
 
 def turned_over(image: NDArray[np.float32], label: NDArray[np.bool_]) -> tuple[tuple[int, ...], float, float] | None:
@@ -44,6 +52,32 @@ def turned_over(image: NDArray[np.float32], label: NDArray[np.bool_]) -> tuple[t
     if fits[best] - fits[()] <= max(_CLEAR, _ERRORS * np.sqrt(2.0 / count)):
         return None
     return best, fits[()], fits[best]
+
+
+def warning_of_turned(label: str, found: tuple[tuple[int, ...], float, float]) -> str:
+    """A sentence on what `turned_over` found; `label` is safe to print."""
+    axes, now, then = found
+    along = " and ".join(str(axis + 1) for axis in axes)
+    flip = f"numpy.flip(voxels, {axes[0] if len(axes) == 1 else axes})"
+    return (
+        f"{label} {_SAID} {along} (contrast to its surroundings {then:.1f} instead of {now:.1f}), though the headers "
+        f"agree: if it is turned over, flip its voxels and keep its header: {flip}"
+    )
+
+
+def believed(warnings: Sequence[Sequence[str]], slices: int) -> list[str]:
+    """All warnings, but of labels that are turned over only those that can be believed; see `_SHARE`.
+
+    Args:
+        warnings: of each case.
+        slices: labels that are slices, of two axes; 0 if cases are volumes.
+    """
+    said = [warning for one in warnings for warning in one]
+    along = {place: match[1] for place, text in enumerate(said) if (match := _ALONG.search(text)) is not None}
+    counts, least = Counter(along.values()), max(_SLICES, _SHARE * slices)
+    return [
+        text for place, text in enumerate(said) if not slices or place not in along or counts[along[place]] >= least
+    ]
 
 
 def _contrast(intensity: NDArray[np.float32], inside: NDArray[np.bool_], around: NDArray[np.bool_]) -> float:

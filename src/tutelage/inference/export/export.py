@@ -14,9 +14,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from tutelage.core.errors import ConfigError, DataError, RunError, maybe
-from tutelage.core.files import TEMPORARY, atomic_file, refuse_file
+from tutelage.core.files import atomic_file, refuse_file
 from tutelage.core.names import counted, shown
 from tutelage.core.wording import named
+from tutelage.core.writable import TEMPORARY
 from tutelage.inference.export.attempt import TOLERANCE, Attempt, largest_difference, write_graph
 from tutelage.inference.export.bundle import BUNDLE, require_bundle, write_bundle
 from tutelage.inference.export.bundle import FILES as BUNDLE_FILES

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from tutelage.core.errors import RunError
-from tutelage.core.files import TEMPORARY, sync_folder, write_atomically
+from tutelage.core.files import read_json, sync_folder, write_atomically
 from tutelage.core.inputs import refuse_inputs_in
 from tutelage.core.names import shown
+from tutelage.core.regular import read_regular
 from tutelage.core.sealed import write_sealed
 from tutelage.core.wording import option
+from tutelage.core.writable import TEMPORARY, require_writable
 from tutelage.run.exported import WEIGHTS
+from tutelage.run.own_content import HASHES, hashes_of
 
 HUB = "hf"
 CARD, CONFIG = "README.md", "config.json"
@@ -32,8 +35,9 @@ def write_folder(folder: Path, weights: bytes, config: Mapping[str, Any], card: 
         "label2id": {name: number for number, name in enumerate(classes)},
     }
     write_atomically(folder / WEIGHTS, weights)
-    write_sealed(folder / CONFIG, {**config, **(labels if classes else {"library_name": "tutelage"})})
     write_atomically(folder / CARD, card.encode())
+    named = labels if classes else {"library_name": "tutelage"}
+    write_sealed(folder / CONFIG, {**config, **named, HASHES: hashes_of(folder, (CARD, WEIGHTS))})
 
 
 def refuse_folder(out: Path, files: Iterable[str], *, overwrite: bool, reads: Iterable[Any]) -> None:
@@ -47,6 +51,7 @@ def refuse_folder(out: Path, files: Iterable[str], *, overwrite: bool, reads: It
     """
     if not out.absolute().parent.is_dir():
         raise RunError(f"cannot write {out}: there is no folder {out.absolute().parent}")
+    require_writable(out)
     if not out.exists():
         return
     if not out.is_dir():
@@ -58,6 +63,23 @@ def refuse_folder(out: Path, files: Iterable[str], *, overwrite: bool, reads: It
     refuse_inputs_in(out, reads)
     if not overwrite and any(out.iterdir()):
         raise RunError(f"{out} exists; name another folder, or replace it with {option('overwrite', True)}")
+    if held:
+        _refuse_foreign(out, held)
+
+
+def _refuse_foreign(out: Path, held: Iterable[str]) -> None:
+    """Raise RunError if the files in a folder are not those that an export wrote there."""
+    texts = {name: read_regular(out / name) for name in held if name.endswith(".json")}
+    if not any(b"tutelage" in text for text in texts.values()):
+        raise RunError(f"{out} was not exported by tutelage, so it is never replaced: name a new folder")
+    if CONFIG not in texts:
+        return
+    config = read_json(out / CONFIG)
+    known = config.get(HASHES) if isinstance(config, dict) else None
+    now = hashes_of(out, (CARD, WEIGHTS))
+    for name, digest in known.items() if isinstance(known, dict) else ():
+        if now.get(name, digest) != digest:
+            raise RunError(f"{out / name} was changed since it was exported, so it is not replaced: name a new folder")
 
 
 def replace_folder(made: Path, out: Path) -> None:

@@ -23,6 +23,7 @@ from tutelage.data.images.given_labels import Labels, label_file
 from tutelage.data.images.items import Item
 from tutelage.data.images.survey import read_pixels
 from tutelage.data.kinds import IMAGES
+from tutelage.inference.images.doubt import NO_DOUBT, Doubt
 from tutelage.inference.images.embed import list_to_embed, table_of, write_embedded
 from tutelage.inference.images.encoder import Encoder
 from tutelage.inference.images.kept_blocks import KeptBlocks
@@ -33,7 +34,10 @@ from tutelage.inference.images.scores import ImageScores, score_images
 from tutelage.inference.model import Tell, TrainedModel
 from tutelage.networks.base import Network
 from tutelage.run.build import build_task
-from tutelage.run.weights import load_network
+from tutelage.run.frozen_networks import FrozenNetworks
+from tutelage.run.held_out import HeldOut
+from tutelage.run.pile import Pile
+from tutelage.run.weights import calibrate, load_network
 from tutelage.tasks.base import Task
 from tutelage.tasks.own_metrics import own_metrics
 from tutelage.tasks.representation import Representation
@@ -50,7 +54,7 @@ class Model(TrainedModel):
     """A trained network, its classes, and the image preparation it was trained with."""
 
     kind = IMAGES.name
-    predict_options = ("resume",)
+    predict_options = ("resume", "coverage", "unlike")
     shared = True
 
     network: Network
@@ -62,16 +66,21 @@ class Model(TrainedModel):
     device: torch.device
     own_metrics: tuple[str, ...] = ()
     framing: Framing = FULL_CROP
+    held_out: HeldOut | None = None
+    pile: Pile | None = None
 
     @staticmethod
-    def load(run: str | Path, *, network: str = "auto", device: str = "auto") -> Model:
+    def load(run: str | Path, *, network: str = "auto", device: str = "auto", calibrated: bool = True) -> Model:
         """The model of a run on images, from its newest checkpoint.
+
+        Probabilities are calibrated if the run knows predictions for enough held-out labels; see `HeldOut`.
 
         For a pretraining run, or for imported weights without classes, the model is an encoder: it returns features
         and has no head.
 
         Args:
-            network: "student", "teacher", or "auto" for the one that the method evaluates.
+            network: "student", "teacher", or "auto" for the one that the method evaluates; only that one is calibrated.
+            calibrated: whether it is calibrated at all.
 
         Raises:
             RunError: `run` is not a run folder, or its checkpoints are damaged.
@@ -81,6 +90,9 @@ class Model(TrainedModel):
         loaded = load_network(run, kind=IMAGES, refusal=refusal, network=network, device=device)
         facts = loaded.facts
         classes = tuple(facts["classes"])
+        held_out = HeldOut.read(loaded.path, len(classes)) if network == "auto" and loaded.classifies else None
+        if calibrated and held_out is not None and held_out.temperature != 1.0:
+            calibrate(loaded.network, held_out.temperature)
         return Model(
             network=loaded.network,
             task=build_task(classes, loaded.cfg.method) if loaded.classifies else Representation(classes),
@@ -91,6 +103,8 @@ class Model(TrainedModel):
             device=loaded.device,
             own_metrics=loaded.cfg.train.metrics,
             framing=Framing.of(loaded.cfg.data),
+            held_out=held_out,
+            pile=Pile.read(loaded.path) if loaded.classifies else None,
         )
 
     def require_classes(self) -> None:
@@ -111,21 +125,49 @@ class Model(TrainedModel):
         pixels = self.normalization(torch.from_numpy(images).to(self.device))
         return self.task.predict(self.network, pixels).float().cpu()
 
-    def image_pass(self, *, workers: int = 2) -> ImagePass:
-        """How images pass the network to get their class probabilities; `workers` threads decode them."""
+    def get_ready(self) -> None:
+        """Do now what the first images would wait for: networks are compiled. It must be called in the main thread."""
+        if isinstance(self.normalization, FrozenNetworks):
+            self.normalization.compile()
+        self.probabilities(np.zeros((1, self.channels, self.image_size, self.image_size), np.uint8))
+
+    @float32_by_default()
+    @torch.no_grad()
+    def with_features(self, images: np.ndarray) -> Tensor:
+        """(N, K + F) float32 on the CPU: the probabilities of `images`, as in `probabilities`, and their features."""
+        pixels = self.normalization(torch.from_numpy(images).to(self.device))
+        features = self.network.features(pixels)
+        if self.network.plain:
+            probs = self.task.predict(self.network.head, features)
+        else:
+            probs = self.task.predict(self.network, pixels)
+        return torch.cat([probs.float(), features.float()], dim=1).cpu()
+
+    def image_pass(self, *, workers: int = 2, features: bool = False) -> ImagePass:
+        """How images pass the network to get their class probabilities; `workers` threads decode them.
+
+        Args:
+            features: followed by their features.
+        """
         size, channels, framing = self.image_size, self.channels, self.framing
+        rows = self.with_features if features else self.probabilities
+        more = ("with features",) if features else ()
         return ImagePass(
             read=lambda items: read_pixels(items, size=size, channels=channels, framing=framing, workers=workers),
-            network=lambda images: self.probabilities(images).numpy(),
-            key=lambda: pass_key(self.network, self.normalization, self.classes, size, channels, framing.key),
+            network=lambda images: rows(images).numpy(),
+            key=lambda: pass_key(self.network, self.normalization, self.classes, size, channels, framing.key, *more),
         )
 
-    def predictions(self, items: list[Item], *, workers: int = 2, batch: int = BLOCK) -> Iterator[Prediction]:
+    def predictions(
+        self, items: list[Item], *, workers: int = 2, batch: int = BLOCK, doubt: Doubt = NO_DOUBT
+    ) -> Iterator[Prediction]:
         """One prediction per item, in order; images are read when they are needed."""
-        blocks = self.image_pass(workers=workers).blocks(items, size=batch)
-        return predictions_of(items, (block for _, block in blocks))
+        blocks = self.image_pass(workers=workers, features=doubt.needs_features).blocks(items, size=batch)
+        return predictions_of(items, (block for _, block in blocks), self.classes, doubt)
 
-    def predict(self, images: Images, *, workers: int = 2) -> Predictions:
+    def predict(
+        self, images: Images, *, workers: int = 2, coverage: float | None = None, unlike: bool = False
+    ) -> Predictions:
         """The predicted class and the class probabilities of each image.
 
         Images are prepared as in training and on the command line: turned upright, resized, standardized. A file, the
@@ -145,15 +187,20 @@ class Model(TrainedModel):
                   standardized; integers of more bits if the model was trained on such. Several gray images are
                   (N, H, W, 1). A shape in which channels may come first or last is refused.
             workers: threads that decode files.
+            coverage: in (0, 1): also give the set of classes that holds the right one with this probability, as
+                `label_set`, and whether that is not a single class, as `unsure`; see `LabelSets`.
+            unlike: also say whether each image is unlike those of training: its `typicality`, and `unlike` for the 5%
+                of them that are least typical among images like those of training; see `Pile`.
 
         Raises:
             DataError: a source does not exist or has no images; an array has another shape, type or range. An image
                 that cannot be read is no error: it has the reason in `errors`.
-            ConfigError: the model predicts no classes.
+            ConfigError: the model predicts no classes, or knows too little for `coverage` or `unlike`.
         """
         self.require_classes()
+        doubt = Doubt.of(self.held_out, self.pile, coverage=coverage, unlike=unlike)
         items = self._listed(images)
-        return Predictions.of(list(self.predictions(items, workers=workers)), self.classes, items)
+        return Predictions.of(list(self.predictions(items, workers=workers, doubt=doubt)), self.classes, items)
 
     def _listed(self, images: Images, tell: Tell = warn) -> list[Item]:
         return list_given(images, tell, channels=self.channels, deep=self.framing.levels is not None)
@@ -168,19 +215,23 @@ class Model(TrainedModel):
         keep: bool = False,
         tell: Tell | None = None,
         resume: bool = False,
+        coverage: float | None = None,
+        unlike: bool = False,
         **options: Any,
     ) -> WrittenTable:
         """Write the table of `predict` as CSV; see `TrainedModel.predict_into`.
 
         Args:
             resume: go on with a table that an interrupted command left incomplete; see `KeptBlocks`.
+            coverage, unlike: as in `predict`.
         """
         self.require_classes()
+        doubt = Doubt.of(self.held_out, self.pile, coverage=coverage, unlike=unlike)
         refuse_file(out, overwrite=overwrite or resume, reads=(data,), endings=(".csv",))
         say: Tell = tell or (lambda line: None)
         kept = KeptBlocks(out, resume=resume, overwrite=overwrite)
         return write_predictions(
-            self, self._listed(data, tell or warn), out, kept, workers=workers, keep=keep, tell=say
+            self, self._listed(data, tell or warn), out, kept, workers=workers, keep=keep, tell=say, doubt=doubt
         )
 
     @float32_by_default()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tutelage.core.names import counted, shown
 from tutelage.data.images.items import Item
+from tutelage.inference.images.doubt import NO_DOUBT, Doubt
 from tutelage.inference.images.kept_blocks import Block
 from tutelage.inference.images.passes import ImagePass
 from tutelage.inference.images.prediction_page import MOST, predictions_html
@@ -20,24 +21,35 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SHOWN = 5  # rows of a repr
+SET_SEPARATOR = "|"  # between the classes of a set, in tables
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The prediction for one image: probabilities (K,), or None and the reason why it could not be read."""
+    """The prediction for one image.
+
+    Attributes:
+        probs: (K,) probabilities; None if it could not be read.
+        error: why it could not be read.
+        more: what else is said of it, by column; see `Doubt`.
+    """
 
     name: str
     probs: np.ndarray | None
     error: str = ""
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
-def predictions_of(items: Sequence[Item], blocks: Iterable[Block]) -> Iterator[Prediction]:
+def predictions_of(
+    items: Sequence[Item], blocks: Iterable[Block], classes: Sequence[str], doubt: Doubt = NO_DOUBT
+) -> Iterator[Prediction]:
     """The prediction of each item, in order, whose blocks come."""
     rest = iter(items)
     for block in blocks:
-        rows = iter(block.rows)
+        rows = zip(block.rows[:, : len(classes)], doubt.said(block.rows, classes), strict=True)
         for error in block.errors:
-            yield Prediction(next(rest).name, None if error else next(rows), error)
+            probs, more = (None, {}) if error else next(rows)
+            yield Prediction(next(rest).name, probs, error, more)
 
 
 class Classifier(Protocol):
@@ -49,7 +61,7 @@ class Classifier(Protocol):
     @property
     def classes(self) -> tuple[str, ...]: ...
 
-    def image_pass(self, *, workers: int = 2) -> ImagePass: ...
+    def image_pass(self, *, workers: int = 2, features: bool = False) -> ImagePass: ...
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -61,6 +73,7 @@ class Predictions:
         classes: class names, in the order of the probabilities.
         probabilities: (N, K) float32, rows that sum to 1; NaN where an image could not be read.
         errors: why an image could not be read; "" where it was.
+        more: what else is said of each image, by column; see `Model.predict`.
         pictured: the first images, if they are in files: notebooks show them.
     """
 
@@ -68,6 +81,7 @@ class Predictions:
     classes: tuple[str, ...]
     probabilities: NDArray[np.float32]
     errors: list[str]
+    more: list[Mapping[str, Any]]
     pictured: tuple[Item, ...] = ()
 
     @staticmethod
@@ -80,6 +94,7 @@ class Predictions:
             classes,
             np.stack(probs).astype(np.float32) if probs else np.zeros((0, len(classes)), np.float32),
             [one.error for one in predictions],
+            [one.more for one in predictions],
             tuple(items[:MOST]) if all(item.store.lasting for item in items[:MOST]) else (),
         )
 
@@ -97,8 +112,18 @@ class Predictions:
         best: NDArray[np.float32] = self.probabilities.max(1)
         return best
 
+    @property
+    def label_sets(self) -> list[tuple[str, ...] | None]:
+        """The possible classes of each image, if a coverage was given; None where there are none."""
+        return [one.get("label_set") for one in self.more]
+
+    @property
+    def unlike(self) -> list[bool | None]:
+        """Whether each image is unlike those of training, if that was asked for; None where that is not known."""
+        return [one.get("unlike") for one in self.more]
+
     def to_frame(self) -> pd.DataFrame:
-        """A table of `path, label, confidence, p_<class>..., error`, one row per image."""
+        """A table of `path, label, confidence, p_<class>..., error`, one row per image, and what else was asked."""
         import pandas as pd
 
         return pd.DataFrame([row_of(one, self.classes) for one in self])
@@ -108,7 +133,7 @@ class Predictions:
 
     def __getitem__(self, place: int) -> Prediction:
         error = self.errors[place]
-        return Prediction(self.names[place], None if error else self.probabilities[place], error)
+        return Prediction(self.names[place], None if error else self.probabilities[place], error, self.more[place])
 
     def __iter__(self) -> Iterator[Prediction]:
         return (self[place] for place in range(len(self)))
@@ -140,4 +165,7 @@ def row_of(prediction: Prediction, classes: tuple[str, ...]) -> dict[str, Any]:
         best = int(prediction.probs.argmax())
         row |= {"label": classes[best], "confidence": float(prediction.probs[best])}
         row |= {f"p_{name}": float(p) for name, p in zip(classes, prediction.probs, strict=True)}
-    return row | {"error": prediction.error}
+    more = dict(prediction.more)
+    if "label_set" in more:
+        more["label_set"] = SET_SEPARATOR.join(more["label_set"])
+    return row | more | {"error": prediction.error}

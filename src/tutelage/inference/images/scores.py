@@ -65,11 +65,11 @@ def score_images(
     Raises:
         DataError: lists all problems: unreadable images, labels that are not classes of the model, no labels.
     """
-    items = _labeled(model, data, labels, tell or warn)
+    items = labeled_items(model, data, labels, tell or warn)
     blocks = model.image_pass(workers=workers).shared(items)
     if rank():
-        return ImageScores(model.classes, {}, (), items, list(predictions_of(items, blocks)))
-    predictions = list(predictions_of(items, blocks))
+        return ImageScores(model.classes, {}, (), items, list(predictions_of(items, blocks, model.classes)))
+    predictions = list(predictions_of(items, blocks, model.classes))
     faults = [f"{shown(item.place)} {p.error}" for item, p in zip(items, predictions, strict=True) if p.probs is None]
     if faults:
         raise DataError(faults)
@@ -77,7 +77,12 @@ def score_images(
     return ImageScores(model.classes, _metrics(model, items, predictions), own, items, predictions)
 
 
-def _labeled(model: Classifier, data: str, labels: str | None, tell: Tell) -> list[Item]:
+def labeled_items(model: Classifier, data: str, labels: str | None, tell: Tell) -> list[Item]:
+    """The labeled images of a source; of one with splits, the test images.
+
+    Raises:
+        DataError: lists all faults of the listing, and labels that are not classes of the model.
+    """
     listing = list_images(data, labels, role="test")
     for warning in listing.warnings:
         tell(f"warning: {warning}")

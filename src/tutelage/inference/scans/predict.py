@@ -11,10 +11,11 @@ from tutelage.core.errors import RunError
 from tutelage.core.inputs import refuse_apart
 from tutelage.core.names import first_of, shown
 from tutelage.core.wording import option
+from tutelage.core.writable import require_makeable
 from tutelage.data.scans.formats.common import stem_of
 from tutelage.data.scans.given import Given
 from tutelage.data.scans.items import Case
-from tutelage.data.scans.mask_folder import TABLE, MaskFolder
+from tutelage.data.scans.mask_folder import TABLE, MaskFolder, is_mask_table
 from tutelage.data.scans.masks import write_probabilities
 from tutelage.inference.model import Tell, Written
 from tutelage.inference.scans.prediction import Segmenter
@@ -70,12 +71,10 @@ def refuse_folder(path: Path, *, overwrite: bool, reads: Iterable[Any]) -> None:
     """
     if path.exists() and not path.is_dir():
         raise RunError(f"{path} is a file: give a folder for the masks")
-    parent = next(p for p in path.absolute().parents if p.exists())
-    if not parent.is_dir():
-        raise RunError(f"cannot create the folder {path}: {parent} is not a folder")
+    require_makeable(path)
     refuse_apart(path, reads)
     filled = path.exists() and any(path.iterdir())
-    if filled and not (path / TABLE).is_file():
+    if filled and not is_mask_table(path / TABLE):
         raise RunError(f"{path} is not empty, and holds no {TABLE} of earlier masks: give a new folder")
     if filled and not overwrite:
         raise RunError(f"{path} is not empty: give a new folder, or write into it with {option('overwrite', True)}")

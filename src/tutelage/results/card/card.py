@@ -14,6 +14,7 @@ from tutelage.networks.licenses import backbone_licenses
 from tutelage.results.card.head import head_of
 from tutelage.results.card.limits import limits_of
 from tutelage.results.report.repeat import changed_settings, quoted, train_command
+from tutelage.run.calibrated import calibration_said
 from tutelage.run.method_by_name import method_class
 from tutelage.run.run_record import RunRecord
 
@@ -80,7 +81,10 @@ def _scores(record: RunRecord) -> str:
     rows = [_headline_row(record, n), *_more_rows(scores)]
     table = "\n".join(["| score | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
     per_class = _class_rows(scores) if record.kind.name == "images" else _dice_rows(scores)
-    return "\n\n".join([f"On {items}, of the network of the last step; none was selected by them.", table, *per_class])
+    first = f"On {items}, of the network of the last step; none was selected by them."
+    said = None if record.result is None else calibration_said(record.result)
+    calibrated = [] if said is None else [f"The {said}."]
+    return "\n\n".join([first, table, *calibrated, *per_class])
 
 
 def _headline_row(record: RunRecord, n: int) -> tuple[str, str]:

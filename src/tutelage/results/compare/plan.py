@@ -252,8 +252,8 @@ def read_plan(out: Path) -> Plan:
         values.pop(_DIGEST, None)
         given: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
         return Plan(**given)
-    except (AttributeError, KeyError, TypeError) as error:
-        raise RunError(f"{out / FILE} is damaged: {error}") from None
+    except (AttributeError, KeyError, TypeError):
+        raise RunError(f"{out / FILE} is damaged: its keys and values are not those of a comparison") from None
 
 
 def _has(method: str, setting: str) -> bool:

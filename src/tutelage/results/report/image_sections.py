@@ -9,6 +9,7 @@ from tutelage.results.report.embedding_map import run_map
 from tutelage.results.report.examples import Looked, look_at
 from tutelage.results.report.galleries import least_certain
 from tutelage.results.report.scores import calibration_section, class_section, mistakes_section, score_tiles
+from tutelage.run.calibrated import calibration_said
 from tutelage.run.run_record import RunRecord
 
 __all__ = ["LOGGED", "OUT", "comparison_pictures", "look", "map_section", "score_sections", "score_tiles"]
@@ -32,7 +33,8 @@ def score_sections(record: RunRecord, looked: Looked, prefix: str) -> list[Secti
         return []
     sections = [class_section(record.scores, record.classes, prefix)] if record.scored else []
     if looked.scored is not None:
-        sections.append(calibration_section(looked.scored, looked.scored_part, looked.unlabeled, prefix))
+        how = None if record.result is None else calibration_said(record.result)
+        sections.append(calibration_section(looked.scored, looked.scored_part, looked.unlabeled, prefix, how=how))
         sections.append(mistakes_section(looked.scored, record.classes, looked.scored_part, prefix))
     if looked.unlabeled is not None:
         few = looked.unlabeled

@@ -133,8 +133,14 @@ def _class_table(per_class: Mapping[str, Any], classes: tuple[str, ...]) -> list
     return blocks
 
 
-def calibration_section(examples: Examples, part: str, unlabeled: Examples | None, prefix: str) -> Section:
-    """How well calibrated the model is, and its confidence on unlabeled images."""
+def calibration_section(
+    examples: Examples, part: str, unlabeled: Examples | None, prefix: str, *, how: str | None = None
+) -> Section:
+    """How well calibrated the model is, and its confidence on unlabeled images.
+
+    Args:
+        how: it was calibrated, if it was.
+    """
     right = examples.predicted == examples.label
     confidence = float(examples.confidence.mean())
     gap = confidence - float(right.mean())
@@ -157,6 +163,7 @@ def calibration_section(examples: Examples, part: str, unlabeled: Examples | Non
             ),
             *plots,
             Text(f"{looked}.", muted=True),
+            *([] if how is None else [Text(f"The {how}.", muted=True)]),
         ),
     )
 

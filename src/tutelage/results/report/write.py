@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rich.console import Console
 
@@ -14,6 +15,7 @@ from tutelage.core.files import make_folder, refuse_file, write_atomically
 from tutelage.core.inputs import refuse_inputs
 from tutelage.core.names import shown
 from tutelage.core.wording import command, option
+from tutelage.core.writable import require_makeable
 from tutelage.results.report import embedding_map, examples
 from tutelage.results.report.blocks import Chapter, Page, Plot, PointMap, Section, Text
 from tutelage.results.report.comparison import comparison_sections
@@ -25,6 +27,7 @@ from tutelage.results.report.render import to_html, to_markdown
 from tutelage.results.report.run_sections import how_they_were_made, run_sections, subtitle_of, title_of
 from tutelage.results.verdict.verdict import Verdict, read_verdict
 from tutelage.run.budget import report_limit
+from tutelage.run.own_content import SCORED, is_own_page
 from tutelage.run.reads import read_of_run
 from tutelage.run.run_files import values_of
 from tutelage.run.run_record import RunRecord
@@ -68,10 +71,33 @@ def write_report(
     reads = [one for run in runs for one in read_of_run(run, data=True)]
     refuse_file(out, overwrite=overwrite, reads=reads, endings=ENDINGS[format])
     if plots is not None or format == "md":
-        refuse_inputs((plots or plots_beside(out)).glob("*"), reads)
+        plots = plots or plots_beside(out)
+        require_makeable(plots)
+        refuse_inputs(plots.glob("*"), reads)
     with values_of(runs):
         page = page_of(runs, verdicts=verdicts, device=device, most=most, patience=patience)
+    if plots is not None and not overwrite:
+        _refuse_plots(page, plots)
     write_page(page, out, format=format, plots=plots)
+
+
+def refuse_page(page: Path, *, overwrite: bool, reads: Iterable[Any]) -> None:
+    """Check that a page may be written whose name follows from that of a table: it replaces pages of tutelage alone.
+
+    Raises:
+        RunError: as `refuse_file`; or it is no such page.
+    """
+    refuse_file(page, overwrite=overwrite, reads=reads)
+    if page.exists() and not is_own_page(page):
+        raise RunError(f"{page} was not written by tutelage, so it is never replaced: move it away, or name another")
+
+
+def _refuse_plots(page: Page, plots: Path) -> None:
+    """Raise RunError if a file is there of the name of a plot."""
+    made = (block.plot if isinstance(block, PointMap) else block for block in page.all_blocks())
+    files = [plots / f"{plot.name}{ending}" for plot in made if isinstance(plot, Plot) for ending in (".svg", ".png")]
+    if there := next((file for file in files if os.path.lexists(file)), None):
+        raise RunError(f"{there} exists; name another folder, or replace it with {option('overwrite', True)}")
 
 
 def page_of(
@@ -157,6 +183,7 @@ def _trained(run: Path) -> RunRecord:
             f"{command('evaluate')} with {option('report')}"
         )
     _ = record.split, record.rows, record.result
+    record.refuse_damaged(SCORED)
     return record
 
 
@@ -170,6 +197,8 @@ def report_after_training(run: Path, console: Console) -> None:
         plan = RunRecord(run).config["plan"]
         planned = plan.get("budget") if plan.get("report") else None
         patience = 1.0 if planned is None else patience_within(report_limit(seconds(planned)))
+        if out.exists() and not is_own_page(out):
+            raise RunError(f"{out} was not written by tutelage, so it is not replaced")
         write_report([run], out, overwrite=True, patience=patience)
     except Exception as error:
         console.print(f"- no report ({shown(str(error)) or type(error).__name__}); try: {command('report', run)}")

@@ -288,5 +288,5 @@ def read_verdict(run: Path) -> Verdict | None:
         causes = tuple(Reason(**cause) for cause in values.pop("causes"))
         gains, notes = (tuple(values.pop(name, ())) for name in ("gains", "notes"))
         return Verdict(**values, causes=causes, gains=gains, notes=notes)
-    except (AttributeError, KeyError, TypeError) as error:
-        raise RunError(f"{run / FILE} is damaged: {error}") from None
+    except (AttributeError, KeyError, TypeError):
+        raise RunError(f"{run / FILE} is damaged: its keys and values are not those of a verdict") from None

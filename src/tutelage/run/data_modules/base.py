@@ -160,6 +160,9 @@ class DataModule(ABC):
     def save(self, run: Path) -> None:  # noqa: B027 - most kinds have no such files
         """Write files that belong to the run and do not change while it trains."""
 
+    def finish(self, training: Training, run: Path) -> None:  # noqa: B027 - most kinds have no such files
+        """Write files on the trained network, after it is scored."""
+
     @abstractmethod
     def facts(self) -> dict[str, Any]:
         """What config.json records for this kind of data only, ready for JSON."""

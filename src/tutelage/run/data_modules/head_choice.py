@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -18,12 +19,13 @@ from tutelage.core.seeding import derived_seed, own_random_state
 from tutelage.data.images.dataset import ImageDataset
 from tutelage.run.data_modules.feature_streams import Features, build_feature_training, new_head
 from tutelage.run.estimate import Estimate
+from tutelage.run.held_out import FOLDS, HeldOut
+from tutelage.tasks.calibration import LogProbs
 from tutelage.training.health import Health
 from tutelage.training.loop import run_step
 from tutelage.training.state import Training
 
 Rows = NDArray[np.int64]
-LogProbs = NDArray[np.float64]
 
 _FOLDS, _REPEATS = 4, 3
 _STEPS = {"linear": 1}  # a head starts at its logistic regression
@@ -45,6 +47,7 @@ class HeadChoice:
         reason: why, in one sentence.
         labels: the number of labels that the scores are on.
         rounds: how often each of them was predicted.
+        held_out: what the chosen head says of each of them, trained without it; None if there were too few labels.
     """
 
     name: str
@@ -53,6 +56,7 @@ class HeadChoice:
     reason: str
     labels: int = 0
     rounds: int = 0
+    held_out: HeldOut | None = None
 
     @property
     def estimate(self) -> Estimate | None:
@@ -101,6 +105,7 @@ def choose_head(
         return HeadChoice(names[0], {}, metric, reason)
     held: list[NDArray[np.int64]] = []
     right: dict[str, list[NDArray[np.bool_]]] = {name: [] for name in names}
+    said: dict[str, list[tuple[LogProbs, nn.Linear]]] = {name: [] for name in names}
     with one_thread(device):
         for number, fold in enumerate(_folds(label, seed=next(iter(configs.values())).train.seed)):
             if number == _FOLDS and all(np.concatenate(hits).all() for hits in right.values()):
@@ -110,8 +115,11 @@ def choose_head(
             part.labeled_rows = data.labeled_rows[kept]
             held.append(fold)
             for name, cfg in configs.items():
-                predict = predictor_of(train_head(cfg, part, features, device, widths), features, device)
-                right[name].append(predict(data.labeled_rows[fold]).argmax(1) == label[fold])
+                trained = train_head(cfg, part, features, device, widths)
+                log_probs = predictor_of(trained, features, device)(data.labeled_rows[fold])
+                right[name].append(log_probs.argmax(1) == label[fold])
+                if number < _FOLDS:
+                    said[name].append((log_probs, cast(nn.Linear, trained.head)))
     weight = row_weights(label, unbalanced)
     rows = np.concatenate(held)
     shares = {name: _per_label(np.concatenate(hits), rows, len(label)) for name, hits in right.items()}
@@ -124,7 +132,11 @@ def choose_head(
             chosen = name
     listed = ", ".join(f"{name} {100 * score:.1f}%" for name, (score, _) in scores.items())
     reason = f"{chosen}, by cross-validated {metric} on {len(tested)} labels ({listed})"
-    return HeadChoice(chosen, scores, metric, reason, len(tested), int(np.bincount(rows).max()))
+    folds, of_fold = held[:_FOLDS], said[chosen]
+    held_out = HeldOut.of(np.concatenate([found for found, _ in of_fold]), label[np.concatenate(folds)], FOLDS)
+    number_of_fold = np.repeat(np.arange(len(folds)), [len(fold) for fold in folds])
+    held_out = held_out.in_folds(number_of_fold, [head for _, head in of_fold])
+    return HeadChoice(chosen, scores, metric, reason, len(tested), int(np.bincount(rows).max()), held_out)
 
 
 def _folds(label: NDArray[np.int64], *, seed: int) -> list[NDArray[np.int64]]:

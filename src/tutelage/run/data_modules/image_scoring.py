@@ -5,24 +5,32 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.console import Console
 
 from tutelage.data.images.dataset import ImageDataset
 from tutelage.data.images.evidence import measure_gap, measure_label_fit
 from tutelage.data.images.image_set import ImageSubset
 from tutelage.data.images.loader import Normalization, unchanged
+from tutelage.networks.base import Network
 from tutelage.run.data_modules.image_costs import evidence_time, scoring_time
 from tutelage.run.data_modules.pretrained_start import PretrainedStart
 from tutelage.run.estimate import KEY
+from tutelage.run.pile import MOST_PASSED, Pile
 from tutelage.tasks.classification import Classification
 from tutelage.tasks.representation import FOLDS, Representation
 from tutelage.training.monitor import NeighborExam
 from tutelage.training.scoring import Exam, ImageExam
 from tutelage.training.state import Training
+
+Rows = NDArray[np.int64]
+
+_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -80,7 +88,9 @@ class ImageScoring:
         validation, scored = 0 if exam is None else len(exam), test
         if isinstance(self.task, Representation) and test:
             scored += len(self.data.labeled_rows)  # the test images are compared with them
-        each = self.seconds_per_image(training, 0.7 * seconds) if validation + test else 0.0
+        if isinstance(self.task, Classification) and self.pretrained.features is None:
+            scored += min(MOST_PASSED, len(self._trained_on))
+        each = self.seconds_per_image(training, 0.7 * seconds) if validation + scored else 0.0
         reading = decoding * test
         if self.pretrained.backbone is not None and test:
             reading += test * self.pretrained.backbone.seconds_per_image(self.data.train.images)
@@ -111,6 +121,28 @@ class ImageScoring:
             "gap": None if gap is None else dataclasses.asdict(gap),
             "label_fit": None if fit is None else dataclasses.asdict(fit),
         }
+
+    @torch.no_grad()
+    def keep_pile(self, run: Path, training: Training) -> None:
+        """Write features of some images of training into a run of a classifier; see `Pile`."""
+        if not isinstance(self.task, Classification):
+            return
+        if (features := self.pretrained.features) is not None:
+            pile = Pile.of(features[Pile.rows(self._trained_on)])
+        else:
+            network, rows = cast(Network, training.method.predictor), Pile.rows(self._trained_on, MOST_PASSED)
+            network.eval()
+            found = []
+            for part in np.array_split(rows, max(1, len(rows) // _BATCH)):
+                pixels = torch.from_numpy(np.ascontiguousarray(self.data.train.images[part])).to(self.device)
+                found.append(network.features(self.normalization(pixels)).float().cpu().numpy())
+            pile = Pile.of(np.concatenate(found))
+        if pile is not None:
+            pile.save(run)
+
+    @property
+    def _trained_on(self) -> Rows:
+        return np.union1d(self.data.labeled_rows, self.data.unlabeled_rows)
 
     def _gives_evidence(self, training: Training) -> bool:
         return self.pretrained.backbone is None and bool(

@@ -104,7 +104,9 @@ class ImageModule(DataModule):
         lenient = dataclasses.replace(cfg.data, skip_unreadable=True)
         reader = image_reader(cfg)
         found = read_image_headers(lenient, reader=reader, needs_labels=learns_from_labels(cfg.method))
-        if not found.faults:
+        if found.faults and not (alone := read_image_headers(lenient, reader=reader, needs_labels=False)).faults:
+            found = alone  # a pile of images, whose views can be seen all the same
+        elif not found.faults:
             choice = ImageChoice.of(found, cfg, self.device.type)
             choice.print(self.console)
             cfg = choice.settings(cfg)
@@ -193,9 +195,12 @@ class ImageModule(DataModule):
             self.normalization = self.pretrained.backbone.normalization
 
     def save(self, run: Path) -> None:
-        """The frozen backbone, so that the run needs no other file."""
-        if self.pretrained.backbone is not None:
-            self.pretrained.backbone.save(run)
+        """See `DataModule`."""
+        self.pretrained.save(run)
+
+    def finish(self, training: Training, run: Path) -> None:
+        """See `DataModule`."""
+        self.scoring.keep_pile(run, training)
 
     def resume(self, cfg: RunConfig, recorded: Mapping[str, Any], run: Path) -> None:
         """Restore the frozen backbone, or the normalization if it came from another run, which may be gone."""

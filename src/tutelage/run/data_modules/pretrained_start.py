@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
@@ -28,6 +29,7 @@ from tutelage.run.data_modules.trial import Trial, try_fine_tuning
 from tutelage.run.estimate import Estimate
 from tutelage.run.frozen import FrozenBackbone
 from tutelage.run.frozen_networks import FrozenNetworks
+from tutelage.run.held_out import HeldOut
 from tutelage.run.method_by_name import method_class
 
 
@@ -39,6 +41,7 @@ class PretrainedStart:
         backbone: the frozen networks, if only a head is trained.
         features: (N, D) of the training images, if the backbone is frozen.
         estimate: the score by cross-validation or by the trial, if nothing else will score the run.
+        held_out: what the head says of labels that it was trained without.
         trial: of fine-tuning against the head that it starts from, if there was one.
         weights: tensors that the network starts with, if it starts at a head on its features or after a trial.
     """
@@ -49,6 +52,7 @@ class PretrainedStart:
         self.backbone: FrozenNetworks | None = None
         self.features: NDArray[np.float32] | None = None
         self.estimate: Estimate | None = None
+        self.held_out: HeldOut | None = None
         self.trial: Trial | None = None
         self.weights: Mapping[str, Tensor] = MappingProxyType({})
 
@@ -59,7 +63,7 @@ class PretrainedStart:
 
     def decide(self, cfg: RunConfig, data: ImageDataset, *, deadline: Deadline | None) -> RunConfig:
         """Compute features, choose a head, and estimate its score; returns the settings with what was decided."""
-        self.estimate = None  # of an earlier run on this data
+        self.estimate = self.held_out = None  # of an earlier run on this data
         if data.channels not in (1, 3) and (cfg.frozen or cfg.network.feature_dims is not None):
             raise ConfigError(
                 f"a frozen network for photos takes gray or color images, got {data.channels} channels: leave "
@@ -76,7 +80,7 @@ class PretrainedStart:
         if len(self.heads) > 1:
             choice = from_main(choose_head(self.heads, data, self.features, device=self.device, widths=self.widths))
             choice.print(self.console)
-            self.estimate = choice.estimate
+            self.estimate, self.held_out = choice.estimate, choice.held_out
             cfg, self.heads = self._without_own_baseline(self.heads[choice.name]), {}
         elif data.val is None and not data.has_test:
             self.estimate = self._cross_validated(cfg, data, self.features)
@@ -96,6 +100,13 @@ class PretrainedStart:
                 self.console.print(f"- the network {name}: {loaded}; it stays frozen")
             backbone.fit_transform(raw, cfg.network.feature_dims)
         self.features = backbone.transformed(raw)
+
+    def save(self, run: Path) -> None:
+        """Write the frozen networks, and what they say of held-out labels, into a run folder."""
+        if self.backbone is not None:
+            self.backbone.save(run)
+        if self.held_out is not None:
+            self.held_out.save(run)
 
     def try_fine_tuning(
         self, cfg: RunConfig, data: ImageDataset, network: Network, normalization: Normalization
@@ -128,9 +139,8 @@ class PretrainedStart:
     def _cross_validated(self, cfg: RunConfig, data: ImageDataset, features: NDArray[np.float32]) -> Estimate | None:
         """What cross-validation on the labels says of a head that nothing else will score."""
         begin = time.perf_counter()
-        estimate = from_main(
-            choose_head({cfg.method: cfg}, data, features, device=self.device, widths=self.widths)
-        ).estimate
+        choice = from_main(choose_head({cfg.method: cfg}, data, features, device=self.device, widths=self.widths))
+        estimate, self.held_out = choice.estimate, choice.held_out
         if estimate is not None:
             seconds = time.perf_counter() - begin
             self.console.print(f"- {cfg.method} was cross-validated on {estimate.labels} labels, in {seconds:.0f} s")

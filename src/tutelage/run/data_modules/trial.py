@@ -25,7 +25,6 @@ from tutelage.networks.base import Network
 from tutelage.run.budget import LEAST_STEPS, timing_limit, timing_patience
 from tutelage.run.build import set_length
 from tutelage.run.data_modules.head_choice import (
-    LogProbs,
     Rows,
     is_unbalanced,
     predictor_of,
@@ -38,6 +37,7 @@ from tutelage.run.data_modules.image_streams import Inputs, build_training
 from tutelage.run.estimate import BY_TRIAL, Estimate
 from tutelage.run.frozen_networks import FrozenNetworks
 from tutelage.run.run_record import RunRecord
+from tutelage.tasks.calibration import LogProbs
 from tutelage.training.plan import TRIAL_LENGTH, step_time
 
 _BATCH = 64

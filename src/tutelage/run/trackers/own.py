@@ -7,11 +7,13 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from tutelage.run.own_content import TRACKED as RECORD
 from tutelage.run.trackers.mlflow_tracker import ARTIFACTS, FILES
 from tutelage.run.trackers.mlflow_tracker import FOLDER as MLFLOW
 from tutelage.run.trackers.wandb_tracker import FOLDER as WANDB
 
-RECORD = "trackers.json"  # the identifiers of the runs in the trackers, by name
+__all__ = ["FOLDERS", "RECORD", "remove_tracked"]
+
 FOLDERS = (f"{MLFLOW}/{ARTIFACTS}", MLFLOW, WANDB)
 _RUN_OF_MLFLOW = re.compile(r"[0-9a-f]{32}")
 _OF_WANDB = re.compile(r"(offline-)?run-\d{8}_\d{6}-[a-z0-9]+|latest-run|debug(-internal)?\.log")

@@ -1,6 +1,7 @@
 // A row of buttons, one for each class.
 
-import {classColor, make, onState, store} from "./store.js";
+import {make} from "./dom.js";
+import {classColor, onState, store} from "./store.js";
 
 export class ClassButtons {
   // pick(name, pointed) is called with the class, and whether it was clicked with a pointer; chosen() gives the pressed one, where there is such a thing.

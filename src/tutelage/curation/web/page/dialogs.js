@@ -1,7 +1,8 @@
 // The windows: keys, a new class, a change of a class, a training, an export.
 
 import {post} from "./api.js";
-import {announce, by, counted, make, refresh, save, store} from "./store.js";
+import {announce, by, counted, make} from "./dom.js";
+import {refresh, save, store} from "./store.js";
 
 let changed = null;
 

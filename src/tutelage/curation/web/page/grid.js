@@ -1,9 +1,10 @@
 // A grid of images that get a class together. Images can be taken out, or be given another class.
 
 import {get} from "./api.js";
+import {announce, counted, make, percent} from "./dom.js";
 import {addStep} from "./history.js";
 import {small} from "./pictures.js";
-import {announce, classColor, counted, make, percent, save} from "./store.js";
+import {classColor, save} from "./store.js";
 import {showTrouble} from "./trouble.js";
 
 export class Grid {

@@ -2,9 +2,10 @@
 
 import {get} from "./api.js";
 import {ClassButtons} from "./classes.js";
+import {by, counted, make} from "./dom.js";
 import {Grid, itemsOf} from "./grid.js";
 import {askFirst} from "./single.js";
-import {by, counted, make, store} from "./store.js";
+import {store} from "./store.js";
 import {showTrouble} from "./trouble.js";
 
 let chosen = null;

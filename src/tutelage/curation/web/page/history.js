@@ -1,7 +1,8 @@
 // The list of the last steps: those that the server has on the disk, and above them those that are being saved.
 
+import {by, counted, make} from "./dom.js";
 import {small} from "./pictures.js";
-import {by, classColor, counted, make, onState, store} from "./store.js";
+import {classColor, onState, store} from "./store.js";
 
 const MOST = 5;
 const waiting = []; // newest first

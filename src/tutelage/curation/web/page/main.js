@@ -1,13 +1,14 @@
 // Starts the page, switches between its views, and gives each key its meaning.
 
 import {startDialogs, keysOn, openEditClass, openNewClass} from "./dialogs.js";
+import {by} from "./dom.js";
 import {forgetTakenOut, groupGrid, openGroup, startGroups} from "./groups.js";
 import {startHistory} from "./history.js";
 import {closeRegion, openMap, regionGrid, startMap} from "./map.js";
 import {answer, back, forward, lookAgain, showIndex, startSingle, undo} from "./single.js";
 import {startStatus} from "./status.js";
-import {by, refresh, store} from "./store.js";
-import {showTrouble, startTrouble} from "./trouble.js";
+import {onSaved, refresh, store} from "./store.js";
+import {hideTrouble, showTrouble, startTrouble} from "./trouble.js";
 
 const VIEWS = ["single", "groups", "map"];
 let view = "single";
@@ -87,6 +88,7 @@ async function watch() {
 
 async function start() {
   startTrouble();
+  onSaved(hideTrouble); // what went wrong before is over
   startTabs();
   startStatus();
   startDialogs(() => lookAgain().catch((error) => showTrouble(error, null)));

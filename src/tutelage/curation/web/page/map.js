@@ -2,8 +2,9 @@
 
 import {get} from "./api.js";
 import {ClassButtons} from "./classes.js";
+import {announce, by, counted, make} from "./dom.js";
 import {Grid, itemsOf} from "./grid.js";
-import {announce, by, classColor, counted, make, onState, store} from "./store.js";
+import {classColor, onState, store} from "./store.js";
 import {showTrouble} from "./trouble.js";
 
 const EDGE = 12; // pixels around the points

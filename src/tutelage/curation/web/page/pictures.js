@@ -1,6 +1,12 @@
 // Pictures that were loaded, or are loading; those that were not used for longest are forgotten.
 
-import {picture} from "./api.js";
+import {ask, asAddress} from "./api.js";
+
+// The picture as an address for an <img>: a browser sends no key for images.
+async function picture(index, side) {
+  const content = await (await ask(`/api/picture/${index}/${side}`)).blob();
+  return asAddress(content);
+}
 
 const MOST = {large: 12, small: 400};
 const kept = {large: new Map(), small: new Map()};

@@ -2,10 +2,11 @@
 
 import {get} from "./api.js";
 import {ClassButtons} from "./classes.js";
+import {openEditClass, openNewClass} from "./dialogs.js";
+import {announce, by, make, percent} from "./dom.js";
 import {addStep} from "./history.js";
 import {large} from "./pictures.js";
-import {announce, by, classColor, idle, make, onState, percent, refresh, save, store} from "./store.js";
-import {openEditClass, openNewClass} from "./dialogs.js";
+import {classColor, idle, onState, refresh, save, store} from "./store.js";
 import {showTrouble} from "./trouble.js";
 
 const seen = []; // the images that were shown, in order

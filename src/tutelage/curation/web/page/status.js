@@ -1,6 +1,7 @@
 // The progress: what is settled, how good it is, what is asked next, and a training in the background.
 
-import {by, counted, make, onState, percent} from "./store.js";
+import {by, counted, make, percent} from "./dom.js";
+import {onState} from "./store.js";
 
 const number = (value) => value.toLocaleString("en-US");
 

@@ -24,7 +24,7 @@ _HEADER = 348  # bytes
 def read(
     path: Path, what: str, channels_last_axis: bool, assumed_spacing: tuple[float, ...]
 ) -> tuple[NDArray, Geometry]:
-    """(C, *S) and the geometry; `what` and `assumed_spacing` are ignored.
+    """(C, *S) and the geometry; `assumed_spacing` is ignored.
 
     Analyze states spacing and no orientation. As in nibabel and SPM, the first axis points left, and the origin is in
     the middle unless SPM wrote another one.
@@ -46,7 +46,7 @@ def read(
         start = max(int(header["vox_offset"]), 0)
     except Exception as error:  # damaged headers make nibabel raise almost anything
         raise FormatFault(f"is not a readable Analyze header: {shown(str(error))}") from None
-    claimed_bytes(shape, itemsize, len(content), skipped=start)
+    claimed_bytes(shape, itemsize, len(content), skipped=start, what=what)
     files = {"header": head, "image": content}
     held = {name: nibabel.FileHolder(fileobj=io.BytesIO(data)) for name, data in files.items()}
     if not pair:

@@ -11,25 +11,34 @@ import math
 import zlib
 from collections.abc import Sequence
 
-from tutelage.core.memory import memory_fault, size_text
+from tutelage.core.memory import IMAGE_LIMIT, MASK_LIMIT, memory_fault, size_text
 from tutelage.core.names import shown
 from tutelage.data.scans.formats.common import FormatFault
 
 _COPIES = 8  # bytes for each voxel beside those of the file: as float32, and prepared
+_SCANS = 2  # scans are packed half as densely as photos at most
+_MOST_AXES = 16
+_LONGEST_AXIS = 1 << 48  # voxels
 _SPARE = 1 << 26  # bytes that may follow the voxels
 
 
-def claimed_bytes(shape: Sequence[int], itemsize: int, present: int, *, ratio: int = 1, skipped: int = 0) -> int:
+def claimed_bytes(
+    shape: Sequence[int], itemsize: int, present: int, *, ratio: int = 1, skipped: int = 0, what: str = "image"
+) -> int:
     """The bytes of the voxels that a header claims.
 
     Args:
         present: bytes that are there, packed if `ratio` is above 1.
         ratio: bytes that one of them unpacks to at most.
         skipped: bytes before the voxels.
+        what: "image" or "label".
 
     Raises:
         FormatFault: an axis has no length, the file cannot hold as many, or the machine has less memory.
     """
+    if len(shape) > _MOST_AXES or max(shape, default=0) > _LONGEST_AXIS:
+        longest = f"{max(shape):.3g}" if max(shape) < 1e300 else "very many"
+        raise FormatFault(f"has a header that claims {len(shape)} axes of up to {longest} voxels: it is damaged")
     said = " x ".join(map(str, shape))
     if not shape or min(shape) < 1:
         raise FormatFault(f"has a header that claims {said or 'no'} voxels: it is damaged")
@@ -39,7 +48,8 @@ def claimed_bytes(shape: Sequence[int], itemsize: int, present: int, *, ratio: i
             f"is truncated or damaged: its header claims {said} voxels ({size_text(needed)}), which cannot be in the "
             f"{size_text(present)} that are there"
         )
-    if (fault := memory_fault(math.prod(shape) * (itemsize + _COPIES), present)) is not None:
+    taken, limit = math.prod(shape) * (itemsize + _COPIES), {"label": MASK_LIMIT}.get(what, IMAGE_LIMIT)
+    if (fault := memory_fault(taken, present, content=_SCANS * needed, limit=limit)) is not None:
         raise FormatFault(f"has {said} voxels and {fault}")
     return needed
 

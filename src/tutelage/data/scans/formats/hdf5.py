@@ -38,7 +38,9 @@ def read(
             raise FormatFault(f"keeps the values of '{what}' in other files: expected them in the file itself")
         for shape in (stored.shape, stored.chunks):  # chunks may be larger than all that they hold
             if shape:  # a filter that packs most tightly, and chunks that were never written
-                claimed_bytes(shape, stored.dtype.itemsize, stored.id.get_storage_size() + _SPARE, ratio=_RATIO)
+                claimed_bytes(
+                    shape, stored.dtype.itemsize, stored.id.get_storage_size() + _SPARE, ratio=_RATIO, what=what
+                )
         try:
             values = np.asarray(stored[()])
         except (OSError, ValueError, TypeError) as error:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tutelage.core.files import write_atomically
 from tutelage.core.memory import DEFLATE
-from tutelage.core.names import shown
+from tutelage.core.names import brief, shown
 from tutelage.core.regular import read_regular
 from tutelage.data.scans.formats.claims import claimed_bytes, unpacked
 from tutelage.data.scans.formats.common import FormatFault, split_channels
@@ -34,14 +34,17 @@ _TYPES = {
     "MET_FLOAT": "f4",
     "MET_DOUBLE": "f8",
 }
+_NEEDED = ("DimSize", "ElementNumberOfChannels", "ElementSpacing", "TransformMatrix", "Offset")
 _LONGEST_HEADER = 1 << 16  # bytes
+_MOST_CHANNELS = 1 << 16
+_LONGEST_NUMBER = 15  # digits
 _TO_RAS = np.array([-1.0, -1.0, 1.0])  # ITK's coordinates are LPS
 
 
 def read(
     path: Path, what: str, channels_last_axis: bool, assumed_spacing: tuple[float, ...]
 ) -> tuple[NDArray, Geometry]:
-    """(C, *S) and the geometry of a `.mha` or `.mhd` file; `what` is ignored."""
+    """(C, *S) and the geometry of a `.mha` or `.mhd` file."""
     content = read_regular(path)
     header, start = _header(content)
     try:
@@ -50,12 +53,13 @@ def read(
         order = ">" if _true(header, "BinaryDataByteOrderMSB") or _true(header, "ElementByteOrderMSB") else "<"
         dtype = np.dtype(order + _TYPES[header["ElementType"]])
         affine = _affine(header, len(sizes))
-        if channels < 1:
-            raise ValueError("ElementNumberOfChannels")
+        if not 1 <= channels <= _MOST_CHANNELS:
+            raise KeyError("ElementNumberOfChannels")
     except (KeyError, ValueError) as error:
-        raise FormatFault(f"has a MetaImage header that lacks or garbles {shown(str(error))}") from None
+        said = brief(str(error)) if isinstance(error, KeyError) else "one of " + ", ".join(_NEEDED)
+        raise FormatFault(f"has a MetaImage header that lacks or garbles {said}") from None
     data, packed = _data(path, header, content, start), _true(header, "CompressedData")
-    expected = claimed_bytes(sizes, dtype.itemsize * channels, len(data), ratio=DEFLATE if packed else 1)
+    expected = claimed_bytes(sizes, dtype.itemsize * channels, len(data), ratio=DEFLATE if packed else 1, what=what)
     if packed:
         data = unpacked(data, "zlib", expected)
     elif header.get("HeaderSize") == "-1":  # the voxels are at the end
@@ -122,8 +126,8 @@ def _data(path: Path, header: dict[str, str], content: bytes, start: int) -> byt
     if file is None:
         raise FormatFault(f"keeps its voxels in '{shown(name)}', which is no file beside it: expected one file of them")
     skipped = header.get("HeaderSize", "0")
-    if not skipped.lstrip("-").isdecimal():
-        raise FormatFault(f"has a MetaImage header with HeaderSize {shown(skipped)}: expected a number")
+    if not skipped.removeprefix("-").isdecimal() or len(skipped) > _LONGEST_NUMBER:
+        raise FormatFault(f"has a MetaImage header with HeaderSize {brief(skipped)}: expected a number of bytes")
     return read_regular(file)[max(int(skipped), 0) :]
 
 

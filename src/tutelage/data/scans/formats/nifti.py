@@ -32,8 +32,8 @@ _PLACES = 2  # code "aligned": not the coordinates of a scanner
 def read(
     path: Path, what: str, channels_last_axis: bool, assumed_spacing: tuple[float, ...]
 ) -> tuple[NDArray, Geometry]:
-    """(C, *S) and the geometry of a NIfTI file; `what` and `assumed_spacing` are ignored."""
-    image = _open(path)
+    """(C, *S) and the geometry of a NIfTI file; `assumed_spacing` is ignored."""
+    image = _open(path, what)
     try:
         values = np.asanyarray(image.dataobj)
     except (ValueError, OSError, EOFError) as error:
@@ -72,7 +72,7 @@ def _place(image: nibabel.Nifti1Image, affine: Affine) -> None:
     image.header.set_xyzt_units("mm")
 
 
-def _open(path: Path) -> nibabel.Nifti1Image:
+def _open(path: Path, what: str = "image") -> nibabel.Nifti1Image:
     """The image in the file, read to its end, so that gzip's checksum is verified."""
     import nibabel
 
@@ -93,7 +93,7 @@ def _open(path: Path) -> nibabel.Nifti1Image:
         start = max(int(header["vox_offset"]), 0)
     except Exception as error:  # damaged headers make nibabel raise almost anything
         raise FormatFault(f"is not a readable NIfTI file: {shown(str(error))}") from None
-    claimed = claimed_bytes(shape, itemsize, len(content), ratio=DEFLATE if packed else 1, skipped=start)
+    claimed = claimed_bytes(shape, itemsize, len(content), ratio=DEFLATE if packed else 1, skipped=start, what=what)
     voxels = head + _read(stream, max(start + claimed - len(head), 0))
     while packed and _read(stream, _CHUNK):  # what follows the voxels is not kept, but must be sound
         pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -11,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.core.files import atomic_file
-from tutelage.core.memory import DEFLATE
-from tutelage.core.names import shown
+from tutelage.core.memory import DEFLATE, size_text
+from tutelage.core.names import brief, shown
 from tutelage.core.regular import open_regular
 from tutelage.data.scans.formats.claims import claimed_bytes, unpacked
 from tutelage.data.scans.formats.common import COLORS, FormatFault, split_channels
@@ -21,6 +22,8 @@ from tutelage.data.scans.geometry import Geometry, plain_geometry
 _PACKED = dict.fromkeys(("gzip", "gz"), "gzip") | dict.fromkeys(("bzip2", "bz2"), "bz2")  # as NRRD calls them
 _BZ2 = 1 << 17  # bytes that one byte of bz2 unpacks to, with some to spare
 _TEXT = ("ascii", "text", "txt")  # at least one character for each voxel
+_LONGEST_HEADER = 1 << 20  # bytes
+_LONGEST_SAID = 300  # characters of what pynrrd says
 _TO_RAS = {  # sign of x and y, by the space in the header
     "left-posterior-superior": (-1.0, -1.0),
     "lps": (-1.0, -1.0),
@@ -34,20 +37,22 @@ _TO_RAS = {  # sign of x and y, by the space in the header
 def read(
     path: Path, what: str, channels_last_axis: bool, assumed_spacing: tuple[float, ...]
 ) -> tuple[NDArray, Geometry]:
-    """(C, *S) and the geometry of an NRRD file; `what` is ignored."""
-    import nrrd
-
+    """(C, *S) and the geometry of an NRRD file."""
     try:
         with open_regular(path) as stream:
-            header = nrrd.read_header(stream)
+            header = _header(stream)
             apart = next((header[key] for key in ("data file", "datafile") if key in header), None)
-            values = None if apart is not None else _voxels(header, stream)
+            values = None if apart is not None else _voxels(header, stream, what)
     except (OSError, FormatFault, MemoryError):
         raise
+    except ModuleNotFoundError:
+        raise
+    except (ValueError, OverflowError):
+        raise FormatFault("has an NRRD header with a value that is no number, or too large: it is damaged") from None
     except Exception as error:  # damaged files make pynrrd raise almost anything
-        raise FormatFault(f"is not a readable NRRD file: {shown(str(error))}") from None
+        raise FormatFault(f"is not a readable NRRD file: {shown(str(error))[:_LONGEST_SAID]}") from None
     if values is None:
-        raise FormatFault(f"keeps its voxels in '{shown(str(apart))}': expected them in the file itself")
+        raise FormatFault(f"keeps its voxels in '{brief(str(apart))}': expected them in the file itself")
     directions = _directions(header)
     if directions is None:
         array = split_channels(values, channels_last_axis)
@@ -59,7 +64,7 @@ def read(
     array = array.reshape(-1, *array.shape[int((~in_space).sum()) :])
     signs = _TO_RAS.get(str(header["space"]).lower())
     if signs is None or directions.shape[1] != 3:
-        raise FormatFault(f"lies in the space '{shown(str(header['space']))}': expected one of {', '.join(_TO_RAS)}")
+        raise FormatFault(f"lies in the space '{brief(str(header['space']))}': expected one of {', '.join(_TO_RAS)}")
     affine = np.eye(4)
     affine[:3, : int(in_space.sum())] = directions[in_space].T
     affine[:3, 3] = header.get("space origin", np.zeros(3))
@@ -97,22 +102,49 @@ def write(path: Path, mask: NDArray[np.uint8], geometry: Geometry, names: Sequen
         nrrd.write(stream, mask, header)
 
 
-def _voxels(header: dict[str, Any], stream: BinaryIO) -> NDArray[Any]:
+def _header(stream: BinaryIO) -> dict[str, Any]:
+    """The fields of the header; the voxels come next in the stream."""
+    import nrrd
+
+    start = io.BytesIO(stream.read(_LONGEST_HEADER))
+    if not start.getbuffer().nbytes:
+        raise FormatFault("is empty (0 bytes)")
+    header: dict[str, Any] = nrrd.read_header(start)
+    if start.tell() == _LONGEST_HEADER:
+        raise FormatFault(f"has a header of {size_text(_LONGEST_HEADER)} or more: it is damaged")
+    stream.seek(start.tell())
+    return header
+
+
+def _skip(header: dict[str, Any], stream: BinaryIO) -> int:
+    """Skip the lines before the voxels; the bytes to be skipped behind them, -1 if the voxels are at the end."""
+    lines, count = (int(header.get(f"{word}skip", header.get(f"{word} skip", 0))) for word in ("line", "byte"))
+    present = os.fstat(stream.fileno()).st_size
+    if not 0 <= lines <= present or not -1 <= count <= present:
+        raise FormatFault(
+            f"has a header that skips {brief(str(lines))} lines and {brief(str(count))} bytes, and the file has "
+            f"{present:,} bytes: expected 0 or more, or -1 bytes"
+        )
+    if not all(stream.readline() for _ in range(lines)):
+        raise FormatFault(f"has a header that skips {lines} lines, which are not there: it is damaged")
+    return count
+
+
+def _voxels(header: dict[str, Any], stream: BinaryIO, what: str) -> NDArray[Any]:
     """The voxels, which are unpacked here, since pynrrd unpacks whatever is there."""
     import nrrd
 
     encoding = str(header["encoding"]).lower()
     kind = _PACKED.get(encoding)
-    for _ in range(int(header.get("lineskip", header.get("line skip", 0)))):
-        stream.readline()
+    skipped = _skip(header, stream)
     content = stream.read()
     itemsize = 1 if encoding in _TEXT else np.dtype(nrrd.reader._determine_datatype(header)).itemsize
     sizes = [int(size) for size in header["sizes"]]
     ratio = {None: 1, "gzip": DEFLATE, "bz2": _BZ2}[kind]
-    claimed = claimed_bytes(sizes, itemsize, len(content), ratio=ratio)
+    claimed = claimed_bytes(sizes, itemsize, len(content), ratio=ratio, skipped=max(skipped, 0), what=what)
     plain = header | {"lineskip": 0, "line skip": 0}
     if kind is not None:
-        content, plain = unpacked(content, kind, claimed), plain | {"encoding": "raw"}
+        content, plain = unpacked(content, kind, claimed + max(skipped, 0)), plain | {"encoding": "raw"}
     values: NDArray[Any] = nrrd.read_data(plain, io.BytesIO(content))
     return values
 

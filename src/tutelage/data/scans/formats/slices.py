@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tutelage.core.files import write_atomically
-from tutelage.core.names import shown
+from tutelage.core.memory import IMAGE_LIMIT, MASK_LIMIT
+from tutelage.core.names import counted, enumerated, shown
 from tutelage.core.regular import read_regular
+from tutelage.data.images.decoding_memory import decoding_fault
 from tutelage.data.images.reading import MAX_PIXELS
 from tutelage.data.scans.formats.common import FormatFault
 from tutelage.data.scans.geometry import Geometry, plain_geometry
@@ -26,6 +28,9 @@ def read(
         with Image.open(io.BytesIO(content)) as image:
             if image.size[0] * image.size[1] > MAX_PIXELS:
                 raise FormatFault(f"has {image.size[0]} x {image.size[1]} pixels, more than {MAX_PIXELS} are refused")
+            limit = MASK_LIMIT if what == "label" else IMAGE_LIMIT
+            if (fault := decoding_fault(image, len(content), limit=limit)) is not None:
+                raise FormatFault(f"has {image.size[0]} x {image.size[1]} pixels and {fault}")
             image.load()
             array = _mask(image) if what == "label" else _intensities(image)
     except FormatFault:
@@ -53,11 +58,19 @@ def _mask(image: Image.Image) -> NDArray:
 
 def _remedy(image: Image.Image) -> str:
     """How a mask in colors becomes one of class values."""
-    colors = np.asarray(image.convert("RGB")).reshape(-1, 3)
-    if (colors == colors[:, :1]).all():
-        return "; its channels are equal, so keep one, with Pillow: Image.open(file).getchannel(0).save(file)"
-    count = len(np.unique(colors, axis=0))
-    return f"; it has {count} colors, so save a gray image in which each color is the number of its class"
+    bands = [np.asarray(image.getchannel(number)) for number in range(len(image.getbands()))]
+    varied = [number for number, band in enumerate(bands) if band.min() < band.max()]
+    if len(varied) == 1:
+        (one,) = varied
+        name = image.getbands()[one]
+        return (
+            f"; only its channel {name} varies, so keep it, with Pillow: Image.open(file).getchannel({one}).save(file)"
+        )
+    if varied and all((bands[number] == bands[varied[0]]).all() for number in varied):
+        same = f"its channels {enumerated([image.getbands()[number] for number in varied])} are equal"
+        return f"; {same}, so keep one, with Pillow: Image.open(file).getchannel({varied[0]}).save(file)"
+    count = len(np.unique(np.stack(bands, axis=-1).reshape(-1, len(bands)), axis=0))
+    return f"; it has {counted(count, 'color')}, so save a gray image in which each color is the number of its class"
 
 
 def _intensities(image: Image.Image) -> NDArray:

@@ -1,4 +1,5 @@
-// What the page asks of the server. Every request carries the key that came with the address.
+// What a page asks of the server. Every request carries the key that came with the address. The title of a page is its
+// command.
 
 const STORED = "tutelage-token";
 
@@ -17,26 +18,28 @@ const token = takeToken();
 addEventListener("hashchange", () => location.reload());
 
 export class Trouble extends Error {
-  constructor(message, status) {
+  // `wait` is the number of seconds after which it may work, where the server says so.
+  constructor(message, status, wait = 0) {
     super(message);
     this.status = status;
+    this.wait = wait;
   }
 }
 
-async function ask(path, options = {}) {
+export async function ask(path, options = {}) {
   const headers = {"X-Tutelage-Token": token, ...options.headers};
   let response;
   try {
     response = await fetch(path, {...options, headers, credentials: "omit"});
   } catch {
-    throw new Trouble("The server does not answer. Is tutelage label still running in the terminal?", 0);
+    throw new Trouble(`The server does not answer. Is ${document.title} still running in the terminal?`, 0);
   }
   if (response.ok) return response;
   if (response.status === 403) {
-    throw new Trouble("Open the address that tutelage label printed in the terminal: it holds the key of this start.", 403);
+    throw new Trouble(`Open the address that ${document.title} printed in the terminal: it holds the key of this start.`, 403);
   }
   const said = await response.json().catch(() => ({}));
-  throw new Trouble(`${said.error ?? "that did not work"}`, response.status);
+  throw new Trouble(`${said.error ?? "that did not work"}`, response.status, Number(response.headers.get("Retry-After")));
 }
 
 export async function get(name, query = {}) {
@@ -49,9 +52,8 @@ export async function post(name, body = {}) {
   return (await ask(`/api/${name}`, {method: "POST", headers, body: JSON.stringify(body)})).json();
 }
 
-// The picture as an address for an <img>: a browser sends no key for images.
-export async function picture(index, side) {
-  const content = await (await ask(`/api/picture/${index}/${side}`)).blob();
+// The content of a file as an address for an <img>: a browser sends no key for images.
+export function asAddress(content) {
   return new Promise((resolve, reject) => {
     const reader = new FileReader();
     reader.onload = () => resolve(reader.result);

@@ -1,11 +1,10 @@
 // The line at the top that says what went wrong.
 
-import {by, onSaved} from "./store.js";
+import {by} from "./dom.js";
 
 let again = null;
 
 export function startTrouble() {
-  onSaved(hideTrouble); // what went wrong before is over
   by("retry").addEventListener("click", () => {
     const act = again;
     hideTrouble();

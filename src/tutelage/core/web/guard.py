@@ -5,20 +5,18 @@ from __future__ import annotations
 import ipaddress
 import secrets
 import socket
-from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from tutelage.core.files import strict_json
+from tutelage.core.web.bodies import Bodies, Message, Receive
+from tutelage.core.web.refused import Refused
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 TOKEN = "x-tutelage-token"
 DATA = "/api/"  # addresses below it need the token
-LARGEST_BODY = 64 * 1024  # bytes
 HEADERS = {
     "content-security-policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; "
     "form-action 'none'; object-src 'none'",
@@ -84,11 +82,16 @@ class Guard:
     """An ASGI application that hands to `app` only what passes all checks.
 
     Every response gets `HEADERS`, refusals included. There are no CORS headers, so no other site can read anything.
+
+    Attributes:
+        token: the key of this start, which addresses below `DATA` and all POST requests need.
+        bodies: what requests may carry; 64 KiB of JSON by default.
     """
 
     app: Application
     address: Address
     token: str
+    bodies: Bodies = field(default_factory=Bodies)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -100,62 +103,39 @@ class Guard:
                 message = {**message, "headers": _shut(message.get("headers", []))}
             await send(message)
 
-        refusal = self._refusal(scope)
-        body = b"" if refusal else await _whole_body(receive)
-        if refusal or body is None:
-            await _refuse(send_shut, *(refusal or _TOO_LARGE))
-        else:
-            await self.app(scope, _given(body, receive), send_shut)
+        try:
+            self._check(scope)
+            async with self.bodies.taken(receive) as body:
+                await self.app(scope, _given(body, receive), send_shut)
+        except Refused as refused:
+            await _refuse(send_shut, refused)
 
-    def _refusal(self, scope: Message) -> tuple[int, str] | None:
-        """The status and the reason of a refusal; None for a request of the page."""
+    def _check(self, scope: Message) -> None:
+        """Check what is known of a request before its body.
+
+        Raises:
+            Refused: it is not one of the page.
+        """
         given: dict[str, list[str]] = {}
         for name, value in scope["headers"]:
             given.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
         method, path = scope["method"], scope["path"]
         if method not in ("GET", "HEAD", "POST"):
-            return 405, "this method is not allowed"
+            raise Refused("this method is not allowed", 405)
         hosts = given.get("host", [])
         if len(hosts) != 1 or not self.address.is_own(hosts[0]):
-            return 421, "this server has another name"
+            raise Refused("this server has another name", 421)
         if any(site not in ("same-origin", "none") for site in given.get("sec-fetch-site", [])):
-            return 403, "this request comes from another site"
+            raise Refused("this request comes from another site", 403)
         if any(origin != f"http://{hosts[0]}" for origin in given.get("origin", [])):
-            return 403, "this request comes from another site"
+            raise Refused("this request comes from another site", 403)
         if (method == "POST" or path.startswith(DATA)) and not self._has_token(given):
-            return 403, "this request does not have the key of this server"
-        return _body_refusal(given, method)
+            raise Refused("this request does not have the key of this server", 403)
+        self.bodies.check(given, method)
 
-    def _has_token(self, given: dict[str, list[str]]) -> bool:
+    def _has_token(self, given: Mapping[str, Sequence[str]]) -> bool:
         tokens = given.get(TOKEN, [])
         return len(tokens) == 1 and secrets.compare_digest(tokens[0].encode(), self.token.encode())
-
-
-_TOO_LARGE = (413, f"a request may have {LARGEST_BODY // 1024} KiB at most")
-
-
-def _body_refusal(given: dict[str, list[str]], method: str) -> tuple[int, str] | None:
-    lengths = given.get("content-length", [])
-    if len(lengths) > 1 or any(not length.isdecimal() for length in lengths):
-        return 400, "the length of the request is not a number"
-    if any(int(length) > LARGEST_BODY for length in lengths):
-        return _TOO_LARGE
-    kinds = [kind.lower().replace(" ", "") for kind in given.get("content-type", [])]
-    if method == "POST" and kinds not in (["application/json"], ["application/json;charset=utf-8"]):
-        return 415, "expected application/json"
-    return None
-
-
-async def _whole_body(receive: Receive) -> bytes | None:
-    """The body of a request; None if it has more than `LARGEST_BODY` bytes, since it may come without its length."""
-    body = b""
-    while True:
-        message = await receive()
-        body += message.get("body", b"")
-        if len(body) > LARGEST_BODY:
-            return None
-        if not message.get("more_body", False):
-            return body
 
 
 def _given(body: bytes, receive: Receive) -> Receive:
@@ -173,8 +153,10 @@ def _shut(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     return kept + [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 
 
-async def _refuse(send: Send, status: int, reason: str) -> None:
-    body = strict_json({"error": reason}).encode()
+async def _refuse(send: Send, refused: Refused) -> None:
+    body = strict_json({"error": str(refused)}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+    if refused.retry_after is not None:
+        headers.append((b"retry-after", str(refused.retry_after).encode()))
+    await send({"type": "http.response.start", "status": refused.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,1 @@
+"""A classifier behind a local page and a JSON endpoint: passes of many requests together, uploads, and the page."""

@@ -1,0 +1,112 @@
+"""Whether an image is like those that a network was trained on, by how near their features are.
+
+The distance is the cosine distance to the fifth nearest of some training images (as in arXiv:2204.06507, with few
+images). It is compared with the distances of other training images, so that the share of false alarms is known.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tutelage.core.errors import RunError
+from tutelage.core.files import write_atomically
+from tutelage.core.regular import open_regular
+from tutelage.core.seeding import derived_seed
+
+FILE = "pile.npz"
+FALSE_ALARMS = 0.05  # the share of images like those of training that is called unlike them
+MOST = 1_500  # images that are kept, if their features are known
+MOST_PASSED = 600  # images that pass the network for this alone
+_NEIGHBOR = 5
+_COMPARED = 1 / 3  # of the images, whose distances are kept
+_LEAST_COMPARED = 19  # below which no distance is so rare
+_FLAT = 1e-12
+
+Features = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Pile:
+    """Some of the images that a network was trained on.
+
+    Attributes:
+        directions: (m, F) float32: their features, scaled to length 1.
+        distances: (h,) float64, sorted: how far other training images are from these.
+    """
+
+    directions: Features
+    distances: NDArray[np.float64]
+
+    @staticmethod
+    def rows(candidates: NDArray[np.int64], most: int = MOST) -> NDArray[np.int64]:
+        """At most so many of these rows, drawn at random, in random order."""
+        return np.random.default_rng(derived_seed(0, "pile")).permutation(candidates)[:most]
+
+    @staticmethod
+    def of(features: Features) -> Pile | None:
+        """The pile of images in random order with these features (n, F); None if there are too few."""
+        held = int(_COMPARED * len(features))
+        if held < _LEAST_COMPARED or not np.isfinite(features).all():
+            return None
+        directions = _directions(features).astype(np.float16).astype(np.float32)
+        return Pile(directions[held:], np.sort(_distances(features[:held], directions[held:])))
+
+    def typicality(self, features: Features) -> NDArray[np.float64]:
+        """(n,) in (0, 1]: the share of training images that are no nearer to the others than each of these (n, F).
+
+        Of images like those of training, a share of at most `p` has a typicality of `p` or less (a conformal p-value).
+        """
+        found = _distances(features, self.directions)
+        no_nearer = len(self.distances) - np.searchsorted(self.distances, found, side="left")
+        values: NDArray[np.float64] = (1 + no_nearer) / (1 + len(self.distances))
+        return values
+
+    def save(self, run: Path) -> None:
+        """Write it into a run folder."""
+        stream = io.BytesIO()
+        np.savez_compressed(
+            stream, allow_pickle=False, directions=self.directions.astype(np.float16), distances=self.distances
+        )
+        write_atomically(run / FILE, stream.getvalue())
+
+    @staticmethod
+    def read(run: Path) -> Pile | None:
+        """That of a run; None if it has none.
+
+        Raises:
+            RunError: the file is damaged.
+        """
+        file = run / FILE
+        if not file.exists():
+            return None
+        try:
+            with open_regular(file) as stream, np.load(stream, allow_pickle=False) as arrays:
+                directions, distances = arrays["directions"], arrays["distances"]
+        except (OSError, KeyError, ValueError, EOFError, BadZipFile, MemoryError) as error:
+            raise RunError(f"{file} is damaged: {error}") from None
+        shapes = directions.dtype == np.float16 and directions.ndim == 2 and len(directions) >= _NEIGHBOR
+        if not (shapes and distances.dtype == np.float64 and distances.ndim == 1 and len(distances)):
+            raise RunError(f"{file} is damaged: expected features of images and distances")
+        if not (np.isfinite(directions).all() and np.isfinite(distances).all()):
+            raise RunError(f"{file} is damaged: a number is not finite")
+        return Pile(directions.astype(np.float32), np.sort(distances))
+
+
+def _directions(features: Features) -> Features:
+    length = np.linalg.norm(features.astype(np.float64), axis=1, keepdims=True)
+    scaled: Features = (features / np.maximum(length, _FLAT)).astype(np.float32)
+    return scaled
+
+
+def _distances(features: Features, directions: Features) -> NDArray[np.float64]:
+    """(n,) cosine distance of each image to the fifth nearest."""
+    similar = _directions(features) @ directions.T
+    near = np.partition(similar, -_NEIGHBOR, axis=1)[:, -_NEIGHBOR]
+    found: NDArray[np.float64] = 1.0 - near.astype(np.float64)
+    return found
