@@ -86,10 +86,11 @@ FOREIGN |= {"--nnodes", "--rdzv-backend", "--rdzv-endpoint", "--standalone"}
 FOREIGN |= {"--config_file", "--dataset_dir", "--output_dir"}
 FOREIGN |= {"--model-repository", "--model_path", "--model_name", "--rest_port"}
 FOREIGN |= {"--nodes", "--ntasks-per-node", "--gpus-per-node", "--cpus-per-task", "--time", "--signal", "--requeue"}
+FOREIGN |= {"--append", "--backend-store-uri", "--repo-type"}
 """Flags of other programs, such as benchmarks, torchrun and sbatch, that the pages mention."""
 
 EXAMPLES = ("own_method:SoftThreshold", "own_network:PlainNet")
-FILES = {"--train.list", "--data.npz"}
+FILES = {"--train.list", "--train.csv", "--data.npz"}
 """Names of files that look like settings."""
 
 

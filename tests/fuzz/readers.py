@@ -16,6 +16,8 @@ import h5py
 import nibabel
 import nrrd
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import SimpleITK
 import torch
 from PIL import Image
@@ -30,6 +32,7 @@ from tutelage.config.scan import ScanConfig
 from tutelage.data.images.arrays import list_arrays
 from tutelage.data.images.check import check_images
 from tutelage.data.images.reading import ImageFault, decode_image, read_header
+from tutelage.data.images.records import list_records
 from tutelage.data.images.shards import list_shards
 from tutelage.data.scans.check import check_scans
 from tutelage.data.scans.formats.read import has_mask, read_mask, read_volume
@@ -180,6 +183,36 @@ def _studio(file: Path) -> None:
     file.write_text(json.dumps(tasks))
 
 
+def _fiftyone(file: Path) -> None:
+    (file.parent / "data").mkdir(exist_ok=True)
+    for name in "abcd":
+        (file.parent / "data" / f"{name}.png").write_bytes(_png())
+    file.write_text(json.dumps({"classes": ["cat", "dog"], "labels": {"a": 0, "b": 1, "c": 0, "d": None}}))
+
+
+def _metadata(file: Path) -> None:
+    _table(file.with_name("labels.csv"))
+    file.with_name("labels.csv").unlink()
+    lines = [{"file_name": f"{name}.png", "label": number % 2} for number, name in enumerate("abcd")]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def _records(file: Path) -> None:
+    images = [{"bytes": _png(), "path": f"{name}.png"} for name in "abcd"]
+    table = pa.table({"image": images, "label": ["cat", "dog", "cat", None]})
+    if file.suffix == ".parquet":
+        pq.write_table(table, file, row_group_size=2)
+        return
+    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=2)
+
+
+def _read_records(file: Path) -> None:
+    items = list_records(file.parent, [file], "a", "records").items
+    for content in items[0].store.read([item.key for item in items]) if items else ():
+        assert content is not None
+
+
 def _cvat(file: Path) -> None:
     _table(file.with_name("labels.csv"))
     file.with_name("labels.csv").unlink()
@@ -246,6 +279,10 @@ READERS = (
     Reader("labels.csv", _table, _read_source),
     Reader("labels.json", _studio, _read_source),
     Reader("labels.xml", _cvat, _read_source),
+    Reader("fiftyone.json", _fiftyone, _read_source),
+    Reader("metadata.jsonl", _metadata, lambda file: check_images(DataConfig(path=str(file.parent)))),
+    Reader("a.parquet", _records, _read_records),
+    Reader("a.arrow", _records, _read_records),
     Reader("a.tar", _tar, _read_tar),
     Reader("a.tar.gz", _tar, _read_tar),
     Reader("a.npz", _npz, _read_npz),

@@ -199,8 +199,8 @@ class Model(TrainedModel):
         """
         self.require_classes()
         doubt = Doubt.of(self.held_out, self.pile, coverage=coverage, unlike=unlike)
-        found = self.predictions(self._listed(images), workers=workers, doubt=doubt)
-        return Predictions.of(list(found), self.classes)
+        items = self._listed(images)
+        return Predictions.of(list(self.predictions(items, workers=workers, doubt=doubt)), self.classes, items)
 
     def _listed(self, images: Images, tell: Tell = warn) -> list[Item]:
         return list_given(images, tell, channels=self.channels, deep=self.framing.levels is not None)
