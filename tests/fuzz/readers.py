@@ -38,6 +38,8 @@ from tutelage.data.scans.check import check_scans
 from tutelage.data.scans.formats.read import has_mask, read_mask, read_volume
 from tutelage.networks.weights_file import read_weights
 from tutelage.run.exported import exported_bytes, exported_tensors
+from tutelage.run.held_out import FOLDS, HeldOut
+from tutelage.run.pile import Pile
 from tutelage.run.run_files import read_config, read_rows, read_split
 from tutelage.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
@@ -270,6 +272,31 @@ def _manifest(file: Path) -> None:
     file.write_text(json.dumps(values))
 
 
+def _held_out(file: Path) -> None:
+    draw = np.random.default_rng(0)
+    log_probs, label = np.log(draw.dirichlet(np.ones(3), 12)), draw.integers(0, 3, 12)
+    HeldOut.of(log_probs, label, FOLDS).in_folds(np.arange(12) % 2, [torch.nn.Linear(4, 3)] * 2).save(file.parent)
+
+
+def _read_held_out(file: Path) -> None:
+    found = HeldOut.read(file.parent, 3)
+    assert found is not None
+    if (sets := found.sets(0.8)) is not None:
+        sets.of(np.full((2, 3), 1 / 3), np.zeros((2, 4 if found.heads is None else found.heads.shape[2] - 1)))
+
+
+def _pile(file: Path) -> None:
+    pile = Pile.of(np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32))
+    assert pile is not None
+    pile.save(file.parent)
+
+
+def _read_pile(file: Path) -> None:
+    found = Pile.read(file.parent)
+    assert found is not None
+    found.typicality(np.zeros((2, found.directions.shape[1]), np.float32))
+
+
 READERS = (
     *(_image(form) for form in ("png", "jpg", "gif", "bmp", "webp", "tif", "ppm")),
     Reader("deep.png", _deep, _image("png").read),
@@ -316,4 +343,6 @@ READERS = (
         "metrics.jsonl", lambda file: file.write_text('{"step": 1, "kind": "training", "loss": 0.5}\n' * 9), read_rows
     ),
     Reader("manifest.json", _manifest, lambda file: load_checkpoint(file.parent)),
+    Reader("held_out.npz", _held_out, _read_held_out),
+    Reader("pile.npz", _pile, _read_pile),
 )
