@@ -81,7 +81,7 @@ ON_SCANS = (
     "train scans/ --out runs/la --budget 15m",
     "predict runs/la new/ --out masks/",
 )
-FOREIGN = {"--nproc-per-node", "--max-restarts", "--size", "--speed", "--timm-draws"}
+FOREIGN = {"--index-url", "--nproc-per-node", "--max-restarts", "--size", "--speed", "--timm-draws"}
 FOREIGN |= {"--nnodes", "--rdzv-backend", "--rdzv-endpoint", "--standalone"}
 FOREIGN |= {"--config_file", "--dataset_dir", "--output_dir"}
 FOREIGN |= {"--model-repository", "--model_path", "--model_name", "--rest_port"}
