@@ -60,8 +60,7 @@ LARGE_FOR_CPU = 96  # pixels; above it, a short pretraining on a CPU sees too fe
 class ImageModule(DataModule):
     """See `DataModule`."""
 
-    kind, item, smaller = IMAGES, "images", "data.image_size"
-    foreign = ("scan", "segmentation")
+    kind, item, smaller, foreign = IMAGES, "images", "data.image_size", ("scan", "segmentation")
     these, others = "images with one class each", "scans to segment"
     data: ImageDataset
     task: Classification | Representation
