@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import pickle
+import tracemalloc
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -148,3 +150,68 @@ def test_a_file_without_weights_is_refused(content: object, tmp_path: Path) -> N
     message = "and is not a state dict: it has epoch" if isinstance(content, dict) else "a state dict, got a list"
     with pytest.raises(CheckpointError, match=message):
         read_weights(tmp_path / "none.pth")
+
+
+def repacked(file: Path, compression: int, *, zeros: int = 0) -> None:
+    """Write the members of an archive of torch.save with a compression, some of them followed by zeros."""
+    with zipfile.ZipFile(file) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(file, "w", compression) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content + bytes(zeros * ("/data/" in name)))
+
+
+def peak_of(act: Callable[[], object]) -> int:
+    """Bytes that Python takes at most during an act."""
+    tracemalloc.start()
+    try:
+        act()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_archive_with_compressed_members_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    file = tmp_path / "dense.pt"
+    torch.save({"a": torch.ones(2)}, file)
+    repacked(file, zipfile.ZIP_DEFLATED, zeros=1 << 22)
+
+    def read() -> None:
+        with pytest.raises(CheckpointError, match="has the compressed member '.*': expected none, as torch.save"):
+            read_weights(file)
+
+    assert peak_of(read) < 1 << 20
+
+
+def test_an_archive_without_compression_is_read_as_torch_wrote_it(tmp_path: Path) -> None:
+    file = tmp_path / "stored.pt"
+    torch.save(filled(), file)
+    repacked(file, zipfile.ZIP_STORED)
+    read = read_weights(file).weights
+    assert read.keys() == filled().keys()
+    assert all(torch.equal(read[name], value) for name, value in filled().items())
+
+
+def test_members_that_claim_more_bytes_than_the_file_has_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "overlap.pt"
+    torch.save({"a": torch.ones(2)}, file)
+    content = bytearray(file.read_bytes())
+    entry = content.find(b"PK\x01\x02")
+    content[entry + 24 : entry + 28] = (1 << 30).to_bytes(4, "little")
+    file.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"has members of 1,073,\d+,\d+ bytes in all, and has "):
+        read_weights(file)
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors", ".old"])
+def test_weights_keep_to_the_memory_limit(suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / f"large{suffix}"
+    weights = {"a": torch.ones(1 << 18)}
+    if suffix == ".safetensors":
+        save_file(weights, file)
+    else:
+        torch.save(weights, file, _use_new_zipfile_serialization=suffix == ".pt")
+    assert read_weights(file).weights["a"].shape == (1 << 18,)
+    monkeypatch.setenv("TUTELAGE_MEMORY_LIMIT", "2MB")
+    with pytest.raises(CheckpointError, match=r"would take 2.1 MB of memory, more than the --memory-limit of 2MB"):
+        read_weights(file)

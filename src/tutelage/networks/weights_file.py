@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -17,10 +18,14 @@ from torch import Tensor
 
 from tutelage.core.errors import CheckpointError
 from tutelage.core.files import sha256
-from tutelage.core.regular import read_regular
+from tutelage.core.memory import memory_fault
+from tutelage.core.regular import open_regular
 from tutelage.core.third_party import fault_of
+from tutelage.core.zip_claims import zip_fault
 
 ENTRIES = {"ema": ("ema_state_dict", "ema_model"), "model": ("state_dict", "model")}
+_ZIP = b"PK\x03\x04"  # the first bytes of what torch.save writes
+_COPIES = 2  # of the weights, while they are read
 _COUNTER = "num_batches_tracked"  # of batch norm; some files lack it, and nothing depends on it
 
 
@@ -44,9 +49,13 @@ def read_weights(file: Path, which: str = "auto") -> WeightsFile:
         CheckpointError: the file cannot be read without running its code, or has no such weights.
     """
     try:
-        content = read_regular(file)
+        with open_regular(file) as stream:
+            fault = _memory_fault(stream, os.fstat(stream.fileno()).st_size)
+            content = stream.read() if fault is None else b""
     except OSError as error:
         raise CheckpointError(f"cannot read {file}: {error.strerror}") from None
+    if fault is not None:
+        raise CheckpointError(f"{file} {fault}")
     loaded = _parse(file, content)
     if not isinstance(loaded, Mapping):
         raise CheckpointError(f"{file} must contain a state dict, got a {type(loaded).__name__}")
@@ -59,6 +68,14 @@ def read_weights(file: Path, which: str = "auto") -> WeightsFile:
             f"{file} has none of {', '.join(entries)}, and is not a state dict: it has {', '.join(map(str, loaded))}"
         )
     return WeightsFile(weights, entry, sha256(content))
+
+
+def _memory_fault(stream: IO[bytes], present: int) -> str | None:
+    """Why a file would take too much memory, or None; the stream is at its start again."""
+    packed = stream.read(len(_ZIP)) == _ZIP
+    fault = zip_fault(stream, present, stored=True) if packed else memory_fault(_COPIES * present, present)
+    stream.seek(0)
+    return fault
 
 
 def _parse(file: Path, content: bytes) -> Any:
