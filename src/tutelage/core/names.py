@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 
 _FORMULA = ("=", "+", "-", "@")
@@ -46,6 +47,21 @@ def byte_count(number: int) -> str:
 def first_of(names: Sequence[str], most: int = 5) -> str:
     """The first names, shown and separated by commas, with an ellipsis if there are more."""
     return ", ".join(map(brief, names[:most])) + (", ..." if len(names) > most else "")
+
+
+def counted_kinds(kinds: Counter[str], most: int = 5) -> str:
+    """`50 .tga, 3 without suffix and 12 more of 4 other kinds`: the numbers add up to all that was counted.
+
+    Args:
+        kinds: how many there are of each suffix, or another word for a kind; "" for no suffix.
+        most: kinds that are named, the most frequent ones.
+    """
+    named = kinds.most_common(most)
+    said = ", ".join(f"{count:,} {brief(kind) or 'without suffix'}" for kind, count in named)
+    if len(kinds) <= most:
+        return said
+    others = kinds.total() - sum(count for _, count in named)
+    return f"{said} and {others:,} more of {counted(len(kinds) - most, 'other kind')}"
 
 
 def file_key(name: str) -> str:

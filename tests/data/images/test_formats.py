@@ -79,3 +79,15 @@ def test_labels_that_join_classes_are_named(joint: str, tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("path,label\n" + rows)
     [warning] = list_images(str(tmp_path)).warnings
     assert f"1 label such as '{joint}' (line 4) join the names of other classes" in warning
+
+
+@pytest.mark.parametrize("others", [0, 1, 4])
+def test_the_counts_of_what_is_left_out_add_up(others: int, tmp_path: Path) -> None:
+    Image.fromarray(BLOBS).save(tmp_path / "a.png")
+    for kind in range(5 + others):
+        for number in range(20 - kind):
+            (tmp_path / f"{number}.kind{kind}").write_bytes(b"?")
+    [warning] = list_images(str(tmp_path), role="predict").warnings
+    said = "files that are not images were skipped: 20 .kind0, 19 .kind1, 18 .kind2, 17 .kind3, 16 .kind4"
+    more = {0: "", 1: " and 15 more of 1 other kind", 4: " and 54 more of 4 other kinds"}[others]
+    assert warning == f"{tmp_path}: {said}{more}"

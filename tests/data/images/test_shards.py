@@ -181,8 +181,8 @@ def test_what_is_left_out_of_a_shard_is_counted_and_named(tmp_path: Path) -> Non
     assert [item.name for item in listing.items] == ["t.tar/a.png"]
     assert listing.warnings == [
         f"{shard}: 1 further image of samples that have one were skipped (first: a.depth.png)",
-        f"{shard}: members that are no images and no labels were skipped: 2 .txt, 1 .json, 1 without suffix, 1 link "
-        "(the label of KEY.jpg is KEY.cls)",
+        f"{shard}: members that are no images and no labels were skipped: 2 .txt, 1 .json, 1 without suffix, 1 hidden, "
+        "1 link (the label of KEY.jpg is KEY.cls)",
     ]
     assert listing.no_labels == "the label of KEY.jpg in a shard is KEY.cls"
 
@@ -193,3 +193,34 @@ def test_what_was_left_out_is_said_again_from_the_kept_index(tmp_path: Path, mon
     os.utime(shard, (1e9, 1e9))
     first = list_shards([shard], "shards")
     assert first.warnings and list_shards([shard], "shards").warnings == first.warnings
+
+
+@pytest.mark.parametrize("kind", [b"Z", b"7", b"0", b"\0"])
+def test_members_of_types_that_are_regular_files_are_read(kind: bytes, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "t.tar", "w") as tar:
+        for name, content in samples(2):
+            info = tarfile.TarInfo(name)
+            info.size, info.type = len(content), kind
+            tar.addfile(info, io.BytesIO(content))
+    listing = list_shards([tmp_path / "t.tar"], "shards")
+    assert (listing.faults, listing.warnings) == ([], [])
+    assert [item.label for item in listing.items] == ["0", "1"]
+    assert list(listing.items[0].store.read([item.key for item in listing.items])) == [png(0), png(1)]
+
+
+def test_members_that_are_hidden_or_special_are_left_out_counted_and_named(tmp_path: Path) -> None:
+    hidden = [(f"{folder}/x.png", png(0)) for folder in (".git", ".git/objects", "a/.cache", "__MACOSX/a")]
+    seen = [("./a.png", png(1)), ("a/../b.png", png(2)), (".h1.png", png(3)), (".h2.png", png(4)), ("._a.png", b"x")]
+    shard = write_shard(tmp_path / "t.tar", [*hidden, *seen, (".DS_Store", b"x")])
+    with tarfile.open(shard, "a") as tar:
+        for name, kind in (("f.png", tarfile.FIFOTYPE), ("null", tarfile.CHRTYPE), ("sda.png", tarfile.BLKTYPE)):
+            info = tarfile.TarInfo(name)
+            info.type = kind
+            tar.addfile(info)
+    listing = list_shards([shard], "shards")
+    assert [item.name for item in listing.items] == ["t.tar/./a.png", "t.tar/a/../b.png"]
+    assert listing.warnings == [
+        f"{shard}: members that are no images and no labels were skipped: 3 hidden (the label of KEY.jpg is KEY.cls)",
+        f"{shard}: 3 pipes or devices skipped: f.png (a pipe), null (a device), sda.png (a disk)",
+        f"{shard}: 4 members in hidden folders skipped: .git, a/.cache, __MACOSX",
+    ]

@@ -10,9 +10,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tutelage.core.names import class_name_fault, counted, file_key, first_of, from_cell, shown
+from tutelage.core.names import class_name_fault, counted, counted_kinds, file_key, first_of, from_cell, shown
 from tutelage.core.regular import read_regular, special_kind
-from tutelage.data.images.items import HEIF_SUFFIXES, IMAGE_SUFFIXES, Files, ImageListing, Item, sort_classes
+from tutelage.data.images.items import HEIF_SUFFIXES, IMAGE_SUFFIXES, Files, ImageListing, Item, is_hidden, sort_classes
 from tutelage.data.images.label_files import is_export, placed, read_labels
 from tutelage.data.images.row_labels import labels_meant
 from tutelage.data.images.row_paths import images_meant, ways_of
@@ -38,7 +38,7 @@ class _LeftOut:
 
 def visible_folders(folder: Path) -> list[str]:
     """Names of the folders in `folder`, sorted, without hidden ones."""
-    return sorted(entry.name for entry in os.scandir(folder) if _is_folder(entry) and not _hidden(entry.name))
+    return sorted(entry.name for entry in os.scandir(folder) if _is_folder(entry) and not is_hidden(entry.name))
 
 
 def is_unlabeled(folder: str) -> bool:
@@ -57,10 +57,9 @@ def find_images(root: Path, listing: ImageListing, under: str = "", *, deep: boo
     left = _LeftOut()
     _walk(root, under, deep, above, found, left, listing)
     if left.kinds:
-        kinds = ", ".join(f"{count} {shown(suffix) or 'without suffix'}" for suffix, count in left.kinds.most_common(5))
         heif = any(suffix in HEIF_SUFFIXES for suffix in left.kinds)
         listing.warnings.append(
-            f"{shown(str(root / under))}: files that are not images were skipped: {kinds}"
+            f"{shown(str(root / under))}: files that are not images were skipped: {counted_kinds(left.kinds)}"
             + (" (HEIC photos can be read after: pip install 'tutelage[heic]')" if heif else "")
         )
     if left.special:
@@ -238,10 +237,6 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
     return Path(entry.path).is_file() if entry.is_symlink() else entry.is_file()
 
 
-def _hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
-
-
 def _identity(folder: Path) -> tuple[int, int]:
     status = folder.stat()
     return status.st_dev, status.st_ino
@@ -279,7 +274,7 @@ def _walk(
     for entry in entries:
         name = f"{under}/{entry.name}" if under else entry.name
         suffix = posixpath.splitext(entry.name)[1].lower()
-        if _hidden(entry.name):
+        if is_hidden(entry.name):
             if _is_folder(entry):
                 left.hidden.append(name)
             elif suffix in IMAGE_SUFFIXES:

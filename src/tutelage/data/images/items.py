@@ -148,6 +148,11 @@ class ImageListing:
     flip_ok: bool = True
 
 
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of that name is left out: by a dot in front, or as what macOS adds to archives."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
 def sort_classes(names: set[str]) -> tuple[str, ...]:
     """Class names in order: numerically if all are numbers, else alphabetically."""
     if all(name.isdecimal() and len(name) <= LONGEST_CLASS for name in names):

@@ -17,7 +17,7 @@ from tutelage.core.files import write_atomically
 from tutelage.data.images.items import DOUBTFUL, Stamp
 
 FOLDER = "shards"
-_VERSION = 3  # of what is kept; raise it when a search finds something else
+_VERSION = 4  # of what is kept; raise it when a search finds something else
 _LARGE = 1 << 20  # bytes; a smaller shard is searched in a moment
 
 

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tutelage.core.names import brief, counted
-from tutelage.data.images.items import IMAGE_SUFFIXES
+from tutelage.core.names import brief, counted, counted_kinds, first_of
+from tutelage.data.images.items import IMAGE_SUFFIXES, is_hidden
 
 LABEL_SUFFIX = ".cls"
 Span = tuple[int, int]
@@ -38,6 +38,8 @@ class ShardMembers:
         self._samples: dict[str, _Sample] = {}
         self._dotted: dict[str, _Sample] = {}  # with further dots in the name, by all before the last one
         self._others: Counter[str] = Counter()
+        self._hidden: Counter[str] = Counter()  # members by the hidden folder above them
+        self._special: list[str] = []
 
     def __len__(self) -> int:
         return len(self._samples) + len(self._dotted)
@@ -52,7 +54,12 @@ class ShardMembers:
         folder, slash, file = name.rpartition("/")
         stem, _, extension = file.partition(".")
         whole, last = posixpath.splitext(file)
-        if not stem:  # hidden
+        if above := _hidden_folder(folder):
+            self._hidden[above] += 1
+            return
+        if not stem:
+            if last.lower() in IMAGE_SUFFIXES:
+                self._others["hidden"] += 1
             return
         if span is None:
             self._others["link" if _is_used(last.lower()) else last] += 1
@@ -62,7 +69,7 @@ class ShardMembers:
         elif _is_used(suffix := last.lower()):
             sample, key = self._dotted.setdefault(f"{folder}{slash}{whole}", _Sample()), f"{folder}{slash}{whole}"
         else:
-            self._others[suffix or "without suffix"] += 1
+            self._others[suffix] += 1
             return
         if suffix == LABEL_SUFFIX:
             if sample.labeled:
@@ -72,6 +79,10 @@ class ShardMembers:
             self._two_images(key, name)
         else:
             sample.image, sample.span = name, span
+
+    def add_special(self, name: str, kind: str) -> None:
+        """Add a member without content, such as "a pipe"."""
+        self._special.append(f"{name} ({kind})")
 
     def samples(self) -> tuple[list[tuple[str, str | None, int, int]], list[str]]:
         """Image, label, place and number of bytes of each sample in the order of the shard; and what is left out."""
@@ -87,9 +98,15 @@ class ShardMembers:
             parts = counted(len(further), "further image")
             said.append(f"{self._place}: {parts} of samples that have one were skipped (first: {brief(further[0])})")
         if self._others:
-            kinds = ", ".join(f"{count} {brief(suffix)}" for suffix, count in self._others.most_common(5))
+            kinds = counted_kinds(self._others)
             others = f"{self._place}: members that are no images and no labels were skipped: {kinds}"
             said.append(f"{others} (the label of KEY.jpg is KEY{LABEL_SUFFIX})")
+        if self._special:
+            many = counted(len(self._special), "pipe or device", "pipes or devices")
+            said.append(f"{self._place}: {many} skipped: {first_of(self._special)}")
+        if self._hidden:
+            many = counted(self._hidden.total(), "member")
+            said.append(f"{self._place}: {many} in hidden folders skipped: {first_of(list(self._hidden))}")
         return sorted(found, key=lambda sample: sample[2]), said
 
     def _take_dotted(self) -> list[str]:
@@ -113,6 +130,13 @@ class ShardMembers:
 
     def _two_images(self, key: str, second: str) -> None:
         self.faults.append(f"{self._place}: sample '{brief(key)}' has two images, {brief(second)} is the second")
+
+
+def _hidden_folder(folder: str) -> str | None:
+    """The outermost hidden folder on the way to a member, by the rule for folders; None if there is none."""
+    parts = folder.split("/")
+    hidden = (place for place, part in enumerate(parts, 1) if part not in (".", "..") and is_hidden(part))
+    return next(("/".join(parts[:place]) for place in hidden), None)
 
 
 def _is_used(suffix: str) -> bool:

@@ -25,6 +25,7 @@ _MOST_HEADERS = 4 << 20  # bytes, of all headers of one member
 _DENSE = 200  # times that a shard of images is packed at most
 _SPARE = 1 << 26  # bytes of a packed shard that may be more than that, and of zeros at the end of any
 _COPIES = 4  # of the bytes of an image, while it is decoded
+_SPECIAL = {tarfile.FIFOTYPE: "a pipe", tarfile.CHRTYPE: "a device", tarfile.BLKTYPE: "a disk"}
 _END = 2 * tarfile.BLOCKSIZE  # zeros, at least, behind the last member
 _NESTED = "its headers lead to ever more headers"
 _REMEDY = "copy the shard again, or write it anew"
@@ -110,8 +111,11 @@ def search_shard(path: Path) -> ShardIndex:
                 if (fault := memory_fault(_COPIES * member.size, path.stat().st_size)) is not None:
                     index.faults.append(f"{place}: {_name(member)} {fault}")
                     break
-                if member.isfile() or member.issym() or member.islnk():
-                    span = (member.offset_data, member.size) if member.isfile() else None
+                if member.type in _SPECIAL:
+                    members.add_special(member.name, _SPECIAL[member.type])
+                elif not member.isdir():  # types that POSIX does not know are regular files
+                    link = member.issym() or member.islnk()
+                    span = None if link else (member.offset_data, member.size)
                     members.add(member.name, span, partial(_read_label, stream, member, place, index.faults))
     except _Truncated:
         index.faults.append(f"{place} has no end marker: it is truncated after {len(members)} samples: {_REMEDY}")
