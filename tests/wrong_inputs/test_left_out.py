@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import socket
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import tutelage
 from tutelage import cli
@@ -16,6 +18,7 @@ from tutelage.data.images.arrays import list_arrays
 from tutelage.data.images.source import list_image_splits, list_images
 from tutelage.data.scans.source import list_scan_splits
 
+FLAGS = ["--method=supervised", "--network=small", "--steps=1", "--no-report", "--preset=none", "--image-size=8"]
 BRIEF = ["--steps", "1", "--batch-size", "4", "--network", "wrn-10-1"]
 COMMANDS = {
     "check": ["check", "data"],
@@ -124,4 +127,44 @@ def test_links_between_folders_end_and_are_named(tmp_path: Path) -> None:
     listing = list_images(str(root), role="predict")
     assert 10 <= len(listing.items) <= 160
     assert any("is reached in more than 16 ways over links" in said for said in listing.warnings)
-    assert any("self.png is a link to a file that does not exist" in fault for fault in listing.faults)
+    assert listing.faults == []
+    assert "a/self.png" in [item.name for item in listing.items]
+
+
+@pytest.fixture(scope="module")
+def dead_link(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with class folders, a link to nowhere and one to itself, and a run on the same photos without them."""
+    root = tmp_path_factory.mktemp("links")
+    for folder in ("sound", "photos"):
+        for number in range(8):
+            file = root / folder / "ab"[number % 2] / f"{number}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (16, 16), 20 * number).save(file)
+    (root / "photos" / "a" / "8.png").symlink_to("nowhere.png")
+    (root / "photos" / "b" / "9.png").symlink_to("9.png")
+    assert cli.run(["train", str(root / "sound"), "--out", str(root / "run"), *FLAGS]) == 0
+    return root
+
+
+def test_links_to_nowhere_are_unreadable_images_in_predictions(dead_link: Path, tmp_path: Path) -> None:
+    out = tmp_path / "p.csv"
+    assert cli.run(["predict", str(dead_link / "run"), str(dead_link / "photos"), "--out", str(out)]) == 1
+    rows = {row["path"]: row for row in csv.DictReader(out.read_text().splitlines())}
+    assert len(rows) == 10
+    for path in ("a/8.png", "b/9.png"):
+        assert rows[path]["error"].startswith("is a link to a file that does not exist: restore the file or remove")
+    assert all(row["label"] for path, row in rows.items() if path not in ("a/8.png", "b/9.png"))
+
+
+@pytest.mark.parametrize("command", ["check", "train"])
+def test_links_to_nowhere_are_faults_that_can_be_skipped(
+    command: str, dead_link: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [str(dead_link / "photos"), *(["--out", str(tmp_path / "run"), *FLAGS] if command == "train" else [])]
+    assert cli.run([command, *given]) in (1, 2)
+    said = " ".join("".join(capsys.readouterr()).split())
+    assert "a/8.png is a link to a file that does not exist: restore the file or remove the link (or leave" in said
+    assert said.count("such images out: --skip-unreadable)") == 1
+    assert cli.run([command, *given, "--skip-unreadable"]) == 0
+    said = " ".join("".join(capsys.readouterr()).split())
+    assert "left out: " in said and "b/9.png is a link to a file that does not exist" in said

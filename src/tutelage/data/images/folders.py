@@ -288,7 +288,5 @@ def _walk(
         elif suffix not in IMAGE_SUFFIXES:
             if suffix not in _SILENT:
                 left.kinds[suffix] += 1
-        elif _is_file(entry):
+        elif _is_file(entry) or entry.is_symlink():  # a link to nowhere is an image that cannot be read
             found.append(name)
-        elif entry.is_symlink():
-            listing.faults.append(f"{shown(str(root / name))} is a link to a file that does not exist")

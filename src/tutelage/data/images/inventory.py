@@ -221,15 +221,15 @@ def _bare(item: Item) -> Item:
 
 
 def _part(listing: ImageListing, looks: Looks, skip: bool, inventory: ImageInventory) -> ImagePart:
-    part = ImagePart(listing, [], [])
-    for item, look in zip(listing.items, looks, strict=True):
-        if isinstance(look, ImageLook):
-            part.items.append(item)
-            part.looks.append(look)
-        elif skip:
-            inventory.warnings.append(f"left out: {_sentence(item, look)}")
-        else:
-            inventory.faults.append(_sentence(item, look))
+    looked = list(zip(listing.items, looks, strict=True))
+    seen = [(item, look) for item, look in looked if isinstance(look, ImageLook)]
+    lost = [f"{shown(item.place)} {look.reason}" for item, look in looked if isinstance(look, Unreadable)]
+    part = ImagePart(listing, [item for item, _ in seen], [look for _, look in seen])
+    if skip:
+        inventory.warnings += [f"left out: {sentence}" for sentence in lost]
+    elif lost:
+        more = f"(or leave such images out: {option('skip_unreadable', True)})"
+        inventory.faults += [f"{lost[0]} {more}", *lost[1:]]
     color_16 = [item for item, look in zip(part.items, part.looks, strict=True) if look.mode == COLOR_16]
     if color_16:
         inventory.warnings.append(
@@ -243,10 +243,6 @@ def _part(listing: ImageListing, looks: Looks, skip: bool, inventory: ImageInven
             f"{len(tiny)} images have a side of less than {_TINY} pixels (first: {shown(tiny[0].place)})"
         )
     return part
-
-
-def _sentence(item: Item, look: Unreadable) -> str:
-    return f"{shown(item.place)} {look.reason}"
 
 
 def check_train_classes(train: ImagePart, inventory: ImageInventory, *, even: bool = False) -> None:

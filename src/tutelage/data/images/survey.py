@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -236,9 +237,11 @@ def _load(content: Content) -> bytes | NDArray:
         return content
     try:
         return read_regular(content)
-    except FileNotFoundError:
-        raise ImageFault("does not exist") from None
     except OSError as error:
+        if content.is_symlink() and not os.path.exists(content):  # noqa: PTH110  # a link may point to itself
+            raise ImageFault("is a link to a file that does not exist: restore the file or remove the link") from None
+        if isinstance(error, FileNotFoundError):
+            raise ImageFault("does not exist") from None
         raise ImageFault(f"cannot be read: {error.strerror}") from error
 
 
