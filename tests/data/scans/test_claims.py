@@ -101,12 +101,65 @@ def test_what_unpacks_to_more_than_it_claims_takes_no_more_memory_than_that(
 ) -> None:
     monkeypatch.setattr(claims, "_SPARE", 1 << 20)
     file = claiming(name, tmp_path, (5, 4, 3), bytes(60) + bytes(40 << 20))
-    if name == "a.nii.gz":  # bytes behind the voxels are allowed, and not kept
-        file.write_bytes(gzip.compress(nifti_bytes((5, 4, 3), bytes(range(60)) + bytes(40 << 20))))
+    more = r"unpacks to more than 1\.05 MB, and its header claims 60 bytes"
+    with pytest.raises(DataError, match="more than 4,096 bytes follow" if name == "a.nii.gz" else more):
+        read_volume(file)
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+@pytest.mark.parametrize("behind", [4096, 4097, 10 << 20])
+def test_whole_blocks_may_follow_the_voxels_of_nifti_and_more_may_not(name: str, behind: int, tmp_path: Path) -> None:
+    file = claiming(name, tmp_path, (5, 4, 3), bytes(60) + bytes(behind))
+    if behind <= 4096:
         assert read_volume(file)[0].shape == (1, 5, 4, 3)
         return
-    with pytest.raises(DataError, match=r"unpacks to more than 1\.05 MB, and its header claims 60 bytes"):
+    with pytest.raises(DataError, match=r"more than 4,096 bytes follow the 5 x 4 x 3 voxels that its header claims"):
         read_volume(file)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("NDims = 99999999999", "NDims 99999999999 and 3 numbers in DimSize"),
+        ("NDims = 2", "NDims 2 and 3 numbers in DimSize"),
+        ("NDims = many", "NDims many: expected a whole number"),
+        ("CompressedDataSize = 99999999999999999999999", "CompressedDataSize 9+: expected a whole number"),
+        ("CompressedDataSize = 500", "CompressedDataSize is 500, and [0-9]+ bytes are there"),
+        ("CompressedDataSize = 5", "its packed voxels end early"),
+        ("HeaderSize = 99999", "HeaderSize 99999, and its voxels begin at byte"),
+        ("BinaryData = False", "BinaryData False: expected True"),
+    ],
+)
+def test_a_metaimage_header_that_contradicts_the_bytes_is_refused(
+    line: str, said: str, packed: bool, tmp_path: Path
+) -> None:
+    file, content = tmp_path / "a.mha", np.arange(60, dtype=np.uint8).tobytes()
+    file.write_bytes(line.encode() + b"\n" + without_key(meta_bytes((5, 4, 3), content, packed=packed), line))
+    if line.startswith("Compressed") and not packed:
+        assert read_volume(file)[0].shape == (1, 5, 4, 3)
+        return
+    with pytest.raises(DataError, match=said):
+        read_volume(file)
+
+
+def without_key(content: bytes, line: str) -> bytes:
+    """A file of MetaImage without the line of the header that has the key of `line`."""
+    key = line.partition(" ")[0].encode()
+    return b"\n".join(one for one in content.split(b"\n") if not one.startswith(key + b" ="))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_metaimage_header_that_states_all_sizes_is_read(packed: bool, tmp_path: Path) -> None:
+    content = meta_bytes((5, 4, 3), bytes(range(60)), packed=packed)
+    start = content.index(b"LOCAL\n") + len(b"LOCAL\n")
+    size = len(content) - start
+    lines = f"CompressedDataSize = {size}\n".encode() * packed
+    lines += b"HeaderSize = "
+    whole = lines + str(start + len(lines) + len("123\n")).encode() + b"\n" + content
+    (tmp_path / "a.mha").write_bytes(whole)
+    assert whole[: int(whole.partition(b"HeaderSize = ")[2].split()[0])].endswith(b"LOCAL\n")
+    assert read_volume(tmp_path / "a.mha")[0].max() == 59
 
 
 def test_a_dataset_that_was_never_written_is_refused_by_name(tmp_path: Path) -> None:

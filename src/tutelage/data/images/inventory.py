@@ -14,7 +14,7 @@ from tutelage.data.images.channels import COLOR_16
 from tutelage.data.images.copies import are_comparable, check_copies
 from tutelage.data.images.folders import CLASS_FOLDERS
 from tutelage.data.images.framing import Framing
-from tutelage.data.images.items import ImageListing, Item, Unreadable
+from tutelage.data.images.items import ImageListing, Item, Unreadable, with_way_out
 from tutelage.data.images.parts import LEARNED, ImageInventory, ImagePart, read_parts
 from tutelage.data.images.reader import Decoding, ImageReader
 from tutelage.data.images.size import choose_channels, choose_framing, choose_size
@@ -227,9 +227,8 @@ def _part(listing: ImageListing, looks: Looks, skip: bool, inventory: ImageInven
     part = ImagePart(listing, [item for item, _ in seen], [look for _, look in seen])
     if skip:
         inventory.warnings += [f"left out: {sentence}" for sentence in lost]
-    elif lost:
-        more = f"(or leave such images out: {option('skip_unreadable', True)})"
-        inventory.faults += [f"{lost[0]} {more}", *lost[1:]]
+    else:
+        inventory.faults += with_way_out(lost)
     color_16 = [item for item, look in zip(part.items, part.looks, strict=True) if look.mode == COLOR_16]
     if color_16:
         inventory.warnings.append(

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from tutelage.core.names import LONGEST_CLASS
+from tutelage.core.wording import option
 
 HAS_HEIF = find_spec("pillow_heif") is not None  # of the extra heic
 HEIF_SUFFIXES = (".heic", ".heif")
@@ -146,6 +147,12 @@ class ImageListing:
     no_labels: str = ""
     misplaced: dict[str, list[str]] = field(default_factory=dict)
     flip_ok: bool = True
+
+
+def with_way_out(lost: Sequence[str]) -> list[str]:
+    """Faults of images that cannot be read; the first names the setting that leaves such images out."""
+    more = f"(or leave such images out: {option('skip_unreadable', True)})"
+    return [f"{fault} {more}" if place == 0 else fault for place, fault in enumerate(lost)]
 
 
 def is_hidden(name: str) -> bool:

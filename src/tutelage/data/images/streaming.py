@@ -12,7 +12,7 @@ from tutelage.config.data import DataConfig
 from tutelage.core.errors import ConfigError, DataError
 from tutelage.core.names import shown
 from tutelage.core.seeding import derived_seed
-from tutelage.data.images.items import ImageListing, Item
+from tutelage.data.images.items import ImageListing, Item, with_way_out
 from tutelage.data.images.levels import Range
 from tutelage.data.images.reader import Decoding, ImageReader
 from tutelage.data.images.streamed import Rows, StreamedImages
@@ -159,7 +159,7 @@ def hold_labeled(
         else:
             faults.append(f"{shown(item.place)} {look.reason}")
     if faults and not skip:
-        raise DataError(faults)
+        raise DataError(with_way_out(faults))
     notes += [f"left out: {fault}" for fault in faults]
     rows = np.array(found, np.int64)
     images.hold(rows, pixels)

@@ -58,10 +58,14 @@ def read(
     except (KeyError, ValueError) as error:
         said = brief(str(error)) if isinstance(error, KeyError) else "one of " + ", ".join(_NEEDED)
         raise FormatFault(f"has a MetaImage header that lacks or garbles {said}") from None
+    _check_claims(header, len(sizes), start)
     data, packed = _data(path, header, content, start), _true(header, "CompressedData")
     expected = claimed_bytes(sizes, dtype.itemsize * channels, len(data), ratio=DEFLATE if packed else 1, what=what)
     if packed:
-        data = unpacked(data, "zlib", expected)
+        size = _number(header, "CompressedDataSize", "0")
+        if size > len(data):
+            raise FormatFault(f"is truncated: its CompressedDataSize is {size}, and {len(data)} bytes are there")
+        data = unpacked(data[:size] if size > 0 else data, "zlib", expected)
     elif header.get("HeaderSize") == "-1":  # the voxels are at the end
         data = data[-expected:]
     if len(data) != expected:
@@ -125,10 +129,26 @@ def _data(path: Path, header: dict[str, str], content: bytes, start: int) -> byt
     file = beside(path, name)
     if file is None:
         raise FormatFault(f"keeps its voxels in '{shown(name)}', which is no file beside it: expected one file of them")
-    skipped = header.get("HeaderSize", "0")
-    if not skipped.removeprefix("-").isdecimal() or len(skipped) > _LONGEST_NUMBER:
-        raise FormatFault(f"has a MetaImage header with HeaderSize {brief(skipped)}: expected a number of bytes")
-    return read_regular(file)[max(int(skipped), 0) :]
+    return read_regular(file)[max(_number(header, "HeaderSize", "0"), 0) :]
+
+
+def _check_claims(header: dict[str, str], axes: int, start: int) -> None:
+    """Refuse a header that contradicts itself, or the place `start` of the voxels behind it."""
+    if header.get("BinaryData", "True").lower() != "true":
+        said = brief(header["BinaryData"])
+        raise FormatFault(f"has a MetaImage header with BinaryData {said}: expected True, voxels as text are not read")
+    if (claimed := _number(header, "NDims", str(axes))) != axes:
+        raise FormatFault(f"has a MetaImage header with NDims {claimed} and {axes} numbers in DimSize: it is damaged")
+    skipped = _number(header, "HeaderSize", "0")
+    if header["ElementDataFile"] == "LOCAL" and skipped not in (-1, 0, start):
+        raise FormatFault(f"has a MetaImage header with HeaderSize {skipped}, and its voxels begin at byte {start}")
+
+
+def _number(header: dict[str, str], key: str, default: str) -> int:
+    text = header.get(key, default)
+    if not text.removeprefix("-").isdecimal() or len(text) > _LONGEST_NUMBER:
+        raise FormatFault(f"has a MetaImage header with {key} {brief(text)}: expected a whole number")
+    return int(text)
 
 
 def _affine(header: dict[str, str], axes: int) -> Affine | None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _NIFTI2_HEADER = 540  # the first bytes of the header
 _CHUNK = 1 << 24  # bytes
+_PADDING = 4096  # bytes that may follow the voxels, since some programs write whole blocks
 _LABELS = "label"  # NIfTI's intent for masks
 _PLACES = 2  # code "aligned": not the coordinates of a scanner
 
@@ -95,8 +96,14 @@ def _open(path: Path, what: str = "image") -> nibabel.Nifti1Image:
         raise FormatFault(f"is not a readable NIfTI file: {shown(str(error))}") from None
     claimed = claimed_bytes(shape, itemsize, len(content), ratio=DEFLATE if packed else 1, skipped=start, what=what)
     voxels = head + _read(stream, max(start + claimed - len(head), 0))
-    while packed and _read(stream, _CHUNK):  # what follows the voxels is not kept, but must be sound
-        pass
+    behind = max(len(voxels) - start - claimed, 0) + len(
+        _read(stream, _PADDING + 1)
+    )  # to the end, where the checksum of gzip is verified
+    if behind > _PADDING:
+        raise FormatFault(
+            f"is damaged, or has a header of another file: more than {_PADDING:,} bytes follow the "
+            f"{' x '.join(map(str, shape))} voxels that its header claims"
+        )
     try:
         return image.from_bytes(voxels)
     except Exception as error:
