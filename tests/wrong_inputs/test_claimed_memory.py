@@ -153,7 +153,7 @@ def test_an_nrrd_header_is_bounded(name: str, tmp_path: Path) -> None:
         ("HeaderSize = " + "9" * 5000, r"with HeaderSize 9{60}\.\.\. \(5,000 characters\): expected a number of bytes"),
         ("DimSize = " + "9" * 5000 + " 7 5", "lacks or garbles one of DimSize"),
         ("DimSize = " + "9" * 400 + " 7 5", "claims 3 axes of up to very many voxels"),
-        ("DimSize = " + "1 " * 100, "claims 100 axes of up to 1 voxels"),
+        ("DimSize = " + "1 " * 100, "with NDims 3 and 100 numbers in DimSize"),
         ("DimSize = 6 -7 5", "claims 6 x -7 x 5 voxels"),
         ("ElementNumberOfChannels = " + "9" * 400, "lacks or garbles 'ElementNumberOfChannels'"),
         ("ElementSpacing = a b c", "lacks or garbles one of DimSize"),

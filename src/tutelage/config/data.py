@@ -9,6 +9,7 @@ from tutelage.config.settings import require
 from tutelage.core.errors import ConfigError
 
 MOST_CHANNELS = 16
+MOST_PIXELS = 1 << 34  # that settings may allow for an image
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +84,7 @@ class DataConfig:
             "at least 1",
             self.unlabeled_count,
         )
-        require(1 <= self.max_pixels <= 2**34, "data.max_pixels", "in [1, 2^34]", self.max_pixels)
+        require(1 <= self.max_pixels <= MOST_PIXELS, "data.max_pixels", "in [1, 2^34]", self.max_pixels)
         require(0.0 <= self.val_share < 1.0, "data.val_share", "in [0, 1)", self.val_share)
         require(
             self.image_size is None or 4 <= self.image_size <= 4096, "data.image_size", "in [4, 4096]", self.image_size

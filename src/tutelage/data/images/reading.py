@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from tutelage.config.data import DataConfig
+from tutelage.config.data import MOST_PIXELS, DataConfig
 from tutelage.core.names import shown
 from tutelage.core.regular import open_regular, refuse_special
 from tutelage.core.wording import option
@@ -172,7 +173,7 @@ def _opened(content: bytes, most: int) -> Iterator[Image.Image]:
     except UnidentifiedImageError:
         raise ImageFault(f"is not a readable image (known formats: {', '.join(FORMATS)})") from None
     except Image.DecompressionBombError as error:
-        raise ImageFault(f"is too large: {error}") from error
+        raise _too_many(count := number_of_pixels(error), str(count), most) from None
     except Exception as error:  # damaged bytes make Pillow's decoders raise almost anything
         raise ImageFault(f"cannot be decoded: {shown(str(error))}") from error
 
@@ -254,8 +255,18 @@ def _scaled(values: NDArray, mode: str, levels: Range | None) -> NDArray[np.uint
 
 def _check_size(width: int, height: int, most: int = MAX_PIXELS) -> None:
     if width * height > most:
-        more = option("data.max_pixels", width * height)
-        raise ImageFault(f"has {width} x {height} pixels, more than {most} are refused (to read it: {more})")
+        raise _too_many(width * height, f"{width} x {height}", most)
+
+
+def number_of_pixels(error: Image.DecompressionBombError) -> int:
+    """The pixels of an image that Pillow refuses, which it says in words alone."""
+    found = re.search(r"\((\d+) pixels\)", str(error))
+    return int(found[1]) if found else 2 * MAX_PIXELS
+
+
+def _too_many(count: int, said: str, most: int) -> ImageFault:
+    more = f" (to read it: {option('data.max_pixels', count)})" if most < count <= MOST_PIXELS else ""
+    return ImageFault(f"has {said} pixels, more than {most} are refused{more}")
 
 
 def _plain(image: Image.Image) -> Image.Image:

@@ -109,7 +109,9 @@ def search_shard(path: Path) -> ShardIndex:
         with open_shard(path) as stream:
             for member in _members(_Headers(stream, path)):
                 if (fault := memory_fault(_COPIES * member.size, path.stat().st_size)) is not None:
-                    index.faults.append(f"{place}: {_name(member)} {fault}")
+                    most = path.stat().st_size if is_plain(path) else _DENSE * path.stat().st_size + _SPARE
+                    damage = f": its header is damaged: {_REMEDY}" if member.size > most else ""
+                    index.faults.append(f"{place}: {_name(member)} {fault}{damage}")
                     break
                 if member.type in _SPECIAL:
                     members.add_special(member.name, _SPECIAL[member.type])

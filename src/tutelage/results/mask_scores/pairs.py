@@ -10,6 +10,7 @@ from pathlib import Path
 from tutelage.core.errors import DataError
 from tutelage.core.inputs import user_path
 from tutelage.core.names import first_of, shown
+from tutelage.core.regular import special_kind
 from tutelage.data.scans.folders import LABEL_FOLDERS, find_folder, scan_files
 from tutelage.data.scans.formats.common import (
     MASK_SLICE_SUFFIXES,
@@ -84,6 +85,8 @@ def _masks(source: str | Path) -> dict[str, Path]:
             known = " ".join((*VOLUME_SUFFIXES, *MASK_SLICE_SUFFIXES))
             raise DataError(f"{shown(str(source))} is no mask: expected one of {known}")
         return {same_name(stem_of(root)): root}
+    if (kind := special_kind(root)) is not None:
+        raise DataError(f"{shown(str(source))} is {kind}; expected a folder of masks")
     if not root.is_dir():
         raise DataError(f"{shown(str(source))}: no such file or folder; expected a folder of masks")
     folder = root if _files(root) else find_folder(root, LABEL_FOLDERS)

@@ -31,6 +31,8 @@ def read(
         link = file.get(what, getlink=True)
         if link is not None and not isinstance(link, h5py.HardLink):
             raise FormatFault(f"keeps its dataset '{what}' behind a link: expected it in the file itself")
+        if link is not None and isinstance(file[what], h5py.Group):
+            raise FormatFault(f"has a group '{what}': expected a dataset of that name")
         if link is None or not isinstance(file[what], h5py.Dataset):
             raise FormatFault(f"has no dataset '{what}'; it has {shown(', '.join(file) or 'nothing')}")
         stored = file[what]

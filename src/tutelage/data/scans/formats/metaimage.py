@@ -147,7 +147,8 @@ def _check_claims(header: dict[str, str], axes: int, start: int) -> None:
 def _number(header: dict[str, str], key: str, default: str) -> int:
     text = header.get(key, default)
     if not text.removeprefix("-").isdecimal() or len(text) > _LONGEST_NUMBER:
-        raise FormatFault(f"has a MetaImage header with {key} {brief(text)}: expected a whole number")
+        what = "axes" if key == "NDims" else "bytes"
+        raise FormatFault(f"has a MetaImage header with {key} {brief(text)}: expected a number of {what}")
     return int(text)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import logging
+import math
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import nibabel
 
 _NIFTI2_HEADER = 540  # the first bytes of the header
+_MOST_BYTES = 1 << 62
 _CHUNK = 1 << 24  # bytes
 _PADDING = 4096  # bytes that may follow the voxels, since some programs write whole blocks
 _LABELS = "label"  # NIfTI's intent for masks
@@ -89,13 +91,22 @@ def _open(path: Path, what: str = "image") -> nibabel.Nifti1Image:
     second = _NIFTI2_HEADER in (int.from_bytes(head[:4], order) for order in ("little", "big"))
     image = nibabel.Nifti2Image if second else nibabel.Nifti1Image
     try:
-        header = image.header_class.from_fileobj(io.BytesIO(head))
-        shape, itemsize = header.get_data_shape(), header.get_data_dtype().itemsize
-        start = max(int(header["vox_offset"]), 0)
+        header = image.header_class.from_fileobj(io.BytesIO(head), check=False)
+        if math.isfinite(offset := float(header["vox_offset"])):  # else nibabel's check fails in itself
+            header.check_fix()
+        shape, dtype = header.get_data_shape(), header.get_data_dtype()
     except Exception as error:  # damaged headers make nibabel raise almost anything
         raise FormatFault(f"is not a readable NIfTI file: {shown(str(error))}") from None
+    if not 0 <= offset < _MOST_BYTES:
+        raise FormatFault(f"has a header with vox_offset {offset:g}: expected a number of bytes")
+    if dtype.kind == "c":
+        raise FormatFault(f"holds {dtype} voxels, and complex ones are not supported: save their magnitude instead")
+    start, itemsize = int(offset), dtype.itemsize
     claimed = claimed_bytes(shape, itemsize, len(content), ratio=DEFLATE if packed else 1, skipped=start, what=what)
     voxels = head + _read(stream, max(start + claimed - len(head), 0))
+    if len(voxels) < start + claimed:
+        there = max(len(voxels) - start, 0)
+        raise FormatFault(f"is truncated or damaged: {claimed:,} bytes of voxels are expected, it has {there:,}")
     behind = max(len(voxels) - start - claimed, 0) + len(
         _read(stream, _PADDING + 1)
     )  # to the end, where the checksum of gzip is verified

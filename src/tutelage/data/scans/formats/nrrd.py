@@ -22,6 +22,7 @@ from tutelage.data.scans.geometry import Geometry, plain_geometry
 _PACKED = dict.fromkeys(("gzip", "gz"), "gzip") | dict.fromkeys(("bzip2", "bz2"), "bz2")  # as NRRD calls them
 _BZ2 = 1 << 17  # bytes that one byte of bz2 unpacks to, with some to spare
 _TEXT = ("ascii", "text", "txt")  # at least one character for each voxel
+_NEEDED = ("type", "dimension", "sizes", "encoding")  # fields of every header
 _LONGEST_HEADER = 1 << 20  # bytes
 _LONGEST_SAID = 300  # characters of what pynrrd says
 _TO_RAS = {  # sign of x and y, by the space in the header
@@ -49,6 +50,8 @@ def read(
         raise
     except (ValueError, OverflowError):
         raise FormatFault("has an NRRD header with a value that is no number, or too large: it is damaged") from None
+    except KeyError as error:
+        raise FormatFault(f"has an NRRD header without the field '{brief(str(error.args[0]))}'") from None
     except Exception as error:  # damaged files make pynrrd raise almost anything
         raise FormatFault(f"is not a readable NRRD file: {shown(str(error))[:_LONGEST_SAID]}") from None
     if values is None:
@@ -110,6 +113,8 @@ def _header(stream: BinaryIO) -> dict[str, Any]:
     if not start.getbuffer().nbytes:
         raise FormatFault("is empty (0 bytes)")
     header: dict[str, Any] = nrrd.read_header(start)
+    if (lacking := next((field for field in _NEEDED if field not in header), None)) is not None:
+        raise KeyError(lacking)
     if start.tell() == _LONGEST_HEADER:
         raise FormatFault(f"has a header of {size_text(_LONGEST_HEADER)} or more: it is damaged")
     stream.seek(start.tell())

@@ -14,7 +14,7 @@ from tutelage.core.memory import IMAGE_LIMIT, MASK_LIMIT
 from tutelage.core.names import counted, enumerated, shown
 from tutelage.core.regular import read_regular
 from tutelage.data.images.decoding_memory import decoding_fault
-from tutelage.data.images.reading import MAX_PIXELS
+from tutelage.data.images.reading import MAX_PIXELS, number_of_pixels
 from tutelage.data.scans.formats.common import FormatFault
 from tutelage.data.scans.geometry import Geometry, plain_geometry
 
@@ -35,6 +35,9 @@ def read(
             array = _mask(image) if what == "label" else _intensities(image)
     except FormatFault:
         raise
+    except Image.DecompressionBombError as error:
+        count = number_of_pixels(error)
+        raise FormatFault(f"has {count} pixels, more than {MAX_PIXELS} are refused") from None
     except Exception as error:  # damaged bytes make Pillow's decoders raise almost anything
         raise FormatFault(f"is not a readable image: {shown(str(error))}") from None
     return array, plain_geometry(array.shape[1:], assumed_spacing)
