@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import re
 import struct
 import tarfile
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
 import nibabel
 import numpy as np
 import pytest
+from PIL import Image
 
 from tutelage.core.errors import DataError
 from tutelage.data.images.reading import ImageFault, decode_image, quiet_pillow
@@ -101,3 +104,49 @@ def test_a_pipe_in_the_place_of_masks_is_called_so(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "p")
     with pytest.raises(DataError, match=r"p is a pipe; expected a folder of masks"):
         pair_masks([tmp_path], tmp_path / "p")
+
+
+def damaged_tiff() -> bytes:
+    """A TIFF file whose packed pixels are damaged."""
+    stream = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64), dtype=np.uint8)
+    Image.fromarray(noise).save(stream, "TIFF", compression="tiff_adobe_deflate")
+    content = bytearray(stream.getvalue())
+    content[200:600] = bytes(byte ^ 0x5A for byte in content[200:600])
+    return bytes(content)
+
+
+def test_what_libtiff_says_is_part_of_the_fault_and_not_of_the_terminal(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.tif").write_bytes(damaged_tiff())
+    with pytest.raises(ImageFault, match=r"cannot be decoded: .*; .*ZIPDecode: Decoding error at scanline 0"):
+        decode_image(damaged_tiff(), at_least=1)
+    with pytest.raises(DataError, match=r"a\.tif is not a readable image: .*; .*ZIPDecode: Decoding error at scanline"):
+        read_volume(tmp_path / "a.tif")
+    assert "".join(capfd.readouterr()) == ""
+
+
+def test_threads_hear_what_libtiff_says_of_their_own_files(capfd: pytest.CaptureFixture[str]) -> None:
+    sound, bad = io.BytesIO(), damaged_tiff()
+    Image.new("L", (64, 64)).save(sound, "TIFF", compression="tiff_adobe_deflate")
+
+    def fault(content: bytes) -> str:
+        try:
+            decode_image(content, at_least=1)
+        except ImageFault as said:
+            return str(said)
+        return ""
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(fault, [sound.getvalue(), bad] * 20))
+    assert found == ["", fault(bad)] * 20 and "ZIPDecode" in found[1]
+    assert capfd.readouterr().err == ""
+
+
+def test_elsewhere_libtiff_speaks_as_before(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ImageFault):
+        decode_image(damaged_tiff(), at_least=1)
+    with pytest.raises(OSError), Image.open(io.BytesIO(damaged_tiff())) as image:
+        image.load()
+    assert "ZIPDecode: Decoding error" in capfd.readouterr().err

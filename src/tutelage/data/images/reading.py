@@ -25,6 +25,7 @@ from tutelage.data.images.exif import orientation_of, turn_of, turned_up
 from tutelage.data.images.items import HAS_HEIF
 from tutelage.data.images.jpeg import decode_jpeg, jpeg_header, may_be_turned
 from tutelage.data.images.levels import Range, to_eight_bits
+from tutelage.data.images.libtiff import hear_libtiff
 from tutelage.data.images.tiff import TiffLook, is_tiff, look_at_tiff, read_tiff, upright
 
 if HAS_HEIF:
@@ -163,8 +164,9 @@ def _values(image: Image.Image, mode: str, content: bytes) -> NDArray:
 @contextmanager
 def _opened(content: bytes, most: int) -> Iterator[Image.Image]:
     """The image in a file; errors of Pillow, also such as come later, become an ImageFault."""
+    said: list[str] = []
     try:
-        with _open(io.BytesIO(content), most) as image:
+        with hear_libtiff() as said, _open(io.BytesIO(content), most) as image:
             if (fault := decoding_fault(image, len(content))) is not None:
                 raise ImageFault(f"has {image.size[0]} x {image.size[1]} pixels and {fault}")
             yield image
@@ -175,7 +177,7 @@ def _opened(content: bytes, most: int) -> Iterator[Image.Image]:
     except Image.DecompressionBombError as error:
         raise _too_many(count := number_of_pixels(error), str(count), most) from None
     except Exception as error:  # damaged bytes make Pillow's decoders raise almost anything
-        raise ImageFault(f"cannot be decoded: {shown(str(error))}") from error
+        raise ImageFault(f"cannot be decoded: {shown('; '.join([str(error), *said]))}") from error
 
 
 def _open(file: Path | BinaryIO, most: int) -> Image.Image:

@@ -14,6 +14,7 @@ from tutelage.core.memory import IMAGE_LIMIT, MASK_LIMIT
 from tutelage.core.names import counted, enumerated, shown
 from tutelage.core.regular import read_regular
 from tutelage.data.images.decoding_memory import decoding_fault
+from tutelage.data.images.libtiff import hear_libtiff
 from tutelage.data.images.reading import MAX_PIXELS, number_of_pixels
 from tutelage.data.scans.formats.common import FormatFault
 from tutelage.data.scans.geometry import Geometry, plain_geometry
@@ -24,8 +25,9 @@ def read(
 ) -> tuple[NDArray, Geometry]:
     """(C, H, W): one channel of gray levels at their original depth, or three of colors; a mask has class values."""
     content = read_regular(path)
+    said: list[str] = []
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with hear_libtiff() as said, Image.open(io.BytesIO(content)) as image:
             if image.size[0] * image.size[1] > MAX_PIXELS:
                 raise FormatFault(f"has {image.size[0]} x {image.size[1]} pixels, more than {MAX_PIXELS} are refused")
             limit = MASK_LIMIT if what == "label" else IMAGE_LIMIT
@@ -39,7 +41,7 @@ def read(
         count = number_of_pixels(error)
         raise FormatFault(f"has {count} pixels, more than {MAX_PIXELS} are refused") from None
     except Exception as error:  # damaged bytes make Pillow's decoders raise almost anything
-        raise FormatFault(f"is not a readable image: {shown(str(error))}") from None
+        raise FormatFault(f"is not a readable image: {shown('; '.join([str(error), *said]))}") from None
     return array, plain_geometry(array.shape[1:], assumed_spacing)
 
 
