@@ -150,3 +150,23 @@ def test_elsewhere_libtiff_speaks_as_before(capfd: pytest.CaptureFixture[str]) -
     with pytest.raises(OSError), Image.open(io.BytesIO(damaged_tiff())) as image:
         image.load()
     assert "ZIPDecode: Decoding error" in capfd.readouterr().err
+
+
+def nrrd_file(file: Path, **fields: str) -> Path:
+    known = {"type": "uchar", "dimension": "3", "sizes": "2 2 2", "endian": "little", "encoding": "raw"} | fields
+    lines = [f"{key.replace('_', ' ')}: {value}" for key, value in known.items()]
+    file.write_bytes("\n".join(["NRRD0004", *lines]).encode() + b"\n\n" + bytes(8))
+    return file
+
+
+@pytest.mark.parametrize("size", ["1e400", "nan", "1e30", "9" * 20])
+def test_numbers_that_do_not_fit_into_a_header_of_nrrd_are_its_fault_and_no_warning(size: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a\.nrrd has an NRRD header with a value that is no number, or too large"):
+        read_volume(nrrd_file(tmp_path / "a.nrrd", sizes=f"{size} 2 2"))
+
+
+def test_voxels_of_endless_size_are_a_fault_and_no_warning(tmp_path: Path) -> None:
+    steps = "(1e300,0,0) (0,1e300,0) (0,0,1e300)"
+    file = nrrd_file(tmp_path / "a.nrrd", space="left-posterior-superior", space_directions=steps)
+    with pytest.raises(DataError, match=r"a\.nrrd states a geometry in which voxels have no size: repair its header"):
+        read_volume(file)

@@ -41,14 +41,15 @@ def read(
     """(C, *S) and the geometry of an NRRD file."""
     try:
         with open_regular(path) as stream:
-            header = _header(stream)
+            with np.errstate(over="raise", invalid="raise"):  # where NumPy would warn on the terminal
+                header = _header(stream)
             apart = next((header[key] for key in ("data file", "datafile") if key in header), None)
             values = None if apart is not None else _voxels(header, stream, what)
     except (OSError, FormatFault, MemoryError):
         raise
     except ModuleNotFoundError:
         raise
-    except (ValueError, OverflowError):
+    except (ValueError, ArithmeticError):
         raise FormatFault("has an NRRD header with a value that is no number, or too large: it is damaged") from None
     except KeyError as error:
         raise FormatFault(f"has an NRRD header without the field '{brief(str(error.args[0]))}'") from None

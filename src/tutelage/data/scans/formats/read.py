@@ -140,6 +140,8 @@ def _checked(where: str, array: NDArray, geometry: Geometry) -> tuple[NDArray, G
         raise DataError(f"{where} holds {array.dtype} values: expected numbers")
     if min(geometry.shape, default=0) < 1 or geometry.axes not in (2, 3):
         raise DataError(f"{where} has the shape {geometry.shape}: expected two or three axes with voxels")
-    if not np.isfinite(geometry.affine).all() or abs(np.linalg.det(geometry.affine[:3, :3])) < 1e-12:
+    with np.errstate(over="ignore", invalid="ignore"):
+        size = abs(np.linalg.det(geometry.affine[:3, :3]))  # of a voxel, in mm^3
+    if not np.isfinite(geometry.affine).all() or not 1e-12 <= size < np.inf:
         raise DataError(f"{where} states a geometry in which voxels have no size: repair its header")
     return array, geometry
