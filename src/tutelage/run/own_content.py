@@ -123,7 +123,8 @@ def _is_log(file: Path) -> bool:
 
 
 def _is_tracked(file: Path) -> bool:
-    return set(_object(file)) <= {"mlflow", "wandb"}
+    found = set(_object(file))
+    return bool(found) and found <= {"mlflow", "wandb"}
 
 
 def _holds(known: Callable[[str], bool]) -> Callable[[Path], bool]:
