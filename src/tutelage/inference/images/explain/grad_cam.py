@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 
 import numpy as np
@@ -17,6 +18,7 @@ from tutelage.core.wording import named
 from tutelage.data.images.loader import Normalization
 from tutelage.inference.images.explain.activation import Activation, last_activation
 from tutelage.networks.base import Network
+from tutelage.networks.feature_transform import FeatureTransform
 from tutelage.run.frozen_networks import FrozenNetworks
 from tutelage.run.pixel_graph import FrozenGraph, Standardize
 
@@ -69,7 +71,8 @@ class GradCam:
 
     A map is the sum of the channels of the network's last activation, each weighted by the mean slope of the score of
     the class in it, where that is positive; enlarged to the image, and divided by its largest value. Of several frozen
-    networks it is the mean of their maps.
+    networks it is the mean of their maps. Where features are scaled to a norm, that counts as a constant: otherwise
+    the slope along the features themselves is 0, although that is what speaks for the class.
 
     Args:
         network: which takes what `normalization` returns, in evaluation mode.
@@ -121,12 +124,30 @@ class GradCam:
     def _map(self, activation: Activation, pixels: Tensor, target: Tensor) -> Tensor:
         from captum.attr import LayerGradCam
 
-        with activation.tapped() as tap, torch.enable_grad():
+        with activation.tapped() as tap, _constant_norms(self._scores), torch.enable_grad():
             given = pixels.clone().requires_grad_()
             found = LayerGradCam(self._scores, tap).attribute(given, target=target, relu_attributions=True)
         assert isinstance(found, Tensor)
         size = (pixels.shape[-2], pixels.shape[-1])
         return _scaled(F.interpolate(found.detach().float(), size, mode="bilinear", align_corners=False)[:, 0])
+
+
+@contextmanager
+def _constant_norms(network: nn.Module) -> Iterator[None]:
+    """While open, feature transforms return the same, but with gradients as if the norm of each row were a constant."""
+
+    def through(transform: FeatureTransform, given: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        projected = transform.projected(*given)
+        norm = projected.norm(dim=1, keepdim=True).clamp_min(torch.finfo(projected.dtype).tiny)
+        return projected * (transform.dims**0.5 / norm).detach()
+
+    transforms = [module for module in network.modules() if isinstance(module, FeatureTransform)]
+    handles = [transform.register_forward_hook(through) for transform in transforms]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _scaled(maps: Tensor) -> Tensor:
