@@ -23,13 +23,13 @@ from tutelage.core.writable import require_makeable
 from tutelage.data.images.framing import Pixels
 from tutelage.data.images.items import Item, Unreadable
 from tutelage.inference.images.explain.grad_cam import BATCH, GradCam
-from tutelage.inference.images.explain.pictures import pair, png
+from tutelage.inference.images.explain.pictures import jpeg, pair, png, thumbnail_of
 
 MOST = 200  # pictures
 TABLE = "maps.csv"
 _COLUMNS = ("file", "path", "label", "confidence")
 _OWN = re.compile(r"\d{3,}-[\w.-]*\.png", re.ASCII)
-_KEPT = 24  # maps that stay in memory
+_KEPT = 24  # maps of which a report can show a thumbnail
 _LONGEST = 60  # characters of a name in the name of a picture
 
 
@@ -73,12 +73,12 @@ class HeatMaps:
 
     Attributes:
         shown: the first of the images, the least certain first.
-        maps: (S, S) float32 in [0, 1] of each of these.
+        thumbnails: JPEG of each of these, beside its map.
         said: what was written where, in words.
     """
 
     shown: list[Explained]
-    maps: list[NDArray[np.float32]]
+    thumbnails: list[bytes]
     said: str
 
 
@@ -133,7 +133,7 @@ def write_maps(
     for file in list(folder.iterdir()):
         if file.name == TABLE or _OWN.fullmatch(file.name):
             file.unlink()
-    rows, kept, maps = list[dict[str, str]](), list[Explained](), list[NDArray[np.float32]]()
+    rows, kept, thumbnails = list[dict[str, str]](), list[Explained](), list[bytes]()
     stream = zip(chosen.found, read([items[one.row] for one in chosen.found]), strict=True)
     while block := list(islice(stream, BATCH)):
         good = [(one, image) for one, image in block if not isinstance(image, Unreadable)]  # they were readable before
@@ -143,17 +143,18 @@ def write_maps(
         for (one, image), heat in zip(good, found, strict=True):
             name, label = items[one.row].name, classes[one.predicted]
             file_name = f"{len(rows) + 1:03d}-{_plain(label)}-{_plain(Path(name).name)}.png"
-            write_atomically(folder / file_name, png(pair(image, heat)))
+            picture = pair(image, heat)
+            write_atomically(folder / file_name, png(picture))
             rows.append(
                 {"file": file_name, "path": to_cell(name), "label": label, "confidence": f"{one.confidence:.6g}"}
             )
             if len(kept) < _KEPT:
                 kept.append(one)
-                maps.append(heat)
+                thumbnails.append(jpeg(thumbnail_of(picture)))
     write_atomically(folder / TABLE, csv_bytes(rows, list(_COLUMNS), header=True))
     of = f" of the least certain of {chosen.seen:,} images" if chosen.seen > len(chosen.found) else ""
     said = f"{counted(len(rows), 'heat map')}{of}: {shown(str(folder))}"
-    return HeatMaps(kept, maps, said)
+    return HeatMaps(kept, thumbnails, said)
 
 
 def _plain(name: str) -> str:

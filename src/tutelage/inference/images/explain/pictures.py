@@ -11,6 +11,7 @@ from PIL import Image
 from tutelage.core.colors import as_rgb
 
 SIDE = 256  # pixels, at least, of each half of a picture
+THUMBNAIL = 144  # pixels, of each half of a small one
 _GAP = 4
 _STRENGTH = 0.75  # of the color, where the map is 1
 _COLORS = "inferno"
@@ -40,8 +41,25 @@ def pair(image: NDArray[np.uint8], heat: NDArray[np.float32], side: int = SIDE) 
     return paper
 
 
+def thumbnail_of(picture: Image.Image) -> Image.Image:
+    """A pair in small: twice as wide as high, without a gap."""
+    size, small = picture.height, (THUMBNAIL, THUMBNAIL)
+    paper = Image.new("RGB", (2 * THUMBNAIL, THUMBNAIL))
+    for place, left in enumerate((0, picture.width - size)):
+        half = picture.crop((left, 0, left + size, size)).resize(small, Image.Resampling.LANCZOS)
+        paper.paste(half, (place * THUMBNAIL, 0))
+    return paper
+
+
 def png(picture: Image.Image) -> bytes:
     """A picture as a PNG file."""
     stream = io.BytesIO()
     picture.save(stream, "PNG")
+    return stream.getvalue()
+
+
+def jpeg(picture: Image.Image) -> bytes:
+    """A picture as a JPEG file, for pages."""
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=88)
     return stream.getvalue()
