@@ -81,15 +81,16 @@ ON_SCANS = (
     "train scans/ --out runs/la --budget 15m",
     "predict runs/la new/ --out masks/",
 )
-FOREIGN = {"--nproc-per-node", "--max-restarts", "--size", "--speed", "--timm-draws"}
+FOREIGN = {"--index-url", "--nproc-per-node", "--max-restarts", "--size", "--speed", "--timm-draws"}
 FOREIGN |= {"--nnodes", "--rdzv-backend", "--rdzv-endpoint", "--standalone"}
 FOREIGN |= {"--config_file", "--dataset_dir", "--output_dir"}
 FOREIGN |= {"--model-repository", "--model_path", "--model_name", "--rest_port"}
 FOREIGN |= {"--nodes", "--ntasks-per-node", "--gpus-per-node", "--cpus-per-task", "--time", "--signal", "--requeue"}
+FOREIGN |= {"--append", "--backend-store-uri", "--repo-type"}
 """Flags of other programs, such as benchmarks, torchrun and sbatch, that the pages mention."""
 
 EXAMPLES = ("own_method:SoftThreshold", "own_network:PlainNet")
-FILES = {"--train.list", "--data.npz"}
+FILES = {"--train.list", "--train.csv", "--data.npz"}
 """Names of files that look like settings."""
 
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from tutelage.commands.api_serve import serve
     from tutelage.commands.api_use import calibrate, embed, evaluate, load, predict, probe, report
     from tutelage.commands.run import Run, Score
+    from tutelage.commands.sklearn_classifier import TutelageClassifier
     from tutelage.core import losses
     from tutelage.core.batch import (
         Batch,
@@ -83,6 +84,7 @@ if TYPE_CHECKING:
     from tutelage.networks.dense import DenseNetwork
     from tutelage.results.compare.collect import ComparisonTable
     from tutelage.results.mask_scores.scores import MaskScores
+    from tutelage.results.verdict.verdict import Verdict
     from tutelage.tasks.base import Task
 
 __all__ = [
@@ -126,8 +128,10 @@ __all__ = [
     "StepOutput",
     "SupervisedBatch",
     "Task",
+    "TutelageClassifier",
     "TutelageError",
     "Unlabeled",
+    "Verdict",
     "__version__",
     "at_least_float32",
     "calibrate",
@@ -164,6 +168,7 @@ _MODULES = {
     "commands.api_serve": ("serve",),
     "commands.api_use": ("calibrate", "embed", "evaluate", "load", "predict", "probe", "report"),
     "commands.run": ("Run", "Score"),
+    "commands.sklearn_classifier": ("TutelageClassifier",),
     "core.batch": (
         "Batch",
         "Labeled",
@@ -204,6 +209,7 @@ _MODULES = {
     "networks.dense": ("DenseNetwork",),
     "results.compare.collect": ("ComparisonTable",),
     "results.mask_scores.scores": ("MaskScores",),
+    "results.verdict.verdict": ("Verdict",),
     "tasks.base": ("Task",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

@@ -54,6 +54,7 @@ TO_LOOK = {
         "Score",
         "Scores",
         "Segmentations",
+        "Verdict",
     ),
 }
 
@@ -199,7 +200,7 @@ def test_python_takes_the_same_settings_as_the_command_line() -> None:
         section, _, setting = config.FLAGS[name].partition(".")
         if name == "labels":  # a table, or what becomes one
             assert {str, Path} < set(get_args(hint))
-        elif name == "metrics":  # a list of import paths, or of the functions themselves
+        elif name in ("metrics", "log"):  # a list of import paths, or of the functions themselves; a list of names
             assert sections[section][setting] == tuple[str, ...]
         elif section != "method":
             asked = {kind for kind in (get_args(hint) or (hint,)) if kind is not Path and get_origin(kind) is not type}
@@ -220,7 +221,19 @@ def test_the_package_is_typed_and_lists_its_names() -> None:
     assert Path(tutelage.__file__).with_name("py.typed").is_file()
     assert (
         set(dir(tutelage))
-        == {"Model", "Run", "__version__", "clean", "label", "load", "pretrain", "select", "serve", "train"}
+        == {
+            "Model",
+            "Run",
+            "TutelageClassifier",
+            "__version__",
+            "clean",
+            "label",
+            "load",
+            "pretrain",
+            "select",
+            "serve",
+            "train",
+        }
         | FOR_OWN_CODE
         | TO_LOOK
     )

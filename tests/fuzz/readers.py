@@ -16,6 +16,8 @@ import h5py
 import nibabel
 import nrrd
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import SimpleITK
 import torch
 from PIL import Image
@@ -30,11 +32,15 @@ from tutelage.config.scan import ScanConfig
 from tutelage.data.images.arrays import list_arrays
 from tutelage.data.images.check import check_images
 from tutelage.data.images.reading import ImageFault, decode_image, read_header
+from tutelage.data.images.records import list_records
 from tutelage.data.images.shards import list_shards
 from tutelage.data.scans.check import check_scans
 from tutelage.data.scans.formats.read import has_mask, read_mask, read_volume
 from tutelage.networks.weights_file import read_weights
 from tutelage.run.exported import exported_bytes, exported_tensors
+from tutelage.run.held_out import FOLDS, HeldOut
+from tutelage.run.labeled_features import LabeledFeatures
+from tutelage.run.pile import Pile
 from tutelage.run.run_files import read_config, read_rows, read_split
 from tutelage.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
@@ -180,6 +186,36 @@ def _studio(file: Path) -> None:
     file.write_text(json.dumps(tasks))
 
 
+def _fiftyone(file: Path) -> None:
+    (file.parent / "data").mkdir(exist_ok=True)
+    for name in "abcd":
+        (file.parent / "data" / f"{name}.png").write_bytes(_png())
+    file.write_text(json.dumps({"classes": ["cat", "dog"], "labels": {"a": 0, "b": 1, "c": 0, "d": None}}))
+
+
+def _metadata(file: Path) -> None:
+    _table(file.with_name("labels.csv"))
+    file.with_name("labels.csv").unlink()
+    lines = [{"file_name": f"{name}.png", "label": number % 2} for number, name in enumerate("abcd")]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def _records(file: Path) -> None:
+    images = [{"bytes": _png(), "path": f"{name}.png"} for name in "abcd"]
+    table = pa.table({"image": images, "label": ["cat", "dog", "cat", None]})
+    if file.suffix == ".parquet":
+        pq.write_table(table, file, row_group_size=2)
+        return
+    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=2)
+
+
+def _read_records(file: Path) -> None:
+    items = list_records(file.parent, [file], "a", "records").items
+    for content in items[0].store.read([item.key for item in items]) if items else ():
+        assert content is not None
+
+
 def _cvat(file: Path) -> None:
     _table(file.with_name("labels.csv"))
     file.with_name("labels.csv").unlink()
@@ -237,6 +273,43 @@ def _manifest(file: Path) -> None:
     file.write_text(json.dumps(values))
 
 
+def _held_out(file: Path) -> None:
+    draw = np.random.default_rng(0)
+    log_probs, label = np.log(draw.dirichlet(np.ones(3), 12)), draw.integers(0, 3, 12)
+    HeldOut.of(log_probs, label, FOLDS).in_folds(np.arange(12) % 2, [torch.nn.Linear(4, 3)] * 2).save(file.parent)
+
+
+def _read_held_out(file: Path) -> None:
+    found = HeldOut.read(file.parent, 3)
+    assert found is not None
+    if (sets := found.sets(0.8)) is not None:
+        sets.of(np.full((2, 3), 1 / 3), np.zeros((2, 4 if found.heads is None else found.heads.shape[2] - 1)))
+
+
+def _pile(file: Path) -> None:
+    pile = Pile.of(np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32))
+    assert pile is not None
+    pile.save(file.parent)
+
+
+def _read_pile(file: Path) -> None:
+    found = Pile.read(file.parent)
+    assert found is not None
+    found.typicality(np.zeros((2, found.directions.shape[1]), np.float32))
+
+
+def _labeled(file: Path) -> None:
+    labeled = LabeledFeatures.of(["a.png", "b.png"], np.random.default_rng(0).normal(size=(2, 4)).astype(np.float32))
+    assert labeled is not None
+    labeled.save(file.parent)
+
+
+def _read_labeled(file: Path) -> None:
+    found = LabeledFeatures.read(file.parent)
+    assert found is not None
+    found.nearest(np.zeros((2, found.directions.shape[1]), np.float32), 3)
+
+
 READERS = (
     *(_image(form) for form in ("png", "jpg", "gif", "bmp", "webp", "tif", "ppm")),
     Reader("deep.png", _deep, _image("png").read),
@@ -246,6 +319,10 @@ READERS = (
     Reader("labels.csv", _table, _read_source),
     Reader("labels.json", _studio, _read_source),
     Reader("labels.xml", _cvat, _read_source),
+    Reader("fiftyone.json", _fiftyone, _read_source),
+    Reader("metadata.jsonl", _metadata, lambda file: check_images(DataConfig(path=str(file.parent)))),
+    Reader("a.parquet", _records, _read_records),
+    Reader("a.arrow", _records, _read_records),
     Reader("a.tar", _tar, _read_tar),
     Reader("a.tar.gz", _tar, _read_tar),
     Reader("a.npz", _npz, _read_npz),
@@ -279,4 +356,7 @@ READERS = (
         "metrics.jsonl", lambda file: file.write_text('{"step": 1, "kind": "training", "loss": 0.5}\n' * 9), read_rows
     ),
     Reader("manifest.json", _manifest, lambda file: load_checkpoint(file.parent)),
+    Reader("held_out.npz", _held_out, _read_held_out),
+    Reader("pile.npz", _pile, _read_pile),
+    Reader("labeled.npz", _labeled, _read_labeled),
 )

@@ -178,7 +178,7 @@ DAMAGED: dict[str, tuple[str, Callable[[Any], object], str]] = {
     "a run that is a file": (
         "predict",
         lambda world: (shutil.rmtree("run"), world.write("run", "x")),
-        r"run is not a run folder: it is a file",
+        r"run is not a run folder, nor a model exported",
     ),
     "a config that is a pipe": (
         "predict",

@@ -21,7 +21,10 @@ RUN = ["train", "digits", "--out", "runs/a", *BRIEF]
 FILES = {
     "arrays nested 5,000 deep": (f"a = {'[' * 5000}{']' * 5000}", "c.toml is not valid TOML: it is nested too deep"),
     "tables nested 5,000 deep": (f"a = {'{b=' * 5000}1{'}' * 5000}", "c.toml is not valid TOML: it is nested too deep"),
-    "a number of 5,000 digits": (f"train.steps = {'9' * 5000}", r"c.toml is not valid TOML: Exceeds the limit"),
+    "a number of 5,000 digits": (
+        f"train.steps = {'9' * 5000}",
+        "it has a number of more than 4,300 digits",
+    ),
     "a key of 5,000 parts": (f"{'.'.join(['a'] * 5000)} = 1", "c.toml: unknown section a"),
     "an infinite rate": ("optimizer.lr = 1e400", "c.toml: --optimizer.lr must be a number, got inf"),
     "bytes that are no text": (b"\xff\xfe\x00", "c.toml is not valid TOML"),

@@ -35,7 +35,7 @@ def check(
     Parameters
     ----------
     data
-        Folder with one subfolder per class, folder of images with --labels, tar shards, .npz file, or the word digits.
+        Folder with one subfolder per class, folder with --labels, tar shards, Parquet or .npz, or the word digits.
         Scans: folder with images/ and labels/, dataset.json, CSV with image,label, or .h5 files.
     labels
         CSV with path,label (empty: unlabeled), or an export of Label Studio (.json) or CVAT (.xml).

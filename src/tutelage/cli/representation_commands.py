@@ -41,7 +41,7 @@ def probe(
     run
         Run folder: pretrained, trained or imported.
     data
-        Labeled images: class folders, folder of images with --labels, tar shards, .npz file, or the word digits.
+        Labeled images: class folders, folder with --labels, tar shards, Parquet or .npz, or the word digits.
     labels
         CSV with the columns path,label. [default: labels in DATA]
     test
@@ -114,7 +114,7 @@ def embed(
     run
         Run folder: pretrained, trained or imported.
     data
-        Images with or without labels: a folder, an image, a list of paths, tar shards, .npz file, or the word digits.
+        Images with or without labels: a folder, an image, a list, tar shards, Parquet or .npz, or the word digits.
     out
         File to write: .parquet, .npz or .csv.
     labels

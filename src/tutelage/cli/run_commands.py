@@ -40,7 +40,7 @@ def evaluate(
     run
         Run folder.
     data
-        Labeled images: class folders, folder of images with --labels, tar shards, .npz file, or the word digits.
+        Labeled images: class folders, folder with --labels, tar shards, Parquet or .npz, or the word digits.
         Scans: folder with images/ and labels/, dataset.json, CSV with image,label, or .h5 files.
     labels
         CSV with path,label; for scans, CSV with image,label or folder of masks. [default: labels in DATA]
@@ -101,8 +101,7 @@ def predict(
     run
         Run folder.
     data
-        Image, folder (searched recursively), list of paths (.txt or .csv), tar shards, or .npz file; scan or folder
-        of scans.
+        Image, folder (searched recursively), list (.txt, .csv), tar shards, Parquet or .npz; scan or folder of scans.
     out
         CSV file: path, label, confidence, and each class.
         Scans: a folder for masks.

@@ -29,7 +29,7 @@ def train(data: str | None = None, /, *, flags: Annotated[TrainFlags | None, Par
     Parameters
     ----------
     data
-        Folder with class subfolders (and 'unlabeled'), folder with --labels, tar shards, .npz file, or the word digits.
+        Folder with class subfolders (and 'unlabeled') or --labels, tar shards, Parquet or .npz, or the word digits.
         Scans to segment: folder with images/ and labels/, dataset.json, CSV with image,label, or .h5 files.
     """
     start_or_resume(data, flags, pretraining=False)

@@ -21,7 +21,7 @@ _GROUPS = {  # what is not listed stands in the group of its section
     _COMMON: "method preset network image_size resize channels label_count batch_size unlabeled_ratio "
     "steps budget seed",
     _DATA: "labels unlabeled val test label_balance exclude_labeled skip_unreadable",
-    _MACHINE: "device precision compile workers log_every eval_every checkpoint_every",
+    _MACHINE: "device precision compile workers log log_every eval_every checkpoint_every",
     _RUN: "out overwrite resume init_from config metrics baseline baseline_share no_report",
 }
 _HELP = {
@@ -31,6 +31,9 @@ _HELP = {
     "image_size": "side of the images in pixels [default: chosen]",
     "resize": "to squares: crop, pad, squash [default: auto]",
     "channels": "of arrays and TIFF files up to 16 [default: chosen]",
+    "val": "validation images, else some labels are held out",
+    "workers": "threads that load images ahead [default: 2]",
+    "log": "also write to mlflow, wandb, or tensorboard [default: none]",
     "seed": "seed of all random choices [default: 0]",
     "config": "TOML file with settings, by section [default: none]",
     "out": "run folder to create; it must not exist",

@@ -43,6 +43,7 @@ class PretrainFlags(TypedDict, total=False):
     precision: Literal["auto", "fp32", "bf16", "fp16"]
     compile: bool
     workers: int
+    log: str | Sequence[str]
     log_every: int | None
     eval_every: int
     checkpoint_every: int
@@ -74,8 +75,8 @@ def train(
     """Train on a few labels and many unlabeled images or scans, or resume a run.
 
     Args:
-        data: folder with one subfolder per class, folder of images with `labels`, tar shards, .npz file, or
-            `"digits"`; or scans to segment: folder with images/ and labels/, dataset.json, CSV with image,label, or
+        data: folder with one subfolder per class, folder of images with `labels`, tar shards, Parquet or .npz files,
+            or `"digits"`; or scans to segment: folder with images/ and labels/, dataset.json, CSV with image,label, or
             .h5 files.
         out: run folder to create.
         preset: name of a preset to start from, see `tutelage methods presets`; `"none"` starts from the defaults, and

@@ -94,7 +94,7 @@ def predict(
     if out is None:
         return model.predict(data, workers=workers, **options)  # type: ignore[arg-type]
     written = model.predict_into(data, Path(out), workers=workers, overwrite=overwrite, keep=True, **options)  # type: ignore[arg-type]
-    return Predictions.of(written.predictions, model.classes)
+    return Predictions.of(written.predictions, model.classes, written.items)
 
 
 def evaluate(

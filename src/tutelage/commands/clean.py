@@ -23,7 +23,7 @@ from tutelage.curation.cleaning.page import cleaning_page, page_beside
 from tutelage.curation.cleaning.pictures import Looker, Pictures, list_scored, look_at_all
 from tutelage.curation.listing import list_pile
 from tutelage.curation.pile import gather
-from tutelage.data.images.shards import is_shard
+from tutelage.data.images.source import is_archive
 from tutelage.data.kinds import IMAGES, recognize_kind
 from tutelage.results.report.write import refuse_page, write_page
 from tutelage.run.reads import read_by, read_of_run
@@ -143,8 +143,7 @@ def refuse_outputs(cfg: CleanConfig, out: Path | None, cleaned: Path | None, *, 
         return
     if out is not None and out.absolute() == cleaned.absolute():
         raise ConfigError(f"{named('out')} and {named('cleaned')} are the same file, {out}: name two")
-    root = user_path(cfg.data)
-    if cfg.data == "digits" or root.is_file() or (root.is_dir() and any(map(is_shard, root.iterdir()))):
+    if is_archive(cfg.data):
         raise DataError(
             f"{shown(cfg.data)} is no folder of images: {named('cleaned')} writes a label table, which is for a folder"
         )

@@ -7,11 +7,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from markupsafe import Markup
+
 from tutelage.core.errors import RunError
+from tutelage.core.html import html_table, paragraph
 from tutelage.core.names import shown
 from tutelage.inference.images.model import Model
 from tutelage.inference.load import load_model
 from tutelage.inference.scans.model import ScanModel
+from tutelage.results.verdict.verdict import Verdict, read_verdict
 from tutelage.run.estimate import BY_TRIAL, KEY
 from tutelage.run.run_record import RunRecord
 
@@ -96,6 +100,32 @@ class Run:
     def model(self, *, network: str = "auto", device: str = "auto") -> Model | ScanModel:
         """The trained model; see `Model.load` and `ScanModel.load`."""
         return load_model(RunRecord(self.path).best.path, network=network, device=device)
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Whether the unlabeled images helped, of a run with `baseline=True`; else None.
+
+        Raises:
+            RunError: the file is damaged.
+        """
+        return read_verdict(self.path)
+
+    def _repr_html_(self) -> str:
+        try:
+            record = RunRecord(self.path).best
+            rows: list[tuple[str, object]] = [
+                ("method", record.method),
+                ("network", record.cfg.network.name),
+                ("data", record.cfg.data.path),
+                ("steps", f"{record.steps_done:,} of {record.steps:,}"),
+            ]
+            rows += [] if record.result is None else [("score", self.score or "none")]
+            rows += [] if self.kept is None else [("predicts", f"{self.kept['kept']}: {self.kept['reason']}")]
+            verdict = self.verdict
+        except RunError as error:
+            return paragraph(f"{self.path} is not a run folder: {error}")
+        said = Markup("") if verdict is None else Markup(verdict._repr_html_())
+        return html_table((), rows, f"Run {self.path}") + said
 
     def __repr__(self) -> str:
         try:

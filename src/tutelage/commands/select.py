@@ -21,7 +21,7 @@ from tutelage.curation.pile import Pile, gather, require_unlabeled
 from tutelage.curation.selection.choose import Choice, choose, settled
 from tutelage.data.images.image_set import class_indices
 from tutelage.data.images.items import ImageListing, Item
-from tutelage.data.images.shards import is_shard
+from tutelage.data.images.source import is_archive
 from tutelage.data.kinds import SCANS, recognize_kind
 from tutelage.results.report.write import refuse_page, write_page
 from tutelage.run.reads import read_of_run
@@ -128,9 +128,7 @@ def require_folder(data: str) -> None:
     Raises:
         DataError: it is an archive or a file.
     """
-    root = user_path(data)
-    archive = data == "digits" or root.is_file() or (root.is_dir() and any(map(is_shard, root.iterdir())))
-    if archive:
+    if is_archive(data):
         raise DataError(
             f"{shown(data)} is no folder of images: the labels that this writes are a table of the files of a folder"
         )

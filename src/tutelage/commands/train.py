@@ -18,11 +18,13 @@ from tutelage.core.devices import choose_device
 from tutelage.core.distributed import from_main, process_group, restarted
 from tutelage.core.errors import Interrupted
 from tutelage.core.wording import option
+from tutelage.results.verdict.verdict import FILE as VERDICT
 from tutelage.results.verdict.verdict import judge, print_guess, print_verdict, write_verdict
 from tutelage.run import baseline
 from tutelage.run.data_modules.base import DataModule
 from tutelage.run.run_record import BASELINE_FOLDER, RunRecord
 from tutelage.run.start import resume_run, start_run
+from tutelage.run.trackers.trackers import keep_in_trackers
 
 
 def train_run(
@@ -112,6 +114,7 @@ def _finish_baseline(
         raise Interrupted(message, stopped.exit_code - 128) from None
     verdict = judge([(run, folder)])
     write_verdict(verdict, run)
+    keep_in_trackers(run, [VERDICT], lambda line: console.print(f"- {line}"))
     print_verdict(verdict, console)
 
 

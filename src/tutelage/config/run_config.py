@@ -63,6 +63,7 @@ FLAGS: dict[str, str] = {
     "precision": "train.precision",
     "compile": "train.compile",
     "workers": "train.workers",
+    "log": "train.log",
     "log_every": "train.log_every",
     "eval_every": "train.eval_every",
     "checkpoint_every": "train.checkpoint_every",

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from tutelage.core.errors import ConfigError
+from tutelage.core.errors import ConfigError, maybe
 from tutelage.core.import_path import EXPECTED, is_import_path
 
 BASELINE_SHARE = 0.25
+LOGS = ("mlflow", "wandb", "tensorboard")
 
 
 def require(holds: bool, setting: str, expected: str, got: object) -> None:
@@ -155,6 +156,9 @@ class TrainConfig:
         tuple[str, ...],
         "additional scores: your functions of (probs, labels), package.module:function, separated by commas",
     ] = ()
+    log: Annotated[
+        tuple[str, ...], "also write to mlflow, wandb or tensorboard, separated by commas (extras of these names)"
+    ] = ()
     baseline: Annotated[bool, "also train a supervised baseline, and report whether the unlabeled images helped"] = (
         False
     )
@@ -177,6 +181,10 @@ class TrainConfig:
         )
         for path in self.metrics:
             require(is_import_path(path), "train.metrics", EXPECTED, path)
+        for name in self.log:
+            if name not in LOGS:
+                raise ConfigError(f"train.log must be of {', '.join(LOGS)}, got {name!r}{maybe(name, LOGS)}")
+        require(len(set(self.log)) == len(self.log), "train.log", "names that differ", ",".join(self.log))
         require(0 <= self.workers <= 256, "train.workers", "in [0, 256]", self.workers)
         require(0.05 <= self.baseline_share <= 0.75, "train.baseline_share", "in [0.05, 0.75]", self.baseline_share)
         if not self.baseline and self.baseline_share != BASELINE_SHARE:

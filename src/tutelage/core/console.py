@@ -11,6 +11,8 @@ from typing import IO, Any
 from rich.console import Console
 from rich.table import Column
 
+from tutelage.core.notebook import in_notebook
+
 
 class LastingStream:
     """A text stream that goes on, and is silent, when it can no longer be written: its reader is gone, its disk full.
@@ -68,9 +70,12 @@ def screen(*, quiet: bool = False) -> Console:
     """The standard output.
 
     Text is printed as it is, because it may contain names of files and classes: without markup, line wrapping or
-    highlighting.
+    highlighting. In a notebook, too, which is no terminal, and where rich would make an output of its own of each line.
     """
-    return _Screen(quiet=quiet, markup=False, highlight=False, soft_wrap=True)
+    terminal = False if in_notebook() else None
+    return _Screen(
+        quiet=quiet, markup=False, highlight=False, soft_wrap=True, force_jupyter=False, force_terminal=terminal
+    )
 
 
 def name_column(heading: str) -> Column:

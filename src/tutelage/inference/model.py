@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from markupsafe import Markup
 from rich.console import Console
 from torch import nn
 
+from tutelage.core.html import html_table
 from tutelage.data.images.given_labels import Labels, label_file
 from tutelage.tasks.base import Task
 from tutelage.tasks.own_metrics import FORM
 
 Tell = Callable[[str], None]  # receives one line of progress
+_MOST_CLASSES = 50  # in a notebook
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -26,7 +29,10 @@ class Scores(Mapping[str, Any], ABC):
         classes: class names, in the order of the probabilities.
         metrics: by name, ready for JSON.
         own: names of those among them that functions from other packages computed.
+        counts: what was scored, in words.
     """
+
+    counts: ClassVar[str] = "images"
 
     classes: tuple[str, ...]
     metrics: dict[str, Any]
@@ -53,6 +59,25 @@ class Scores(Mapping[str, Any], ABC):
         """The values of `own`, formatted, by name."""
         return {name: FORM.format(self.metrics[name]) for name in self.own}
 
+    def _repr_html_(self) -> str:
+        numbers = [
+            (name.replace("_", " "), f"{value:.4g}") for name, value in self.metrics.items() if _is_number(value)
+        ]
+        return html_table((), numbers, f"Scores on {self.metrics.get('n', 0):,} {self.counts}") + self._per_class()
+
+    def _per_class(self) -> Markup:
+        """A table of the numbers of each class, where there are such."""
+        found = self.metrics.get("per_class")
+        rows = {name: row for name, row in found.items() if isinstance(row, Mapping)} if found else {}
+        if not rows:
+            return Markup("")
+        columns = [name for name, value in next(iter(rows.values())).items() if value is None or _is_number(value)]
+        cells = [
+            [name, *("-" if row.get(key) is None else f"{row[key]:.4g}" for key in columns)]
+            for name, row in list(rows.items())[:_MOST_CLASSES]
+        ]
+        return html_table(["class", *columns], cells)
+
     @abstractmethod
     def print(self, console: Console) -> None:
         """Print the metrics as tables."""
@@ -60,6 +85,10 @@ class Scores(Mapping[str, Any], ABC):
     def case_table(self) -> bytes:
         """CSV with the scores of each case; only for kinds of data that accept `csv`."""
         raise TypeError("these scores have no table of cases")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)

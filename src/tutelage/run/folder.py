@@ -51,6 +51,7 @@ class RunFolder:
     | labeled.npz | features of the labeled images, which tell which of them another image looks like |
     | scored.npz | given and predicted classes of the scored images, or the scores of each case |
     | masks/ | for scans, the masks that the evaluated network predicts for the test cases |
+    | trackers.json | the identifiers of the runs in MLflow and Weights & Biases, whose folders are beside it |
     | result.json | final metrics, written once |
     | baseline/ | the run of the supervised baseline, if there is one |
     | finetuned/ | the run that fine-tuned the frozen network, if there is one |

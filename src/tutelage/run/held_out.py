@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -22,6 +21,7 @@ from tutelage.core.errors import RunError
 from tutelage.core.files import write_atomically
 from tutelage.core.regular import open_regular
 from tutelage.core.seeding import derived_seed
+from tutelage.core.third_party import fault_of
 from tutelage.tasks.calibration import LogProbs, fit_temperature, tempered
 from tutelage.tasks.label_sets import CrossSets, LabelSets, SplitSets
 
@@ -116,13 +116,15 @@ class HeldOut:
         file = run / FILE
         if not file.exists():
             return None
-        try:
-            with open_regular(file) as stream, np.load(stream, allow_pickle=False) as arrays:
-                how, calibrates = (str(word) for word in arrays["how"])
-                more = {name: arrays[name] for name in ("fold", "heads") if name in arrays}
-                found = HeldOut(arrays["log_probs"], arrays["label"], how, bool(calibrates), **more)
-        except (OSError, KeyError, TypeError, ValueError, EOFError, BadZipFile, MemoryError) as error:
-            raise RunError(f"{file} is damaged: {error}") from None
+        what = "file of predictions"
+        with (
+            fault_of(file, what, RunError),
+            open_regular(file) as stream,
+            np.load(stream, allow_pickle=False) as arrays,
+        ):
+            how, calibrates = (str(word) for word in arrays["how"])
+            more = {name: arrays[name] for name in ("fold", "heads") if name in arrays}
+            found = HeldOut(arrays["log_probs"], arrays["label"], how, bool(calibrates), **more)
         if not found._fits(classes):
             raise RunError(f"{file} is damaged: expected log-probabilities of {classes} classes and a label for each")
         return found

@@ -21,6 +21,7 @@ SPLIT, VIEWS, BACKBONE = "split.json", "views.png", "backbone.safetensors"
 BEGUN = (SPLIT, LABELS, VIEWS, BACKBONE)  # written before a run can be resumed; config.json has their hashes
 SCORES = (METRICS, SCORED)  # result.json has their hashes
 HASHES = "files"  # the entry of both
+TRACKED = "trackers.json"  # the identifiers of the run in trackers, by their names
 STARTED = ".started.json"  # there while the files of a new run are written
 
 _KEYS = {  # one that each has
@@ -122,6 +123,10 @@ def _is_log(file: Path) -> bool:
     return not first or b'"step"' in first
 
 
+def _is_tracked(file: Path) -> bool:
+    return set(_object(file)) <= {"mlflow", "wandb"}
+
+
 def _holds(known: Callable[[str], bool]) -> Callable[[Path], bool]:
     """Whether a file holds arrays whose names are all known."""
 
@@ -138,6 +143,7 @@ def _holds(known: Callable[[str], bool]) -> Callable[[Path], bool]:
 _HELD: Mapping[str, Callable[[Path], bool]] = {
     **{name: _is_json(name) for name in _KEYS if name != SPLIT},
     METRICS: _is_log,
+    TRACKED: _is_tracked,
     TIMING: _is_log,
     SCORED: _holds(lambda name: name.startswith(_PARTS)),
     HELD_OUT: _holds({"log_probs.npy", "label.npy", "how.npy", "fold.npy", "heads.npy"}.__contains__),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from tutelage.core.errors import RunError
 from tutelage.core.files import write_atomically
 from tutelage.core.regular import open_regular
 from tutelage.core.seeding import derived_seed
+from tutelage.core.third_party import fault_of
 
 FILE = "pile.npz"
 FALSE_ALARMS = 0.05  # the share of images like those of training that is called unlike them
@@ -85,11 +85,13 @@ class Pile:
         file = run / FILE
         if not file.exists():
             return None
-        try:
-            with open_regular(file) as stream, np.load(stream, allow_pickle=False) as arrays:
-                directions, distances = arrays["directions"], arrays["distances"]
-        except (OSError, KeyError, ValueError, EOFError, BadZipFile, MemoryError) as error:
-            raise RunError(f"{file} is damaged: {error}") from None
+        what = "file of features"
+        with (
+            fault_of(file, what, RunError),
+            open_regular(file) as stream,
+            np.load(stream, allow_pickle=False) as arrays,
+        ):
+            directions, distances = arrays["directions"], arrays["distances"]
         shapes = directions.dtype == np.float16 and directions.ndim == 2 and len(directions) >= _NEIGHBOR
         if not (shapes and distances.dtype == np.float64 and distances.ndim == 1 and len(distances)):
             raise RunError(f"{file} is damaged: expected features of images and distances")

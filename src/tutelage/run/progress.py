@@ -1,4 +1,4 @@
-"""The live line of a training on a terminal, or plain lines elsewhere."""
+"""The live line of a training on a terminal, a bar in a notebook, or plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tutelage.core.notebook import NotebookBar, in_notebook
 
 _SHOWN = {
     "positives_first": "positives first {:.1%}",
@@ -25,7 +27,8 @@ class ProgressLine:
 
     def __init__(self, console: Console, *, start: int, total: int, images_per_step: int, inputs: str) -> None:
         self.console, self.total, self.images_per_step, self.inputs = console, total, images_per_step, inputs
-        self.live = console.is_terminal
+        self.page = NotebookBar(total) if in_notebook() and not console.quiet else None
+        self.live = console.is_terminal or self.page is not None
         self._scores = ""
         self._time, self._step = time.perf_counter(), start
         columns = (
@@ -35,22 +38,28 @@ class ProgressLine:
             TimeRemainingColumn(),
             TextColumn("{task.fields[text]}"),
         )
-        self._bar = Progress(*columns, console=console, disable=not self.live, transient=True)
+        self._bar = Progress(*columns, console=console, disable=not self.live or self.page is not None, transient=True)
         self._task = self._bar.add_task("train", total=total, completed=start, text="")
 
     def __enter__(self) -> ProgressLine:
         self._bar.start()
+        if self.page is not None:
+            self.page.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.stop()
+        if self.page is not None:
+            self.page.stop()
 
     def tick(self, done: int) -> None:
         """A step is done."""
         if self.live:
             self._bar.update(self._task, completed=done)
+        if self.page is not None:
+            self.page.update(done)
 
     def speed(self, done: int) -> float:
         """Images per second since it was last asked."""
@@ -63,11 +72,13 @@ class ProgressLine:
         """Show the averages since the last line."""
         text = f"loss {means.get('loss', float('nan')):.4f}  {rate:,.0f} {self.inputs}/s"
         text += "".join(f"  {form.format(means[name])}" for name, form in _SHOWN.items() if name in means)
-        if self.live:
+        left = f"  {clock((self.total - done) * self.images_per_step / max(rate, 1e-9))} left"
+        if self.page is not None:
+            self.page.update(done, text + self._scores + left)
+        elif self.live:
             self._bar.update(self._task, completed=done, text=text + self._scores)
         else:
-            left = (self.total - done) * self.images_per_step / max(rate, 1e-9)
-            self.console.print(f"step {done}/{self.total}  {text}  {clock(left)} left")
+            self.console.print(f"step {done}/{self.total}  {text}{left}")
 
     def note(self, text: str) -> None:
         """Print a sentence above the line."""

@@ -14,6 +14,7 @@ from tutelage.core.errors import CheckpointError, Interrupted
 from tutelage.run.curves import Curves
 from tutelage.run.folder import RunFolder
 from tutelage.run.progress import ProgressLine
+from tutelage.run.trackers.trackers import Trackers
 from tutelage.tasks.base import Task
 from tutelage.training import collapse
 from tutelage.training.checkpoint import Checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
@@ -38,8 +39,10 @@ class RunRecorder:
         task: Task,
         validation: Exam | None,
         start: int,
+        trackers: Trackers,
     ) -> None:
         self.folder, self.training, self.progress, self.stop = folder, training, progress, stop
+        self.trackers = trackers
         self.task, self.validation = task, validation
         self._evaluated = {row["step"] for row in folder.rows("metrics.jsonl") if row["kind"] == "validation"}
         self._lines = [row for row in folder.rows("metrics.jsonl") if row["kind"] == "training"]
@@ -65,7 +68,7 @@ class RunRecorder:
         self.folder.append("timing.jsonl", {"step": done, "images_per_second": round(rate, 1)})
         numbers = {name: value for name, value in means.items() if not isinstance(value, list)}
         self.progress.log(done, numbers, rate)
-        self._curves.add("training", done, {**numbers, "images_per_second": rate})
+        self._draw("training", done, {**numbers, "images_per_second": rate})
         self._lines = [*self._lines[-MOST_STEPS:], row]
         warning, before = self._alarm(self._lines), self._alarm(self._lines[:-1])
         if warning and not before:
@@ -99,7 +102,11 @@ class RunRecorder:
         headline = {name: score[self.task.headline] for name, score in scores.items() if self.task.headline in score}
         self.progress.scored(done, self.task.headline.replace("_", " "), headline)
         for name, score in scores.items():
-            self._curves.add(f"validation/{name}", done, score)
+            self._draw(f"validation/{name}", done, score)
+
+    def _draw(self, prefix: str, done: int, values: Mapping[str, float]) -> None:
+        self._curves.add(prefix, done, values)
+        self.trackers.log(prefix, done, values)
 
     def _score(self, exam: Exam, network: nn.Module) -> dict[str, float]:
         grades = exam.score(network, method=self.training.method, check=self.stop.check)

@@ -41,6 +41,7 @@ from tutelage.run.progress import ProgressLine, clock
 from tutelage.run.recorder import RunRecorder, SilentRecorder
 from tutelage.run.result import final_result, print_result
 from tutelage.run.scored import write_scored
+from tutelage.run.trackers.trackers import Trackers
 from tutelage.training.loop import fit
 from tutelage.training.plan import TRIAL_LENGTH, step_time
 from tutelage.training.signals import StopFlag
@@ -176,56 +177,69 @@ class Session:
         Args:
             end: in seconds of `time.monotonic`; what is not finished then is scored as it is.
         """
-        task = self.module.task
-        images, inputs = training.loader.images_per_step, self.module.kind.network_inputs
         try:
             if folder is None:
                 fit(training, SilentRecorder(), self.stop, start=start, window=window)
                 barrier()
                 return
-            with (
-                one_thread(self.device) if self.module.light else nullcontext(),
-                ProgressLine(
-                    self.console, start=start, total=training.total, images_per_step=images, inputs=inputs
-                ) as progress,
-                RunRecorder(
-                    folder,
-                    training,
-                    progress,
-                    self.stop,
-                    task=task,
-                    validation=self.module.validation(),
-                    start=start,
-                ) as recorder,
-            ):
+            with Trackers(folder.path, lambda line: self.console.print(f"- {line}")) as trackers:
                 planned = training.total
-                training.total = fit(training, recorder, self.stop, start=start, window=window, end=end)
-                if training.total < planned:
-                    progress.note(f"its time is up after step {training.total} of {planned}: it is scored as it is")
-            scored: dict[str, dict[str, NDArray[Any]]] = {}
-            calibration = self._calibration(training, folder)
-            with self.stop.at_once():
-                result = final_result(
-                    training,
-                    task,
-                    rows=folder.rows("metrics.jsonl"),
-                    parts=self.module.final_exams(training, folder.path),
-                    keep=lambda part, items: scored.update({part: items}),
-                    calibration=calibration,
-                )
-                result |= self.module.evidence(training)
-                self.module.finish(training, folder.path)
-                if training.total < planned:
-                    result["planned_steps"] = planned
-            write_scored(folder.path, scored)
-            folder.finish(result)
-            print_result(result, task, self.console)
+                self._fit(training, folder, trackers, start, window, end)
+                result = self._score(training, folder, planned)
+                trackers.final(training.total, result)
+            print_result(result, self.module.task, self.console)
             self.console.print(f"{clock(time.monotonic() - begun)} in all; the run is in {folder.path}")
             barrier()
         except (DataError, Interrupted) as error:
             raise error if folder is None else _resumable(error, folder) from None
         finally:
             training.loader.close()
+
+    def _fit(
+        self, training: Training, folder: RunFolder, trackers: Trackers, start: int, window: Window, end: float | None
+    ) -> None:
+        images, inputs = training.loader.images_per_step, self.module.kind.network_inputs
+        with (
+            one_thread(self.device) if self.module.light else nullcontext(),
+            ProgressLine(
+                self.console, start=start, total=training.total, images_per_step=images, inputs=inputs
+            ) as progress,
+            RunRecorder(
+                folder,
+                training,
+                progress,
+                self.stop,
+                task=self.module.task,
+                validation=self.module.validation(),
+                start=start,
+                trackers=trackers,
+            ) as recorder,
+        ):
+            planned = training.total
+            training.total = fit(training, recorder, self.stop, start=start, window=window, end=end)
+            if training.total < planned:
+                progress.note(f"its time is up after step {training.total} of {planned}: it is scored as it is")
+
+    def _score(self, training: Training, folder: RunFolder, planned: int) -> dict[str, Any]:
+        """Score the networks, and write the result, which is returned."""
+        scored: dict[str, dict[str, NDArray[Any]]] = {}
+        calibration = self._calibration(training, folder)
+        with self.stop.at_once():
+            result = final_result(
+                training,
+                self.module.task,
+                rows=folder.rows("metrics.jsonl"),
+                parts=self.module.final_exams(training, folder.path),
+                keep=lambda part, items: scored.update({part: items}),
+                calibration=calibration,
+            )
+            result |= self.module.evidence(training)
+            self.module.finish(training, folder.path)
+            if training.total < planned:
+                result["planned_steps"] = planned
+        write_scored(folder.path, scored)
+        folder.finish(result)
+        return result
 
     def _calibration(self, training: Training, folder: RunFolder) -> Calibration | None:
         """That of a classifier of images, from what its folder knows by now."""

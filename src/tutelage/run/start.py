@@ -41,6 +41,7 @@ from tutelage.run.recorder import restore_checkpoint, take_checkpoint
 from tutelage.run.resolve import absolute
 from tutelage.run.run_record import RunRecord
 from tutelage.run.session import Session, open_session
+from tutelage.run.trackers.trackers import require_packages
 from tutelage.run.warm_start import network_of_origin
 from tutelage.training.checkpoint import load_checkpoint, save_checkpoint
 from tutelage.training.state import Training
@@ -121,6 +122,7 @@ def resume_run(run: Path, given: Mapping[str, Any], *, console: Console) -> None
     if record.result is not None:
         console.print(f"{run} is finished already; its metrics are in result.json")
         return
+    require_packages(cfg.train.log)
     with ExitStack() as stack:
         kind = MODULES[record.kind.name]
         device = choose_device(cfg.train.device)
@@ -161,6 +163,7 @@ def _accepted(
         kind.refuse(cfg)
     device = choose_device(cfg.train.device)
     choose_precision(cfg.train.precision, device)
+    require_packages(cfg.train.log)
     baseline.check_baseline(cfg)
     check_finetune(cfg)
     if rank() == 0:

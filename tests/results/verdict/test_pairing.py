@@ -48,7 +48,7 @@ def test_runs_are_compared_on_the_images_that_both_scored(tmp_path: Path) -> Non
         (tmp_path / name).mkdir()
         write_scored(tmp_path / name, {"test": {"label": label, "predicted": np.array(predicted)}})
     assert paired_difference(tmp_path / "run", tmp_path / "baseline", "test").points == 50.0
-    with pytest.raises(RunError, match="cannot read the predictions"):
+    with pytest.raises(RunError, match="expected an array validation_label"):
         paired_difference(tmp_path / "run", tmp_path / "baseline", "validation")
     write_scored(tmp_path / "baseline", {"test": {"label": label[::-1].copy(), "predicted": label}})
     with pytest.raises(RunError, match="scored on other test images"):

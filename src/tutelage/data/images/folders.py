@@ -23,7 +23,7 @@ LABEL_TABLE = "labels.csv"
 CLASS_FOLDERS = "class folders"  # the kind of such a source
 _JOINT = re.compile(r"[,;|+&]")  # what people put between the classes of an image
 _MOST_VISITS = 16
-_SILENT = (".csv", ".json", ".txt", ".md", ".ini", ".db")  # files that are expected beside images
+_SILENT = (".csv", ".json", ".jsonl", ".txt", ".md", ".ini", ".db")  # files that are expected beside images
 
 
 @dataclass

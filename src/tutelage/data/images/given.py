@@ -30,6 +30,8 @@ _EXPECTED = "a path, a PIL image, a NumPy array, a tensor, or a list of these"
 class InMemory(Store):
     """Images in memory, and files named one by one; keys are places in `contents`."""
 
+    lasting = False
+
     def __init__(self, contents: Sequence[Path | Image.Image | NDArray[np.uint8]]) -> None:
         self.contents = contents
 

@@ -62,9 +62,11 @@ class Store(ABC):
 
     Attributes:
         streams: whether the content of any key can be read without those before it, from a file that may be looked at.
+        lasting: whether the contents are in files, so that what holds the store holds no images in memory.
     """
 
     streams = False
+    lasting = True
 
     @abstractmethod
     def read(self, keys: Sequence[Any]) -> Iterator[Content]:

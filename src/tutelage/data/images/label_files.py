@@ -10,8 +10,10 @@ from pathlib import Path
 from tutelage.core.names import shown
 from tutelage.data.images.cvat_tags import read_cvat
 from tutelage.data.images.label_json import read_label_json
+from tutelage.data.images.metadata import LINES, columns_of, read_metadata_lines
 from tutelage.data.images.tables import Row, read_table
 
+OWN_NAMES = ("metadata.csv", "train.csv")  # of tables whose columns have other names
 EXPORTS = {".json": read_label_json, ".xml": read_cvat}
 _UPLOADED = re.compile(r"^[0-9a-f]{8}-")  # what Label Studio puts before the name of a file that is uploaded
 
@@ -24,11 +26,16 @@ def is_export(file: Path) -> bool:
 def read_labels(file: Path) -> tuple[list[Row], list[str]]:
     """The rows of a file of labels, and its faults.
 
-    `.xml` is an export of CVAT, `.json` what `read_label_json` reads, and all else a table.
+    `.xml` is an export of CVAT, `.json` what `read_label_json` reads, `.jsonl` has an object per line, all else is a
+    table.
     """
+    suffix = file.suffix.lower()
+    if suffix == LINES and file.is_file():
+        return read_metadata_lines(file)
     if is_export(file) and file.is_file():
-        return EXPORTS[file.suffix.lower()](file)
-    return read_table(file)
+        return EXPORTS[suffix](file)
+    columns = columns_of(file) if file.name in OWN_NAMES and file.is_file() else None
+    return read_table(file, columns=columns)
 
 
 def placed(rows: Iterable[Row], images: Sequence[str]) -> tuple[list[Row], list[str]]:

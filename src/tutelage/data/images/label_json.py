@@ -1,4 +1,4 @@
-"""Labels in a JSON file: a list of images with their labels, an object of labels by path, or tasks of Label Studio."""
+"""Labels in a JSON file: a list of images with labels, an object of labels by path, or an export of another tool."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from tutelage.core.json_text import JsonFault, parse_json
 from tutelage.core.names import shown
 from tutelage.core.regular import read_regular
+from tutelage.data.images.fiftyone import is_fiftyone, rows_of_fiftyone
 from tutelage.data.images.given_labels import label_text
 from tutelage.data.images.label_studio import tasks_of
 from tutelage.data.images.tables import Row, is_image_column
@@ -32,6 +33,8 @@ def read_label_json(file: Path) -> tuple[list[Row], list[str]]:
         return [], [f"{name} cannot be read: {error.strerror}"]
     except JsonFault as fault:
         return [], [f"{name} is no JSON file of labels: {fault}"]
+    if is_fiftyone(value):
+        return rows_of_fiftyone(value, name)
     if isinstance(value, list) and value and any(map(_is_plain, value)):
         return _rows(name, _listed(value))
     if isinstance(value, dict) and value and not any(isinstance(one, dict | list) for one in value.values()):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -16,7 +15,6 @@ from tutelage.core.wording import option
 from tutelage.data.images.arrays import list_arrays, list_digits
 from tutelage.data.images.folders import (
     LABEL_TABLE,
-    UNLABELED,
     find_images,
     is_unlabeled,
     list_all_images,
@@ -27,16 +25,15 @@ from tutelage.data.images.folders import (
 )
 from tutelage.data.images.frames import tell_of_frames
 from tutelage.data.images.items import IMAGE_SUFFIXES, Files, ImageListing, Item
+from tutelage.data.images.metadata import columns_of
+from tutelage.data.images.own_tables import OwnTable, own_table
+from tutelage.data.images.record_splits import is_record_source, list_record_splits
 from tutelage.data.images.shards import is_shard, list_shards
+from tutelage.data.images.split_names import split_files, split_folders, warn_beside
 
 Role = Literal["train", "val", "test", "unlabeled", "predict"]
-_SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"} | dict.fromkeys(
-    UNLABELED, "unlabeled"
-)
 _LEARNED = ("train", "unlabeled")
-_SPLIT_WORD = re.compile(rf"(?<![a-z])({'|'.join(_SPLIT_NAMES)})(?![a-z])", re.IGNORECASE)
-_SCORED_PART = re.compile("test|val", re.IGNORECASE)
-_KINDS = "expected class folders, a folder with labels.csv, tar shards, a .npz file, or the word digits"
+_KINDS = "expected class folders, a folder with labels.csv, tar shards, Parquet or .npz files, or the word digits"
 
 
 def list_images(path: str, labels: str | None = None, *, role: Role = "train") -> ImageListing:
@@ -65,6 +62,14 @@ def list_images(path: str, labels: str | None = None, *, role: Role = "train") -
     )
 
 
+def is_archive(path: str) -> bool:
+    """Whether images lie in files of many, so that no table of a folder can label them. Only names are looked at."""
+    root = user_path(path)
+    if path == "digits" or root.is_file():
+        return True
+    return root.is_dir() and (is_record_source(root) or any(map(is_shard, root.iterdir())))
+
+
 def list_image_splits(path: str, labels: str | None = None) -> dict[str, ImageListing]:
     """The splits of a source by name (`train`, `val`, `test`, `unlabeled`); a source without splits is all `train`."""
     try:
@@ -81,10 +86,12 @@ def _recognize(path: str, labels: str | None) -> dict[str, ImageListing]:
         return {"train": _fault(path, f"{shown(path)}: no such file or folder{_near(root)}; {_KINDS}")}
     if (kind := special_kind(root)) is not None:
         return {"train": _fault(path, f"{shown(path)} is {kind}; {_KINDS}")}
+    if is_record_source(root):
+        return _refuse_labels(list_record_splits(root, path), path, labels)
     if root.is_dir():
         shards = sorted(entry for entry in root.iterdir() if is_shard(entry))
         if shards:
-            return _refuse_labels(_split_shards(root, shards, path), path, labels)
+            return _refuse_labels(split_files(root, shards, path, list_shards, "shards"), path, labels)
         return _split_folder(root, path, labels)
     if is_shard(root):
         return _refuse_labels({"train": list_shards([root], path)}, path, labels)
@@ -99,13 +106,13 @@ def _recognize(path: str, labels: str | None) -> dict[str, ImageListing]:
 def _without_labels(path: str, *, scored: bool) -> ImageListing:
     """All images of a source; `scored` includes its splits `val` and `test`."""
     root = user_path(path)
-    if path != "digits" and root.is_dir():
+    if path != "digits" and root.is_dir() and not is_record_source(root):
         shards = sorted(entry for entry in root.iterdir() if is_shard(entry))
         if not shards:
             return _list_below(root, path, scored=scored)
         if scored:
             listing = list_shards(shards, path)
-            _warn_beside(root, listing)
+            warn_beside(root, listing, "shards")
             return _merged([listing])
     if is_image_list(root) and root.suffix.lower() in IMAGE_SUFFIXES:
         return ImageListing("image", path, [Item(root.name, None, Files(root.parent), root.name)])
@@ -136,7 +143,7 @@ def _list_below(root: Path, where: str, *, scored: bool) -> ImageListing:
     listing = list_all_images(root, where)
     if not listing.items:
         listing.faults.append(f"{shown(where)} holds no images (known suffixes: {' '.join(IMAGE_SUFFIXES)})")
-    passed = [folder for folder, split in _split_folders(root).items() if not scored and split not in _LEARNED]
+    passed = [folder for folder, split in split_folders(root).items() if not scored and split not in _LEARNED]
     left = [item for item in listing.items if item.name.split("/", 1)[0] not in passed]
     if len(left) < len(listing.items):
         names = ", ".join(shown(folder) for folder in passed)
@@ -150,58 +157,14 @@ def _list_below(root: Path, where: str, *, scored: bool) -> ImageListing:
     return listing
 
 
-def _split_folders(root: Path) -> dict[str, str]:
-    """The split of each folder in `root` that is named after one."""
-    return {name: _SPLIT_NAMES[name.lower()] for name in visible_folders(root) if name.lower() in _SPLIT_NAMES}
-
-
-def _split_shards(root: Path, shards: list[Path], where: str) -> dict[str, ImageListing]:
-    groups: dict[str, list[Path]] = {}
-    faults = []
-    for shard in shards:
-        named = {_SPLIT_NAMES[word.lower()] for word in _SPLIT_WORD.findall(shard.name)}
-        if len(named) > 1:
-            faults.append(f"{shown(str(shard))} names more than one split ({', '.join(sorted(named))}): keep one word")
-        groups.setdefault(min(named, default="train"), []).append(shard)
-    faults += _doubtful_shards(shards)
-    listings = {split: list_shards(group, where) for split, group in groups.items()}
-    next(iter(listings.values())).faults[:0] = faults
-    _warn_beside(root, listings.get("train", next(iter(listings.values()))))
-    return listings
-
-
-def _warn_beside(root: Path, listing: ImageListing) -> None:
-    """A warning of image files that lie beside shards."""
-    if images := find_images(root, ImageListing("", listing.where)):
-        beside = f"{len(images)} image files beside the shards were skipped"
-        listing.warnings.append(f"{shown(listing.where)}: {beside} (first: {shown(images[0])})")
-
-
-def _doubtful_shards(shards: list[Path]) -> list[str]:
-    """A fault for shards without a split word that may belong to another split, e.g. `testset-0.tar`.
-
-    Shards that are all named alike are one set, whatever their name.
-    """
-    parts = {
-        shard: tuple(part.lower() for part in _SCORED_PART.findall(shard.name))
-        for shard in shards
-        if not _SPLIT_WORD.search(shard.name)
-    }
-    doubtful = [shard for shard, found in parts.items() if found]
-    if not doubtful or (len(parts) == len(shards) and len(set(parts.values())) == 1):
-        return []
-    return [
-        f"{shown(str(doubtful[0]))} would be used for training, but its name suggests another split "
-        f"({len(doubtful)} such shards): name it train-..., val-... or test-..."
-    ]
-
-
 def _split_folder(root: Path, where: str, labels: str | None) -> dict[str, ImageListing]:
     folders = visible_folders(root)
-    splits = _split_folders(root)
+    splits = split_folders(root)
     table = find_table(root, labels)
     if table is not None:
         return _partition(list_table_folder(root, where, table), splits)
+    if (own := own_table(root)) is not None:
+        return _of_own_table(own, where, splits)
     parts = [folder for folder, split in splits.items() if split in ("train", "val", "test")]
     if "train" in splits.values() or (parts and len(splits) == len(folders)):
         listings: dict[str, ImageListing] = {}
@@ -230,6 +193,20 @@ def _split_folder(root: Path, where: str, labels: str | None) -> dict[str, Image
         for part in parts
     ]
     return {"train": listing}
+
+
+def _of_own_table(own: OwnTable, where: str, splits: dict[str, str]) -> dict[str, ImageListing]:
+    """The images that a table of another tool names; what it is taken for is said."""
+    listing = list_table_folder(own.images, where, own.file)
+    columns = columns_of(own.file)
+    if columns not in (None, ("file_name", "label"), ("path", "label")):
+        said = f"the column '{shown(columns[0])}' names the images, and '{shown(columns[1])}' is the label"
+        listing.warnings.insert(0, f"{shown(str(own.file))}: {said}")
+    if own.beside:
+        names = ", ".join(map(shown, own.beside))
+        use = option("unlabeled", own.images.parent / own.beside[0])
+        listing.warnings.append(f"{shown(where)}: folders beside {own.images.name} were skipped: {names}; try {use}")
+    return _partition(listing, splits if own.images == own.file.parent else {})
 
 
 def _list_plain_folder(root: Path, where: str, folders: list[str]) -> ImageListing:

@@ -45,11 +45,16 @@ class Row:
         return self.given_as or f"{shown(str(table))} {self.spot}"
 
 
-def read_table(file: Path, *, needs_label: bool = True) -> tuple[list[Row], list[str]]:
+def read_table(
+    file: Path, *, needs_label: bool = True, columns: tuple[str, str] | None = None
+) -> tuple[list[Row], list[str]]:
     """The rows of a table, and its faults, each naming file and line.
 
     The header must name `path`, or one column like `image` or `image_id` instead, and, unless `needs_label` is False,
     `label`; further columns are ignored, except for `leave_out`. See `read_rows` for what the file may hold.
+
+    Args:
+        columns: the names, in lower case, of the columns that are the path and the label in this table.
     """
     name = shown(str(file))
     if file.is_dir():
@@ -60,7 +65,7 @@ def read_table(file: Path, *, needs_label: bool = True) -> tuple[list[Row], list
     faults: list[str] = []
     try:
         lines = read_rows(file)
-        header = _header(next(lines, (1, None))[1], needs_label)
+        header = _header(_renamed(next(lines, (1, None))[1], columns), needs_label)
         for line, cells in lines:
             if cells:
                 row = _row(cells, header, line)
@@ -71,6 +76,13 @@ def read_table(file: Path, *, needs_label: bool = True) -> tuple[list[Row], list
     if not rows and not faults:
         faults.append(f"{name} has a header and no rows: expected one path and one label per line")
     return rows, faults
+
+
+def _renamed(cells: list[str] | None, columns: tuple[str, str] | None) -> list[str] | None:
+    if cells is None or columns is None:
+        return cells
+    known = dict(zip(columns, ("path", "label"), strict=True))
+    return [known.get(cell.strip().lower(), f"other {cell}") for cell in cells]
 
 
 def _header(cells: list[str] | None, needs_label: bool) -> dict[str, int]:

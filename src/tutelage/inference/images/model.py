@@ -91,8 +91,7 @@ class Model(TrainedModel):
         """
         refusal = f"segments scans: use {command('predict')}, {command('evaluate')} or {command('report')} for it"
         loaded = load_network(run, kind=IMAGES, refusal=refusal, network=network, device=device)
-        facts = loaded.facts
-        classes = tuple(facts["classes"])
+        facts, classes = loaded.facts, tuple(loaded.facts["classes"])
         held_out = HeldOut.read(loaded.path, len(classes)) if network == "auto" and loaded.classifies else None
         if calibrated and held_out is not None and held_out.temperature != 1.0:
             calibrate(loaded.network, held_out.temperature)
@@ -207,8 +206,8 @@ class Model(TrainedModel):
         """
         self.require_classes()
         doubt = Doubt.of(self.held_out, self.pile, self.labeled, coverage=coverage, unlike=unlike, like=like)
-        found = self.predictions(self._listed(images), workers=workers, doubt=doubt)
-        return Predictions.of(list(found), self.classes)
+        items = self._listed(images)
+        return Predictions.of(list(self.predictions(items, workers=workers, doubt=doubt)), self.classes, items)
 
     def explain(self, images: Images, *, label: str | None = None, workers: int = 2) -> Explanation:
         """Heat maps that say which parts of each image speak for its class: Grad-CAM (arXiv:1610.02391), by captum.
@@ -218,9 +217,7 @@ class Model(TrainedModel):
             label: the class; None takes that which the model predicts for each image.
 
         Raises:
-            DataError: as in `predict`.
-            MissingExtra: captum is not installed (extra `explain`).
-            ConfigError: the model predicts no classes or not this one, or its network has no map of the image.
+            TutelageError: as in `predict`; captum is not installed (extra `explain`), or the network has no such maps.
         """
         self.require_classes()
         return explain_items(self, self._listed(images), label=label, workers=workers)
@@ -291,8 +288,8 @@ class Model(TrainedModel):
         return table_of(write_embedded(encoder, items, None, workers=workers))
 
     def __repr__(self) -> str:
-        many = f", ... ({len(self.classes)})" if len(self.classes) > _SHOWN else ""
-        classes = ", ".join(map(shown, self.classes[:_SHOWN])) + many
+        classes = ", ".join(map(shown, self.classes[:_SHOWN]))
+        classes += f", ... ({len(self.classes)})" if len(self.classes) > _SHOWN else ""
         channels = {1: "gray", 3: "RGB"}.get(self.channels, f"{self.channels}-channel")
         return (
             f"<tutelage.Model: classes {classes or 'none, an encoder'}; {channels} images of {self.image_size} x "

@@ -14,6 +14,7 @@ from tutelage.data.images.items import Item
 from tutelage.inference.images.doubt import LIKE, NO_DOUBT, SETS, Doubt
 from tutelage.inference.images.kept_blocks import Block
 from tutelage.inference.images.passes import ImagePass
+from tutelage.inference.images.prediction_page import MOST, predictions_html
 from tutelage.tasks.base import Task
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class Predictions:
         probabilities: (N, K) float32, rows that sum to 1; NaN where an image could not be read.
         errors: why an image could not be read; "" where it was.
         more: what else is said of each image, by column; see `Model.predict`.
+        pictured: the first images, if they are in files: notebooks show them.
     """
 
     names: list[str]
@@ -80,10 +82,11 @@ class Predictions:
     probabilities: NDArray[np.float32]
     errors: list[str]
     more: list[Mapping[str, Any]]
+    pictured: tuple[Item, ...] = ()
 
     @staticmethod
-    def of(predictions: Sequence[Prediction], classes: tuple[str, ...]) -> Predictions:
-        """Those of single images."""
+    def of(predictions: Sequence[Prediction], classes: tuple[str, ...], items: Sequence[Item] = ()) -> Predictions:
+        """Those of single images; `items` are the images, in the same order."""
         missing = np.full(len(classes), np.nan, np.float32)
         probs = [missing if one.probs is None else one.probs for one in predictions]
         return Predictions(
@@ -92,6 +95,7 @@ class Predictions:
             np.stack(probs).astype(np.float32) if probs else np.zeros((0, len(classes)), np.float32),
             [one.error for one in predictions],
             [one.more for one in predictions],
+            tuple(items[:MOST]) if all(item.store.lasting for item in items[:MOST]) else (),
         )
 
     @property
@@ -145,6 +149,17 @@ class Predictions:
             said = one.error if one.probs is None else f"{shown(str(label))}, {one.probs.max():.1%}"
             lines.append(f"  {shown(one.name)}: {said}")
         return "\n".join(lines + (["  ..."] if len(self) > _SHOWN else []))
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for one, label in zip(list(self)[:MOST], self.labels, strict=False):
+            rows.append((one.name, "", one.error) if one.probs is None else (one.name, str(label), _percent(one.probs)))
+        count = f"Predictions of {counted(len(self), 'image')}, {counted(len(self.classes), 'class', 'classes')}"
+        return predictions_html(rows, self.pictured, count, len(self) - len(rows))
+
+
+def _percent(probs: NDArray[np.float32]) -> str:
+    return f"{float(probs.max()):.1%}"
 
 
 def row_of(prediction: Prediction, classes: tuple[str, ...]) -> dict[str, Any]:

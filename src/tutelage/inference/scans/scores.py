@@ -40,6 +40,8 @@ _COUNTS = {
 class ScanScores(Scores):
     """Metrics on labeled scans, with the scans."""
 
+    counts = "scans"
+
     cases: Sequence[Case]
 
     def print(self, console: Console) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tutelage.core.errors import RunError
 from tutelage.core.headlines import ACCURACY, Headline
+from tutelage.core.html import html_table
 from tutelage.core.intervals import Interval, interval
 from tutelage.results.compare.plan import Combination, Plan
 from tutelage.run.baseline import SUPERVISED
@@ -77,6 +78,14 @@ class ComparisonTable:
 
         return pd.DataFrame([_row(cell) for cell in self.cells])
 
+    def _repr_html_(self) -> str:
+        rows = [
+            (cell.labels, cell.method, f"{_points(cell.summary, '.1f')}%", len(cell.scores), _gained(cell))
+            for cell in self.cells
+        ]
+        what = f"{self.headline.title} on {self.images:,} {self.part} {self.headline.item}s, mean ± std over seeds"
+        return html_table(("labels", "method", self.headline.words, "seeds", f"gain over {SUPERVISED}"), rows, what)
+
     def __repr__(self) -> str:
         lines = [f"{self.headline.title} on {self.images} {self.part} {self.headline.item}s, mean ± std over seeds"]
         for cell in self.cells:
@@ -91,6 +100,10 @@ def _row(cell: MethodScores) -> dict[str, Any]:
     return dict(
         zip(names, (cell.labels, cell.method, cell.summary.mean, cell.summary.std, cell.summary.n, *gain), strict=True)
     )
+
+
+def _gained(cell: MethodScores) -> str:
+    return "" if cell.gain is None else f"{_points(cell.gain, '+.1f')} points"
 
 
 def _points(found: Interval, form: str) -> str:

@@ -31,6 +31,7 @@ from tutelage.run.own_content import SCORED, is_own_page
 from tutelage.run.reads import read_of_run
 from tutelage.run.run_files import values_of
 from tutelage.run.run_record import RunRecord
+from tutelage.run.trackers.trackers import keep_in_trackers
 
 Format = Literal["html", "md"]
 FILE = "report.html"  # in a run
@@ -203,6 +204,7 @@ def report_after_training(run: Path, console: Console) -> None:
         console.print(f"- no report ({shown(str(error)) or type(error).__name__}); try: {command('report', run)}")
     else:
         console.print(f"the report is {out}")
+        keep_in_trackers(run, [FILE], lambda line: console.print(f"- {line}"))
 
 
 def patience_within(limit: float) -> float:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from markupsafe import Markup
 from rich.console import Console
 
 from tutelage.core.errors import RunError
 from tutelage.core.headlines import ACCURACY, headline_of
+from tutelage.core.html import cell, paragraph
 from tutelage.core.intervals import Interval, interval
 from tutelage.core.sealed import write_sealed
 from tutelage.core.wording import option
@@ -105,6 +107,11 @@ class Verdict:
     def remarks(self) -> tuple[str, ...]:
         """The notes as sentences."""
         return tuple(f"{note[:1].upper()}{note[1:]}." for note in self.notes)
+
+    def _repr_html_(self) -> str:
+        first, *reasons = self.sentences()
+        listed = Markup("").join(Markup("<li>{}</li>").format(cell(reason)) for reason in reasons)
+        return paragraph(first) + (Markup("<ol>{}</ol>").format(listed) if reasons else Markup(""))
 
 
 def judge(pairs: Sequence[tuple[Path, Path]]) -> Verdict:

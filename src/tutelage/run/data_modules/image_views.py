@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +17,7 @@ from tutelage.augment.ct_augment import CTAugment
 from tutelage.augment.view import ImageShape
 from tutelage.augment.views import build_views
 from tutelage.config import RunConfig
+from tutelage.config.augment import AugmentConfig
 from tutelage.core.files import write_atomically
 from tutelage.core.names import shown
 from tutelage.data.images.dataset import ImageDataset
@@ -41,6 +42,13 @@ def decide_domain(cfg: RunConfig, flip_ok: bool) -> RunConfig:
         return cfg
     domain: Literal["natural", "symbols"] = "natural" if flip_ok else "symbols"
     return dataclasses.replace(cfg, augment=dataclasses.replace(cfg.augment, domain=domain))
+
+
+def changed_views(cfg: RunConfig) -> Iterator[tuple[str, list[str]]]:
+    """Each view with those of its settings that are not the default."""
+    given, default = dataclasses.asdict(cfg.augment), dataclasses.asdict(AugmentConfig())
+    for part, view in (("strong", "strong"), ("ct", "strong"), ("contrastive", "contrastive")):
+        yield view, [f"augment.{part}.{name}" for name, value in given[part].items() if value != default[part][name]]
 
 
 def views_of(cfg: RunConfig) -> tuple[str, ...]:

@@ -14,7 +14,6 @@ import torch
 from rich.console import Console
 
 from tutelage.config import AUTO, RunConfig
-from tutelage.config.augment import AugmentConfig
 from tutelage.core.distributed import from_main, rank
 from tutelage.core.errors import ConfigError
 from tutelage.core.wording import named, option
@@ -40,7 +39,7 @@ from tutelage.run.data_modules.image_normalization import choose_normalization
 from tutelage.run.data_modules.image_reading import image_reader, wanted_images
 from tutelage.run.data_modules.image_scoring import ImageScoring
 from tutelage.run.data_modules.image_streams import Inputs, build_training
-from tutelage.run.data_modules.image_views import decide_domain, save_image_views
+from tutelage.run.data_modules.image_views import changed_views, decide_domain, save_image_views
 from tutelage.run.data_modules.pretrained_start import PretrainedStart
 from tutelage.run.data_modules.trial import rows_to_hold
 from tutelage.run.estimate import BY_HEAD, KEY, Estimate
@@ -61,8 +60,7 @@ LARGE_FOR_CPU = 96  # pixels; above it, a short pretraining on a CPU sees too fe
 class ImageModule(DataModule):
     """See `DataModule`."""
 
-    kind, item, smaller = IMAGES, "images", "data.image_size"
-    foreign = ("scan", "segmentation")
+    kind, item, smaller, foreign = IMAGES, "images", "data.image_size", ("scan", "segmentation")
     these, others = "images with one class each", "scans to segment"
     data: ImageDataset
     task: Classification | Representation
@@ -298,6 +296,4 @@ class ImageModule(DataModule):
 
     def view_settings(self, cfg: RunConfig) -> Iterator[tuple[str, list[str]]]:
         """See `DataModule`."""
-        given, default = dataclasses.asdict(cfg.augment), dataclasses.asdict(AugmentConfig())
-        for part, view in (("strong", "strong"), ("ct", "strong"), ("contrastive", "contrastive")):
-            yield view, [f"augment.{part}.{name}" for name, v in given[part].items() if v != default[part][name]]
+        return changed_views(cfg)
