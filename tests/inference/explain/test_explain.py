@@ -17,9 +17,11 @@ from scipy.stats import spearmanr
 import tutelage
 from support.shapes import OBJECT, SIZE, save_shapes, shapes
 from tutelage.cli import entry
+from tutelage.data.images.loader import Normalization
 from tutelage.inference.images.explain import grad_cam
 from tutelage.inference.images.explain.folder import LeastCertain, refuse_maps
 from tutelage.networks.base import initialize
+from tutelage.networks.timm_network import TimmNetwork
 
 PHOTOS = "TUTELAGE_CATS_AND_DOGS"  # a folder with the class folders cat and dog
 pytest.importorskip("captum", reason="the extra explain is not installed")
@@ -178,6 +180,16 @@ def test_a_missing_extra_is_told_before_the_work(
     said = " ".join(capsys.readouterr().err.split())
     assert "--explain needs the package 'captum': pip install 'tutelage[explain]'" in said
     assert not out.exists() and not (tmp_path / "maps").exists()
+
+
+@pytest.mark.long
+def test_a_transformer_has_maps_of_its_tokens() -> None:
+    network = TimmNetwork("vit_tiny_patch16_224", num_classes=3, image_size=224).eval()
+    levels = Normalization((120.0,) * 3, (60.0,) * 3)
+    cam = grad_cam.GradCam(network, levels, channels=3, size=224, device=torch.device("cpu"))
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 224, 224), np.uint8)
+    first, second = (cam.maps(images, np.full(2, number)) for number in (0, 1))
+    assert first.shape == (2, 224, 224) and first.max() == 1.0 and np.abs(first - second).max() > 0.1
 
 
 def test_the_least_certain_are_kept_in_order() -> None:
