@@ -86,7 +86,7 @@ class HeldOut:
 
     @cached_property
     def temperature(self) -> float:
-        """By which logits are divided; 1 if there are fewer than 100 labels."""
+        """By which logits are divided; 1 if there are fewer than 100 labels, or if they do not tell another one."""
         if not self.calibrates or len(self.label) < LEAST_LABELS:
             return 1.0
         return fit_temperature(self.log_probs.astype(np.float64), self.label)
