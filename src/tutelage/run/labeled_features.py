@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.core.errors import RunError
-from tutelage.core.files import write_atomically
-from tutelage.core.regular import open_regular
+from tutelage.run.run_arrays import directions_of, missing_from, read_arrays, write_arrays
 
 FILE = "labeled.npz"
 MOST = 2_000  # images that are kept
-_FLAT = 1e-12
 _BLOCK = 1_024  # images that are compared at once
 
 Features = NDArray[np.float32]
@@ -48,7 +44,7 @@ class LabeledFeatures:
         """Those of images with these features (m, F); None if there are none, or one is not finite."""
         if not len(features) or not np.isfinite(features).all():
             return None
-        return LabeledFeatures(tuple(names), _directions(features).astype(np.float16).astype(np.float32))
+        return LabeledFeatures(tuple(names), directions_of(features).astype(np.float16).astype(np.float32))
 
     def nearest(self, features: Features, count: int) -> list[tuple[str, ...]]:
         """The names of up to `count` images for each of these (n, F), the nearest first.
@@ -57,21 +53,15 @@ class LabeledFeatures:
         """
         found: list[tuple[str, ...]] = []
         for start in range(0, len(features), _BLOCK):
-            similar = _directions(features[start : start + _BLOCK]) @ self.directions.T
+            similar = directions_of(features[start : start + _BLOCK]) @ self.directions.T
             order = np.argsort(-similar, axis=1, kind="stable")[:, :count]
             found += [tuple(self.names[place] for place in row) for row in order]
         return found
 
     def save(self, run: Path) -> None:
         """Write them into a run folder."""
-        stream = io.BytesIO()
-        np.savez_compressed(
-            stream,
-            allow_pickle=False,
-            names=np.array(self.names, np.str_),
-            directions=self.directions.astype(np.float16),
-        )
-        write_atomically(run / FILE, stream.getvalue())
+        names = np.array(self.names, np.str_)
+        write_arrays(run / FILE, {"names": names, "directions": self.directions.astype(np.float16)})
 
     @staticmethod
     def read(run: Path) -> LabeledFeatures | None:
@@ -81,22 +71,15 @@ class LabeledFeatures:
             RunError: the file is damaged.
         """
         file = run / FILE
-        if not file.exists():
+        arrays = read_arrays(file, "file of features")
+        if arrays is None:
             return None
-        try:
-            with open_regular(file) as stream, np.load(stream, allow_pickle=False) as arrays:
-                names, directions = arrays["names"], arrays["directions"]
-        except (OSError, KeyError, ValueError, EOFError, BadZipFile, MemoryError) as error:
-            raise RunError(f"{file} is damaged: {error}") from None
+        if missing_from(arrays, "names", "directions"):
+            raise RunError(f"{file} is damaged: expected features of images and a name for each")
+        names, directions = arrays["names"], arrays["directions"]
         shapes = directions.dtype == np.float16 and directions.ndim == 2 and len(directions) > 0
         if not (shapes and names.dtype.kind == "U" and names.shape == (len(directions),)):
             raise RunError(f"{file} is damaged: expected features of images and a name for each")
         if not np.isfinite(directions).all():
             raise RunError(f"{file} is damaged: a number is not finite")
         return LabeledFeatures(tuple(names.tolist()), directions.astype(np.float32), run)
-
-
-def _directions(features: Features) -> Features:
-    length = np.linalg.norm(features.astype(np.float64), axis=1, keepdims=True)
-    scaled: Features = (features / np.maximum(length, _FLAT)).astype(np.float32)
-    return scaled
