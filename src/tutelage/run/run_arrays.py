@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from tutelage.core.errors import RunError
 from tutelage.core.files import write_atomically
 from tutelage.core.regular import open_regular
 from tutelage.core.third_party import fault_of
+from tutelage.core.zip_claims import zip_fault
 
 _FLAT = 1e-12
 
@@ -40,6 +42,8 @@ def read_arrays(file: Path, what: str) -> dict[str, NDArray[Any]] | None:
     with fault_of(file, what, RunError), open_regular(file) as stream:
         if not is_zipfile(stream):
             raise RunError(f"{file} is damaged: it is no .npz file")
+        if (fault := zip_fault(stream, os.fstat(stream.fileno()).st_size)) is not None:
+            raise RunError(f"{file} {fault}")
         stream.seek(0)
         with np.load(stream, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}

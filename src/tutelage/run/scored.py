@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from pathlib import Path
+from zipfile import is_zipfile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from tutelage.core.errors import RunError
 from tutelage.core.names import shown
 from tutelage.core.regular import read_regular
 from tutelage.core.third_party import fault_of
+from tutelage.core.zip_claims import zip_fault
 from tutelage.run.own_content import SCORED, refuse_damaged
 from tutelage.run.run_arrays import write_arrays
 
@@ -48,6 +50,9 @@ def read_scored(run: Path, part: str, *names: str) -> tuple[NDArray, ...]:
         raise RunError(f"cannot read the predictions in {run / FILE}: {error.strerror}") from None
     refuse_damaged(run, FILE, content)
     with fault_of(run / FILE, "file of predictions", RunError):
+        packed = is_zipfile(io.BytesIO(content))
+        if packed and (fault := zip_fault(io.BytesIO(content), len(content))) is not None:
+            raise RunError(f"{run / FILE} {fault}")
         file = np.load(io.BytesIO(content), allow_pickle=False)
         if not isinstance(file, np.lib.npyio.NpzFile):
             raise RunError(f"{run / FILE} is damaged: expected a .npz file with {', '.join(wanted)}")
