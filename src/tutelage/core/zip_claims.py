@@ -28,7 +28,9 @@ def zip_fault(stream: IO[bytes], present: int, *, stored: bool = False) -> str |
     if stored:
         packed = next((member for member in members if member.compress_type != zipfile.ZIP_STORED), None)
         if packed is not None:
-            return f"has the compressed member '{brief(packed.filename)}': expected none, as torch.save writes it"
+            return (
+                f"has the compressed member '{brief(packed.filename)}': expected none, so save it again with torch.save"
+            )
         if claimed > present:
             return f"has members of {claimed:,} bytes in all, and has {present:,} bytes: save or copy it again"
     return memory_fault(_COPIES * max(claimed, present), present)

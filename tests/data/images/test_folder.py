@@ -8,7 +8,8 @@ from PIL import Image
 
 from tutelage.data.images.arrays import DIGITS
 from tutelage.data.images.folders import list_class_folders, list_named_images, list_table_folder
-from tutelage.data.images.items import ImageListing
+from tutelage.data.images.items import ImageListing, Unreadable
+from tutelage.data.images.survey import survey_images
 
 
 def write_digits(root: Path, *names: str) -> None:
@@ -84,10 +85,13 @@ def test_a_link_loop_ends(photos: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["nowhere.png", "gone.png"])
-def test_a_link_to_nothing_or_to_itself_is_a_fault(photos: Path, target: str) -> None:
+def test_a_link_to_nothing_or_to_itself_is_an_image_that_cannot_be_read(photos: Path, target: str) -> None:
     (photos / "cat" / "gone.png").symlink_to(target)
-    [fault] = list_class_folders(photos, "photos").faults
-    assert "gone.png is a link to a file that does not exist" in fault
+    listing = list_class_folders(photos, "photos")
+    [item] = [item for item in listing.items if item.name == "cat/gone.png"]
+    [look] = survey_images([item])
+    assert isinstance(look, Unreadable) and look.reason.startswith("is a link to a file that does not exist: restore")
+    assert listing.faults == []
 
 
 def test_linked_folders_are_followed(photos: Path, tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ def test_decompression_bombs_are_refused_before_they_unpack(side: int) -> None:
 
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0))
     bomb = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(1 << 20))) + chunk(b"IEND", b"")
-    with pytest.raises(ImageFault, match=r"has 10000 x 10000 pixels|is too large"):
+    with pytest.raises(ImageFault, match=r"has (10000 x 10000|900000000) pixels, more than"):
         pixels_of(bomb)
 
 

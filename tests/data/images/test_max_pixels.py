@@ -40,7 +40,7 @@ def test_an_image_above_the_limit_is_refused_with_the_setting_that_reads_it(suff
 def test_the_limit_of_pillow_is_raised_with_it(suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = write(tmp_path / f"a.{suffix}")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5000)  # above twice that, Pillow refuses
-    with pytest.raises(ImageFault, match=r"is too large|are refused"):
+    with pytest.raises(ImageFault, match=r"are refused"):
         decode_image(content, at_least=10, most=6000)
     assert decode_image(content, at_least=10, most=19_200)[1] == (160, 120)
 
