@@ -34,6 +34,7 @@ T = TypeVar("T")
 DIGEST = 16  # bytes
 _BLOCK = 32  # items in flight per worker: enough to keep it busy, few enough to hold in memory
 _MOST_DEEP = 500  # images of more than 8 bits whose values are looked at
+_DEAD_LINK = "is a link to a file that does not exist: restore the file or remove the link"
 _GROUP = 8  # items that a worker takes at once, since handing over takes longer than decoding a tiny image
 
 
@@ -77,7 +78,9 @@ def read_headers(items: Sequence[Item], *, workers: int = 1, most: int = MAX_PIX
 
     def look(content: Content) -> ImageLook | Unreadable:
         found = None if isinstance(content, Unreadable) else read_header(content, most=most)
-        return Unreadable("has no readable header") if found is None else ImageLook(*found, digest=b"")
+        if found is None:
+            return Unreadable(_DEAD_LINK if _is_dead_link(content) else "has no readable header")
+        return ImageLook(*found, digest=b"")
 
     return list(_map_contents(look, items, workers, headers=True))
 
@@ -238,11 +241,16 @@ def _load(content: Content) -> bytes | NDArray:
     try:
         return read_regular(content)
     except OSError as error:
-        if content.is_symlink() and not os.path.exists(content):  # noqa: PTH110  # a link may point to itself
-            raise ImageFault("is a link to a file that does not exist: restore the file or remove the link") from None
+        if _is_dead_link(content):
+            raise ImageFault(_DEAD_LINK) from None
         if isinstance(error, FileNotFoundError):
             raise ImageFault("does not exist") from None
         raise ImageFault(f"cannot be read: {error.strerror}") from error
+
+
+def _is_dead_link(content: Content) -> bool:
+    """Whether it is a link to nothing, or to itself."""
+    return isinstance(content, Path) and content.is_symlink() and not os.path.exists(content)  # noqa: PTH110
 
 
 def _map_contents(
