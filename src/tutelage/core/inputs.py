@@ -116,17 +116,22 @@ def paths_in(reads: Iterable[Any]) -> list[Path]:
     return found
 
 
+def real_path(path: str | os.PathLike[str]) -> Path:
+    """The absolute path without symbolic links, as far as they lead anywhere; those that lead to themselves stay."""
+    return Path(os.path.realpath(path))  # `Path.resolve` raises RuntimeError for them
+
+
 def _same(one: Path, other: Path) -> bool:
     """Whether two paths lead to one file or folder."""
     try:
         return one.samefile(other)
     except OSError:  # one of them does not exist
-        return one.resolve() == other.resolve()
+        return real_path(one) == real_path(other)
 
 
 def lies_in(path: Path, folder: Path) -> bool:
     """Whether a path, which need not exist, is below `folder`."""
-    return any(_same(above, folder) for above in path.resolve().parents if above.exists())
+    return any(_same(above, folder) for above in real_path(path).parents if above.exists())
 
 
 def _in_folder(file: Path, folder: Path) -> bool:

@@ -6,6 +6,7 @@ They are the validation images of a run, or, if it has none, the labeled images 
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -114,7 +115,7 @@ class HeldOut:
             RunError: the file is damaged.
         """
         file = run / FILE
-        if not file.exists():
+        if not os.path.lexists(file):
             return None
         what = "file of predictions"
         with (

@@ -7,6 +7,7 @@ images). It is compared with the distances of other training images, so that the
 from __future__ import annotations
 
 import io
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,7 +84,7 @@ class Pile:
             RunError: the file is damaged.
         """
         file = run / FILE
-        if not file.exists():
+        if not os.path.lexists(file):
             return None
         what = "file of features"
         with (

@@ -9,7 +9,7 @@ from typing import Literal
 
 from tutelage.core.inputs import user_path
 from tutelage.core.names import shown
-from tutelage.core.regular import special_kind
+from tutelage.core.regular import leads_to_itself, special_kind
 from tutelage.core.wording import option
 from tutelage.data.images.folders import UNLABELED
 from tutelage.data.scans.dataset_file import DATASET_FILE, damaged_dataset_file, is_dataset_file, unused_dataset_file
@@ -130,6 +130,8 @@ def list_scan_splits(
 
 
 def _recognize(root: Path, where: str, labels: str | None, known: _Known) -> dict[str, ScanListing]:
+    if leads_to_itself(root):
+        return {"train": _fault(where, f"{shown(where)} is a link that leads to itself; {_KINDS}")}
     if not root.exists():
         return {"train": _fault(where, f"{shown(where)}: no such file or folder; {_KINDS}")}
     if labels is not None:
