@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from tutelage.commands.api_guard import guarded
 from tutelage.commands.run import Run
 from tutelage.core.errors import ConfigError
 from tutelage.core.files import refuse_file
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 Which = Literal["auto", "student", "teacher"]
 
 
+@guarded
 def load(run: str | Path | Run, *, network: str = "auto", device: str = "auto") -> Model | ScanModel:
     """The trained model of a run, for images or scans; see `Model.load` and `ScanModel.load`.
 
@@ -51,6 +53,7 @@ def load(run: str | Path | Run, *, network: str = "auto", device: str = "auto") 
     return load_model(local_folder(_path(run)), network=network, device=device)
 
 
+@guarded
 def predict(
     run: str | Path | Run,
     data: Images | Scans,
@@ -91,6 +94,7 @@ def predict(
     return Predictions.of(written.predictions, model.classes, written.items)
 
 
+@guarded
 def evaluate(
     run: str | Path | Run,
     data: str | Path,
@@ -116,6 +120,7 @@ def evaluate(
     return model.evaluate(data, labels=labels, workers=workers)
 
 
+@guarded
 @own_random_state()
 @float32_by_default()
 def calibrate(
@@ -145,6 +150,7 @@ def calibrate(
         )
 
 
+@guarded
 @own_random_state()
 @float32_by_default()
 def embed(
@@ -181,6 +187,7 @@ def embed(
     return table_of(blocks)
 
 
+@guarded
 @own_random_state()
 @float32_by_default()
 def probe(
@@ -239,6 +246,7 @@ def probe(
     return ProbeTable(result)
 
 
+@guarded
 @own_random_state()
 @float32_by_default()
 def report(
