@@ -30,7 +30,7 @@ from tutelage.run.own_files import (
     remove_run,
 )
 from tutelage.run.run_files import FORMAT, is_run, read_if_there, read_rows
-from tutelage.run.run_record import RunRecord
+from tutelage.run.run_record import BASELINE_FOLDER, TUNED_FOLDER, RunRecord
 from tutelage.training.checkpoint import MANIFEST, GrowingLog, LogMark
 
 
@@ -219,7 +219,7 @@ def refuse_existing(path: Path, *, overwrite: bool, reads: Iterable[Any], keeps:
 
     Raises:
         RunError: it is a file, or a run while `overwrite` is off, or a folder that is not a run, or something in it is
-            read, or was not written by a run.
+            read, or was not written by a run, or is a link in the place of a folder.
     """
     if not os.path.lexists(path):
         require_makeable(path, called="run folder")
@@ -227,6 +227,7 @@ def refuse_existing(path: Path, *, overwrite: bool, reads: Iterable[Any], keeps:
     if not path.is_dir():
         kind = "a link that leads to itself" if leads_to_itself(path) else "a file"
         raise RunError(f"the run folder {path} is {kind}; choose a new folder")
+    _refuse_links(path)
     entries = {entry.name for entry in path.iterdir()}
     inside = {name for name in entries - {".lock", STARTED} if TEMPORARY not in name}
     strange = sorted(inside - {*CONTENT, *FOLDERS})
@@ -249,4 +250,14 @@ def refuse_existing(path: Path, *, overwrite: bool, reads: Iterable[Any], keeps:
         raise RunError(
             f"{path} holds {foreign[0]!r}, which its run did not write, so the run is not replaced: move that file "
             "away, or choose a new folder"
+        )
+
+
+def _refuse_links(path: Path) -> None:
+    """Raise RunError if a folder in a run is a link, through which files elsewhere would be replaced."""
+    runs = (path, path / BASELINE_FOLDER, path / TUNED_FOLDER)
+    linked = next((run / name for run in runs for name in FOLDERS if (run / name).is_symlink()), None)
+    if linked is not None:
+        raise RunError(
+            f"{linked} is a link, and a new run would write where it leads; remove the link, or choose a new folder"
         )
