@@ -16,7 +16,7 @@ install-dev: .venv/.installed-dev    ## the same, with what tests and linters ne
 	$(PYTHON) -m venv .venv
 
 .venv/.installed: .venv/bin/python pyproject.toml
-	$(PIP) --editable '.[tensorboard,pretrained,web,heic,export]'
+	$(PIP) --editable '.[tensorboard,pretrained,web,heic,export,explain]'
 	@touch $@
 
 .venv/.installed-dev: .venv/.installed pyproject.toml

@@ -119,7 +119,8 @@ def further(row: Row, record: RunRecord, out: Path) -> tuple[Path, Path | None]:
     if row.data == "cifar10":
         file = out / "further.npz"
         pixels = images.train.images[np.array(rows)].transpose(0, 2, 3, 1)
-        np.savez(file, allow_pickle=False, x=pixels, y=np.array(label, np.int64))
+        index = images.train.labels[np.array(rows)]
+        np.savez(file, allow_pickle=False, x=pixels, y=index, classes=np.array(images.classes))
         return file, None
     table = out / "further.csv"
     pd.DataFrame({"path": names, "label": label}).to_csv(table, index=False)

@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from tutelage.data.check import CheckReport
     from tutelage.inference.export.export import Exported
     from tutelage.inference.images.calibrate import Calibrated
+    from tutelage.inference.images.explain.explanation import Explanation
     from tutelage.inference.images.model import Model
     from tutelage.inference.images.prediction import Prediction, Predictions
     from tutelage.inference.images.probe.table import ProbeTable
@@ -98,6 +99,7 @@ __all__ = [
     "DenseNetwork",
     "EMAConfig",
     "EMATeacher",
+    "Explanation",
     "Exported",
     "Interrupted",
     "Labeled",
@@ -194,6 +196,7 @@ _MODULES = {
     "data.check": ("CheckReport",),
     "inference.export.export": ("Exported",),
     "inference.images.calibrate": ("Calibrated",),
+    "inference.images.explain.explanation": ("Explanation",),
     "inference.images.model": ("Model",),
     "inference.images.prediction": ("Prediction", "Predictions"),
     "inference.images.probe.table": ("ProbeTable",),

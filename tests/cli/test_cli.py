@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -316,3 +317,12 @@ def test_names_of_files_that_start_with_a_hyphen_are_no_options(
     assert cli.run(["train", "-P4", "--out", "x", "--seed", "-1"]) == 2
     assert "--seed must be" in capfd.readouterr().err
     assert cli.run(["check", "--help"]) == 0
+
+
+@pytest.mark.skipif(find_spec("pydantic") is None, reason="pydantic is not installed")
+def test_values_are_refused_in_our_words_where_pydantic_is_loaded(capfd: pytest.CaptureFixture[str]) -> None:
+    import pydantic
+
+    assert cli.run(["train", "digits", "--out", "runs/a", "--steps", "1.5"]) == 2
+    assert "--steps must be an integer, got '1.5'" in capfd.readouterr().err
+    assert sys.modules["pydantic"] is pydantic

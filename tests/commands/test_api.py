@@ -45,6 +45,7 @@ TO_LOOK = {
         "Calibrated",
         "CheckReport",
         "ComparisonTable",
+        "Explanation",
         "Exported",
         "MaskScores",
         "Prediction",

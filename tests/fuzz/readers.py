@@ -39,6 +39,7 @@ from tutelage.data.scans.formats.read import has_mask, read_mask, read_volume
 from tutelage.networks.weights_file import read_weights
 from tutelage.run.exported import exported_bytes, exported_tensors
 from tutelage.run.held_out import FOLDS, HeldOut
+from tutelage.run.labeled_features import LabeledFeatures
 from tutelage.run.pile import Pile
 from tutelage.run.run_files import read_config, read_rows, read_split
 from tutelage.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -297,6 +298,18 @@ def _read_pile(file: Path) -> None:
     found.typicality(np.zeros((2, found.directions.shape[1]), np.float32))
 
 
+def _labeled(file: Path) -> None:
+    labeled = LabeledFeatures.of(["a.png", "b.png"], np.random.default_rng(0).normal(size=(2, 4)).astype(np.float32))
+    assert labeled is not None
+    labeled.save(file.parent)
+
+
+def _read_labeled(file: Path) -> None:
+    found = LabeledFeatures.read(file.parent)
+    assert found is not None
+    found.nearest(np.zeros((2, found.directions.shape[1]), np.float32), 3)
+
+
 READERS = (
     *(_image(form) for form in ("png", "jpg", "gif", "bmp", "webp", "tif", "ppm")),
     Reader("deep.png", _deep, _image("png").read),
@@ -345,4 +358,5 @@ READERS = (
     Reader("manifest.json", _manifest, lambda file: load_checkpoint(file.parent)),
     Reader("held_out.npz", _held_out, _read_held_out),
     Reader("pile.npz", _pile, _read_pile),
+    Reader("labeled.npz", _labeled, _read_labeled),
 )

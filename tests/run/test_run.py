@@ -28,11 +28,13 @@ from tutelage import cli
 from tutelage.core.batch import Batch, Progress, StepOutput
 from tutelage.core.ema import slowest_decay
 from tutelage.core.errors import ConfigError, DataError, RunError
+from tutelage.core.sealed import write_sealed
 from tutelage.data.images.dataset import ImageDataset
 from tutelage.data.images.image_set import ImageSubset
 from tutelage.methods.supervised import Supervised
 from tutelage.run import method_by_name
 from tutelage.run import session as sessions
+from tutelage.run.own_content import BEGUN, HASHES, STARTED
 
 pytestmark = pytest.mark.usefixtures("by_flags")
 
@@ -316,6 +318,7 @@ def test_what_a_kill_before_the_first_step_leaves_is_no_obstacle(photos: Path, t
     run = train(photos, tmp_path / "run").path
     expected = weights(run)
     (run / "config.json").unlink()
+    write_sealed(run / STARTED, {HASHES: BEGUN})  # which the first step would have removed
     (run / "config.json.tmp-17").touch()
     train(photos, run)
     assert weights(run) == expected

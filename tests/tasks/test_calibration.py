@@ -25,6 +25,12 @@ def test_the_temperature_undoes_what_made_logits_too_sure(too_sure: float) -> No
     assert fit_temperature(log_probs, label) == pytest.approx(too_sure, rel=0.06)
 
 
+def test_few_labels_seldom_change_a_calibrated_network() -> None:
+    found = [fit_temperature(*answers(100, 1.0, seed=seed)) for seed in range(100)]
+    assert 85 <= found.count(1.0) < 100
+    assert all(fit_temperature(*answers(100, 4.0, seed=seed)) > 1.5 for seed in range(20))
+
+
 def test_it_is_the_most_probable_one_on_a_grid() -> None:
     log_probs, label = answers(200, 2.2, seed=1)
     grid = np.exp(np.linspace(np.log(0.1), np.log(10.0), 2_001))

@@ -104,7 +104,7 @@ def test_a_folder_that_is_deleted_while_a_command_runs_is_one_line(
 
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
-    monkeypatch.setattr(entry, "app", goes_on)
+    monkeypatch.setattr(entry, "_call", goes_on)
     assert entry.run(["methods"]) == 2
     assert capsys.readouterr().err == (
         "tutelage: the working folder cannot be used any more (No such file or directory): run the command again in "
@@ -171,6 +171,6 @@ def test_an_error_of_the_disk_that_nobody_foresaw_is_one_line(
     def fails(*_: object, **__: object) -> None:
         raise OSError(5, "Input/output error", "/data/x.png")
 
-    monkeypatch.setattr(entry, "app", fails)
+    monkeypatch.setattr(entry, "_call", fails)
     assert entry.run(["methods"]) == 2
     assert capsys.readouterr().err == "tutelage: /data/x.png: Input/output error\n"

@@ -9,7 +9,8 @@ import sys
 import sysconfig
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from cyclopts import CycloptsError
@@ -95,7 +96,7 @@ def _run(tokens: list[str]) -> int:
         tokens = with_paths(take_everywhere(tokens), app)
         _refuse_stray(tokens)
         tokens = dotted.take(tokens)
-        app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+        _call(tokens)
     except TutelageError as error:
         return _fail(with_flags(str(error)), error.exit_code, lines=isinstance(error, DataError))
     except CycloptsError as error:
@@ -117,6 +118,24 @@ def _run(tokens: list[str]) -> int:
         print("tutelage: this is a bug in tutelage; please report it with the lines above", file=sys.stderr)
         return 1
     return 0
+
+
+def _call(tokens: list[str]) -> None:
+    """Parse the words of a command, and run it."""
+    with _own_words():
+        command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
+    command(*bound.args, **bound.kwargs)
+
+
+@contextmanager
+def _own_words() -> Iterator[None]:
+    """While open, the parser does not find pydantic: it would check values with it, before we do, and in its words."""
+    loaded = sys.modules.pop("pydantic", None)
+    try:
+        yield
+    finally:
+        if loaded is not None:
+            sys.modules["pydantic"] = loaded
 
 
 def _unwritten(fault: OSError) -> str:

@@ -90,6 +90,7 @@ def predict(
     largest_component: LargestComponent = False,
     coverage: Annotated[float | None, Parameter(converter=number)] = None,
     unlike: bool = False,
+    explain: str | None = None,
     overwrite: bool = False,
     resume: bool = False,
 ) -> None:
@@ -112,6 +113,9 @@ def predict(
         Images only: sets of classes at this coverage.
     unlike
         Images only: flag images unlike those of training.
+    explain
+        Images only: folder for heat maps of the least certain images (at most 200), which say what speaks for their
+        class, and a column with the labeled images that each image looks like.
     overwrite
         Replace files that exist.
     resume
@@ -130,6 +134,7 @@ def predict(
         largest_component=largest_component,
         coverage=coverage,
         unlike=unlike,
+        explain=path(explain),
         overwrite=overwrite,
         resume=resume,
         console=screen(),

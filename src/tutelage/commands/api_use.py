@@ -21,6 +21,7 @@ from tutelage.inference.hub import local_folder
 from tutelage.inference.images.calibrate import Calibrated, calibrate_model
 from tutelage.inference.images.embed import SUFFIXES, list_to_embed, table_of, write_embedded
 from tutelage.inference.images.encoder import Encoder
+from tutelage.inference.images.explain.folder import refuse_maps
 from tutelage.inference.images.model import Model
 from tutelage.inference.images.prediction import Predictions
 from tutelage.inference.images.probe.probe import ProbeConfig
@@ -75,8 +76,9 @@ def predict(
         network: "student", "teacher", or "auto" for the one that the method evaluates.
         workers: threads that decode images.
         overwrite: replace what is in `out`.
-        **options: of images only: `coverage` and `unlike`, as in `Model.predict`. Of scans only: `spacing`, `affine`
-            and `probabilities` as in `ScanModel.predict`, `flips` and `largest_component` as in `ScanModel.load`.
+        **options: of images only: `coverage`, `unlike` and `like`, as in `Model.predict`, and, with `out`, `explain`, a
+            folder for heat maps of the least certain images (at most 200). Of scans only: `spacing`, `affine` and
+            `probabilities` as in `ScanModel.predict`, `flips` and `largest_component` as in `ScanModel.load`.
 
     Raises:
         TutelageError: the run, the data or `out` is invalid.
@@ -84,6 +86,10 @@ def predict(
     kind = model_class(_path(run), options, "predict_options")
     if out is not None:
         refuse_input(Path(out), read_of_run(_path(run)))
+    if (folder := options.get("explain")) is not None:
+        if out is None:
+            raise ConfigError("explain needs out, a table beside the heat maps; for arrays, use Model.explain")
+        refuse_maps(Path(folder), overwrite=overwrite, reads=(data, *read_of_run(_path(run), data=True)))
     loading = {name: options.pop(name) for name in kind.load_options if name in options}
     model = load_model(_path(run), network=network, device=device, **loading)
     if isinstance(model, ScanModel):

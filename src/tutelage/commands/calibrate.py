@@ -26,6 +26,10 @@ def calibrate_run(
     console.print(f"{found.labels} labeled images that {run} has not learned from", markup=False)
     if found.labels < LEAST_LABELS:
         console.print(f"- probabilities stay as they are: {LEAST_LABELS} labels are needed to calibrate them")
+    elif found.temperature == 1.0:
+        console.print(
+            f"- probabilities stay as they are: these labels do not show that they are off (ECE {found.ece:.3f})"
+        )
     else:
         console.print(
             f"- probabilities are calibrated from now on, with temperature {found.temperature:.2f}: ECE "

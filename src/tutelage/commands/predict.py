@@ -13,6 +13,7 @@ from tutelage.core.distributed import rank
 from tutelage.core.errors import DataError, PartlyFailed
 from tutelage.core.files import refuse_file
 from tutelage.core.inputs import refuse_input
+from tutelage.inference.images.explain.folder import refuse_maps
 from tutelage.inference.images.kept_blocks import KeptBlocks
 from tutelage.inference.load import load_model, model_class
 from tutelage.results.report.model_pages import prediction_page
@@ -29,11 +30,12 @@ def predict_run(
     device: str,
     workers: int,
     report: Path | None = None,
+    explain: Path | None = None,
     overwrite: bool,
     console: Console,
     **options: Any,
 ) -> None:
-    """Write predictions for `data` to `out`, and a page to `report`.
+    """Write predictions for `data` to `out`, heat maps into `explain`, and a page to `report`.
 
     If an item cannot be read, the table has only the reason, under `error`; the other items are still predicted. If
     none can, the table is still written, no page is, and the error names the first reason.
@@ -45,8 +47,12 @@ def predict_run(
         TutelageError: the run, the source or a file is invalid, or nothing can be predicted.
         PartlyFailed: some items cannot be read; all others are written.
     """
+    options["explain"] = explain
     kind = model_class(run, options, "predict_options")
     refuse_input(out, read_of_run(run))
+    if explain is not None:
+        others = [out] if report is None else [out, report]
+        refuse_maps(explain, overwrite=overwrite, reads=(data, *read_of_run(run, data=True)), others=others)
     refuse_file(report, overwrite=overwrite, reads=(data, *read_of_run(run)), endings=ENDINGS["html"])
     if options.get("resume") and out.exists() and not KeptBlocks(out).exists():
         console.print(f"{out} is complete already", markup=False)

@@ -58,8 +58,11 @@ class FeatureTransform(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, F) to (B, D)."""
-        projected = (_signed_root(features) - self.center) @ self.components
-        return F.normalize(projected, dim=1) * self.dims**0.5
+        return F.normalize(self.projected(features), dim=1) * self.dims**0.5
+
+    def projected(self, features: Tensor) -> Tensor:
+        """(B, D) of features (B, F), before rows are scaled to their norm."""
+        return (_signed_root(features) - self.center) @ self.components
 
 
 def _signed_root(features: Tensor) -> Tensor:

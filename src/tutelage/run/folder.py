@@ -48,6 +48,7 @@ class RunFolder:
     | backbone.safetensors | the pretrained network and the transform of its features, if it stays frozen |
     | held_out.npz | predictions for images whose labels were not learned, which tell how sure the network may be |
     | pile.npz | features of some training images, which tell whether another image is like them |
+    | labeled.npz | features of the labeled images, which tell which of them another image looks like |
     | scored.npz | given and predicted classes of the scored images, or the scores of each case |
     | masks/ | for scans, the masks that the evaluated network predicts for the test cases |
     | trackers.json | the identifiers of the runs in MLflow and Weights & Biases, whose folders are beside it |

@@ -5,8 +5,6 @@ They are the validation images of a run, or, if it has none, the labeled images 
 
 from __future__ import annotations
 
-import io
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,10 +17,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from tutelage.core.errors import RunError
-from tutelage.core.files import write_atomically
-from tutelage.core.regular import open_regular
 from tutelage.core.seeding import derived_seed
-from tutelage.core.third_party import fault_of
+from tutelage.run.run_arrays import missing_from, read_arrays, write_arrays
 from tutelage.tasks.calibration import LogProbs, fit_temperature, tempered
 from tutelage.tasks.label_sets import CrossSets, LabelSets, SplitSets
 
@@ -87,7 +83,7 @@ class HeldOut:
 
     @cached_property
     def temperature(self) -> float:
-        """By which logits are divided; 1 if there are fewer than 100 labels."""
+        """By which logits are divided; 1 if there are fewer than 100 labels, or if they do not tell another one."""
         if not self.calibrates or len(self.label) < LEAST_LABELS:
             return 1.0
         return fit_temperature(self.log_probs.astype(np.float64), self.label)
@@ -100,12 +96,11 @@ class HeldOut:
 
     def save(self, run: Path) -> None:
         """Write them into a run folder."""
-        stream, how = io.BytesIO(), np.array([self.how, "calibrates" if self.calibrates else ""])
+        how = np.array([self.how, "calibrates" if self.calibrates else ""])
         arrays: dict[str, NDArray[Any]] = {"log_probs": self.log_probs, "label": self.label, "how": how}
         if self.fold is not None and self.heads is not None:
             arrays |= {"fold": self.fold, "heads": self.heads}
-        np.savez_compressed(stream, allow_pickle=False, **arrays)
-        write_atomically(run / FILE, stream.getvalue())
+        write_arrays(run / FILE, arrays)
 
     @staticmethod
     def read(run: Path, classes: int) -> HeldOut | None:
@@ -115,17 +110,14 @@ class HeldOut:
             RunError: the file is damaged.
         """
         file = run / FILE
-        if not os.path.lexists(file):
+        arrays = read_arrays(file, "file of predictions")
+        if arrays is None:
             return None
-        what = "file of predictions"
-        with (
-            fault_of(file, what, RunError),
-            open_regular(file) as stream,
-            np.load(stream, allow_pickle=False) as arrays,
-        ):
-            how, calibrates = (str(word) for word in arrays["how"])
-            more = {name: arrays[name] for name in ("fold", "heads") if name in arrays}
-            found = HeldOut(arrays["log_probs"], arrays["label"], how, bool(calibrates), **more)
+        if missing_from(arrays, "log_probs", "label", "how") or arrays["how"].shape != (2,):
+            raise RunError(f"{file} is damaged: expected log-probabilities, a label for each, and where they are from")
+        how, calibrates = (str(word) for word in arrays["how"])
+        more = {name: arrays[name] for name in ("fold", "heads") if name in arrays}
+        found = HeldOut(arrays["log_probs"], arrays["label"], how, bool(calibrates), **more)
         if not found._fits(classes):
             raise RunError(f"{file} is damaged: expected log-probabilities of {classes} classes and a label for each")
         return found

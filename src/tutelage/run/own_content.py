@@ -13,6 +13,7 @@ from tutelage.core.files import read_json, sha256
 from tutelage.core.regular import open_regular, read_regular
 from tutelage.core.sealed import SEAL, read_sealed
 from tutelage.run.held_out import FILE as HELD_OUT
+from tutelage.run.labeled_features import FILE as LABELED
 from tutelage.run.pile import FILE as PILE
 
 LABELS = "labels.csv"  # of a run whose labels were given in Python
@@ -124,7 +125,8 @@ def _is_log(file: Path) -> bool:
 
 
 def _is_tracked(file: Path) -> bool:
-    return set(_object(file)) <= {"mlflow", "wandb"}
+    found = set(_object(file))
+    return bool(found) and found <= {"mlflow", "wandb"}
 
 
 def _holds(known: Callable[[str], bool]) -> Callable[[Path], bool]:
@@ -148,5 +150,6 @@ _HELD: Mapping[str, Callable[[Path], bool]] = {
     SCORED: _holds(lambda name: name.startswith(_PARTS)),
     HELD_OUT: _holds({"log_probs.npy", "label.npy", "how.npy", "fold.npy", "heads.npy"}.__contains__),
     PILE: _holds({"directions.npy", "distances.npy"}.__contains__),
+    LABELED: _holds({"names.npy", "directions.npy"}.__contains__),
     REPORT: is_own_page,
 }

@@ -11,6 +11,7 @@ from tutelage.core.files import remove_temporary
 from tutelage.data.scans.mask_folder import mask_files
 from tutelage.run.curves import is_event_file
 from tutelage.run.held_out import FILE as HELD_OUT
+from tutelage.run.labeled_features import FILE as LABELED
 from tutelage.run.own_content import BEGUN, METRICS, REPORT, RESULT, SCORED, STARTED, TIMING, foreign_content
 from tutelage.run.pile import FILE as PILE
 from tutelage.run.run_files import is_run
@@ -21,7 +22,7 @@ from tutelage.training.checkpoint import checkpoint_files, is_checkpoint_file
 
 CONTENT = (
     *BEGUN,
-    *(METRICS, TIMING, RESULT, SCORED, HELD_OUT, PILE, "verdict.json", REPORT, KEPT_FILE, RECORD),
+    *(METRICS, TIMING, RESULT, SCORED, HELD_OUT, PILE, LABELED, "verdict.json", REPORT, KEPT_FILE, RECORD),
     "config.json",  # last, so that a folder that is cleared is a run until nothing else is left
 )
 CHECKPOINTS, CURVES, CACHE, MASKS = "checkpoints", "tensorboard", "cache", "masks"

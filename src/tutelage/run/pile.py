@@ -6,8 +6,6 @@ images). It is compared with the distances of other training images, so that the
 
 from __future__ import annotations
 
-import io
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.core.errors import RunError
-from tutelage.core.files import write_atomically
-from tutelage.core.regular import open_regular
 from tutelage.core.seeding import derived_seed
-from tutelage.core.third_party import fault_of
+from tutelage.run.run_arrays import directions_of, missing_from, read_arrays, write_arrays
 
 FILE = "pile.npz"
 FALSE_ALARMS = 0.05  # the share of images like those of training that is called unlike them
@@ -27,7 +23,6 @@ MOST_PASSED = 600  # images that pass the network for this alone
 _NEIGHBOR = 5
 _COMPARED = 1 / 3  # of the images, whose distances are kept
 _LEAST_COMPARED = 19  # below which no distance is so rare
-_FLAT = 1e-12
 
 Features = NDArray[np.float32]
 
@@ -55,7 +50,7 @@ class Pile:
         held = int(_COMPARED * len(features))
         if held < _LEAST_COMPARED or not np.isfinite(features).all():
             return None
-        directions = _directions(features).astype(np.float16).astype(np.float32)
+        directions = directions_of(features).astype(np.float16).astype(np.float32)
         return Pile(directions[held:], np.sort(_distances(features[:held], directions[held:])))
 
     def typicality(self, features: Features) -> NDArray[np.float64]:
@@ -70,11 +65,7 @@ class Pile:
 
     def save(self, run: Path) -> None:
         """Write it into a run folder."""
-        stream = io.BytesIO()
-        np.savez_compressed(
-            stream, allow_pickle=False, directions=self.directions.astype(np.float16), distances=self.distances
-        )
-        write_atomically(run / FILE, stream.getvalue())
+        write_arrays(run / FILE, {"directions": self.directions.astype(np.float16), "distances": self.distances})
 
     @staticmethod
     def read(run: Path) -> Pile | None:
@@ -84,15 +75,12 @@ class Pile:
             RunError: the file is damaged.
         """
         file = run / FILE
-        if not os.path.lexists(file):
+        arrays = read_arrays(file, "file of features")
+        if arrays is None:
             return None
-        what = "file of features"
-        with (
-            fault_of(file, what, RunError),
-            open_regular(file) as stream,
-            np.load(stream, allow_pickle=False) as arrays,
-        ):
-            directions, distances = arrays["directions"], arrays["distances"]
+        if missing_from(arrays, "directions", "distances"):
+            raise RunError(f"{file} is damaged: expected features of images and distances")
+        directions, distances = arrays["directions"], arrays["distances"]
         shapes = directions.dtype == np.float16 and directions.ndim == 2 and len(directions) >= _NEIGHBOR
         if not (shapes and distances.dtype == np.float64 and distances.ndim == 1 and len(distances)):
             raise RunError(f"{file} is damaged: expected features of images and distances")
@@ -101,15 +89,9 @@ class Pile:
         return Pile(directions.astype(np.float32), np.sort(distances))
 
 
-def _directions(features: Features) -> Features:
-    length = np.linalg.norm(features.astype(np.float64), axis=1, keepdims=True)
-    scaled: Features = (features / np.maximum(length, _FLAT)).astype(np.float32)
-    return scaled
-
-
 def _distances(features: Features, directions: Features) -> NDArray[np.float64]:
     """(n,) cosine distance of each image to the fifth nearest."""
-    similar = _directions(features) @ directions.T
+    similar = directions_of(features) @ directions.T
     near = np.partition(similar, -_NEIGHBOR, axis=1)[:, -_NEIGHBOR]
     found: NDArray[np.float64] = 1.0 - near.astype(np.float64)
     return found

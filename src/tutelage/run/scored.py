@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.core.errors import RunError
-from tutelage.core.files import write_atomically
 from tutelage.core.names import shown
 from tutelage.core.regular import read_regular
 from tutelage.core.third_party import fault_of
 from tutelage.run.own_content import SCORED, refuse_damaged
+from tutelage.run.run_arrays import write_arrays
 
 FILE = SCORED
 
@@ -29,10 +29,8 @@ def write_scored(run: Path, parts: Mapping[str, Mapping[str, NDArray]]) -> None:
 
     Of images, these are the given and the predicted class.
     """
-    stream = io.BytesIO()
     arrays = {f"{part}_{name}": value for part, items in parts.items() for name, value in items.items()}
-    np.savez_compressed(stream, allow_pickle=False, **arrays)
-    write_atomically(run / FILE, stream.getvalue())
+    write_arrays(run / FILE, arrays)
 
 
 def read_scored(run: Path, part: str, *names: str) -> tuple[NDArray, ...]:

@@ -1,5 +1,5 @@
-"""What is said of a prediction besides its probabilities: which classes are possible, and whether the image is unlike
-those of training."""
+"""What is said of a prediction besides its probabilities: which classes are possible, whether the image is unlike those
+of training, and which labeled images it looks like."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 from tutelage.core.errors import ConfigError
 from tutelage.core.wording import command, named, option
 from tutelage.run.held_out import HeldOut
+from tutelage.run.labeled_features import LabeledFeatures
 from tutelage.run.pile import FALSE_ALARMS, Pile
 from tutelage.tasks.label_sets import CrossSets, LabelSets, least_labels
 
 SETS = ("label_set", "unsure")
 UNLIKE = ("typicality", "unlike")
+LIKE = "like"
+ALIKE = 3  # labeled images that are named
 FLAGS = {"unsure": "with no class or several in their set", "unlike": "unlike those of training"}  # columns, and words
 
 
@@ -28,13 +31,23 @@ class Doubt:
     Attributes:
         sets: the sets of classes with a coverage, if they are asked for.
         pile: the images of training, if images unlike them are asked for.
+        labeled: the labeled images of training, if the nearest of them are asked for.
     """
 
     sets: LabelSets | None = None
     pile: Pile | None = None
+    labeled: LabeledFeatures | None = None
 
     @staticmethod
-    def of(held_out: HeldOut | None, pile: Pile | None, *, coverage: float | None, unlike: bool) -> Doubt:
+    def of(
+        held_out: HeldOut | None,
+        pile: Pile | None,
+        labeled: LabeledFeatures | None = None,
+        *,
+        coverage: float | None,
+        unlike: bool,
+        like: bool = False,
+    ) -> Doubt:
         """What is asked for, from what a run knows.
 
         Raises:
@@ -54,22 +67,28 @@ class Doubt:
                 f"{named('unlike')} needs features of training images, which this model does not have: {how} computes "
                 "them from images like those of training"
             )
+        if like and labeled is None:
+            raise ConfigError(
+                f"{named('like')} needs features of labeled images, which runs keep at the end of their training, and "
+                "this model does not have: it was exported, is unfinished, or was trained by an earlier version"
+            )
         sets = None if coverage is None or held_out is None else held_out.sets(coverage)
         if coverage is not None and sets is None:
             raise ConfigError(
                 f"{option('coverage', coverage)} needs held-out images, which this run has none of: {how}"
             )
-        return Doubt(sets, pile if unlike else None)
+        return Doubt(sets, pile if unlike else None, labeled if like else None)
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of what is said."""
-        return (*(() if self.sets is None else SETS), *(() if self.pile is None else UNLIKE))
+        sets, unlike = () if self.sets is None else SETS, () if self.pile is None else UNLIKE
+        return (*sets, *unlike, *(() if self.labeled is None else (LIKE,)))
 
     @property
     def needs_features(self) -> bool:
         """Whether it looks at features."""
-        return self.pile is not None or isinstance(self.sets, CrossSets)
+        return self.pile is not None or self.labeled is not None or isinstance(self.sets, CrossSets)
 
     def said(self, rows: NDArray[np.float32], classes: Sequence[str]) -> list[dict[str, Any]]:
         """What is said of each image, by column.
@@ -86,6 +105,9 @@ class Doubt:
         if self.pile is not None and len(rows):
             for one, value in zip(said, self.pile.typicality(features), strict=True):
                 one |= {"typicality": float(value), "unlike": bool(value <= FALSE_ALARMS)}
+        if self.labeled is not None and len(rows):
+            for one, names in zip(said, self.labeled.nearest(features, ALIKE), strict=True):
+                one[LIKE] = names
         return said
 
 

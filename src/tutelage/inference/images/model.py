@@ -26,6 +26,8 @@ from tutelage.data.kinds import IMAGES
 from tutelage.inference.images.doubt import NO_DOUBT, Doubt
 from tutelage.inference.images.embed import list_to_embed, table_of, write_embedded
 from tutelage.inference.images.encoder import Encoder
+from tutelage.inference.images.explain.explain import MapWriter, explain_items
+from tutelage.inference.images.explain.explanation import Explanation
 from tutelage.inference.images.kept_blocks import KeptBlocks
 from tutelage.inference.images.passes import BLOCK, ImagePass, pass_key
 from tutelage.inference.images.predict import WrittenTable, write_predictions
@@ -36,6 +38,7 @@ from tutelage.networks.base import Network
 from tutelage.run.build import build_task
 from tutelage.run.frozen_networks import FrozenNetworks
 from tutelage.run.held_out import HeldOut
+from tutelage.run.labeled_features import LabeledFeatures
 from tutelage.run.pile import Pile
 from tutelage.run.weights import calibrate, load_network
 from tutelage.tasks.base import Task
@@ -45,7 +48,6 @@ from tutelage.tasks.representation import Representation
 if TYPE_CHECKING:
     import pandas as pd
 
-
 _SHOWN = 6  # classes in a repr
 
 
@@ -54,7 +56,7 @@ class Model(TrainedModel):
     """A trained network, its classes, and the image preparation it was trained with."""
 
     kind = IMAGES.name
-    predict_options = ("resume", "coverage", "unlike")
+    predict_options = ("resume", "coverage", "unlike", "like", "explain")
     shared = True
 
     network: Network
@@ -68,6 +70,7 @@ class Model(TrainedModel):
     framing: Framing = FULL_CROP
     held_out: HeldOut | None = None
     pile: Pile | None = None
+    labeled: LabeledFeatures | None = None
 
     @staticmethod
     def load(run: str | Path, *, network: str = "auto", device: str = "auto", calibrated: bool = True) -> Model:
@@ -88,8 +91,7 @@ class Model(TrainedModel):
         """
         refusal = f"segments scans: use {command('predict')}, {command('evaluate')} or {command('report')} for it"
         loaded = load_network(run, kind=IMAGES, refusal=refusal, network=network, device=device)
-        facts = loaded.facts
-        classes = tuple(facts["classes"])
+        facts, classes = loaded.facts, tuple(loaded.facts["classes"])
         held_out = HeldOut.read(loaded.path, len(classes)) if network == "auto" and loaded.classifies else None
         if calibrated and held_out is not None and held_out.temperature != 1.0:
             calibrate(loaded.network, held_out.temperature)
@@ -105,6 +107,7 @@ class Model(TrainedModel):
             framing=Framing.of(loaded.cfg.data),
             held_out=held_out,
             pile=Pile.read(loaded.path) if loaded.classifies else None,
+            labeled=LabeledFeatures.read(loaded.path) if loaded.classifies else None,
         )
 
     def require_classes(self) -> None:
@@ -136,11 +139,8 @@ class Model(TrainedModel):
     def with_features(self, images: np.ndarray) -> Tensor:
         """(N, K + F) float32 on the CPU: the probabilities of `images`, as in `probabilities`, and their features."""
         pixels = self.normalization(torch.from_numpy(images).to(self.device))
-        features = self.network.features(pixels)
-        if self.network.plain:
-            probs = self.task.predict(self.network.head, features)
-        else:
-            probs = self.task.predict(self.network, pixels)
+        features, plain = self.network.features(pixels), self.network.plain
+        probs = self.task.predict(self.network.head, features) if plain else self.task.predict(self.network, pixels)
         return torch.cat([probs.float(), features.float()], dim=1).cpu()
 
     def image_pass(self, *, workers: int = 2, features: bool = False) -> ImagePass:
@@ -166,7 +166,13 @@ class Model(TrainedModel):
         return predictions_of(items, (block for _, block in blocks), self.classes, doubt)
 
     def predict(
-        self, images: Images, *, workers: int = 2, coverage: float | None = None, unlike: bool = False
+        self,
+        images: Images,
+        *,
+        workers: int = 2,
+        coverage: float | None = None,
+        unlike: bool = False,
+        like: bool = False,
     ) -> Predictions:
         """The predicted class and the class probabilities of each image.
 
@@ -191,16 +197,30 @@ class Model(TrainedModel):
                 `label_set`, and whether that is not a single class, as `unsure`; see `LabelSets`.
             unlike: also say whether each image is unlike those of training: its `typicality`, and `unlike` for the 5%
                 of them that are least typical among images like those of training; see `Pile`.
+            like: also name the three labeled images of training that each image looks like most; see `LabeledFeatures`.
 
         Raises:
             DataError: a source does not exist or has no images; an array has another shape, type or range. An image
                 that cannot be read is no error: it has the reason in `errors`.
-            ConfigError: the model predicts no classes, or knows too little for `coverage` or `unlike`.
+            ConfigError: the model predicts no classes, or knows too little for `coverage`, `unlike`, or `like`.
         """
         self.require_classes()
-        doubt = Doubt.of(self.held_out, self.pile, coverage=coverage, unlike=unlike)
+        doubt = Doubt.of(self.held_out, self.pile, self.labeled, coverage=coverage, unlike=unlike, like=like)
         items = self._listed(images)
         return Predictions.of(list(self.predictions(items, workers=workers, doubt=doubt)), self.classes, items)
+
+    def explain(self, images: Images, *, label: str | None = None, workers: int = 2) -> Explanation:
+        """Heat maps that say which parts of each image speak for its class: Grad-CAM (arXiv:1610.02391), by captum.
+
+        Args:
+            images: as in `predict`.
+            label: the class; None takes that which the model predicts for each image.
+
+        Raises:
+            TutelageError: as in `predict`; captum is not installed (extra `explain`), or the network has no such maps.
+        """
+        self.require_classes()
+        return explain_items(self, self._listed(images), label=label, workers=workers)
 
     def _listed(self, images: Images, tell: Tell = warn) -> list[Item]:
         return list_given(images, tell, channels=self.channels, deep=self.framing.levels is not None)
@@ -217,22 +237,26 @@ class Model(TrainedModel):
         resume: bool = False,
         coverage: float | None = None,
         unlike: bool = False,
+        like: bool = False,
+        explain: str | Path | None = None,
         **options: Any,
     ) -> WrittenTable:
         """Write the table of `predict` as CSV; see `TrainedModel.predict_into`.
 
         Args:
             resume: go on with a table that an interrupted command left incomplete; see `KeptBlocks`.
-            coverage, unlike: as in `predict`.
+            coverage, unlike, like: as in `predict`.
+            explain: a folder for heat maps of the least certain images, at most 200; `like` is on then where it can be.
         """
         self.require_classes()
-        doubt = Doubt.of(self.held_out, self.pile, coverage=coverage, unlike=unlike)
+        like = like or (explain is not None and self.labeled is not None)
+        doubt = Doubt.of(self.held_out, self.pile, self.labeled, coverage=coverage, unlike=unlike, like=like)
         refuse_file(out, overwrite=overwrite or resume, reads=(data,), endings=(".csv",))
+        maps = MapWriter.of(self, explain, out=out, data=data, overwrite=overwrite, resume=resume)
         say: Tell = tell or (lambda line: None)
         kept = KeptBlocks(out, resume=resume, overwrite=overwrite)
-        return write_predictions(
-            self, self._listed(data, tell or warn), out, kept, workers=workers, keep=keep, tell=say, doubt=doubt
-        )
+        items = self._listed(data, tell or warn)
+        return write_predictions(self, items, out, kept, workers=workers, keep=keep, tell=say, doubt=doubt, maps=maps)
 
     @float32_by_default()
     def score(self, data: str, *, labels: str | None = None, workers: int = 2, tell: Tell | None = None) -> ImageScores:
@@ -257,16 +281,15 @@ class Model(TrainedModel):
         Raises:
             DataError: a source does not exist, or has no image that can be read; see `predict`.
         """
-        encoder = Encoder(
-            self.network, self.normalization, self.channels, self.image_size, self.device, self.step, self.framing
-        )
+        shape = self.channels, self.image_size
+        encoder = Encoder(self.network, self.normalization, *shape, self.device, self.step, self.framing)
         with label_file(labels) as table:
             items = list_to_embed(images, table, channels=self.channels)
         return table_of(write_embedded(encoder, items, None, workers=workers))
 
     def __repr__(self) -> str:
-        many = f", ... ({len(self.classes)})" if len(self.classes) > _SHOWN else ""
-        classes = ", ".join(map(shown, self.classes[:_SHOWN])) + many
+        classes = ", ".join(map(shown, self.classes[:_SHOWN]))
+        classes += f", ... ({len(self.classes)})" if len(self.classes) > _SHOWN else ""
         channels = {1: "gray", 3: "RGB"}.get(self.channels, f"{self.channels}-channel")
         return (
             f"<tutelage.Model: classes {classes or 'none, an encoder'}; {channels} images of {self.image_size} x "

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tutelage.core.names import counted, shown
 from tutelage.data.images.items import Item
-from tutelage.inference.images.doubt import NO_DOUBT, Doubt
+from tutelage.inference.images.doubt import LIKE, NO_DOUBT, SETS, Doubt
 from tutelage.inference.images.kept_blocks import Block
 from tutelage.inference.images.passes import ImagePass
 from tutelage.inference.images.prediction_page import MOST, predictions_html
@@ -122,6 +122,11 @@ class Predictions:
         """Whether each image is unlike those of training, if that was asked for; None where that is not known."""
         return [one.get("unlike") for one in self.more]
 
+    @property
+    def like(self) -> list[tuple[str, ...] | None]:
+        """The names of the labeled training images that each image looks like most, if that was asked for."""
+        return [one.get("like") for one in self.more]
+
     def to_frame(self) -> pd.DataFrame:
         """A table of `path, label, confidence, p_<class>..., error`, one row per image, and what else was asked."""
         import pandas as pd
@@ -166,6 +171,7 @@ def row_of(prediction: Prediction, classes: tuple[str, ...]) -> dict[str, Any]:
         row |= {"label": classes[best], "confidence": float(prediction.probs[best])}
         row |= {f"p_{name}": float(p) for name, p in zip(classes, prediction.probs, strict=True)}
     more = dict(prediction.more)
-    if "label_set" in more:
-        more["label_set"] = SET_SEPARATOR.join(more["label_set"])
+    for column in (SETS[0], LIKE):
+        if column in more:
+            more[column] = SET_SEPARATOR.join(more[column])
     return row | more | {"error": prediction.error}

@@ -24,7 +24,7 @@ def confident_mistakes(examples: Examples, classes: tuple[str, ...], name: str) 
     made = []
     for row, image in zip(rows, examples.images(rows), strict=True):
         lines = (
-            _said(classes[examples.predicted[row]], examples.confidence[row]),
+            said_class(classes[examples.predicted[row]], examples.confidence[row]),
             f"given: {shown(classes[examples.label[row]])}",
             shown(examples.items[row].name),
         )
@@ -40,15 +40,16 @@ def least_certain(examples: Examples, classes: tuple[str, ...], name: str) -> Ga
         probs = examples.probs[row]
         first, second = np.argsort(-probs, kind="stable")[:2]
         lines = (
-            _said(classes[first], probs[first]),
-            f"or {_said(classes[second], probs[second])}",
+            said_class(classes[first], probs[first]),
+            f"or {said_class(classes[second], probs[second])}",
             shown(examples.items[row].name),
         )
         made.append(Thumbnail(thumbnail(image), lines))
     return Gallery(name, tuple(made))
 
 
-def _said(name: str, prob: float) -> str:
+def said_class(name: str, prob: float) -> str:
+    """A class and its probability, in words."""
     return f"{shown(name)} ({100 * prob:.0f}%)"
 
 

@@ -11,6 +11,7 @@ from tutelage.inference.images.scores import ImageScores
 from tutelage.results.report.blocks import Block, Cell, Section, Table, Text, Tile, Tiles
 from tutelage.results.report.examples import examples_of
 from tutelage.results.report.galleries import least_certain
+from tutelage.results.report.reasons import reason_sections
 from tutelage.results.report.score_plots import confidence_plot
 from tutelage.results.report.scores import calibration_section, class_section, mistakes_section, percent, score_tiles
 
@@ -52,6 +53,7 @@ def prediction_sections(model: Model, written: WrittenTable) -> list[Section]:
         sections.append(Section("Predictions", (plot, table)))
         gallery = least_certain(examples, model.classes, "least-certain")
         sections.append(Section("Least certain images", (Text("Check these first.", muted=True), gallery)))
+        sections += reason_sections(model, written)
     if unreadable:
         rows_of = tuple((Cell(shown(p.name)), Cell(shown(p.error))) for p in unreadable[:_MOST_UNREADABLE])
         blocks: list[Block] = [Table(("file", "reason"), rows_of, texts=2)]

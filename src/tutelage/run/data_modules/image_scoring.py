@@ -21,7 +21,9 @@ from tutelage.networks.base import Network
 from tutelage.run.data_modules.image_costs import evidence_time, scoring_time
 from tutelage.run.data_modules.pretrained_start import PretrainedStart
 from tutelage.run.estimate import KEY
-from tutelage.run.pile import MOST_PASSED, Pile
+from tutelage.run.labeled_features import MOST as MOST_LABELED
+from tutelage.run.labeled_features import LabeledFeatures
+from tutelage.run.pile import MOST, MOST_PASSED, Pile
 from tutelage.tasks.classification import Classification
 from tutelage.tasks.representation import FOLDS, Representation
 from tutelage.training.monitor import NeighborExam
@@ -89,7 +91,7 @@ class ImageScoring:
         if isinstance(self.task, Representation) and test:
             scored += len(self.data.labeled_rows)  # the test images are compared with them
         if isinstance(self.task, Classification) and self.pretrained.features is None:
-            scored += min(MOST_PASSED, len(self._trained_on))
+            scored += min(MOST_PASSED, len(self._trained_on)) + min(MOST_LABELED, len(self.data.labeled_rows))
         each = self.seconds_per_image(training, 0.7 * seconds) if validation + scored else 0.0
         reading = decoding * test
         if self.pretrained.backbone is not None and test:
@@ -122,23 +124,31 @@ class ImageScoring:
             "label_fit": None if fit is None else dataclasses.asdict(fit),
         }
 
-    @torch.no_grad()
-    def keep_pile(self, run: Path, training: Training) -> None:
-        """Write features of some images of training into a run of a classifier; see `Pile`."""
+    def keep_features(self, run: Path, training: Training) -> None:
+        """Write features of images of training into a run of a classifier; see `Pile` and `LabeledFeatures`."""
         if not isinstance(self.task, Classification):
             return
-        if (features := self.pretrained.features) is not None:
-            pile = Pile.of(features[Pile.rows(self._trained_on)])
-        else:
-            network, rows = cast(Network, training.method.predictor), Pile.rows(self._trained_on, MOST_PASSED)
-            network.eval()
-            found = []
-            for part in np.array_split(rows, max(1, len(rows) // _BATCH)):
-                pixels = torch.from_numpy(np.ascontiguousarray(self.data.train.images[part])).to(self.device)
-                found.append(network.features(self.normalization(pixels)).float().cpu().numpy())
-            pile = Pile.of(np.concatenate(found))
+        most = MOST if self.pretrained.features is not None else MOST_PASSED
+        pile = Pile.of(self._features(Pile.rows(self._trained_on, most), training))
         if pile is not None:
             pile.save(run)
+        rows = LabeledFeatures.rows(self.data.labeled_rows)
+        names = [self.data.train.names[row] for row in rows]
+        labeled = LabeledFeatures.of(names, self._features(rows, training))
+        if labeled is not None:
+            labeled.save(run)
+
+    @torch.no_grad()
+    def _features(self, rows: Rows, training: Training) -> NDArray[np.float32]:
+        """(n, F): what the head sees of images of training."""
+        if (features := self.pretrained.features) is not None:
+            return features[rows]
+        network, found = cast(Network, training.method.predictor), []
+        network.eval()
+        for part in np.array_split(rows, max(1, len(rows) // _BATCH)):
+            pixels = torch.from_numpy(np.ascontiguousarray(self.data.train.images[part])).to(self.device)
+            found.append(network.features(self.normalization(pixels)).float().cpu().numpy())
+        return np.concatenate(found)
 
     @property
     def _trained_on(self) -> Rows:

@@ -198,7 +198,7 @@ class ImageModule(DataModule):
 
     def finish(self, training: Training, run: Path) -> None:
         """See `DataModule`."""
-        self.scoring.keep_pile(run, training)
+        self.scoring.keep_features(run, training)
 
     def resume(self, cfg: RunConfig, recorded: Mapping[str, Any], run: Path) -> None:
         """Restore the frozen backbone, or the normalization if it came from another run, which may be gone."""
