@@ -10,7 +10,7 @@ from tutelage.commands.api_guard import guarded
 from tutelage.commands.run import Run
 from tutelage.core.errors import ConfigError
 from tutelage.core.files import refuse_file
-from tutelage.core.inputs import refuse_input
+from tutelage.core.inputs import refuse_input, require_path
 from tutelage.core.precision import float32_by_default
 from tutelage.core.seeding import own_random_state
 from tutelage.core.wording import named
@@ -287,7 +287,10 @@ def report(
 
 
 def _path(run: str | Path | Run) -> Path:
-    return run.path if isinstance(run, Run) else Path(run)
+    if isinstance(run, Run):
+        return run.path
+    require_path(run, "a run")
+    return Path(run)
 
 
 def _count(count: Any) -> int | None:

@@ -18,17 +18,34 @@ from pathlib import Path
 from typing import Any
 
 from tutelage.core.errors import ConfigError, RunError
-from tutelage.core.names import shown
+from tutelage.core.names import brief, shown
 
 _PAGES = (".html", ".htm", ".md")
+
+
+def require_path(given: Any, name: str, *, also: str = "") -> None:
+    """Check that something may be the path of a file or folder.
+
+    Args:
+        name: what an error calls it.
+        also: what else it may be, for the message.
+
+    Raises:
+        ConfigError: it is no text and no path, or has a null character, which no path has.
+    """
+    if not isinstance(given, str | os.PathLike):
+        raise ConfigError(f"{name} must be a path{also}, got {brief(repr(given))}")
+    if "\0" in str(given):
+        raise ConfigError(f"{name} must not have a null character, got {shown(str(given))}")
 
 
 def user_path(text: str | os.PathLike[str]) -> Path:
     """A path as the user gave it, with `~` replaced.
 
     Raises:
-        ConfigError: it starts with `~NAME`, and there is no such user, or no home folder is known.
+        ConfigError: it starts with `~NAME`, and there is no such user, or no home folder is known; or it is no path.
     """
+    require_path(text, "a path")
     try:
         return Path(text).expanduser()
     except RuntimeError:
