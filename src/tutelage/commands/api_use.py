@@ -287,10 +287,7 @@ def report(
 
 
 def _path(run: str | Path | Run) -> Path:
-    if isinstance(run, Run):
-        return run.path
-    require_path(run, "a run")
-    return Path(run)
+    return run.path if isinstance(run, Run) else require_path(run, "a run")
 
 
 def _count(count: Any) -> int | None:

@@ -23,8 +23,8 @@ from tutelage.core.names import brief, shown
 _PAGES = (".html", ".htm", ".md")
 
 
-def require_path(given: Any, name: str, *, also: str = "") -> None:
-    """Check that something may be the path of a file or folder.
+def require_path(given: Any, name: str, *, also: str = "") -> Path:
+    """What is given as a path, which must be one that a file or folder may have.
 
     Args:
         name: what an error calls it.
@@ -37,6 +37,7 @@ def require_path(given: Any, name: str, *, also: str = "") -> None:
         raise ConfigError(f"{name} must be a path{also}, got {brief(repr(given))}")
     if "\0" in str(given):
         raise ConfigError(f"{name} must not have a null character, got {shown(str(given))}")
+    return Path(given)
 
 
 def user_path(text: str | os.PathLike[str]) -> Path:
@@ -45,9 +46,8 @@ def user_path(text: str | os.PathLike[str]) -> Path:
     Raises:
         ConfigError: it starts with `~NAME`, and there is no such user, or no home folder is known; or it is no path.
     """
-    require_path(text, "a path")
     try:
-        return Path(text).expanduser()
+        return require_path(text, "a path").expanduser()
     except RuntimeError:
         raise ConfigError(
             f"{shown(os.fspath(text))}: the home folder of this user is not known; write the path out"

@@ -130,10 +130,9 @@ def list_scan_splits(
 
 
 def _recognize(root: Path, where: str, labels: str | None, known: _Known) -> dict[str, ScanListing]:
-    if leads_to_itself(root):
-        return {"train": _fault(where, f"{shown(where)} is a link that leads to itself; {_KINDS}")}
     if not root.exists():
-        return {"train": _fault(where, f"{shown(where)}: no such file or folder; {_KINDS}")}
+        why = " is a link that leads to itself" if leads_to_itself(root) else ": no such file or folder"
+        return {"train": _fault(where, f"{shown(where)}{why}; {_KINDS}")}
     if labels is not None:
         return {"train": _with_labels(root, where, user_path(labels), known)}
     if (kind := special_kind(root)) is not None:
