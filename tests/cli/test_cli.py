@@ -326,3 +326,10 @@ def test_values_are_refused_in_our_words_where_pydantic_is_loaded(capfd: pytest.
     assert cli.run(["train", "digits", "--out", "runs/a", "--steps", "1.5"]) == 2
     assert "--steps must be an integer, got '1.5'" in capfd.readouterr().err
     assert sys.modules["pydantic"] is pydantic
+
+
+def test_check_takes_the_channels_that_train_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["check", "digits", "--channels", "1"]) == 0
+    assert "--channels 1 " in capsys.readouterr().out
+    assert cli.run(["check", "digits", "--channels", "17"]) == 2
+    assert "--channels must be in [1, 16], got 17" in capsys.readouterr().err

@@ -148,13 +148,13 @@ def test_a_file_that_is_none_is_said_to_be_none(
 
 def test_names_mean_deviation_and_size_can_be_given(tmp_path: Path) -> None:
     torch.save(state("usb", num_classes=3), tmp_path / "c.pt")
-    (tmp_path / "names.txt").write_text("ant\n bee \n\ncow\n", encoding="utf-8")
+    (tmp_path / "names.txt").write_text("ant\n bee \n\ncow\n", encoding="utf-8-sig")
     words = ["--mean", "0.5,0.25,0.1", "--std", "0.2,0.2,0.2", "--image-size", "40"]
     assert imported(tmp_path / "c.pt", tmp_path / "run", *words, "--classes", str(tmp_path / "names.txt")) == 0
     model = tutelage.load(tmp_path / "run", device="cpu")
     assert (model.classes, model.image_size) == (("ant", "bee", "cow"), 40)
     assert model.normalization.mean == pytest.approx((127.5, 63.75, 25.5))
-    (tmp_path / "names.json").write_text('["x", "y", "z"]', encoding="utf-8")
+    (tmp_path / "names.json").write_text('["x", "y", "z"]', encoding="utf-8-sig")
     words += ["--classes", str(tmp_path / "names.json"), "--overwrite"]
     assert imported(tmp_path / "c.pt", tmp_path / "run", *words) == 0
     assert tutelage.load(tmp_path / "run", device="cpu").classes == ("x", "y", "z")

@@ -19,7 +19,7 @@ from tutelage.inference.export.folder import refuse_folder, write_folder
 from tutelage.inference.scans.predict import refuse_folder as refuse_masks
 from tutelage.results.report.write import refuse_page, report_after_training
 from tutelage.run.folder import RunFolder, refuse_existing
-from tutelage.run.own_files import CONTENT, remove_run
+from tutelage.run.own_files import CONTENT, FOLDERS, remove_run
 from tutelage.training.checkpoint import Checkpoint, save_checkpoint
 
 SETTINGS = {"train.steps": 2, "train.batch_size": 2, "data.label_count": 40, "train.workers": 0}
@@ -218,3 +218,27 @@ def test_a_demo_replaces_its_own_patches(tmp_path: Path) -> None:
     for _ in range(2):
         write_patches(tmp_path / "photos", train=1, test=1)
     assert len(list((tmp_path / "photos" / "train").rglob("*.png"))) == 8
+
+
+@pytest.mark.parametrize("name", [*FOLDERS, "baseline/checkpoints", "finetuned/tensorboard"])
+@pytest.mark.parametrize("started", [False, True])
+def test_nothing_is_written_through_a_link_in_the_place_of_a_folder_of_a_run(
+    name: str, started: bool, finished: Path, tmp_path: Path
+) -> None:
+    run, foreign = tmp_path / "run", tmp_path / "foreign"
+    shutil.copytree(finished, run)
+    if started:  # as if it had been killed before its first step
+        (run / "config.json").unlink()
+        (run / "checkpoints" / "manifest.json").touch()
+    foreign.mkdir()
+    (foreign / "manifest.json").write_text("of another program")
+    shutil.rmtree(run / name, ignore_errors=True)
+    (run / name).parent.mkdir(exist_ok=True, parents=True)
+    (run / name).symlink_to(foreign)
+    before = sorted(run.rglob("*"))
+    with pytest.raises(RunError, match=f"{run / name} is a link, and a new run would write where it leads"):
+        if name == "checkpoints":
+            tutelage.train("digits", out=run, settings=SETTINGS, overwrite=True)
+        refuse_existing(run, overwrite=True, reads=())
+    assert sorted(run.rglob("*")) == before
+    assert [(file.name, file.read_text()) for file in foreign.iterdir()] == [("manifest.json", "of another program")]

@@ -25,6 +25,14 @@ FILES = {
         f"train.steps = {'9' * 5000}",
         "it has a number of more than 4,300 digits",
     ),
+    **{
+        f"a number of 5,000 digits of base {base}": (
+            f"[train]\nsteps = {start}{'1' * 20_000}",
+            "c.toml is not valid TOML: it has a number of more than 4,300 digits",
+        )
+        for base, start in ((16, "0x"), (8, "0o"), (2, "0b"))
+    },
+    "such a number in a list": (f"[scan]\nspacing = [1, 0x{'f' * 5000}]", "it has a number of more than 4,300 digits"),
     "a key of 5,000 parts": (f"{'.'.join(['a'] * 5000)} = 1", "c.toml: unknown section a"),
     "an infinite rate": ("optimizer.lr = 1e400", "c.toml: --optimizer.lr must be a number, got inf"),
     "bytes that are no text": (b"\xff\xfe\x00", "c.toml is not valid TOML"),
@@ -46,6 +54,12 @@ FLAGS = {
 def test_a_settings_file_that_no_reader_expects_is_one_line(name: str, world: Any, refused: Any) -> None:
     content, message = FILES[name]
     refused([*RUN, "--config", world.write("c.toml", content)], message)
+
+
+def test_a_settings_file_may_begin_with_a_byte_order_mark(world: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = "\ufeff[train]\nsteps = 7\nepochs = 3\n"
+    assert entry.run([*RUN, "--config", world.write("c.toml", settings.encode())]) == 2
+    assert "c.toml: unknown" in capsys.readouterr().err, "it is read as far as the setting that does not exist"
 
 
 @pytest.mark.parametrize("name", FLAGS)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 
 from tutelage.core import cache_folder, memory
+from tutelage.core.environment import check_environment
 from tutelage.core.errors import ConfigError
 from tutelage.core.inputs import user_path
 
@@ -16,7 +17,7 @@ def take_everywhere(tokens: Sequence[str]) -> list[str]:
     """The tokens without these flags, whose values hold for this process and those that it starts.
 
     Raises:
-        ConfigError: a flag has no value or a wrong one, or is given twice.
+        ConfigError: a flag has no value or a wrong one, or is given twice; or an environment variable is wrong.
     """
     if (gone := unusable_working_folder()) is not None:
         raise ConfigError(f"the working folder cannot be used ({gone}): change to another one")
@@ -30,6 +31,7 @@ def take_everywhere(tokens: Sequence[str]) -> list[str]:
     if limit is not None:
         memory.read_size(limit)
         os.environ[memory.VARIABLE] = limit
+    check_environment()
     return rest
 
 

@@ -25,6 +25,7 @@ def check(
     test: str | None = None,
     label_count: Integer | None = None,
     label_balance: str = "balanced",
+    channels: Integer | None = None,
     skip_unreadable: bool = False,
     workers: Integer = 2,
     out: str | None = None,
@@ -49,7 +50,9 @@ def check(
     label_count
         Check that this many labels exist. [default: all]
     label_balance
-        How the chosen labels are spread over classes: balanced or proportional.
+        Spread: balanced or proportional.
+    channels
+        Of arrays and TIFF files up to 16. [default: chosen]
     skip_unreadable
         Skip images that cannot be read instead of reporting them as errors.
     workers
@@ -67,6 +70,7 @@ def check(
         "test": test,
         "label_count": label_count,
         "label_balance": label_balance,
+        "channels": channels,
         "skip_unreadable": skip_unreadable,
     }
     settings = {f"data.{name}": value for name, value in given.items() if value is not None}

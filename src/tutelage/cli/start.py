@@ -41,7 +41,7 @@ def start_or_resume(data: str | None, flags: Any, *, pretraining: bool) -> None:
                 f"--resume uses the settings of the run; it cannot be combined with {as_flag(refused[0])}"
             )
         # a run that is finished and has a report is left unchanged
-        reported = all((Path(resume) / name).exists() for name in ("result.json", "report.html"))
+        reported = all(os.path.lexists(Path(resume) / name) for name in ("result.json", "report.html"))
         run = commands.resume_training(Path(resume), settings, console=screen())
     else:
         resolve = commands.resolve_pretraining if pretraining else commands.resolve_training

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypedDict, Unpack
 
 from torch import Tensor
 
+from tutelage.commands.api_guard import guarded
 from tutelage.commands.api_settings import settings_of
 from tutelage.commands.run import Run
 from tutelage.commands.train import resume_training, train_run
@@ -60,6 +61,7 @@ class Flags(PretrainFlags, total=False):
     baseline_share: float
 
 
+@guarded
 def train(
     data: str | Path | None = None,
     *,
@@ -105,6 +107,7 @@ def train(
         return train_run(cfg, Path(out), overwrite=overwrite, console=screen(quiet=quiet), keep_labels=keep)
 
 
+@guarded
 def pretrain(
     data: str | Path | None = None,
     *,

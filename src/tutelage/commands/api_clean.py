@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tutelage.commands.api_guard import guarded
 from tutelage.commands.clean import CleanConfig, examined, refuse_outputs, write_outputs
 from tutelage.commands.run import Run
 from tutelage.core.console import screen
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@guarded
 def clean(
     data: str | Path,
     *,

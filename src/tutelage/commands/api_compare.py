@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from tutelage.commands.api import Flags
+from tutelage.commands.api_guard import guarded
 from tutelage.commands.api_settings import plain, settings_of
 from tutelage.commands.compare import compare_runs, plan_of
 from tutelage.core.console import screen
@@ -19,6 +20,7 @@ from tutelage.results.compare.collect import ComparisonTable
 from tutelage.results.compare.launchers import LauncherConfig
 
 
+@guarded
 @own_random_state()
 def compare(
     data: str | Path,

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from PIL import Image
 
+from tutelage.commands.api_guard import guarded
 from tutelage.commands.api_settings import settings_of
 from tutelage.commands.check import checked
 from tutelage.commands.show import draw_views
@@ -21,6 +22,7 @@ from tutelage.run.data_modules.image_views import save_sheet
 from tutelage.run.reads import read_by
 
 
+@guarded
 @own_random_state()
 def check(
     data: str | Path,
@@ -67,6 +69,7 @@ def check(
     return report
 
 
+@guarded
 @own_random_state()
 def show(
     data: str | Path,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from tutelage.commands.api_guard import guarded
 from tutelage.commands.run import Run
 from tutelage.core.precision import float32_by_default
 from tutelage.core.seeding import own_random_state
@@ -14,6 +15,7 @@ from tutelage.results.card.card import card_of
 FormatName = Literal["onnx", "openvino", "torchscript", "torch-export", "safetensors", "hf", "monai-bundle"]
 
 
+@guarded
 @own_random_state()
 @float32_by_default()
 def export(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tutelage.commands.api_guard import guarded
 from tutelage.commands.label import LabelConfig, label_images
 from tutelage.commands.run import Run
 from tutelage.commands.select import chosen, refuse_outputs, write_chosen
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@guarded
 def select(
     data: str | Path,
     *,
@@ -85,6 +87,7 @@ def select(
     return label_table(pile, choice)
 
 
+@guarded
 def label(
     data: str | Path,
     *,

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from tutelage.commands.api_guard import guarded
 from tutelage.commands.score import score_folders
 from tutelage.core.console import screen
 from tutelage.results.mask_scores.scores import MaskScores, MaskScoring
 
 
+@guarded
 def score(
     predicted: str | Path,
     reference: str | Path,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tutelage.commands.api_guard import guarded
 from tutelage.commands.run import Run
 from tutelage.commands.serve import ServeConfig, serve_model
 from tutelage.core.console import screen
 
 
+@guarded
 def serve(
     run: str | Path | Run,
     *,

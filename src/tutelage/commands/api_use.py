@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from tutelage.commands.api_guard import guarded
 from tutelage.commands.run import Run
 from tutelage.core.errors import ConfigError
 from tutelage.core.files import refuse_file
-from tutelage.core.inputs import refuse_input
+from tutelage.core.inputs import refuse_input, require_path
 from tutelage.core.precision import float32_by_default
 from tutelage.core.seeding import own_random_state
 from tutelage.core.wording import named
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 Which = Literal["auto", "student", "teacher"]
 
 
+@guarded
 def load(run: str | Path | Run, *, network: str = "auto", device: str = "auto") -> Model | ScanModel:
     """The trained model of a run, for images or scans; see `Model.load` and `ScanModel.load`.
 
@@ -52,6 +54,7 @@ def load(run: str | Path | Run, *, network: str = "auto", device: str = "auto") 
     return load_model(local_folder(_path(run)), network=network, device=device)
 
 
+@guarded
 def predict(
     run: str | Path | Run,
     data: Images | Scans,
@@ -97,6 +100,7 @@ def predict(
     return Predictions.of(written.predictions, model.classes, written.items)
 
 
+@guarded
 def evaluate(
     run: str | Path | Run,
     data: str | Path,
@@ -122,6 +126,7 @@ def evaluate(
     return model.evaluate(data, labels=labels, workers=workers)
 
 
+@guarded
 @own_random_state()
 @float32_by_default()
 def calibrate(
@@ -151,6 +156,7 @@ def calibrate(
         )
 
 
+@guarded
 @own_random_state()
 @float32_by_default()
 def embed(
@@ -187,6 +193,7 @@ def embed(
     return table_of(blocks)
 
 
+@guarded
 @own_random_state()
 @float32_by_default()
 def probe(
@@ -245,6 +252,7 @@ def probe(
     return ProbeTable(result)
 
 
+@guarded
 @own_random_state()
 @float32_by_default()
 def report(
@@ -279,7 +287,7 @@ def report(
 
 
 def _path(run: str | Path | Run) -> Path:
-    return run.path if isinstance(run, Run) else Path(run)
+    return run.path if isinstance(run, Run) else require_path(run, "a run")
 
 
 def _count(count: Any) -> int | None:

@@ -35,6 +35,8 @@ class SelectConfig:
     workers: int = 2
 
     def __post_init__(self) -> None:
+        whole = isinstance(self.count, int) and not isinstance(self.count, bool)
+        require(whole, named("count"), "a whole number", self.count)
         require(self.count >= 1, named("count"), "at least 1", self.count)
         require(self.strategy in STRATEGIES, named("strategy"), f"one of {', '.join(STRATEGIES)}", self.strategy)
         if self.run is not None and self.features is not None:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_array, validate_data
 
+from tutelage.core.inputs import real_path, user_path
 from tutelage.core.names import shown
 
 _SHAPES = "(N, H, W), (N, H, W, C) or (N, C, H, W), or paths"
@@ -71,7 +72,7 @@ class GivenPaths:
         digits, table = len(str(len(self.paths))), {}
         for number, (path, code) in enumerate(zip(self.paths, codes.tolist(), strict=True)):
             name = f"{number:0{digits}}{Path(path).suffix}"
-            _link(Path(path).expanduser().resolve(), source / name)
+            _link(real_path(user_path(path)), source / name)
             table[name] = names[code] if code >= 0 else ""
         return source, table
 

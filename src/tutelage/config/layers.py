@@ -15,7 +15,7 @@ from tutelage.config.network_name import is_own_network
 from tutelage.config.presets import read_preset
 from tutelage.config.run_config import AUTO, DEFAULT_BUDGET, DEFAULT_METHOD, NO_PRESET, SECTIONS, RunConfig
 from tutelage.core.errors import ConfigError, did_you_mean
-from tutelage.core.regular import open_regular
+from tutelage.core.regular import read_regular
 
 
 def resolve(
@@ -96,8 +96,8 @@ def read_toml(path: Path, *, network: object = None) -> dict[str, Any]:
             setting or the type of a value is wrong.
     """
     try:
-        with open_regular(path) as stream:
-            table = tomllib.load(stream)
+        table = tomllib.loads(read_regular(path).decode("utf-8-sig"))
+        _refuse_long_numbers(table)
     except OSError as error:
         raise ConfigError(f"cannot read the settings file {path}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:  # also of numbers with thousands of digits, and of deep nesting
@@ -108,6 +108,17 @@ def read_toml(path: Path, *, network: object = None) -> dict[str, Any]:
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from None
     return table
+
+
+def _refuse_long_numbers(table: Mapping[str, Any]) -> None:
+    """Raise ValueError for a whole number that no message could show: hexadecimal ones are read at any length."""
+    waiting: list[Any] = [table]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, int):
+            str(value)
+        elif isinstance(value, dict | list):
+            waiting += value.values() if isinstance(value, dict) else value
 
 
 def _said(error: Exception) -> str:

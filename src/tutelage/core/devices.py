@@ -26,6 +26,8 @@ def choose_device(name: str) -> torch.device:
         raise ConfigError(f"train.device must be auto, cpu, cuda, cuda:N or mps, got {name!r}") from None
     if device.type not in ("cpu", "cuda", "mps"):
         raise ConfigError(f"train.device must be auto, cpu, cuda, cuda:N or mps, got {name!r}")
+    if device.type != "cuda" and device.index:
+        raise ConfigError(f"train.device {name}: this machine has one {device.type}")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ConfigError(f"train.device {name}: this machine has {torch.cuda.device_count()} CUDA devices")
     if device.type == "mps" and not torch.backends.mps.is_available():

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from tutelage.core.errors import ConfigError, RunError
 from tutelage.core.inputs import refuse_input
 from tutelage.core.json_text import JsonFault, parse_json
-from tutelage.core.regular import read_regular
+from tutelage.core.regular import leads_to_itself, read_regular
 from tutelage.core.wording import option
 from tutelage.core.writable import TEMPORARY, require_writable, temporary_of
 
@@ -124,13 +124,15 @@ def refuse_file(out: Path | None, *, overwrite: bool, reads: Iterable[Any], endi
 
     Raises:
         ConfigError: the name has another ending.
-        RunError: it exists and `overwrite` is off, it is read, it is a folder, or its parent folder does not exist or
-            cannot be written.
+        RunError: it exists and `overwrite` is off, it is read, it is a folder or a link to itself, or its parent folder
+            does not exist or cannot be written.
     """
     if out is None:
         return
     if out.is_dir():
         raise RunError(f"{out} is a folder; name a file")
+    if leads_to_itself(out):
+        raise RunError(f"cannot write {out}: it is a link that leads to itself; name another file")
     if endings:
         require_ending(out, endings)
     refuse_input(out, reads)

@@ -18,19 +18,36 @@ from pathlib import Path
 from typing import Any
 
 from tutelage.core.errors import ConfigError, RunError
-from tutelage.core.names import shown
+from tutelage.core.names import brief, shown
 
 _PAGES = (".html", ".htm", ".md")
+
+
+def require_path(given: Any, name: str, *, also: str = "") -> Path:
+    """What is given as a path, which must be one that a file or folder may have.
+
+    Args:
+        name: what an error calls it.
+        also: what else it may be, for the message.
+
+    Raises:
+        ConfigError: it is no text and no path, or has a null character, which no path has.
+    """
+    if not isinstance(given, str | os.PathLike):
+        raise ConfigError(f"{name} must be a path{also}, got {brief(repr(given))}")
+    if "\0" in str(given):
+        raise ConfigError(f"{name} must not have a null character, got {shown(str(given))}")
+    return Path(given)
 
 
 def user_path(text: str | os.PathLike[str]) -> Path:
     """A path as the user gave it, with `~` replaced.
 
     Raises:
-        ConfigError: it starts with `~NAME`, and there is no such user, or no home folder is known.
+        ConfigError: it starts with `~NAME`, and there is no such user, or no home folder is known; or it is no path.
     """
     try:
-        return Path(text).expanduser()
+        return require_path(text, "a path").expanduser()
     except RuntimeError:
         raise ConfigError(
             f"{shown(os.fspath(text))}: the home folder of this user is not known; write the path out"
@@ -116,17 +133,22 @@ def paths_in(reads: Iterable[Any]) -> list[Path]:
     return found
 
 
+def real_path(path: str | os.PathLike[str]) -> Path:
+    """The absolute path without symbolic links, as far as they lead anywhere; those that lead to themselves stay."""
+    return Path(os.path.realpath(path))  # `Path.resolve` raises RuntimeError for them
+
+
 def _same(one: Path, other: Path) -> bool:
     """Whether two paths lead to one file or folder."""
     try:
         return one.samefile(other)
     except OSError:  # one of them does not exist
-        return one.resolve() == other.resolve()
+        return real_path(one) == real_path(other)
 
 
 def lies_in(path: Path, folder: Path) -> bool:
     """Whether a path, which need not exist, is below `folder`."""
-    return any(_same(above, folder) for above in path.resolve().parents if above.exists())
+    return any(_same(above, folder) for above in real_path(path).parents if above.exists())
 
 
 def _in_folder(file: Path, folder: Path) -> bool:

@@ -16,13 +16,16 @@ def parse_json(content: bytes | str, *, unique: bool = False) -> Any:
     """The value of a JSON text.
 
     Args:
-        unique: refuse an object that has a key twice, of which JSON keeps the last.
+        unique: refuse an object that has a key twice, of which JSON keeps the last, and NaN and infinity, which are
+            no values of JSON.
 
     Raises:
         JsonFault: it is no JSON.
     """
     try:
-        return json.loads(content, object_pairs_hook=_once if unique else None)
+        if unique:
+            return json.loads(content, object_pairs_hook=_once, parse_constant=_refuse_constant)
+        return json.loads(content)
     except JsonFault:
         raise
     except json.JSONDecodeError as error:
@@ -39,6 +42,10 @@ def parse_json(content: bytes | str, *, unique: bool = False) -> Any:
 
 def _plain(message: str) -> str:
     return f"{message[0].lower()}{message[1:]}"
+
+
+def _refuse_constant(name: str) -> Any:
+    raise JsonFault(f"it holds {name}, which is no value of JSON: write null for what is not known")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

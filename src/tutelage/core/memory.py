@@ -50,8 +50,11 @@ def memory_fault(needed: int, present: int, *, content: int | None = None, limit
     return f"would take {size_text(needed)} of memory, {why}" if needed > limit else None
 
 
-def read_size(text: str) -> int:
+def read_size(text: str, *, name: str = FLAG) -> int:
     """The bytes in a text such as 8GB, 500 MB or 1.5e9.
+
+    Args:
+        name: what an error calls it.
 
     Raises:
         ConfigError: it is none.
@@ -59,7 +62,7 @@ def read_size(text: str) -> int:
     found = re.fullmatch(r"\s*(\d{1,12}(?:\.\d{0,6})?(?:e\d{1,2})?)\s*([kKMGT]?)i?[bB]?\s*", text)
     size = float(found[1]) * 1000.0 ** " KMGT".index(found[2].upper() or " ") if found else 0.0
     if not 1e6 <= size < 1e18:
-        raise ConfigError(f"{FLAG} must be a size such as 8GB or 500MB, at least 1MB, got {text!r}")
+        raise ConfigError(f"{name} must be a size such as 8GB or 500MB, at least 1MB, got {text!r}")
     return int(size)
 
 

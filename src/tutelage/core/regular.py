@@ -49,6 +49,15 @@ def special_kind(path: str | os.PathLike[str]) -> str | None:
     return None if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else _kind(mode)
 
 
+def leads_to_itself(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is a symbolic link, or passes one, that leads back to itself."""
+    try:
+        Path(path).stat()
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False
+
+
 def _kind(mode: int) -> str:
     return next((name for is_kind, name in _KINDS if is_kind(mode)), "no file")
 

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from tutelage.core.devices import choose_device
 from tutelage.core.errors import ConfigError, DataError
-from tutelage.core.inputs import user_path
+from tutelage.core.inputs import real_path, user_path
 from tutelage.core.names import counted, shown
 from tutelage.core.precision import float32_by_default
 from tutelage.core.seeding import own_random_state
@@ -178,7 +178,7 @@ def _labels_of_run(settings: Mapping[str, Any], run: Path | None, console: Conso
     if run is None or settings.get("data.labels") is not None:
         return {}
     data = RunRecord(run).best.cfg.data
-    here, there = (user_path(str(path)).resolve() for path in (settings.get("data.path", ""), data.path))
+    here, there = (real_path(user_path(str(path))) for path in (settings.get("data.path", ""), data.path))
     if data.labels is None or here != there:
         return {}
     if not Path(data.labels).is_file():

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from tutelage.core.errors import RunError
 from tutelage.core.files import strict_json, write_atomically
 from tutelage.core.inputs import refuse_inputs_in
-from tutelage.core.regular import read_regular
+from tutelage.core.regular import leads_to_itself
 from tutelage.core.sealed import write_sealed
 from tutelage.core.wording import option
 from tutelage.core.writable import TEMPORARY, require_makeable
@@ -29,8 +29,8 @@ from tutelage.run.own_files import (
     remove_half_written,
     remove_run,
 )
-from tutelage.run.run_files import FORMAT, is_run, read_rows
-from tutelage.run.run_record import RunRecord
+from tutelage.run.run_files import FORMAT, is_run, read_if_there, read_rows
+from tutelage.run.run_record import BASELINE_FOLDER, TUNED_FOLDER, RunRecord
 from tutelage.training.checkpoint import MANIFEST, GrowingLog, LogMark
 
 
@@ -193,7 +193,7 @@ class RunFolder:
             RunError: the lines before are not those that were written.
         """
         metrics, timing = self.path / METRICS, self.path / TIMING
-        content = read_regular(metrics) if metrics.exists() else b""
+        content = read_if_there(metrics) or b""
         if LogMark.of(content[: mark.size]) != mark:
             raise RunError(
                 f"{metrics} is damaged: its lines up to step {step} are not those that were written. Restore the "
@@ -202,7 +202,7 @@ class RunFolder:
         if len(content) > mark.size:
             write_atomically(metrics, content[: mark.size])
         self._log = GrowingLog(metrics)
-        if timing.exists():  # not synced to the disk, and of no effect on the training: what is damaged is dropped
+        if os.path.lexists(timing):  # not synced, and of no effect on the training: what is damaged is dropped
             kept = [row for row in read_rows(timing, damaged=True) if row.get("step", step + 1) <= step]
             write_atomically(timing, "".join(strict_json(row) + "\n" for row in kept).encode())
 
@@ -220,13 +220,15 @@ def refuse_existing(path: Path, *, overwrite: bool, reads: Iterable[Any], keeps:
 
     Raises:
         RunError: it is a file, or a run while `overwrite` is off, or a folder that is not a run, or something in it is
-            read, or was not written by a run.
+            read, or was not written by a run, or is a link in the place of a folder.
     """
     if not os.path.lexists(path):
         require_makeable(path, called="run folder")
         return
     if not path.is_dir():
-        raise RunError(f"the run folder {path} is a file; choose a new folder")
+        kind = "a link that leads to itself" if leads_to_itself(path) else "a file"
+        raise RunError(f"the run folder {path} is {kind}; choose a new folder")
+    _refuse_links(path)
     entries = {entry.name for entry in path.iterdir()}
     inside = {name for name in entries - {".lock", STARTED} if TEMPORARY not in name}
     strange = sorted(inside - {*CONTENT, *FOLDERS})
@@ -249,4 +251,14 @@ def refuse_existing(path: Path, *, overwrite: bool, reads: Iterable[Any], keeps:
         raise RunError(
             f"{path} holds {foreign[0]!r}, which its run did not write, so the run is not replaced: move that file "
             "away, or choose a new folder"
+        )
+
+
+def _refuse_links(path: Path) -> None:
+    """Raise RunError if a folder in a run is a link, through which files elsewhere would be replaced."""
+    runs = (path, path / BASELINE_FOLDER, path / TUNED_FOLDER)
+    linked = next((run / name for run in runs for name in FOLDERS if (run / name).is_symlink()), None)
+    if linked is not None:
+        raise RunError(
+            f"{linked} is a link, and a new run would write where it leads; remove the link, or choose a new folder"
         )

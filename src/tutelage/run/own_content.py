@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -42,7 +43,7 @@ def refuse_damaged(run: Path, name: str, content: bytes) -> None:
     Raises:
         RunError: it is another one, or result.json is damaged.
     """
-    known = read_sealed(run / RESULT).get(HASHES) if (run / RESULT).exists() else None
+    known = read_sealed(run / RESULT).get(HASHES) if os.path.lexists(run / RESULT) else None
     if isinstance(known, dict) and known.get(name, "") not in ("", sha256(content)):
         raise RunError(
             f"{run / name} is damaged, or was changed by hand: its content does not match its hash in {RESULT}; "

@@ -37,7 +37,7 @@ def read_arrays(file: Path, what: str) -> dict[str, NDArray[Any]] | None:
     Raises:
         RunError: it cannot be read, or is damaged.
     """
-    if not file.exists():
+    if not os.path.lexists(file):
         return None
     with fault_of(file, what, RunError), open_regular(file) as stream:
         if not is_zipfile(stream):

@@ -15,7 +15,7 @@ from tutelage.core.files import read_json
 from tutelage.core.headlines import HEADLINES
 from tutelage.core.json_text import JsonFault, parse_json
 from tutelage.core.names import class_name_fault, shown
-from tutelage.core.regular import read_regular, special_kind
+from tutelage.core.regular import leads_to_itself, read_regular, special_kind
 from tutelage.core.sealed import read_sealed, unsealed
 from tutelage.data.kinds import IMAGES, KINDS, kind_of
 from tutelage.run.exported import SUFFIX, exported_fault, file_config
@@ -58,7 +58,8 @@ def read_config(path: Path) -> dict[str, Any]:
     if path.is_file():
         raise RunError(f"{path} is not a run folder, nor a model exported as a folder (hf) or as a {SUFFIX} file")
     if not path.is_dir():
-        what = special_kind(path) or ("a file" if path.exists() else None)
+        what = "a link that leads to itself" if leads_to_itself(path) else special_kind(path)
+        what = what or ("a file" if path.exists() else None)
         raise RunError(f"{path} is not a run folder: {f'it is {what}' if what else 'there is no such folder'}")
     if not os.path.lexists(file):
         raise RunError(f"{path} is not a run folder: it has no config.json")
@@ -186,6 +187,20 @@ def values_of(runs: Iterable[Path]) -> Iterator[None]:
         ) from error
 
 
+def read_if_there(file: Path) -> bytes | None:
+    """The content of a file of a run, or None if it is missing.
+
+    Raises:
+        RunError: it cannot be read: it is a folder, a pipe or a device, for example, or a link that leads nowhere.
+    """
+    if not os.path.lexists(file):
+        return None
+    try:
+        return read_regular(file)
+    except OSError as error:
+        raise RunError(f"cannot read {file}: {error.strerror}") from None
+
+
 def read_rows(path: Path, *, damaged: bool = False) -> Rows:
     """The complete lines of a `.jsonl` file: an incomplete last line is left out, and a missing file has no lines.
 
@@ -193,12 +208,13 @@ def read_rows(path: Path, *, damaged: bool = False) -> Rows:
         damaged: leave out lines that are no table of values.
 
     Raises:
-        RunError: a line is not a table of values.
+        RunError: the file cannot be read, or a line is not a table of values.
     """
-    if not path.exists():
+    content = read_if_there(path)
+    if content is None:
         return []
     rows = []
-    for number, line in enumerate(read_regular(path).split(b"\n")[:-1], start=1):
+    for number, line in enumerate(content.split(b"\n")[:-1], start=1):
         try:
             row, fault = parse_json(line), "expected a table of values"
         except JsonFault as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,14 @@ from typing import Any
 from tutelage.config import IMPORTED, RunConfig
 from tutelage.core.errors import RunError
 from tutelage.core.headlines import NEIGHBORS, Headline, headline_of
-from tutelage.core.regular import read_regular
+from tutelage.core.inputs import real_path
 from tutelage.core.sealed import read_sealed
 from tutelage.core.wording import option
 from tutelage.data.kinds import DataKind, kind_of
 from tutelage.run.estimate import Estimate
 from tutelage.run.method_by_name import learns_from_labels, method_class
-from tutelage.run.own_content import METRICS, refuse_damaged
-from tutelage.run.run_files import Rows, read_config, read_result, read_rows, read_split
+from tutelage.run.own_content import METRICS, RESULT, refuse_damaged
+from tutelage.run.run_files import Rows, read_config, read_if_there, read_result, read_rows, read_split
 
 BASELINE_FOLDER = "baseline"  # in a run: the supervised run that it is compared with
 TUNED_FOLDER = "finetuned"  # in a run on a frozen network: the run that fine-tuned it
@@ -36,7 +37,7 @@ class RunRecord:
     @property
     def name(self) -> str:
         """The last part of its path, to tell it from other runs."""
-        return self.home.resolve().name
+        return real_path(self.home).name
 
     @property
     def home(self) -> Path:
@@ -142,8 +143,8 @@ class RunRecord:
     def refuse_damaged(self, *names: str) -> None:
         """Compare files with their hashes in result.json, as far as both are there; see `refuse_damaged`."""
         for name in names:
-            if self.finished and (self.path / name).exists():
-                refuse_damaged(self.path, name, read_regular(self.path / name))
+            if self.finished and (content := read_if_there(self.path / name)) is not None:
+                refuse_damaged(self.path, name, content)
 
     @cached_property
     def training(self) -> Rows:
@@ -171,8 +172,8 @@ class RunRecord:
 
     @property
     def finished(self) -> bool:
-        """Whether the final metrics are there now."""
-        return (self.path / "result.json").exists()
+        """Whether the final metrics are there now, be it in a file that cannot be read: it is never written anew."""
+        return os.path.lexists(self.path / RESULT)
 
     @cached_property
     def result(self) -> dict[str, Any] | None:
@@ -246,7 +247,7 @@ class RunRecord:
     def verdict(self) -> dict[str, Any] | None:
         """verdict.json, or None if the run was not compared with a baseline."""
         path = self.home / "verdict.json"
-        return read_sealed(path) if path.exists() else None
+        return read_sealed(path) if os.path.lexists(path) else None
 
     @property
     def baseline(self) -> RunRecord | None:
@@ -258,7 +259,7 @@ class RunRecord:
     def kept(self) -> dict[str, str] | None:
         """kept.json: whether the head or the fine-tuned network predicts, and why; None if that was not decided."""
         path = self.path / KEPT_FILE
-        return read_sealed(path) if path.exists() else None
+        return read_sealed(path) if os.path.lexists(path) else None
 
     @property
     def best(self) -> RunRecord:

@@ -111,6 +111,8 @@ def test_a_wrong_task_is_named_with_its_field(tmp_path: Path, made: Any, said: s
         (b'{"data": {}}', 'expected [{"path": "a.png", "label": "cat"}, ...]'),
         (b"[]", "has no tasks"),
         (b"[" + b"9" * 5000 + b"]", "is no JSON file"),
+        (b'{"a.png": NaN, "b.png": "cat"}', "it holds NaN, which is no value of JSON: write null"),
+        (b'[{"path": "a.png", "label": -Infinity}]', "it holds -Infinity, which is no value of JSON: write null"),
     ],
 )
 def test_a_file_that_is_no_export_of_label_studio_is_one_fault(tmp_path: Path, content: bytes, said: str) -> None:

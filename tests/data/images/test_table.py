@@ -48,6 +48,7 @@ def test_lines_are_counted_across_blank_lines_and_quoted_line_ends(tmp_path: Pat
         (b"a.png,cat\nb.png,dog\n", "line 1: no column 'path'"),
         (b"file,label\na.png,cat\n", "line 1: no column 'path'"),
         (b"path,class\na.png,cat\n", "line 1: no column 'label'"),
+        (b"image,image_url,label\na.png,u,cat\n", "line 1: image and image_url may each name the images: rename the"),
         (b"path;label\na.png;cat\n", "line 1: columns are separated by semicolons"),
         (b"path\tlabel\na.png\tcat\n", "line 1: columns are separated by tabs"),
         (b"path,label,label\na.png,cat,cat\n", "line 1: the column 'label' appears twice"),

@@ -105,7 +105,7 @@ def read_class_names(file: Path, count: int) -> tuple[str, ...]:
         ConfigError: the file cannot be read, or does not contain `count` different valid names.
     """
     try:
-        text = read_regular(file).decode()
+        text = read_regular(file).decode("utf-8-sig")
         names = parse_json(text) if file.suffix == ".json" else [line.strip() for line in text.splitlines()]
     except OSError as error:
         raise ConfigError(f"--classes {file} cannot be read: {error.strerror}") from None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from tutelage.core.errors import ConfigError, RunError, TutelageError
 from tutelage.core.files import read_json
+from tutelage.core.interpreter import interpreter
 from tutelage.core.lifeline import tied
 from tutelage.core.names import counted, shown
 from tutelage.run.run_files import read_rows
@@ -44,7 +44,7 @@ class BackgroundTraining:
         self._log = run.with_name(f"{run.name}.log")
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tutelage", "train", data, f"--labels={labels}", f"--out={run}", *flags],
+                [*interpreter(), "-m", "tutelage", "train", data, f"--labels={labels}", f"--out={run}", *flags],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tutelage.core.console import warn
 from tutelage.core.errors import DataError
+from tutelage.core.frames import paths_of_frame
 from tutelage.core.inputs import user_path
 from tutelage.core.names import shown
 from tutelage.data.images.items import Content, Item, Store, Unreadable
@@ -51,7 +52,8 @@ def list_given(
 ) -> list[Item]:
     """The images to predict, in order: those of a source, or those handed over.
 
-    A file is named by its path, an image in memory `image 0`, `image 1`, ..., by its place.
+    A data frame is taken as the paths in its column `path`. A file is named by its path, an image in memory `image 0`,
+    `image 1`, ..., by its place.
 
     Args:
         tell: receives one line on each kind of file that is left out; by default a warning of Python.
@@ -61,6 +63,7 @@ def list_given(
     Raises:
         DataError: a source does not exist or has no images; or an image is of another type, shape or range.
     """
+    images = paths_of_frame(images)
     if isinstance(images, str | Path):
         listing = list_images(str(images), role="predict")
         if listing.faults:

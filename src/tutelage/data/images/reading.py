@@ -199,9 +199,11 @@ def pixels_of(image: Image.Image) -> NDArray:
     """(H, W), (H, W, 3) or with alpha (H, W, 4) of an image in memory, upright; uint8, unless it has more than 8 bits.
 
     Raises:
-        ImageFault: it cannot be decoded, or has more than `MAX_PIXELS`.
+        ImageFault: it cannot be decoded, or has no pixels or more than `MAX_PIXELS`.
     """
     _check_size(*image.size)
+    if 0 in image.size:
+        raise ImageFault(f"has no pixels: its size is {image.width} x {image.height}")
     try:
         return np.array(_plain(turned_up(image)))
     except ImageFault:

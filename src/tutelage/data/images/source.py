@@ -10,7 +10,7 @@ from typing import Literal
 from tutelage.core.errors import did_you_mean
 from tutelage.core.inputs import user_path
 from tutelage.core.names import counted, shown
-from tutelage.core.regular import special_kind
+from tutelage.core.regular import leads_to_itself, special_kind
 from tutelage.core.wording import option
 from tutelage.data.images.arrays import list_arrays, list_digits
 from tutelage.data.images.folders import (
@@ -82,6 +82,8 @@ def _recognize(path: str, labels: str | None) -> dict[str, ImageListing]:
     if path == "digits":
         return _refuse_labels(list_digits(), path, labels)
     root = user_path(path)
+    if leads_to_itself(root):
+        return {"train": _fault(path, f"{shown(path)} is a link that leads to itself; {_KINDS}")}
     if not root.exists():
         return {"train": _fault(path, f"{shown(path)}: no such file or folder{_near(root)}; {_KINDS}")}
     if (kind := special_kind(root)) is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tutelage.core.names import shown
+from tutelage.core.names import enumerated, shown
 from tutelage.data.csv_rows import TableFault, read_rows
 
 LEAVE_OUT = "leave_out"  # a column: where its cell is not empty, the image is left out
@@ -99,6 +99,11 @@ def _header(cells: list[str] | None, needs_label: bool) -> dict[str, int]:
             raise TableFault(f"line 1: the column '{column}' appears twice: '{got}'")
     if "path" not in names and sum(map(is_image_column, names)) == 1:
         names = ["path" if is_image_column(name) else name for name in names]
+    if "path" not in names and (several := [name for name in names if is_image_column(name)]):
+        raise TableFault(
+            f"line 1: {enumerated([shown(name) for name in several])} may each name the images: rename the one that "
+            f"does to 'path'; got '{got}'"
+        )
     missing = [column for column in expected.split(",") if column not in names]
     if missing:
         raise TableFault(f"line 1: no column '{missing[0]}': expected a header '{expected}', got '{got}'")

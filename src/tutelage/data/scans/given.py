@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tutelage.config.scan import ScanConfig
 from tutelage.core.errors import DataError
+from tutelage.core.frames import paths_of_frame
 from tutelage.core.names import shown
 from tutelage.core.wording import option
 from tutelage.data.scans.formats.common import (
@@ -74,6 +75,7 @@ def list_given(
     Raises:
         DataError: a source does not exist or has no scans; an array has another shape or type, or no spacing.
     """
+    scans = paths_of_frame(scans)
     if isinstance(scans, str | Path):
         return _in_source(str(scans), channels, axes, tell)
     alone = isinstance(scans, np.ndarray | Tensor) or hasattr(scans, "dataobj")

@@ -9,7 +9,7 @@ from typing import Literal
 
 from tutelage.core.inputs import user_path
 from tutelage.core.names import shown
-from tutelage.core.regular import special_kind
+from tutelage.core.regular import leads_to_itself, special_kind
 from tutelage.core.wording import option
 from tutelage.data.images.folders import UNLABELED
 from tutelage.data.scans.dataset_file import DATASET_FILE, damaged_dataset_file, is_dataset_file, unused_dataset_file
@@ -131,7 +131,8 @@ def list_scan_splits(
 
 def _recognize(root: Path, where: str, labels: str | None, known: _Known) -> dict[str, ScanListing]:
     if not root.exists():
-        return {"train": _fault(where, f"{shown(where)}: no such file or folder; {_KINDS}")}
+        why = " is a link that leads to itself" if leads_to_itself(root) else ": no such file or folder"
+        return {"train": _fault(where, f"{shown(where)}{why}; {_KINDS}")}
     if labels is not None:
         return {"train": _with_labels(root, where, user_path(labels), known)}
     if (kind := special_kind(root)) is not None:

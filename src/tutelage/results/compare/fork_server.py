@@ -16,6 +16,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import IO
 
+from tutelage.core.interpreter import interpreter
 from tutelage.core.lifeline import tied
 from tutelage.results.compare.forking import ServerLostError, ask, hear, import_all, serve, tell
 from tutelage.results.compare.polled import Polled
@@ -62,7 +63,7 @@ class ForkServer:
             options = tied(environment)
             options["pass_fds"] = (theirs.fileno(), *options["pass_fds"])
             self.process = subprocess.Popen(
-                [sys.executable, "-m", __name__, str(theirs.fileno())],
+                [*interpreter(), "-m", __name__, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import IO, Protocol
 
+from tutelage.core.interpreter import interpreter
 from tutelage.core.lifeline import tied
 from tutelage.results.compare.fork_server import POSSIBLE, ForkServer
 from tutelage.results.compare.forking import ServerLostError
@@ -80,7 +80,7 @@ class Launcher:
             except ServerLostError:
                 self._give_up()
         return subprocess.Popen(
-            [sys.executable, "-m", "tutelage", *words],
+            [*interpreter(), "-m", "tutelage", *words],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tutelage.core.interpreter import interpreter
 from tutelage.core.lifeline import tied
 from tutelage.results.compare.plan import NO_REPORT
 
@@ -19,7 +19,7 @@ def run_command(words: Sequence[str], log: str, folder: str = ".") -> int:
     """
     with Path(log).open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tutelage", *_begun_or_new(words, Path(folder))],
+            [*interpreter(), "-m", "tutelage", *_begun_or_new(words, Path(folder))],
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=output,

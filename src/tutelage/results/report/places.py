@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from tutelage.core.inputs import real_path
 from tutelage.core.names import shown
 from tutelage.results.report.blocks import Plot
 from tutelage.run.run_record import BASELINE_FOLDER, RunRecord
@@ -25,14 +26,14 @@ Piece = TypeVar("Piece")
 
 def run_of_baseline(record: RunRecord) -> RunRecord | None:
     """The run that a supervised baseline belongs to; None for other runs."""
-    above = record.path.resolve().parent
-    is_baseline = record.path.resolve().name == BASELINE_FOLDER and (above / "config.json").exists()
+    above = real_path(record.path).parent
+    is_baseline = real_path(record.path).name == BASELINE_FOLDER and (above / "config.json").exists()
     return RunRecord(above) if is_baseline else None
 
 
 def run_names(records: Sequence[RunRecord]) -> list[str]:
     """A name for each run: the last folder, a baseline with its run's, and as many folders above as tell them apart."""
-    folders = [record.home.resolve() for record in records]
+    folders = [real_path(record.home) for record in records]
     taken = [2 if run_of_baseline(record) is not None else 1 for record in records]
     for _ in range(max(len(folder.parts) for folder in folders)):
         names = [_last(folder, count) for folder, count in zip(folders, taken, strict=True)]
@@ -73,7 +74,7 @@ def without_paths(piece: Piece, records: Sequence[RunRecord]) -> Piece:
     names = data_names(records)
     homes = [run for record in records for run in (run_of_baseline(record), RunRecord(record.home)) if run is not None]
     for run, name in zip(homes, run_names(homes), strict=True) if homes else ():
-        for path in (run.path, run.path.absolute(), run.path.resolve()):
+        for path in (run.path, run.path.absolute(), real_path(run.path)):
             if path.is_absolute():
                 names[str(path)] = name
     names |= {shown(path): shown(name) for path, name in names.items()}

@@ -12,7 +12,7 @@ from rich.console import Console
 from tutelage.config.settings import seconds
 from tutelage.core.errors import ConfigError, RunError
 from tutelage.core.files import make_folder, refuse_file, write_atomically
-from tutelage.core.inputs import refuse_inputs
+from tutelage.core.inputs import real_path, refuse_inputs
 from tutelage.core.names import shown
 from tutelage.core.wording import command, option
 from tutelage.core.writable import require_makeable
@@ -157,11 +157,11 @@ def _page_of(
 
 def with_baselines(records: Sequence[RunRecord]) -> list[RunRecord]:
     """Some runs, each followed by its own supervised baseline, if it has one that is not among them."""
-    named = {record.path.resolve() for record in records}
+    named = {real_path(record.path) for record in records}
     found = []
     for record in records:
         own = record.baseline
-        found += [record] if own is None or own.path.resolve() in named else [record, own]
+        found += [record] if own is None or real_path(own.path) in named else [record, own]
     return found
 
 
