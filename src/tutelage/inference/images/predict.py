@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tutelage.core.distributed import rank
 from tutelage.core.files import atomic_file
-from tutelage.core.names import first_of, shown, to_cell
+from tutelage.core.names import counted, first_of, shown, to_cell
 from tutelage.core.tables import csv_bytes
 from tutelage.data.images.items import Item
 from tutelage.inference.images.doubt import FLAGS, LIKE, NO_DOUBT, Doubt
@@ -86,7 +86,7 @@ def write_predictions(
     fault = f"no image could be predicted, of {len(items)}. {first}" if len(unreadable) == len(items) else ""
     failed = f"{len(unreadable)} of {len(items)} images could not be predicted: {first_of(unreadable)}"
     heat = None if maps is None else maps.write(items)
-    said = f"{len(items)} images{said}: {out}" + ("" if heat is None else f"\n{heat.said}")
+    said = f"{counted(len(items), 'image')}{said}: {out}" + ("" if heat is None else f"\n{heat.said}")
     return WrittenTable(said, fault, failed if unreadable else "", items, all_kept, heat)
 
 
