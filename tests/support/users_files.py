@@ -45,7 +45,7 @@ KINDS: dict[str, Case] = {
     ),
     "two columns of images and none of paths": (
         lambda w: w.table("image,image_id,label\na.png,1,cat\n"),
-        r"labels.csv line 1: no column 'path': expected a header 'path,label', got 'image,image_id,label'",
+        r"labels.csv line 1: image and image_id may each name the images: rename the one that does to 'path'",
     ),
     "a table as the data": (
         lambda w: last(w.table("path,label\na.png,cat\n"), ["train", "labels.csv", *w.train[2:]]),
