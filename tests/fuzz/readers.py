@@ -39,8 +39,8 @@ from tutelage.data.scans.formats.read import has_mask, read_mask, read_volume
 from tutelage.networks.weights_file import read_weights
 from tutelage.run.exported import exported_bytes, exported_tensors
 from tutelage.run.held_out import FOLDS, HeldOut
-from tutelage.run.labeled_features import LabeledFeatures
-from tutelage.run.pile import Pile
+from tutelage.run.labeled_features import LabeledReference
+from tutelage.run.pile import TrainingPile
 from tutelage.run.run_files import read_config, read_rows, read_split
 from tutelage.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
@@ -287,25 +287,25 @@ def _read_held_out(file: Path) -> None:
 
 
 def _pile(file: Path) -> None:
-    pile = Pile.of(np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32))
+    pile = TrainingPile.of(np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32))
     assert pile is not None
     pile.save(file.parent)
 
 
 def _read_pile(file: Path) -> None:
-    found = Pile.read(file.parent)
+    found = TrainingPile.read(file.parent)
     assert found is not None
     found.typicality(np.zeros((2, found.directions.shape[1]), np.float32))
 
 
 def _labeled(file: Path) -> None:
-    labeled = LabeledFeatures.of(["a.png", "b.png"], np.random.default_rng(0).normal(size=(2, 4)).astype(np.float32))
+    labeled = LabeledReference.of(["a.png", "b.png"], np.random.default_rng(0).normal(size=(2, 4)).astype(np.float32))
     assert labeled is not None
     labeled.save(file.parent)
 
 
 def _read_labeled(file: Path) -> None:
-    found = LabeledFeatures.read(file.parent)
+    found = LabeledReference.read(file.parent)
     assert found is not None
     found.nearest(np.zeros((2, found.directions.shape[1]), np.float32), 3)
 

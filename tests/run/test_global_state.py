@@ -95,6 +95,7 @@ def embed(run: Path) -> None:
 @pytest.mark.long
 def test_the_default_type_of_the_caller_does_not_matter(run: Path, tmp_path: Path) -> None:
     before = unsealed(run / "result.json")
+    del before["files"]  # whose hashes are of no interest in Python
     copy = Path(shutil.copytree(run, tmp_path / "copy"))
     torch.set_default_dtype(torch.float64)
     try:

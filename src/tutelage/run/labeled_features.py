@@ -20,7 +20,7 @@ Features = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class LabeledFeatures:
+class LabeledReference:
     """Labeled images of training, in the order of split.json.
 
     Attributes:
@@ -40,11 +40,11 @@ class LabeledFeatures:
         return labeled[places]
 
     @staticmethod
-    def of(names: Sequence[str], features: Features) -> LabeledFeatures | None:
+    def of(names: Sequence[str], features: Features) -> LabeledReference | None:
         """Those of images with these features (m, F); None if there are none, or one is not finite."""
         if not len(features) or not np.isfinite(features).all():
             return None
-        return LabeledFeatures(tuple(names), directions_of(features).astype(np.float16).astype(np.float32))
+        return LabeledReference(tuple(names), directions_of(features).astype(np.float16).astype(np.float32))
 
     def nearest(self, features: Features, count: int) -> list[tuple[str, ...]]:
         """The names of up to `count` images for each of these (n, F), the nearest first.
@@ -64,7 +64,7 @@ class LabeledFeatures:
         write_arrays(run / FILE, {"names": names, "directions": self.directions.astype(np.float16)})
 
     @staticmethod
-    def read(run: Path) -> LabeledFeatures | None:
+    def read(run: Path) -> LabeledReference | None:
         """Those of a run; None if it has none, as one of an earlier version.
 
         Raises:
@@ -82,4 +82,4 @@ class LabeledFeatures:
             raise RunError(f"{file} is damaged: expected features of images and a name for each")
         if not np.isfinite(directions).all():
             raise RunError(f"{file} is damaged: a number is not finite")
-        return LabeledFeatures(tuple(names.tolist()), directions.astype(np.float32), run)
+        return LabeledReference(tuple(names.tolist()), directions.astype(np.float32), run)

@@ -28,7 +28,7 @@ Features = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Pile:
+class TrainingPile:
     """Some of the images that a network was trained on.
 
     Attributes:
@@ -45,13 +45,13 @@ class Pile:
         return np.random.default_rng(derived_seed(0, "pile")).permutation(candidates)[:most]
 
     @staticmethod
-    def of(features: Features) -> Pile | None:
+    def of(features: Features) -> TrainingPile | None:
         """The pile of images in random order with these features (n, F); None if there are too few."""
         held = int(_COMPARED * len(features))
         if held < _LEAST_COMPARED or not np.isfinite(features).all():
             return None
         directions = directions_of(features).astype(np.float16).astype(np.float32)
-        return Pile(directions[held:], np.sort(_distances(features[:held], directions[held:])))
+        return TrainingPile(directions[held:], np.sort(_distances(features[:held], directions[held:])))
 
     def typicality(self, features: Features) -> NDArray[np.float64]:
         """(n,) in (0, 1]: the share of training images that are no nearer to the others than each of these (n, F).
@@ -68,7 +68,7 @@ class Pile:
         write_arrays(run / FILE, {"directions": self.directions.astype(np.float16), "distances": self.distances})
 
     @staticmethod
-    def read(run: Path) -> Pile | None:
+    def read(run: Path) -> TrainingPile | None:
         """That of a run; None if it has none.
 
         Raises:
@@ -86,7 +86,7 @@ class Pile:
             raise RunError(f"{file} is damaged: expected features of images and distances")
         if not (np.isfinite(directions).all() and np.isfinite(distances).all()):
             raise RunError(f"{file} is damaged: a number is not finite")
-        return Pile(directions.astype(np.float32), np.sort(distances))
+        return TrainingPile(directions.astype(np.float32), np.sort(distances))
 
 
 def _distances(features: Features, directions: Features) -> NDArray[np.float64]:

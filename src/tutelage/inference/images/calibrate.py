@@ -17,7 +17,7 @@ from tutelage.inference.model import Tell
 from tutelage.run.exported import weights_file
 from tutelage.run.folder import RunFolder
 from tutelage.run.held_out import GIVEN, HeldOut
-from tutelage.run.pile import Pile
+from tutelage.run.pile import TrainingPile
 from tutelage.run.run_record import RunRecord
 from tutelage.tasks.calibration import cross_fitted
 from tutelage.tasks.class_scores import Scored, ece, nll
@@ -88,7 +88,7 @@ def calibrate_model(
         held_out = HeldOut.of(log_probs, label, GIVEN, calibrates=model.network.plain)
         held_out.save(record.path)
         order = np.random.default_rng(0).permutation(len(features))
-        if model.pile is None and (pile := Pile.of(features[order])) is not None:
+        if model.pile is None and (pile := TrainingPile.of(features[order])) is not None:
             pile.save(record.path)
     return _measured(held_out)
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from tutelage.core.errors import ConfigError
 from tutelage.core.wording import command, named, option
 from tutelage.run.held_out import HeldOut
-from tutelage.run.labeled_features import LabeledFeatures
-from tutelage.run.pile import FALSE_ALARMS, Pile
+from tutelage.run.labeled_features import LabeledReference
+from tutelage.run.pile import FALSE_ALARMS, TrainingPile
 from tutelage.tasks.label_sets import CrossSets, LabelSets, least_labels
 
 SETS = ("label_set", "unsure")
@@ -35,14 +35,14 @@ class Doubt:
     """
 
     sets: LabelSets | None = None
-    pile: Pile | None = None
-    labeled: LabeledFeatures | None = None
+    pile: TrainingPile | None = None
+    labeled: LabeledReference | None = None
 
     @staticmethod
     def of(
         held_out: HeldOut | None,
-        pile: Pile | None,
-        labeled: LabeledFeatures | None = None,
+        pile: TrainingPile | None,
+        labeled: LabeledReference | None = None,
         *,
         coverage: float | None,
         unlike: bool,

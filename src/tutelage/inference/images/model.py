@@ -38,8 +38,8 @@ from tutelage.networks.base import Network
 from tutelage.run.build import build_task
 from tutelage.run.frozen_networks import FrozenNetworks
 from tutelage.run.held_out import HeldOut
-from tutelage.run.labeled_features import LabeledFeatures
-from tutelage.run.pile import Pile
+from tutelage.run.labeled_features import LabeledReference
+from tutelage.run.pile import TrainingPile
 from tutelage.run.weights import calibrate, load_network
 from tutelage.tasks.base import Task
 from tutelage.tasks.own_metrics import own_metrics
@@ -69,8 +69,8 @@ class Model(TrainedModel):
     own_metrics: tuple[str, ...] = ()
     framing: Framing = FULL_CROP
     held_out: HeldOut | None = None
-    pile: Pile | None = None
-    labeled: LabeledFeatures | None = None
+    pile: TrainingPile | None = None
+    labeled: LabeledReference | None = None
 
     @staticmethod
     def load(run: str | Path, *, network: str = "auto", device: str = "auto", calibrated: bool = True) -> Model:
@@ -106,8 +106,8 @@ class Model(TrainedModel):
             own_metrics=loaded.cfg.train.metrics,
             framing=Framing.of(loaded.cfg.data),
             held_out=held_out,
-            pile=Pile.read(loaded.path) if loaded.classifies else None,
-            labeled=LabeledFeatures.read(loaded.path) if loaded.classifies else None,
+            pile=TrainingPile.read(loaded.path) if loaded.classifies else None,
+            labeled=LabeledReference.read(loaded.path) if loaded.classifies else None,
         )
 
     def require_classes(self) -> None:
@@ -196,8 +196,9 @@ class Model(TrainedModel):
             coverage: in (0, 1): also give the set of classes that holds the right one with this probability, as
                 `label_set`, and whether that is not a single class, as `unsure`; see `LabelSets`.
             unlike: also say whether each image is unlike those of training: its `typicality`, and `unlike` for the 5%
-                of them that are least typical among images like those of training; see `Pile`.
-            like: also name the three labeled images of training that each image looks like most; see `LabeledFeatures`.
+                of them that are least typical among images like those of training; see `TrainingPile`.
+            like: also name the three labeled images of training that each image looks like most; see
+                `LabeledReference`.
 
         Raises:
             DataError: a source does not exist or has no images; an array has another shape, type or range. An image

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
@@ -56,7 +56,7 @@ class HeadChoice:
     reason: str
     labels: int = 0
     rounds: int = 0
-    held_out: HeldOut | None = None
+    held_out: HeldOut | None = field(default=None, compare=False)
 
     @property
     def estimate(self) -> Estimate | None:

@@ -22,8 +22,8 @@ from tutelage.run.data_modules.image_costs import evidence_time, scoring_time
 from tutelage.run.data_modules.pretrained_start import PretrainedStart
 from tutelage.run.estimate import KEY
 from tutelage.run.labeled_features import MOST as MOST_LABELED
-from tutelage.run.labeled_features import LabeledFeatures
-from tutelage.run.pile import MOST, MOST_PASSED, Pile
+from tutelage.run.labeled_features import LabeledReference
+from tutelage.run.pile import MOST, MOST_PASSED, TrainingPile
 from tutelage.tasks.classification import Classification
 from tutelage.tasks.representation import FOLDS, Representation
 from tutelage.training.monitor import NeighborExam
@@ -125,16 +125,16 @@ class ImageScoring:
         }
 
     def keep_features(self, run: Path, training: Training) -> None:
-        """Write features of images of training into a run of a classifier; see `Pile` and `LabeledFeatures`."""
+        """Write features of training images into a classifier's run; see `TrainingPile` and `LabeledReference`."""
         if not isinstance(self.task, Classification):
             return
         most = MOST if self.pretrained.features is not None else MOST_PASSED
-        pile = Pile.of(self._features(Pile.rows(self._trained_on, most), training))
+        pile = TrainingPile.of(self._features(TrainingPile.rows(self._trained_on, most), training))
         if pile is not None:
             pile.save(run)
-        rows = LabeledFeatures.rows(self.data.labeled_rows)
+        rows = LabeledReference.rows(self.data.labeled_rows)
         names = [self.data.train.names[row] for row in rows]
-        labeled = LabeledFeatures.of(names, self._features(rows, training))
+        labeled = LabeledReference.of(names, self._features(rows, training))
         if labeled is not None:
             labeled.save(run)
 
