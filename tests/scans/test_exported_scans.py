@@ -40,7 +40,7 @@ def test_a_model_that_needs_masks_beside_the_scans_leaves_as_a_graph_only(finish
         tutelage.export(run, out=tmp_path / "model", format="hf")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_windows_of_any_size_that_the_network_takes_are_free_in_every_graph(
     form: Any, finished: Path, tmp_path: Path

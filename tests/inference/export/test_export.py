@@ -186,7 +186,9 @@ def test_an_own_network_leaves_as_a_graph_only(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("form", GRAPHS)
+@pytest.mark.parametrize(
+    "form", [form if form == "onnx" else pytest.param(form, marks=pytest.mark.slow) for form in GRAPHS]
+)
 @pytest.mark.parametrize("kind", ["photos", pytest.param("joined", marks=pytest.mark.slow), "encoder", "scratch"])
 def test_every_kind_of_image_model_leaves_as_every_graph(kind: str, form: str, runs: dict[str, Path]) -> None:
     run = runs[kind]

@@ -16,7 +16,7 @@ from tutelage.data.images.arrays import DIGITS
 from tutelage.networks.published import has_pretrained
 from tutelage.results.verdict.verdict import Verdict, read_verdict
 
-pytestmark = [pytest.mark.usefixtures("by_flags"), pytest.mark.long]
+pytestmark = [pytest.mark.usefixtures("by_flags"), pytest.mark.slow]
 
 PERIOD = 5  # pixels of 64; shrunk to a quarter, stripes of that width are gone
 STRIPES = ("columns", "rows")
