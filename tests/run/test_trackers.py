@@ -132,7 +132,7 @@ def test_only_what_trackers_wrote_goes_with_a_run(tmp_path: Path) -> None:
     others = ["mlflow/notes.txt", "wandb/mine/x.txt", "mlflow/artifacts/mine.txt"]
     for name in (*own, *others):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("x")
+        (tmp_path / name).write_text('{"mlflow": "x"}')
     remove_run(tmp_path)
     assert sorted(str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*") if file.is_file()) == sorted(others)
 
