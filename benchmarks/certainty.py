@@ -4,9 +4,9 @@
 
 DATA holds photos/cats-dogs, photos/flowers-12 and cifar10. Each run is an ordinary command with no setting but the
 labels (of CIFAR-10, also 4,000 unlabeled images, so that it takes seconds); what it knows of held-out labels comes from
-cross-validation of these labels, or, where a number of further labels is given, from `tutelage calibrate` on so many
-other images of the training part. Test images are read once. Finished runs are skipped: rerun to resume. The figures of
-each draw are kept in benchmarks/results/certainty.json, and the tables go to benchmarks/results/certainty.md.
+cross-validation of these labels, from a part of them that is held out, or from `tutelage calibrate` with further
+labeled images of the training part. Test images are read once. Finished runs are skipped: rerun to resume. The figures
+of each draw are kept in benchmarks/results/certainty.json, and the tables go to benchmarks/results/certainty.md.
 """
 
 from __future__ import annotations

@@ -16,7 +16,9 @@ from support.runs import unsealed
 from tutelage.cli import entry
 from tutelage.data.images.arrays import DIGITS
 from tutelage.inference.images.model import Model
+from tutelage.results.card.card import card_of
 from tutelage.run.held_out import HeldOut
+from tutelage.run.run_record import RunRecord
 from tutelage.tasks.calibration import fit_temperature
 
 
@@ -193,12 +195,20 @@ def test_a_resumed_run_knows_the_same(run: Path, tmp_path: Path, digits: dict[st
 
 
 def test_the_report_and_the_card_say_how_it_was_calibrated(run: Path, tmp_path: Path) -> None:
-    from tutelage.results.card.card import card_of
-    from tutelage.run.run_record import RunRecord
-
     known = HeldOut.read(run, 10)
     assert known is not None
     said = f"The probabilities are calibrated, with temperature {known.temperature:.2f} from 200 held-out labels"
     assert said in card_of(RunRecord(run))
     page = tutelage.report(run, out=tmp_path / "report.md")
     assert said in page.read_text()
+
+
+def test_features_of_training_are_those_of_the_evaluated_network_and_read_only_where_they_are_needed(
+    copy: Path, digits: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert Model.load(copy, network="teacher", device="cpu").known.pile is None
+    (copy / "pile.npz").write_bytes(b"junk")
+    command = ["predict", str(copy), str(digits["test"]), "--out", str(tmp_path / "p.csv")]
+    assert entry.run(command) == 0
+    assert entry.run([*command, "--overwrite", "--unlike"]) == 2
+    assert "pile.npz is damaged" in capsys.readouterr().err

@@ -23,7 +23,7 @@ class Calibration:
     """Learns how sure a network may be from its validation images, and scores its test images accordingly.
 
     Args:
-        held_out: what is known before, from labels in cross-validation or in a trial.
+        held_out: what is known before, from labels in cross-validation.
         keep: called with what the validation images tell.
         calibrates: whether the network can be calibrated; see `Network.plain`.
     """

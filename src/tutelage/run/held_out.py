@@ -1,6 +1,7 @@
 """What a network says of images whose labels it did not learn: how sure it may be is known from them.
 
-They are the validation images of a run, or, if it has none, the labeled images in cross-validation or in a trial.
+They are the validation images of a run, or, if it has none, the labeled images in cross-validation, or images that were
+given later.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from torch import nn
 
 from tutelage.core.errors import RunError
 from tutelage.core.seeding import derived_seed
-from tutelage.run.run_arrays import missing_from, read_arrays, write_arrays
+from tutelage.run.run_arrays import read_arrays, write_arrays
 from tutelage.tasks.calibration import LogProbs, fit_temperature, tempered
 from tutelage.tasks.label_sets import CrossSets, LabelSets, SplitSets
 
@@ -104,16 +105,16 @@ class HeldOut:
 
     @staticmethod
     def read(run: Path, classes: int) -> HeldOut | None:
-        """Those of a run with so many classes; None if it has none.
+        """What a run with this number of classes knows; None if it knows nothing.
 
         Raises:
             RunError: the file is damaged.
         """
         file = run / FILE
-        arrays = read_arrays(file, "file of predictions")
+        arrays = read_arrays(file, "file of predictions", "log_probs", "label", "how")
         if arrays is None:
             return None
-        if missing_from(arrays, "log_probs", "label", "how") or arrays["how"].shape != (2,):
+        if arrays["how"].shape != (2,):
             raise RunError(f"{file} is damaged: expected log-probabilities, a label for each, and where they are from")
         how, calibrates = (str(word) for word in arrays["how"])
         more = {name: arrays[name] for name in ("fold", "heads") if name in arrays}

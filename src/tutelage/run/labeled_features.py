@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tutelage.core.errors import RunError
-from tutelage.run.run_arrays import directions_of, missing_from, read_arrays, write_arrays
+from tutelage.run.run_arrays import directions_of, read_arrays, write_arrays
 
 FILE = "labeled.npz"
 MOST = 2_000  # images that are kept
@@ -71,11 +71,9 @@ class LabeledReference:
             RunError: the file is damaged.
         """
         file = run / FILE
-        arrays = read_arrays(file, "file of features")
+        arrays = read_arrays(file, "file of features", "names", "directions")
         if arrays is None:
             return None
-        if missing_from(arrays, "names", "directions"):
-            raise RunError(f"{file} is damaged: expected features of images and a name for each")
         names, directions = arrays["names"], arrays["directions"]
         shapes = directions.dtype == np.float16 and directions.ndim == 2 and len(directions) > 0
         if not (shapes and names.dtype.kind == "U" and names.shape == (len(directions),)):

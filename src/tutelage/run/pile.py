@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tutelage.core.errors import RunError
 from tutelage.core.seeding import derived_seed
-from tutelage.run.run_arrays import directions_of, missing_from, read_arrays, write_arrays
+from tutelage.run.run_arrays import directions_of, read_arrays, write_arrays
 
 FILE = "pile.npz"
 FALSE_ALARMS = 0.05  # the share of images like those of training that is called unlike them
@@ -41,7 +41,7 @@ class TrainingPile:
 
     @staticmethod
     def rows(candidates: NDArray[np.int64], most: int = MOST) -> NDArray[np.int64]:
-        """At most so many of these rows, drawn at random, in random order."""
+        """These rows in random order, or `most` of them, drawn at random, if there are more."""
         return np.random.default_rng(derived_seed(0, "pile")).permutation(candidates)[:most]
 
     @staticmethod
@@ -75,11 +75,9 @@ class TrainingPile:
             RunError: the file is damaged.
         """
         file = run / FILE
-        arrays = read_arrays(file, "file of features")
+        arrays = read_arrays(file, "file of features", "directions", "distances")
         if arrays is None:
             return None
-        if missing_from(arrays, "directions", "distances"):
-            raise RunError(f"{file} is damaged: expected features of images and distances")
         directions, distances = arrays["directions"], arrays["distances"]
         shapes = directions.dtype == np.float16 and directions.ndim == 2 and len(directions) >= _NEIGHBOR
         if not (shapes and distances.dtype == np.float64 and distances.ndim == 1 and len(distances)):

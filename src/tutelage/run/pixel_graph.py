@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -22,6 +24,14 @@ class Standardize(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         return (pixels - self.mean) * self.scale
+
+
+def prepared_by(normalization: Callable[[Tensor], Tensor]) -> nn.Module:
+    """What a network does not do itself to pixels in [0, 255], as part of a graph."""
+    if isinstance(normalization, FrozenNetworks):
+        return FrozenGraph(normalization)
+    assert isinstance(normalization, Normalization)
+    return Standardize(normalization)
 
 
 class FrozenGraph(nn.Module):

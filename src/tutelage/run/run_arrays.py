@@ -28,11 +28,12 @@ def write_arrays(file: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     write_atomically(file, stream.getvalue())
 
 
-def read_arrays(file: Path, what: str) -> dict[str, NDArray[Any]] | None:
+def read_arrays(file: Path, what: str, *needed: str) -> dict[str, NDArray[Any]] | None:
     """The arrays of a file by name; None if there is no such file.
 
     Args:
         what: it should be, such as "file of features".
+        needed: names of arrays that it must hold.
 
     Raises:
         RunError: it cannot be read, or is damaged.
@@ -46,12 +47,9 @@ def read_arrays(file: Path, what: str) -> dict[str, NDArray[Any]] | None:
             raise RunError(f"{file} {fault}")
         stream.seek(0)
         with np.load(stream, allow_pickle=False) as arrays:
+            if missing := [name for name in needed if name not in arrays.files]:
+                raise RunError(f"{file} is damaged: it has no array {missing[0]}")
             return {name: arrays[name] for name in arrays.files}
-
-
-def missing_from(arrays: Mapping[str, object], *names: str) -> bool:
-    """Whether one of `names` is not among the arrays."""
-    return not set(names) <= set(arrays)
 
 
 def directions_of(features: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -22,6 +22,8 @@ from tutelage.core.wording import named
 
 _SPARE = 3  # times the labels that a class needs for a threshold, so that it is not the least likely one of them
 
+_ROUNDING = 1e-6  # of probabilities that are the same but for how they were computed
+
 Numbers = NDArray[np.floating]
 
 
@@ -109,16 +111,24 @@ class CrossSets:
     def of(self, probs: Numbers, features: Numbers) -> NDArray[np.bool_]:
         """See `LabelSets`. A class is left out if nearly all labeled images are more likely in their own class."""
         classes = self.heads.shape[1]
-        less_likely = np.zeros((len(features), classes))  # than so many labeled images
+        more_likely = np.zeros((len(features), classes))  # the number of labeled images that each class is behind
         for number, head in enumerate(self.heads.astype(np.float64)):
-            own = softmax(features @ head[:, :-1].T + head[:, -1], axis=1)
+            own = softmax(features @ head[:, :-1].T + head[:, -1], axis=1) * (1.0 + _ROUNDING)
+            in_fold = self.fold == number
+            if not self.by_class:
+                more_likely += _above(self.right[in_fold], own)
+                continue
             for one in range(classes):
-                counted_in = (self.fold == number) & ((self.label == one) if self.by_class else True)
-                right = np.sort(self.right[counted_in])
-                less_likely[:, one] += len(right) - np.searchsorted(right, own[:, one] * (1 + 1e-6), side="right")
+                more_likely[:, one] += _above(self.right[in_fold & (self.label == one)], own[:, one])
         of_class = np.bincount(self.label, minlength=classes) if self.by_class else np.full(classes, len(self.label))
-        inside: NDArray[np.bool_] = less_likely < np.ceil((of_class + 1) * self.coverage - 1e-9)
+        inside: NDArray[np.bool_] = more_likely < np.ceil((of_class + 1) * self.coverage - 1e-9)
         return inside
+
+
+def _above(right: NDArray[np.float64], own: NDArray[np.float64]) -> NDArray[np.int64]:
+    """How many of `right` (n,) are above each of `own`."""
+    found: NDArray[np.int64] = len(right) - np.searchsorted(np.sort(right), own, side="right")
+    return found
 
 
 def least_labels(coverage: float) -> int:

@@ -117,7 +117,7 @@ def test_the_command_writes_pictures_a_table_and_a_page(
     assert confidence == sorted(confidence) and len(made) == 3
     with Image.open(maps / made[0]["file"]) as picture:
         assert picture.size == (516, 256)
-    known = tutelage.load(run, device="cpu").labeled
+    known = tutelage.load(run, device="cpu").known.labeled
     assert known is not None and known.names == tuple(json.loads((run / "split.json").read_text())["labeled"])
     like = {row["path"]: row["like"].split("|") for row in rows}
     assert like["broken.png"] == [""] and all(len(set(like[row["path"]])) == 3 for row in made)

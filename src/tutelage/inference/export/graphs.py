@@ -6,10 +6,8 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from tutelage.data.images.loader import Normalization
 from tutelage.networks.base import Network
-from tutelage.run.frozen_networks import FrozenNetworks
-from tutelage.run.pixel_graph import FrozenGraph, Standardize
+from tutelage.run.pixel_graph import prepared_by
 
 
 class ImageGraph(nn.Module):
@@ -24,11 +22,7 @@ class ImageGraph(nn.Module):
         super().__init__()
         self.classifies = classifies
         self.network = network
-        if isinstance(normalization, FrozenNetworks):
-            self.prepared: nn.Module = FrozenGraph(normalization)
-        else:
-            assert isinstance(normalization, Normalization)
-            self.prepared = Standardize(normalization)
+        self.prepared = prepared_by(normalization)
 
     def forward(self, images: Tensor) -> Tensor:
         prepared = self.prepared(images.permute(0, 3, 1, 2).float())

@@ -88,7 +88,7 @@ def calibrate_model(
         held_out = HeldOut.of(log_probs, label, GIVEN, calibrates=model.network.plain)
         held_out.save(record.path)
         order = np.random.default_rng(0).permutation(len(features))
-        if model.pile is None and (pile := TrainingPile.of(features[order])) is not None:
+        if model.known.pile is None and (pile := TrainingPile.of(features[order])) is not None:
             pile.save(record.path)
     return _measured(held_out)
 

@@ -29,6 +29,7 @@ from tutelage.inference.images.encoder import Encoder
 from tutelage.inference.images.explain.explain import MapWriter, explain_items
 from tutelage.inference.images.explain.explanation import Explanation
 from tutelage.inference.images.kept_blocks import KeptBlocks
+from tutelage.inference.images.known import NOTHING_KNOWN, Known
 from tutelage.inference.images.passes import BLOCK, ImagePass, pass_key
 from tutelage.inference.images.predict import WrittenTable, write_predictions
 from tutelage.inference.images.prediction import Prediction, Predictions, predictions_of
@@ -38,8 +39,6 @@ from tutelage.networks.base import Network
 from tutelage.run.build import build_task
 from tutelage.run.frozen_networks import FrozenNetworks
 from tutelage.run.held_out import HeldOut
-from tutelage.run.labeled_features import LabeledReference
-from tutelage.run.pile import TrainingPile
 from tutelage.run.weights import calibrate, load_network
 from tutelage.tasks.base import Task
 from tutelage.tasks.own_metrics import own_metrics
@@ -68,9 +67,7 @@ class Model(TrainedModel):
     device: torch.device
     own_metrics: tuple[str, ...] = ()
     framing: Framing = FULL_CROP
-    held_out: HeldOut | None = None
-    pile: TrainingPile | None = None
-    labeled: LabeledReference | None = None
+    known: Known = NOTHING_KNOWN
 
     @staticmethod
     def load(run: str | Path, *, network: str = "auto", device: str = "auto", calibrated: bool = True) -> Model:
@@ -105,9 +102,7 @@ class Model(TrainedModel):
             device=loaded.device,
             own_metrics=loaded.cfg.train.metrics,
             framing=Framing.of(loaded.cfg.data),
-            held_out=held_out,
-            pile=TrainingPile.read(loaded.path) if loaded.classifies else None,
-            labeled=LabeledReference.read(loaded.path) if loaded.classifies else None,
+            known=Known(held_out, loaded.path) if network == "auto" and loaded.classifies else NOTHING_KNOWN,
         )
 
     def require_classes(self) -> None:
@@ -206,7 +201,7 @@ class Model(TrainedModel):
             ConfigError: the model predicts no classes, or knows too little for `coverage`, `unlike`, or `like`.
         """
         self.require_classes()
-        doubt = Doubt.of(self.held_out, self.pile, self.labeled, coverage=coverage, unlike=unlike, like=like)
+        doubt = self.known.doubt(coverage=coverage, unlike=unlike, like=like)
         items = self._listed(images)
         return Predictions.of(list(self.predictions(items, workers=workers, doubt=doubt)), self.classes, items)
 
@@ -250,8 +245,8 @@ class Model(TrainedModel):
             explain: a folder for heat maps of the least certain images, at most 200; `like` is on then where it can be.
         """
         self.require_classes()
-        like = like or (explain is not None and self.labeled is not None)
-        doubt = Doubt.of(self.held_out, self.pile, self.labeled, coverage=coverage, unlike=unlike, like=like)
+        like = like or (explain is not None and self.known.labeled is not None)
+        doubt = self.known.doubt(coverage=coverage, unlike=unlike, like=like)
         refuse_file(out, overwrite=overwrite or resume, reads=(data,), endings=(".csv",))
         maps = MapWriter.of(self, explain, out=out, data=data, overwrite=overwrite, resume=resume)
         say: Tell = tell or (lambda line: None)

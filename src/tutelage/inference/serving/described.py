@@ -1,4 +1,4 @@
-"""Answers of the endpoint as plain values for JSON, and what the page is told of the model."""
+"""The endpoint's answers as plain values for JSON, and the description of the model that the page shows."""
 
 from __future__ import annotations
 

@@ -69,10 +69,10 @@ def _line(name: str, known: dict[str, Item]) -> str:
 
 def _labeled(model: Model, names: set[str]) -> tuple[dict[str, Item], str]:
     """The labeled images of the run with these names, and what to say if some are gone."""
-    if model.labeled is None or model.labeled.run is None:
+    if model.known.labeled is None or model.known.labeled.run is None:
         return {}, ""
     try:
-        items = list_image_parts(RunRecord(model.labeled.run).cfg.data, needs_labels=True)["train"].items
+        items = list_image_parts(RunRecord(model.known.labeled.run).cfg.data, needs_labels=True)["train"].items
     except (TutelageError, KeyError):
         return {}, "The training images are gone, or cannot be read, so that only their names are shown."
     found = {item.name: item for item in items if item.name in names}

@@ -47,7 +47,7 @@ class LeastCertain:
     """The images with the lowest confidence, of all that come by.
 
     Attributes:
-        most: at most so many are kept.
+        most: how many are kept at most.
         found: they, the least certain first; of equal ones, the first in the table.
         seen: how many came by.
     """

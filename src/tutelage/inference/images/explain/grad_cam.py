@@ -15,12 +15,10 @@ from torch import Tensor, nn
 from tutelage.core.errors import ConfigError, MissingExtra
 from tutelage.core.precision import float32_by_default
 from tutelage.core.wording import named
-from tutelage.data.images.loader import Normalization
 from tutelage.inference.images.explain.activation import Activation, last_activation
 from tutelage.networks.base import Network
 from tutelage.networks.feature_transform import FeatureTransform
-from tutelage.run.frozen_networks import FrozenNetworks
-from tutelage.run.pixel_graph import FrozenGraph, Standardize
+from tutelage.run.pixel_graph import FrozenGraph, prepared_by
 
 BATCH = 16  # images that pass at a time
 
@@ -44,11 +42,7 @@ class ClassScores(nn.Module):
     def __init__(self, network: Network, normalization: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.network = network
-        if isinstance(normalization, FrozenNetworks):
-            self.prepared: nn.Module = FrozenGraph(normalization)
-        else:
-            assert isinstance(normalization, Normalization)
-            self.prepared = Standardize(normalization)
+        self.prepared = prepared_by(normalization)
 
     def forward(self, pixels: Tensor) -> Tensor:
         logits = self.network(self.prepared(pixels)).float()
